@@ -1,0 +1,1 @@
+"""A ZooKeeper quorum in Docker, and the mechanics that hurt it."""

@@ -1,0 +1,1 @@
+"""Run fault scenarios against a queue on ZooKeeper, and judge what happened."""

@@ -1,0 +1,37 @@
+"""The harness's errors.
+
+HarnessError
+├── ScenarioError      the scenario file, or an argument, is wrong: exit status 254
+├── RunError           the harness or the machine failed: exit status 255
+│   ├── TargetError    the quorum did not do what it was asked
+│   └── WorkerError    a workload process could not be started or went silent
+└── HistoryError       a history file cannot be judged
+"""
+
+
+class HarnessError(Exception):
+    """Root of what this package raises; the message is one sentence for the user."""
+
+    exit_status = 255
+
+
+class ScenarioError(HarnessError):
+    """A scenario or an argument is wrong: `file:line: key: expected X, got Y`."""
+
+    exit_status = 254
+
+
+class RunError(HarnessError):
+    """The harness, Docker or the machine failed; says nothing about the queue."""
+
+
+class TargetError(RunError):
+    """The quorum did not do what it was asked within its time."""
+
+
+class WorkerError(RunError):
+    """A workload process could not be started, or went silent."""
+
+
+class HistoryError(HarnessError):
+    """A history cannot be judged: unreadable, or outside what its checker is defined for."""

@@ -1,0 +1,1 @@
+"""A message queue on ZooKeeper."""
