@@ -1,0 +1,47 @@
+"""A Docker client on an engine that answers; installs and starts one where that is possible."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+from cluster.errors import EngineError
+
+REQUEST_TIMEOUT_S = 120
+POOL_SIZE = 32  # nodes are worked on at the same time, one connection each
+
+
+def connect() -> docker.DockerClient:
+    """Return a client on the engine that answers now.
+
+    Raises:
+        EngineError: none does.
+    """
+    try:
+        client = docker.from_env(timeout=REQUEST_TIMEOUT_S, max_pool_size=POOL_SIZE)
+        client.ping()
+    except DockerException as error:
+        raise EngineError(f"Docker engine: expected one that answers, got {error}") from error
+    return client
+
+
+def ensure() -> docker.DockerClient:
+    """Return a client, after installing and starting an engine if there is none (see engine.sh).
+
+    Raises:
+        EngineError: there is none and none can be started here; the reason is on stderr too.
+    """
+    try:
+        return connect()
+    except EngineError:
+        script = Path(__file__).with_name("engine.sh")
+        done = subprocess.run(
+            [str(script)], stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
+        )
+        if done.returncode != 0:
+            raise EngineError(
+                "Docker engine: none answers and none could be started (the lines above say why)"
+            ) from None
+        return connect()

@@ -1,0 +1,73 @@
+"""Labels on everything a run puts into the engine, and who holds it.
+
+A run's things carry its id and its owner: the process that started it, named so that a later
+process with the same pid is not taken for it. What nobody holds is a leftover for `clean`.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = "zkmq.harness"
+RUN = "zkmq.run"
+OWNER = "zkmq.owner"
+BY_HAND = "zkmq.by-hand"
+NODE = "zkmq.node"
+PART = "zkmq.part"
+OWNER_VARIABLE = "ZKMQ_OWNER"  # in the environment of worker processes, for the same purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process on a machine: host, boot, pid and start time in clock ticks since boot."""
+
+    host: str
+    boot: str
+    pid: int
+    start_ticks: int
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.boot}/{self.pid}/{self.start_ticks}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Owner":
+        """Read what `str` wrote.
+
+        Raises:
+            ValueError: it was not written by `str`.
+        """
+        host, boot, pid, start_ticks = text.split("/")
+        return cls(host, boot, int(pid), int(start_ticks))
+
+    @classmethod
+    def me(cls) -> "Owner":
+        """Return the calling process."""
+        return cls(socket.gethostname(), _boot_id(), os.getpid(), _start_ticks(os.getpid()) or 0)
+
+    def alive(self) -> bool:
+        """Tell whether the process still runs; a process of another machine counts as alive."""
+        here = Owner.me()
+        if self.host != here.host:
+            return True
+        return self.boot == here.boot and _start_ticks(self.pid) == self.start_ticks
+
+
+def of_run(run: str, owner: Owner, *, by_hand: bool) -> dict[str, str]:
+    """Return the labels that all things of one run carry."""
+    labels = {PROJECT: "1", RUN: run, OWNER: str(owner)}
+    return labels | ({BY_HAND: "1"} if by_hand else {})
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _start_ticks(pid: int) -> int | None:
+    """Return field 22 of /proc/PID/stat; None when there is no such process, or only its zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()  # the name before it may hold blanks and brackets
+    return None if fields[0] in {"Z", "X"} else int(fields[19])

@@ -1,0 +1,191 @@
+"""A ZooKeeper ensemble of pods on a network of its own: up, ready, looked at, down."""
+
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import docker
+import tenacity
+from docker.errors import DockerException
+from docker.models.containers import Container
+
+from cluster import engine, image, labels, leftovers
+from cluster.config import QuorumConfig, environment, zoo_cfg
+from cluster.errors import ClusterError
+from cluster.pod import Pod
+from harness.target import NodeStatus
+
+T = TypeVar("T")
+POLL_S = 0.05
+
+
+class DockerQuorum:
+    """The ensemble; see `harness.target.Quorum` for what its methods promise."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        run: str,
+        pods: Mapping[int, Pod],
+        *,
+        timings: dict[str, float],
+    ) -> None:
+        self.run = run
+        self.timings_s = timings
+        self._client = client
+        self._pods = dict(pods)
+
+    @property
+    def nodes(self) -> Mapping[int, Pod]:
+        """Return the members by id."""
+        return self._pods
+
+    @property
+    def hosts(self) -> str:
+        """Return the connect string that clients use, all members, comma separated."""
+        return ",".join(pod.client_address for pod in self._pods.values())
+
+    def statuses(self, *, metrics: bool = False) -> Sequence[NodeStatus]:
+        """Look at all servers at once, in order of id."""
+        return each(self._pods.values(), lambda pod: pod.status(metrics=metrics))
+
+    def leader(self, *, within_s: float = 10) -> int:
+        """Return the id of the one that leads now."""
+        return self._wait(within_s, "one leader", _the_leader)
+
+    def wait_ready(self, *, within_s: float = 60, nodes: Collection[int] | None = None) -> float:
+        """Wait until `nodes` (all) serve and one leads; return the seconds it took."""
+        began = time.monotonic()
+        wanted = set(nodes if nodes is not None else self._pods)
+
+        def ready(seen: Sequence[NodeStatus]) -> bool | None:
+            led = len(self._pods) == 1 or _the_leader(seen) is not None
+            return (led and all(s.serving for s in seen if s.node in wanted)) or None
+
+        self._wait(within_s, f"nodes {sorted(wanted)} serving and one leader", ready)
+        return time.monotonic() - began
+
+    def logs(self) -> Iterator[tuple[int, bytes]]:
+        """Give each server's log, whole."""
+        for id, pod in self._pods.items():
+            yield id, pod.log()
+
+    def down(self) -> None:
+        """Remove everything of this quorum from the engine; doing it twice is fine."""
+        leftovers.remove_run(self._client, self.run)
+
+    def _wait(
+        self, within_s: float, wanted: str, found: Callable[[Sequence[NodeStatus]], T | None]
+    ) -> T:
+        seen: Sequence[NodeStatus] = ()
+
+        def attempt() -> T | None:
+            nonlocal seen
+            seen = self.statuses()
+            return found(seen)
+
+        try:
+            got = tenacity.Retrying(
+                retry=tenacity.retry_if_result(lambda result: result is None),
+                stop=tenacity.stop_after_delay(within_s),
+                wait=tenacity.wait_fixed(POLL_S),
+            )(attempt)
+        except tenacity.RetryError:
+            last = ", ".join(f"{s.node} {s.mode}" for s in seen)
+            raise ClusterError(
+                f"quorum {self.run}: expected {wanted} within {within_s:g} s, last seen: {last}; "
+                f"`harness logs` shows the servers' logs"
+            ) from None
+        assert got is not None
+        return got
+
+
+def up(
+    config: QuorumConfig, *, by_hand: bool = False, say: Callable[[str], None] = lambda _: None
+) -> DockerQuorum:
+    """Create a quorum and start its servers; does not wait until it is ready.
+
+    On any failure, Ctrl-C included, what was created is removed again.
+
+    Raises:
+        ClusterError: the engine, the image or a port said no.
+    """
+    client = engine.ensure()
+    server_image = image.server(client, config.wanted_image, say)
+    sandbox_image = image.sandbox(client, say)
+    began = time.monotonic()
+    run = secrets.token_hex(4)
+    try:
+        pods, timings = _create(
+            client, config, run, str(server_image.id), str(sandbox_image.id), by_hand=by_hand
+        )
+    except DockerException as error:
+        leftovers.remove_run(client, run)
+        raise ClusterError(f"quorum {run}: {error}") from error
+    except BaseException:
+        leftovers.remove_run(client, run)
+        raise
+    timings["up"] = time.monotonic() - began
+    return DockerQuorum(client, run, pods, timings=timings)
+
+
+def attach(client: docker.DockerClient, run: str) -> DockerQuorum:
+    """Take over the quorum of a run that another process started (`harness up`).
+
+    Raises:
+        ClusterError: there is none.
+    """
+    parts: dict[int, dict[str, Container]] = {}
+    for container in leftovers.containers(client, run):
+        tags = container.labels
+        parts.setdefault(int(tags[labels.NODE]), {})[tags[labels.PART]] = container
+    if not parts:
+        raise ClusterError(f"quorum {run}: expected containers of it, got none")
+    pods = {id: Pod.attach(client, parts[id]) for id in sorted(parts)}
+    return DockerQuorum(client, run, pods, timings={})
+
+
+def each(items: Iterable[Pod], work: Callable[[Pod], T]) -> list[T]:
+    """Do the same to several pods at once; results in the order of `items`."""
+    pods = list(items)
+    with ThreadPoolExecutor(max_workers=max(1, len(pods))) as pool:
+        return list(pool.map(work, pods))
+
+
+def _create(
+    client: docker.DockerClient,
+    config: QuorumConfig,
+    run: str,
+    server_image: str,
+    sandbox_image: str,
+    *,
+    by_hand: bool,
+) -> tuple[dict[int, Pod], dict[str, float]]:
+    clock = [time.monotonic()]
+    tags = labels.of_run(run, labels.Owner.me(), by_hand=by_hand)
+    network = client.networks.create(f"zkmq-{run}", driver="bridge", labels=tags)
+    pods = {id: Pod(client, id=id, run=run, tags=tags) for id in range(1, config.nodes + 1)}
+
+    def sandbox(pod: Pod) -> str:
+        port = None if config.port is None else config.port + pod.id - 1
+        return pod.create_sandbox(sandbox_image, network, port=port, data_mb=config.data_mb)
+
+    addresses = dict(zip(pods, each(pods.values(), sandbox), strict=True))
+    clock.append(time.monotonic())
+    text = zoo_cfg(config, addresses)
+
+    def server(pod: Pod) -> None:
+        pod.create_server(server_image, text, environment(config))
+        pod.start()
+
+    each(pods.values(), server)
+    clock.append(time.monotonic())
+    return pods, {"sandboxes": clock[1] - clock[0], "servers": clock[2] - clock[1]}
+
+
+def _the_leader(seen: Sequence[NodeStatus]) -> int | None:
+    """Return the only one that says it leads; right after an election two may."""
+    leaders = [s.node for s in seen if s.mode == "leader"]
+    return leaders[0] if len(leaders) == 1 else None

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Hold a node's network namespace and disk, and end faults whose lease has run out.
+#
+# The harness renews /run/nemesis/lease (seconds on the kernel's monotonic clock, from /proc/uptime) while it
+# lives; when it is gone this loop takes its rules off within a second of the lease's end.
+set -u
+trap 'exit 0' TERM INT
+mkdir -p /run/nemesis
+while :; do
+  if [ -f /run/nemesis/lease ]; then
+    read -r until_s < /run/nemesis/lease || until_s=0
+    read -r now_s _ < /proc/uptime
+    if [ "${now_s%%.*}" -ge "${until_s%%.*}" ]; then
+      nft delete table inet nemesis 2> /dev/null
+      tc qdisc del dev eth0 root 2> /dev/null
+      rm -f /data/nemesis-fill /run/nemesis/lease
+    fi
+  fi
+  sleep 0.5 &
+  wait $!
+done
