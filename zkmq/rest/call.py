@@ -1,0 +1,193 @@
+"""One HTTP request as the handlers see it, and the answers they make."""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+
+from zkmq.rest.config import GatewayConfig
+from zkmq.rest.endpoint import Endpoint
+from zkmq.rest.errors import ClientGoneError, HttpError
+from zkmq.rest.negotiation import ANSWERS, JSON, JSONP, OCTETS, negotiate
+from zkmq.rest.paths import Query
+from zkmq.rest.representations import (
+    Representation,
+    check_callback,
+    one_line,
+    render,
+    to_json,
+    to_jsonp,
+    to_xml,
+)
+
+_AUTHORITY = re.compile(r"[A-Za-z0-9._~:\[\]-]+")
+_ABSOLUTE = re.compile(r"https?://[^/]*", re.IGNORECASE)
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One request. `path` is as sent, percent-encoded; `tail` is what follows the resource."""
+
+    config: GatewayConfig
+    scope: Scope
+    receive: Receive
+    method: str
+    path: str
+    query: Query
+    headers: Headers
+    endpoint: Endpoint | None = None
+    tail: str = ""
+    media: str = JSON
+    callback: str = "callback"
+
+    @classmethod
+    def of(cls, scope: Scope, receive: Receive, config: GatewayConfig) -> "Call":
+        """Read a request's first line and headers."""
+        return cls(
+            config=config,
+            scope=scope,
+            receive=receive,
+            method=scope["method"],
+            path=_ABSOLUTE.sub("", scope["raw_path"].decode("latin-1")) or "/",
+            query=Query(scope["query_string"].decode("latin-1")),
+            headers=Headers(scope=scope),
+        )
+
+    @property
+    def base(self) -> str:
+        """Scheme and authority of the URLs in answers."""
+        if self.config.public_url:
+            return self.config.public_url.rstrip("/")
+        scheme, host = self.scope["scheme"], self.headers.get("host")
+        if self.config.trust_proxy:
+            scheme = self.headers.get("x-forwarded-proto", scheme)
+            host = self.headers.get("x-forwarded-host", host)
+        if host is None:  # HTTP/1.0
+            name, port = self.scope["server"]
+            host = f"{name}:{port}"
+        return f"{scheme}://{host}"
+
+    @property
+    def uri(self) -> str:
+        """The request's URL without query."""
+        return self.base + self.path
+
+    @property
+    def url(self) -> str:
+        """The request's URL with its query."""
+        query = self.scope["query_string"].decode("latin-1")
+        return f"{self.uri}?{query}" if query else self.uri
+
+    def joined(self, name: str) -> str | None:
+        """Return all values of a repeatable header as one, None without any."""
+        values = self.headers.getlist(name)
+        return ",".join(values) if values else None
+
+    def check_host(self) -> None:
+        """Refuse a Host header that is none.
+
+        Raises:
+            HttpError: 400.
+        """
+        host = self.headers.get("host")
+        if host is not None and not _AUTHORITY.fullmatch(host):
+            raise HttpError(400, "bad Host header")
+
+    def negotiate(self, *also: str) -> None:
+        """Choose the representation of the answer, from the usual ones and `also`.
+
+        Raises:
+            HttpError: 406, or 400 for a bad JSONP callback.
+        """
+        media = self._acceptable(*also)
+        if media is None:
+            raise HttpError(406, "not acceptable: expected one of " + ", ".join(ANSWERS))
+        self.media = media
+        if media == JSONP:
+            self.callback = check_callback(self.query.get("callback"))
+
+    def _acceptable(self, *also: str) -> str | None:
+        offered = ANSWERS if self.config.jsonp else tuple(m for m in ANSWERS if m != JSONP)
+        return negotiate(self.joined("accept"), offered + also)
+
+    async def body(self, most: int, subject: str) -> bytes:
+        """Read the whole body.
+
+        Raises:
+            HttpError: 413 if it is longer than `most` bytes, before it is read where its length
+                is announced; 408 if it does not arrive in time.
+            ClientGoneError: the client hung up before its end.
+        """
+        too_large = HttpError(413, f"{subject} too large: expected at most {most} bytes")
+        announced = self.headers.get("content-length")
+        if announced is not None and int(announced) > most:
+            raise too_large
+        try:
+            async with asyncio.timeout(self.config.limits.body_timeout_s):
+                return await self._read_body(most, too_large)
+        except TimeoutError as error:
+            raise HttpError(408, f"{subject} the body did not arrive in time") from error
+
+    async def _read_body(self, most: int, too_large: HttpError) -> bytes:
+        body = b""
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError("hung up before the end of the body")
+            body += message.get("body") or b""
+            if len(body) > most:
+                raise too_large
+            if not message.get("more_body", False):
+                return body
+
+    async def json_body(self, most: int, subject: str) -> Any:
+        """Read a JSON body.
+
+        Raises:
+            HttpError: 400, not JSON; or as for `body`.
+        """
+        body = await self.body(most, subject)
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise HttpError(400, f"{subject} bad arguments: expected a JSON body") from error
+
+    def answer(
+        self,
+        root: str,
+        fields: Representation,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Answer with a representation in the negotiated format."""
+        content = render(root, fields, self.media, self.callback)
+        media = JSON if self.media == OCTETS else self.media
+        return Response(content, status, headers, media_type=media)
+
+    def failure(self, error: HttpError) -> Response:
+        """Answer with the ERROR body of 3.6, in the negotiated format or else in JSON."""
+        media = self._acceptable() or JSON
+        fields = {"request": self.url, "message": one_line(error.message), **error.extra}
+        headers = error.headers
+        if self.method == "HEAD":
+            return Response(status_code=error.status, headers=headers)
+        if media == OCTETS:
+            line = str(fields["message"]).encode(errors="replace")
+            return Response(line, error.status, headers, media_type=OCTETS)
+        return Response(self._error_body(fields, media), error.status, headers, media_type=media)
+
+    def _error_body(self, fields: Representation, media: str) -> bytes:
+        if media == JSONP:
+            return to_jsonp(fields, self.callback)
+        return to_xml("error", fields) if media not in (JSON, OCTETS) else to_json(fields)
+
+
+def reply(status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer without a body."""
+    return Response(status_code=status, headers=dict(headers or {}))

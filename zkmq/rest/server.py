@@ -1,0 +1,144 @@
+"""Serve a gateway: uvicorn, TLS, signals."""
+
+import asyncio
+import signal
+import socket
+import ssl
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from zkmq.rest.app import Gateway
+from zkmq.rest.config import GatewayConfig, Tls
+from zkmq.rest.errors import ConfigError
+from zkmq.rest.protocol import LimitedProtocol
+
+_CERTIFICATE_CHECK_S = 10.0
+
+
+def serve(config: GatewayConfig) -> None:
+    """Serve until SIGINT or SIGTERM, then drain requests, close sessions, and return.
+
+    Raises:
+        ConfigError: the address is taken, or the certificate cannot be used.
+    """
+    server = GatewayServer(config)
+    listener = listen(config.host, config.port)
+    # uvicorn raises what it caught once more at the end; a clean stop is no failure.
+    previous = {number: signal.signal(number, _ignore) for number in _STOPS}
+    try:
+        server.run(sockets=[listener])
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 is any free one.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+    try:
+        return socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+            backlog=2048,
+        )
+    except OSError as error:
+        raise ConfigError(f"{host}:{port}: expected a free address, got {error}") from error
+
+
+class GatewayServer(uvicorn.Server):
+    """uvicorn with a gateway in it."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self.gateway = Gateway(config)
+        limits = config.limits
+
+        class Protocol(LimitedProtocol):
+            header_timeout_s = limits.header_timeout_s
+
+        settings = uvicorn.Config(
+            self.gateway,
+            http=Protocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=limits.keep_alive_s,
+            timeout_graceful_shutdown=limits.shutdown_s,
+            h11_max_incomplete_event_size=limits.header_bytes,
+        )
+        settings.load()
+        self._tls = config.tls
+        if config.tls:
+            settings.ssl = tls_context(config.tls)
+        super().__init__(settings)
+
+    async def main_loop(self) -> None:
+        """Run until told to stop, reading the certificate again when it changes."""
+        watching = asyncio.create_task(self._watch_certificate())
+        try:
+            await super().main_loop()
+        finally:
+            watching.cancel()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wake the waiters, then drain."""
+        self.gateway.shut()
+        await super().shutdown(sockets)
+
+    async def _watch_certificate(self) -> None:
+        if self._tls is None or self.config.ssl is None:
+            return
+        seen = _stamps(self._tls)
+        while True:
+            await asyncio.sleep(_CERTIFICATE_CHECK_S)
+            now = _stamps(self._tls)
+            if now != seen and _load(self.config.ssl, self._tls):
+                seen = now
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """Return a server context for TLS 1.2 and newer.
+
+    Raises:
+        ConfigError: the files cannot be used.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(tls.certificate, tls.key, tls.password)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"{tls.certificate}, {tls.key}: expected a PEM certificate and its key, got {error}"
+        ) from error
+    return context
+
+
+def _load(context: ssl.SSLContext, tls: Tls) -> bool:
+    try:
+        tls_context(tls)  # a half-written pair must not spoil the context in use
+    except ConfigError:
+        return False
+    context.load_cert_chain(tls.certificate, tls.key, tls.password)
+    return True
+
+
+def _stamps(tls: Tls) -> list[int]:
+    return [_stamp(tls.certificate), _stamp(tls.key)]
+
+
+def _stamp(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
