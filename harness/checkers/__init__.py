@@ -1,0 +1,57 @@
+"""Checkers: pure functions of a history and of what its scenario claims.
+
+A checker reads no clock, draws no random number, and does not depend on the order of a set, so
+that judging a run again gives the same bytes.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from harness.history import History
+from harness.registry import Registry
+from harness.verdict import CheckResult
+
+Order = Literal["linearizable", "snapshot", "stale", "window", "unordered"]
+Redelivery = Literal["origin", "front", "tail", "unordered"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvailabilityLimit:
+    """A bound on the fraction of 100 ms windows with a success, while one fault lasts."""
+
+    during: str
+    max_fraction: float = 1.0
+    min_fraction: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a scenario claims of its run; ownership and accounting are claimed always.
+
+    Attributes:
+        order: which order deliveries keep; docs/checkers.md says what each word promises.
+        redelivery: where an item goes that comes back: to its old place (origin), before all
+            others (front), behind all others (tail); or nothing is said (unordered).
+        sync: a relaxed reserve lists after a sync, so that urgent and returned items count too.
+        recovery_s: how long after a fault, and after its heal, the first success may take.
+        availability: bounds on the share of time with successes.
+    """
+
+    order: Order = "snapshot"
+    redelivery: Redelivery = "origin"
+    sync: bool = False
+    recovery_s: float | None = None
+    availability: tuple[AvailabilityLimit, ...] = ()
+
+
+class Checker(Protocol):
+    """One question asked of a history."""
+
+    def unmet(self, history: History, claim: Claim) -> str | None:
+        """Return what the history or the claim lacks for this question; None if nothing."""
+
+    def check(self, history: History, claim: Claim) -> CheckResult:
+        """Return the verdict, with the operations that prove it."""
+
+
+checkers: Final[Registry[Checker]] = Registry("checker", "harness.checkers")

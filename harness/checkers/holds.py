@@ -1,0 +1,180 @@
+"""Who held which item from when to when, as far as a history shows it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers.notes import Returns, ends, losses, returns
+from harness.history import (
+    DONE,
+    FAIL,
+    INFO,
+    NEVER_NS,
+    OK,
+    RELEASE,
+    RESERVE,
+    TAKE,
+    History,
+    derived,
+)
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+DONE_OK, DONE_INFO, RELEASE_OK, RELEASE_INFO, RETURNED, LOST = range(6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endings:
+    """What ended holds, or tried to: acknowledgements, releases, returns and losses.
+
+    `hold` is the place of the hold it belongs to, -1 where its process had reserved no such item;
+    `row` is the operation's, -1 for a note.
+    """
+
+    hold: Ints
+    kind: Ints
+    row: Ints
+    begin_ns: Ints
+    end_ns: Ints
+    back: Mask
+    zxid: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holds:
+    """Deliveries, one row each, sorted by value, then by when they surely had begun.
+
+    Attributes:
+        row: the reserve's (or take's) row in the history.
+        begin_ns, held_ns: the hold begins in [begin_ns, held_ns].
+        over_ns: it surely lasts until then, if it had begun (NEVER_NS: done, or never given back).
+        back_ns: the item is surely available again from then on (NEVER_NS: not known to be).
+        done: an acknowledgement of it succeeded.
+        may_return: the item may come back without a fault of the queue.
+        endings: what ended them.
+    """
+
+    row: Ints
+    value: Ints
+    process: Ints
+    begin_ns: Ints
+    held_ns: Ints
+    over_ns: Ints
+    back_ns: Ints
+    done: Mask
+    may_return: Mask
+    endings: Endings
+
+
+@derived
+def holds(history: History) -> Holds:
+    """Match each delivery with what ended it. O(n log n)."""
+    delivered = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == OK)
+    row = np.flatnonzero(delivered & (history.value >= 0))
+    row = row[np.lexsort((history.complete_ns[row], history.value[row]))]
+    value, process = history.value[row].astype(np.int64), history.process[row].astype(np.int64)
+    begin_ns, held_ns = history.invoke_ns[row], history.complete_ns[row]
+    endings = _endings(history, value, process, begin_ns)
+
+    def first(kinds: tuple[int, ...], stamps: Ints, where: Mask | None = None) -> Ints:
+        chosen = (endings.hold >= 0) & np.isin(endings.kind, kinds)
+        return _first(len(row), endings.hold, stamps, chosen if where is None else chosen & where)
+
+    taken = history.f[row] == TAKE
+    done = taken | (first((DONE_OK,), endings.begin_ns) < NEVER_NS)
+    released_ns = first((RELEASE_OK,), endings.begin_ns)
+    doubtful_ns = first((RELEASE_INFO,), endings.begin_ns)
+    away_ns = np.where(first((RETURNED, LOST), endings.begin_ns) < NEVER_NS, held_ns, NEVER_NS)
+    lapse_ns = np.minimum(np.minimum(doubtful_ns, away_ns), ends(history).alive_ns[process])
+    over_ns = np.where(done, NEVER_NS, np.minimum(released_ns, lapse_ns))
+    back_ns = first((RELEASE_OK, RETURNED), endings.end_ns, endings.back)
+    returned = first((RETURNED,), endings.begin_ns) < NEVER_NS
+    return Holds(
+        row=row,
+        value=value,
+        process=process,
+        begin_ns=begin_ns,
+        held_ns=np.where(returned, np.minimum(held_ns, back_ns), held_ns),
+        over_ns=over_ns,
+        back_ns=np.where(done, NEVER_NS, back_ns),
+        done=done,
+        may_return=~done & (over_ns < NEVER_NS),
+        endings=endings,
+    )
+
+
+def _endings(history: History, value: Ints, process: Ints, begin_ns: Ints) -> Endings:
+    acted = ((history.f == DONE) | (history.f == RELEASE)) & (history.outcome != FAIL)
+    row = np.flatnonzero(acted & (history.value >= 0))
+    kind = np.where(history.f[row] == DONE, DONE_OK, RELEASE_OK) + (history.outcome[row] == INFO)
+    merged = [
+        np.concatenate(columns)
+        for columns in zip(
+            (
+                history.value[row],
+                history.process[row],
+                kind,
+                row,
+                history.invoke_ns[row],
+                history.complete_ns[row],
+                history.to[row] == 0,
+                history.zxid[row],
+            ),
+            _noted(returns(history), RETURNED),
+            _noted(losses(history), LOST),
+            strict=True,
+        )
+    ]
+    return Endings(
+        hold=last_before((value, process, begin_ns), (merged[0], merged[1], merged[4])),
+        kind=merged[2],
+        row=merged[3],
+        begin_ns=merged[4],
+        end_ns=merged[5],
+        back=merged[6],
+        zxid=merged[7],
+    )
+
+
+def _noted(notes: Returns, kind: int) -> tuple[NDArray[Any], ...]:
+    size = len(notes.value)
+    back = np.array([to == "items" for to in notes.to], np.bool_)
+    same = np.full(size, kind, np.int64)
+    none = np.full(size, -1, np.int64)
+    return (
+        notes.value,
+        notes.process,
+        same,
+        none,
+        notes.time_ns,
+        notes.time_ns,
+        back,
+        notes.zxid,
+    )
+
+
+def last_before(starts: tuple[Ints, Ints, Ints], ends: tuple[Ints, Ints, Ints]) -> Ints:
+    """Return, for each end, the place of the last start of the same pair at or before it; or -1.
+
+    Both are (value, process, time). O(n log n).
+    """
+    count = len(starts[0])
+    value, process, time_ns = (np.concatenate(pair) for pair in zip(starts, ends, strict=True))
+    is_end = np.arange(len(value)) >= count
+    order = np.lexsort((is_end, time_ns, process, value))
+    place = np.where(is_end[order], -1, np.arange(len(order)))
+    last = order[np.maximum(np.maximum.accumulate(place), 0)] if len(order) else order
+    same = (value[last] == value[order]) & (process[last] == process[order]) & ~is_end[last]
+    found = np.full(len(order), -1, np.int64)
+    found[order] = np.where(same, last, -1)
+    return found[count:]
+
+
+def _first(size: int, places: Ints, stamps: Ints, chosen: Mask) -> Ints:
+    """Return the least stamp chosen for each place; NEVER_NS where there is none."""
+    least = np.full(size, NEVER_NS, np.int64)
+    np.minimum.at(least, places[chosen], stamps[chosen])
+    return least

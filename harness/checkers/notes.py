@@ -1,0 +1,146 @@
+"""The notes that checkers need: ended sessions, returned items, end states, the drain."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.history import NEVER_NS, Event, History, derived
+
+Ints = NDArray[np.int64]
+PLACES = ("items", "claims", "partial", "dead", "delayed", "purged")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """When each process ended.
+
+    Attributes:
+        alive_ns: last moment at which its session was surely alive; NEVER_NS without a record.
+        gone_ns: moment from which its session was surely gone; NEVER_NS if not known.
+        closed: the client closed it, so it held nothing unseen.
+        zxid: of the end of its session; -1 if not known.
+    """
+
+    alive_ns: Ints
+    gone_ns: Ints
+    closed: NDArray[np.bool_]
+    zxid: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returns:
+    """Items made available again, or lost to their owner, one row per item and note."""
+
+    value: Ints
+    process: Ints
+    time_ns: Ints
+    zxid: Ints
+    to: tuple[str, ...]
+
+
+@derived
+def ends(history: History) -> Ends:
+    """Return the `session-end` notes by process number. O(processes + notes)."""
+    size = len(history.processes)
+    alive, gone = np.full(size, NEVER_NS, np.int64), np.full(size, NEVER_NS, np.int64)
+    zxid, closed = np.full(size, -1, np.int64), np.zeros(size, np.bool_)
+    for note in history.notes_named("session-end"):
+        value = _object(note)
+        writer = history.number_of_process.get(note.process, -1)
+        for process in _holders(history, value) or ([writer] if writer >= 0 else []):
+            alive[process] = min(alive[process], value.get("alive_until_ns", 0))
+            zxid[process] = value.get("zxid") or -1
+            closed[process] = value.get("why") == "closed"
+            if value.get("why") == "expired":
+                gone[process] = min(gone[process], note.time_ns)
+    return Ends(alive_ns=alive, gone_ns=gone, closed=closed, zxid=zxid)
+
+
+@derived
+def returns(history: History) -> Returns:
+    """Return the `returned` notes, by item."""
+    return _per_item(history, "returned")
+
+
+@derived
+def losses(history: History) -> Returns:
+    """Return the `hold-lost` notes, by item."""
+    return _per_item(history, "hold-lost")
+
+
+@derived
+def trees(history: History) -> tuple[dict[str, Any], ...]:
+    """Return the last `tree` note of each node, by node."""
+    last = {note["node"]: note for note in map(_object, history.notes_named("tree"))}
+    return tuple(last[node] for node in sorted(last))
+
+
+@derived
+def remaining(history: History) -> dict[str, frozenset[int]]:
+    """Return the numbers of the values that stand in any node's tree at the end, by place."""
+    found: dict[str, set[int]] = {place: set() for place in PLACES}
+    for tree in trees(history):
+        for place in PLACES:
+            known = (history.number_of.get(v) for v in tree.get("places", {}).get(place, ()))
+            found[place].update(number for number in known if number is not None)
+    return {place: frozenset(numbers) for place, numbers in found.items()}
+
+
+@derived
+def left_over(history: History) -> frozenset[int]:
+    """Return the numbers of the values that stand anywhere in any node's tree at the end."""
+    return frozenset[int]().union(*remaining(history).values())
+
+
+@derived
+def drain_begin_ns(history: History) -> int | None:
+    """Return when the last drain that was finished began; None if none was."""
+    begin_ns, finished_ns = None, None
+    for note in history.notes_named("drain"):
+        value = _object(note)
+        if value.get("phase") == "begin":
+            begin_ns = note.time_ns
+        elif value.get("complete") is True:
+            finished_ns = begin_ns
+    return finished_ns
+
+
+def _object(note: Event) -> dict[str, Any]:
+    return note.value if isinstance(note.value, dict) else {}
+
+
+@derived
+def _by_registration(history: History) -> dict[tuple[str, Any], list[int]]:
+    table: dict[tuple[str, Any], list[int]] = {}
+    for process, names in sorted(history.registrations.items()):
+        for kind, name in names.items():
+            table.setdefault((kind, name), []).append(process)
+    return table
+
+
+def _holders(history: History, value: Mapping[str, Any]) -> list[int]:
+    """Return the processes that are the consumer, or else the session, a note names."""
+    table = _by_registration(history)
+    for kind in ("consumer", "session"):
+        if value.get(kind) is not None and (kind, value[kind]) in table:
+            return table[kind, value[kind]]
+    return []
+
+
+def _per_item(history: History, f: str) -> Returns:
+    rows, to = [], []
+    for note in history.notes_named(f):
+        value = _object(note)
+        numbers = [history.number_of.get(item, -1) for item in value.get("values", ())]
+        for process in _holders(history, value):
+            for number in numbers:
+                if number >= 0:
+                    rows.append((number, process, note.time_ns, value.get("zxid") or -1))
+                    to.append(str(value.get("to", "items")))
+    columns = np.array(rows, np.int64).reshape(-1, 4).T
+    return Returns(
+        value=columns[0], process=columns[1], time_ns=columns[2], zxid=columns[3], to=tuple(to)
+    )

@@ -1,0 +1,142 @@
+"""The original's assertion: one consumer receives what one producer put, one by one, in order."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers import Claim, checkers
+from harness.checkers.findings import Violation, conclude
+from harness.checkers.holds import holds
+from harness.checkers.notes import ends
+from harness.checkers.total_queue import account
+from harness.history import FAIL, INFO, NEVER_NS, OK, PUT, RESERVE, TAKE, History
+from harness.verdict import CheckResult
+
+NAME = "strictly-increasing"
+Ints = NDArray[np.int64]
+
+
+@checkers.register(NAME)
+class StrictlyIncreasing:
+    """One consumer's first deliveries are exactly what one producer put, from first to last.
+
+    O(n log n). Deliveries are compared with the order of the puts, so values need not be 1..n; a
+    put of unknown outcome that is never delivered is left out. Reasons:
+        missing         the next item is skipped, or the last ones never come, and are lost
+        out-of-order    the next item comes later
+        unexpected      an item comes that was never put
+    UNKNOWN:
+        unknown-outcome before the break a call ended without an answer, or the consumer's session
+                        ended other than by closing it: either may have taken or delayed an item
+        still-waiting   only the last items are missing, and no drain was finished
+        nothing-acknowledged
+    Processes that follow one another count as one: a client goes on as a new process.
+    Source: check_all of the original harness, which saw neither a lost head nor a lost tail.
+    """
+
+    def unmet(self, history: History, claim: Claim) -> str | None:  # noqa: ARG002
+        """Ask for one producer, one consumer, one priority."""
+        took = (history.f == RESERVE) | (history.f == TAKE)
+        if _concurrent(history, history.f == PUT):
+            return "one producer at a time"
+        if _concurrent(history, took):
+            return "one consumer at a time"
+        if len(np.unique(history.priority[history.f == PUT])) > 1:
+            return "one priority"
+        return None
+
+    def check(self, history: History, claim: Claim) -> CheckResult:  # noqa: ARG002
+        """Compare the two sequences up to their first difference."""
+        delivered = _first_deliveries(history)
+        expected = _puts(history, delivered)
+        size = min(len(expected), len(delivered))
+        differ = np.flatnonzero(history.value[expected[:size]] != history.value[delivered[:size]])
+        place = int(differ[0]) if len(differ) else size
+        details = {"expected": len(expected), "delivered": len(delivered), "in_order": place}
+        violations, doubts = _judge(history, expected, delivered, place)
+        return conclude(NAME, history, violations, doubts=doubts, details=details)
+
+
+def _judge(
+    history: History, expected: Ints, delivered: Ints, place: int
+) -> tuple[list[Violation], list[str]]:
+    """Return what the first difference shows: a violation, or a doubt."""
+    if not history.is_(PUT, OK).any():
+        return [], ["nothing-acknowledged"]
+    if place < len(delivered):
+        if _doubtful(history, int(history.complete_ns[delivered[place]])):
+            return [], ["unknown-outcome"]
+        return [_break(history, expected, delivered, place)], []
+    if place < len(expected):
+        return _tail(history, expected[place:])
+    return [], []
+
+
+def _first_deliveries(history: History) -> Ints:
+    """Return the rows of each item's first delivery, in the order of the deliveries."""
+    rows = np.sort(holds(history).row)
+    return np.sort(rows[np.unique(history.value[rows], return_index=True)[1]])
+
+
+def _puts(history: History, delivered: Ints) -> Ints:
+    """Return the rows of the puts in order, without those that perhaps never were."""
+    answered = history.is_(PUT, OK)
+    seen = (history.f == PUT) & (history.outcome != FAIL)
+    seen &= np.isin(history.value, history.value[delivered])
+    return np.flatnonzero(answered | seen)
+
+
+def _concurrent(history: History, mask: NDArray[np.bool_]) -> bool:
+    """Say whether two processes of these rows were active at one time."""
+    process, at_ns = history.process[mask], history.invoke_ns[mask]
+    begin_ns = np.full(len(history.processes), NEVER_NS, np.int64)
+    end_ns = np.full(len(history.processes), -1, np.int64)
+    np.minimum.at(begin_ns, process, at_ns)
+    np.maximum.at(end_ns, process, at_ns)
+    order = np.argsort(begin_ns[end_ns >= 0])
+    begin_ns, end_ns = begin_ns[end_ns >= 0][order], end_ns[end_ns >= 0][order]
+    return bool((begin_ns[1:] <= end_ns[:-1]).any())
+
+
+def _doubtful(history: History, break_ns: int) -> bool:
+    """Say whether something before the break may have taken or delayed an item."""
+    unanswered = (history.outcome == INFO) & np.isin(history.f, (PUT, RESERVE, TAKE))
+    ended = ends(history)
+    return bool(
+        (unanswered & (history.invoke_ns < break_ns)).any()
+        or ((ended.alive_ns < break_ns) & ~ended.closed).any()
+    )
+
+
+def _break(history: History, expected: Ints, delivered: Ints, place: int) -> Violation:
+    came = history.operation(int(delivered[place]))
+    put = np.flatnonzero((history.f == PUT) & (history.value == history.value[delivered[place]]))
+    if not len(put) or place >= len(expected):
+        sentence = f"{came.value!r} was delivered, and this run never put it."
+        return _violation("unexpected", sentence, [*put, delivered[place]], came.value)
+    due = history.operation(int(expected[place]))
+    later = delivered[place:][history.value[delivered[place:]] == history.value[expected[place]]]
+    reason = "out-of-order" if len(later) else "missing"
+    fate = "only came later" if len(later) else "never came"
+    sentence = f"{came.value!r} was delivered where {due.value!r} was next; {due.value!r} {fate}."
+    rows = [expected[place], *put, delivered[place], *later]
+    return _violation(reason, sentence, rows, due.value, came.value)
+
+
+def _tail(history: History, waiting: Ints) -> tuple[list[Violation], list[str]]:
+    lost = account(history).lost
+    if lost is None:
+        return [], ["still-waiting"]
+    if not lost:
+        return [], ["unknown-outcome"]
+    value = history.operation(int(waiting[0])).value
+    sentence = f"{value!r} was next and never came, nor did the {len(waiting) - 1} after it."
+    return [_violation("missing", sentence, [waiting[0]], value)], []
+
+
+def _violation(reason: str, sentence: str, rows: list[int], *values: int | str | None) -> Violation:
+    return Violation(
+        reason=reason,
+        sentence=sentence,
+        rows=tuple(int(row) for row in rows),
+        values=tuple(value for value in values if value is not None),
+    )

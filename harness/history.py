@@ -1,0 +1,223 @@
+"""The reading side of a history: operations as numpy columns, notes as events.
+
+`harness.record` is the recording side.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HistoryError
+from harness.pairing import Columns, Pairing
+from harness.record import OPERATIONS, Event, HistoryWriter, Value, merge
+
+__all__ = [
+    "DONE",
+    "FAIL",
+    "INFO",
+    "NEVER_NS",
+    "OK",
+    "PUT",
+    "RELEASE",
+    "RESERVE",
+    "TAKE",
+    "Event",
+    "History",
+    "HistoryWriter",
+    "Operation",
+    "Value",
+    "derived",
+    "merge",
+]
+
+PUT, RESERVE, TAKE, DONE, RELEASE = range(5)
+OK, FAIL, INFO = range(3)
+NEVER_NS: Final = 2**62
+_OUTCOMES = ("ok", "fail", "info")
+_CHUNK_BYTES = 8 << 20
+
+T = TypeVar("T")
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One call on one item, from invocation to completion.
+
+    The interval [invoke_ns, complete_ns] is closed: [10, 20] and [20, 30] are concurrent.
+    `complete_ns` is None where the outcome is `info`: it may take effect at any later time.
+    """
+
+    index: int
+    process: int | str
+    f: str
+    value: Value | None
+    priority: int | None
+    outcome: str
+    invoke_ns: int
+    complete_ns: int | None
+    zxid: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the row as it stands in a witness."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class History:
+    """A run's operations, one row per item of each call, in order of invocation.
+
+    Columns (int64 or smaller, all of one length):
+        f, outcome     PUT..RELEASE and OK, FAIL, INFO
+        value          place in `values`; -1 for none (nothing found, or unknown)
+        priority       of the put; other rows -1
+        process        place in `processes`
+        invoke_ns, complete_ns    closed interval; complete_ns is NEVER_NS for INFO
+        zxid, read_zxid           -1 where unknown
+        n, window, delivery       0 where unknown
+        to             place in `destinations`
+        call, part     number of the call, and place within its batch
+        index          of the invoke line in history.jsonl (of the completion if that is missing)
+
+    Attributes:
+        values: item ids by number; `number_of` is the inverse.
+        processes: process ids by number; `number_of_process` is the inverse.
+        registrations: by process number, its session, consumer and producer, where recorded.
+        notes: all other events, in order.
+        malformed_lines: lines that were not events, a truncated last line not counted.
+        unmatched: completions without an invocation, and invocations followed by another one of
+            the same process; the first count as begun at 0, the second as unknown.
+    """
+
+    def __init__(self, columns: Columns, pairing: Pairing, *, malformed_lines: int = 0) -> None:
+        self.f = columns["f"]
+        self.outcome = columns["outcome"]
+        self.value = columns["value"]
+        self.priority = columns["priority"]
+        self.process = columns["process"]
+        self.invoke_ns = columns["invoke_ns"]
+        self.complete_ns = np.where(self.outcome == INFO, NEVER_NS, columns["complete_ns"])
+        self.zxid = columns["zxid"]
+        self.read_zxid = columns["read_zxid"]
+        self.n = columns["n"]
+        self.window = columns["window"]
+        self.delivery = columns["delivery"]
+        self.to = columns["to"]
+        self.call = columns["call"]
+        self.part = columns["part"]
+        self.index = columns["index"]
+        self.values = list(pairing.values)
+        self.number_of: Mapping[Value, int] = pairing.values
+        self.processes = list(pairing.processes)
+        self.number_of_process: Mapping[int | str, int] = pairing.processes
+        self.registrations = pairing.registrations
+        self.destinations = list(pairing.destinations)
+        self.notes = pairing.notes
+        self.unmatched = pairing.unmatched
+        self.malformed_lines = malformed_lines
+
+    def __len__(self) -> int:
+        return len(self.f)
+
+    @classmethod
+    def from_events(cls, events: Iterable[Event | Mapping[str, Any]]) -> "History":
+        """Build a history from events in order; `index` is their place, whatever they say."""
+        pairing = Pairing()
+        pairing.add([e if isinstance(e, Event) else msgspec.convert(e, Event) for e in events])
+        return cls(pairing.columns(), pairing)
+
+    @classmethod
+    def load(cls, path: Path) -> "History":
+        """Read a merged history.jsonl. O(n log n).
+
+        Raises:
+            HistoryError: the file cannot be read.
+        """
+        pairing, malformed = Pairing(), 0
+        try:
+            for chunk in _chunks(path):
+                events, bad = _decode(chunk)
+                pairing.add(events)
+                malformed += bad
+        except OSError as error:
+            raise HistoryError(f"{path}: cannot be read: {error.strerror}") from error
+        return cls(pairing.columns(), pairing, malformed_lines=malformed)
+
+    def operation(self, row: int) -> Operation:
+        """Return one row, for people."""
+        value, complete_ns = int(self.value[row]), int(self.complete_ns[row])
+        priority, zxid = int(self.priority[row]), int(self.zxid[row])
+        return Operation(
+            index=int(self.index[row]),
+            process=self.processes[self.process[row]],
+            f=OPERATIONS[self.f[row]],
+            value=None if value < 0 else self.values[value],
+            priority=None if priority < 0 else priority,
+            outcome=_OUTCOMES[self.outcome[row]],
+            invoke_ns=int(self.invoke_ns[row]),
+            complete_ns=None if complete_ns == NEVER_NS else complete_ns,
+            zxid=None if zxid < 0 else zxid,
+        )
+
+    def notes_named(self, f: str) -> Iterator[Event]:
+        """Yield the notes of one kind, in order."""
+        return (note for note in self.notes if note.f == f)
+
+    def is_(self, f: int, outcome: int) -> NDArray[np.bool_]:
+        """Return the mask of the rows of one kind with one outcome."""
+        mask: NDArray[np.bool_] = (self.f == f) & (self.outcome == outcome)
+        return mask
+
+
+def derived(compute: Callable[[History], T]) -> Callable[[History], T]:
+    """Remember `compute(history)` for as long as the history lives; `compute` must be pure."""
+    memory: WeakKeyDictionary[History, T] = WeakKeyDictionary()
+
+    @wraps(compute)
+    def remembered(history: History) -> T:
+        if history not in memory:
+            memory[history] = compute(history)
+        return memory[history]
+
+    return remembered
+
+
+_decoder = msgspec.json.Decoder(Event)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    """Yield whole lines, some megabytes at a time; the last line may lack its newline."""
+    rest = b""
+    with path.open("rb") as file:
+        while block := file.read(_CHUNK_BYTES):
+            whole, newline, tail = block.rpartition(b"\n")
+            if not newline:
+                rest += tail
+                continue
+            yield rest + whole + newline
+            rest = tail
+    if rest.strip() and not isinstance(_decode_line(rest), msgspec.DecodeError):
+        yield rest
+
+
+def _decode(chunk: bytes) -> tuple[list[Event], int]:
+    """Return the events of a chunk of lines, and how many lines were none."""
+    try:
+        return _decoder.decode_lines(chunk), 0
+    except msgspec.DecodeError:
+        decoded = [_decode_line(line) for line in chunk.split(b"\n") if line.strip()]
+        events = [event for event in decoded if isinstance(event, Event)]
+        return events, len(decoded) - len(events)
+
+
+def _decode_line(line: bytes) -> Event | msgspec.DecodeError:
+    try:
+        return _decoder.decode(line)
+    except msgspec.DecodeError as error:
+        return error

@@ -1,0 +1,114 @@
+"""From a history to a judgement: which checkers run, what they find, what it amounts to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.checkers import AvailabilityLimit, Checker, Claim, Order, Redelivery
+from harness.checkers import checkers as registered
+from harness.checkers.availability import measure
+from harness.checkers.total_queue import account
+from harness.history import History
+from harness.verdict import CheckResult, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What all checkers together say of a history; JSON-ready parts of results.json.
+
+    Attributes:
+        not_run: checkers nobody named and whose needs the history does not meet.
+        counts: distinct values; `lost` is None where no drain was finished.
+        availability: fraction and longest_gap_s.
+        unavailable_s: by fault id, the longest gap between its injection and its heal + 30 s.
+    """
+
+    results: tuple[CheckResult, ...]
+    not_run: tuple[Mapping[str, str], ...]
+    counts: Mapping[str, int | None]
+    availability: Mapping[str, float | None]
+    unavailable_s: Mapping[int | str, float | None]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict that dominates; UNKNOWN if nothing ran."""
+        return Verdict.merge(result.verdict for result in self.results)
+
+
+def judge(
+    history: History,
+    *,
+    claim: Order,
+    checkers: Sequence[str] | None = None,
+    redelivery: Redelivery = "origin",
+    sync: bool = False,
+    recovery_s: float | None = None,
+    availability: Sequence[AvailabilityLimit] = (),
+) -> Judgement:
+    """Run the named checkers, or all whose needs are met, and merge what they say.
+
+    A checker that raises is UNKNOWN, and shown; a named one whose needs are not met too. If lines
+    of the history were malformed, INVALID becomes UNKNOWN: the missing line may explain it.
+
+    Raises:
+        ScenarioError: no checker has one of these names.
+    """
+    claims = Claim(
+        order=claim,
+        redelivery=redelivery,
+        sync=sync,
+        recovery_s=recovery_s,
+        availability=tuple(availability),
+    )
+    chosen = {name: registered[name]() for name in checkers or registered}
+    results, not_run = [], []
+    for name, checker in chosen.items():
+        result = _run(name, checker, history, claims)
+        if result.reasons == ("unmet",) and not checkers:
+            not_run.append({"name": name, "needs": str(result.details["needs"])})
+        else:
+            results.append(_doubted(result, history))
+    figures = measure(history)
+    return Judgement(
+        results=tuple(results),
+        not_run=tuple(not_run),
+        counts=account(history).counts(),
+        availability={"fraction": figures.fraction, "longest_gap_s": figures.longest_gap_s},
+        unavailable_s={fault.id: fault.unavailable_s for fault in figures.faults},
+    )
+
+
+def as_expected(
+    judgement: Judgement, expect: Literal["valid", "invalid"], because: str | None
+) -> bool:
+    """Say whether the verdict is the expected one, and for the expected reason."""
+    if judgement.verdict.word != expect:
+        return False
+    failing = (r for r in judgement.results if r.verdict is Verdict.INVALID)
+    return because is None or any(because in result.reasons for result in failing)
+
+
+def _run(name: str, checker: Checker, history: History, claim: Claim) -> CheckResult:
+    try:
+        needs = checker.unmet(history, claim)
+        if needs is None:
+            return checker.check(history, claim)
+    except Exception as error:  # noqa: BLE001 a defect in one checker must not hide the others
+        details = {"error": f"{type(error).__name__}: {error}"}
+        return CheckResult(
+            name=name, verdict=Verdict.UNKNOWN, reasons=("checker-failed",), details=details
+        )
+    return CheckResult(
+        name=name, verdict=Verdict.UNKNOWN, reasons=("unmet",), details={"needs": needs}
+    )
+
+
+def _doubted(result: CheckResult, history: History) -> CheckResult:
+    if not history.malformed_lines or result.verdict is Verdict.UNKNOWN:
+        return result
+    return replace(
+        result,
+        verdict=Verdict.UNKNOWN,
+        reasons=tuple(sorted({*result.reasons, "malformed-lines"})),
+        details={**result.details, "malformed_lines": history.malformed_lines},
+    )

@@ -1,0 +1,172 @@
+"""The recording side of a history: event lines, the workers' append-only writer, and the merge.
+
+It needs no numpy, so that worker processes start quickly; `harness.history` is the reading side.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+OPERATIONS = ("put", "reserve", "take", "done", "release")
+
+Value: TypeAlias = int | str
+
+
+class Event(msgspec.Struct, kw_only=True, gc=False):
+    """One line of history.jsonl.
+
+    Attributes:
+        index: place in the merged history; absent in a worker's own file.
+        time_ns: since the run's start, CLOCK_MONOTONIC; an invoke is stamped before the request
+            is sent, a completion after the reply.
+        process: one client with one session; "nemesis" and "harness" write `info` only.
+        type: `fail` certainly did not happen, `info` is unknown (or a note, for other `f`).
+        f: put, reserve, take, done, release, or the name of a note ("session-end", "kill", ...).
+        value: the item's id; a list for a batch; null for a reserve that found nothing; an
+            object for a note.
+        priority: of a put; a list beside a batch. Smaller is served first.
+        n: how many items a reserve or take asked for; 1 where absent and no batch is seen.
+        to: where a release sends the item: items (the default), back, delayed, dead.
+        delivery: how many times the item has been delivered, this one included.
+        window: the W of a relaxed claim: at most W-1 available items are overtaken.
+        zxid: where the operation took effect, if known exactly.
+        read_zxid: of the last listing of a reserve that found nothing.
+        attempts: how often the library sent it, where more than once.
+        error: what was raised, for people.
+    """
+
+    index: int | UnsetType = UNSET
+    time_ns: int
+    process: int | str
+    type: Literal["invoke", "ok", "fail", "info"]
+    f: str
+    value: Any = None
+    priority: int | list[int] | UnsetType | None = UNSET
+    n: int | UnsetType = UNSET
+    to: str | UnsetType = UNSET
+    delivery: int | list[int] | UnsetType | None = UNSET
+    window: int | UnsetType | None = UNSET
+    zxid: int | UnsetType | None = UNSET
+    read_zxid: int | UnsetType | None = UNSET
+    session: int | str | UnsetType | None = UNSET
+    consumer: int | str | UnsetType | None = UNSET
+    producer: int | str | UnsetType | None = UNSET
+    attempts: int | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+
+
+class _Head(msgspec.Struct, gc=False):
+    """The part of a line that the merge reads; the rest of it passes through unread."""
+
+    time_ns: int
+    process: int | str
+    type: str
+    f: str
+
+
+_encoder = msgspec.json.Encoder()
+_head_decoder = msgspec.json.Decoder(_Head)
+
+
+class HistoryWriter:
+    """Append events to one worker's file, each flushed before `append` returns.
+
+    So an invoke is on disk before its request is sent, and a worker killed at any moment leaves
+    at most one truncated last line, which the merge drops. Not thread-safe: one writer, one thread.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab", buffering=0)
+
+    def append(self, event: Event) -> None:
+        """Write one line, in one system call."""
+        self._file.write(_encoder.encode(event) + b"\n")
+
+    def close(self) -> None:
+        """Close the file; appending afterwards raises ValueError."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def merge(parts: Path, merged: Path) -> None:
+    """Merge `parts`/*.jsonl into one history by (time_ns, worker, line), with indices.
+
+    Every open invocation is closed as `info`, at the time of the last event. A truncated last
+    line of a part is dropped: a killed worker had not sent what it had not flushed. Any other
+    malformed line is kept at the end, so that the reader counts it. The merged file appears whole
+    or not at all. O(n log n) in time, O(n) in memory.
+    """
+    good: list[tuple[int, int, int, _Head, bytes]] = []
+    malformed: list[bytes] = []
+    for worker, path in enumerate(sorted(parts.glob("*.jsonl"))):
+        for number, line in enumerate(_complete_lines(path)):
+            head = _decode_head(line)
+            if head is None:
+                malformed.append(line)
+            else:
+                good.append((head.time_ns, worker, number, head, line))
+    good.sort(key=lambda entry: entry[:3])
+    lines = [line for *_, line in good] + list(_closings([entry[3] for entry in good], good))
+    _write_whole(merged, [*_indexed(lines), *malformed])
+
+
+def _complete_lines(path: Path) -> list[bytes]:
+    """Return the lines that ended in a newline, and a last one without it if it is whole JSON."""
+    *lines, last = path.read_bytes().split(b"\n")
+    if _decode_head(last) is not None:
+        lines.append(last)
+    return [line for line in lines if line.strip()]
+
+
+def _decode_head(line: bytes) -> _Head | None:
+    try:
+        return _head_decoder.decode(line)
+    except msgspec.DecodeError:
+        return None
+
+
+def _closings(
+    heads: list[_Head], entries: list[tuple[int, int, int, _Head, bytes]]
+) -> Iterator[bytes]:
+    """Yield an info line for each invocation without a completion, in order of invocation."""
+    open_at: dict[int | str, int] = {}
+    for place, head in enumerate(heads):
+        if head.type == "invoke":
+            open_at[head.process] = place
+        elif head.f in OPERATIONS:
+            open_at.pop(head.process, None)
+    for place in sorted(open_at.values()):
+        event = msgspec.json.decode(entries[place][4])
+        closing = {"time_ns": heads[-1].time_ns, "type": "info", "error": "no completion recorded"}
+        yield _encoder.encode(event | closing)
+
+
+def _indexed(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Put `index` first in each line, without decoding the rest."""
+    for index, line in enumerate(lines):
+        yield b'{"index":%d,%b' % (index, line.lstrip()[1:])
+
+
+def _write_whole(path: Path, lines: Iterable[bytes]) -> None:
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        file.writelines(line + b"\n" for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

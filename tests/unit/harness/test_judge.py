@@ -1,0 +1,106 @@
+"""Which checkers run, how verdicts merge, and when a run is as expected."""
+
+from typing import Literal, Never
+
+import pytest
+
+from harness.checkers import checkers
+from harness.errors import ScenarioError
+from harness.history import History
+from harness.judge import as_expected, judge
+from harness.verdict import Verdict
+from worlds.histories import drained, history, op, queue_run
+
+
+def test_a_clean_run_is_valid() -> None:
+    """Everything whose needs are met runs, and a clean run is valid."""
+    judgement = judge(queue_run(9), claim="snapshot")
+    assert judgement.verdict is Verdict.VALID, judgement.results
+    assert {r.name for r in judgement.results} >= {"total-queue", "strictly-increasing"}
+
+
+def test_every_checker_runs_or_says_why_not() -> None:
+    """No checker is left out silently."""
+    judgement = judge(queue_run(9), claim="snapshot")
+    names = {r.name for r in judgement.results} | {entry["name"] for entry in judgement.not_run}
+    assert names == set(checkers)
+
+
+def test_an_empty_history_is_unknown() -> None:
+    """Nothing acknowledged shows nothing."""
+    assert judge(history(), claim="snapshot").verdict is Verdict.UNKNOWN
+
+
+def test_one_invalid_result_decides() -> None:
+    """Invalid dominates unknown and valid."""
+    judgement = judge(queue_run(9, lost=[9]), claim="snapshot")
+    assert judgement.verdict is Verdict.INVALID
+    assert judgement.counts["lost"] == 1
+
+
+def test_a_named_checker_that_cannot_run_is_unknown() -> None:
+    """A checker that the scenario names may not stand aside."""
+    two = history(
+        op("put", 1, 0, 9), op("put", 2, 1, 3, process=1), op("put", 3, 10, 11), drained(20, 30)
+    )
+    judgement = judge(two, claim="snapshot", checkers=["strictly-increasing"])
+    assert judgement.verdict is Verdict.UNKNOWN
+    assert judgement.results[0].reasons == ("unmet",)
+    assert judgement.results[0].details == {"needs": "one producer at a time"}
+
+
+def test_an_unknown_name_is_an_error() -> None:
+    """A misspelt checker is refused with the names there are."""
+    with pytest.raises(ScenarioError, match=r"expected one of .*total-queue"):
+        judge(history(), claim="snapshot", checkers=["total-que"])
+
+
+def test_a_checker_that_throws_is_unknown_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A defect in a checker is neither a pass nor the end of the others."""
+
+    def explode(*_: object) -> Never:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(checkers["strictly-increasing"], "check", explode)
+    judgement = judge(queue_run(3), claim="snapshot")
+    result = next(r for r in judgement.results if r.name == "strictly-increasing")
+    assert result.verdict is Verdict.UNKNOWN
+    assert result.reasons == ("checker-failed",)
+    assert result.details == {"error": "ZeroDivisionError: planted"}
+    assert judgement.verdict is Verdict.UNKNOWN
+
+
+def test_malformed_lines_leave_nothing_certain() -> None:
+    """A line that cannot be read may be the one that explains a loss, or the one that shows it."""
+    for run in (queue_run(9), queue_run(9, lost=[9])):
+        run.malformed_lines = 1
+        judgement = judge(run, claim="snapshot", checkers=["total-queue"])
+        assert judgement.verdict is Verdict.UNKNOWN
+        assert "malformed-lines" in judgement.results[0].reasons
+
+
+@pytest.mark.parametrize(
+    ("run", "expect", "because", "answer"),
+    [
+        (queue_run(5), "valid", None, True),
+        (queue_run(5), "invalid", "lost", False),
+        (queue_run(5, lost=[2]), "invalid", "lost", True),
+        (queue_run(5, lost=[2]), "invalid", "duplicated", False),
+        (queue_run(5, lost=[2]), "invalid", None, True),
+        (queue_run(5, lost=[2]), "valid", None, False),
+        (queue_run(5, lost=[5], drain=False), "invalid", "lost", False),
+        (history(), "valid", None, False),
+    ],
+)
+def test_as_expected_compares_the_reason(
+    run: History, expect: Literal["valid", "invalid"], because: str | None, *, answer: bool
+) -> None:
+    """A control that is found invalid for another reason was not found."""
+    judgement = judge(run, claim="snapshot", checkers=["total-queue"])
+    assert as_expected(judgement, expect, because) is answer
+
+
+def test_judging_twice_gives_the_same() -> None:
+    """A judgement depends on the history alone."""
+    first, second = (judge(queue_run(9, lost=[3, 4]), claim="snapshot") for _ in range(2))
+    assert [r.as_json() for r in first.results] == [r.as_json() for r in second.results]
