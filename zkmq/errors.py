@@ -1,0 +1,86 @@
+"""The queue's errors, each saying whether the call certainly took no effect.
+
+ZkmqError                       definite = False: may have taken effect, or may yet
+├── OutcomeUnknownError         no answer before the deadline; `Queue.resolve()` can settle it
+│   └── AckUnknownError         the session ended with the acknowledgement in doubt: never known
+└── NotAppliedError             definite = True: certainly took no effect
+    ├── BadArgumentError        a value this queue cannot take
+    │   ├── BadPriorityError
+    │   └── ValueTooLargeError
+    ├── NotHeldError            the item is not, or no longer, held by this consumer
+    │   └── ConsumerLostError   because the consumer's session ended
+    ├── QueueFullError
+    ├── ClosedError
+    ├── NoQuorumError           no server answered before the deadline
+    ├── AccessDeniedError
+    └── IncompatibleTreeError   the tree was made for other versions, or is not a queue
+"""
+
+
+class ZkmqError(Exception):
+    """Root of what this package raises; unmarked means unknown, the safe side."""
+
+    definite = False
+
+
+class OutcomeUnknownError(ZkmqError):
+    """No answer before the deadline: the operation may have taken effect, or may yet."""
+
+
+class AckUnknownError(OutcomeUnknownError):
+    """The session ended with the operation in doubt: it took effect before that, or never will."""
+
+
+class NotAppliedError(ZkmqError):
+    """The call certainly took no effect."""
+
+    definite = True
+
+
+class BadArgumentError(NotAppliedError):
+    """A value outside what the call takes; nothing was sent."""
+
+
+class BadPriorityError(BadArgumentError):
+    """A priority outside 0 to 999."""
+
+    def __init__(self, priority: object) -> None:
+        super().__init__(f"put: priority: expected an integer from 0 to 999, got {priority!r}")
+
+
+class ValueTooLargeError(BadArgumentError):
+    """A value that no single request can carry."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"put: data: expected at most {limit} bytes, got {size}; "
+            "store large values elsewhere and put a reference"
+        )
+
+
+class NotHeldError(NotAppliedError):
+    """The item is not, or no longer, held by this consumer."""
+
+
+class ConsumerLostError(NotHeldError):
+    """The session that held the items ended; they go, or went, to other consumers."""
+
+
+class QueueFullError(NotAppliedError):
+    """The backlog reached `max_items`."""
+
+
+class ClosedError(NotAppliedError):
+    """The queue was closed by this process."""
+
+
+class NoQuorumError(NotAppliedError):
+    """No server answered before the deadline."""
+
+
+class AccessDeniedError(NotAppliedError):
+    """The servers refused these credentials."""
+
+
+class IncompatibleTreeError(NotAppliedError):
+    """The tree was made for other versions of zkmq, or is not a queue."""

@@ -1,0 +1,229 @@
+"""What a consumer may claim next: the head of the queue as of one recent state of the tree.
+
+A look reads, in one request and so at one zxid, the priorities and the first segments of each,
+up to as many items as are wanted. It always starts from the first segment that exists, so an
+item that returns to an old segment is seen by the next look. Between looks, at most `max_age_s`,
+items are handed out from memory; a claim that finds one taken says so.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from zkmq import names
+from zkmq.errors import IncompatibleTreeError
+from zkmq.store import Delete, GetChildren, GetData, Node, Op, Read, Store
+from zkmq.tree import Guard, Tree
+
+MAX_AGE_S = 0.05
+MAX_READ_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An item that was waiting when it was read."""
+
+    path: str
+    node: Node
+
+    @property
+    def name(self) -> str:
+        """The item's name."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(slots=True)
+class Lane:
+    """One priority at one state: its segments in order, and the items of those that were read."""
+
+    guard: Guard
+    children: frozenset[str]
+    segments: list[str]
+    items: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Head:
+    """The tree at one state, as far as it was read: a lane is None where it was not."""
+
+    zxid: int | None
+    children: frozenset[str]
+    flat: dict[int, list[str]]
+    lanes: dict[int, Lane | None]
+
+    @property
+    def priorities(self) -> list[int]:
+        """All priorities, most urgent first."""
+        return sorted(self.flat.keys() | self.lanes.keys())
+
+
+class HeadCache:
+    """The head of the queue. Not thread-safe."""
+
+    def __init__(self, store: Store, tree: Tree, *, max_age_s: float = MAX_AGE_S) -> None:
+        self._store = store
+        self._tree = tree
+        self._max_age_s = max_age_s
+        # What the next look reads: the segments of each priority.
+        self._plan: dict[int, list[str]] = {}
+        self._paths: deque[str] = deque()
+        self._looked_s = float("-inf")
+        self._mean_bytes = 1024.0
+        self._head: Head | None = None
+        self.zxid: int | None = None
+
+    def drop(self) -> None:
+        """Forget what was read: the next batch looks again."""
+        self._paths.clear()
+        self._looked_s = float("-inf")
+
+    def batch(self, wanted: int, deadline_s: float) -> list[Candidate]:
+        """The first items of the queue with their data: at most `wanted`, none if it is empty.
+
+        They leave the cache. After an empty batch `zxid` is the state in which it was empty.
+
+        Raises:
+            NoQuorumError: no answer before the deadline.
+        """
+        while True:
+            if not self._paths or self._store.now() - self._looked_s > self._max_age_s:
+                self.look(wanted, deadline_s)
+            if not self._paths:
+                return []
+            if found := self._read(wanted, deadline_s):
+                return found
+
+    def put_back(self, candidates: Sequence[Candidate], taken: Op | None) -> None:
+        """Take back what was not claimed, but for the one that another operation has."""
+        gone = taken.path if taken else None
+        paths = [candidate.path for candidate in candidates if candidate.path != gone]
+        self._paths.extendleft(reversed(paths))
+
+    def look(self, wanted: int, deadline_s: float) -> None:
+        """Read the head of the queue at one state, and remove drained segments on the way."""
+        while True:
+            self._looked_s = self._store.now()
+            head = self._read_head(deadline_s)
+            plan, complete = _needed(head, wanted)
+            self._plan = plan
+            if complete:
+                break
+        self.zxid = head.zxid
+        self._head = head
+        self._paths = deque(self._in_order(head))
+        self._remove_drained(head)
+
+    def seen(self) -> Iterator[tuple[str, frozenset[str]]]:
+        """What the last look read, as (path, children): it is new if a child came since."""
+        if self._head is None:
+            return
+        yield self._tree.items, self._head.children
+        for priority, lane in self._head.lanes.items():
+            if lane is not None:
+                yield self._tree.priority(priority), lane.children
+                for segment, items in lane.items.items():
+                    yield self._tree.segment(priority, segment), frozenset(items)
+
+    def _read_head(self, deadline_s: float) -> Head:
+        reads: list[Read] = [GetChildren(self._tree.items)]
+        for priority, segments in self._plan.items():
+            path = self._tree.priority(priority)
+            reads += [GetData(path), GetChildren(path)]
+            reads += [GetChildren(f"{path}/{segment}") for segment in segments]
+        view = self._store.read_many(reads, deadline_s)
+        answers = iter(view.results)
+        children = next(answers)
+        if not isinstance(children, list):
+            raise IncompatibleTreeError(f"{self._tree.items}: expected a queue, found nothing")
+        lanes: dict[int, Lane | None] = {int(c): None for c in children if c.isdigit()}
+        head = Head(view.zxid, frozenset(children), _flat(children), lanes)
+        for priority, segments in self._plan.items():
+            head.lanes[priority] = _lane(answers, segments)
+        return head
+
+    def _in_order(self, head: Head) -> Iterator[str]:
+        for priority in head.priorities:
+            for name in head.flat.get(priority, ()):
+                yield f"{self._tree.items}/{name}"
+            lane = head.lanes.get(priority)
+            for segment in lane.segments if lane else ():
+                path = self._tree.segment(priority, segment)
+                for name in lane.items.get(segment, ()) if lane else ():
+                    yield f"{path}/{name}"
+
+    def _remove_drained(self, head: Head) -> None:
+        """Delete empty segments below the tail: nobody puts there, and returns go elsewhere.
+
+        The answer does not matter: NotEmpty protects an item that came back meanwhile, and a
+        stale tail is too low, never too high.
+        """
+        for priority, lane in head.lanes.items():
+            if lane is None:
+                continue
+            for segment, items in lane.items.items():
+                if not items and segment < lane.guard.tail_name:
+                    self._store.submit([Delete(self._tree.segment(priority, segment))])
+
+    def _read(self, wanted: int, deadline_s: float) -> list[Candidate]:
+        fits = max(1, int(MAX_READ_BYTES / self._mean_bytes))
+        paths = [self._paths.popleft() for _ in range(min(wanted, fits, len(self._paths)))]
+        view = self._store.read_many([GetData(path) for path in paths], deadline_s)
+        found = [
+            Candidate(path, node)
+            for path, node in zip(paths, view.results, strict=True)
+            if isinstance(node, Node)
+        ]
+        if found:
+            mean = sum(len(candidate.node.data) for candidate in found) / len(found)
+            self._mean_bytes = max(64.0, (self._mean_bytes + mean) / 2)
+        return found
+
+
+def _flat(children: list[str]) -> dict[int, list[str]]:
+    flat: dict[int, list[str]] = {}
+    for child in sorted(children):
+        name = names.parse(child)
+        if name is not None:
+            flat.setdefault(name.priority, []).append(child)
+    return flat
+
+
+def _lane(answers: Iterator[Node | list[str] | None], segments: list[str]) -> Lane | None:
+    guard, children = next(answers), next(answers)
+    listed = [next(answers) for _ in segments]
+    if not isinstance(guard, Node) or not isinstance(children, list):
+        return None
+    decoded = Guard.decode(guard.data, guard.version)
+    lane = Lane(decoded, frozenset(children), decoded.waiting(children))
+    for segment, items in zip(segments, listed, strict=True):
+        if isinstance(items, list):
+            lane.items[segment] = sorted(items)
+    return lane
+
+
+def _needed(head: Head, wanted: int) -> tuple[dict[int, list[str]], bool]:
+    """What has to be read to know the first `wanted` items, and whether `head` has all of it."""
+    plan: dict[int, list[str]] = {}
+    complete = True
+    for priority in head.priorities:
+        wanted -= len(head.flat.get(priority, ()))
+        if wanted <= 0:
+            break
+        if priority not in head.lanes:
+            continue
+        lane = head.lanes[priority]
+        plan[priority] = []
+        complete = complete and lane is not None
+        if lane is None:
+            continue
+        for segment in lane.segments:
+            plan[priority].append(segment)
+            if segment not in lane.items:
+                complete = False
+                break
+            wanted -= len(lane.items[segment])
+            if wanted <= 0:
+                break
+        if wanted <= 0:
+            break
+    return plan, complete

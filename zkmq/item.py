@@ -1,0 +1,51 @@
+"""An item as its consumer holds it."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from zkmq import envelope, names
+
+
+class Hold(Enum):
+    """Where a consumer stands with an item it reserved."""
+
+    HELD = "held"
+    DONE = "done"
+    RETURNED = "returned"
+    LOST = "lost"
+
+
+@dataclass(eq=False, slots=True)
+class Item:
+    """One delivery of an item.
+
+    Attributes:
+        data: the payload, as it was put.
+        name: the item's name; it changes with each return, `id` does not.
+        delivery: 1 the first time, 2 after the item came back once, and so on.
+        fence: the claim's zxid: grows with every delivery of any item, so that systems further
+            down can refuse a late write. None when the claim's reply was lost and nothing can
+            tell any more.
+        put_zxid: when the item was put, where that is known.
+        hold: whether this consumer still owns it. `Queue` keeps it up to date.
+    """
+
+    data: bytes
+    name: str
+    consumer: str
+    delivery: int
+    fence: int | None
+    put_zxid: int | None
+    header: envelope.Header = field(repr=False)
+    version: int = field(default=0, repr=False)
+    hold: Hold = Hold.HELD
+
+    @property
+    def id(self) -> str:
+        """The item's identity, the same in every delivery."""
+        return names.base(self.name)
+
+    @property
+    def priority(self) -> int:
+        """0, the most urgent, to 999."""
+        return int(self.name[5:8])

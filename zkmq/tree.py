@@ -1,0 +1,184 @@
+"""The queue's tree: its paths, what its fixed nodes hold, and a reader for raw copies of it.
+
+/queue                      {"zkmq": 1, "min_reader": 1, "min_writer": 1, "features": [], ...}
+  /items/100                {"tail": 3, "purged": -1}; its version guards the tail
+    /0000000003/item-…      waiting, in the order of the names
+  /consumers/<id>/active    ephemeral; its version counts the consumer's operations
+                 /item/…    held
+  /producers/<id>           its version counts the producer's operations
+  /partial /dead /delayed   interrupted, given up, not yet due
+  /dedup /waiting /gc-lock
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from zkmq import envelope, names
+from zkmq.errors import IncompatibleTreeError
+
+NO_SEGMENT = -1
+FIXED = ("items", "consumers", "producers", "partial", "dead", "delayed", "dedup", "waiting")
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What items/<priority> holds: the segment to put into, and the last one purged.
+
+    `version` is the node's; whoever demands it acts before any later roll or purge.
+    """
+
+    tail: int
+    purged: int = NO_SEGMENT
+    version: int = 0
+
+    @classmethod
+    def decode(cls, data: bytes, version: int) -> "Guard":
+        """Read a guard; a bare number is a tail (plain REST clients may write that)."""
+        try:
+            value = json.loads(data or b"0")
+        except ValueError as error:
+            raise IncompatibleTreeError(
+                f"items/<priority>: expected JSON with tail and purged, got {data!r}"
+            ) from error
+        if isinstance(value, int):
+            return cls(value, NO_SEGMENT, version)
+        return cls(int(value["tail"]), int(value.get("purged", NO_SEGMENT)), version)
+
+    def encode(self) -> bytes:
+        """Write both numbers; a writer that kept only one would bring purged items back."""
+        return json.dumps({"tail": self.tail, "purged": self.purged}).encode()
+
+    @property
+    def tail_name(self) -> str:
+        """The segment that producers put into."""
+        return names.segment_name(self.tail)
+
+    def waiting(self, segments: list[str]) -> list[str]:
+        """Those of the segments that are not purged, in the order of their items."""
+        live = sorted(segments)
+        if self.purged == NO_SEGMENT:
+            return live
+        purged = names.segment_name(self.purged)
+        return [segment for segment in live if segment > purged]
+
+    def home(self, name: names.ItemName) -> str:
+        """The segment an item came from; after a purge, the one for its survivors."""
+        assert name.segment is not None
+        if name.segment <= self.purged:
+            return names.returns_name(names.segment_name(self.purged))
+        return names.segment_name(name.segment)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Paths of one queue."""
+
+    root: str
+
+    @property
+    def items(self) -> str:
+        """Parent of the priorities."""
+        return f"{self.root}/items"
+
+    @property
+    def consumers(self) -> str:
+        """Parent of the registrations."""
+        return f"{self.root}/consumers"
+
+    @property
+    def producers(self) -> str:
+        """Parent of the producers' tickets."""
+        return f"{self.root}/producers"
+
+    @property
+    def lock(self) -> str:
+        """The elected janitor's ephemeral node."""
+        return f"{self.root}/gc-lock"
+
+    def place(self, kind: str) -> str:
+        """`partial`, `dead`, `delayed`, `dedup` or `waiting`."""
+        return f"{self.root}/{kind}"
+
+    def priority(self, priority: int) -> str:
+        """The guard of one priority, parent of its segments."""
+        return f"{self.root}/items/{priority:03d}"
+
+    def segment(self, priority: int, segment: str) -> str:
+        """One segment."""
+        return f"{self.root}/items/{priority:03d}/{segment}"
+
+    def consumer(self, consumer: str) -> str:
+        """One registration."""
+        return f"{self.root}/consumers/{consumer}"
+
+    def active(self, consumer: str) -> str:
+        """The ephemeral node that fences and counts a consumer's operations."""
+        return f"{self.root}/consumers/{consumer}/active"
+
+    def claims(self, consumer: str) -> str:
+        """Parent of what a consumer holds."""
+        return f"{self.root}/consumers/{consumer}/item"
+
+    def claim(self, consumer: str, name: str) -> str:
+        """One held item."""
+        return f"{self.root}/consumers/{consumer}/item/{name}"
+
+
+@dataclass(slots=True)
+class Places:
+    """Where every item of a tree is: (priority, payload) pairs, in the order of their names."""
+
+    items: list[tuple[int, bytes]] = field(default_factory=list)
+    claims: list[tuple[int, bytes]] = field(default_factory=list)
+    partial: list[tuple[int, bytes]] = field(default_factory=list)
+    dead: list[tuple[int, bytes]] = field(default_factory=list)
+    delayed: list[tuple[int, bytes]] = field(default_factory=list)
+    purged: list[tuple[int, bytes]] = field(default_factory=list)
+
+
+def decode(nodes: Mapping[str, bytes], root: str = "/queue") -> Places:
+    """Sort a raw copy of the tree (absolute path -> data) into places. O(n log n)."""
+    places = Places()
+    guards = _guards(nodes, root)
+    for path in sorted(nodes, key=lambda path: path.rpartition("/")[2]):
+        if not path.startswith(f"{root}/"):
+            continue
+        parts = path[len(root) + 1 :].split("/")
+        place = _place(parts, guards)
+        if place is None:
+            continue
+        header, payload = envelope.unwrap(nodes[path])
+        getattr(places, place).append((_priority(parts[-1], header), payload))
+    return places
+
+
+def _guards(nodes: Mapping[str, bytes], root: str) -> dict[str, Guard]:
+    parent = f"{root}/items/"
+    return {
+        path[len(parent) :]: Guard.decode(data, 0)
+        for path, data in nodes.items()
+        if path.startswith(parent) and path[len(parent) :].isdigit()
+    }
+
+
+def _place(parts: list[str], guards: Mapping[str, Guard]) -> str | None:
+    match parts:
+        case ["items", priority, segment, name] if names.parse(name):
+            guard = guards.get(priority, Guard(0))
+            return "items" if guard.waiting([segment]) else "purged"
+        case ["items", name] if names.parse(name):
+            return "items"
+        case ["consumers", _, "item", name] if names.parse(name):
+            return "claims"
+        case ["partial" | "dead" as place, name] if names.parse(name):
+            return place
+        case ["delayed", _, _]:
+            return "delayed"
+        case _:
+            return None
+
+
+def _priority(name: str, header: envelope.Header) -> int:
+    parsed = names.parse(name)
+    return parsed.priority if parsed else int(header.get("priority", 100))
