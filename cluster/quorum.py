@@ -67,6 +67,14 @@ class DockerQuorum:
         self._wait(within_s, f"nodes {sorted(wanted)} serving and one leader", ready)
         return time.monotonic() - began
 
+    def images(self) -> dict[str, str]:
+        """Return the image of each server, by node."""
+        return {str(id): str(pod.server.attrs["Config"]["Image"]) for id, pod in self._pods.items()}
+
+    def engine_version(self) -> str:
+        """Return the Docker engine's version."""
+        return str(self._client.version()["Version"])
+
     def logs(self) -> Iterator[tuple[int, bytes]]:
         """Give each server's log, whole."""
         for id, pod in self._pods.items():

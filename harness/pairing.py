@@ -127,7 +127,7 @@ class Pairing:
             "read_zxid": _filled([e.read_zxid for e in events], _NONE),
         }
         chunk = {name: np.array(column, _DTYPES[name]) for name, column in given.items()}
-        self._register(events, chunk["process"], chunk["f"])
+        self._register(events, chunk)
         self._chunks.append(chunk)
 
     def _number(self, event: Event, index: int) -> int:
@@ -139,9 +139,13 @@ class Pairing:
             return _BATCH
         return self.values[value]
 
-    def _register(self, events: list[Event], process: NDArray[Any], f: NDArray[Any]) -> None:
-        """Note which session, consumer and producer each process is, from its first events."""
-        kinds = process.astype(np.int64) * len(_F) + f
+    def _register(self, events: list[Event], chunk: Columns) -> None:
+        """Note which session, consumer and producer each process is, from its first events.
+
+        The first of each kind and type: a client may know its registration only at the answer.
+        """
+        process = chunk["process"]
+        kinds = (process.astype(np.int64) * len(_F) + chunk["f"]) * len(_TYPES) + chunk["type"]
         for place in np.unique(kinds, return_index=True)[1]:
             names = self.registrations.setdefault(int(process[place]), {})
             for name in ("session", "consumer", "producer"):

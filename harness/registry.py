@@ -3,9 +3,18 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import Field
 
 from harness.errors import ScenarioError
+
+# Types of fields that are YAML keys: they carry their own bounds into the schema and its errors.
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0)]
+Priority = Annotated[int, Field(ge=0, le=999)]
+Percent = Annotated[float, Field(gt=0, le=100)]
 
 T = TypeVar("T")
 

@@ -90,7 +90,7 @@ class Availability:
     UNKNOWN: nothing-succeeded, or fault-not-seen if a bound names a fault that was never injected.
     """
 
-    def unmet(self, history: History, claim: Claim) -> str | None:  # noqa: ARG002
+    def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for at least one call."""
         return None if len(history) else "a call of a client"
 

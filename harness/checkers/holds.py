@@ -87,17 +87,19 @@ def holds(history: History) -> Holds:
     done = taken | (first((DONE_OK,), endings.begin_ns) < NEVER_NS)
     released_ns = first((RELEASE_OK,), endings.begin_ns)
     doubtful_ns = first((RELEASE_INFO,), endings.begin_ns)
-    away_ns = np.where(first((RETURNED, LOST), endings.begin_ns) < NEVER_NS, held_ns, NEVER_NS)
-    lapse_ns = np.minimum(np.minimum(doubtful_ns, away_ns), ends(history).alive_ns[process])
+    alive_ns = ends(history).alive_ns[process]
+    returned_ns, lost_ns = first((RETURNED,), endings.begin_ns), first((LOST,), endings.begin_ns)
+    # A hold lost while its session lived was taken away at an unknown time before the note.
+    away = np.minimum(returned_ns, lost_ns) < alive_ns
+    lapse_ns = np.minimum(doubtful_ns, np.where(away, held_ns, alive_ns))
     over_ns = np.where(done, NEVER_NS, np.minimum(released_ns, lapse_ns))
     back_ns = first((RELEASE_OK, RETURNED), endings.end_ns, endings.back)
-    returned = first((RETURNED,), endings.begin_ns) < NEVER_NS
     return Holds(
         row=row,
         value=value,
         process=process,
         begin_ns=begin_ns,
-        held_ns=np.where(returned, np.minimum(held_ns, back_ns), held_ns),
+        held_ns=np.minimum(held_ns, returned_ns),
         over_ns=over_ns,
         back_ns=np.where(done, NEVER_NS, back_ns),
         done=done,

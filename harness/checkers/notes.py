@@ -21,12 +21,15 @@ class Ends:
         alive_ns: last moment at which its session was surely alive; NEVER_NS without a record.
         gone_ns: moment from which its session was surely gone; NEVER_NS if not known.
         closed: the client closed it, so it held nothing unseen.
+        recovered_ns: moment from which all it held was surely available again: the last
+            `returned` note about it after its end; NEVER_NS if there is none.
         zxid: of the end of its session; -1 if not known.
     """
 
     alive_ns: Ints
     gone_ns: Ints
     closed: NDArray[np.bool_]
+    recovered_ns: Ints
     zxid: Ints
 
 
@@ -56,7 +59,13 @@ def ends(history: History) -> Ends:
             closed[process] = value.get("why") == "closed"
             if value.get("why") == "expired":
                 gone[process] = min(gone[process], note.time_ns)
-    return Ends(alive_ns=alive, gone_ns=gone, closed=closed, zxid=zxid)
+    return Ends(
+        alive_ns=alive,
+        gone_ns=gone,
+        closed=closed,
+        recovered_ns=_recovered(history, alive),
+        zxid=zxid,
+    )
 
 
 @derived
@@ -110,6 +119,14 @@ def drain_begin_ns(history: History) -> int | None:
 
 def _object(note: Event) -> dict[str, Any]:
     return note.value if isinstance(note.value, dict) else {}
+
+
+def _recovered(history: History, alive_ns: Ints) -> Ints:
+    last = np.full(len(alive_ns), -1, np.int64)
+    for note in history.notes_named("returned"):
+        for process in _holders(history, _object(note)):
+            last[process] = max(last[process], note.time_ns)
+    return np.where(last >= alive_ns, last, NEVER_NS)
 
 
 @derived

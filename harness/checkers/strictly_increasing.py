@@ -33,7 +33,7 @@ class StrictlyIncreasing:
     Source: check_all of the original harness, which saw neither a lost head nor a lost tail.
     """
 
-    def unmet(self, history: History, claim: Claim) -> str | None:  # noqa: ARG002
+    def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for one producer, one consumer, one priority."""
         took = (history.f == RESERVE) | (history.f == TAKE)
         if _concurrent(history, history.f == PUT):
@@ -44,7 +44,7 @@ class StrictlyIncreasing:
             return "one priority"
         return None
 
-    def check(self, history: History, claim: Claim) -> CheckResult:  # noqa: ARG002
+    def check(self, history: History, claim: Claim) -> CheckResult:
         """Compare the two sequences up to their first difference."""
         delivered = _first_deliveries(history)
         expected = _puts(history, delivered)

@@ -141,11 +141,11 @@ class TotalQueue:
     Source: Jepsen's checker of the same name, which passes duplicates and an empty history.
     """
 
-    def unmet(self, history: History, claim: Claim) -> str | None:  # noqa: ARG002
+    def unmet(self, history: History, claim: Claim) -> str | None:
         """Return None: any history can be counted."""
         return None
 
-    def check(self, history: History, claim: Claim) -> CheckResult:  # noqa: ARG002
+    def check(self, history: History, claim: Claim) -> CheckResult:
         """Count, and name what is wrong."""
         books = account(history)
         violations = [*_extra(history, books), *_invented(history, books), *_lost(history, books)]

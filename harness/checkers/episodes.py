@@ -1,0 +1,205 @@
+"""When each item was in the queue: from each becoming available to the next delivery."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers import Redelivery
+from harness.checkers.holds import Holds, holds
+from harness.checkers.notes import ends
+from harness.errors import HistoryError
+from harness.history import FAIL, INFO, NEVER_NS, OK, PUT, RELEASE, RESERVE, TAKE, History
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+FRONT = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episodes:
+    """One stay of one item in the queue, a row each; all times are closed bounds.
+
+    Attributes:
+        number: 0 from the put, 1 from the first return, ...
+        free_ns, surely_free_ns: it becomes available in between.
+        taken_ns, surely_taken_ns: it is reserved in between; NEVER_NS if it is not, or if that
+            is not determined.
+        key_ns, surely_key_ns: bounds of what orders it within its priority: its put, or its
+            return where returns go to the front or to the back.
+        priority: of the put; FRONT for items returned to the front.
+        put_row, row: of the put and of the reserve (-1) in the history.
+    """
+
+    value: Ints
+    number: Ints
+    free_ns: Ints
+    surely_free_ns: Ints
+    taken_ns: Ints
+    surely_taken_ns: Ints
+    key_ns: Ints
+    surely_key_ns: Ints
+    priority: Ints
+    put_row: Ints
+    row: Ints
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def where(self, mask: Mask) -> "Episodes":
+        """Return the rows of a mask."""
+        return Episodes(**{f.name: getattr(self, f.name)[mask] for f in fields(self)})
+
+
+def put_rows(history: History) -> Ints:
+    """Return the row of each value's put that did not certainly fail; -1 without one.
+
+    Raises:
+        HistoryError: a value was put twice; its deliveries could not be told apart.
+    """
+    rows = np.flatnonzero((history.f == PUT) & (history.outcome != FAIL) & (history.value >= 0))
+    found = np.full(len(history.values), -1, np.int64)
+    found[history.value[rows]] = rows
+    twice = rows[found[history.value[rows]] != rows]
+    if len(twice):
+        value = history.values[history.value[twice[0]]]
+        raise HistoryError(f"put of {value!r}: expected one put of each value, got another")
+    return found
+
+
+def episodes(history: History, redelivery: Redelivery) -> Episodes:
+    """Return all stays of items that were put. O(n log n).
+
+    An item whose holds are tied or may have begun after their session's end keeps only its first
+    stay, up to its earliest delivery: the order of the others is not determined.
+
+    Raises:
+        HistoryError: a value was put twice.
+    """
+    put_row, held = put_rows(history), holds(history)
+    known = put_row[held.value] >= 0
+    order = np.flatnonzero(known)
+    sure = _determined(held, order, len(put_row))
+    first = _first_stays(history, held, order, put_row, sure)
+    again = _later_stays(history, held, order[sure[held.value[order]]], put_row)
+    if redelivery == "unordered":
+        return first
+    stays = Episodes(
+        **{
+            f.name: np.concatenate([getattr(first, f.name), getattr(again, f.name)])
+            for f in fields(Episodes)
+        }
+    )
+    return _keyed(stays, redelivery, _sent_back(history, held, again, len(first)))
+
+
+def unseen_holds(history: History, *, forever: bool = False) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return (begin, until, alive, capacity) of the calls that may hold items nobody saw.
+
+    Each is a reserve or take of unknown outcome: it may hold up to `capacity` items from `begin`
+    until its session's recovery; `alive` is the earliest at which it can give one back. With
+    `forever` it is never over, as where returned items lose their place.
+    """
+    unseen = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == INFO)
+    rows = np.flatnonzero(unseen)
+    got = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == OK)
+    largest = int(history.part[got].max(initial=0)) + 1
+    ended, process = ends(history), history.process[rows]
+    takes = history.f[rows] == TAKE
+    until = np.where(takes | forever, NEVER_NS, ended.recovered_ns[process])
+    alive = np.where(takes, NEVER_NS, ended.alive_ns[process])
+    capacity = np.where(history.n[rows] > 0, history.n[rows], largest).astype(np.int64)
+    return history.invoke_ns[rows], until, alive, capacity
+
+
+def _determined(held: Holds, order: Ints, size: int) -> Mask:
+    """Return, by value, whether the holds follow each other without doubt."""
+    value, begin, over = held.value[order], held.held_ns[order], held.over_ns[order]
+    sure = np.ones(size, np.bool_)
+    sure[value[over <= begin]] = False
+    same = value[1:] == value[:-1]
+    sure[value[1:][same & (over[:-1] > begin[1:])]] = False
+    return sure
+
+
+def _first_stays(history: History, held: Holds, order: Ints, put_row: Ints, sure: Mask) -> Episodes:
+    value = np.flatnonzero(put_row >= 0)
+    count = np.bincount(held.value[order], minlength=len(put_row))[value]
+    answered = history.outcome[put_row[value]] == OK
+    value, count = value[answered | (count > 0)], count[answered | (count > 0)]
+    put = put_row[value]
+    taken, surely, row = (np.full(len(value), fill, np.int64) for fill in (NEVER_NS, NEVER_NS, -1))
+    if len(order):
+        place = order[np.minimum(np.searchsorted(held.value[order], value), len(order) - 1)]
+        earliest = np.full(len(put_row), NEVER_NS, np.int64)
+        np.minimum.at(earliest, held.value[order], held.begin_ns[order])
+        taken = np.where(count > 0, earliest[value], NEVER_NS)
+        clear = (count > 0) & sure[value]
+        taken = np.where(clear, held.begin_ns[place], taken)
+        surely = np.where(clear, held.held_ns[place], NEVER_NS)
+        row = np.where(count > 0, held.row[place], -1)
+    begin_ns = history.invoke_ns[put]
+    known = (history.outcome[put] == OK) & (history.to[put] == 0)
+    free_by = np.where(known, history.complete_ns[put], NEVER_NS)
+    return Episodes(
+        value=value,
+        number=np.zeros(len(value), np.int64),
+        free_ns=begin_ns,
+        surely_free_ns=free_by,
+        taken_ns=np.maximum(taken, begin_ns),
+        surely_taken_ns=surely,
+        key_ns=begin_ns,
+        surely_key_ns=np.minimum(free_by, surely),  # it was put before it was delivered
+        priority=history.priority[put].astype(np.int64),
+        put_row=put,
+        row=row,
+    )
+
+
+def _later_stays(history: History, held: Holds, order: Ints, put_row: Ints) -> Episodes:
+    value = held.value[order]
+    more = np.append(value[1:] == value[:-1], [False])[: len(order)]
+    following = order[np.minimum(np.arange(len(order)) + 1, max(len(order) - 1, 0))]
+    start = np.searchsorted(value, value)
+    stay = ~held.done[order] & (held.over_ns[order] < NEVER_NS)
+    put = put_row[value]
+    free_ns = held.over_ns[order]
+    columns = {
+        "value": value,
+        "number": np.arange(len(order)) - start + 1,
+        "free_ns": free_ns,
+        "surely_free_ns": held.back_ns[order],
+        "taken_ns": np.where(more, np.maximum(held.begin_ns[following], free_ns), NEVER_NS),
+        "surely_taken_ns": np.where(more, held.held_ns[following], NEVER_NS),
+        "key_ns": history.invoke_ns[put],
+        "surely_key_ns": np.minimum(history.complete_ns[put], held.held_ns[order][start]),
+        "priority": history.priority[put].astype(np.int64),
+        "put_row": put,
+        "row": np.where(more, held.row[following], -1),
+    }
+    return Episodes(**{name: column[stay] for name, column in columns.items()})
+
+
+def _sent_back(history: History, held: Holds, again: Episodes, skip: int) -> Mask:
+    """Return which stays began with a release to anywhere but the item's old place."""
+    endings = held.endings
+    named = np.flatnonzero((endings.row >= 0) & (endings.hold >= 0))
+    moved = named[history.to[endings.row[named]] != 0]
+    moved = moved[history.f[endings.row[moved]] == RELEASE]
+    if not len(moved):
+        return np.zeros(skip + len(again), np.bool_)
+    since = {(int(held.value[endings.hold[m]]), int(endings.begin_ns[m])) for m in moved}
+    back = [key in since for key in zip(again.value.tolist(), again.free_ns.tolist(), strict=True)]
+    return np.concatenate([np.zeros(skip, np.bool_), np.array(back, np.bool_)])
+
+
+def _keyed(stays: Episodes, redelivery: Redelivery, sent_back: Mask) -> Episodes:
+    """Order returned stays by their return where they do not keep their place."""
+    again = stays.number > 0
+    moved = (again & (redelivery != "origin")) | sent_back
+    front = again & (redelivery == "front") & ~sent_back
+    values = {f.name: getattr(stays, f.name) for f in fields(stays)}
+    values["key_ns"] = np.where(moved, stays.free_ns, stays.key_ns)
+    values["surely_key_ns"] = np.where(moved, stays.surely_free_ns, stays.surely_key_ns)
+    values["priority"] = np.where(front, FRONT, stays.priority)
+    return Episodes(**values)

@@ -1,0 +1,301 @@
+"""The command line: puts cluster, queue and harness together, and turns outcomes into statuses."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cluster import engine, labels, leftovers, quorum, surroundings
+from harness import results as results_json
+from harness import run as runs
+from harness import scenario as scenarios
+from harness import schema, store
+from harness.checkers import checkers
+from harness.errors import HarnessError, ScenarioError
+from harness.faults import faults
+from harness.report.terminal import Terminal
+from harness.run import Surroundings
+from harness.schema import Scenario
+from harness.workloads import workloads
+from harness.workloads.end_state import notes as end_state_notes
+
+EXIT_USAGE, EXIT_FAILED, EXIT_INTERRUPTED = 254, 255, 2
+_EPILOG = (
+    "Exit status: 0 every verdict as expected; 1 one was not; 2 unknown; 254 bad arguments or "
+    "scenario; 255 the harness or Docker failed."
+)
+
+app = typer.Typer(
+    name="harness",
+    help="Prove that a queue on ZooKeeper keeps every message, in order, while servers fail.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that runs are kept in.")]
+RunArgument = Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")]
+DEFAULT_RUNS = Path("runs")
+
+
+def main() -> None:
+    """Run the command line and end with the status that CI reads."""
+    sys.exit(_status(app))
+
+
+def _status(command: Callable[..., Any]) -> int:
+    try:
+        status = command(standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as help_wanted:
+        help_wanted.show()
+        return EXIT_USAGE
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except HarnessError as error:
+        _complain(str(error))
+        return error.exit_status
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted")
+        return EXIT_INTERRUPTED
+    return status if isinstance(status, int) else 0
+
+
+@app.command(epilog="Example: harness run scenarios/seed/leader-kill.yaml --seed 7")
+def run(
+    files: Annotated[list[Path], typer.Argument(help="Scenario files.", metavar="FILE...")],
+    seed: Annotated[int | None, typer.Option(help="Instead of the scenarios' own.")] = None,
+    keep_in: RunsOption = DEFAULT_RUNS,
+    *,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the quorum up afterwards, as `up` does.")
+    ] = False,
+) -> int:
+    """Run scenarios, judge them, and say whether each verdict is as expected."""
+    loaded = [(file, scenarios.load(file)) for file in files]  # all, before anything is started
+    terminal = Terminal()
+    statuses = []
+    with _clean_exit():
+        for file, scenario in loaded:
+            chosen = scenario if seed is None else scenario.model_copy(update={"seed": seed})
+            statuses.append(_run_one(file, chosen, keep_in, terminal, by_hand=keep))
+            if statuses[-1] == EXIT_INTERRUPTED and _interrupted():
+                break
+    return _announce(results_json.merge_exit_statuses(statuses), terminal)
+
+
+@app.command(epilog="Example: harness check runs/latest")
+def check(run: RunArgument) -> int:
+    """Judge a run that was made before, again, with today's checkers."""
+    folder = store.open_run(run)
+    scenario = scenarios.load(folder.scenario)
+    old = json.loads(folder.results.read_text()) if folder.results.is_file() else {}
+    # The folder's copy has the file's seed; `run --seed` may have used another.
+    scenario = scenario.model_copy(update={"seed": old.get("seed", scenario.seed)})
+    name = old.get("scenario") or folder.path.parent.name
+    judged = runs.check(scenario, name, folder, interrupted=old.get("interrupted"))
+    terminal = Terminal()
+    terminal.summary(judged, str(run))
+    return _announce(results_json.exit_status(judged), terminal)
+
+
+@app.command(epilog="Example: harness up --port 2181 && harness status && harness down")
+def up(
+    nodes: Annotated[int, typer.Option(min=1, max=9, help="How many servers.")] = 5,
+    zookeeper: Annotated[str, typer.Option(help="Release: 3.9.6, 3.9.3 or 3.8.0.")] = "3.9.6",
+    image: Annotated[str | None, typer.Option(help="Any image like the official one.")] = None,
+    heap_mb: Annotated[int, typer.Option(min=64, help="Heap of each server.")] = 256,
+    port: Annotated[int | None, typer.Option(help="First of consecutive ports.")] = None,
+) -> None:
+    """Start a quorum by hand; it stays until `down`."""
+    terminal = Terminal()
+    cluster = schema.Cluster.model_validate(
+        {"nodes": nodes, "zookeeper": zookeeper, "image": image, "heap_mb": heap_mb, "port": port}
+    )
+    with _clean_exit():
+        started = quorum.up(
+            surroundings.config_of(cluster.model_dump()), by_hand=True, say=terminal.say
+        )
+        try:
+            took_s = started.wait_ready()
+        except BaseException:
+            started.down()
+            raise
+    terminal.say(f"quorum {started.run} ready in {took_s:.1f} s; connect string:")
+    terminal.console.print(started.hosts, soft_wrap=True)
+
+
+@app.command(epilog="Example: harness status")
+def status() -> None:
+    """Show every quorum that is up: nodes, roles, addresses, zxids, followers in sync."""
+    console = Console(highlight=False)
+    client = engine.connect()
+    held = leftovers.runs(client)
+    if not held:
+        console.print("no quorum is up; `harness up` starts one")
+    for one in held:
+        kind = "by hand" if one.by_hand else "left behind" if one.left else "of a run in progress"
+        console.print(f"quorum {one.run} ({kind})")
+        console.print(_status_table(quorum.attach(client, one.run)))
+
+
+@app.command(epilog="Example: harness logs --node 3")
+def logs(
+    node: Annotated[int | None, typer.Option(help="Only this server's.")] = None,
+    run: Annotated[str | None, typer.Option(help="Id of the quorum, from `status`.")] = None,
+) -> None:
+    """Print the logs of the servers of a quorum that is up."""
+    for id, log in _by_hand(run).logs():
+        if node in {None, id}:
+            sys.stdout.buffer.write(b"".join(b"node-%d  %b\n" % (id, x) for x in log.splitlines()))
+
+
+@app.command(epilog="Example: harness down")
+def down() -> None:
+    """Remove the quorums that `up` or `run --keep` started."""
+    client = engine.connect()
+    for held in leftovers.runs(client):
+        if held.by_hand:
+            leftovers.remove_run(client, held.run)
+            Terminal().say(f"removed quorum {held.run}")
+
+
+@app.command(epilog="Example: harness clean")
+def clean(
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also runs in progress and quorums started by hand.")
+    ] = False,
+) -> None:
+    """Remove what runs left behind: containers, networks, volumes, rules, worker processes."""
+    try:
+        client = engine.connect()
+    except HarnessError:
+        Terminal().say("no Docker engine answers, so nothing of ours runs in one")
+        return
+    removed = leftovers.clean(client, everything=everything)
+    Terminal().say(f"removed what {len(removed)} runs had left: {', '.join(removed) or 'nothing'}")
+
+
+@app.command(name="list", epilog="Example: harness list")
+def list_(
+    folder: Annotated[Path, typer.Option(help="Where scenarios are.")] = Path("scenarios"),
+) -> None:
+    """List scenarios, workloads, faults and checkers, each with its first line."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for registry in (workloads, faults, checkers):
+        for name in registry:
+            table.add_row(registry.kind, name, registry.summary(name))
+    for path in sorted(folder.rglob("*.yaml")):
+        table.add_row("scenario", str(path), scenarios.load(path).description.split("\n")[0])
+    Console(highlight=False).print(table)
+
+
+@app.command(name="schema", epilog="Example: harness schema > scenario.schema.json")
+def schema_() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    sys.stdout.write(json.dumps(schema.json_schema(), indent=2) + "\n")
+
+
+def _run_one(
+    file: Path, scenario: Scenario, keep_in: Path, terminal: Terminal, *, by_hand: bool
+) -> int:
+    name = store.name_of(file)
+    terminal.say(f"{name}: {scenario.description.strip().splitlines()[0]}")
+    terminal.say(f"seed {scenario.seed}")
+    keep_in.mkdir(parents=True, exist_ok=True)
+    folder = store.create(keep_in.resolve(), file, scenario.seed)
+    outside = Surroundings(
+        quorum=lambda cluster: surroundings.started(
+            cluster.model_dump(), by_hand=by_hand, say=terminal.say
+        ),
+        end_state=lambda target: end_state_notes(surroundings.trees(target), target.logs()),
+        versions=surroundings.versions,
+        environment={labels.OWNER_VARIABLE: str(labels.Owner.me())},
+    )
+    try:
+        judged = runs.execute(scenario, name, folder, outside, terminal)
+    except HarnessError as error:
+        _complain(f"{name}: {error}")
+        terminal.say(f"what was recorded is kept in {folder.path}")
+        return error.exit_status
+    terminal.summary(judged, os.path.relpath(folder.path))
+    return results_json.exit_status(judged)
+
+
+def _by_hand(run: str | None) -> quorum.DockerQuorum:
+    """Return the quorum meant: the one named, or the only one that is up."""
+    client = engine.connect()
+    up_now = [held.run for held in leftovers.runs(client)]
+    if run is None and len(up_now) == 1:
+        run = up_now[0]
+    if run not in up_now:
+        known = ", ".join(up_now) or "none"
+        raise ScenarioError(f"--run: expected the id of a quorum that is up ({known}), got {run!r}")
+    return quorum.attach(client, run)
+
+
+def _status_table(target: quorum.DockerQuorum) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("node", "mode", "address", "zxid", "synced followers"):
+        table.add_column(heading)
+    for seen in target.statuses(metrics=True):
+        zxid = "" if seen.zxid is None else f"0x{seen.zxid:x}"
+        synced = (seen.metrics or {}).get("zk_synced_followers", "")
+        address = target.nodes[seen.node].client_address
+        table.add_row(str(seen.node), seen.mode, address, zxid, synced)
+    return table
+
+
+_stopped: list[int] = []
+
+
+def _interrupted() -> bool:
+    return bool(_stopped)
+
+
+@contextmanager
+def _clean_exit() -> Iterator[None]:
+    """Turn the first SIGINT, SIGTERM or SIGHUP into KeyboardInterrupt; let cleaning up finish."""
+
+    def stop(number: int, _: object) -> None:
+        if _stopped:
+            _complain("still cleaning up; `harness clean` does it if this is ended with -9")
+            return
+        _stopped.append(number)
+        raise KeyboardInterrupt
+
+    caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in caught}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _announce(status: int, terminal: Terminal) -> int:
+    """Print the status where make, which turns every failure into its own 2, hides it."""
+    words = {0: "as expected", 1: "not as expected", 2: "unknown", 254: "bad scenario"}
+    if status != 0:
+        terminal.say(f"harness: exit {status} ({words.get(status, 'failed')})")
+    return status
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"harness: {text}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""One planned injection on its way, and when its time has come."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from harness.clock import Clock
+from harness.plan import Planned
+from harness.progress import Progress
+from harness.schema import FaultEntry
+
+
+@dataclass(slots=True)
+class Injection:
+    """One planned injection on its way: pending, in force, over."""
+
+    planned: Planned
+    entry: FaultEntry
+    state: str = "pending"
+    nodes: list[int] = field(default_factory=list)
+    heal_at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """What triggers count from: the state at the start of the phase."""
+
+    time_s: float
+    acknowledged: int
+    invoked: int
+    elections: int
+
+    @classmethod
+    def now(cls, clock: Clock, progress: Progress) -> "Since":
+        """Take the present counts."""
+        return cls(
+            time_s=clock.now_s(),
+            acknowledged=progress.count("acknowledged"),
+            invoked=progress.count("invoked"),
+            elections=progress.elections,
+        )
+
+
+def is_due(
+    injection: Injection,
+    earlier: Iterable[Injection],
+    *,
+    since: Since,
+    clock: Clock,
+    progress: Progress,
+) -> bool:
+    """Tell whether an injection's time or trigger has come."""
+    if (at_s := injection.planned.at_s) is not None:
+        return clock.now_s() - since.time_s >= at_s
+    trigger = injection.entry.at
+    if trigger is None:
+        return all(i.state == "over" for i in _waited_for(injection, earlier))
+    if trigger.event is not None:
+        return progress.elections > since.elections
+    if trigger.acknowledged is not None:
+        return progress.count("acknowledged") - since.acknowledged >= trigger.acknowledged
+    invoked = progress.count("invoked") - since.invoked
+    return trigger.invoked is not None and invoked >= trigger.invoked
+
+
+def _waited_for(injection: Injection, earlier: Iterable[Injection]) -> list[Injection]:
+    """Return those that must be over first: of the entry named by `after`, or of the one before."""
+    before = list(earlier)
+    if (name := injection.entry.after) is not None:
+        return [i for i in before if i.planned.name == name]
+    entry = injection.planned.entry
+    return [i for i in before if i.planned.entry == entry - 1]

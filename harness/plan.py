@@ -1,0 +1,99 @@
+"""What the nemesis intends: every injection with its time or trigger, fixed by scenario and seed.
+
+Pure: the same scenario and seed give the same plan, byte for byte. Each fault draws from a stream
+of its own, keyed by (seed, phase, name), so taking one out leaves the others' times as they were.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from harness.schema import FaultEntry, Phase, Scenario
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One injection to come.
+
+    Attributes:
+        id: its number in the plan, from 0; the history's nemesis events carry it.
+        phase: number of the phase, from 0.
+        entry: place in the phase's list of faults.
+        name: the entry's name, or its kind.
+        round: 0, or the number of the repetition.
+        at_s: seconds after the phase's start; None for one that waits for something else.
+        trigger: what it waits for, in the scenario's words; None if `at_s` says it all.
+    """
+
+    id: int
+    phase: int
+    entry: int
+    name: str
+    kind: str
+    round: int = 0
+    at_s: float | None = None
+    trigger: dict[str, Any] | None = None
+    hold_s: float | None = None
+
+
+def stream(seed: int, *names: str | int) -> Random:
+    """Return the random stream of one user of the seed."""
+    return Random("/".join(map(str, (seed, *names))))
+
+
+def make(scenario: Scenario) -> list[Planned]:
+    """Return every injection the scenario asks for, in order of phase and entry."""
+    numbers = count()
+    planned: list[Planned] = []
+    for number, phase in enumerate(scenario.phases):
+        for place, entry in enumerate(phase.faults):
+            planned += [
+                Planned(
+                    id=next(numbers),
+                    phase=number,
+                    entry=place,
+                    name=entry.name or entry.kind,
+                    kind=entry.kind,
+                    hold_s=entry.hold_s,
+                    **when,
+                )
+                for when in _times(scenario.seed, phase, number, entry)
+            ]
+    return planned
+
+
+def write(planned: Sequence[Planned], path: Path) -> None:
+    """Write plan.jsonl, one injection a line."""
+    path.write_bytes(b"".join(msgspec.json.encode(asdict(p)) + b"\n" for p in planned))
+
+
+def _times(seed: int, phase: Phase, number: int, entry: FaultEntry) -> Iterator[dict[str, Any]]:
+    if entry.at is not None and entry.at.elapsed_s is None:
+        yield {"trigger": entry.at.model_dump(exclude_none=True)}
+    elif entry.after is not None:
+        yield {"trigger": {"after": entry.after}}
+    elif entry.sequential:
+        yield {"trigger": {"after": "the entry before"}}
+    else:
+        rng = stream(seed, "jitter", number, entry.name or entry.kind)
+        for round_, at_s in enumerate(_rounds(phase, entry)):
+            yield {"round": round_, "at_s": round(at_s + rng.uniform(0, entry.jitter_s), 3)}
+
+
+def _rounds(phase: Phase, entry: FaultEntry) -> Iterator[float]:
+    """Give the nominal times within the phase's limit, `times` of them at most."""
+    elapsed_s = entry.at.elapsed_s if entry.at is not None else None
+    first_s = entry.first_s if entry.first_s is not None else elapsed_s
+    at_s = first_s if first_s is not None else entry.every_s or 0.0
+    for done in count():
+        if at_s > phase.limit_s or (entry.times is not None and done >= entry.times):
+            return
+        yield at_s
+        if entry.every_s is None:
+            return
+        at_s += entry.every_s

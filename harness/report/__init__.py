@@ -1,0 +1,1 @@
+"""What people read of a run: the terminal while it lasts, and the summary at its end."""

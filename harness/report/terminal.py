@@ -1,0 +1,144 @@
+"""The terminal: a live view of the run, or one line an event where there is no terminal."""
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from harness.clock import Clock
+from harness.progress import Progress
+
+REFRESH_HZ = 4
+RATE_WINDOW_S = 2.0
+_MODE_STYLE = {"leader": "bold green", "follower": "green", "standalone": "green"}
+_VERDICT_STYLE = {"valid": "bold green", "invalid": "bold red", "unknown": "bold yellow"}
+_SUMMARY_WITNESSES = 5
+
+
+class Terminal:
+    """The view that `harness run` gives its user."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(file=sys.stdout, highlight=False)
+        self._clock: Clock | None = None
+        self._lock = threading.Lock()
+
+    def say(self, text: str) -> None:
+        """Print one line, with the run's time once it runs."""
+        stamp = f"{self._clock.now_s():7.1f} s  " if self._clock is not None else ""
+        with self._lock:
+            self.console.print(f"{stamp}{text}", markup=False, soft_wrap=True)
+
+    @contextmanager
+    def live(self, progress: Progress, clock: Clock) -> Iterator[None]:
+        """Show roles, faults and rates while the context lasts; nothing more without a terminal."""
+        self._clock = clock
+        try:
+            if not self.console.is_terminal:
+                yield
+                return
+            picture = _Picture(progress, clock)
+            with Live(
+                get_renderable=picture.render,
+                console=self.console,
+                refresh_per_second=REFRESH_HZ,
+                transient=True,
+            ):
+                yield
+        finally:
+            self._clock = None
+
+    def summary(self, results: Mapping[str, Any], folder: str) -> None:
+        """Print what came out, in at most 25 lines."""
+        for line in summary_lines(results, folder):
+            self.console.print(line, soft_wrap=True)
+
+
+def summary_lines(results: Mapping[str, Any], folder: str) -> list[Text]:
+    """Return the end of a run as people read it: verdict, counts, faults, witnesses, path."""
+    counts = results["counts"]
+    lines = [_headline(results), Text(_counted(counts))]
+    installed = [f for f in results["faults"] if f["outcome"] == "installed"]
+    if results["faults"]:
+        others = len(results["faults"]) - len(installed)
+        rest = f", {others} skipped or indeterminate" if others else ""
+        lines.append(Text(f"faults: {len(installed)} installed{rest}"))
+    longest = results["availability"].get("longest_gap_s")
+    if longest is not None:
+        lines.append(Text(f"longest gap without a successful call: {longest:.1f} s"))
+    lines += _findings(results)
+    if (why := results.get("interrupted")) is not None:
+        lines.append(Text(f"interrupted by {why}: what was recorded is judged as far as it goes"))
+    lines.append(Text(f"kept in {folder}"))
+    return lines
+
+
+def _headline(results: Mapping[str, Any]) -> Text:
+    verdict = results["verdict"]
+    line = Text(f"{results['scenario']}: ")
+    line.append(verdict, style=_VERDICT_STYLE[verdict])
+    if results["expect"] != "valid" or not results["as_expected"]:
+        because = f" because {results['because']}" if results.get("because") else ""
+        line.append(f" (expected {results['expect']}{because})")
+    return line
+
+
+def _counted(counts: Mapping[str, int | None]) -> str:
+    words = ("acknowledged", "delivered", "lost", "duplicated", "unexpected", "redelivered")
+    told = [f"{'unknown' if counts[w] is None else counts[w]} {w}" for w in words]
+    return f"{counts['attempted']} puts attempted: " + ", ".join(told)
+
+
+def _findings(results: Mapping[str, Any]) -> list[Text]:
+    lines = []
+    for check in results["checks"]:
+        if check["verdict"] == "valid":
+            continue
+        lines.append(Text(f"{check['name']}: {check['verdict']}: {', '.join(check['reasons'])}"))
+        shown = check["witnesses"][:2]
+        lines += [Text(f"  {witness['sentence']}") for witness in shown]
+    return lines[: 2 * _SUMMARY_WITNESSES]
+
+
+class _Picture:
+    """The live view's content, made anew at each refresh."""
+
+    def __init__(self, progress: Progress, clock: Clock) -> None:
+        self._progress, self._clock = progress, clock
+        self._samples: deque[tuple[float, int, int]] = deque()
+
+    def render(self) -> Group:
+        counts, now_s = self._progress.counts(), self._clock.now_s()
+        nodes = Table.grid(padding=(0, 2))
+        nodes.add_row(*(_node(s.node, s.mode) for s in self._progress.statuses))
+        puts_hz, takes_hz = self._rates(now_s, counts)
+        return Group(
+            Text(f"{now_s:7.1f} s  {self._progress.phase}", style="bold"),
+            nodes,
+            Text(f"faults in force: {', '.join(self._progress.in_force.values()) or 'none'}"),
+            Text(
+                f"put {counts.get('acknowledged', 0)} ({puts_hz:.0f}/s)  "
+                f"taken {counts.get('delivered', 0)} ({takes_hz:.0f}/s)  "
+                f"unknown {counts.get('info', 0)}  failed {counts.get('fail', 0)}"
+            ),
+        )
+
+    def _rates(self, now_s: float, counts: Mapping[str, int]) -> tuple[float, float]:
+        sample = (now_s, counts.get("acknowledged", 0), counts.get("delivered", 0))
+        self._samples.append(sample)
+        while now_s - self._samples[0][0] > RATE_WINDOW_S:
+            self._samples.popleft()
+        first = self._samples[0]
+        span_s = max(now_s - first[0], 1 / REFRESH_HZ)
+        return (sample[1] - first[1]) / span_s, (sample[2] - first[2]) / span_s
+
+
+def _node(node: int, mode: str) -> Text:
+    return Text(f"{node} {mode}", style=_MODE_STYLE.get(mode, "bold red"))

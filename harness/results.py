@@ -1,0 +1,98 @@
+"""results.json: a judged run in the form that CI jobs and other programs read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.history import History
+from harness.judge import Judgement, as_expected, judge
+from harness.schema import Scenario
+from harness.verdict import Verdict
+
+EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN = 0, 1, 2
+
+
+def judge_run(history: History, scenario: Scenario) -> Judgement:
+    """Judge a history by what its scenario claims."""
+    return judge(history, claim=scenario.claim, checkers=scenario.checkers)
+
+
+def build(
+    name: str,
+    scenario: Scenario,
+    history: History,
+    judgement: Judgement,
+    *,
+    interrupted: str | None = None,
+) -> dict[str, Any]:
+    """Return the object of results.json.
+
+    A run that was `interrupted` showed nothing about what it had not reached: its verdict is
+    unknown unless a checker found something invalid in what was recorded.
+    """
+    verdict = judgement.verdict
+    if interrupted is not None:
+        verdict = Verdict.merge([verdict, Verdict.UNKNOWN])
+    agrees = verdict.word == scenario.expect and (
+        scenario.expect != "invalid" or as_expected(judgement, "invalid", scenario.because)
+    )
+    results: dict[str, Any] = {
+        "scenario": name,
+        "seed": scenario.seed,
+        "verdict": verdict.word,
+        "expect": scenario.expect,
+        "because": scenario.because,
+        "as_expected": agrees,
+        "counts": dict(judgement.counts),
+        "checks": [result.as_json() for result in judgement.results],
+        "not_run": [dict(entry) for entry in judgement.not_run],
+        "faults": faults_of(history, judgement),
+        "availability": dict(judgement.availability),
+    }
+    return results | ({"interrupted": interrupted} if interrupted is not None else {})
+
+
+def faults_of(history: History, judgement: Judgement) -> list[dict[str, Any]]:
+    """Return one row per injection, with what was observed of it and of its heal."""
+    rows: dict[int, dict[str, Any]] = {}
+    for event in history.notes:
+        if event.process != "nemesis" or not isinstance(event.value, dict):
+            continue
+        value = event.value
+        if value.get("phase") == "inject":
+            rows[value["id"]] = _injected(event.f, event.time_ns, value)
+        elif value.get("phase") == "heal" and value["id"] in rows:
+            rows[value["id"]]["heal_ns"] = event.time_ns
+            rows[value["id"]]["heal_outcome"] = value["outcome"]
+    for id, row in rows.items():
+        row["unavailable_s"] = judgement.unavailable_s.get(id)
+    return list(rows.values())
+
+
+def exit_status(results: Mapping[str, Any]) -> int:
+    """Return the status a run of one scenario ends with."""
+    if results["as_expected"]:
+        return EXIT_AS_EXPECTED
+    return EXIT_UNKNOWN if results["verdict"] == "unknown" else EXIT_NOT_AS_EXPECTED
+
+
+def merge_exit_statuses(statuses: list[int]) -> int:
+    """Return the status of several runs: 255 and 254 over 1, 1 over 2, 2 over 0."""
+    for worst in (HarnessError.exit_status, 254, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN):
+        if worst in statuses:
+            return worst
+    return EXIT_AS_EXPECTED
+
+
+def _injected(fault: str, time_ns: int, value: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "fault": fault,
+        "name": value["name"],
+        "target": value["target"],
+        "nodes": value["nodes"],
+        "outcome": value["outcome"],
+        "inject_ns": time_ns,
+        "heal_ns": None,
+        "heal_outcome": None,
+        "evidence": value["evidence"],
+    }

@@ -1,0 +1,223 @@
+"""One run, on one page: quorum up, workload beside faults, heal, drain, look, judge.
+
+    scenario -> quorum -> (workers || nemesis -> history) per phase -> heal -> drain -> trees, logs
+             -> merged history -> judgement -> results.json
+
+What is recorded is on disk before it is judged, and everything is healed and removed on any way
+out of here, Ctrl-C included.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from harness import plan, record, results, workers
+from harness.clock import Clock
+from harness.errors import RunError
+from harness.history import History
+from harness.monitor import Monitor
+from harness.nemesis import Nemesis
+from harness.phase import PhaseOfFaults
+from harness.progress import Progress
+from harness.record import Event, HistoryWriter
+from harness.schema import Cluster, Phase, Scenario, WorkloadEntry
+from harness.store import RunFolder
+from harness.target import Quorum
+from harness.view import View
+from harness.workers import Worker, Workers
+
+READY_WITHIN_S = 90.0
+TICK_S = 0.02
+
+Notes = Iterable[tuple[str, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a run needs from outside the harness, put together by the command line.
+
+    Attributes:
+        quorum: starts a quorum and removes it when its context ends.
+        end_state: gives the notes ("tree", "server-log") that describe the servers' end state.
+        versions: gives what goes into versions.json.
+        environment: marks worker processes as this harness's.
+    """
+
+    quorum: Callable[[Cluster], AbstractContextManager[Quorum]]
+    end_state: Callable[[Quorum], Notes]
+    versions: Callable[[Quorum], Mapping[str, Any]]
+    environment: Mapping[str, str]
+
+
+def execute(
+    scenario: Scenario, name: str, folder: RunFolder, outside: Surroundings, view: View
+) -> dict[str, Any]:
+    """Run a scenario, judge it, and return what was written to results.json.
+
+    Raises:
+        HarnessError: the harness, Docker or the machine failed; what was recorded is kept.
+    """
+    folder.running.touch()
+    planned = plan.make(scenario)
+    plan.write(planned, folder.plan)
+    interrupted = None
+    try:
+        with outside.quorum(scenario.cluster) as quorum:
+            view.say(f"quorum ready in {quorum.wait_ready(within_s=READY_WITHIN_S):.1f} s")
+            folder.write_json(folder.versions, outside.versions(quorum))
+            _Run(scenario, planned, folder, outside, quorum=quorum, view=view).all_phases()
+    except KeyboardInterrupt:
+        interrupted = "Ctrl-C"
+        view.say(
+            "interrupted: what was recorded is kept and judged; the verdict is at best unknown"
+        )
+    return check(scenario, name, folder, interrupted=interrupted)
+
+
+def check(
+    scenario: Scenario, name: str, folder: RunFolder, *, interrupted: str | None = None
+) -> dict[str, Any]:
+    """Judge what a run recorded, with today's checkers, and write results.json."""
+    if folder.parts.is_dir() and (interrupted or folder.running.exists()):
+        record.merge(folder.parts, folder.history)
+    history = History.load(folder.history)
+    judgement = results.judge_run(history, scenario)
+    judged = results.build(name, scenario, history, judgement, interrupted=interrupted)
+    folder.write_json(folder.results, judged)
+    folder.running.unlink(missing_ok=True)
+    return judged
+
+
+class _Run:
+    """The part of a run during which the quorum is up."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        planned: list[plan.Planned],
+        folder: RunFolder,
+        outside: Surroundings,
+        *,
+        quorum: Quorum,
+        view: View,
+    ) -> None:
+        self.scenario, self.planned, self.folder = scenario, planned, folder
+        self.outside, self.quorum, self.view = outside, quorum, view
+        self.clock, self.progress = Clock(), Progress()
+
+    def all_phases(self) -> None:
+        """Run the phases, heal, drain, and record the end state and the servers' logs."""
+        parts = self.folder.parts
+        with (
+            HistoryWriter(parts / "nemesis.jsonl") as of_nemesis,
+            HistoryWriter(parts / "harness.jsonl") as of_harness,
+            HistoryWriter(parts / "monitor.jsonl") as of_monitor,
+            self.view.live(self.progress, self.clock),
+        ):
+            nemesis = Nemesis(
+                self.scenario,
+                self.quorum,
+                of_nemesis,
+                clock=self.clock,
+                progress=self.progress,
+                say=self.view.say,
+            )
+            self._workers = self._new_workers(of_harness)
+            try:
+                with Monitor(self.quorum, of_monitor, self.clock, self.progress):
+                    nemesis.bind()
+                    for number in range(len(self.scenario.phases)):
+                        self._phase(number, nemesis)
+                    self._heal_and_drain(nemesis)
+                for f, value in self.outside.end_state(self.quorum):
+                    _note(of_harness, self.clock, f, value)
+            finally:
+                self._workers.stop()
+                self._keep_logs()
+
+    def _new_workers(self, history: HistoryWriter) -> Workers:
+        return Workers(
+            folder=self.folder.path,
+            clock=self.clock,
+            progress=self.progress,
+            history=history,
+            subject={
+                "kind": self.scenario.subject,
+                "hosts": self.quorum.hosts,
+                "session_timeout_s": self.scenario.session_timeout_s,
+                "deadline_s": self.scenario.deadline_s,
+            },
+            environment=self.outside.environment,
+        )
+
+    def _phase(self, number: int, nemesis: Nemesis) -> None:
+        """Run one phase's workload and faults at the same time, until it is over."""
+        phase = self.scenario.phases[number]
+        self.progress.phase = phase.name or f"phase {number + 1} of {len(self.scenario.phases)}"
+        deadline_s = self.clock.now_s() + phase.limit_s
+        started: dict[int, list[Worker]] = {}
+        with PhaseOfFaults(
+            nemesis,
+            nemesis.injections(number, self.planned),
+            clock=self.clock,
+            progress=self.progress,
+        ) as faults:
+            while True:
+                self._start_due(number, started)
+                self._workers.reap()
+                faults.raise_failure()
+                running = any(not workers.all_ended(group) for group in started.values())
+                idle = not running and len(started) == len(phase.workload)
+                if idle and (phase.workload or faults.over):
+                    return
+                if self.clock.now_s() > deadline_s:
+                    raise RunError(
+                        f"{self.progress.phase}: expected its end within {phase.limit_s:g} s; "
+                        f"still running: {', '.join(_still(phase, started)) or 'its faults'}"
+                    )
+                time.sleep(TICK_S)
+
+    def _start_due(self, number: int, started: dict[int, list[Worker]]) -> None:
+        """Start the workloads that wait for nothing any more; tell when the puts are over."""
+        entries = self.scenario.phases[number].workload
+
+        def ended(of: Callable[[WorkloadEntry], bool]) -> bool:
+            places = [place for place, entry in enumerate(entries) if of(entry)]
+            return all(p in started and workers.all_ended(started[p]) for p in places)
+
+        for place, entry in enumerate(entries):
+            if place not in started and ended(partial(_is_of_kind, entry.workload.after)):
+                self.view.say(f"start {entry.kind}")
+                started[place] = self._workers.start(entry)
+        if ended(lambda e: e.workload.reach() != 0):
+            self._workers.puts_over()
+
+    def _heal_and_drain(self, nemesis: Nemesis) -> None:
+        self.progress.phase = "heal and drain"
+        nemesis.heal_all()
+        took_s = self.quorum.wait_ready(within_s=READY_WITHIN_S)
+        self.view.say(f"healed; all servers serve after {took_s:.1f} s; draining")
+        drain = self._workers.start_kind("drain", {})
+        while not workers.all_ended(drain):
+            time.sleep(TICK_S)
+        self._workers.reap()
+
+    def _keep_logs(self) -> None:
+        for id, log in self.quorum.logs():
+            (self.folder.logs / f"node-{id}.log").write_bytes(log)
+
+
+def _note(history: HistoryWriter, clock: Clock, f: str, value: Mapping[str, Any]) -> None:
+    history.append(Event(time_ns=clock.now_ns(), process="harness", type="info", f=f, value=value))
+
+
+def _is_of_kind(kind: str | None, entry: WorkloadEntry) -> bool:
+    return entry.kind == kind
+
+
+def _still(phase: Phase, started: Mapping[int, list[Worker]]) -> list[str]:
+    running = [p for p, group in started.items() if not workers.all_ended(group)]
+    return [phase.workload[place].kind for place in running]

@@ -1,0 +1,230 @@
+"""The scenario language as pydantic models: every key, its type and its bounds.
+
+The entries of `workload` and `faults` are built from the registries: one optional field per
+registered name, so that adding a file adds a key, to the errors and to `harness schema` too.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from types import GenericAlias
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
+
+from harness.checkers import checkers
+from harness.faults import faults
+from harness.registry import Count, Registry, Seconds
+from harness.workloads import workloads
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+SPARE_TIME_S = 300.0
+T = TypeVar("T")
+
+
+class Strict(BaseModel):
+    """A mapping without unknown keys, whose values are not coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+
+class Cluster(Strict):
+    """The quorum to start."""
+
+    nodes: Annotated[int, Field(ge=1, le=9)] = 5
+    zookeeper: Literal["3.9.6", "3.9.3", "3.8.0"] = "3.9.6"
+    image: str | None = None
+    heap_mb: Annotated[int, Field(ge=64)] = 256
+    zoo_cfg: dict[str, str | int] = {}
+    autocreate: bool = True
+    port: Annotated[int, Field(ge=1, le=65000)] | None = None
+    data_mb: Annotated[int, Field(ge=32)] | None = None
+
+
+class Trigger(Strict):
+    """When to inject: exactly one condition, counted from the start of the phase."""
+
+    elapsed_s: Seconds | None = None
+    acknowledged: Count | None = None
+    invoked: Count | None = None
+    event: Literal["leader-elected"] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        return _exactly_one(self, set(Trigger.model_fields))
+
+
+class Until(Strict):
+    """What an entry waits for before the next one: a node in a mode."""
+
+    node: str | int
+    mode: Literal["serving", "leader", "follower", "down"]
+    within_s: Seconds = 60.0
+
+
+class Schedule(Strict):
+    """When an entry of `faults` is injected and healed, and how often."""
+
+    name: Name | None = None
+    at: Trigger | None = None
+    after: Name | None = None
+    first_s: Seconds | None = None
+    every_s: Annotated[float, Field(gt=0)] | None = None
+    times: Count | None = None
+    jitter_s: Seconds = 0.0
+    down_s: Seconds | None = None
+    for_s: Seconds | None = None
+    heal: str | None = None
+    replaces: Name | None = None
+    until: Until | None = None
+
+    @property
+    def hold_s(self) -> float | None:
+        """Return how long the fault stays; None for the rest of the phase, or for ever."""
+        return self.down_s if self.down_s is not None else self.for_s
+
+    @property
+    def sequential(self) -> bool:
+        """Tell whether the entry has no time of its own and follows the entry before it."""
+        return self.at is None and self.after is None and self.first_s is None and not self.every_s
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        _refuse(self.down_s is not None and self.for_s is not None, "one of down_s and for_s")
+        _refuse(
+            self.hold_s is not None and self.heal is not None, "down_s or for_s, or `heal: never`"
+        )
+        timed = [w for w in ("at", "after", "first_s") if getattr(self, w) is not None]
+        _refuse(len(timed) > 1, f"one of at, after and first_s, got {' and '.join(timed)}")
+        _refuse(bool(self.times and not self.every_s), "every_s beside times")
+        return self
+
+
+class WorkloadEntry(Strict):
+    """One entry of `workload`: exactly one registered workload with its settings."""
+
+    @property
+    def kind(self) -> str:
+        """Return the workload's name."""
+        return _chosen(self, workloads)
+
+    @property
+    def workload(self) -> Any:
+        """Return the workload with its settings."""
+        return getattr(self, _attribute(self.kind))
+
+
+class FaultEntry(Schedule):
+    """One entry of `faults`: one registered fault with its schedule, or `heal: NAME | all`."""
+
+    @property
+    def kind(self) -> str:
+        """Return the fault's name; `heal` for an entry that only heals."""
+        chosen = [n for n in faults if getattr(self, _attribute(n)) is not None]
+        return chosen[0] if chosen else "heal"
+
+    @property
+    def fault(self) -> Any:
+        """Return the fault with its settings; None for an entry that only heals."""
+        return None if self.kind == "heal" else getattr(self, _attribute(self.kind))
+
+
+class Phase(Strict):
+    """Workload and faults that run at the same time."""
+
+    name: Name | None = None
+    workload: list[WorkloadEntry] = []
+    faults: list[FaultEntry] = []
+    limit_s: Annotated[float, Field(gt=0)] = SPARE_TIME_S
+
+
+class Scenario(Strict):
+    """What to run, what to hurt, what to check and what to expect."""
+
+    description: str
+    seed: int = 1
+    cluster: Cluster = Cluster()
+    claim: Literal["snapshot", "stale", "window", "linearizable", "unordered"] = "snapshot"
+    bind: dict[Name, str] = {}
+    budget: Literal["minority", "majority"] = "minority"
+    phases: list[Phase] = []
+    checkers: list[str] | None = None
+    subject: Literal["zkmq"] = "zkmq"
+    session_timeout_s: Annotated[float, Field(ge=1)] = 4.0
+    deadline_s: Annotated[float, Field(gt=0)] = 30.0
+    expect: Literal["valid", "invalid", "unknown"] = "valid"
+    because: str | None = None
+
+    @property
+    def workloads(self) -> Iterable[WorkloadEntry]:
+        """Give all entries of all phases, in order."""
+        return (entry for phase in self.phases for entry in phase.workload)
+
+
+@cache
+def model() -> type[Scenario]:
+    """Return the model of a whole scenario file, with all that is registered."""
+    # Any: these types exist only now, so no type checker can know them.
+    work: Any = GenericAlias(list, (_entry_model("WorkloadEntryOf", WorkloadEntry, workloads),))
+    hurt: Any = GenericAlias(list, (_entry_model("FaultEntryOf", FaultEntry, faults),))
+    phase: Any = create_model("PhaseOf", __base__=Phase, workload=(work, []), faults=(hurt, []))
+    phases: Any = GenericAlias(list, (phase,))
+    # A short scenario has one phase and leaves the list out.
+    return create_model(
+        "ScenarioOf",
+        __base__=Scenario,
+        phases=(phases, []),
+        workload=(work, []),
+        faults=(hurt, []),
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of scenario files, for editors."""
+    return model().model_json_schema()
+
+
+def known_checkers() -> list[str]:
+    """Return the names that `checkers` may hold."""
+    return list(checkers)
+
+
+def _entry_model(name: str, base: type[Any], registry: Registry[Any]) -> Any:
+    fields: dict[str, Any] = {}
+    for entry in registry:
+        settings = registry[entry]
+        settings.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+        fields[_attribute(entry)] = (settings | None, Field(default=None, alias=entry))
+    entry_model = create_model(name, __base__=base, **fields)
+    return Annotated[entry_model, _exactly_one_of(list(registry), optional=base is FaultEntry)]
+
+
+def _exactly_one_of(names: list[str], *, optional: bool) -> Any:
+    def check(entry: Any) -> Any:
+        chosen = [n for n in names if getattr(entry, _attribute(n)) is not None]
+        if len(chosen) == 1 or (optional and not chosen and entry.heal is not None):
+            return entry
+        got = " and ".join(chosen) or "none"
+        raise ValueError(f"expected exactly one of {', '.join(names)}, got {got}")
+
+    return AfterValidator(check)
+
+
+def _chosen(entry: BaseModel, registry: Registry[Any]) -> str:
+    return next(n for n in registry if getattr(entry, _attribute(n)) is not None)
+
+
+def _attribute(name: str) -> str:
+    return name.replace("-", "_") + "_"
+
+
+def _exactly_one(settings: T, names: set[str]) -> T:
+    chosen = sorted(n for n in names if getattr(settings, n) is not None)
+    if len(chosen) != 1:
+        got = " and ".join(chosen) or "none"
+        raise ValueError(f"expected exactly one of {', '.join(sorted(names))}, got {got}")
+    return settings
+
+
+def _refuse(wrong: bool, expected: str) -> None:  # noqa: FBT001 -- reads as a sentence
+    if wrong:
+        raise ValueError(f"expected {expected}")

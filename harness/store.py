@@ -1,0 +1,111 @@
+"""Where a run is kept: runs/<scenario>/<time>-<seed>/ and what is in it."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness import clock
+from harness.errors import HistoryError
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of one run; their names are stable, other programs read them."""
+
+    path: Path
+
+    @property
+    def scenario(self) -> Path:
+        """The scenario file as it was run."""
+        return self.path / "scenario.yaml"
+
+    @property
+    def plan(self) -> Path:
+        """What the nemesis intended."""
+        return self.path / "plan.jsonl"
+
+    @property
+    def parts(self) -> Path:
+        """The workers' own histories."""
+        return self.path / "history"
+
+    @property
+    def history(self) -> Path:
+        """All of them merged."""
+        return self.path / "history.jsonl"
+
+    @property
+    def results(self) -> Path:
+        """The verdict, the counts and every check."""
+        return self.path / "results.json"
+
+    @property
+    def versions(self) -> Path:
+        """What ran: ZooKeeper, images, Python, packages, kernel, commit."""
+        return self.path / "versions.json"
+
+    @property
+    def logs(self) -> Path:
+        """The servers' logs, and what workers printed."""
+        return self.path / "logs"
+
+    @property
+    def running(self) -> Path:
+        """A mark that is there while the run is not judged yet."""
+        return self.path / "running"
+
+    def write_json(self, path: Path, data: Mapping[str, Any]) -> None:
+        """Write a JSON file that appears whole or not at all, its keys in the given order."""
+        text = msgspec.json.format(msgspec.json.encode(data), indent=2)
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(text + b"\n")
+        partial.replace(path)
+
+
+def create(runs: Path, scenario: Path, seed: int) -> RunFolder:
+    """Make the folder of a new run, with a copy of its scenario, and point `latest` at it."""
+    folder = runs / name_of(scenario) / f"{clock.utc_stamp()}-{seed}"
+    folder.mkdir(parents=True)
+    run = RunFolder(folder)
+    shutil.copyfile(scenario, run.scenario)
+    run.parts.mkdir()
+    run.logs.mkdir()
+    _point_latest(runs, folder)
+    return run
+
+
+def open_run(path: Path) -> RunFolder:
+    """Return the folder of a run that was made before.
+
+    Raises:
+        HistoryError: it is no run's folder.
+    """
+    run = RunFolder(path.resolve())
+    if not run.scenario.is_file():
+        raise HistoryError(
+            f"{path}: expected the folder of a run (with a scenario.yaml), got none; "
+            f"runs/latest is the newest"
+        )
+    return run
+
+
+def name_of(scenario: Path) -> str:
+    """Return a scenario's name: its path under `scenarios/`, without the ending."""
+    parts = scenario.resolve().with_suffix("").parts
+    if "scenarios" in parts:
+        last = len(parts) - 1 - parts[::-1].index("scenarios")
+        return "/".join(parts[last + 1 :])
+    return scenario.stem
+
+
+def _point_latest(runs: Path, folder: Path) -> None:
+    link, new = runs / LATEST, runs / f".{LATEST}-{os.getpid()}"
+    new.symlink_to(folder.relative_to(runs))
+    new.replace(link)

@@ -1,0 +1,19 @@
+"""What a run tells the person who started it."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from harness.clock import Clock
+from harness.progress import Progress
+
+
+class View(Protocol):
+    """A terminal, a log, or nobody."""
+
+    def say(self, text: str) -> None:
+        """Tell of one event, now; from any thread."""
+        ...
+
+    def live(self, progress: Progress, clock: Clock) -> AbstractContextManager[object]:
+        """Show the run's progress while the context lasts."""
+        ...

@@ -1,0 +1,29 @@
+"""A broken producer on purpose: the control of every run."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.registry import Count
+from harness.workloads import workloads
+from harness.workloads.client import Client
+
+
+@workloads.register("ack-before-write")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AckBeforeWrite:
+    """A control: acknowledge puts from a buffer and write them later, all but the last few."""
+
+    count: Count = 100
+    unwritten: Count = 10
+    after: str | None = None
+    clients: ClassVar[int] = 1
+    drains: ClassVar[bool] = False
+
+    def reach(self) -> int | None:
+        """Each value is acknowledged once."""
+        return self.count
+
+    def run(self, client: Client, number: int) -> None:
+        """Acknowledge all; write the oldest, and lose the buffer's tail as a crash would."""
+        for value in range(1, self.count + 1):
+            client.put(value, buffered=value > self.count - self.unwritten)

@@ -1,0 +1,43 @@
+"""The original's check_all: take items one after the other until there are no more."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.registry import Count, Rate, Seconds
+from harness.workloads import workloads
+from harness.workloads.client import Client
+
+IDLE_HZ = 20.0  # how often an unpaced client looks again at an empty queue
+
+
+@workloads.register("check-all")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckAll:
+    """Reserve and acknowledge until the queue is empty and no workload puts any more."""
+
+    clients: Count = 1
+    rate_hz: Rate | None = None
+    batch: Count = 1
+    wait_s: Seconds = 0.0
+    after: str | None = None
+    drains: ClassVar[bool] = True
+
+    def reach(self) -> int | None:
+        """It puts nothing."""
+        return 0
+
+    def run(self, client: Client, number: int) -> None:
+        """Take; `rate_hz` counts the reserves of all clients together."""
+        rate_hz = self.rate_hz / self.clients if self.rate_hz is not None else None
+        began_s, step = client.now_s(), 0
+        while True:
+            client.pace(rate_hz, step, began_s)
+            puts_were_over = client.puts_over()  # before the reserve: what it misses came later
+            items = client.reserve(self.batch, self.wait_s)
+            if items:
+                client.done(items)
+            elif puts_were_over and client.found_empty:
+                return
+            elif rate_hz is None and not self.wait_s:
+                client.pace(IDLE_HZ, 1, client.now_s())
+            step += 1

@@ -1,0 +1,45 @@
+"""The end of every run: a new session takes what is left, until nothing can come back."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.registry import Count, Seconds
+from harness.workloads import workloads
+from harness.workloads.client import Client
+
+LOOK_AGAIN_HZ = 2.0
+
+
+@workloads.register("drain")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """Take and acknowledge all that is left, waiting for items that dead consumers hold.
+
+    A new session whose first call is a write, so what it then reads is no older than that write:
+    an isolated leader could answer an empty queue for a while (ZOOKEEPER-1675).
+    """
+
+    batch: Count = 50
+    limit_s: Seconds = 120.0
+    after: str | None = None
+    clients: ClassVar[int] = 1
+    drains: ClassVar[bool] = True
+
+    def reach(self) -> int | None:
+        """It puts nothing."""
+        return 0
+
+    def run(self, client: Client, number: int) -> None:
+        """Reserve with sync until empty with nothing in anybody's hand, or until `limit_s`."""
+        client.note("drain", {"phase": "begin"})
+        began_s = client.now_s()
+        complete = False
+        while not complete and client.now_s() - began_s < self.limit_s:
+            items = client.reserve(self.batch, sync=True)
+            if items:
+                client.done(items)
+            elif client.found_empty and client.leftover() == 0:
+                complete = True
+            else:
+                client.pace(LOOK_AGAIN_HZ, 1, client.now_s())
+        client.note("drain", {"phase": "end", "complete": complete})

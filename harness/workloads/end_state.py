@@ -1,0 +1,94 @@
+"""The end of a run as notes of the history: what each server holds, and what its log says."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from harness.record import Value
+from harness.workloads.subjects import value_of
+from zkmq import tree as zkmq_tree
+
+_SAMPLES = 5
+# Lines that mean trouble inside a server, whatever the faults; what faults cause is not here.
+PATTERNS: Mapping[str, re.Pattern[bytes]] = {
+    "digest-mismatch": re.compile(rb"digest.*(mismatch|not matching)", re.IGNORECASE),
+    "null-pointer": re.compile(rb"NullPointerException"),
+    "out-of-memory": re.compile(rb"OutOfMemoryError"),
+    "corrupt-log": re.compile(rb"(CRC check failed|Unreasonable length|corrupt)", re.IGNORECASE),
+    "severe": re.compile(rb"(Severe unrecoverable error|Unexpected exception causing exit)"),
+    "fsync-warning": re.compile(rb"fsync-ing the write ahead log"),
+}
+
+
+class RawTree(Protocol):
+    """One server's nodes, as the cluster reads them."""
+
+    @property
+    def node(self) -> int:
+        """Return the server's id."""
+        ...
+
+    @property
+    def data(self) -> dict[str, bytes] | None:
+        """Return data by path; None if the server could not be read."""
+        ...
+
+    @property
+    def zxid(self) -> int | None:
+        """Return the newest zxid under the root."""
+        ...
+
+    @property
+    def digest(self) -> str | None:
+        """Return a digest of all of it."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """Return why it could not be read."""
+        ...
+
+
+def notes(
+    trees: Iterable[RawTree], logs: Iterable[tuple[int, bytes]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give a "tree" note for each server, then a "server-log" note for each."""
+    for tree in trees:
+        yield "tree", _tree_note(tree)
+    for node, log in logs:
+        yield "server-log", _log_note(node, log)
+
+
+def _tree_note(tree: RawTree) -> dict[str, Any]:
+    note: dict[str, Any] = {"node": tree.node, "reachable": tree.data is not None}
+    if tree.data is None:
+        return note | {"error": tree.error}
+    places = zkmq_tree.decode(tree.data)
+    prefix = "/queue/consumers/"
+    consumers = {p.removeprefix(prefix).split("/")[0] for p in tree.data if p.startswith(prefix)}
+    return note | {
+        "zxid": tree.zxid,
+        "digest": tree.digest,
+        "places": {
+            place: _values(getattr(places, place))
+            for place in ("items", "claims", "partial", "dead", "delayed", "purged")
+        },
+        "consumers": sorted(consumers),
+    }
+
+
+def _values(items: Iterable[tuple[int, bytes]]) -> list[Value]:
+    return [value_of(data) for _, data in items]
+
+
+def _log_note(node: int, log: bytes) -> dict[str, Any]:
+    counts: Counter[str] = Counter()
+    samples: list[str] = []
+    for line in log.splitlines():
+        for name, pattern in PATTERNS.items():
+            if pattern.search(line):
+                counts[name] += 1
+                if counts[name] == 1 and len(samples) < _SAMPLES:
+                    samples.append(line.decode(errors="replace")[:300])
+    return {"node": node, "patterns": dict(counts), "samples": samples}

@@ -1,0 +1,36 @@
+"""The original's put_all: numbered items, one after the other."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.registry import Count, Priority, Rate
+from harness.workloads import workloads
+from harness.workloads.client import Client
+
+
+@workloads.register("put-all")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutAll:
+    """Put the values first, first + 1, ... one at a time, shared out over the clients in turn."""
+
+    count: Count = 500
+    clients: Count = 1
+    rate_hz: Rate | None = None
+    priority: Priority = 100
+    first: int = 1
+    after: str | None = None
+    drains: ClassVar[bool] = False
+
+    def reach(self) -> int | None:
+        """Each value is put once."""
+        return self.count
+
+    def run(self, client: Client, number: int) -> None:
+        """Put every `clients`-th value; `rate_hz` is for all clients together."""
+        rate_hz = self.rate_hz / self.clients if self.rate_hz is not None else None
+        began_s = client.now_s()
+        for step, value in enumerate(
+            range(self.first + number, self.first + self.count, self.clients)
+        ):
+            client.pace(rate_hz, step, began_s)
+            client.put(value, self.priority)

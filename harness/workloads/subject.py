@@ -1,0 +1,99 @@
+"""The small queue protocol that workloads speak, and zkmq behind it.
+
+Other queues can stand in for zkmq by implementing `Subject`; what they raise is mapped to fail
+(certainly no effect) or info (unknown) by the attribute `definite`, and unmarked means unknown.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from harness.record import Value
+
+Note = Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What is known of a call that took effect."""
+
+    zxid: int | None = None
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """One delivered item: its value, how often it was delivered, and the subject's handle."""
+
+    value: Value
+    delivery: int | None = None
+    handle: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved(Applied):
+    """The answer to a reserve; `read_zxid` is where an empty one found nothing."""
+
+    items: Sequence[Taken] = ()
+    read_zxid: int | None = None
+    window: int | None = None
+
+
+class Subject(Protocol):
+    """One client of a queue: one session, one registration."""
+
+    @property
+    def session(self) -> str | None:
+        """Return the session's id, for the history."""
+        ...
+
+    @property
+    def consumer(self) -> str | None:
+        """Return the consumer's name; None before the first reserve."""
+        ...
+
+    @property
+    def producer(self) -> str | None:
+        """Return the producer's name; None before the first put."""
+        ...
+
+    def put(self, value: Value, priority: int) -> Applied:
+        """Put one item."""
+        ...
+
+    def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
+        """Take up to n items into one's hand; waits up to `timeout_s` for the first."""
+        ...
+
+    def done(self, items: Sequence[Taken]) -> Applied:
+        """Acknowledge items one holds."""
+        ...
+
+    def release(self, items: Sequence[Taken]) -> Applied:
+        """Give items back to their old place."""
+        ...
+
+    def leftover(self) -> int:
+        """Return how many items are held by others or are delayed, so may yet come back."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back and end the session."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectConfig:
+    """How a worker reaches the queue.
+
+    Attributes:
+        kind: which subject (see `harness.workloads.subjects`).
+        hosts: connect string.
+        path: the queue's root znode.
+    """
+
+    kind: str
+    hosts: str
+    path: str = "/queue"
+    session_timeout_s: float = 4.0
+    deadline_s: float = 30.0

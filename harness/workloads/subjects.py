@@ -1,0 +1,117 @@
+"""Queues under test, by name."""
+
+from collections.abc import Sequence
+
+from harness.record import Value
+from harness.workloads.subject import Applied, Note, Reserved, Subject, SubjectConfig, Taken
+from zkmq import Item, Queue, Returned
+from zkmq.kazoo_store import KazooStore
+from zkmq.tree import Tree
+
+
+def connect(config: SubjectConfig, note: Note) -> Subject:
+    """Open one client of the queue under test; what it notices by itself goes to `note`."""
+    return _SUBJECTS[config.kind](config, note)
+
+
+class ZkmqSubject:
+    """zkmq over ZooKeeper's own protocol."""
+
+    def __init__(self, config: SubjectConfig, note: Note) -> None:
+        self._note, self._deadline_s = note, config.deadline_s
+        self._store = KazooStore.connect(
+            config.hosts,
+            session_timeout_s=config.session_timeout_s,
+            connect_timeout_s=config.deadline_s,
+            multi_read=True,  # every release the harness starts is 3.6 or later
+        )
+        self._tree = Tree(config.path)
+        self._queue = Queue(
+            self._store,
+            config.path,
+            deadline_s=config.deadline_s,
+            lost=self._on_lost,
+            on_returned=self._on_returned,
+            close_store=True,
+        )
+
+    @property
+    def session(self) -> str | None:
+        """Return the session's id in ZooKeeper's own notation."""
+        id = self._queue.session_id
+        return None if id is None else f"0x{id:x}"
+
+    @property
+    def consumer(self) -> str | None:
+        """Return the registration's name."""
+        return self._queue.consumer_id
+
+    @property
+    def producer(self) -> str | None:
+        """Return the ticket's name."""
+        return self._queue.producer_id
+
+    def put(self, value: Value, priority: int) -> Applied:
+        """Put the value as its decimal or plain text."""
+        put = self._queue.put(str(value).encode(), priority=priority)
+        return Applied(zxid=put.zxid, attempts=put.attempts)
+
+    def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
+        """Reserve."""
+        found = self._queue.reserve(n, timeout_s=timeout_s, sync=sync)
+        return Reserved(
+            zxid=found.zxid,
+            attempts=max(found.attempts, 1),
+            items=tuple(
+                Taken(value=value_of(item.data), delivery=item.delivery, handle=item)
+                for item in found.items
+            ),
+            read_zxid=found.read_zxid,
+        )
+
+    def done(self, items: Sequence[Taken]) -> Applied:
+        """Acknowledge in one write."""
+        done = self._queue.done(*(item.handle for item in items))
+        return Applied(zxid=done.zxid, attempts=done.attempts)
+
+    def release(self, items: Sequence[Taken]) -> Applied:
+        """Give back in one write."""
+        done = self._queue.release(*(item.handle for item in items))
+        return Applied(zxid=done.zxid, attempts=done.attempts)
+
+    def leftover(self) -> int:
+        """Count claims of all consumers, this one's included, and delayed items."""
+        deadline_s = self._store.now() + self._deadline_s
+        consumers = self._store.list(self._tree.consumers, deadline_s) or []
+        minutes = self._store.list(self._tree.place("delayed"), deadline_s) or []
+        parents = [self._tree.claims(consumer) for consumer in consumers]
+        parents += [f"{self._tree.place('delayed')}/{minute}" for minute in minutes]
+        return sum(len(self._store.list(parent, deadline_s) or []) for parent in parents)
+
+    def close(self) -> None:
+        """Release what is held, and end the session."""
+        self._queue.close()
+
+    def _on_lost(self, consumer: str, items: Sequence[Item]) -> None:
+        values = [value_of(item.data) for item in items]
+        self._note("hold-lost", {"consumer": consumer, "values": values})
+
+    def _on_returned(self, returned: Returned) -> None:
+        self._note(
+            "returned",
+            {
+                "consumer": returned.consumer,
+                "values": [value_of(data) for data in returned.data],
+                "to": returned.to,
+                "zxid": returned.zxid,
+            },
+        )
+
+
+def value_of(data: bytes) -> Value:
+    """Read an item's value back from its payload."""
+    text = data.decode(errors="replace")
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+_SUBJECTS = {"zkmq": ZkmqSubject}
