@@ -100,5 +100,5 @@ lock: $(READY) ## Pin the dependencies anew after a change of pyproject.toml
 	  --no-header --no-emit-index-url pyproject.toml -o requirements.lock
 
 $(READY): requirements.lock pyproject.toml
-	@cluster/python.sh $(PYTHON) $(VENV)
+	@.ci/venv $(PYTHON) $(VENV)
 	@touch $@
