@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import select
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,9 +10,10 @@ from typing import Any
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import WriterNotClosedException
-from kazoo.handlers.threading import AsyncResult, SequentialThreadingHandler
-from kazoo.protocol.states import Callback, KazooState, KeeperState, WatchedEvent
+from kazoo.handlers.threading import AsyncResult
+from kazoo.protocol.states import KazooState, KeeperState, WatchedEvent
 
+from zkmq.rest.kazoo_io import LoopHandler
 from zkmq.rest.representations import Stat
 from zkmq.rest.statuses import http_error, not_connected
 
@@ -140,7 +140,8 @@ class Connection:
             raise TimeoutError("ZooKeeper did not confirm the end of the session")
 
     def _start(self) -> None:
-        if not self._started or self._client.client_state in _ENDED:
+        # Never twice: kazoo would block until its running thread has ended.
+        if not self._started:
             self._started = True
             self._client.start_async()
 
@@ -164,6 +165,8 @@ class Connection:
             self._connected.set()
             return
         self._connected.clear()
+        if self._client.client_state in _ENDED:
+            self._started = False
         if state == KazooState.LOST and self._on_lost:
             self._on_lost()
 
@@ -206,46 +209,6 @@ class Mailbox:
         while self._calls:
             function, *arguments = self._calls.popleft()
             function(*arguments)
-
-
-class LoopHandler(SequentialThreadingHandler):  # type: ignore[misc]
-    """kazoo's handler without worker threads: completions and watches go to the event loop.
-
-    kazoo runs a result's callbacks on the spot while its handler says it is not running.
-    """
-
-    running = False
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def start(self) -> None:
-        """Start nothing."""
-
-    def stop(self) -> None:
-        """Stop nothing."""
-
-    def dispatch_callback(self, callback: Callback) -> None:
-        """Call a watch in the loop."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody watches any more
-            self._loop.call_soon_threadsafe(callback.func, *callback.args)
-
-    def select(
-        self, rlist: list[Any], wlist: list[Any], _xlist: list[Any], timeout: float | None = None
-    ) -> tuple[list[Any], list[Any], list[Any]]:
-        """Wait for sockets with poll(2), which costs a third of kazoo's throw-away epoll."""
-        poller = select.poll()
-        for sock in rlist:
-            poller.register(sock, select.POLLIN)
-        for sock in wlist:
-            poller.register(sock, select.POLLOUT)
-        ready = {fd for fd, _ in poller.poll(None if timeout is None else timeout * 1000)}
-        return (
-            [sock for sock in rlist if sock.fileno() in ready],
-            [sock for sock in wlist if sock.fileno() in ready],
-            [],
-        )
 
 
 _ENDED = (KeeperState.CLOSED, KeeperState.AUTH_FAILED)

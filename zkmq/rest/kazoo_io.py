@@ -1,0 +1,191 @@
+"""kazoo's input and output for a process that also runs an event loop.
+
+kazoo makes eight system calls for each request, and each gives the interpreter's lock away to
+the loop, which is busy. Here what has gathered is sent and received at once: kazoo's own seams
+(`create_connection`, `create_socket_pair`, `select`) get sockets with buffers.
+"""
+
+import asyncio
+import contextlib
+import select
+import socket
+import threading
+from typing import Any
+
+from kazoo.handlers.threading import SequentialThreadingHandler
+from kazoo.protocol.states import Callback
+
+_CHUNK = 64 * 1024
+_PATIENCE_S = 10.0
+
+
+class LoopHandler(SequentialThreadingHandler):  # type: ignore[misc]
+    """kazoo's handler without worker threads: completions and watches go to the event loop.
+
+    kazoo runs a result's callbacks on the spot while its handler says it is not running.
+    """
+
+    running = False
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def start(self) -> None:
+        """Start nothing."""
+
+    def stop(self) -> None:
+        """Stop nothing."""
+
+    def dispatch_callback(self, callback: Callback) -> None:
+        """Call a watch in the loop."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody watches any more
+            self._loop.call_soon_threadsafe(callback.func, *callback.args)
+
+    def create_connection(self, *args: Any, **kwargs: Any) -> "BufferedSocket":
+        """Connect to a server."""
+        return BufferedSocket(super().create_connection(*args, **kwargs))
+
+    def create_socket_pair(self) -> tuple["WakeReader", "WakeWriter"]:
+        """Return the two ends by which callers wake kazoo's thread."""
+        reader, writer = super().create_socket_pair()
+        wake = WakeReader(reader)
+        return wake, WakeWriter(writer, wake)
+
+    def select(
+        self, rlist: list[Any], wlist: list[Any], _xlist: list[Any], timeout: float | None = None
+    ) -> tuple[list[Any], list[Any], list[Any]]:
+        """Wait until there is something to do for kazoo.
+
+        Requests still to send come before replies, and what was sent goes out when there is no
+        more of it. A `BufferedSocket` can always be written to.
+        """
+        if wlist:
+            return [], wlist, []
+        waking = [sock for sock in rlist if isinstance(sock, WakeReader) and sock.waiting]
+        if waking:
+            return waking, [], []
+        buffered = [sock for sock in rlist if isinstance(sock, BufferedSocket)]
+        for sock in buffered:
+            sock.flush()
+        return [sock for sock in buffered if sock.pending()] or _poll(rlist, timeout), [], []
+
+
+class BufferedSocket:
+    """A non-blocking socket that receives ahead and sends behind."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._received = b""
+        self._read = 0
+        self._unsent = bytearray()
+
+    def pending(self) -> int:
+        """Return how many bytes were received and not read yet; kazoo asks before it waits."""
+        return len(self._received) - self._read
+
+    def recv(self, size: int) -> bytes:
+        """Return at most `size` bytes, those that came first; empty at the end."""
+        if not self.pending():
+            self._received, self._read = self._sock.recv(max(size, _CHUNK)), 0
+        data = self._received[self._read : self._read + size]
+        self._read += len(data)
+        return data
+
+    def send(self, data: bytes) -> int:
+        """Take bytes to send at the next `flush`."""
+        self._unsent += data
+        if len(self._unsent) > _CHUNK:
+            self.flush()
+        return len(data)
+
+    def flush(self) -> None:
+        """Send everything, waiting for the peer where it must.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        while self._unsent:
+            try:
+                sent = self._sock.send(self._unsent)
+            except BlockingIOError:
+                self._await_room()
+            else:
+                del self._unsent[:sent]
+
+    def setblocking(self, flag: bool) -> None:  # noqa: FBT001 -- socket's own signature
+        """Set the blocking mode of the socket below."""
+        self._sock.setblocking(flag)
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on."""
+        return self._sock.fileno()
+
+    def getpeername(self) -> Any:
+        """Return the server's address."""
+        return self._sock.getpeername()
+
+    def close(self) -> None:
+        """Close the socket; what was not flushed is lost, as in a broken connection."""
+        self._sock.close()
+
+    def _await_room(self) -> None:
+        poller = select.poll()
+        poller.register(self._sock, select.POLLOUT)
+        if not poller.poll(_PATIENCE_S * 1000):
+            raise TimeoutError("the server does not read")
+
+
+class WakeReader:
+    """The end that kazoo's thread waits on: a counter, and a byte in the socket while it is > 0."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.lock = threading.Lock()
+        self.waiting = 0
+
+    def recv(self, _size: int) -> bytes:
+        """Take one request's wake-up."""
+        with self.lock:
+            if not self.waiting:
+                return b""
+            self.waiting -= 1
+            if not self.waiting:
+                self._sock.recv(1)
+        return b"\0"
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on."""
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        """Close this end."""
+        self._sock.close()
+
+
+class WakeWriter:
+    """The end that callers write a byte to, one for each request."""
+
+    def __init__(self, sock: socket.socket, reader: WakeReader) -> None:
+        self._sock = sock
+        self._reader = reader
+
+    def send(self, data: bytes) -> int:
+        """Wake kazoo's thread, unless it is awake."""
+        with self._reader.lock:
+            self._reader.waiting += 1
+            if self._reader.waiting == 1:
+                self._sock.send(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Close this end."""
+        self._sock.close()
+
+
+def _poll(socks: list[Any], timeout_s: float | None) -> list[Any]:
+    poller = select.poll()
+    for sock in socks:
+        poller.register(sock, select.POLLIN)
+    ready = {fd for fd, _ in poller.poll(None if timeout_s is None else timeout_s * 1000)}
+    return [sock for sock in socks if sock.fileno() in ready]
