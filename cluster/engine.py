@@ -1,5 +1,6 @@
 """A Docker client on an engine that answers; installs and starts one where that is possible."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,11 @@ def connect() -> docker.DockerClient:
         client = docker.from_env(timeout=REQUEST_TIMEOUT_S, max_pool_size=POOL_SIZE)
         client.ping()
     except DockerException as error:
-        raise EngineError(f"Docker engine: expected one that answers, got {error}") from error
+        where = os.environ.get("DOCKER_HOST", "its usual socket")
+        raise EngineError(
+            f"Docker engine: expected one that answers at {where}, got none; start it "
+            f"(cluster/engine.sh does on Debian, as root), or set DOCKER_HOST"
+        ) from error
     return client
 
 

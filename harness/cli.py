@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -45,6 +44,8 @@ app = typer.Typer(
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that runs are kept in.")]
 RunArgument = Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")]
 DEFAULT_RUNS = Path("runs")
+# The parser's usage errors have no public name in typer, only this one's base.
+_USAGE_ERROR: Any = typer.BadParameter.__base__
 
 
 def main() -> None:
@@ -55,18 +56,15 @@ def main() -> None:
 def _status(command: Callable[..., Any]) -> int:
     try:
         status = command(standalone_mode=False)
-    except click.exceptions.Exit as ended:
+    except typer.Exit as ended:
         return ended.exit_code
-    except click.exceptions.NoArgsIsHelpError as help_wanted:
-        help_wanted.show()
-        return EXIT_USAGE
-    except click.ClickException as error:
+    except _USAGE_ERROR as error:
         error.show()
         return EXIT_USAGE
     except HarnessError as error:
         _complain(str(error))
         return error.exit_status
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")
         return EXIT_INTERRUPTED
     return status if isinstance(status, int) else 0

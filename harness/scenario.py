@@ -65,13 +65,14 @@ def _without_branches(place: Sequence[str | int]) -> tuple[str | int, ...]:
 def _sentence(complaint: Mapping[str, Any], place: Sequence[str | int]) -> str:
     got = complaint.get("input")
     kind = complaint["type"]
-    if kind == "extra_forbidden":
+    if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
         return f"expected a known key ({_known_keys(place)}), got {str(place[-1])!r}"
     if kind == "missing":
         return "expected this key, got none"
     if kind == "value_error":
         return str(complaint["ctx"]["error"])
     told = complaint["msg"].removeprefix("Input should be ")
+    told = f"a value {told}" if told.startswith(("greater", "less")) else told
     return f"expected {told}, got {got!r}"
 
 
