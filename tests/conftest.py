@@ -1,0 +1,68 @@
+"""What all tests share: the gate of the `docker` marker, and the quorums that tests borrow."""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from cluster import engine, surroundings
+from cluster.errors import ClusterError
+from cluster.quorum import DockerQuorum, each
+
+READY_WITHIN_S = 90.0
+NEED_DOCKER = {"quorum", "standalone_zookeeper"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what borrows a quorum, so that `-m "not docker"` can never start one."""
+    for item in items:
+        if NEED_DOCKER.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.docker)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a `docker` test with the reason; with REQUIRE_DOCKER=1 the reason is an error."""
+    if item.get_closest_marker("docker") is None or (why := _no_engine()) is None:
+        return
+    if os.environ.get("REQUIRE_DOCKER") == "1":
+        pytest.fail(f"REQUIRE_DOCKER=1: {why}", pytrace=False)
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def _five_nodes() -> Iterator[DockerQuorum]:
+    with surroundings.started({"nodes": 5}, by_hand=False, say=print) as up:
+        up.wait_ready(within_s=READY_WITHIN_S)
+        yield up
+
+
+@pytest.fixture
+def quorum(_five_nodes: DockerQuorum) -> Iterator[DockerQuorum]:
+    """Lend the session's five nodes; whatever the test did to them, the next finds them ready."""
+    yield _five_nodes
+    for seen in each(_five_nodes.nodes.values(), lambda pod: pod.status()):
+        if seen.mode == "paused":
+            _five_nodes.nodes[seen.node].resume()
+        elif seen.mode == "down":
+            _five_nodes.nodes[seen.node].start()
+    _five_nodes.wait_ready(within_s=READY_WITHIN_S)
+
+
+@pytest.fixture(scope="session")
+def standalone_zookeeper() -> Iterator[str]:
+    """Give the address of one server that is nobody's follower; use a path of your own on it."""
+    with surroundings.started({"nodes": 1}, by_hand=False, say=print) as up:
+        up.wait_ready(within_s=READY_WITHIN_S)
+        yield up.hosts
+
+
+@cache
+def _no_engine() -> str | None:
+    """Return why tests on a real quorum cannot run; None if they can."""
+    try:
+        engine.connect().close()
+    except ClusterError as error:
+        return f"needs Docker: {error}"
+    return None
