@@ -25,6 +25,7 @@ from harness.target import Evidence, NodeStatus
 UID = 1000  # of the server, as in the official image
 STATE_TIMEOUT_S = 10
 LOOPBACK = "127.0.0.1"
+_DOWN = {"created", "exited"}  # the engine's words; a paused server is not down
 
 
 class Pod:
@@ -152,10 +153,10 @@ class Pod:
         """Delete the database of a server that is down; myid stays.
 
         Raises:
-            ClusterError: the server runs, or something is left.
+            ClusterError: the server is not down, or something is left.
         """
-        if self._state()["Status"] == "running":
-            raise ClusterError(f"node {self.id}: wipe: expected a server that is down, got running")
+        if (state := self._state()["Status"]) not in _DOWN:
+            raise ClusterError(f"node {self.id}: wipe: expected a server that is down, got {state}")
         # version-2 holds log and snapshots; one shell does the deed and tells what was and is there
         script = "du -sk /data/version-2 2>/dev/null | cut -f1; rm -rf /data/version-2; ls /data"
         told = self.run(["sh", "-c", script]).split()
