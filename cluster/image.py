@@ -27,7 +27,11 @@ DEFAULT_RELEASE = "3.9.6"
 REPOSITORY = "zkmq"
 CONTENT_LABEL = "zkmq.content"
 _HERE = Path(__file__).parent
-_CONTEXT = ("Dockerfile", "server.sh", "sandbox.sh", "log4j.properties")
+# What decides the content of each image; all of it together is the build's context.
+_PARTS = {
+    "server": ("Dockerfile", "server.sh", "log4j.properties"),
+    "sandbox": ("Dockerfile", "sandbox.sh"),
+}
 
 Say = Callable[[str], None]
 
@@ -108,10 +112,10 @@ def _build(
     return image
 
 
-def _name(tag: str, *words: str) -> tuple[str, str]:
+def _name(tag: str, target: str, *words: str) -> tuple[str, str]:
     """Name an image by all that decides what it holds, so that a changed Dockerfile rebuilds."""
-    digest = hashlib.sha256("\0".join(words).encode())
-    for name in _CONTEXT:
+    digest = hashlib.sha256("\0".join((target, *words)).encode())
+    for name in _PARTS[target]:
         digest.update((_HERE / name).read_bytes())
     content = digest.hexdigest()[:12]
     return f"{REPOSITORY}:{tag}-{content}", content
@@ -120,7 +124,7 @@ def _name(tag: str, *words: str) -> tuple[str, str]:
 def _context() -> io.BytesIO:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name in _CONTEXT:
+        for name in sorted({part for parts in _PARTS.values() for part in parts}):
             tar.add(_HERE / name, arcname=name)
     packed.seek(0)
     return packed
