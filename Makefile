@@ -37,7 +37,7 @@ test: lint unit integration ## All that a change must pass: lint, unit tests, te
 
 .PHONY: test-all
 test-all: lint unit ## `test`, the slow tests too
-	@cluster/engine.sh
+	@$(BIN)/python -m cluster.engine
 	@REQUIRE_DOCKER=1 $(BIN)/pytest -m "docker or slow" $(ARGS)
 
 .PHONY: unit
@@ -46,7 +46,7 @@ unit: $(READY) ## Tests that need no Docker: unit, property, controls, repositor
 
 .PHONY: integration
 integration: $(READY) ## Tests on a real quorum
-	@cluster/engine.sh
+	@$(BIN)/python -m cluster.engine
 	@REQUIRE_DOCKER=1 $(BIN)/pytest -m "docker and not slow" $(ARGS)
 
 .PHONY: controls
@@ -86,7 +86,7 @@ clean: $(READY) ## Remove what killed runs left: containers, networks, volumes, 
 
 .PHONY: bench-quorum
 bench-quorum: $(READY) ## Time from nothing to a ready quorum, against five plain JVM processes
-	@cluster/engine.sh
+	@$(BIN)/python -m cluster.engine
 	@$(BIN)/python bench/bench_quorum.py $(ARGS)
 
 .PHONY: bench-checkers

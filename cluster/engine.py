@@ -1,4 +1,7 @@
-"""A Docker client on an engine that answers; installs and starts one where that is possible."""
+"""A Docker client on an engine that answers; installs and starts one where that is possible.
+
+`python -m cluster.engine` does only that, for the Makefile.
+"""
 
 import os
 import subprocess
@@ -50,3 +53,7 @@ def ensure() -> docker.DockerClient:
                 "Docker engine: none answers and none could be started (the lines above say why)"
             ) from None
         return connect()
+
+
+if __name__ == "__main__":
+    ensure()

@@ -21,9 +21,17 @@ wait_for_socket() {
 
 install() {
   say "installing docker.io from Debian's archive"
-  log=/tmp/zkmq-engine-install.log
-  if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      docker.io iptables ca-certificates mmdebstrap; } > "$log" 2>&1; then
+  log=$(mktemp -t zkmq-engine-install.XXXXXX)
+  packages="docker.io iptables ca-certificates mmdebstrap"
+  if ! apt-get update > "$log" 2>&1; then
+    say "apt-get update failed; see $log"
+    return 1
+  fi
+  # Debian 13 has the client in a package of its own, Debian 12 has no such package.
+  if apt-cache show docker-cli > /dev/null 2>&1; then packages="$packages docker-cli"; fi
+  # shellcheck disable=SC2086 # the packages are words to be split
+  if ! DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages \
+      >> "$log" 2>&1; then
     say "apt-get install docker.io failed; see $log"
     return 1
   fi
