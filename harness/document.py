@@ -75,9 +75,10 @@ def _walk(document: Document, node: yaml.Node, place: Place) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*place, str(key.value))
-            if inner in document.lines:
-                raise document.error(inner, "expected each key once, got it twice")
+            twice = inner in document.lines
             document.lines[inner] = key.start_mark.line + 1
+            if twice:
+                raise document.error(inner, "expected each key once, got it twice")
             _walk(document, value, inner)
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):

@@ -53,13 +53,19 @@ def _place_in_file(file: Document, place: Sequence[str | int]) -> tuple[str | in
 
 def _first_complaint(file: Document, error: pydantic.ValidationError) -> ScenarioError:
     first = error.errors()[0]
-    place = _place_in_file(file, _without_branches(first["loc"]))
+    steps = _place_in_file(file, first["loc"])
+    place = _steps_in_file(file, steps)
+    if first["type"] == "missing":
+        place = (*place, steps[-1])
     return file.error(place, _sentence(first, place))
 
 
-def _without_branches(place: Sequence[str | int]) -> tuple[str | int, ...]:
-    """Drop what pydantic adds to tell the members of a union apart."""
-    return tuple(s for s in place if isinstance(s, int) or not (s[:1].isupper() or "[" in s))
+def _steps_in_file(file: Document, place: Sequence[str | int]) -> tuple[str | int, ...]:
+    """Drop what is not in the file: pydantic adds it to tell the members of a union apart."""
+    known: tuple[str | int, ...] = ()
+    for step in place:
+        known = (*known, step) if (*known, step) in file.lines else known
+    return known
 
 
 def _sentence(complaint: Mapping[str, Any], place: Sequence[str | int]) -> str:
@@ -127,6 +133,8 @@ def _complaints_of_phase(
     for number, entry in enumerate(phase.faults):
         place = ("faults", number)
         yield from ((place + where, what) for where, what in _of_fault(scenario, phase, entry))
+        yield from ((place + where, what) for where, what in _of_first(phase, entry))
+        yield from ((place + where, what) for where, what in _of_names(scenario, entry))
         if entry.after is not None and entry.after not in names[:number]:
             known = ", ".join(names[:number]) or "none (it is the first)"
             yield (*place, "after"), f"expected a fault above it ({known}), got {entry.after!r}"
@@ -173,6 +181,34 @@ def _of_fault(
                 f"({(entry.hold_s or 0) + entry.jitter_s:g} s), got {entry.every_s:g}"
             ),
         )
+
+
+def _of_first(phase: Phase, entry: FaultEntry) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Refuse a first time after the phase: a fault that is never planned is never missed."""
+    elapsed_s = entry.at.elapsed_s if entry.at is not None else None
+    every_s = entry.every_s if entry.at is None and entry.first_s is None else None
+    times = {("first_s",): entry.first_s, ("at", "elapsed_s"): elapsed_s, ("every_s",): every_s}
+    for where, first_s in times.items():
+        if first_s is not None and first_s > phase.limit_s:
+            yield (
+                where,
+                f"expected at most {phase.limit_s:g}, the phase's limit_s, got {first_s:g}",
+            )
+
+
+def _of_names(scenario: Scenario, entry: FaultEntry) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Check what an entry says of other faults and of nodes."""
+    if entry.heal is not None:
+        names = {e.name or e.kind for p in scenario.phases for e in p.faults} - {"heal"}
+        known = ["never"] if entry.fault is not None else ["all", *sorted(names)]
+        if entry.heal not in known:
+            yield ("heal",), f"expected one of {', '.join(known)}, got {entry.heal!r}"
+    if entry.until is not None:
+        node = entry.until.node
+        nodes = range(1, scenario.cluster.nodes + 1)
+        if node not in scenario.bind and node not in nodes:
+            known = [*scenario.bind, f"1..{nodes[-1]}"]
+            yield ("until", "node"), f"expected one of {', '.join(known)}, got {node!r}"
 
 
 def _reach(phase: Phase) -> int | None:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 class Strict(BaseModel):
     """A mapping without unknown keys, whose values are not coerced."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Cluster(Strict):
@@ -192,7 +192,7 @@ def _entry_model(name: str, base: type[Any], registry: Registry[Any]) -> Any:
     fields: dict[str, Any] = {}
     for entry in registry:
         settings = registry[entry]
-        settings.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+        settings.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
         fields[_attribute(entry)] = (settings | None, Field(default=None, alias=entry))
     entry_model = create_model(name, __base__=base, **fields)
     return Annotated[entry_model, _exactly_one_of(list(registry), optional=base is FaultEntry)]
