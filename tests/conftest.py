@@ -8,7 +8,7 @@ import pytest
 
 from cluster import engine, surroundings
 from cluster.errors import ClusterError
-from cluster.quorum import DockerQuorum, each
+from cluster.quorum import DockerQuorum
 
 READY_WITHIN_S = 90.0
 NEED_DOCKER = {"quorum", "standalone_zookeeper"}
@@ -42,7 +42,7 @@ def _five_nodes() -> Iterator[DockerQuorum]:
 def quorum(_five_nodes: DockerQuorum) -> Iterator[DockerQuorum]:
     """Lend the session's five nodes; whatever the test did to them, the next finds them ready."""
     yield _five_nodes
-    for seen in each(_five_nodes.nodes.values(), lambda pod: pod.status()):
+    for seen in _five_nodes.statuses():
         if seen.mode == "paused":
             _five_nodes.nodes[seen.node].resume()
         elif seen.mode == "down":
