@@ -218,7 +218,9 @@ def _run_one(
         quorum=lambda cluster: surroundings.started(
             cluster.model_dump(), by_hand=by_hand, say=terminal.say
         ),
-        end_state=lambda target: end_state_notes(surroundings.trees(target), target.logs()),
+        end_state=lambda target: end_state_notes(
+            scenario.subject, surroundings.trees(target), target.logs()
+        ),
         versions=surroundings.versions,
         environment={labels.OWNER_VARIABLE: str(labels.Owner.me())},
     )

@@ -148,7 +148,7 @@ class Scenario(Strict):
     budget: Literal["minority", "majority"] = "minority"
     phases: list[Phase] = []
     checkers: list[str] | None = None
-    subject: Literal["zkmq"] = "zkmq"
+    subject: Literal["zkmq", "kazoo-queue", "kazoo-locking-queue"] = "zkmq"
     session_timeout_s: Annotated[float, Field(ge=1)] = 4.0
     deadline_s: Annotated[float, Field(gt=0)] = 30.0
     expect: Literal["valid", "invalid", "unknown"] = "valid"

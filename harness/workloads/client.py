@@ -61,12 +61,15 @@ class Client:
     def reserve(self, n: int = 1, timeout_s: float = 0.0, *, sync: bool = False) -> list[Taken]:
         """Take up to n items; an empty list if there were none or the outcome is not ok."""
         asked = {"value": None} | ({"n": n} if n > 1 else {})
-        done = self._call("reserve", lambda s: s.reserve(n, timeout_s, sync=sync), asked)
+        f = "take" if self._now().takes else "reserve"
+        done = self._call(f, lambda s: s.reserve(n, timeout_s, sync=sync), asked)
         self.found_empty = done is not None and not done.items
         return [] if done is None else list(done.items)
 
     def done(self, items: Sequence[Taken]) -> bool:
-        """Acknowledge items; return whether that is certain."""
+        """Acknowledge items; return whether that is certain. Nothing to do after a take."""
+        if self._now().takes:
+            return True
         return self._call("done", lambda s: s.done(items), _values(items)) is not None
 
     def release(self, items: Sequence[Taken]) -> bool:

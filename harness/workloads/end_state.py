@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from harness.record import Value
-from harness.workloads.subjects import value_of
-from zkmq import tree as zkmq_tree
+from harness.workloads.subjects import places
 
+QUEUE_ROOT = "/queue"
 _SAMPLES = 5
 # Lines that mean trouble inside a server, whatever the faults; what faults cause is not here.
 PATTERNS: Mapping[str, re.Pattern[bytes]] = {
@@ -51,35 +50,27 @@ class RawTree(Protocol):
 
 
 def notes(
-    trees: Iterable[RawTree], logs: Iterable[tuple[int, bytes]]
+    subject: str, trees: Iterable[RawTree], logs: Iterable[tuple[int, bytes]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give a "tree" note for each server, then a "server-log" note for each."""
     for tree in trees:
-        yield "tree", _tree_note(tree)
+        yield "tree", _tree_note(subject, tree)
     for node, log in logs:
         yield "server-log", _log_note(node, log)
 
 
-def _tree_note(tree: RawTree) -> dict[str, Any]:
+def _tree_note(subject: str, tree: RawTree) -> dict[str, Any]:
     note: dict[str, Any] = {"node": tree.node, "reachable": tree.data is not None}
     if tree.data is None:
         return note | {"error": tree.error}
-    places = zkmq_tree.decode(tree.data)
-    prefix = "/queue/consumers/"
+    prefix = f"{QUEUE_ROOT}/consumers/"
     consumers = {p.removeprefix(prefix).split("/")[0] for p in tree.data if p.startswith(prefix)}
     return note | {
         "zxid": tree.zxid,
         "digest": tree.digest,
-        "places": {
-            place: _values(getattr(places, place))
-            for place in ("items", "claims", "partial", "dead", "delayed", "purged")
-        },
+        "places": places(subject, tree.data, QUEUE_ROOT),
         "consumers": sorted(consumers),
     }
-
-
-def _values(items: Iterable[tuple[int, bytes]]) -> list[Value]:
-    return [value_of(data) for _, data in items]
 
 
 def _log_note(node: int, log: bytes) -> dict[str, Any]:

@@ -4,9 +4,10 @@ Other queues can stand in for zkmq by implementing `Subject`; what they raise is
 (certainly no effect) or info (unknown) by the attribute `definite`, and unmarked means unknown.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from harness.record import Value
 
@@ -40,7 +41,13 @@ class Reserved(Applied):
 
 
 class Subject(Protocol):
-    """One client of a queue: one session, one registration."""
+    """One client of a queue: one session, one registration.
+
+    Attributes:
+        takes: its reserve removes the item at once, so it is recorded as `take` and needs no done.
+    """
+
+    takes: ClassVar[bool]
 
     @property
     def session(self) -> str | None:
@@ -81,6 +88,11 @@ class Subject(Protocol):
         """Give everything back and end the session."""
         ...
 
+    @staticmethod
+    def places(nodes: Mapping[str, bytes], root: str) -> dict[str, list[Value]]:
+        """Sort a raw copy of the tree (absolute path -> data) into places, values in order."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectConfig:
@@ -97,3 +109,18 @@ class SubjectConfig:
     path: str = "/queue"
     session_timeout_s: float = 4.0
     deadline_s: float = 30.0
+
+
+def value_of(data: bytes) -> Value:
+    """Read an item's value back from its payload."""
+    text = data.decode(errors="replace")
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def silent_logger() -> logging.Logger:
+    """Return a logger that prints nothing: a client under faults complains all the time."""
+    logger = logging.getLogger("harness.silent")
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    return logger

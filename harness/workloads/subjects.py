@@ -1,21 +1,34 @@
 """Queues under test, by name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 from harness.record import Value
-from harness.workloads.subject import Applied, Note, Reserved, Subject, SubjectConfig, Taken
+from harness.workloads.kazoo_subjects import KazooLockingQueueSubject, KazooQueueSubject
+from harness.workloads.subject import (
+    Applied,
+    Note,
+    Reserved,
+    Subject,
+    SubjectConfig,
+    Taken,
+    value_of,
+)
 from zkmq import Item, Queue, Returned
 from zkmq.kazoo_store import KazooStore
-from zkmq.tree import Tree
+from zkmq.tree import Tree, decode
 
 
 def connect(config: SubjectConfig, note: Note) -> Subject:
     """Open one client of the queue under test; what it notices by itself goes to `note`."""
-    return _SUBJECTS[config.kind](config, note)
+    make: Callable[[SubjectConfig, Note], Subject] = _SUBJECTS[config.kind]
+    return make(config, note)
 
 
 class ZkmqSubject:
     """zkmq over ZooKeeper's own protocol."""
+
+    takes: ClassVar[bool] = False
 
     def __init__(self, config: SubjectConfig, note: Note) -> None:
         self._note, self._deadline_s = note, config.deadline_s
@@ -92,6 +105,15 @@ class ZkmqSubject:
         """Release what is held, and end the session."""
         self._queue.close()
 
+    @staticmethod
+    def places(nodes: Mapping[str, bytes], root: str) -> dict[str, list[Value]]:
+        """Sort a raw copy of the tree into places."""
+        found = decode(nodes, root)
+        return {
+            place: [value_of(data) for _, data in getattr(found, place)]
+            for place in ("items", "claims", "partial", "dead", "delayed", "purged")
+        }
+
     def _on_lost(self, consumer: str, items: Sequence[Item]) -> None:
         values = [value_of(item.data) for item in items]
         self._note("hold-lost", {"consumer": consumer, "values": values})
@@ -108,10 +130,13 @@ class ZkmqSubject:
         )
 
 
-def value_of(data: bytes) -> Value:
-    """Read an item's value back from its payload."""
-    text = data.decode(errors="replace")
-    return int(text) if text.lstrip("-").isdigit() else text
+def places(kind: str, nodes: Mapping[str, bytes], root: str) -> dict[str, list[Value]]:
+    """Sort a raw copy of a subject's tree into places."""
+    return _SUBJECTS[kind].places(nodes, root)
 
 
-_SUBJECTS = {"zkmq": ZkmqSubject}
+_SUBJECTS: dict[str, type[Subject]] = {
+    "zkmq": ZkmqSubject,
+    "kazoo-queue": KazooQueueSubject,
+    "kazoo-locking-queue": KazooLockingQueueSubject,
+}
