@@ -84,6 +84,11 @@ logs: $(READY) ## Print the servers' logs of the quorum that is up
 clean: $(READY) ## Remove what killed runs left: containers, networks, volumes, rules, processes
 	@$(BIN)/harness clean $(ARGS)
 
+.PHONY: bench
+bench: $(READY) ## The queue beside kazoo's queues and the bare ZooKeeper limit, as ratios
+	@$(BIN)/python -m cluster.engine
+	@$(BIN)/python bench/bench_queue.py $(ARGS)
+
 .PHONY: bench-quorum
 bench-quorum: $(READY) ## Time from nothing to a ready quorum, against five plain JVM processes
 	@$(BIN)/python -m cluster.engine

@@ -1,0 +1,148 @@
+"""Rows of the queue benchmark with many clients: idle ones that wait, eight that take."""
+
+import multiprocessing
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
+from typing import Any
+
+from kazoo.client import KazooClient
+from queue_sides import PAYLOAD, Bench, fill
+
+from zkmq import Queue
+
+_spawn = multiprocessing.get_context("spawn")
+IDLE_PROCESSES, IDLE_EACH = 4, 25
+CONSUMERS = 8
+PER_CONSUMER = 100
+PUTS = 200
+READY_WITHIN_S = 120
+
+
+def idle_100(bench: Bench, rounds: int, paired: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """Put one by one while 100 consumers are blocked on another queue, against none."""
+    queue, crowd = bench.queue(), bench.path("idle")
+    bench.queue(crowd)  # the tree exists before anybody waits on it
+
+    def put() -> float:
+        began = time.perf_counter()
+        for _ in range(PUTS):
+            queue.put(PAYLOAD)
+        return PUTS / (time.perf_counter() - began)
+
+    without = [put() for _ in range(rounds)]
+    stop = _spawn.Event()
+    processes = _started(_wait_idle, [(bench.hosts, crowd)] * IDLE_PROCESSES, stop)
+    try:
+        row = paired("idle-100", (put, put), peer_name="no consumers", rounds=rounds)
+        with_idle = row["ours"]
+    finally:
+        _ended(processes, stop)
+    after = [put() for _ in range(rounds)]
+    alone = statistics.median(without + after)
+    return row | {"peer": round(alone, 1), "ratio": round(with_idle / alone, 2)}
+
+
+def consumers_8(bench: Bench, rounds: int) -> dict[str, Any]:
+    """Take with eight processes at once (relaxed, n = 1), against one.
+
+    The row also has the ceiling of the machine: bare creates by eight processes against one.
+    """
+    ratios, ours, peers, ceilings = [], [], [], []
+    for _ in range(max(1, rounds // 5)):
+        one, many = (_crowd_rate(bench, _take, size) for size in (1, CONSUMERS))
+        bare_one, bare_many = (_crowd_rate(bench, _create, size) for size in (1, CONSUMERS))
+        ratios.append(many / one)
+        ceilings.append(bare_many / bare_one)
+        ours.append(many)
+        peers.append(one)
+    return {
+        "name": "consumers-8",
+        "ours": round(statistics.median(ours), 1),
+        "peer": round(statistics.median(peers), 1),
+        "peer_name": "one consumer",
+        "unit": "items/s",
+        "ratio": round(statistics.median(ratios), 2),
+        "spread": [round(min(ratios), 2), round(max(ratios), 2)],
+        "ceiling": round(statistics.median(ceilings), 2),
+        "rounds": len(ratios),
+    }
+
+
+def _crowd_rate(bench: Bench, work: Callable[..., None], size: int) -> float:
+    """Return the items a second of `size` processes that start together."""
+    path = bench.path("crowd")
+    fill(bench.queue(path), PER_CONSUMER * size)
+    bench.client.ensure_path(f"{path}-bare")
+    go = _spawn.Event()
+    ready = [_spawn.Event() for _ in range(size)]
+    processes = [
+        _spawn.Process(target=work, args=(bench.hosts, path, ready[number], go), daemon=True)
+        for number in range(size)
+    ]
+    for process in processes:
+        process.start()
+    for event in ready:
+        event.wait(READY_WITHIN_S)
+    began = time.perf_counter()
+    go.set()
+    for process in processes:
+        process.join(READY_WITHIN_S)
+    return PER_CONSUMER * size / (time.perf_counter() - began)
+
+
+def _take(hosts: str, path: str, ready: Event, go: Event) -> None:
+    queue = Queue.connect(hosts, path, order="relaxed", janitor=False)
+    ready.set()
+    go.wait(READY_WITHIN_S)
+    for _ in range(PER_CONSUMER):
+        items = queue.reserve(1, timeout_s=30).items
+        queue.done(*items)
+
+
+def _create(hosts: str, path: str, ready: Event, go: Event) -> None:
+    client = KazooClient(hosts=hosts)
+    client.start(timeout=30)
+    ready.set()
+    go.wait(READY_WITHIN_S)
+    for _ in range(PER_CONSUMER):
+        client.create(f"{path}-bare/item-", PAYLOAD, sequence=True)
+
+
+def _wait_idle(hosts: str, path: str, ready: Event, stop: Event) -> None:
+    """Block IDLE_EACH consumers in reserve, each in a thread, until told to stop."""
+    queues = [Queue.connect(hosts, path, janitor=False) for _ in range(IDLE_EACH)]
+
+    def wait(queue: Queue) -> None:
+        while not stop.is_set():
+            queue.reserve(1, timeout_s=5)
+
+    threads = [threading.Thread(target=wait, args=(queue,), daemon=True) for queue in queues]
+    for thread in threads:
+        thread.start()
+    time.sleep(2)  # all are in the wait line by now
+    ready.set()
+    stop.wait()
+
+
+def _started(work: Callable[..., None], arguments: list[Any], stop: Event) -> list[BaseProcess]:
+    ready = [_spawn.Event() for _ in arguments]
+    processes = [
+        _spawn.Process(target=work, args=(*told, event, stop), daemon=True)
+        for told, event in zip(arguments, ready, strict=True)
+    ]
+    for process in processes:
+        process.start()
+    for event in ready:
+        event.wait(READY_WITHIN_S)
+    return list(processes)
+
+
+def _ended(processes: list[BaseProcess], stop: Event) -> None:
+    stop.set()
+    for process in processes:
+        process.join(10)
+        process.kill()
