@@ -88,7 +88,7 @@ def run(
         for file, scenario in loaded:
             chosen = scenario if seed is None else scenario.model_copy(update={"seed": seed})
             statuses.append(_run_one(file, chosen, keep_in, terminal, by_hand=keep))
-            if statuses[-1] == EXIT_INTERRUPTED and _interrupted():
+            if _interrupted():
                 break
     return _announce(results_json.merge_exit_statuses(statuses), terminal)
 

@@ -70,9 +70,9 @@ def faults_of(history: History, judgement: Judgement) -> list[dict[str, Any]]:
 
 
 def exit_status(results: Mapping[str, Any]) -> int:
-    """Return the status a run of one scenario ends with."""
+    """Return the status a run of one scenario ends with; an interrupted one is never a success."""
     if results["as_expected"]:
-        return EXIT_AS_EXPECTED
+        return EXIT_UNKNOWN if "interrupted" in results else EXIT_AS_EXPECTED
     return EXIT_UNKNOWN if results["verdict"] == "unknown" else EXIT_NOT_AS_EXPECTED
 
 
