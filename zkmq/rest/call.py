@@ -126,6 +126,8 @@ class Call:
         """
         too_large = HttpError(413, f"{subject} too large: expected at most {most} bytes")
         announced = self.headers.get("content-length")
+        if announced is not None and "transfer-encoding" in self.headers:
+            raise HttpError(400, f"{subject} bad arguments: Content-Length and Transfer-Encoding")
         if announced is not None and int(announced) > most:
             raise too_large
         try:

@@ -37,6 +37,7 @@ class Tls:
     certificate: Path
     key: Path
     password: str | None = None
+    check_s: float = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

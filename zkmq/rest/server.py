@@ -14,8 +14,6 @@ from zkmq.rest.config import GatewayConfig, Tls
 from zkmq.rest.errors import ConfigError
 from zkmq.rest.protocol import LimitedProtocol
 
-_CERTIFICATE_CHECK_S = 10.0
-
 
 def serve(config: GatewayConfig) -> None:
     """Serve until SIGINT or SIGTERM, then drain requests, close sessions, and return.
@@ -101,7 +99,7 @@ class GatewayServer(uvicorn.Server):
             return
         seen = _stamps(self._tls)
         while True:
-            await asyncio.sleep(_CERTIFICATE_CHECK_S)
+            await asyncio.sleep(self._tls.check_s)
             now = _stamps(self._tls)
             if now != seen and _load(self.config.ssl, self._tls):
                 seen = now

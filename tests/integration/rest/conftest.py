@@ -1,0 +1,61 @@
+"""A gateway on a real ZooKeeper, shared by the contract tests; each test has its own subtree."""
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import pytest
+from integration.rest.exchange import Rest, running
+from kazoo.client import KazooClient
+
+from zkmq.rest.config import EndpointConfig, GatewayConfig
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def hosts(request: pytest.FixtureRequest) -> str:
+    """The connect string of a ZooKeeper server."""
+    given = os.environ.get("ZK_HOSTS")
+    return given or str(request.getfixturevalue("standalone_zookeeper"))
+
+
+@pytest.fixture(scope="session")
+def zk(hosts: str) -> Iterator[KazooClient]:
+    """A binary client, to look from the other side."""
+    client = KazooClient(hosts)
+    client.start()
+    client.ensure_path("/rest")
+    yield client
+    client.delete("/rest", recursive=True)
+    client.stop()
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def gateway(hosts: str) -> Iterator[int]:
+    """The port of a gateway with one endpoint, at /."""
+    with running(GatewayConfig(endpoints=(EndpointConfig(hosts=hosts),), port=0)) as port:
+        yield port
+
+
+@pytest.fixture
+def rest(gateway: int) -> Iterator[Rest]:
+    """A client of the gateway."""
+    client = Rest("127.0.0.1", gateway)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def top(zk: KazooClient) -> str:
+    """A new, empty znode of this test's own."""
+    path = f"/rest/t{os.getpid()}-{next(_numbers)}"
+    zk.create(path, b"")
+    return path
+
+
+@pytest.fixture
+def url(top: str) -> str:
+    """The request target of `top`."""
+    return f"/znodes/v1{top}"

@@ -1,0 +1,126 @@
+"""HTTP for the contract tests: exactly the bytes a test wrote, over a kept-alive connection."""
+
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from zkmq.rest.config import GatewayConfig
+from zkmq.rest.server import GatewayServer, listen
+
+OCTETS = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body read as JSON."""
+        return json.loads(self.body)
+
+    def xml(self) -> ET.Element:
+        """The body read as XML."""
+        return ET.fromstring(self.body)  # noqa: S314 -- our own gateway wrote it
+
+    @property
+    def type(self) -> str:
+        """The media type, without parameters."""
+        return self.headers.get("content-type", "").partition(";")[0]
+
+
+class Rest:
+    """A client that sends request targets as they are written."""
+
+    def __init__(self, host: str, port: int, *, context: ssl.SSLContext | None = None) -> None:
+        self.host, self.port = host, port
+        scheme = "https" if context else "http"
+        self.base = f"{scheme}://{host}:{port}"
+        self._connection = (
+            http.client.HTTPSConnection(host, port, timeout=20, context=context)
+            if context
+            else http.client.HTTPConnection(host, port, timeout=20)
+        )
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        **headers: str,
+    ) -> Answer:
+        """Send one request; header names are given with _ for -."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            self._connection.request(method, target, body, named)
+            response = self._connection.getresponse()
+        except OSError:
+            self._connection.close()
+            raise
+        lower = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, lower, response.read())
+
+    def get(self, target: str, **headers: str) -> Answer:
+        """GET."""
+        return self.ask("GET", target, **headers)
+
+    def put(self, target: str, body: bytes = b"", **headers: str) -> Answer:
+        """PUT."""
+        return self.ask("PUT", target, body, **headers)
+
+    def post(self, target: str, body: bytes = b"", **headers: str) -> Answer:
+        """POST."""
+        return self.ask("POST", target, body, **headers)
+
+    def delete(self, target: str, **headers: str) -> Answer:
+        """DELETE."""
+        return self.ask("DELETE", target, **headers)
+
+    def raw(self, data: bytes, *, timeout_s: float = 10) -> bytes:
+        """Send bytes on a connection of their own; return all that comes until it is closed."""
+        with socket.create_connection((self.host, self.port), timeout_s) as sock:
+            sock.sendall(data)
+            received = b""
+            while chunk := sock.recv(65536):
+                received += chunk
+            return received
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+@contextmanager
+def running(config: GatewayConfig) -> Iterator[int]:
+    """Run a gateway in a thread; yields the port it listens on."""
+    listener = listen(config.host, config.port)
+    port = listener.getsockname()[1]
+    server = GatewayServer(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        until(lambda: server.started, "the gateway to start")
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive(), "the gateway did not stop within 20 s"
+
+
+def until(condition: Any, what: str, timeout_s: float = 10) -> None:
+    """Wait for a condition, at most `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
+        time.sleep(0.02)
