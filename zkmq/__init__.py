@@ -1,6 +1,5 @@
 """A message queue on ZooKeeper."""
 
-from zkmq.consumer import Done, Reservation
 from zkmq.errors import (
     AccessDeniedError,
     AckUnknownError,
@@ -17,10 +16,11 @@ from zkmq.errors import (
     ValueTooLargeError,
     ZkmqError,
 )
+from zkmq.finish import Done
 from zkmq.item import Hold, Item
-from zkmq.janitor import Returned
 from zkmq.producer import Put
 from zkmq.queue import Queue
+from zkmq.reaper import Returned
 from zkmq.security import Security
 from zkmq.ticket import Settled
 

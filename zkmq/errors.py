@@ -2,7 +2,8 @@
 
 ZkmqError                       definite = False: may have taken effect, or may yet
 ├── OutcomeUnknownError         no answer before the deadline; `Queue.resolve()` can settle it
-│   └── AckUnknownError         the session ended with the acknowledgement in doubt: never known
+│   └── AckUnknownError         the session ended with the operation in doubt: never known
+├── PartlyPutError              put_many: some are put, the others certainly not
 └── NotAppliedError             definite = True: certainly took no effect
     ├── BadArgumentError        a value this queue cannot take
     │   ├── BadPriorityError
@@ -24,11 +25,25 @@ class ZkmqError(Exception):
 
 
 class OutcomeUnknownError(ZkmqError):
-    """No answer before the deadline: the operation may have taken effect, or may yet."""
+    """No answer before the deadline: the operation may have taken effect, or may yet.
+
+    Attributes:
+        applied: of `put_many`, what is known to be put all the same.
+    """
+
+    applied: tuple[object, ...] = ()
 
 
 class AckUnknownError(OutcomeUnknownError):
     """The session ended with the operation in doubt: it took effect before that, or never will."""
+
+
+class PartlyPutError(ZkmqError):
+    """Some items of a `put_many` are put, `applied`, and the others certainly not."""
+
+    def __init__(self, applied: tuple[object, ...], count: int, cause: Exception) -> None:
+        super().__init__(f"put_many: {len(applied)} of {count} are put; then: {cause}")
+        self.applied = applied
 
 
 class NotAppliedError(ZkmqError):

@@ -6,8 +6,7 @@ item that returns to an old segment is seen by the next look. Between looks, at 
 items are handed out from memory; a claim that finds one taken says so.
 """
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from zkmq import names
@@ -17,6 +16,8 @@ from zkmq.tree import Guard, Tree
 
 MAX_AGE_S = 0.05
 MAX_READ_BYTES = 256 * 1024
+# How many batches are read at once, at most, while nobody else takes the items.
+MAX_AHEAD = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,61 +58,113 @@ class Head:
         return sorted(self.flat.keys() | self.lanes.keys())
 
 
-class HeadCache:
-    """The head of the queue. Not thread-safe."""
+Choose = Callable[[Sequence[str], int, bool], list[str]]
 
-    def __init__(self, store: Store, tree: Tree, *, max_age_s: float = MAX_AGE_S) -> None:
+
+def in_order(paths: Sequence[str], n: int, fresh: bool) -> list[str]:  # noqa: FBT001, ARG001
+    """Strict order: the first."""
+    return list(paths[:n])
+
+
+class HeadCache:
+    """The head of the queue. Not thread-safe.
+
+    `choose(paths, n, fresh)` picks up to `n` of the waiting paths, given in order; it may pick
+    none while the look is not `fresh`, to be asked again after a new one.
+    """
+
+    def __init__(
+        self, store: Store, tree: Tree, *, choose: Choose = in_order, max_age_s: float = MAX_AGE_S
+    ) -> None:
         self._store = store
         self._tree = tree
+        self._choose = choose
         self._max_age_s = max_age_s
         # What the next look reads: the segments of each priority.
         self._plan: dict[int, list[str]] = {}
-        self._paths: deque[str] = deque()
+        self._paths: list[str] = []
+        self._read: dict[str, Candidate] = {}
         self._looked_s = float("-inf")
-        self._mean_bytes = 1024.0
         self._head: Head | None = None
+        self._mean_bytes = 1024.0
+        self._ahead = 1
         self.zxid: int | None = None
 
     def drop(self) -> None:
-        """Forget what was read: the next batch looks again."""
-        self._paths.clear()
+        """Forget the order: the next batch looks again."""
         self._looked_s = float("-inf")
 
-    def batch(self, wanted: int, deadline_s: float) -> list[Candidate]:
-        """The first items of the queue with their data: at most `wanted`, none if it is empty.
+    def batch(
+        self, n: int, deadline_s: float, usable: Callable[[Candidate], bool]
+    ) -> list[Candidate]:
+        """The first usable items with their data: at most `n`, none if there is none.
 
-        They leave the cache. After an empty batch `zxid` is the state in which it was empty.
+        They leave the cache. After an empty batch `zxid` is the state in which the queue was
+        empty; None if there was something, but nothing usable.
 
         Raises:
             NoQuorumError: no answer before the deadline.
         """
+        fresh = False
+        skipped: set[str] = set()
         while True:
-            if not self._paths or self._store.now() - self._looked_s > self._max_age_s:
-                self.look(wanted, deadline_s)
-            if not self._paths:
+            if self._store.now() - self._looked_s > self._max_age_s and not fresh:
+                self._look_past(skipped, n, deadline_s)
+                fresh = True
+            chosen = self._choose(self._paths, n, fresh)
+            if chosen:
+                found = self._fetch(chosen, deadline_s)
+                batch = [candidate for candidate in found if usable(candidate)]
+                if batch:
+                    return batch
+                skipped.update(candidate.path for candidate in found)
+                # Taken by others since the look: that look did not see an empty queue.
+                fresh = False
+            elif fresh or self._store.now() >= deadline_s:
+                self.zxid = self.zxid if fresh and not skipped else None
                 return []
-            if found := self._read(wanted, deadline_s):
-                return found
+            else:
+                self.drop()
+
+    def first(self, n: int, deadline_s: float) -> list[Candidate]:
+        """The first `n` items as they are now, not to be claimed."""
+        self.look(n, deadline_s)
+        found: list[Candidate] = []
+        while self._paths and len(found) < n:
+            found += self._fetch(self._paths[: n - len(found)], deadline_s)
+        return found
 
     def put_back(self, candidates: Sequence[Candidate], taken: Op | None) -> None:
         """Take back what was not claimed, but for the one that another operation has."""
         gone = taken.path if taken else None
-        paths = [candidate.path for candidate in candidates if candidate.path != gone]
-        self._paths.extendleft(reversed(paths))
+        kept = [candidate for candidate in candidates if candidate.path != gone]
+        self._read.update((candidate.path, candidate) for candidate in kept)
+        self._paths[:0] = [candidate.path for candidate in kept]
+
+    def pace(self, *, conflict: bool) -> None:
+        """Read further ahead after a success, not at all after a conflict."""
+        self._ahead = 1 if conflict else min(self._ahead * 2, MAX_AHEAD)
 
     def look(self, wanted: int, deadline_s: float) -> None:
         """Read the head of the queue at one state, and remove drained segments on the way."""
         while True:
             self._looked_s = self._store.now()
             head = self._read_head(deadline_s)
-            plan, complete = _needed(head, wanted)
-            self._plan = plan
+            self._plan, complete = _needed(head, wanted)
             if complete:
                 break
         self.zxid = head.zxid
         self._head = head
-        self._paths = deque(self._in_order(head))
+        self._paths = list(self._in_order(head))
+        if self._read:
+            listed = set(self._paths)
+            self._read = {path: each for path, each in self._read.items() if path in listed}
         self._remove_drained(head)
+
+    def _look_past(self, skipped: set[str], n: int, deadline_s: float) -> None:
+        self.look(n + len(skipped), deadline_s)
+        if skipped:
+            self._paths = [path for path in self._paths if path not in skipped]
 
     def seen(self) -> Iterator[tuple[str, frozenset[str]]]:
         """What the last look read, as (path, children): it is new if a child came since."""
@@ -164,19 +217,38 @@ class HeadCache:
                 if not items and segment < lane.guard.tail_name:
                     self._store.submit([Delete(self._tree.segment(priority, segment))])
 
-    def _read(self, wanted: int, deadline_s: float) -> list[Candidate]:
+    def _fetch(self, chosen: list[str], deadline_s: float) -> list[Candidate]:
+        """The chosen items that are still there; reads some that follow along with them."""
+        missing = [path for path in chosen if path not in self._read]
         fits = max(1, int(MAX_READ_BYTES / self._mean_bytes))
-        paths = [self._paths.popleft() for _ in range(min(wanted, fits, len(self._paths)))]
+        if missing:
+            if len(missing) > fits:
+                # The others stay in the cache for the next batch.
+                missing = missing[:fits]
+                chosen = chosen[: chosen.index(missing[-1]) + 1]
+            self._forget(chosen)
+            more = min(fits, len(missing) * self._ahead) - len(missing)
+            ahead = self._choose(self._paths, more, False) if more > 0 else []  # noqa: FBT003
+            self._read_more(
+                [*missing, *(path for path in ahead if path not in self._read)], deadline_s
+            )
+        else:
+            self._forget(chosen)
+        return [self._read.pop(path) for path in chosen if path in self._read]
+
+    def _forget(self, chosen: Sequence[str]) -> None:
+        if self._paths[: len(chosen)] == chosen:
+            del self._paths[: len(chosen)]
+        else:
+            gone = set(chosen)
+            self._paths = [path for path in self._paths if path not in gone]
+
+    def _read_more(self, paths: Sequence[str], deadline_s: float) -> None:
         view = self._store.read_many([GetData(path) for path in paths], deadline_s)
-        found = [
-            Candidate(path, node)
-            for path, node in zip(paths, view.results, strict=True)
-            if isinstance(node, Node)
-        ]
-        if found:
-            mean = sum(len(candidate.node.data) for candidate in found) / len(found)
-            self._mean_bytes = max(64.0, (self._mean_bytes + mean) / 2)
-        return found
+        for path, node in zip(paths, view.results, strict=True):
+            if isinstance(node, Node):
+                self._read[path] = Candidate(path, node)
+                self._mean_bytes += (max(64, len(node.data)) - self._mean_bytes) / 16
 
 
 def _flat(children: list[str]) -> dict[int, list[str]]:

@@ -33,7 +33,8 @@ from zkmq.security import Security
 from zkmq.store import Lost, Node, Op, Read, Reply, View, Watcher
 
 READ_AGAIN_PAUSE_S = 0.02
-STOP_TIMEOUT_S = 10.0
+# kazoo pings every third of the time-out, so that the last reply was a third ago, or two.
+SILENCE_LEFT = 2 / 3
 
 log = logging.getLogger("zkmq")
 # Silent unless the application asks: Python would print warnings of a library to stderr.
@@ -288,7 +289,8 @@ class KazooStore:
         elif not self._closed:
             # kazoo reports an expiry only once a server tells it; a client that is cut off
             # has to conclude it from its own clock.
-            self._silence = threading.Timer(self._session_timeout_s, self._tell_lost, [session])
+            left_s = self._session_timeout_s * SILENCE_LEFT
+            self._silence = threading.Timer(left_s, self._tell_lost, [session])
             self._silence.daemon = True
             self._silence.start()
 

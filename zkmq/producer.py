@@ -1,222 +1,367 @@
-"""Putting: every put is one multi that takes effect at most once, however often it is sent."""
+"""Putting: every write takes effect at most once, however often it is sent, and in order.
 
-import contextlib
+Batches are sent one behind the other without waiting. At the first trouble the sending stops,
+the answers are collected, and what is open is sent again, one by one and with the numbers it
+had.
+"""
+
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from zkmq import envelope, names
+from zkmq import names
+from zkmq.dedup import Dedup
+from zkmq.delayed import Delayed
+from zkmq.entry import Entry
 from zkmq.errors import (
-    BadArgumentError,
-    BadPriorityError,
-    ClosedError,
+    AckUnknownError,
     IncompatibleTreeError,
     NoQuorumError,
-    ValueTooLargeError,
+    NotAppliedError,
+    OutcomeUnknownError,
+    PartlyPutError,
+    ZkmqError,
 )
-from zkmq.homes import append
-from zkmq.store import (
-    Check,
-    Code,
-    Committed,
-    Create,
-    GetData,
-    Lost,
-    Node,
-    Op,
-    Rejected,
-    SetData,
-    Store,
-)
-from zkmq.ticket import Refused, Settled, Ticket, TicketGoneError
-from zkmq.tree import NO_SEGMENT, Guard, Tree
+from zkmq.server_clock import ServerClock
+from zkmq.store import Code, Committed, Create, Lost, Op, Pending, Rejected, Reply, Store
+from zkmq.tails import Tails
+from zkmq.ticket import Applied, Settled, Ticket, TicketGoneError
+from zkmq.tree import Guard, Tree
 
-SEGMENT_ITEMS = 1000
-# A request may have 1,048,575 bytes; the rest is for paths, headers and the claim that follows.
-MAX_VALUE_BYTES = 1_000_000
+MAX_BATCH_ITEMS = 500
+MAX_BATCH_BYTES = 256 * 1024
+PIPELINE_DEPTH = 8
+ITEM_OVERHEAD_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A put that took effect exactly once.
+    """One item that is in the queue exactly once.
 
     Attributes:
-        name: the item's name; None when the reply that named it was lost.
+        name: the item's name; None when the reply that named it was lost, or it is delayed.
         zxid: when it took effect; None when the reply was lost and later puts have hidden it.
         attempts: how often it was sent.
+        duplicate: nothing was put, because an item with this `dedup_id` had been.
     """
 
     name: str | None
     zxid: int | None
     attempts: int
+    duplicate: bool = False
 
 
-def checked_priority(priority: int) -> int:
-    """Return the priority if it is one.
+@dataclass(slots=True)
+class _Batch:
+    """Entries that go in one write; `rest` are the places in `puts` still to be filled."""
 
-    Raises:
-        BadPriorityError: it is not an integer from 0 to 999.
-    """
-    if type(priority) is not int or not 0 <= priority <= names.MAX_PRIORITY:
-        raise BadPriorityError(priority)
-    return priority
+    serial: int
+    entries: list[Entry]
+    puts: list[Put | None]
+    rest: list[int]
+
+    @property
+    def open(self) -> list[Entry]:
+        return [self.entries[index] for index in self.rest]
 
 
-def checked_data(data: bytes) -> bytes:
-    """Return the data if one request can carry it.
+@dataclass(slots=True)
+class _Sent:
+    """A write on its way: a batch, or the roll of a priority's tail."""
 
-    Raises:
-        BadArgumentError: it is not bytes.
-        ValueTooLargeError: it is too long.
-    """
-    if not isinstance(data, bytes):
-        raise BadArgumentError(f"put: data: expected bytes, got {type(data).__name__}")
-    if len(data) > MAX_VALUE_BYTES:
-        raise ValueTooLargeError(len(data), MAX_VALUE_BYTES)
-    return data
+    pending: Pending
+    ops: Sequence[Op]
+    batch: _Batch | None
+    guards: dict[int, Guard]
+    priority: int = -1
 
 
 class Producer:
     """One ticket, made at the first put. Not thread-safe."""
 
-    def __init__(self, store: Store, tree: Tree, *, segment_items: int = SEGMENT_ITEMS) -> None:
-        self.id = f"producer-{secrets.token_hex(8)}"
+    def __init__(self, store: Store, tree: Tree, *, segment_items: int, label: str) -> None:
+        self.id = _new_id()
         self._store = store
         self._tree = tree
-        self._segment_items = segment_items
+        self._label = label
+        self._clock = ServerClock(store)
+        self._tails = Tails(store, tree, segment_items)
+        self._dedup = Dedup(store, tree)
+        self._delayed = Delayed(store, tree)
         self._ticket: Ticket | None = None
-        self._guards: dict[int, Guard] = {}
-        self.settled: Settled | None = None
+        self._serial = 0
+        self._ttr_marked = False
+        self.settled: tuple[Settled, ...] = ()
 
-    def put(self, data: bytes, priority: int, deadline_s: float) -> Put:
-        """Append one item.
+    def put_all(self, entries: Sequence[Entry], *, batch: int, deadline_s: float) -> list[Put]:
+        """Append entries in order, up to `batch` in each write, all of a write or none.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; `settle` can tell later.
-            NoQuorumError: nothing was sent that could append it.
+            PartlyPutError: some are put, and the others certainly not.
+            NoQuorumError: nothing is put.
         """
-        envelope_bytes = envelope.wrap(checked_data(data))
-        checked_priority(priority)
-        self.settle(deadline_s)
-        attempts = 0
-        while True:
-            guard = self._guard(priority, deadline_s)
-            ops: list[Op] = [
-                Check(self._tree.priority(priority), guard.version),
-                append(self._tree, priority, guard, envelope_bytes),
-            ]
-            try:
-                result = self._ready_ticket(deadline_s).commit("put", ops, deadline_s)
-            except TicketGoneError:
-                self._new_ticket()
-                continue
-            attempts += result.attempts
-            if isinstance(result, Refused):
-                self._forget(priority, result, deadline_s)
-                continue
-            name = _name(result.created)
-            self._roll_if_full(priority, guard, name, deadline_s)
-            return Put(name, result.zxid, attempts)
+        batches = [self._batch(part) for part in _parts(entries, batch)]
+        try:
+            self.settle(deadline_s)
+            if any(entry.ttr_s is not None for entry in entries):
+                self._mark_ttr(deadline_s)
+            self._run(batches, deadline_s)
+        except ZkmqError as error:
+            put = [put for each in batches for put in each.puts if put is not None]
+            if isinstance(error, AckUnknownError):
+                self._renew()
+                self.settled = (Settled("put", None, None),)
+            if isinstance(error, OutcomeUnknownError):
+                error.applied = tuple(put)
+            elif put:
+                raise PartlyPutError(tuple(put), len(entries), error) from error
+            raise
+        return [put for each in batches for put in each.puts if put is not None]
 
-    def settle(self, deadline_s: float) -> Settled | None:
-        """Settle the put whose outcome is unknown, if there is one; keep the answer in `settled`.
+    def settle(self, deadline_s: float) -> tuple[Settled, ...]:
+        """Settle every write whose outcome is unknown; the answers stay in `settled`.
 
         Raises:
             OutcomeUnknownError: still no answer.
         """
-        if self._ticket is None or not self._ticket.in_doubt:
-            return None
-        self.settled = self._ticket.settle(deadline_s)
-        if self.settled.took_effect is None:
-            self._new_ticket()
-        return self.settled
+        settled: list[Settled] = []
+        while self._ticket is not None and self._ticket.in_doubt:
+            settled.append(self._ticket.settle(deadline_s))
+            if settled[-1].took_effect is None:
+                self._renew()
+        if settled:
+            self.settled = tuple(settled)
+        return tuple(settled)
 
-    def _new_ticket(self) -> None:
-        self.id = f"producer-{secrets.token_hex(8)}"
-        self._ticket = None
+    def _run(self, batches: Sequence[_Batch], deadline_s: float) -> None:
+        waiting = deque(batches)
+        sent: deque[_Sent] = deque()
+        try:
+            while waiting or sent:
+                while waiting and len(sent) < PIPELINE_DEPTH:
+                    if not self._send_next(waiting[0], sent, deadline_s):
+                        break
+                    waiting.popleft()
+                self._receive(sent, deadline_s)
+        except NotAppliedError:
+            while sent:
+                self._receive(sent, deadline_s)
+            raise
+
+    def _receive(self, sent: deque[_Sent], deadline_s: float) -> None:
+        """Take the next answer; if it is no success, bring all that was sent to its end."""
+        first = sent.popleft()
+        reply = first.pending.reply(deadline_s)
+        if isinstance(reply, Committed):
+            self._accept(first, reply)
+            return
+        rest = list(sent)
+        sent.clear()
+        self._recover(first, reply, rest, deadline_s)
+
+    def _batch(self, entries: Sequence[Entry]) -> _Batch:
+        """Entries of one write; what repeats an id within it is a duplicate at once."""
+        self._serial += 1
+        batch = _Batch(self._serial, list(entries), [None] * len(entries), [])
+        ids: set[str] = set()
+        for index, entry in enumerate(entries):
+            if entry.dedup_id is not None and entry.dedup_id in ids:
+                batch.puts[index] = Put(None, None, 0, duplicate=True)
+                continue
+            batch.rest.append(index)
+            if entry.dedup_id is not None:
+                ids.add(entry.dedup_id)
+        return batch
+
+    def _send_next(self, batch: _Batch, sent: deque[_Sent], deadline_s: float) -> bool:
+        """Send a batch, behind the rolls it needs; False if an earlier roll is to be awaited."""
+        full = self._tails.full()
+        if any(each.priority in full for each in sent):
+            # Two rolls of one tail in flight could undo a purge that came between them.
+            return False
+        for priority in full:
+            ops = self._tails.roll(priority)
+            sent.append(_Sent(self._store.submit(ops), ops, None, {}, priority))
+        ticket = self._ready_ticket(deadline_s)
+        ops, guards = self._operations(batch, ticket, deadline_s)
+        ahead = sum(each.batch is not None for each in sent)
+        pending = ticket.submit("put", ops, ahead)
+        for entry in batch.open:
+            if not entry.delay_s:
+                self._tails.expect(entry.priority, 1)
+        sent.append(_Sent(pending, ops, batch, guards))
+        return True
+
+    def _operations(
+        self, batch: _Batch, ticket: Ticket, deadline_s: float
+    ) -> tuple[list[Op], dict[int, Guard]]:
+        """The operations of a batch: what is demanded, and one creation for each entry."""
+        guards: dict[int, Guard] = {}
+        demands: list[Op] = []
+        creates: list[Op] = []
+        for index in batch.rest:
+            entry = batch.entries[index]
+            if entry.dedup_id is not None:
+                now_ms = self._clock.now_ms(ticket.path, deadline_s)
+                demands += self._dedup.demand(entry, now_ms, deadline_s)
+            if entry.delay_s:
+                now_ms = self._clock.now_ms(ticket.path, deadline_s)
+                unique = f"{self.id}-{batch.serial}-{index}"
+                creates.append(self._delayed.put(entry, now_ms, unique, deadline_s))
+                continue
+            guard = guards.get(entry.priority)
+            if guard is None:
+                guard = guards[entry.priority] = self._tails.guard(entry.priority, deadline_s)
+                demands.append(self._tails.check(entry.priority, guard))
+            creates.append(self._tails.append(entry.priority, guard, entry.envelope))
+        return demands + creates, guards
+
+    def _accept(self, sent: _Sent, reply: Committed) -> None:
+        if sent.batch is None or self._ticket is None:
+            return
+        applied = self._ticket.accept(reply)
+        self._fill(sent.batch, sent.guards, applied)
+
+    def _fill(self, batch: _Batch, guards: dict[int, Guard], applied: Applied) -> None:
+        """Enter what was put."""
+        created = applied.created or ()
+        paths = created[len(created) - len(batch.rest) :] or [None] * len(batch.rest)
+        for index, path in zip(batch.rest, paths, strict=True):
+            name = path.rpartition("/")[2] if path else None
+            parsed = names.parse(name) if name else None
+            if parsed is not None and parsed.priority in guards:
+                self._tails.note(parsed.priority, guards[parsed.priority], parsed.number)
+            batch.puts[index] = Put(name if parsed else None, applied.zxid, applied.attempts)
+        batch.rest.clear()
+
+    def _recover(
+        self, first: _Sent, reply: Reply, sent: Sequence[_Sent], deadline_s: float
+    ) -> None:
+        """Collect the answers of all that was sent, then finish it one by one, in order."""
+        answers = [(first, reply)]
+        answers += [(each, each.pending.reply(deadline_s)) for each in sent]
+        batches: list[tuple[_Sent, Reply]] = []
+        for each, answer in answers:
+            if each.batch is not None:
+                batches.append((each, answer))
+            elif not isinstance(answer, Committed):
+                self._tails.forget(each.priority)
+        while batches:
+            each, answer = batches[0]
+            try:
+                self._finish(each, answer, deadline_s)
+            except ZkmqError as error:
+                self._doubt(batches, error)
+                raise
+            batches.pop(0)
+
+    def _doubt(self, batches: Sequence[tuple[_Sent, Reply]], error: ZkmqError) -> None:
+        """What was sent behind a write that failed, and may still arrive, is in doubt as well.
+
+        Their numbers come after that write's, so that one is to be used up first.
+        """
+        lost = [i for i, (_, reply) in enumerate(batches) if i and isinstance(reply, Lost)]
+        ticket = self._ticket
+        if not lost or ticket is None or isinstance(error, AckUnknownError):
+            return
+        if not ticket.in_doubt:
+            ticket.doubt("put")
+        for _ in range(max(lost)):
+            ticket.doubt("put")
+        if not isinstance(error, OutcomeUnknownError):
+            raise OutcomeUnknownError(f"put_many: {len(lost)} writes in doubt") from error
+
+    def _finish(self, sent: _Sent, reply: Reply, deadline_s: float) -> None:
+        """Bring one write to its end, sending it again as often as it takes."""
+        assert sent.batch is not None
+        if isinstance(reply, Committed):
+            self._accept(sent, reply)
+            return
+        batch, ops, guards = sent.batch, sent.ops, sent.guards
+        unsure, attempts = isinstance(reply, Lost), 1
+        if isinstance(reply, Rejected) and reply.index > 0:
+            self._learn(batch, ops[reply.index - 1], reply.code)
+            ops, guards = self._operations(batch, self._ready_ticket(deadline_s), deadline_s)
+        while batch.rest:
+            try:
+                ticket = self._ready_ticket(deadline_s)
+                result = ticket.commit("put", ops, deadline_s, unsure=unsure)
+            except TicketGoneError:
+                self._renew()
+            else:
+                attempts += result.attempts
+                if isinstance(result, Applied):
+                    self._fill(batch, guards, replace(result, attempts=attempts))
+                    return
+                self._learn(batch, ops[result.index], result.code)
+                if self._store.now() >= deadline_s:
+                    raise NoQuorumError(f"put: refused until the deadline ({result.code.name})")
+            unsure = False
+            ops, guards = self._operations(batch, self._ready_ticket(deadline_s), deadline_s)
+
+    def _learn(self, batch: _Batch, op: Op, code: Code) -> None:
+        """Find out what stood in the way of a batch."""
+        hash_ = self._dedup.duplicate(op, code)
+        if hash_ is not None:
+            for index in [i for i in batch.rest if batch.entries[i].dedup_id is not None]:
+                if batch.entries[index].dedup_hash == hash_:
+                    batch.puts[index] = Put(None, None, 1, duplicate=True)
+                    batch.rest.remove(index)
+            return
+        knows = (self._tails, self._dedup, self._delayed)
+        if not any(each.learn(op, code) for each in knows):
+            raise IncompatibleTreeError(f"{op.path}: put: got {code.name}")
+
+    def _mark_ttr(self, deadline_s: float) -> None:
+        """Tell janitors that there are holds to be watched: reading them all costs something."""
+        if not self._ttr_marked:
+            create_once(self._store, Create(self._tree.place("ttr")), deadline_s)
+            self._ttr_marked = True
 
     def _ready_ticket(self, deadline_s: float) -> Ticket:
         if self._ticket is None:
             path = f"{self._tree.producers}/{self.id}"
-            create_once(self._store, path, b"", deadline_s)
-            self._ticket = Ticket(self._store, path)
+            create_once(self._store, Create(path, self._label.encode()), deadline_s)
+            self._ticket = Ticket(self._store, path, self._clock)
         return self._ticket
 
-    def _guard(self, priority: int, deadline_s: float) -> Guard:
-        guard = self._guards.get(priority)
-        if guard is None:
-            guard = read_guard(self._store, self._tree, priority, deadline_s)
-            if guard is None:
-                make_priority(self._store, self._tree, priority, deadline_s)
-                guard = Guard(0)
-            self._guards[priority] = guard
-        return guard
-
-    def _forget(self, priority: int, refused: Refused, deadline_s: float) -> None:
-        """Drop the guard that was refused; what a lagging server would repeat, sync past."""
-        self._guards.pop(priority, None)
-        if self._store.now() >= deadline_s:
-            raise NoQuorumError(f"put: the tail kept moving until the deadline ({refused.code})")
-        self._store.sync(self._tree.items, deadline_s)
-
-    def _roll_if_full(
-        self, priority: int, guard: Guard, name: str | None, deadline_s: float
-    ) -> None:
-        parsed = names.parse(name) if name else None
-        if parsed is None or parsed.number < self._segment_items - 1:
-            return
-        self._guards.pop(priority, None)
-        with contextlib.suppress(ClosedError):  # the put itself has taken effect
-            roll(self._store, self._tree, priority, guard, deadline_s)
+    def _renew(self) -> None:
+        """Take a new ticket: the old one is gone."""
+        self.id = _new_id()
+        self._ticket = None
 
 
-def _name(created: Sequence[str | None] | None) -> str | None:
-    path = created[-1] if created else None
-    return path.rpartition("/")[2] if path else None
+def _new_id() -> str:
+    return f"producer-{secrets.token_hex(8)}"
 
 
-def create_once(store: Store, path: str, data: bytes, deadline_s: float) -> None:
-    """Create a node whose random name nobody else uses, sending until answered.
+def _parts(entries: Sequence[Entry], most: int) -> Iterable[Sequence[Entry]]:
+    """Cut into writes by number and size."""
+    start, size = 0, 0
+    for index, entry in enumerate(entries):
+        bytes_ = len(entry.data) + ITEM_OVERHEAD_BYTES
+        if index > start and (index - start >= most or size + bytes_ > MAX_BATCH_BYTES):
+            yield entries[start:index]
+            start, size = index, 0
+        size += bytes_
+    if start < len(entries):
+        yield entries[start:]
+
+
+def create_once(store: Store, create: Create, deadline_s: float) -> None:
+    """Create a node that means the same whoever makes it, sending until answered.
 
     Raises:
         NoQuorumError: no answer before the deadline; the node may exist, which does no harm.
     """
     while True:
-        match store.commit([Create(path, data)], deadline_s):
+        match store.commit([create], deadline_s):
             case Committed() | Rejected(_, Code.NODE_EXISTS):
                 return
             case Rejected(_, code):
-                raise IncompatibleTreeError(f"{path}: create: got {code.name}")
+                raise IncompatibleTreeError(f"{create.path}: create: got {code.name}")
             case Lost(reason):
                 if store.now() >= deadline_s or not store.wait_connected(deadline_s):
-                    raise NoQuorumError(f"{path}: no answer in time ({reason})")
-
-
-def read_guard(store: Store, tree: Tree, priority: int, deadline_s: float) -> Guard | None:
-    """The guard of a priority; None if it was never used."""
-    (node,) = store.read_many([GetData(tree.priority(priority))], deadline_s).results
-    return Guard.decode(node.data, node.version) if isinstance(node, Node) else None
-
-
-def make_priority(store: Store, tree: Tree, priority: int, deadline_s: float) -> None:
-    """Make a priority and its first segment; someone else having done so is as good."""
-    guard = Guard(0, NO_SEGMENT)
-    store.commit(
-        [
-            Create(tree.priority(priority), guard.encode()),
-            Create(tree.segment(priority, guard.tail_name)),
-        ],
-        deadline_s,
-    )
-
-
-def roll(store: Store, tree: Tree, priority: int, guard: Guard, deadline_s: float) -> None:
-    """Move the tail to a new segment; whoever else did it, or does it later, is as good."""
-    moved = Guard(guard.tail + 1, guard.purged)
-    store.commit(
-        [
-            Create(tree.segment(priority, moved.tail_name)),
-            SetData(tree.priority(priority), moved.encode(), guard.version),
-        ],
-        deadline_s,
-    )
+                    raise NoQuorumError(f"{create.path}: no answer in time ({reason})")

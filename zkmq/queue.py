@@ -1,27 +1,36 @@
 """The queue as an application sees it."""
 
-import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from zkmq.consumer import Consumer, Done, Reservation
+from zkmq import admin
+from zkmq.admin import Peeked, Stats
+from zkmq.entry import Entry
 from zkmq.errors import BadArgumentError, ClosedError, ZkmqError
+from zkmq.finish import Done, Finisher
 from zkmq.item import Item
-from zkmq.janitor import Janitor, OnReturned
+from zkmq.janitor import Janitor
 from zkmq.janitor_thread import JanitorThread
 from zkmq.kazoo_store import KazooStore
-from zkmq.layout import open_tree
-from zkmq.producer import Producer, Put
+from zkmq.layout import Root, open_tree
+from zkmq.membership import Membership
+from zkmq.policy import Policy
+from zkmq.producer import MAX_BATCH_ITEMS, Producer, Put
+from zkmq.reaper import OnReturned
+from zkmq.reserve import Reservation, Reserver
+from zkmq.room import Room
+from zkmq.server_clock import ServerClock
 from zkmq.store import Store
 from zkmq.ticket import Settled
 from zkmq.tree import Tree
-from zkmq.waiting import Waiter
+from zkmq.waiting import Line
 
 OnLost = Callable[[str, Sequence[Item]], None]
+CONTENDED_S = 1.0
 
 
 class Queue:
@@ -34,21 +43,25 @@ class Queue:
     back comes back in its old place.
 
     One client: one producer, one consumer registration made at the first reserve, one session.
-    Thread-safe. Every call ends before its deadline: it returned and took effect, or it raised a
+    Thread-safe. Every call ends about its deadline: it returned and took effect, or it raised a
     ZkmqError whose `definite` says whether it certainly took none.
 
     Args:
         store: an open session; `Queue.connect` opens one.
         path: the queue's root.
+        order: "strict", or "relaxed" for many consumers of one queue, which then take items of
+            a window at its head instead of all the same one.
         on_crash: what becomes of this consumer's items if it dies: "requeue" to their old
             place, or "partial", put aside as by the original.
         max_deliveries: an item that was delivered so often and comes back is dead instead.
+        max_items: refuse puts when about so many wait.
         janitor: run a janitor thread; one client's is elected.
         deadline_s: how long a call may take, besides the time a reserve may wait for items.
-        lost: called with (consumer, items) from a thread of its own, or from the call that
-            finds out, when items are no longer this consumer's.
-        on_returned: called by the elected janitor for items it made available again.
+        lost: called with (consumer, items) when items are no longer this consumer's: from a
+            thread of its own, or by the call that finds out.
+        on_returned: called by the elected janitor for items it took back from consumers.
         label: for people who look at the tree.
+        segment_items: only when the tree is made: how many items share a segment.
         close_store: whether `close` ends the session too.
     """
 
@@ -60,41 +73,55 @@ class Queue:
         order: Literal["strict", "relaxed"] = "strict",
         on_crash: Literal["requeue", "partial"] = "requeue",
         max_deliveries: int | None = None,
+        max_items: int | None = None,
         janitor: bool = True,
         deadline_s: float = 30.0,
         lost: OnLost | None = None,
         on_returned: OnReturned | None = None,
         label: str = "",
+        segment_items: int = 1000,
         close_store: bool = False,
     ) -> None:
         _checked_choice("order", order, ("strict", "relaxed"))
         _checked_choice("on_crash", on_crash, ("requeue", "partial"))
         self._store = store
-        self._tree = Tree(path.rstrip("/"))
+        self._tree = tree = Tree(_checked_path(path))
         self._deadline_s = deadline_s
         self._close_store = close_store
         self._closed = False
+        self._strict = order == "strict"
         self._producing = threading.Lock()
         self._consuming = threading.RLock()
-        self.root = open_tree(store, self._tree, self._deadline())
-        self._producer = Producer(store, self._tree)
-        registration = json.dumps(
-            {
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "label": label,
-                "on_crash": on_crash,
-                "max_deliveries": max_deliveries,
-            }
+        self._waiting = threading.Lock()
+        self.root: Root = open_tree(store, tree, self._deadline(), segment_items)
+        segment_items = self.root.segment_items
+        about = {"host": socket.gethostname(), "pid": os.getpid(), "label": label}
+        policy = Policy(on_crash, max_deliveries)
+        self._producer = Producer(
+            store, tree, segment_items=segment_items, label=policy.encode(**about)
         )
-        self._consumer = Consumer(
-            store, self._tree, label=registration, on_lost=lost or _nobody_asked
+        self._room = None
+        if max_items is not None:
+            self._room = Room(store, tree, max_items=max_items, segment_items=segment_items)
+        clock = ServerClock(store)
+        self._membership = Membership(
+            store, tree, clock, label=policy.encode(**about), on_lost=lost or _nobody_asked
         )
-        store.on_session_lost(self._consumer.session_ended)
-        self._waiter = Waiter(store, self._tree)
+        self._finisher = Finisher(store, tree, self._membership, clock, policy)
+        self._reserver = Reserver(
+            store, tree, self._membership, self._finisher, relaxed=order == "relaxed"
+        )
+        self._line = Line(store, tree)
+        store.on_session_lost(self._membership.session_ended)
         self._janitor: JanitorThread | None = None
         if janitor:
-            core = Janitor(store, self._tree, name=self._producer.id, on_returned=on_returned)
+            core = Janitor(
+                store,
+                tree,
+                name=self._producer.id,
+                segment_items=segment_items,
+                on_returned=on_returned,
+            )
             self._janitor = JanitorThread(core, store)
             self._janitor.start()
 
@@ -113,6 +140,7 @@ class Queue:
 
         Raises:
             NoQuorumError: no session in time.
+            AccessDeniedError: the servers refused the credentials.
             IncompatibleTreeError: the tree at `path` is none this version may use.
         """
         store = KazooStore.connect(hosts, **(connection or {}))
@@ -130,23 +158,72 @@ class Queue:
     @property
     def consumer_id(self) -> str | None:
         """The consumer's registration; None until the first reserve, and after its end."""
-        return self._consumer.id
+        return self._membership.id
 
     @property
     def producer_id(self) -> str:
         """The producer's ticket."""
         return self._producer.id
 
-    def put(self, data: bytes, *, priority: int = 100) -> Put:
+    def put(
+        self,
+        data: bytes,
+        *,
+        priority: int = 100,
+        delay_s: float = 0.0,
+        ttr_s: float | None = None,
+        dedup_id: str | None = None,
+    ) -> Put:
         """Append an item; 0 is the most urgent priority, 999 the least. One quorum write.
+
+        See `Entry` for the options.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; `resolve` can tell.
-            BadArgumentError: a priority or a value this queue cannot take.
+            BadArgumentError: a value this queue cannot take.
+            QueueFullError: about `max_items` wait.
             NoQuorumError: certainly not put.
         """
+        entry = Entry(data=data, priority=priority, delay_s=delay_s, ttr_s=ttr_s, dedup_id=dedup_id)
+        return self._put([entry], 1)[0]
+
+    def put_many(
+        self, items: Iterable[bytes | Entry], *, priority: int = 100, batch: int = MAX_BATCH_ITEMS
+    ) -> list[Put]:
+        """Append items in order; one Put for each.
+
+        Up to `batch` of them, and 256 KiB, go in one write, which takes effect as a whole;
+        several writes are on their way at once. Everything is checked before anything is sent.
+
+        Raises:
+            OutcomeUnknownError: no answer before the deadline; `applied` has the puts that are
+                certain, `resolve` can tell of the others.
+            PartlyPutError: some are put, and the others certainly not.
+            BadArgumentError: a value this queue cannot take; nothing is put.
+            QueueFullError: about `max_items` wait; nothing is put.
+            NoQuorumError: certainly nothing is put.
+        """
+        if not 1 <= batch <= MAX_BATCH_ITEMS:
+            raise BadArgumentError(f"put_many: batch: expected 1 to 500, got {batch!r}")
+        entries = [
+            item if isinstance(item, Entry) else Entry(data=item, priority=priority)
+            for item in items
+        ]
+        return self._put(entries, batch)
+
+    def resolve(self) -> tuple[Settled, ...]:
+        """Say what became of the last put whose outcome was unknown.
+
+        One answer for each write that was in doubt: one for a put, maybe several for a
+        put_many, in their order. What has not taken effect by now never will.
+
+        Raises:
+            OutcomeUnknownError: still no answer before the deadline.
+        """
         with self._producing:
-            return self._producer.put(data, priority, self._deadline())
+            self._demand_open()
+            self._producer.settle(self._deadline())
+            return self._producer.settled
 
     def reserve(
         self, n: int = 1, *, timeout_s: float = 0.0, done: Sequence[Item] = (), sync: bool = False
@@ -165,14 +242,10 @@ class Queue:
         """
         until_s = self._store.now() + timeout_s
         while True:
-            with self._consuming:
-                self._demand_open()
-                found = self._consumer.reserve(
-                    n, list(done), sync=sync, deadline_s=self._deadline()
-                )
+            found = self._reserve(n, list(done), sync=sync)
             if found.items or found.done or self._store.now() >= until_s:
                 return found
-            self._waiter.wait(self._consumer.cache, until_s)
+            self._wait(until_s)
 
     def done(self, *items: Item) -> Done:
         """Acknowledge items, all or none: they are removed for ever. One quorum write.
@@ -184,10 +257,15 @@ class Queue:
         """
         with self._consuming:
             self._demand_open()
-            return self._consumer.done(_some(items), self._deadline())
+            return self._finisher.done(_some(items), self._deadline())
 
-    def release(self, *items: Item, to: Literal["place", "back"] = "place") -> Done:
+    def release(
+        self, *items: Item, delay_s: float = 0.0, to: Literal["place", "back"] = "place"
+    ) -> Done:
         """Give items back, all or none: to their old place, or to the back of their priority.
+
+        With `delay_s` they come back to their place when that time is over. An item that was
+        delivered `max_deliveries` times is dead instead.
 
         Raises:
             NotHeldError: one is not held any more; nothing took effect.
@@ -195,21 +273,71 @@ class Queue:
             OutcomeUnknownError: no answer before the deadline.
         """
         _checked_choice("to", to, ("place", "back"))
+        if delay_s < 0 or (delay_s and to == "back"):
+            raise BadArgumentError(
+                f"release: delay_s: expected 0 or more, and 0 with to='back', got {delay_s!r}"
+            )
         with self._consuming:
             self._demand_open()
-            return self._consumer.release(_some(items), to=to, deadline_s=self._deadline())
+            return self._finisher.release(
+                _some(items), delay_s=delay_s, to=to, deadline_s=self._deadline()
+            )
 
-    def resolve(self) -> Settled | None:
-        """Say what became of the last put whose outcome was unknown; None if there was none.
-
-        If it has not taken effect by now, it never will.
+    def touch(self, *items: Item) -> Done:
+        """Start the items' time to run (`ttr_s`) anew.
 
         Raises:
-            OutcomeUnknownError: still no answer before the deadline.
+            NotHeldError: one is not held any more; nothing took effect.
+            OutcomeUnknownError: no answer before the deadline.
         """
-        with self._producing:
-            self._producer.settle(self._deadline())
-            return self._producer.settled
+        with self._consuming:
+            self._demand_open()
+            return self._finisher.touch(_some(items), deadline_s=self._deadline())
+
+    def bury(self, *items: Item, reason: str) -> Done:
+        """Put items aside as dead letters, until `kick`.
+
+        Raises:
+            NotHeldError: one is not held any more; nothing took effect.
+            AckUnknownError: the session ended with this in doubt.
+            OutcomeUnknownError: no answer before the deadline.
+        """
+        with self._consuming:
+            self._demand_open()
+            return self._finisher.bury(_some(items), reason=reason, deadline_s=self._deadline())
+
+    def kick(self, n: int, *, place: Literal["dead", "partial"] = "dead") -> int:
+        """Bring up to `n` items that were put aside back to their old places; how many came.
+
+        Raises:
+            NoQuorumError: no answer before the deadline; some may have come back.
+        """
+        _checked_choice("place", place, ("dead", "partial"))
+        return admin.kick(self._store, self._tree, n, place, self._deadline())
+
+    def peek(
+        self, n: int = 1, *, place: Literal["items", "dead", "partial"] = "items"
+    ) -> list[Peeked]:
+        """Look at the first `n` items without taking them."""
+        _checked_choice("place", place, ("items", "dead", "partial"))
+        if place == "items":
+            return admin.peek(self._store, self._tree, n, self._deadline())
+        return admin.peek_aside(self._store, self._tree, place, n, self._deadline())
+
+    def stats(self) -> Stats:
+        """Count what is where."""
+        return admin.stats(self._store, self._tree, self._deadline())
+
+    def purge(self, *priorities: int) -> int:
+        """Forget all waiting items, of these priorities or of all, in one write for each.
+
+        Items that are held stay, and come back if they are released. Returns how many
+        priorities were purged.
+
+        Raises:
+            NoQuorumError: no answer before the deadline; some may have been purged.
+        """
+        return admin.purge(self._store, self._tree, priorities or None, self._deadline())
 
     def close(self) -> None:
         """Return what is held, remove the registration, and end the session if it is ours."""
@@ -220,7 +348,13 @@ class Queue:
             self._janitor.stop()
         try:
             with self._consuming:
-                self._consumer.close(self._deadline())
+                self._line.leave(done=False)
+                self._membership.settle(self._deadline())
+                if held := self._membership.held:
+                    self._finisher.release(
+                        held, delay_s=0.0, to="place", deadline_s=self._deadline()
+                    )
+                self._membership.leave(self._deadline())
         except ZkmqError:
             pass  # the end of the session does the same, a little later
         finally:
@@ -238,6 +372,39 @@ class Queue:
     ) -> None:
         self.close()
 
+    def _put(self, entries: Sequence[Entry], batch: int) -> list[Put]:
+        deadline_s = self._deadline()
+        with self._producing:
+            self._demand_open()
+            if self._room is not None:
+                self._room.demand(len(entries), deadline_s)
+            return self._producer.put_all(entries, batch=batch, deadline_s=deadline_s)
+
+    def _reserve(self, n: int, done: Sequence[Item], *, sync: bool) -> Reservation:
+        """One look, one claim."""
+        with self._consuming:
+            self._demand_open()
+            if self._strict and self._store.now() - self._reserver.contended_s < CONTENDED_S:
+                self._line.await_turn(self._deadline())
+            leave = self._line.departure()
+            found = self._reserver.reserve(
+                n, done, sync=sync, extra=leave, deadline_s=self._deadline()
+            )
+            if found.items:
+                self._line.leave(done=self._reserver.used_extra)
+            return found
+
+    def _wait(self, until_s: float) -> None:
+        """Wait in the line, one thread at a time."""
+        if not self._waiting.acquire(timeout=max(0.0, until_s - self._store.now())):
+            return
+        try:
+            self._line.wait(self._reserver.cache.seen(), until_s, self._deadline())
+            if self._store.now() >= until_s:
+                self._line.leave(done=False)
+        finally:
+            self._waiting.release()
+
     def _deadline(self) -> float:
         return self._store.now() + self._deadline_s
 
@@ -248,6 +415,12 @@ class Queue:
 
 def _nobody_asked(consumer: str, items: Sequence[Item]) -> None:
     """The items themselves say that they are lost."""
+
+
+def _checked_path(path: str) -> str:
+    if not path.startswith("/") or not path.strip("/") or "//" in path:
+        raise BadArgumentError(f"path: expected an absolute path like /queue, got {path!r}")
+    return path.rstrip("/")
 
 
 def _some(items: Sequence[Item]) -> Sequence[Item]:

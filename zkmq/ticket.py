@@ -2,10 +2,15 @@
 
 A ticket is a node whose version counts the operations of its one writer. Every operation is a
 multi that starts with `set_data(ticket, version=v)`: whichever copy of it arrives first uses up
-version v, so it can be sent again for as long as no answer came, and BadVersion on a copy says
+number v, so it can be sent again for as long as no answer came, and BadVersion on a copy says
 that another copy took effect. Number v belongs to one message for ever.
+
+A later copy is answered only after the earlier ones were decided, or can no longer arrive: one
+session's requests are in order, and ZooKeeper refuses what comes late over an old connection or
+for an ended session. So a refusal of the last copy is the refusal of all.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,9 +19,23 @@ from zkmq.errors import (
     AckUnknownError,
     IncompatibleTreeError,
     NoQuorumError,
+    NotAppliedError,
     OutcomeUnknownError,
 )
-from zkmq.store import Code, Committed, GetData, Lost, Node, Op, Rejected, SetData, Store
+from zkmq.server_clock import ServerClock
+from zkmq.store import (
+    Code,
+    Committed,
+    GetData,
+    Lost,
+    Node,
+    Op,
+    Pending,
+    Rejected,
+    Reply,
+    SetData,
+    Store,
+)
 
 BURNT = b"burnt"
 RESEND_PAUSE_S = 0.05
@@ -48,7 +67,8 @@ class Refused:
 class Settled:
     """What became of an operation whose outcome was unknown.
 
-    `took_effect` is None when nothing can tell any more: its ticket is gone.
+    `took_effect` is None when nothing can tell any more: its ticket is gone. `zxid` is that of
+    the operation, where it took effect and is known.
     """
 
     label: str
@@ -61,22 +81,41 @@ class TicketGoneError(Exception):
 
 
 class Ticket:
-    """One writer's sequence of operations. Not thread-safe; one operation at a time."""
+    """One writer's sequence of operations. Not thread-safe."""
 
-    def __init__(self, store: Store, path: str, version: int = 0) -> None:
+    def __init__(self, store: Store, path: str, clock: ServerClock) -> None:
         self.path = path
-        self.version = version
-        self.mtime_ms: int | None = None
+        self.version = 0
         self._store = store
-        self._doubt: str | None = None
+        self._clock = clock
+        # Labels of the operations given up without an answer, from the current number on.
+        self._doubts: deque[str] = deque()
 
     @property
     def in_doubt(self) -> bool:
         """Whether an operation was given up without an answer; `settle` first."""
-        return self._doubt is not None
+        return bool(self._doubts)
 
-    def commit(self, label: str, ops: Sequence[Op], deadline_s: float) -> Applied | Refused:
+    def submit(self, label: str, ops: Sequence[Op], ahead: int) -> Pending:
+        """Send one copy without waiting, `ahead` numbers after the next: for a pipeline.
+
+        Every answer has to be handed to `accept`, in order; once one is not a success, the
+        operations from there on are to be sent again by `commit`.
+        """
+        return self._store.submit(self._multi(label, ops, self.version + ahead))
+
+    def accept(self, reply: Committed) -> Applied:
+        """Take note that the next number was used."""
+        self.version += 1
+        self._clock.note(reply.mtime_ms)
+        return Applied(reply.zxid, reply.created[1:], 1)
+
+    def commit(
+        self, label: str, ops: Sequence[Op], deadline_s: float, *, unsure: bool = False
+    ) -> Applied | Refused:
         """Send until answered. `label` is written to the ticket, for people and for `settle`.
+
+        `unsure` says that a copy was sent before and its answer lost.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline.
@@ -84,89 +123,104 @@ class Ticket:
             TicketGoneError: the ticket had vanished before.
             AccessDeniedError: the servers refused.
         """
-        assert not self.in_doubt
-        multi = [SetData(self.path, label.encode(), self.version), *ops]
-        attempts, unsure = 0, False
+        assert not self._doubts
+        multi = self._multi(label, ops, self.version)
+        attempts = 0
         while True:
-            reply = self._store.commit(multi, deadline_s)
+            if unsure:
+                self._pause(label, attempts, deadline_s)
+            reply = self._send(label, multi, deadline_s, unsure=unsure)
             attempts += 1
             match reply:
-                case Committed(zxid, created, mtime_ms):
-                    self.version += 1
-                    self.mtime_ms = mtime_ms
-                    return Applied(zxid, created[1:], attempts)
+                case Committed():
+                    applied = self.accept(reply)
+                    return Applied(applied.zxid, applied.created, attempts)
                 case Rejected(0, Code.BAD_VERSION) if unsure:
                     return Applied(self._spent(deadline_s), None, attempts)
                 case Rejected(0, Code.NO_NODE):
                     raise self._gone(label) if unsure else TicketGoneError(self.path)
-                case Rejected(_, Code.NO_AUTH):
-                    raise AccessDeniedError(f"{label}: the servers refused these credentials")
-                case Rejected(0, code):
-                    raise IncompatibleTreeError(
-                        f"{self.path}: expected version {self.version}, which only this client "
-                        f"writes; got {code.name}"
-                    )
-                case Rejected(index, code):
-                    return Refused(index - 1, code, attempts)
-                case Lost(reason):
+                case Rejected():
+                    return self._refused(label, reply, attempts)
+                case Lost():
                     unsure = True
-                    self._pause(label, reason, attempts, deadline_s)
+
+    def doubt(self, label: str) -> None:
+        """Take note of one more operation given up without an answer, after those in doubt."""
+        self._doubts.append(label)
 
     def settle(self, deadline_s: float) -> Settled:
-        """Find out whether the operation in doubt took effect; if not, make sure it never will.
+        """Find out whether the first operation in doubt took effect; if not, it never will.
 
-        Uses the number up by writing the ticket alone: then either that write or the operation
+        Uses its number up by writing the ticket alone: then either that write or the operation
         had it.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; ask again.
+            AccessDeniedError: the servers refused.
         """
-        assert self._doubt is not None
-        label = self._doubt
         burn = [SetData(self.path, BURNT, self.version)]
         while True:
             match self._store.commit(burn, deadline_s):
-                case Committed(zxid, _, mtime_ms):
-                    self.mtime_ms = mtime_ms
-                    return self._settled(label, took_effect=False, zxid=zxid)
+                case Committed(_, _, mtime_ms):
+                    self._clock.note(mtime_ms)
+                    return self._settled(took_effect=False)
                 case Rejected(_, Code.BAD_VERSION):
                     # A copy of the burn itself may have used the number: the data tells.
-                    node = self._read_spent(deadline_s)
-                    burnt = node is not None and node.data == BURNT
-                    zxid_known = node.mzxid if node else None
-                    return self._settled(label, took_effect=not burnt, zxid=zxid_known)
+                    return self._read_settled(deadline_s)
                 case Rejected(_, Code.NO_NODE):
-                    return self._settled(label, took_effect=None, zxid=None)
-                case Rejected(_, code):
-                    raise AccessDeniedError(f"{self.path}: settle: got {code.name}")
-                case Lost(reason):
-                    self._pause(label, reason, 0, deadline_s)
+                    label = self._doubts[0]
+                    self._doubts.clear()
+                    return Settled(label, None, None)
+                case Rejected():
+                    raise AccessDeniedError(f"{self.path}: the servers refused these credentials")
+                case Lost():
+                    self._wait(self._doubts[0], 0, deadline_s)
 
-    def _settled(self, label: str, *, took_effect: bool | None, zxid: int | None) -> Settled:
+    def _multi(self, label: str, ops: Sequence[Op], version: int) -> list[Op]:
+        return [SetData(self.path, label.encode(), version), *ops]
+
+    def _refused(self, label: str, reply: Rejected, attempts: int) -> Refused:
+        if reply.code is Code.NO_AUTH:
+            raise AccessDeniedError(f"{label}: the servers refused these credentials")
+        if reply.index == 0:
+            raise IncompatibleTreeError(
+                f"{self.path}: expected version {self.version}, which only this client writes; "
+                f"got {reply.code.name}"
+            )
+        return Refused(reply.index - 1, reply.code, attempts)
+
+    def _read_settled(self, deadline_s: float) -> Settled:
+        node = self._read_spent(deadline_s)
+        burnt = node is not None and node.version == self.version + 1 and node.data == BURNT
+        return self._settled(took_effect=not burnt, zxid=self._zxid(node))
+
+    def _settled(self, *, took_effect: bool, zxid: int | None = None) -> Settled:
         self.version += 1
-        self._doubt = None
-        return Settled(label, took_effect, zxid)
+        return Settled(self._doubts.popleft(), took_effect, zxid if took_effect else None)
 
     def _spent(self, deadline_s: float) -> int | None:
         """Take note that an earlier copy took effect; its zxid, while a read can still tell."""
         try:
-            node = self._read_spent(deadline_s)
+            zxid = self._zxid(self._read_spent(deadline_s))
         except OutcomeUnknownError:
-            node = None  # that it took effect is certain; only its zxid is not
+            zxid = None  # that it took effect is certain all the same
         self.version += 1
-        return node.mzxid if node else None
+        return zxid
+
+    def _zxid(self, node: Node | None) -> int | None:
+        known = node is not None and node.version == self.version + 1
+        return node.mzxid if node is not None and known else None
 
     def _read_spent(self, deadline_s: float) -> Node | None:
-        """The ticket just after its current number was used; None if it is gone by now."""
+        """The ticket after its current number was used; None if it is gone by now."""
         while True:
             try:
                 self._store.sync(self.path, deadline_s)
                 (node,) = self._store.read_many([GetData(self.path)], deadline_s).results
             except NoQuorumError as error:
                 raise OutcomeUnknownError(f"{self.path}: {error}") from error
-            if node is None:
+            if not isinstance(node, Node):
                 return None
-            assert isinstance(node, Node)
             if node.version > self.version:
                 return node
             # A server that lags, in spite of the sync, has not seen it yet.
@@ -174,15 +228,33 @@ class Ticket:
             if self._store.now() >= deadline_s:
                 raise OutcomeUnknownError(f"{self.path}: only stale answers before the deadline")
 
-    def _pause(self, label: str, reason: str, attempts: int, deadline_s: float) -> None:
+    def _send(self, label: str, multi: list[Op], deadline_s: float, *, unsure: bool) -> Reply:
+        try:
+            return self._store.commit(multi, deadline_s)
+        except NotAppliedError as error:
+            if not unsure:
+                raise
+            self._doubts.append(label)
+            raise OutcomeUnknownError(f"{label}: a copy was in doubt; then: {error}") from error
+
+    def _pause(self, label: str, attempts: int, deadline_s: float) -> None:
+        try:
+            self._wait(label, attempts, deadline_s)
+        except (OutcomeUnknownError, NotAppliedError) as error:
+            self._doubts.append(label)
+            if isinstance(error, OutcomeUnknownError):
+                raise
+            raise OutcomeUnknownError(f"{label}: a copy was in doubt; then: {error}") from error
+
+    def _wait(self, label: str, attempts: int, deadline_s: float) -> None:
+        """Wait until it makes sense to send again."""
         if self._store.now() < deadline_s and self._store.wait_connected(deadline_s):
             self._store.sleep(min(RESEND_PAUSE_S, max(0.0, deadline_s - self._store.now())))
             if self._store.now() < deadline_s:
                 return
-        self._doubt = label
         raise OutcomeUnknownError(
-            f"{label}: no answer in time after {attempts} attempts ({reason}); "
-            "it may have taken effect, or may yet: resolve() can tell"
+            f"{label}: no answer in time after {attempts} attempts; "
+            "it may have taken effect, or may yet"
         )
 
     def _gone(self, label: str) -> AckUnknownError:

@@ -18,7 +18,17 @@ from zkmq import envelope, names
 from zkmq.errors import IncompatibleTreeError
 
 NO_SEGMENT = -1
-FIXED = ("items", "consumers", "producers", "partial", "dead", "delayed", "dedup", "waiting")
+FIXED = (
+    "items",
+    "consumers",
+    "producers",
+    "partial",
+    "dead",
+    "delayed",
+    "dedup",
+    "waiting",
+    "clock",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,11 @@ class Tree:
     def lock(self) -> str:
         """The elected janitor's ephemeral node."""
         return f"{self.root}/gc-lock"
+
+    @property
+    def clock(self) -> str:
+        """What the elected janitor writes to learn the servers' time."""
+        return f"{self.root}/clock"
 
     def place(self, kind: str) -> str:
         """`partial`, `dead`, `delayed`, `dedup` or `waiting`."""

@@ -1,46 +1,130 @@
-"""Waiting for an item without asking again and again."""
+"""Waiting for an item without asking again and again, and without a herd.
 
-from zkmq.headcache import HeadCache
-from zkmq.store import Store
+Who finds the queue empty joins a line, an ephemeral sequential node. Only the first three watch
+the queue; of the others each watches the one three places ahead. So a put wakes three clients
+however many wait, and each departure moves exactly one up. Three, because the first may be dead
+and its session not yet over; they look one after the other, so that normally only one finds the
+item. The claim takes the place in the line along in the same write.
+"""
+
+import secrets
+from collections.abc import Iterable, Sequence
+
+from zkmq.errors import NoQuorumError
+from zkmq.store import Code, Committed, Create, Delete, Op, Rejected, Store
 from zkmq.tree import Tree
+from zkmq.watches import Watches
 
-# A watch can be lost with a server; look again at least this often.
+WATCHERS = 3
+STAGGER_S = 0.02
+# A watch can be lost together with a server: look again at least this often.
 LOOK_AGAIN_S = 3.0
+# Strict order: how long to let others go first while they claim what this one would claim.
+PATIENCE_S = 0.25
+FIRST_EPOCH = "0000000000"
+
+Seen = Iterable[tuple[str, frozenset[str]]]
 
 
-class Waiter:
-    """Sleeps until something may have changed at the head of the queue."""
+class Line:
+    """One client's place in the line. For one thread at a time."""
 
     def __init__(self, store: Store, tree: Tree) -> None:
         self._store = store
-        self._tree = tree
+        self._root = tree.place("waiting")
+        self._prefix = f"w-{secrets.token_hex(4)}-"
+        self._path: str | None = None
         self._signal = store.signal()
-        self._watched: set[str] = set()
+        self._watches = Watches(self._signal, wanted=lambda: self._rank < WATCHERS)
+        self._ahead = Watches(self._signal)
+        self._rank = 0
 
-    def wait(self, cache: HeadCache, until_s: float) -> None:
-        """Return when an item may have come, or at `until_s`.
+    def departure(self) -> Sequence[Op]:
+        """The operations that leave the line, to be done with a claim."""
+        return [] if self._path is None else [Delete(self._path)]
 
-        Watches the list of priorities, each priority, and every segment that was seen empty.
-        Those stay armed from one wait to the next until they fire.
+    def leave(self, *, done: bool) -> None:
+        """Leave the line, if that was not `done` with a claim; nobody waits for the answer."""
+        if self._path is not None and not done:
+            self._store.submit([Delete(self._path)])
+        self._path = None
+
+    def wait(self, seen: Seen, until_s: float, deadline_s: float) -> None:
+        """Return when an item may have come, or at `until_s`, or some seconds later at most.
+
+        `seen` is what was there when the queue was found empty, as (path, children).
+
+        Raises:
+            NoQuorumError: no answer before `deadline_s`.
         """
-        deadline_s = min(until_s, self._store.now() + LOOK_AGAIN_S)
-        fresh = False
-        for path, known in cache.seen():
-            if path not in self._watched:
-                fresh |= self._watch(path, known, until_s)
-        if not fresh:
-            self._signal.wait(deadline_s)
+        until_s = min(until_s, self._store.now() + LOOK_AGAIN_S)
+        ahead = self._take_place(deadline_s)
+        self._rank = len(ahead)
+        if len(ahead) >= WATCHERS:
+            if self._there(ahead[-WATCHERS], deadline_s):
+                self._signal.wait(until_s)
+            return
+        # All are armed before any is looked at: otherwise the next could be missed.
+        changed = [
+            self._watch(path, known, deadline_s)
+            for path, known in seen
+            if path not in self._watches
+        ]
+        if any(changed) or self._signal.wait(until_s):
+            self._store.sleep(len(ahead) * STAGGER_S)
+
+    def await_turn(self, deadline_s: float) -> None:
+        """Let those ahead claim first, for a moment."""
+        until_s = min(deadline_s, self._store.now() + PATIENCE_S)
+        while self._store.now() < until_s:
+            ahead = self._take_place(deadline_s)
+            self._rank = WATCHERS  # what happens to the queue is not what is waited for
+            if not ahead:
+                return
+            if self._there(ahead[-1], deadline_s):
+                self._signal.wait(until_s)
+
+    def _take_place(self, deadline_s: float) -> list[str]:
+        """Join the line if need be; who stands ahead, in order."""
+        while True:
+            line = self._list(deadline_s)
+            mine = [path for path in line if self._prefix in path]
+            if mine:
+                # More than one if a lost reply hid the first: the younger goes.
+                for path in mine[1:]:
+                    self._store.submit([Delete(path)])
+                self._path = mine[0]
+                return line[: line.index(mine[0])]
+            self._join(deadline_s)
+
+    def _join(self, deadline_s: float) -> None:
+        epoch = max(self._store.list(self._root, deadline_s) or [FIRST_EPOCH])
+        node = Create(f"{self._root}/{epoch}/{self._prefix}", ephemeral=True, sequence=True)
+        match self._store.commit([node], deadline_s):
+            case Committed():
+                return
+            case Rejected(_, Code.NO_NODE):
+                self._store.commit([Create(f"{self._root}/{epoch}")], deadline_s)
+        if self._store.now() >= deadline_s or not self._store.wait_connected(deadline_s):
+            raise NoQuorumError("reserve: no answer in time while waiting for items")
+
+    def _list(self, deadline_s: float) -> list[str]:
+        """Everybody in the line, in order: older epochs first."""
+        line: list[str] = []
+        for epoch in sorted(self._store.list(self._root, deadline_s) or []):
+            path = f"{self._root}/{epoch}"
+            names = self._store.list(path, deadline_s) or []
+            line += [f"{path}/{name}" for name in sorted(names, key=lambda name: name[-10:])]
+        return line
+
+    def _there(self, path: str, deadline_s: float) -> bool:
+        """Whether somebody still stands there; wakes when not any more."""
+        return self._store.exists(path, deadline_s, self._ahead.arm(path)) is not None
 
     def _watch(self, path: str, known: frozenset[str], deadline_s: float) -> bool:
         """Arm one watch; True if there is already something new."""
-
-        def fired() -> None:
-            self._watched.discard(path)
-            self._signal.set()
-
-        self._watched.add(path)
-        children = self._store.list(path, deadline_s, fired)
+        children = self._store.list(path, deadline_s, self._watches.arm(path))
         if children is None:
-            self._watched.discard(path)
+            self._watches.disarm(path)
             return True
         return not known.issuperset(children)

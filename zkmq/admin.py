@@ -1,0 +1,216 @@
+"""What an operator does to a queue: look, count, bring back, empty."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zkmq import envelope, names
+from zkmq.errors import NoQuorumError
+from zkmq.headcache import HeadCache
+from zkmq.homes import Homes
+from zkmq.store import (
+    Committed,
+    Create,
+    Delete,
+    GetChildren,
+    GetData,
+    Lost,
+    Node,
+    Op,
+    Read,
+    Rejected,
+    SetData,
+    Store,
+)
+from zkmq.tree import Guard, Tree
+
+KICK_BATCH = 100
+# A producer foresees the numbers of the next segments; after a purge none of them may exist.
+PURGE_GAP = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Peeked:
+    """An item as it waits, or as it was put aside; nobody holds it."""
+
+    name: str
+    data: bytes
+    priority: int
+    deliveries: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How many items are where, and who is there. Counted one after the other, not at once."""
+
+    waiting: dict[int, int]
+    held: int
+    delayed: int
+    partial: int
+    dead: int
+    consumers: int
+    producers: int
+
+
+def peek(store: Store, tree: Tree, n: int, deadline_s: float) -> list[Peeked]:
+    """The first `n` waiting items."""
+    first = HeadCache(store, tree).first(n, deadline_s)
+    return [_peeked(candidate.name, candidate.node.data) for candidate in first]
+
+
+def peek_aside(store: Store, tree: Tree, place: str, n: int, deadline_s: float) -> list[Peeked]:
+    """The first `n` items of `dead` or `partial`."""
+    parent = tree.place(place)
+    listed = sorted(store.list(parent, deadline_s) or [])[:n]
+    view = store.read_many([GetData(f"{parent}/{name}") for name in listed], deadline_s)
+    return [
+        _peeked(name, node.data)
+        for name, node in zip(listed, view.results, strict=True)
+        if isinstance(node, Node)
+    ]
+
+
+def stats(store: Store, tree: Tree, deadline_s: float) -> Stats:
+    """Count. Costs a read for each segment and each consumer, in few requests."""
+    consumers = store.list(tree.consumers, deadline_s) or []
+    held = _children(store, [tree.claims(consumer) for consumer in consumers], deadline_s)
+    minutes = store.list(tree.place("delayed"), deadline_s) or []
+    buckets = [f"{tree.place('delayed')}/{minute}" for minute in minutes]
+    places = [tree.place("partial"), tree.place("dead"), tree.producers]
+    partial, dead, producers = _children(store, places, deadline_s)
+    return Stats(
+        waiting=_waiting(store, tree, deadline_s),
+        held=sum(held),
+        delayed=sum(_children(store, buckets, deadline_s)),
+        partial=partial,
+        dead=dead,
+        consumers=len(consumers),
+        producers=producers,
+    )
+
+
+def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> int:
+    """Bring up to `n` items back from `dead` or `partial` to their old places; how many came.
+
+    Raises:
+        NoQuorumError: no answer before the deadline; some may have come back.
+    """
+    homes = Homes(store, tree)
+    parent = tree.place(place)
+    kicked = 0
+    while kicked < n:
+        listed = sorted(store.list(parent, deadline_s) or [])[: min(KICK_BATCH, n - kicked)]
+        view = store.read_many([GetData(f"{parent}/{name}") for name in listed], deadline_s)
+        nodes = [
+            (name, node)
+            for name, node in zip(listed, view.results, strict=True)
+            if isinstance(node, Node) and names.parse(name)
+        ]
+        if not nodes:
+            return kicked
+        ops: list[Op] = [Delete(f"{parent}/{name}", node.version) for name, node in nodes]
+        ops += homes.returns([(name, _forgiven(node.data)) for name, node in nodes], deadline_s)
+        match store.commit(ops, deadline_s):
+            case Committed():
+                kicked += len(nodes)
+            case Rejected(index, code):
+                if not homes.learn(ops[index], code):
+                    store.sync(parent, deadline_s)
+            case Lost(reason):
+                _pause(store, reason, deadline_s)
+                store.sync(parent, deadline_s)
+                left = store.list(parent, deadline_s) or []
+                kicked += sum(name not in left for name, _ in nodes)
+    return kicked
+
+
+def purge(store: Store, tree: Tree, priorities: Sequence[int] | None, deadline_s: float) -> int:
+    """Forget all waiting items of the priorities, or of all; how many priorities had any.
+
+    One write for each priority, whatever waits: the janitor deletes the items later. Items that
+    are held are not purged, also when they come back.
+
+    Raises:
+        NoQuorumError: no answer before the deadline; some priorities may have been purged.
+    """
+    store.sync(tree.items, deadline_s)
+    children = store.list(tree.items, deadline_s) or []
+    chosen = priorities if priorities is not None else [int(c) for c in children if c.isdigit()]
+    _purge_flat(store, tree, [c for c in children if names.parse(c)], chosen, deadline_s)
+    return sum(_purge_one(store, tree, priority, deadline_s) for priority in sorted(chosen))
+
+
+def _purge_one(store: Store, tree: Tree, priority: int, deadline_s: float) -> bool:
+    path = tree.priority(priority)
+    goal: int | None = None
+    while True:
+        (node,) = store.read_many([GetData(path)], deadline_s).results
+        if not isinstance(node, Node):
+            return False
+        guard = Guard.decode(node.data, node.version)
+        goal = guard.tail if goal is None else goal
+        if guard.purged >= goal:
+            return True
+        purged = Guard(guard.tail + PURGE_GAP, guard.tail)
+        ops: list[Op] = [
+            Create(tree.segment(priority, purged.tail_name)),
+            SetData(path, purged.encode(), guard.version),
+        ]
+        match store.commit(ops, deadline_s):
+            case Committed():
+                return True
+            case Lost(reason):
+                _pause(store, reason, deadline_s)
+        store.sync(path, deadline_s)
+
+
+def _purge_flat(
+    store: Store, tree: Tree, flat: Sequence[str], priorities: Sequence[int], deadline_s: float
+) -> None:
+    """The original's items have no segment; they are deleted one by one."""
+    for name in flat:
+        parsed = names.parse(name)
+        if parsed is not None and parsed.priority in priorities:
+            store.commit([Delete(f"{tree.items}/{name}")], deadline_s)
+
+
+def _waiting(store: Store, tree: Tree, deadline_s: float) -> dict[int, int]:
+    children = store.list(tree.items, deadline_s) or []
+    counts: dict[int, int] = {}
+    for child in children:
+        parsed = names.parse(child)
+        if parsed is not None:
+            counts[parsed.priority] = counts.get(parsed.priority, 0) + 1
+    for priority in sorted(int(child) for child in children if child.isdigit()):
+        path = tree.priority(priority)
+        node, listed = store.read_many([GetData(path), GetChildren(path)], deadline_s).results
+        if isinstance(node, Node) and isinstance(listed, list):
+            live = Guard.decode(node.data, node.version).waiting(listed)
+            paths = [tree.segment(priority, segment) for segment in live]
+            counts[priority] = counts.get(priority, 0) + sum(_children(store, paths, deadline_s))
+    return counts
+
+
+def _children(store: Store, paths: Sequence[str], deadline_s: float) -> list[int]:
+    reads: list[Read] = [GetData(path) for path in paths]
+    results = store.read_many(reads, deadline_s).results
+    return [node.children if isinstance(node, Node) else 0 for node in results]
+
+
+def _pause(store: Store, reason: str, deadline_s: float) -> None:
+    if store.now() >= deadline_s or not store.wait_connected(deadline_s):
+        raise NoQuorumError(f"no answer in time ({reason})")
+
+
+def _forgiven(data: bytes) -> bytes:
+    """The item without what led to its being put aside; its deliveries so far do not count."""
+    header, payload = envelope.unwrap(data)
+    header = {key: header[key] for key in header if key not in {"reason", "last_owner"}}
+    return envelope.wrap(payload, header | {"forgiven": header.get("deliveries", 0)})
+
+
+def _peeked(name: str, data: bytes) -> Peeked:
+    header, payload = envelope.unwrap(data)
+    return Peeked(
+        name, payload, int(name[5:8]), int(header.get("deliveries", 0)), header.get("reason")
+    )

@@ -1,0 +1,138 @@
+"""What a consumer does with an item it holds: done, release, touch, bury; each one multi."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from zkmq import envelope, names
+from zkmq.delayed import Delayed
+from zkmq.errors import NoQuorumError
+from zkmq.homes import Homes
+from zkmq.item import Hold, Item
+from zkmq.membership import Membership, Registration
+from zkmq.policy import Policy
+from zkmq.server_clock import ServerClock
+from zkmq.store import Create, Op, SetData, Store
+from zkmq.ticket import Applied
+from zkmq.tree import Tree
+
+Destinations = Callable[[], list[Op]]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An operation on held items that took effect exactly once, at `zxid` where it is known."""
+
+    zxid: int | None
+    attempts: int
+
+
+class Finisher:
+    """Ends, or prolongs, the holds of one consumer. Not thread-safe.
+
+    Each method raises:
+        NotHeldError: one of the items is not held; nothing took effect.
+        AckUnknownError: the session ended with the operation in doubt.
+        OutcomeUnknownError: no answer before the deadline.
+    """
+
+    def __init__(
+        self, store: Store, tree: Tree, membership: Membership, clock: ServerClock, policy: Policy
+    ) -> None:
+        self._store = store
+        self._tree = tree
+        self._membership = membership
+        self._clock = clock
+        self._policy = policy
+        self._homes = Homes(store, tree)
+        self._delayed = Delayed(store, tree)
+
+    def done(self, items: Sequence[Item], deadline_s: float) -> Done:
+        """Remove items for ever."""
+        return self._end(items, "done", Hold.DONE, list, deadline_s)
+
+    def release(self, items: Sequence[Item], *, delay_s: float, to: str, deadline_s: float) -> Done:
+        """Give items back; those delivered too often are dead instead."""
+        dead = [item for item in items if self._policy.place(item.header) == "dead"]
+        back = [item for item in items if item not in dead]
+
+        def destinations() -> list[Op]:
+            reason = "released after its last delivery"
+            ops: list[Op] = [self._grave(item, reason) for item in dead]
+            if delay_s > 0:
+                return ops + [self._later(item, delay_s, deadline_s) for item in back]
+            contents = [(item.name, envelope.wrap(item.data, item.header)) for item in back]
+            build = self._homes.returns if to == "place" else self._homes.to_back
+            return ops + build(contents, deadline_s)
+
+        return self._end(items, "release", Hold.RETURNED, destinations, deadline_s)
+
+    def bury(self, items: Sequence[Item], *, reason: str, deadline_s: float) -> Done:
+        """Put items aside as dead letters."""
+        return self._end(
+            items,
+            "bury",
+            Hold.RETURNED,
+            lambda: [self._grave(item, reason) for item in items],
+            deadline_s,
+        )
+
+    def touch(self, items: Sequence[Item], *, deadline_s: float) -> Done:
+        """Start the items' time to run anew."""
+        membership = self._membership
+        membership.ready(deadline_s, items)
+        ops = [
+            SetData(
+                membership.claim_path(item), envelope.wrap(item.data, item.header), item.version
+            )
+            for item in items
+        ]
+
+        def apply(_: Registration, __: int | None) -> None:
+            for item in items:
+                item.version += 1
+
+        result = membership.commit("touch", ops, apply, deadline_s)
+        if isinstance(result, Applied):
+            return Done(result.zxid, result.attempts)
+        raise membership.not_held(items[result.index])
+
+    def _end(
+        self,
+        items: Sequence[Item],
+        label: str,
+        hold: Hold,
+        destinations: Destinations,
+        deadline_s: float,
+    ) -> Done:
+        """End holds and put the items where `destinations` says, in one multi."""
+        membership = self._membership
+        membership.ready(deadline_s, items)
+
+        def apply(registration: Registration, _: int | None) -> None:
+            registration.remove(items, hold)
+
+        attempts = 0
+        while True:
+            ops: list[Op] = [membership.unclaim(item) for item in items]
+            ops += destinations()
+            result = membership.commit(label, ops, apply, deadline_s)
+            attempts += result.attempts
+            if isinstance(result, Applied):
+                return Done(result.zxid, attempts)
+            op = ops[result.index]
+            knows = (self._homes, self._delayed)
+            if not any(each.learn(op, result.code) for each in knows):
+                raise membership.not_held(items[min(result.index, len(items) - 1)])
+            if self._store.now() >= deadline_s:
+                raise NoQuorumError(f"{label}: refused until the deadline ({result.code.name})")
+
+    def _grave(self, item: Item, reason: str) -> Create:
+        header = item.header | {"reason": reason, "last_owner": item.consumer}
+        path = f"{self._tree.place('dead')}/{names.next_generation(item.name)}"
+        return Create(path, envelope.wrap(item.data, header))
+
+    def _later(self, item: Item, delay_s: float, deadline_s: float) -> Create:
+        recent = self._tree.active(item.consumer)
+        now_ms = self._clock.now_ms(recent, deadline_s)
+        header = item.header | {"delay_s": delay_s}
+        return self._delayed.put_back(item.name, item.data, header, now_ms, deadline_s)

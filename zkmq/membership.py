@@ -1,0 +1,242 @@
+"""A consumer's registration: its id, its fence, and what it holds.
+
+Every operation of a consumer starts by writing `consumers/<id>/active`, an ephemeral node that
+only its session made: once the session has ended on the server, nothing of this consumer takes
+effect any more, whatever the process believes.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+
+from zkmq.errors import (
+    AckUnknownError,
+    ConsumerLostError,
+    IncompatibleTreeError,
+    NoQuorumError,
+    NotHeldError,
+    OutcomeUnknownError,
+)
+from zkmq.item import Hold, Item
+from zkmq.server_clock import ServerClock
+from zkmq.store import Code, Committed, Create, Delete, Lost, Op, Rejected, Store
+from zkmq.ticket import Applied, Refused, Settled, Ticket, TicketGoneError
+from zkmq.tree import Tree
+
+OnLost = Callable[[str, Sequence[Item]], None]
+Apply = Callable[["Registration", int | None], None]
+
+
+class Registration:
+    """One consumer id: as long as one session, and then never again."""
+
+    def __init__(self, store: Store, consumer: str, ticket: Ticket, on_lost: OnLost) -> None:
+        self.consumer = consumer
+        self.session = store.session_id
+        self.ticket = ticket
+        self.held: dict[str, Item] = {}
+        self.ended = False
+        # What to do if the operation in doubt turns out to have taken effect.
+        self.if_applied: Apply | None = None
+        self._on_lost = on_lost
+        # Held only for a moment, never across a call to the store.
+        self._lock = threading.Lock()
+
+    def add(self, items: Sequence[Item]) -> None:
+        """Take note of claimed items; if the session ended meanwhile, they are lost at once."""
+        with self._lock:
+            self.held.update((item.name, item) for item in items)
+            ended = self.ended
+        if ended:
+            self.end()
+
+    def remove(self, items: Sequence[Item], hold: Hold) -> None:
+        """Take note that items are no longer held, and why."""
+        with self._lock:
+            for item in items:
+                item.hold = hold
+                self.held.pop(item.name, None)
+
+    def end(self) -> None:
+        """The session is over: whatever was held now belongs to others; say so, once."""
+        with self._lock:
+            self.ended = True
+            lost = list(self.held.values())
+            self.held.clear()
+            for item in lost:
+                item.hold = Hold.LOST
+        if lost:
+            self._on_lost(self.consumer, lost)
+
+
+class Membership:
+    """At most one registration at a time, made when it is first needed. Not thread-safe."""
+
+    def __init__(
+        self, store: Store, tree: Tree, clock: ServerClock, *, label: str, on_lost: OnLost
+    ) -> None:
+        self._store = store
+        self._tree = tree
+        self._clock = clock
+        self._label = label
+        self._on_lost = on_lost
+        self._registration: Registration | None = None
+        # Items of a reserve whose outcome was unknown, and which turned out to be ours.
+        self._arrived: list[Item] = []
+
+    @property
+    def id(self) -> str | None:
+        """The current registration; None before the first, and between two."""
+        registration = self._registration
+        return registration.consumer if registration and not registration.ended else None
+
+    def session_ended(self, session: int) -> None:
+        """Called from any thread when a session has ended."""
+        registration = self._registration
+        if registration is not None and registration.session == session:
+            registration.end()
+
+    def ready(self, deadline_s: float, needed: Sequence[Item] = ()) -> Registration:
+        """A live registration that holds `needed`, with nothing in doubt.
+
+        Raises:
+            NotHeldError: an item is not held.
+            OutcomeUnknownError: an earlier operation is still in doubt.
+            NoQuorumError: no answer before the deadline.
+        """
+        self.settle(deadline_s)
+        for item in needed:
+            self._demand_held(item)
+        if self._registration is None or self._registration.ended:
+            self._arrived.clear()
+            self._registration = self._register(deadline_s)
+        return self._registration
+
+    def arrived(self) -> tuple[Item, ...]:
+        """Items that came with an operation in doubt; handed out once."""
+        items, self._arrived = tuple(self._arrived), []
+        return items
+
+    def claim_path(self, item: Item) -> str:
+        """Where an item is while it is held."""
+        return self._tree.claim(item.consumer, item.name)
+
+    def unclaim(self, item: Item) -> Delete:
+        """The operation that ends a hold."""
+        return Delete(self.claim_path(item), item.version)
+
+    def commit(
+        self,
+        label: str,
+        ops: Sequence[Op],
+        apply: Apply,
+        deadline_s: float,
+    ) -> Applied | Refused:
+        """Do one operation of the registration that `ready` returned.
+
+        `apply` is called with the zxid once it is known to have taken effect, now or by `settle`.
+
+        Raises:
+            ConsumerLostError: the session had ended; nothing took effect.
+            AckUnknownError: the session ended with the operation in doubt.
+            OutcomeUnknownError: no answer before the deadline.
+        """
+        registration = self._registration
+        assert registration is not None
+        try:
+            result = registration.ticket.commit(label, ops, deadline_s)
+        except TicketGoneError as error:
+            registration.end()
+            raise ConsumerLostError(
+                f"{label}: the session of {registration.consumer} has ended; "
+                "its items go to other consumers"
+            ) from error
+        except AckUnknownError:
+            registration.end()
+            raise
+        except OutcomeUnknownError:
+            registration.if_applied = apply
+            raise
+        if isinstance(result, Applied):
+            apply(registration, result.zxid)
+        return result
+
+    def not_held(self, item: Item) -> NotHeldError:
+        """Take note that an item is not held any more though the session lives."""
+        if self._registration is not None:
+            self._registration.remove([item], Hold.LOST)
+        return NotHeldError(
+            f"{item.name}: expected an item still held; its time to run was over, "
+            "or an operator moved it"
+        )
+
+    def settle(self, deadline_s: float) -> Settled | None:
+        """Settle the operation whose outcome is unknown, if there is one.
+
+        Raises:
+            OutcomeUnknownError: still no answer.
+        """
+        registration = self._registration
+        if registration is None or not registration.ticket.in_doubt:
+            return None
+        settled = registration.ticket.settle(deadline_s)
+        before = set(registration.held)
+        if settled.took_effect is None:
+            registration.end()
+        elif settled.took_effect and registration.if_applied is not None:
+            registration.if_applied(registration, settled.zxid)
+        registration.if_applied = None
+        held = registration.held.values()
+        self._arrived += [item for item in held if item.name not in before]
+        return settled
+
+    def leave(self, deadline_s: float) -> None:
+        """Remove an empty registration; if that fails, the janitor will do it."""
+        registration, self._registration = self._registration, None
+        if registration is None or registration.ended:
+            return
+        consumer = registration.consumer
+        paths = (self._tree.claims(consumer), registration.ticket.path)
+        ops = [Delete(path) for path in (*paths, self._tree.consumer(consumer))]
+        self._store.commit(ops, deadline_s)
+
+    @property
+    def held(self) -> list[Item]:
+        """What is held now."""
+        return list(self._registration.held.values()) if self._registration else []
+
+    def _demand_held(self, item: Item) -> None:
+        registration = self._registration
+        if registration is not None and registration.held.get(item.name) is item:
+            return
+        if item.hold in {Hold.DONE, Hold.RETURNED}:
+            raise NotHeldError(
+                f"{item.name}: expected an item still held, got one {item.hold.value}"
+            )
+        raise ConsumerLostError(
+            f"{item.name}: expected an item held by this consumer; {item.consumer}, which "
+            "reserved it, is another, or its session has ended"
+        )
+
+    def _register(self, deadline_s: float) -> Registration:
+        consumer = f"consumer-{secrets.token_hex(8)}"
+        active = self._tree.active(consumer)
+        ops = [
+            Create(self._tree.consumer(consumer), self._label.encode()),
+            Create(active, ephemeral=True),
+            Create(self._tree.claims(consumer)),
+        ]
+        if self._registration is not None:
+            # A session that was only silent may still live: then this frees its items.
+            self._store.submit([Delete(self._registration.ticket.path)])
+        while True:
+            match self._store.commit(ops, deadline_s):
+                case Committed() | Rejected(0, Code.NODE_EXISTS):
+                    ticket = Ticket(self._store, active, self._clock)
+                    return Registration(self._store, consumer, ticket, self._on_lost)
+                case Rejected(_, code):
+                    raise IncompatibleTreeError(f"{ops[0].path}: create: got {code.name}")
+                case Lost(reason):
+                    now_s = self._store.now()
+                    if now_s >= deadline_s or not self._store.wait_connected(deadline_s):
+                        raise NoQuorumError(f"register: no answer in time ({reason})")

@@ -1,0 +1,205 @@
+"""Taking items: one multi that moves them from where they wait to the consumer that takes them."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from zkmq import envelope
+from zkmq.errors import BadArgumentError, ConsumerLostError, NoQuorumError
+from zkmq.finish import Done, Finisher
+from zkmq.headcache import Candidate, HeadCache
+from zkmq.item import Hold, Item
+from zkmq.membership import Membership, Registration
+from zkmq.shares import Shares
+from zkmq.store import Create, Delete, Op, Store
+from zkmq.ticket import Refused
+from zkmq.tree import Tree
+
+MAX_BATCH = 500
+MAX_CLAIM_BYTES = 1_000_000
+CLAIM_OVERHEAD_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What one reserve brought.
+
+    Attributes:
+        items: in the order of the queue; may be fewer than asked for, or none.
+        zxid: when they became this consumer's.
+        read_zxid: only without items: the state in which the queue was seen empty. None if the
+            servers could not read one state.
+        attempts: how often the claim was sent.
+        done: the acknowledgement that came with it.
+        window: in relaxed order, how many items this consumer chose from: in the state it last
+            looked at, each of `items` had fewer smaller ones waiting.
+    """
+
+    items: tuple[Item, ...]
+    zxid: int | None = None
+    read_zxid: int | None = None
+    attempts: int = 0
+    done: Done | None = None
+    window: int = 1
+
+
+class Reserver:
+    """The taking side of one consumer. Not thread-safe."""
+
+    def __init__(
+        self, store: Store, tree: Tree, membership: Membership, finisher: Finisher, *, relaxed: bool
+    ) -> None:
+        self._store = store
+        self._tree = tree
+        self._membership = membership
+        self._finisher = finisher
+        self._shares = Shares(store, tree) if relaxed else None
+        self._window = 1
+        self._rng = random.Random()  # noqa: S311 - spreads consumers, protects nothing
+        # When a claim last lost a race, on the store's clock.
+        self.contended_s = float("-inf")
+        # Whether the last claim had its extra operations with it.
+        self.used_extra = False
+        self.cache = HeadCache(store, tree, choose=self._choose)
+
+    def reserve(
+        self, n: int, done: Sequence[Item], *, sync: bool, extra: Sequence[Op], deadline_s: float
+    ) -> Reservation:
+        """Claim up to `n` items, and acknowledge others in the same multi. Does not wait.
+
+        `extra` operations are done with a claim, never without one.
+
+        Raises:
+            OutcomeUnknownError: no answer before the deadline; items that turn out to be
+                claimed come with the next reserve.
+            NotHeldError: an item of `done` is not held; nothing took effect.
+            NoQuorumError: no answer before the deadline; nothing took effect.
+        """
+        if not 1 <= n <= MAX_BATCH:
+            raise BadArgumentError(f"reserve: n: expected 1 to {MAX_BATCH}, got {n!r}")
+        self._membership.ready(deadline_s, done)
+        arrived = self._membership.arrived()
+        if arrived:
+            acked = self._finisher.done(done, deadline_s) if done else None
+            return Reservation(arrived, arrived[0].fence, done=acked)
+        if sync:
+            self._store.sync(self._tree.root, deadline_s)
+            self.cache.drop()
+        self.used_extra = False
+        found = self._once(n, done, extra, deadline_s)
+        if found is not None:
+            return found
+        # The acknowledgements must not wait for a race to be won.
+        acked = self._finisher.done(done, deadline_s) if done else None
+        try:
+            while found is None and self._store.now() < deadline_s:
+                found = self._once(n, (), extra, deadline_s)
+        except NoQuorumError:
+            if acked is None:
+                raise
+            return Reservation((), done=acked)
+        return replace(found or Reservation(()), done=acked)
+
+    def _once(
+        self, n: int, done: Sequence[Item], extra: Sequence[Op], deadline_s: float
+    ) -> Reservation | None:
+        """One attempt; None if another was faster, or a session ended."""
+        registration = self._membership.ready(deadline_s, done)
+        if self._shares is not None:
+            self._window = self._shares.window(n, registration.consumer, deadline_s)
+        found = self.cache.batch(n, deadline_s, lambda each: self._usable(each, deadline_s))
+        if not found:
+            acked = self._finisher.done(done, deadline_s) if done else None
+            return Reservation((), read_zxid=self.cache.zxid, done=acked)
+        batch = self._that_fit(found)
+        items = [_claimed(registration.consumer, candidate) for candidate in batch]
+        return self._claim(batch, items, done, extra, deadline_s)
+
+    def _claim(
+        self,
+        batch: Sequence[Candidate],
+        items: Sequence[Item],
+        done: Sequence[Item],
+        extra: Sequence[Op],
+        deadline_s: float,
+    ) -> Reservation | None:
+        ops: list[Op] = [self._membership.unclaim(item) for item in done]
+        for candidate, item in zip(batch, items, strict=True):
+            claim = envelope.wrap(item.data, item.header)
+            ops.append(Create(self._membership.claim_path(item), claim))
+            ops.append(Delete(candidate.path, candidate.node.version))
+        claims_end = len(ops)
+        ops += extra
+
+        def apply(registration: Registration, zxid: int | None) -> None:
+            for item in items:
+                item.fence = zxid
+            registration.remove(done, Hold.DONE)
+            registration.add(items)
+
+        try:
+            result = self._membership.commit("reserve", ops, apply, deadline_s)
+        except ConsumerLostError:
+            self.cache.drop()
+            if done:
+                raise
+            return None
+        if isinstance(result, Refused):
+            if result.index < len(done):
+                raise self._membership.not_held(done[result.index])
+            if result.index >= claims_end:  # what comes along has gone, with a session
+                return self._claim(batch, items, done, (), deadline_s)
+            self.cache.put_back(batch, ops[result.index])
+            self.cache.pace(conflict=True)
+            self.contended_s = self._store.now()
+            return None
+        self.cache.pace(conflict=False)
+        self.used_extra = bool(extra)
+        acked = Done(result.zxid, result.attempts) if done else None
+        return Reservation(tuple(items), result.zxid, None, result.attempts, acked, self._window)
+
+    def _choose(self, paths: Sequence[str], n: int, fresh: bool) -> list[str]:  # noqa: FBT001
+        me = self._membership.id
+        if self._shares is None or me is None:
+            return list(paths[:n])
+        window = paths[: self._window]
+        own = self._shares.own(window, me)[:n]
+        if own or not fresh or not window:
+            return own
+        start = self._rng.randrange(max(1, len(window) - n + 1))
+        return list(window[start : start + n])
+
+    def _usable(self, candidate: Candidate, deadline_s: float) -> bool:
+        """Whether nobody has tagged it: a REST client's claim, good while its session lives."""
+        if candidate.node.data.startswith(envelope.FRESH):
+            return True
+        header, _ = envelope.unwrap(candidate.node.data)
+        owner = header.get("owner")
+        if not isinstance(owner, str) or "/" in owner:
+            return True
+        return self._store.exists(self._tree.active(owner), deadline_s) is None
+
+    def _that_fit(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
+        size = 0
+        for count, candidate in enumerate(batch):
+            size += len(candidate.node.data) + CLAIM_OVERHEAD_BYTES
+            if size > MAX_CLAIM_BYTES and count:
+                self.cache.put_back(batch[count:], None)
+                return batch[:count]
+        return batch
+
+
+def _claimed(consumer: str, candidate: Candidate) -> Item:
+    header, payload = envelope.unwrap(candidate.node.data)
+    header.pop("owner", None)
+    header["deliveries"] = int(header.get("deliveries", 0)) + 1
+    header.setdefault("put_zxid", candidate.node.czxid)
+    return Item(
+        payload,
+        candidate.name,
+        consumer,
+        header["deliveries"],
+        None,
+        header["put_zxid"],
+        header=header,
+    )

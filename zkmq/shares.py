@@ -1,0 +1,41 @@
+"""Which of the first items each of several consumers goes for, so that they seldom collide.
+
+In relaxed order every item of the window belongs to one of the live consumers, by a hash of its
+name. A consumer takes its own first, in order; when it sees none of its own, any of the window,
+so that a slow or dead consumer's share is not left behind.
+"""
+
+import zlib
+from collections.abc import Sequence
+
+from zkmq.store import Store
+from zkmq.tree import Tree
+
+READ_AGAIN_S = 1.0
+WINDOW_PER_CONSUMER = 16
+
+
+class Shares:
+    """One consumer's view of who else is there. Not thread-safe."""
+
+    def __init__(self, store: Store, tree: Tree) -> None:
+        self._store = store
+        self._tree = tree
+        self._known_s = float("-inf")
+        self._consumers: list[str] = []
+
+    def window(self, n: int, me: str, deadline_s: float) -> int:
+        """How many of the first items to choose from; 1 consumer, or none, needs no choice."""
+        if self._store.now() - self._known_s > READ_AGAIN_S or me not in self._consumers:
+            self._consumers = sorted(self._store.list(self._tree.consumers, deadline_s) or [])
+            self._known_s = self._store.now()
+        others = len(self._consumers)
+        return n if others <= 1 else WINDOW_PER_CONSUMER * n * others
+
+    def own(self, names: Sequence[str], me: str) -> list[str]:
+        """Those that are this consumer's."""
+        count = len(self._consumers)
+        if count <= 1 or me not in self._consumers:
+            return list(names)
+        rank = self._consumers.index(me)
+        return [name for name in names if zlib.crc32(name.encode()) % count == rank]
