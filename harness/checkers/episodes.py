@@ -14,6 +14,7 @@ from harness.history import FAIL, INFO, NEVER_NS, OK, PUT, RELEASE, RESERVE, TAK
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 FRONT = -1
+AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Episodes:
             is not determined.
         key_ns, surely_key_ns: bounds of what orders it within its priority: its put, or its
             return where returns go to the front or to the back.
+        freed_by: process whose session's end, and nothing else, made it available; else -1.
         priority: of the put; FRONT for items returned to the front.
         put_row, row: of the put and of the reserve (-1) in the history.
     """
@@ -39,6 +41,7 @@ class Episodes:
     surely_taken_ns: Ints
     key_ns: Ints
     surely_key_ns: Ints
+    freed_by: Ints
     priority: Ints
     put_row: Ints
     row: Ints
@@ -70,15 +73,16 @@ def put_rows(history: History) -> Ints:
 def episodes(history: History, redelivery: Redelivery) -> Episodes:
     """Return all stays of items that were put. O(n log n).
 
-    An item whose holds are tied or may have begun after their session's end keeps only its first
-    stay, up to its earliest delivery: the order of the others is not determined.
+    An item two holds of which can have come in either order keeps only its first stay, up to its
+    earliest delivery.
 
     Raises:
         HistoryError: a value was put twice.
     """
     put_row, held = put_rows(history), holds(history)
-    known = put_row[held.value] >= 0
-    order = np.flatnonzero(known)
+    # Holds exclude each other, so their ends order them as their beginnings do, and more surely.
+    order = np.lexsort((held.held_ns, held.over_ns, held.value))
+    order = order[put_row[held.value[order]] >= 0]
     sure = _determined(held, order, len(put_row))
     first = _first_stays(history, held, order, put_row, sure)
     again = _later_stays(history, held, order[sure[held.value[order]]], put_row)
@@ -113,12 +117,16 @@ def unseen_holds(history: History, *, forever: bool = False) -> tuple[Ints, Ints
 
 
 def _determined(held: Holds, order: Ints, size: int) -> Mask:
-    """Return, by value, whether the holds follow each other without doubt."""
+    """Return, by value, whether the holds follow each other without doubt.
+
+    One is before the next if the next cannot be over when it begins: it suffices to compare
+    neighbours, since the ends are sorted.
+    """
     value, begin, over = held.value[order], held.held_ns[order], held.over_ns[order]
     sure = np.ones(size, np.bool_)
-    sure[value[over <= begin]] = False
     same = value[1:] == value[:-1]
-    sure[value[1:][same & (over[:-1] > begin[1:])]] = False
+    doubtful = (over[1:] <= begin[:-1]) | (over[:-1] > begin[1:])
+    sure[value[1:][same & doubtful]] = False
     return sure
 
 
@@ -131,12 +139,14 @@ def _first_stays(history: History, held: Holds, order: Ints, put_row: Ints, sure
     taken, surely, row = (np.full(len(value), fill, np.int64) for fill in (NEVER_NS, NEVER_NS, -1))
     if len(order):
         place = order[np.minimum(np.searchsorted(held.value[order], value), len(order) - 1)]
-        earliest = np.full(len(put_row), NEVER_NS, np.int64)
+        earliest, latest = np.full((2, len(put_row)), NEVER_NS, np.int64)
         np.minimum.at(earliest, held.value[order], held.begin_ns[order])
-        taken = np.where(count > 0, earliest[value], NEVER_NS)
-        clear = (count > 0) & sure[value]
-        taken = np.where(clear, held.begin_ns[place], taken)
-        surely = np.where(clear, held.held_ns[place], NEVER_NS)
+        np.minimum.at(latest, held.value[order], held.held_ns[order])
+        clear = sure[value]
+        taken = np.where(clear, held.begin_ns[place], earliest[value])
+        taken = np.where(count > 0, taken, NEVER_NS)
+        surely = np.where(clear, held.held_ns[place], latest[value])
+        surely = np.where(count > 0, surely, NEVER_NS)
         row = np.where(count > 0, held.row[place], -1)
     begin_ns = history.invoke_ns[put]
     known = (history.outcome[put] == OK) & (history.to[put] == 0)
@@ -150,6 +160,7 @@ def _first_stays(history: History, held: Holds, order: Ints, put_row: Ints, sure
         surely_taken_ns=surely,
         key_ns=begin_ns,
         surely_key_ns=np.minimum(free_by, surely),  # it was put before it was delivered
+        freed_by=np.full(len(value), -1, np.int64),
         priority=history.priority[put].astype(np.int64),
         put_row=put,
         row=row,
@@ -163,21 +174,38 @@ def _later_stays(history: History, held: Holds, order: Ints, put_row: Ints) -> E
     start = np.searchsorted(value, value)
     stay = ~held.done[order] & (held.over_ns[order] < NEVER_NS)
     put = put_row[value]
-    free_ns = held.over_ns[order]
+    free_ns = np.maximum(held.over_ns, held.begin_ns)[order]
+    back_ns = _back_ns(history, held, order, np.where(more, held.held_ns[following], NEVER_NS))
+    gone = held.maybe_done[order] & ~more & ~held.returned[order]
     columns = {
         "value": value,
         "number": np.arange(len(order)) - start + 1,
         "free_ns": free_ns,
-        "surely_free_ns": held.back_ns[order],
+        "surely_free_ns": np.where(gone, NEVER_NS, back_ns),
         "taken_ns": np.where(more, np.maximum(held.begin_ns[following], free_ns), NEVER_NS),
         "surely_taken_ns": np.where(more, held.held_ns[following], NEVER_NS),
         "key_ns": history.invoke_ns[put],
         "surely_key_ns": np.minimum(history.complete_ns[put], held.held_ns[order][start]),
+        "freed_by": np.where(held.lapsed[order] & ~gone, held.process[order], -1),
         "priority": history.priority[put].astype(np.int64),
         "put_row": put,
         "row": np.where(more, held.row[following], -1),
     }
     return Episodes(**{name: column[stay] for name, column in columns.items()})
+
+
+def _back_ns(history: History, held: Holds, order: Ints, next_ns: Ints) -> Ints:
+    """Return when items were surely back: if one of an ended session is delivered, all are.
+
+    A queue gives back all that a session held at once; a process with more items than one
+    transaction holds is left out.
+    """
+    process, lapsed = held.process[order], held.lapsed[order]
+    count = np.bincount(process[lapsed], minlength=len(history.processes))
+    seen_ns = np.full(len(history.processes), NEVER_NS, np.int64)
+    np.minimum.at(seen_ns, process[lapsed], next_ns[lapsed])
+    seen_ns[count > AT_ONCE] = NEVER_NS
+    return np.where(lapsed, np.minimum(held.back_ns[order], seen_ns[process]), held.back_ns[order])
 
 
 def _sent_back(history: History, held: Holds, again: Episodes, skip: int) -> Mask:

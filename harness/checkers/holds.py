@@ -52,6 +52,10 @@ class Holds:
         begin_ns, held_ns: the hold begins in [begin_ns, held_ns].
         over_ns: it surely lasts until then, if it had begun (NEVER_NS: done, or never given back).
         back_ns: the item is surely available again from then on (NEVER_NS: not known to be).
+        maybe_done: an acknowledgement of it has an unknown outcome; the item may be gone for ever,
+            unless it is delivered again: `back_ns` says nothing of that.
+        lapsed: nothing but the end of its session can have ended it.
+        returned: a note says that it was given back.
         done: an acknowledgement of it succeeded.
         may_return: the item may come back without a fault of the queue.
         endings: what ended them.
@@ -65,6 +69,9 @@ class Holds:
     over_ns: Ints
     back_ns: Ints
     done: Mask
+    maybe_done: Mask
+    lapsed: Mask
+    returned: Mask
     may_return: Mask
     endings: Endings
 
@@ -87,25 +94,45 @@ def holds(history: History) -> Holds:
     done = taken | (first((DONE_OK,), endings.begin_ns) < NEVER_NS)
     released_ns = first((RELEASE_OK,), endings.begin_ns)
     doubtful_ns = first((RELEASE_INFO,), endings.begin_ns)
-    alive_ns = ends(history).alive_ns[process]
+    alive_ns = _alive_ns(history)[process]
     returned_ns, lost_ns = first((RETURNED,), endings.begin_ns), first((LOST,), endings.begin_ns)
     # A hold lost while its session lived was taken away at an unknown time before the note.
     away = np.minimum(returned_ns, lost_ns) < alive_ns
     lapse_ns = np.minimum(doubtful_ns, np.where(away, held_ns, alive_ns))
     over_ns = np.where(done, NEVER_NS, np.minimum(released_ns, lapse_ns))
+    recovered_ns = ends(history).recovered_ns[process]
+    elsewhere = first((RETURNED,), endings.end_ns, ~endings.back) < NEVER_NS
     back_ns = first((RELEASE_OK, RETURNED), endings.end_ns, endings.back)
+    back_ns = np.minimum(back_ns, np.where(elsewhere, NEVER_NS, recovered_ns))
     return Holds(
         row=row,
         value=value,
         process=process,
         begin_ns=begin_ns,
-        held_ns=np.minimum(held_ns, returned_ns),
+        held_ns=np.minimum(held_ns, np.minimum(returned_ns, recovered_ns)),
         over_ns=over_ns,
         back_ns=np.where(done, NEVER_NS, back_ns),
         done=done,
+        returned=returned_ns < NEVER_NS,
+        maybe_done=(first((DONE_INFO,), endings.begin_ns) < NEVER_NS) & (released_ns == NEVER_NS),
+        lapsed=~(done | away)
+        & (np.minimum(released_ns, doubtful_ns) == NEVER_NS)
+        & (alive_ns < NEVER_NS),
         may_return=~done & (over_ns < NEVER_NS),
         endings=endings,
     )
+
+
+def _alive_ns(history: History) -> Ints:
+    """Return until when each process's session surely lived: what it changed shows that too.
+
+    A call that found nothing changed nothing: it may have been read in another session.
+    """
+    changed = np.isin(history.f, (RESERVE, TAKE, DONE, RELEASE)) & (history.outcome == OK)
+    changed &= history.value >= 0
+    seen_ns = np.zeros(len(history.processes), np.int64)
+    np.maximum.at(seen_ns, history.process[changed], history.invoke_ns[changed])
+    return np.maximum(ends(history).alive_ns, seen_ns)
 
 
 def _endings(history: History, value: Ints, process: Ints, begin_ns: Ints) -> Endings:

@@ -1,11 +1,13 @@
 """Inner loops, in the part of Python that numba compiles; short inputs are not worth compiling.
 
-A kernel takes and returns one-dimensional sequences of ints and plain ints, and calls no other
-function, so that the same code runs on lists and, compiled, on arrays.
+A kernel takes tuples of one-dimensional sequences of ints, and ints, and returns a tuple of such
+sequences; it may call functions of this module. So the same code runs on lists and, compiled,
+on arrays.
 """
 
 from collections.abc import Callable
 from functools import cache
+from types import FunctionType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,21 +20,32 @@ COMPILE_FROM = 20_000
 QUERY, INSERT, HIDE = range(3)
 
 
-def run(kernel: Callable[..., tuple[Numbers, ...]], *arguments: Ints | int) -> tuple[Ints, ...]:
-    """Run a kernel on copies: compiled if the first argument is long, else as it stands."""
-    if len(arguments[0]) >= COMPILE_FROM:  # type: ignore[arg-type]
-        compiled = _compiled(kernel)
-        results = compiled(*(a.copy() if isinstance(a, np.ndarray) else a for a in arguments))
+def run(
+    kernel: Callable[..., tuple[Numbers, ...]], *groups: tuple[Ints, ...] | int
+) -> tuple[Ints, ...]:
+    """Run a kernel on copies of its arguments: compiled if they are long, else as it stands."""
+    longest = max(len(a) for group in groups if isinstance(group, tuple) for a in group)
+    if longest >= COMPILE_FROM:
+        copied = (tuple(a.copy() for a in g) if isinstance(g, tuple) else g for g in groups)
+        results = _compiled(kernel)(*copied)
     else:
-        results = kernel(*(a.tolist() if isinstance(a, np.ndarray) else a for a in arguments))
+        listed = (tuple(a.tolist() for a in g) if isinstance(g, tuple) else g for g in groups)
+        results = kernel(*listed)
     return tuple(np.asarray(result, np.int64) for result in results)
 
 
 @cache
 def _compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a kernel and the functions of this module that it calls; kept on disk."""
     from numba import njit  # noqa: PLC0415 -- importing it costs a second
 
-    compiled: Callable[..., Any] = njit(cache=True)(kernel)
+    assert isinstance(kernel, FunctionType)
+    scope = dict(kernel.__globals__)
+    for name in kernel.__code__.co_names:
+        if isinstance(scope.get(name), FunctionType):
+            scope[name] = _compiled(scope[name])
+    twin = FunctionType(kernel.__code__, scope, kernel.__name__)
+    compiled: Callable[..., Any] = njit(cache=True)(twin)
     return compiled
 
 
@@ -44,137 +57,142 @@ def points(*times: Ints) -> tuple[Ints, list[Ints]]:
 
 
 def cover_sweep(
-    kind: Numbers,
-    stay: Numbers,
-    low: Numbers,
-    high: Numbers,
-    last: Numbers,
-    bad: Numbers,
-    free: Numbers,
+    events: tuple[Numbers, Numbers], stays: tuple[Numbers, ...], union: tuple[Numbers]
 ) -> tuple[Numbers, Numbers]:
     """Tighten each stay's end to the first uncovered point, or mark it bad; cover its inside.
 
-    Events in order: QUERY of a stay looks for the first point >= high that is not covered; beyond
-    `last` it is bad, else `high` becomes it. INSERT covers the points between low and high.
-    `free[p]` leads to the first uncovered point >= p (union-find with path halving).
+    Events (kind, stay) in order, stays (low, high, last, bad). QUERY of a stay looks for the first
+    point >= high that is not covered; beyond `last` it is bad, else `high` becomes it. INSERT
+    covers the points between low and high. `union[0][p]` leads to the first uncovered point >= p:
+    union-find with path halving, so near-linear.
     """
-    for event in range(len(kind)):
-        s = stay[event]
-        if kind[event] == 0:
-            p = high[s]
-            while free[p] != p:
-                free[p] = free[free[p]]
-                p = free[p]
-            if p > last[s]:
-                bad[s] = 1
+    kinds, which = events
+    low, high, last, bad = stays
+    free = union[0]
+    for event in range(len(kinds)):
+        stay = which[event]
+        if kinds[event] == 0:
+            point = first_free(free, high[stay])
+            if point > last[stay]:
+                bad[stay] = 1
             else:
-                high[s] = p
+                high[stay] = point
         else:
-            p = low[s] + 1
-            while p < high[s]:
-                while free[p] != p:
-                    free[p] = free[free[p]]
-                    p = free[p]
-                if p < high[s]:
-                    free[p] = p + 1
+            point = first_free(free, low[stay] + 1)
+            while point < high[stay]:
+                free[point] = point + 1
+                point = first_free(free, point + 1)
     return high, bad
+
+
+def first_free(free: Numbers, point: int) -> int:
+    """Follow the union-find to its root, halving the path."""
+    while free[point] != point:
+        free[point] = free[free[point]]
+        point = free[point]
+    return point
 
 
 def layered_sweep(
-    kind: Numbers,
-    stay: Numbers,
-    low: Numbers,
-    high: Numbers,
-    last: Numbers,
-    bad: Numbers,
-    weight: Numbers,
-    least: Numbers,
-    added: Numbers,
+    events: tuple[Numbers, Numbers],
+    stays: tuple[Numbers, ...],
+    tree: tuple[Numbers, Numbers],
     size: int,
 ) -> tuple[Numbers, Numbers]:
-    """Do as `cover_sweep`, where a point counts as covered if its weights sum to more than 0.
+    """Do as `cover_sweep`, where a point is covered if the weights on it sum to more than 0.
 
-    HIDE takes `weight` from the points low..high, both included. A segment tree over `size`
-    points (a power of two): `least` is the smallest sum below a node, `added` what was added to
-    a whole node. O(n log n).
+    Stays are (low, high, last, bad, weight); HIDE adds `weight` to the points low..high, both
+    included. The tree has `size` leaves, a power of two. O(n log n).
     """
-    for event in range(len(kind)):
-        s = stay[event]
-        if kind[event] == 0:
-            node, above, found = min(high[s], size - 1) + size, 0, -1
-            up = node // 2
-            while up:
-                above += added[up]
-                up //= 2
-            while least[node] + above > 0 and found < 0:
-                while node & 1:  # a right child, or the root: nothing to its right below its parent
-                    if node == 1:
-                        found = size
-                        break
-                    node //= 2
-                    above -= added[node]
-                else:
-                    node += 1
-            if found < 0:
-                while node < size:
-                    above += added[node]
-                    node *= 2
-                    if least[node] + above > 0:
-                        node += 1
-                found = node - size
-            if found > last[s]:
-                bad[s] = 1
+    kinds, which = events
+    low, high, last, bad, weight = stays
+    least, added = tree
+    for event in range(len(kinds)):
+        stay = which[event]
+        if kinds[event] == 0:
+            point = first_not_above(least, added, size, min(high[stay], size - 1))
+            if point > last[stay]:
+                bad[stay] = 1
             else:
-                high[s] = found
+                high[stay] = point
+        elif kinds[event] == 1:
+            add(least, added, (size, low[stay] + 1, high[stay]), weight[stay])
         else:
-            first, past = low[s] + 1, high[s]
-            if kind[event] == 2:
-                first, past = low[s], high[s] + 1
-            left, right = first + size, past + size
-            while left < right:
-                if left & 1:
-                    least[left] += weight[s]
-                    added[left] += weight[s]
-                    left += 1
-                if right & 1:
-                    right -= 1
-                    least[right] += weight[s]
-                    added[right] += weight[s]
-                left //= 2
-                right //= 2
-            for leaf in (first + size, past - 1 + size):
-                node = leaf // 2 if first < past else 0
-                while node:
-                    least[node] = min(least[2 * node], least[2 * node + 1]) + added[node]
-                    node //= 2
+            add(least, added, (size, low[stay], high[stay] + 1), weight[stay])
     return high, bad
 
 
+def first_not_above(least: Numbers, added: Numbers, size: int, point: int) -> int:
+    """Return the first leaf >= point whose sum is not above 0; `size` if there is none.
+
+    `least[node]` is the smallest sum below a node, without what was added to its ancestors.
+    """
+    node, above = point + size, 0
+    up = node // 2
+    while up:
+        above += added[up]
+        up //= 2
+    while least[node] + above > 0:
+        while node & 1:  # a right child, or the root: nothing to its right below its parent
+            if node == 1:
+                return size
+            node //= 2
+            above -= added[node]
+        node += 1
+    while node < size:
+        above += added[node]
+        node *= 2
+        if least[node] + above > 0:
+            node += 1
+    return node - size
+
+
+def add(least: Numbers, added: Numbers, span: tuple[int, int, int], weight: int) -> None:
+    """Add `weight` to the leaves first..past-1 of the tree; span is (size, first, past)."""
+    size, first, past = span
+    if first >= past:
+        return
+    left, right = first + size, past + size
+    while left < right:
+        if left & 1:
+            least[left] += weight
+            added[left] += weight
+            left += 1
+        if right & 1:
+            right -= 1
+            least[right] += weight
+            added[right] += weight
+        left //= 2
+        right //= 2
+    for leaf in (first + size, past - 1 + size):
+        node = leaf // 2
+        while node:
+            least[node] = min(least[2 * node], least[2 * node + 1]) + added[node]
+            node //= 2
+
+
 def whole_sweep(
-    kind: Numbers,
-    stay: Numbers,
-    rank: Numbers,
-    ends: Numbers,
-    last: Numbers,
-    bad: Numbers,
-    best: Numbers,
+    events: tuple[Numbers, Numbers], stays: tuple[Numbers, ...], tree: tuple[Numbers]
 ) -> tuple[Numbers]:
     """Mark a stay bad if one window, ranked before it and inserted before it, ends after `last`.
 
-    QUERY asks for the largest `ends` among ranks < rank; INSERT enters `ends` at `rank`. A
-    Fenwick tree of prefix maxima. O(n log n).
+    Stays are (rank, ends, last, bad). QUERY asks for the largest `ends` among ranks < rank;
+    INSERT enters `ends` at `rank`. A Fenwick tree of prefix maxima. O(n log n).
     """
-    for event in range(len(kind)):
-        s = stay[event]
-        if kind[event] == 0:
-            i = rank[s]
-            while i > 0:
-                if best[i] > last[s]:
-                    bad[s] = 1
-                i -= i & -i
+    kinds, which = events
+    rank, ends, last, bad = stays
+    best = tree[0]
+    for event in range(len(kinds)):
+        stay = which[event]
+        if kinds[event] == 0:
+            place = rank[stay]
+            while place > 0:
+                if best[place] > last[stay]:
+                    bad[stay] = 1
+                place -= place & -place
         else:
-            i = rank[s] + 1
-            while i < len(best):
-                best[i] = max(best[i], ends[s])
-                i += i & -i
+            place = rank[stay] + 1
+            while place < len(best):
+                best[place] = max(best[place], ends[stay])
+                place += place & -place
     return (bad,)

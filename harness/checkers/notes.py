@@ -21,8 +21,9 @@ class Ends:
         alive_ns: last moment at which its session was surely alive; NEVER_NS without a record.
         gone_ns: moment from which its session was surely gone; NEVER_NS if not known.
         closed: the client closed it, so it held nothing unseen.
-        recovered_ns: moment from which all it held was surely available again: the last
-            `returned` note about it after its end; NEVER_NS if there is none.
+        recovered_ns: moment from which all it held was surely back in its place, and nothing of
+            it can take effect: the last `returned` note about it after its end, if it says
+            items (it may list none); NEVER_NS if there is none.
         zxid: of the end of its session; -1 if not known.
     """
 
@@ -124,7 +125,8 @@ def _object(note: Event) -> dict[str, Any]:
 def _recovered(history: History, alive_ns: Ints) -> Ints:
     last = np.full(len(alive_ns), -1, np.int64)
     for note in history.notes_named("returned"):
-        for process in _holders(history, _object(note)):
+        value = _object(note)
+        for process in _holders(history, value) if value.get("to", "items") == "items" else ():
             last[process] = max(last[process], note.time_ns)
     return np.where(last >= alive_ns, last, NEVER_NS)
 

@@ -86,15 +86,20 @@ def _puts(history: History, delivered: Ints) -> Ints:
 
 
 def _concurrent(history: History, mask: NDArray[np.bool_]) -> bool:
-    """Say whether two processes of these rows were active at one time."""
+    """Say whether two processes of these rows were active at one time.
+
+    A call of unknown outcome counts at its invocation only: its process went on as a new one.
+    """
     process, at_ns = history.process[mask], history.invoke_ns[mask]
+    known = history.outcome[mask] != INFO
+    last_ns = np.where(known, history.complete_ns[mask], at_ns)
     begin_ns = np.full(len(history.processes), NEVER_NS, np.int64)
     end_ns = np.full(len(history.processes), -1, np.int64)
     np.minimum.at(begin_ns, process, at_ns)
-    np.maximum.at(end_ns, process, at_ns)
+    np.maximum.at(end_ns, process, last_ns)
     order = np.argsort(begin_ns[end_ns >= 0])
     begin_ns, end_ns = begin_ns[end_ns >= 0][order], end_ns[end_ns >= 0][order]
-    return bool((begin_ns[1:] <= end_ns[:-1]).any())
+    return bool((begin_ns[1:] <= np.maximum.accumulate(end_ns)[:-1]).any())
 
 
 def _doubtful(history: History, break_ns: int) -> bool:

@@ -196,8 +196,8 @@ REFUSED = {
     "faults-that-overlap-themselves": (
         GOOD + "faults: [{kill: {}, down_s: 5, jitter_s: 1, every_s: 6}]\n",
         (
-            "x.yaml:3: faults[0].every_s: expected more than the time the fault lasts and its jitter "
-            "(6 s), got 6"
+            "x.yaml:3: faults[0].every_s: expected more than the time the fault lasts and its "
+            "jitter (6 s), got 6"
         ),
         [],
     ),

@@ -1,0 +1,174 @@
+"""Plain first-in-first-out, exact: a queue that knows put, take and "empty"."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers import Claim, checkers
+from harness.checkers.episodes import put_rows, unseen_holds
+from harness.checkers.findings import SHOWN, Violation, acknowledged, conclude
+from harness.checkers.windows import chain, covered_until
+from harness.history import NEVER_NS, OK, PUT, RESERVE, TAKE, History
+from harness.verdict import CheckResult
+
+NAME = "fifo"
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stays:
+    """Each item's put in [put, put_by] and take in [take, take_by], NEVER_NS where open."""
+
+    value: Ints
+    put: Ints
+    put_by: Ints
+    take: Ints
+    take_by: Ints
+    put_row: Ints
+    take_row: Ints
+
+
+@checkers.register(NAME)
+class Fifo:
+    """Items are taken in the order of their puts, and "empty" is said only of an empty queue.
+
+    Exact in O(n log n): a history is VALID if and only if it is linearizable as a FIFO queue,
+    where a call of unknown outcome takes effect at any time after its invocation, or never.
+    For puts and takes of one priority; a batch counts as calls that overlap. Reasons:
+        fifo-order      taken, though an item put before it was still there
+        false-empty     found nothing, while at every moment of the call an item was there
+        taken-early     taken before its put began
+        taken-twice, never-put
+    Source: the bad patterns VFresh, VRepet, VOrd and VWit of Henzinger, Sezgin and Vafeiadis
+    (2013) and the proof in docs/checkers.md that pairing unknown takes in order is best.
+    """
+
+    def unmet(self, history: History, claim: Claim) -> str | None:
+        """Ask for takes of one priority, and a claim of linearizability."""
+        if claim.order != "linearizable":
+            return "claim: linearizable"
+        if (history.f == RESERVE).any() or not (history.f == TAKE).any():
+            return "takes, and no reserves"
+        if len(np.unique(history.priority[history.f == PUT])) > 1:
+            return "one priority"
+        return None if acknowledged(history) else "an acknowledged put"
+
+    def check(self, history: History, claim: Claim) -> CheckResult:
+        """Look for each bad pattern."""
+        put_row, taken = put_rows(history), np.flatnonzero(history.is_(TAKE, OK))
+        empty, taken = taken[history.value[taken] < 0], taken[history.value[taken] >= 0]
+        stays = _stays(history, put_row, taken)
+        violations = [
+            *_alone(history, put_row, taken),
+            *_early(history, stays),
+            *_overtaken(history, stays),
+            *_false_empty(history, stays, empty),
+        ]
+        unknown_takes = len(unseen_holds(history)[0])
+        details = {"items": len(stays.value), "empty": len(empty), "unknown_takes": unknown_takes}
+        return conclude(NAME, history, violations, details=details)
+
+
+def _stays(history: History, put_row: Ints, taken: Ints) -> _Stays:
+    first = np.full(len(put_row), -1, np.int64)
+    first[history.value[taken[::-1]]] = taken[::-1]
+    value = np.flatnonzero(put_row >= 0)
+    answered = history.outcome[put_row[value]] == OK
+    value = value[answered | (first[value] >= 0)]
+    put, take_row = put_row[value], first[value]
+    was_taken = take_row >= 0
+    take = np.where(was_taken, history.invoke_ns[take_row], NEVER_NS)
+    _pair(history, np.flatnonzero(~was_taken), history.complete_ns[put], take)
+    return _Stays(
+        value=value,
+        put=history.invoke_ns[put],
+        put_by=history.complete_ns[put],
+        take=np.maximum(take, history.invoke_ns[put]),
+        take_by=np.where(was_taken, history.complete_ns[take_row], NEVER_NS),
+        put_row=put,
+        take_row=take_row,
+    )
+
+
+def _pair(history: History, waiting: Ints, put_by: Ints, take: Ints) -> None:
+    """Give the items nobody took to the takes of unknown outcome, both in order."""
+    begin, _, _, capacity = unseen_holds(history)
+    calls = np.sort(np.repeat(begin, np.minimum(capacity, len(waiting))))[: len(waiting)]
+    waiting = waiting[np.argsort(put_by[waiting], kind="stable")]
+    take[waiting[: len(calls)]] = calls
+
+
+def _alone(history: History, put_row: Ints, taken: Ints) -> Iterator[Violation]:
+    """Yield takes that no order explains: of what was never put, and again."""
+    value = history.value[taken]
+    for row in taken[put_row[value] < 0][:SHOWN]:
+        item = history.values[history.value[row]]
+        sentence = f"{item!r} was taken, and it was never put."
+        yield Violation(reason="never-put", sentence=sentence, rows=(int(row),), values=(item,))
+    order = np.argsort(value, kind="stable")
+    again = np.flatnonzero(value[order][1:] == value[order][:-1])
+    for place in again[:SHOWN]:
+        rows = (int(taken[order[place]]), int(taken[order[place + 1]]))
+        item = history.values[history.value[rows[0]]]
+        sentence = f"{item!r} was taken twice."
+        yield Violation(reason="taken-twice", sentence=sentence, rows=rows, values=(item,))
+
+
+def _early(history: History, stays: _Stays) -> Iterator[Violation]:
+    for place in np.flatnonzero(stays.take_by < stays.put)[:SHOWN]:
+        item = history.values[stays.value[place]]
+        yield Violation(
+            reason="taken-early",
+            sentence=f"{item!r} had been taken before its put began.",
+            rows=(int(stays.put_row[place]), int(stays.take_row[place])),
+            values=(item,),
+        )
+
+
+def _overtaken(history: History, stays: _Stays) -> Iterator[Violation]:
+    """Yield one violation for each item that was taken before its turn."""
+    order = np.argsort(stays.put, kind="stable")
+    earliest = np.minimum.accumulate(stays.take_by[order][::-1])[::-1]
+    later = np.searchsorted(stays.put[order], stays.put_by, side="right")
+    bound = np.append(earliest, [NEVER_NS])[later]
+    blocked = np.flatnonzero(bound < stays.take)
+    seen: set[int] = set()
+    for place in blocked[np.argsort(stays.take_by[blocked] - stays.put[blocked], kind="stable")]:
+        behind = order[later[place] :]
+        hasty = int(behind[np.argmin(stays.take_by[behind])])
+        if hasty not in seen:
+            seen.add(hasty)
+            yield _overtaking(history, stays, int(place), hasty)
+        if len(seen) > SHOWN:
+            return
+
+
+def _overtaking(history: History, stays: _Stays, place: int, hasty: int) -> Violation:
+    item, early = history.values[stays.value[place]], history.values[stays.value[hasty]]
+    rows = [stays.put_row[place], stays.put_row[hasty], stays.take_row[hasty]]
+    rows += [stays.take_row[place]] if stays.take_row[place] >= 0 else []
+    return Violation(
+        reason="fifo-order",
+        sentence=f"{early!r} was taken before {item!r}, though {item!r}'s put had returned before "
+        f"{early!r}'s began, and {item!r} was still in the queue.",
+        rows=tuple(int(row) for row in rows),
+        values=(item, early),
+    )
+
+
+def _false_empty(history: History, stays: _Stays, empty: Ints) -> Iterator[Violation]:
+    free_ns = covered_until(stays.put_by, stays.take, history.invoke_ns[empty])
+    for row in empty[free_ns > history.complete_ns[empty]][:SHOWN]:
+        begin_ns, end_ns = int(history.invoke_ns[row]), int(history.complete_ns[row])
+        links = chain(stays.put_by, stays.take, begin_ns, end_ns)
+        items = [history.values[stays.value[link]] for link in links]
+        rows = [int(r) for k in links for r in (stays.put_row[k], stays.take_row[k]) if r >= 0]
+        named = ", then ".join(repr(item) for item in items)
+        yield Violation(
+            reason="false-empty",
+            sentence=f"A call found the queue empty, though all the while {named} was in it.",
+            rows=(int(row), *rows),
+            values=tuple(items),
+        )

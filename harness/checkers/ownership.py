@@ -1,0 +1,243 @@
+"""One owner at a time: holds of an item never overlap, and nobody acknowledges what is not his."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers import Claim, checkers
+from harness.checkers.episodes import put_rows
+from harness.checkers.findings import SHOWN, Violation, acknowledged, conclude
+from harness.checkers.holds import DONE_OK, RELEASE_OK, RETURNED, Holds, holds
+from harness.checkers.notes import ends
+from harness.history import INFO, NEVER_NS, OK, PUT, RESERVE, TAKE, History
+from harness.verdict import CheckResult
+
+NAME = "ownership"
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@checkers.register(NAME)
+class Ownership:
+    """An item has one owner at a time, and only its owner can give it back or finish it.
+
+    A hold begins between the call and the reply of its reserve; it surely lasts until the item is
+    given back, or its session may have ended; for ever once acknowledged. O(n log n). Reasons:
+        double-ownership        two holds of one item surely overlap
+        redelivered-after-done  delivered after it had been acknowledged
+        stale-ack               acknowledged by one who no longer held it
+        double-ack              one hold was ended twice
+        ack-without-hold        ended by a process that never held it, nor can have unseen
+        success-after-expiry    a call succeeded that began after its session was gone
+        delivered-before-put    delivered before its put began
+    Exact for what holds alone can show: exclusive holds exist if and only if the sure parts are
+    disjoint, and each hold that may have begun after its session's end has a moment free of them.
+    """
+
+    def unmet(self, history: History, claim: Claim) -> str | None:
+        """Ask for an acknowledged put."""
+        return None if acknowledged(history) else "an acknowledged put"
+
+    def check(self, history: History, claim: Claim) -> CheckResult:
+        """Compare the holds of each item."""
+        held = holds(history)
+        found = [
+            _overlaps(history, held),
+            _floating(history, held),
+            _kept(history, held),
+            _double_acks(history, held),
+            _acks_without_hold(history, held),
+            _stale_acks(history, held),
+            _after_expiry(history),
+            _before_put(history, held),
+        ]
+        violations = [violation for kind, _ in found for violation in kind]
+        more = sum(total - len(kind) for kind, total in found)
+        details = {"holds": len(held.row), "sessions_ended": int(_ended(history).sum())}
+        return conclude(NAME, history, violations, details=details, more=more)
+
+
+_Found = tuple[list[Violation], int]
+
+
+def _described(places: Ints, describe: Callable[[int], Violation]) -> _Found:
+    """Describe the first few, and count all."""
+    return [describe(int(place)) for place in places[:SHOWN]], len(places)
+
+
+def _ended(history: History) -> Mask:
+    mask: Mask = ends(history).alive_ns < NEVER_NS
+    return mask
+
+
+def _overlaps(history: History, held: Holds) -> _Found:
+    """Holds whose sure parts overlap: the next began while this one surely lasted."""
+    sure = np.flatnonzero(held.over_ns > held.held_ns)
+    value, begin, over = held.value[sure], held.held_ns[sure], held.over_ns[sure]
+    same = value[1:] == value[:-1]
+    overlapping = np.flatnonzero(same & (over[:-1] > begin[1:]))
+    return _described(
+        overlapping, lambda place: _overlap(history, held, int(sure[place]), int(sure[place + 1]))
+    )
+
+
+def _overlap(history: History, held: Holds, first: int, second: int) -> Violation:
+    value = history.values[held.value[first]]
+    rows, who = [int(held.row[first]), int(held.row[second])], _who(history, held, first, second)
+    acked = _ending(held, first, DONE_OK)
+    if history.f[held.row[first]] == TAKE:
+        return _said("redelivered-after-done", value, rows, f"{who}, though a take is final.")
+    if acked >= 0 and history.complete_ns[acked] < held.begin_ns[second]:
+        said = f"{who}, though it had been acknowledged before."
+        return _said("redelivered-after-done", value, [*rows, acked], said)
+    if acked >= 0 and ends(history).alive_ns[held.process[first]] < NEVER_NS:
+        said = f"{who}, and the first, whose session had ended, still acknowledged it."
+        return _said("stale-ack", value, [*rows, acked], said)
+    said = f"{who}, and the first had not given it back."
+    return _said("double-ownership", value, [*rows, *([acked] if acked >= 0 else [])], said)
+
+
+def _who(history: History, held: Holds, first: int, second: int) -> str:
+    value = history.values[held.value[first]]
+    one, other = (history.processes[held.process[hold]] for hold in (first, second))
+    return f"{value!r} was delivered to process {one!r}, then to process {other!r}"
+
+
+def _floating(history: History, held: Holds) -> _Found:
+    """Holds that may have begun late, and for which no moment is free of all sure holds."""
+    floating = np.flatnonzero(held.over_ns <= held.held_ns)
+    sure = held.over_ns > held.held_ns
+    bad = [place for place in floating if not _has_moment(held, sure, int(place))]
+    return _described(np.array(bad, np.int64), lambda place: _no_moment(history, held, place))
+
+
+def _has_moment(held: Holds, sure: Mask, place: int) -> bool:
+    """Say whether a point of the hold's beginnings lies in no sure hold, both ends left out."""
+    value = held.value[place]
+    span = slice(*np.searchsorted(held.value, [value, value + 1]))
+    begin, over = held.held_ns[span][sure[span]], held.over_ns[span][sure[span]]
+    at_ns = max(held.begin_ns[place], min(held.over_ns[place], held.held_ns[place]))
+    for first_ns, past_ns in zip(begin, over, strict=True):
+        if first_ns < at_ns < past_ns:
+            at_ns = past_ns
+    return bool(at_ns <= held.held_ns[place])
+
+
+def _no_moment(history: History, held: Holds, place: int) -> Violation:
+    value = held.value[place]
+    others = np.flatnonzero((held.value == value) & (held.over_ns > held.held_ns))
+    rows = [int(held.row[place]), *(int(held.row[other]) for other in others[:3])]
+    who = history.processes[held.process[place]]
+    said = f"{history.values[value]!r} was delivered to process {who!r}, while others held it."
+    return _said("double-ownership", history.values[value], rows, said)
+
+
+def _kept(history: History, held: Holds) -> _Found:
+    """Holds that began while the same process still held the item: nobody had given it back."""
+    gave = np.zeros(len(held.row), np.bool_)
+    ending = held.endings
+    gave[ending.hold[(ending.hold >= 0) & (ending.kind != DONE_OK)]] = True
+    order = np.lexsort((held.begin_ns, held.process, held.value))
+    same = (held.value[order][1:] == held.value[order][:-1]) & ~gave[order][:-1]
+    same &= held.process[order][1:] == held.process[order][:-1]
+    again = np.flatnonzero(same & ~held.done[order][:-1])
+    return _described(again, lambda place: _twice(history, held, order[place : place + 2]))
+
+
+def _twice(history: History, held: Holds, pair: Ints) -> Violation:
+    value, who = history.values[held.value[pair[0]]], history.processes[held.process[pair[0]]]
+    said = f"{value!r} was delivered to process {who!r}, which still held it."
+    return _said("double-ownership", value, [int(row) for row in held.row[pair]], said)
+
+
+def _double_acks(history: History, held: Holds) -> _Found:
+    ending = held.endings
+    final = np.flatnonzero((ending.hold >= 0) & np.isin(ending.kind, (DONE_OK, RELEASE_OK)))
+    order = final[np.lexsort((ending.begin_ns[final], ending.hold[final]))]
+    again = np.flatnonzero(ending.hold[order][1:] == ending.hold[order][:-1])
+    return _described(
+        again, lambda place: _double_ack(history, held, order[place], order[place + 1])
+    )
+
+
+def _double_ack(history: History, held: Holds, first: int, second: int) -> Violation:
+    ending = held.endings
+    hold = int(ending.hold[first])
+    rows = [int(held.row[hold]), int(ending.row[first]), int(ending.row[second])]
+    value = history.values[held.value[hold]]
+    return _said("double-ack", value, rows, f"One hold of {value!r} was ended twice.")
+
+
+def _acks_without_hold(history: History, held: Holds) -> _Found:
+    """Ends of holds by a process that had no such hold; one that may have it unseen is left out."""
+    ending = held.endings
+    alone = np.flatnonzero((ending.hold < 0) & np.isin(ending.kind, (DONE_OK, RELEASE_OK)))
+    unseen = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == INFO)
+    since = np.full(len(history.processes), NEVER_NS, np.int64)
+    np.minimum.at(since, history.process[unseen], history.invoke_ns[unseen])
+    rows = ending.row[alone]
+    rows = rows[history.complete_ns[rows] < since[history.process[rows]]]
+    return _described(rows, lambda row: _ack_without_hold(history, row))
+
+
+def _ack_without_hold(history: History, row: int) -> Violation:
+    value, who = history.values[history.value[row]], history.processes[history.process[row]]
+    said = f"Process {who!r} ended a hold of {value!r} that it never had."
+    return _said("ack-without-hold", value, [row], said)
+
+
+def _stale_acks(history: History, held: Holds) -> _Found:
+    """Holds that were acknowledged, though the item had been taken away from them."""
+    ending = held.endings
+    away = np.zeros(len(held.row), np.bool_)
+    away[ending.hold[(ending.hold >= 0) & (ending.kind == RETURNED)]] = True
+    return _described(
+        np.flatnonzero(away & held.done), lambda place: _stale_ack(history, held, place)
+    )
+
+
+def _stale_ack(history: History, held: Holds, place: int) -> Violation:
+    value = history.values[held.value[place]]
+    rows = [int(held.row[place]), _ending(held, place, DONE_OK)]
+    said = f"{value!r} was made available again, and its former owner still acknowledged it."
+    return _said("stale-ack", value, [row for row in rows if row >= 0], said)
+
+
+def _after_expiry(history: History) -> _Found:
+    ended = ends(history)
+    gone_ns = np.minimum(ended.gone_ns, ended.recovered_ns)[history.process]
+    late = (history.outcome == OK) & (history.invoke_ns > gone_ns)
+    late &= (history.f != PUT) & (history.value >= 0)  # puts and reads need no registration
+    return _described(np.flatnonzero(late), lambda row: _late(history, row))
+
+
+def _late(history: History, row: int) -> Violation:
+    call = history.operation(row)
+    said = f"A {call.f} of process {call.process!r} succeeded after its session was gone."
+    return _said("success-after-expiry", call.value, [row], said)
+
+
+def _before_put(history: History, held: Holds) -> _Found:
+    put = put_rows(history)[held.value]
+    early = (put >= 0) & (held.held_ns < history.invoke_ns[put])
+    return _described(np.flatnonzero(early), lambda place: _early(history, held, place))
+
+
+def _early(history: History, held: Holds, place: int) -> Violation:
+    value = history.values[held.value[place]]
+    rows = [int(put_rows(history)[held.value[place]]), int(held.row[place])]
+    said = f"{value!r} was delivered before its put began."
+    return _said("delivered-before-put", value, rows, said)
+
+
+def _ending(held: Holds, hold: int, kind: int) -> int:
+    """Return the row of a hold's first ending of one kind; -1 without one."""
+    ending = held.endings
+    places = np.flatnonzero((ending.hold == hold) & (ending.kind == kind))
+    return int(ending.row[places[0]]) if len(places) else -1
+
+
+def _said(reason: str, value: int | str | None, rows: list[int], sentence: str) -> Violation:
+    values = () if value is None else (value,)
+    return Violation(reason=reason, sentence=sentence, rows=tuple(rows), values=values)

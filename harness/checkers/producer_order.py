@@ -1,0 +1,81 @@
+"""What one producer put one after the other, one consumer receives in that order."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers import Claim, checkers
+from harness.checkers.episodes import episodes
+from harness.checkers.findings import SHOWN, Violation, acknowledged, conclude
+from harness.checkers.notes import ends
+from harness.history import INFO, OK, RESERVE, TAKE, History
+from harness.verdict import CheckResult
+
+NAME = "producer-order"
+Ints = NDArray[np.int64]
+
+
+@checkers.register(NAME)
+class ProducerOrder:
+    """Acknowledged puts of one process reach one other in order, within a priority.
+
+    First deliveries only, O(n log n). Needs the order of each process's own calls and no common
+    clock. Deliveries after the end of a session that may have held items unseen are left out:
+    an item may have been delayed by it. A call that returns several items gives them in order.
+    Sound; what it cannot see is order between producers, and between consumers. Reason:
+        producer-order
+    """
+
+    def unmet(self, history: History, claim: Claim) -> str | None:
+        """Ask for a claim that orders first deliveries, and an acknowledged put."""
+        if claim.order in ("window", "unordered"):
+            return "claim: linearizable, snapshot or stale"
+        return None if acknowledged(history) else "an acknowledged put"
+
+    def check(self, history: History, claim: Claim) -> CheckResult:
+        """Compare each delivery with those before it of the same producer and consumer."""
+        put, delivered = _pairs(history)
+        keys = (history.priority[put], history.process[put], history.process[delivered])
+        order = np.lexsort((delivered, *keys))
+        put, delivered = put[order], delivered[order]
+        group = np.ones(len(put), np.int64)
+        for key in (history.priority[put], history.process[put], history.process[delivered]):
+            group[1:] &= key[1:] == key[:-1]
+        number = np.cumsum(1 - group) if len(group) else group
+        latest = np.maximum.accumulate(number * (len(history) + 1) + put)
+        place = np.flatnonzero(number * (len(history) + 1) + put < latest)
+        blockers = latest[place] - number[place] * (len(history) + 1)
+        pairs = list(zip(place[:SHOWN], blockers[:SHOWN], strict=True))
+        violations = [_violation(history, put[p], delivered[p], int(b)) for p, b in pairs]
+        details = {"compared": len(put), "groups": int((1 - group).sum())}
+        more = len(place) - len(violations)
+        return conclude(NAME, history, violations, details=details, more=more)
+
+
+def _pairs(history: History) -> tuple[Ints, Ints]:
+    """Return the rows of acknowledged puts, and of their first deliveries."""
+    stays = episodes(history, "unordered")
+    put, row, held_ns = stays.put_row, stays.row, stays.surely_taken_ns
+    sure = (row >= 0) & (history.outcome[put] == OK) & (history.to[put] == 0)
+    sure &= held_ns < _delayed_from_ns(history)
+    return put[sure], row[sure]
+
+
+def _delayed_from_ns(history: History) -> int:
+    """Return when the first session ended that may have held items nobody saw."""
+    unseen = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == INFO)
+    return int(ends(history).alive_ns[history.process[unseen]].min(initial=2**62))
+
+
+def _violation(history: History, put: int, delivered: int, later_put: int) -> Violation:
+    value, early = history.values[history.value[put]], history.values[history.value[later_put]]
+    took = (history.f == RESERVE) | (history.f == TAKE)
+    mine = took & (history.value == history.value[later_put]) & (history.outcome == OK)
+    other = int(np.flatnonzero(mine & (history.process == history.process[delivered]))[0])
+    producer = history.processes[history.process[put]]
+    return Violation(
+        reason="producer-order",
+        sentence=f"Process {producer!r} put {value!r} before {early!r}, and one consumer received "
+        f"{early!r} first.",
+        rows=(int(put), later_put, other, int(delivered)),
+        values=(value, early),
+    )

@@ -1,0 +1,195 @@
+"""Sweeps over the stays of items: which deliveries came while another item was surely ahead.
+
+All are sound: what they report, no correct queue does. docs/checkers.md has the proofs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers.episodes import AT_ONCE, Episodes
+from harness.checkers.kernels import (
+    HIDE,
+    INSERT,
+    QUERY,
+    cover_sweep,
+    layered_sweep,
+    points,
+    run,
+    whole_sweep,
+)
+from harness.history import NEVER_NS
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+CERTAIN = 2**40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hidden:
+    """Calls of unknown outcome that may hold items: from `begin` until `until`, `capacity` each.
+
+    `alive` is the earliest at which one can have given its item back.
+    """
+
+    begin: Ints
+    until: Ints
+    alive: Ints
+    capacity: Ints
+
+    def __len__(self) -> int:
+        return len(self.begin)
+
+    def certain(self, stays: Episodes) -> Mask:
+        """Return the stays in which nobody can have held the item unseen and given it back."""
+        if not len(self):
+            return np.ones(len(stays), np.bool_)
+        mask: Mask = stays.surely_taken_ns < self.alive.min()
+        return mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """Which stays and empties are bad, and each stay's tightened earliest delivery."""
+
+    bad: Mask
+    bad_empty: Mask
+    taken_ns: Ints
+
+
+def cover(
+    stays: Episodes,
+    empties: tuple[Ints, Ints],
+    keys: tuple[Ints, Ints],
+    hidden: Hidden,
+    *,
+    ask: Mask,
+) -> Swept:
+    """Find deliveries at no point of which the item was the head, and empties of a full queue.
+
+    Items come by priority, then by `keys` (earliest, latest; closed). Exact for stays that are
+    items of their own, without hidden holds; O(n log n). `empties` bounds the calls that found
+    nothing; only the deliveries in `ask` are judged, the other stays just stand in the way.
+    """
+    size, calls = len(stays), len(hidden)
+    times = (stays.surely_free_ns, stays.taken_ns, stays.surely_taken_ns)
+    end = np.array([NEVER_NS], np.int64)
+    distinct, (low, high, last, begin, finish, start, until, _) = points(
+        *times, *empties, hidden.begin, hidden.until, end
+    )
+    asked = np.flatnonzero(ask & (stays.taken_ns < NEVER_NS))
+    entered = np.flatnonzero((stays.surely_free_ns < NEVER_NS) & (keys[1] < NEVER_NS))
+    stay = np.concatenate([asked, entered])
+    kind = np.repeat([QUERY, INSERT], [len(asked), len(entered)])
+    time_ns = np.concatenate([keys[0][asked], keys[1][entered]])
+    order = np.lexsort((kind, time_ns, stays.priority[stay]))
+    after, rows = size + calls, np.arange(len(begin))
+    events = (
+        np.concatenate([np.full(calls, HIDE), kind[order], np.full(len(rows), QUERY)]),
+        np.concatenate([size + np.arange(calls), stay[order], after + rows]),
+    )
+    nothing = np.zeros(size + calls + len(rows), np.int64)
+    bounds = (
+        np.concatenate([low, start, begin]),
+        np.concatenate([high, until, begin]),
+        np.concatenate([last, until, finish]),
+        nothing,
+    )
+    if calls:
+        weight = np.where(hidden.certain(stays), CERTAIN, 1)
+        weights = np.concatenate([weight, -hidden.capacity, nothing[after:]])
+        leaves = 1 << len(distinct).bit_length()
+        tree = (np.zeros(2 * leaves, np.int64), np.zeros(2 * leaves, np.int64))
+        tight, bad = run(layered_sweep, events, (*bounds, weights), tree, leaves)
+    else:
+        tight, bad = run(cover_sweep, events, bounds, (np.arange(len(distinct) + 2),))
+    flagged = bad.astype(np.bool_)
+    taken = distinct[np.minimum(tight[:size], len(distinct) - 1)]
+    return Swept(bad=flagged[:size], bad_empty=flagged[after:], taken_ns=taken)
+
+
+def whole(stays: Episodes, empties: tuple[Ints, Ints], certain: Mask) -> Swept:
+    """Find deliveries and empties during all of which one single item was surely ahead. O(n log n).
+
+    That is what a consumer never does that lists the queue once within its call.
+    """
+    entered = np.flatnonzero(certain & (stays.surely_free_ns < stays.taken_ns))
+    asked = np.flatnonzero(stays.surely_taken_ns < NEVER_NS)
+    order = np.lexsort((stays.surely_key_ns[entered], stays.priority[entered]))
+    entered = entered[order]
+    before = _ranks(stays, entered, asked)
+    size, calls = len(entered) + len(asked), len(empties[0])
+    rank = np.concatenate([np.arange(len(entered)), before, np.full(calls, len(entered))])
+    ends = np.concatenate([stays.taken_ns[entered], np.zeros(len(asked) + calls, np.int64)])
+    last = np.concatenate(
+        [np.zeros(len(entered), np.int64), stays.surely_taken_ns[asked], empties[1]]
+    )
+    time_ns = np.concatenate([stays.surely_free_ns[entered], stays.taken_ns[asked], empties[0]])
+    kind = np.repeat([INSERT, QUERY], [len(entered), len(asked) + calls])
+    events = np.lexsort((kind, time_ns))
+    best = np.full(len(entered) + 1, -1, np.int64)
+    (bad,) = run(
+        whole_sweep,
+        (kind[events], events),
+        (rank, ends, last, np.zeros(len(rank), np.int64)),
+        (best,),
+    )
+    flagged = np.zeros(len(stays), np.bool_)
+    flagged[asked] = bad[len(entered) : size] > 0
+    return Swept(bad=flagged, bad_empty=bad[size:] > 0, taken_ns=stays.taken_ns)
+
+
+def overtaken(stays: Episodes, certain: Mask) -> Mask:
+    """Return the first deliveries within a priority that came before one surely put earlier.
+
+    O(n log n). That is what a listing never does, however old.
+    """
+    bad = np.zeros(len(stays), np.bool_)
+    first = stays.number == 0
+    for priority in np.unique(stays.priority[first]):
+        mine = np.flatnonzero(first & (stays.priority == priority))
+        ahead = mine[certain[mine]]
+        ahead = ahead[np.argsort(stays.surely_key_ns[ahead], kind="stable")]
+        latest = np.maximum.accumulate(np.append([-1], stays.taken_ns[ahead]))
+        before = np.searchsorted(stays.surely_key_ns[ahead], stays.key_ns[mine], side="left")
+        bad[mine] = latest[before] > stays.surely_taken_ns[mine]
+    return bad
+
+
+def left_behind(stays: Episodes, taken_ns: Ints, hidden: Hidden, *, in_place: bool) -> Mask:
+    """Return the deliveries of items that came back together with a better one still there.
+
+    What a session held comes back at one moment, so an item ahead, delivered only later, was
+    available whenever this one was. O(n log n). With `in_place` items come back to the order of
+    their puts; else only priorities order them.
+    """
+    bad = np.zeros(len(stays), np.bool_)
+    freed = np.flatnonzero(stays.freed_by >= 0)
+    freed = freed[np.argsort(stays.freed_by[freed], kind="stable")]
+    _, starts, counts = np.unique(stays.freed_by[freed], return_index=True, return_counts=True)
+    first_hidden_ns = hidden.begin.min(initial=NEVER_NS)
+    certain = hidden.certain(stays)
+    for start, count in zip(starts[counts > 1], counts[counts > 1], strict=True):
+        group = freed[start : start + count]
+        for stay in group if count <= AT_ONCE else ():
+            ahead = stays.priority[group] < stays.priority[stay]
+            if in_place:
+                same = stays.priority[group] == stays.priority[stay]
+                ahead |= same & (stays.surely_key_ns[group] < stays.key_ns[stay])
+            last_ns = stays.surely_taken_ns[stay]
+            sure = certain[group] | (last_ns < first_hidden_ns)
+            bad[stay] = (ahead & sure & (taken_ns[group] > last_ns)).any()
+    return bad
+
+
+def _ranks(stays: Episodes, entered: Ints, asked: Ints) -> Ints:
+    """Return, for each stay that is asked, how many of the entered are surely ahead of it."""
+    priority = np.concatenate([stays.priority[asked], stays.priority[entered]])
+    key = np.concatenate([stays.key_ns[asked], stays.surely_key_ns[entered]])
+    is_entry = np.arange(len(key)) >= len(asked)
+    order = np.lexsort((is_entry, key, priority))
+    count = np.cumsum(is_entry[order])
+    ranks = np.empty(len(key), np.int64)
+    ranks[order] = count
+    return ranks[: len(asked)]

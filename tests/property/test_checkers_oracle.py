@@ -1,0 +1,55 @@
+"""The order and ownership checkers against an exhaustive judge, on small random histories."""
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+
+from harness.judge import judge
+from harness.verdict import Verdict
+from worlds.histories_mutations import mutate
+from worlds.histories_random import Mix, as_history, sequential, simulate
+from worlds.oracle import Op, legal
+
+HISTORIES = 1000
+CHECKERS = ("fifo", "ownership", "priority-fifo", "producer-order", "total-queue")
+MIXES = {
+    "plain-takes": Mix(take=True),
+    "unknown-takes": Mix(take=True, unknown_put=0.1, unknown_reserve=0.1),
+    "reserves": Mix(priorities=3, release=0.2),
+    "crashes": Mix(priorities=2, release=0.1, crash=0.1, unknown_put=0.1, unknown_end=0.1),
+}
+
+
+def found_invalid(ops: Sequence[Op], checkers: Sequence[str] | None = None) -> bool:
+    """Say whether any checker calls the history invalid."""
+    judged = judge(as_history(ops), claim="linearizable", checkers=checkers)
+    return judged.verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize("mix", MIXES.values(), ids=MIXES)
+def test_a_correct_queue_is_never_accused(mix: Mix) -> None:
+    """No checker finds a run of a correct queue invalid, whatever was lost or crashed."""
+    for seed in range(HISTORIES):
+        assert not found_invalid(simulate(Random(seed), mix)), f"seed {seed}"
+
+
+@pytest.mark.parametrize("mix", MIXES.values(), ids=MIXES)
+def test_what_is_legal_is_never_accused(mix: Mix) -> None:
+    """A mutated history that the oracle can still explain is not found invalid."""
+    for seed in range(HISTORIES):
+        ops = mutate(Random(seed), simulate(Random(seed), mix))
+        if sequential(ops) and legal(ops):
+            assert not found_invalid(ops, CHECKERS[:3]), f"seed {seed}"
+
+
+@pytest.mark.parametrize("name", ["plain-takes", "unknown-takes"])
+def test_plain_fifo_misses_nothing(name: str) -> None:
+    """In take mode, every history the oracle cannot explain is found invalid."""
+    illegal = 0
+    for seed in range(HISTORIES):
+        ops = mutate(Random(seed), simulate(Random(seed), MIXES[name]))
+        if sequential(ops) and not legal(ops):
+            illegal += 1
+            assert found_invalid(ops), f"seed {seed}"
+    assert illegal > HISTORIES // 20

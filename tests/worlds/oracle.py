@@ -1,0 +1,170 @@
+"""An exhaustive judge of small histories: Wing and Gong's search, with Lowe's memory.
+
+Slow, and simple enough to be believed: the checkers are compared with it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+from typing import Literal
+
+NEVER = 10**9
+
+Line = tuple[tuple[int, str | int | None], ...]
+Variant = Literal["origin", "front", "tail"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Op:
+    """One call, or the end of a process's session (`f="crash"`), in the closed [begin, end].
+
+    `value` is None for a reserve or take that found nothing, and for one whose outcome is unknown.
+    A crash takes effect once within its interval; with `end=NEVER` perhaps not at all.
+    """
+
+    f: str
+    process: int
+    begin: int
+    end: int
+    value: int | None = None
+    priority: int = 0
+    outcome: Literal["ok", "fail", "info"] = "ok"
+    zxid: int | None = None
+
+    @property
+    def mandatory(self) -> bool:
+        """Whether it certainly took effect."""
+        return self.end < NEVER if self.f == "crash" else self.outcome == "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The queue: items in line with their holders, returned items that go first, ended sessions."""
+
+    line: Line = ()
+    front: Line = ()
+    ended: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A correct queue with one way of taking items back."""
+
+    variant: Variant = "origin"
+    priorities: dict[int, int] = field(default_factory=dict)
+
+    def head(self, state: State) -> int | None:
+        """Return the item that is next, if one is available."""
+        for value, holder in state.front:
+            if holder is None:
+                return value
+        free = [value for value, holder in state.line if holder is None]
+        return min(free, key=lambda v: self.priorities[v], default=None)
+
+    def steps(self, state: State, op: Op) -> Iterator[State]:
+        """Yield the states after `op` took effect; none where it cannot."""
+        if op.process in state.ended and not _harmless(op):
+            return
+        match op.f:
+            case "put":
+                assert op.value is not None
+                yield State(
+                    line=(*state.line, (op.value, None)), front=state.front, ended=state.ended
+                )
+            case "reserve" | "take":
+                yield from self._reserve(state, op)
+            case "done" | "release":
+                yield from self._finish(state, op)
+            case "crash":
+                yield from self._crash(state, op.process)
+
+    def _reserve(self, state: State, op: Op) -> Iterator[State]:
+        head = self.head(state)
+        if op.outcome == "ok" and op.value != head:
+            return
+        if head is None:
+            yield state
+        elif op.f == "take":
+            yield _without(state, head)
+        else:
+            yield _held(state, head, op.process)
+
+    def _finish(self, state: State, op: Op) -> Iterator[State]:
+        assert op.value is not None
+        if dict(state.line + state.front).get(op.value, None) != op.process:
+            return
+        yield _without(state, op.value) if op.f == "done" else self._back(state, op.value)
+
+    def _crash(self, state: State, process: int) -> Iterator[State]:
+        """Give back all that the process holds, at one moment, in any order."""
+        mine = [value for value, holder in state.front + state.line if holder == process]
+        for values in permutations(mine) if self.variant != "origin" else [mine]:
+            after = state
+            for value in values:
+                after = self._back(after, value)
+            yield State(line=after.line, front=after.front, ended=after.ended | {process})
+
+    def _back(self, state: State, value: int) -> State:
+        if self.variant == "origin":
+            return _held(state, value, None)
+        state = _without(state, value)
+        if self.variant == "tail":
+            return State(line=(*state.line, (value, None)), front=state.front, ended=state.ended)
+        return State(line=state.line, front=(*state.front, (value, None)), ended=state.ended)
+
+
+def _harmless(op: Op) -> bool:
+    """Say whether a process can do this after its session's end: it changes nothing it owns."""
+    empty = op.f in ("reserve", "take") and op.value is None and op.outcome == "ok"
+    return op.f == "put" or empty
+
+
+def _without(state: State, value: int) -> State:
+    def rest(line: Line) -> Line:
+        return tuple(item for item in line if item[0] != value)
+
+    return State(line=rest(state.line), front=rest(state.front), ended=state.ended)
+
+
+def _held(state: State, value: int, holder: int | None) -> State:
+    def changed(line: Line) -> Line:
+        return tuple((v, holder if v == value else h) for v, h in line)
+
+    return State(line=changed(state.line), front=changed(state.front), ended=state.ended)
+
+
+def legal(ops: Sequence[Op], variant: Variant = "origin") -> bool:
+    """Say whether the calls can have taken effect in some order, each within its interval.
+
+    A call of unknown outcome takes effect at any time after its invocation, or never; one that
+    failed has none. Exponential: for about fifteen calls.
+    """
+    calls = [op for op in ops if op.outcome != "fail"]
+    model = Model(
+        variant=variant,
+        priorities={
+            op.value: op.priority for op in calls if op.f == "put" and op.value is not None
+        },
+    )
+    ends = [op.end if op.mandatory else NEVER for op in calls]
+    wanted = sum(1 << i for i, op in enumerate(calls) if op.mandatory)
+    pending: list[tuple[int, State, int]] = [(0, State(), -1)]
+    seen: set[tuple[int, State]] = set()
+    while pending:
+        placed, state, latest = pending.pop()
+        if placed & wanted == wanted:
+            return True
+        if (placed, state) in seen:
+            continue
+        seen.add((placed, state))
+        deadline = min(
+            (end for i, end in enumerate(ends) if not placed >> i & 1 and wanted >> i & 1),
+            default=NEVER,
+        )
+        for i, op in enumerate(calls):
+            if placed >> i & 1 or op.begin > deadline or ends[i] < latest:
+                continue
+            pending.extend(
+                (placed | 1 << i, after, max(latest, op.begin)) for after in model.steps(state, op)
+            )
+    return False
