@@ -1,0 +1,90 @@
+"""`zkmq gateway`: the command that starts the gateway."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zkmq.rest import properties
+from zkmq.rest.config import DEFAULT_PORT, EndpointConfig, GatewayConfig, Tls
+from zkmq.rest.errors import ConfigError
+from zkmq.rest.observe import access_log
+from zkmq.rest.server import serve
+
+app = typer.Typer(help="ZooKeeper and the queue over HTTP.")
+
+Option = typer.Option
+
+
+@app.command()
+def gateway(  # noqa: PLR0917 -- typer makes options of them
+    hosts: Annotated[
+        str | None, Option(help="ZooKeeper's connect string, as host:port,host:port/chroot.")
+    ] = None,
+    config: Annotated[
+        Path | None, Option(help="A rest.properties file, as the original's.", dir_okay=False)
+    ] = None,
+    host: Annotated[str, Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Option(help="The port to listen on; 0 is any free one.")] = DEFAULT_PORT,
+    context: Annotated[str, Option(help="The context path of the endpoint.")] = "/",
+    cert: Annotated[Path | None, Option(help="TLS: the certificate chain, PEM.")] = None,
+    key: Annotated[Path | None, Option(help="TLS: its key, PEM.")] = None,
+    public_url: Annotated[
+        str | None, Option(help="What URLs in answers begin with, e.g. https://example.org.")
+    ] = None,
+    *,
+    trust_proxy: Annotated[bool, Option(help="Believe X-Forwarded-Proto and -Host.")] = False,
+    jsonp: Annotated[bool, Option(help="Answer JSONP, which any web page may read.")] = True,
+    read_only: Annotated[bool, Option(help="Refuse every write.")] = False,
+    log: Annotated[bool, Option(help="Write the access log to standard error.")] = True,
+) -> None:
+    """Serve ZooKeeper and the queue over HTTP, until SIGINT or SIGTERM.
+
+    Say where ZooKeeper is with --hosts, or give a properties file with --config.
+    """
+    try:
+        endpoint = (
+            EndpointConfig(hosts=hosts, context=context, read_only=read_only) if hosts else None
+        )
+        settings = _settings(config, endpoint, host, port)
+        _log_to_stderr(access=log)
+        serve(
+            replace(
+                settings,
+                tls=_tls(cert, key) or settings.tls,
+                public_url=public_url,
+                trust_proxy=trust_proxy,
+                jsonp=jsonp,
+            )
+        )
+    except ConfigError as error:
+        typer.echo(f"zkmq: {error}", err=True)
+        raise typer.Exit(254) from error
+
+
+def _settings(
+    file: Path | None, endpoint: EndpointConfig | None, host: str, port: int
+) -> GatewayConfig:
+    if file is not None and endpoint is None:
+        return properties.load(file)
+    if file is None and endpoint is not None:
+        return GatewayConfig(endpoints=(endpoint,), host=host, port=port)
+    raise ConfigError("gateway: expected either --hosts or --config")
+
+
+def _tls(cert: Path | None, key: Path | None) -> Tls | None:
+    if (cert is None) != (key is None):
+        raise ConfigError("gateway: expected both --cert and --key, or neither")
+    return Tls(certificate=cert, key=key) if cert and key else None
+
+
+def _log_to_stderr(*, access: bool) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    if access:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))  # it is JSON already
+        access_log.addHandler(handler)
+        access_log.propagate = False
+        access_log.setLevel(logging.INFO)
