@@ -1,0 +1,82 @@
+"""The repository's own rules: scenarios load, commands and make targets are documented."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from harness import cli, scenario
+from harness.checkers import checkers
+from harness.faults import faults
+from harness.workloads import workloads
+
+ROOT = Path(__file__).parents[2]
+SCENARIOS = sorted((ROOT / "scenarios").rglob("*.yaml"))
+DOCS = "\n".join(
+    p.read_text() for p in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+)
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_every_scenario_loads(path: Path) -> None:
+    """Each file under scenarios/ is a scenario, with more than its name for a description."""
+    assert len(scenario.load(path).description) > len(path.stem)
+
+
+@pytest.mark.parametrize("registry", [faults, workloads, checkers], ids=lambda r: r.kind)
+def test_every_entry_says_what_it_is(registry: object) -> None:
+    """`harness list` has a sentence for each fault, workload and checker."""
+    assert all(registry.summary(name).endswith(".") for name in registry)  # type: ignore[attr-defined]
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    """Each command of the harness has a summary, and an example that names it."""
+    group = typer.main.get_command(cli.app)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        assert command.help, name
+        assert f"harness {name}" in (command.epilog or ""), name
+
+
+def test_every_command_is_documented() -> None:
+    """The README or a page of docs/ names each command of the harness."""
+    group = typer.main.get_command(cli.app)
+    missing = [name for name in group.commands if f"harness {name}" not in DOCS]  # type: ignore[attr-defined]
+    assert missing == []
+
+
+def test_every_make_target_is_explained() -> None:
+    """`make help` lists every target there is."""
+    makefile = (ROOT / "Makefile").read_text()
+    phony = set(re.findall(r"^\.PHONY: (\S+)", makefile, re.MULTILINE))
+    explained = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+    assert phony == explained
+
+
+def test_the_changelog_has_a_place_for_the_next_release() -> None:
+    """What users notice can be written down at once."""
+    assert "\n## Unreleased\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_lock_pins_every_dependency() -> None:
+    """Each package of pyproject.toml stands in the lock file, with a hash, and no host does."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    lock = (ROOT / "requirements.lock").read_text()
+    names = {re.split(r"[><=]", entry)[0].lower() for entry in wanted}
+    pinned = {line.split("==")[0].lower() for line in lock.splitlines() if "==" in line}
+    assert names <= pinned
+    assert "://" not in lock
+
+
+def test_no_path_of_one_machine_is_committed() -> None:
+    """Nothing tracked names the folder that somebody happened to work in."""
+    marks = [str(ROOT) + "/", "/ro" + "ot/", "/wo" + "rk/"]
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    for name in tracked.stdout.decode().split("\0"):
+        path = ROOT / name
+        if path.is_file() and path.suffix in {".py", ".md", ".yaml", ".toml", ".sh", ""}:
+            text = path.read_text(errors="replace")
+            assert not [mark for mark in marks if mark in text], name
