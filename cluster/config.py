@@ -16,6 +16,24 @@ DEFAULTS: Mapping[str, str | int] = {
     "4lw.commands.whitelist": "*",
     "preAllocSize": 4096,
 }
+NEMESIS_FOLDER = "/data/nemesis"
+FAKETIME_OFFSET = f"{NEMESIS_FOLDER}/clock"
+FAKETIME_LIBRARY = f"{NEMESIS_FOLDER}/libfaketimeMT.so.1"
+# With the monotonic fix at 1, or unset, the JVM spins at 200 % CPU.
+FAKETIME: Mapping[str, str] = {
+    "LD_PRELOAD": FAKETIME_LIBRARY,
+    "FAKETIME_TIMESTAMP_FILE": FAKETIME_OFFSET,
+    "FAKETIME_CACHE_DURATION": "1",
+    "DONT_FAKE_MONOTONIC": "1",
+    "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+}
+# What a server's environment may hold of ours; the rest of it is its image's.
+ENVIRONMENT = {"ZK_SERVER_HEAP", "SERVER_JVMFLAGS", "JMXDISABLE", *FAKETIME}
+RECONFIG: Mapping[str, str | int] = {
+    "reconfigEnabled": "true",
+    "standaloneEnabled": "false",
+    "skipACL": "yes",  # /zookeeper/config may be written by nobody else
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +49,8 @@ class QuorumConfig:
         autocreate: whether a server without a database may start with an empty one and vote.
         port: first of `nodes` consecutive ports on 127.0.0.1; None lets the engine choose.
         data_mb: size of a disk in memory; None puts the data on the engine's own disk.
+        faketime: whether servers run under libfaketime, so that their clocks can be moved.
+        reconfig: whether members may be taken out and added while the ensemble runs.
     """
 
     nodes: int = 5
@@ -41,6 +61,8 @@ class QuorumConfig:
     autocreate: bool = True
     port: int | None = None
     data_mb: int | None = None
+    faketime: bool = False
+    reconfig: bool = False
 
     @property
     def wanted_image(self) -> str:
@@ -55,11 +77,19 @@ def zoo_cfg(config: QuorumConfig, addresses: Mapping[int, str]) -> str:
         config: the quorum's settings.
         addresses: each member's address inside the quorum's network, by id.
     """
-    settings = {**DEFAULTS, "dataDir": "/data", "clientPort": CLIENT_PORT, **config.zoo_cfg}
-    lines = [f"{key}={value}" for key, value in settings.items()]
-    if len(addresses) > 1:
+    settings = {**DEFAULTS, "dataDir": "/data"}
+    settings |= RECONFIG if config.reconfig else {"clientPort": CLIENT_PORT}
+    lines = [f"{key}={value}" for key, value in {**settings, **config.zoo_cfg}.items()]
+    if config.reconfig:
+        lines += [server_line(id, ip) for id, ip in sorted(addresses.items())]
+    elif len(addresses) > 1:
         lines += [f"server.{id}={ip}:2888:3888" for id, ip in sorted(addresses.items())]
     return "\n".join(lines) + "\n"
+
+
+def server_line(id: int, address: str) -> str:
+    """Return a member in the form that reconfiguration wants: its client port is part of it."""
+    return f"server.{id}={address}:2888:3888:participant;0.0.0.0:{CLIENT_PORT}"
 
 
 def environment(config: QuorumConfig) -> dict[str, str]:
@@ -71,4 +101,15 @@ def environment(config: QuorumConfig) -> dict[str, str]:
         "ZK_SERVER_HEAP": str(config.heap_mb),
         "SERVER_JVMFLAGS": " ".join(flags),
         "JMXDISABLE": "true",
+        **(FAKETIME if config.faketime else {}),
     }
+
+
+def files(config: QuorumConfig, addresses: Mapping[int, str]) -> dict[str, str]:
+    """Return the files of a server's container, by path.
+
+    Without autocreate the first boot needs leave to begin with nothing: the file `initialize`.
+    Source: ZooKeeper Administrator's Guide, `zookeeper.db.autocreate`.
+    """
+    text = {"conf/zoo.cfg": zoo_cfg(config, addresses)}
+    return text if config.autocreate else {**text, "data/initialize": ""}

@@ -17,8 +17,10 @@ import docker
 from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
-from cluster import labels, pod
+from cluster import labels
+from cluster.containers import remove
 from cluster.errors import ClusterError
+from cluster.ledger import Ledger
 
 REMOVE_TIMEOUT_S = 20
 
@@ -50,17 +52,18 @@ def containers(client: docker.DockerClient, run: str) -> list[Container]:
 
 
 def remove_run(client: docker.DockerClient, run: str) -> None:
-    """Remove a run's containers, network and volumes; what is gone already is fine.
+    """Remove a run's containers, network, volumes and ledger; what is gone already is fine.
 
     Raises:
         ClusterError: something could not be removed within REMOVE_TIMEOUT_S.
     """
     with ThreadPoolExecutor(max_workers=16) as pool:
-        list(pool.map(pod.remove, containers(client, run)))
+        list(pool.map(remove, containers(client, run)))
     mine: dict[str, str | list[str] | bool] = {"label": f"{labels.RUN}={run}"}
     deadline = time.monotonic() + REMOVE_TIMEOUT_S
     for thing in [*client.networks.list(filters=mine), *client.volumes.list(filters=mine)]:
         _remove(thing, deadline)
+    Ledger(run).remove()
 
 
 def clean(client: docker.DockerClient, *, everything: bool = False) -> list[str]:

@@ -5,24 +5,23 @@ upgraded server keeps its address, and rules in the namespace outlive it. Nothin
 and no port is guessed: the engine may be on another machine.
 """
 
-import io
-import tarfile
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, DockerException
 from docker.models.containers import Container
-from docker.models.networks import Network
+from docker.models.networks import Network as DockerNetwork
 from docker.types import Mount
 
-from cluster import labels, probe
-from cluster.config import CLIENT_PORT
+from cluster import clock, disk, labels, network, probe
+from cluster.config import CLIENT_PORT, ENVIRONMENT
+from cluster.containers import UID, execute, pack, remove
 from cluster.errors import ClusterError, PortError
-from harness.target import Evidence, NodeStatus
+from cluster.lease import Lease
+from harness.target import Evidence, NodeStatus, Shape
 
-UID = 1000  # of the server, as in the official image
 STATE_TIMEOUT_S = 10
 LOOPBACK = "127.0.0.1"
 _DOWN = {"created", "exited"}  # the engine's words; a paused server is not down
@@ -41,6 +40,9 @@ class Pod:
         self._sandbox: Container | None = None
         self._server: Container | None = None
         self._port: int | None = None
+        self._ip: str | None = None
+        self._earlier_log = b""
+        self.lease = Lease(lambda command: self.run(["sh", "-c", command]))
 
     @classmethod
     def attach(cls, client: docker.DockerClient, parts: Mapping[str, Container]) -> "Pod":
@@ -52,7 +54,7 @@ class Pod:
         return pod
 
     def create_sandbox(
-        self, image: str, network: Network, *, port: int | None, data_mb: int | None
+        self, image: str, network: DockerNetwork, *, port: int | None, data_mb: int | None
     ) -> str:
         """Create and start the sandbox; return the address it got on the network.
 
@@ -80,11 +82,34 @@ class Pod:
             if "address already in use" in str(error) or "port is already allocated" in str(error):
                 raise PortError(f"port {port}: expected a free port, got one in use") from error
             raise ClusterError(f"node {self.id}: {error.explanation}") from error
-        self._sandbox.reload()
-        return str(self._sandbox.attrs["NetworkSettings"]["Networks"][network.name]["IPAddress"])
+        return self.ip
 
-    def create_server(self, image: str, config: str, environment: Mapping[str, str]) -> None:
-        """Create the server's container with its configuration; does not start it."""
+    def create_server(
+        self, image: str, files: Mapping[str, str], environment: Mapping[str, str]
+    ) -> None:
+        """Create the server's container with its files (path -> text); does not start it."""
+        self._create_server(image, environment)
+        self.server.put_archive("/", pack({**files, "data/myid": f"{self.id}\n"}))
+
+    def replace_server(self, image: str) -> None:
+        """Put a new container, of that image, in the place of a server that is down.
+
+        Its configuration, disk and address stay, and what the old one wrote stays in the log.
+        """
+        configuration = b"".join(self.server.get_archive("/conf")[0])
+        environment = {
+            name: value
+            for name, _, value in (
+                line.partition("=") for line in self.server.attrs["Config"]["Env"]
+            )
+            if name in ENVIRONMENT
+        }
+        self._earlier_log = self.log()
+        remove(self.server)
+        self._create_server(image, environment)
+        self.server.put_archive("/", configuration)
+
+    def _create_server(self, image: str, environment: Mapping[str, str]) -> None:
         self._server = self._client.containers.create(
             image,
             name=self._name("server"),
@@ -96,7 +121,6 @@ class Pod:
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
         )
-        self._server.put_archive("/", _pack({"conf/zoo.cfg": config, "data/myid": f"{self.id}\n"}))
 
     @property
     def sandbox(self) -> Container:
@@ -111,6 +135,15 @@ class Pod:
         if self._server is None:
             raise ClusterError(f"node {self.id}: it has no server yet")
         return self._server
+
+    @property
+    def ip(self) -> str:
+        """Return the node's address on the quorum's network, where its peers reach it."""
+        if self._ip is None:
+            self.sandbox.reload()
+            networks = self.sandbox.attrs["NetworkSettings"]["Networks"]
+            self._ip = str(next(iter(networks.values()))["IPAddress"])
+        return self._ip
 
     @property
     def address(self) -> tuple[str, int]:
@@ -139,6 +172,11 @@ class Pod:
         self._ask(lambda: self.server.kill(signal="KILL"), "kill")
         return self._wait_state("exited")
 
+    def stop(self) -> Evidence:
+        """End the server with SIGTERM and wait until it is gone."""
+        self._ask(lambda: self.server.kill(signal="TERM"), "stop")
+        return self._wait_state("exited")
+
     def pause(self) -> Evidence:
         """Freeze the server: its sockets stay open, nothing answers."""
         self._ask(self.server.pause, "pause")
@@ -165,17 +203,37 @@ class Pod:
             raise ClusterError(f"node {self.id}: wipe: /data/version-2 is still there")
         return {"wiped_kb": int(size_kb), "left": left}
 
+    def shape(self, shape: Shape | None) -> Evidence:
+        """Slow down what leaves the node; None takes the last shape off."""
+        return network.shape(self, shape)
+
+    def shaped(self) -> Evidence:
+        """Return what the shape did so far."""
+        return network.shaped(self)
+
+    def set_clock(self, offset_s: float) -> Evidence:
+        """Move the server's wall clock."""
+        return clock.set_offset(self, offset_s)
+
+    def strobe_clock(self, offset_s: float, period_s: float) -> Evidence:
+        """Jump between both times every half period."""
+        return clock.strobe(self, offset_s, period_s)
+
+    def fill_disk(self) -> Evidence:
+        """Leave no byte free on the disk."""
+        return disk.fill(self)
+
+    def free_disk(self) -> Evidence:
+        """Remove what `fill_disk` wrote."""
+        return disk.free(self)
+
     def run(self, command: list[str]) -> str:
         """Run a command in the sandbox and return what it printed.
 
         Raises:
             ClusterError: its exit status is not 0.
         """
-        try:
-            status, output = self.sandbox.exec_run(command, user="root")
-        except DockerException as error:
-            raise ClusterError(f"node {self.id}: {command[0]}: {error}") from error
-        text = output.decode(errors="replace") if isinstance(output, bytes) else ""
+        status, text = execute(self.sandbox, command)
         if status != 0:
             raise ClusterError(f"node {self.id}: {' '.join(command)}: exit {status}: {text}")
         return text
@@ -188,8 +246,8 @@ class Pod:
         return seen
 
     def log(self) -> bytes:
-        """Return all that the server has written since it was created."""
-        return bytes(self.server.logs(stdout=True, stderr=True))
+        """Return all that the node's servers have written."""
+        return self._earlier_log + bytes(self.server.logs(stdout=True, stderr=True))
 
     def _name(self, part: str) -> str:
         return f"zkmq-{self._run}-{part}-{self.id}"
@@ -223,24 +281,3 @@ def _volume_options(data_mb: int | None) -> dict[str, Any]:
         return {}
     options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={data_mb}m,uid={UID},gid={UID}"}
     return {"driver": "local", "driver_opts": options}
-
-
-def _pack(files: Mapping[str, str]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, text in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.uid, entry.gid = len(text.encode()), 0o644, UID, UID
-            tar.addfile(entry, io.BytesIO(text.encode()))
-    return packed.getvalue()
-
-
-def remove(container: Container) -> None:
-    """Remove a container, whatever its state; one that is gone already is fine."""
-    try:
-        container.remove(force=True, v=True)
-    except NotFound:
-        pass  # somebody else's clean was quicker
-    except DockerException as error:
-        if "already in progress" not in str(error):
-            raise ClusterError(f"container {container.name}: {error}") from error

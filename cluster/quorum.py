@@ -2,8 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import docker
@@ -11,11 +10,14 @@ import tenacity
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from cluster import engine, image, labels, leftovers
-from cluster.config import QuorumConfig, environment, zoo_cfg
+from cluster import clock, engine, image, labels, leftovers, members
+from cluster.config import QuorumConfig, environment, files
+from cluster.each import each
 from cluster.errors import ClusterError
+from cluster.ledger import Ledger
+from cluster.network import Network, supports_netem
 from cluster.pod import Pod
-from harness.target import NodeStatus
+from harness.target import Drops, Evidence, NodeStatus
 
 T = TypeVar("T")
 POLL_S = 0.05
@@ -36,6 +38,8 @@ class DockerQuorum:
         self.timings_s = timings
         self._client = client
         self._pods = dict(pods)
+        self._network = Network(self._pods)
+        self.ledger = Ledger(run)
 
     @property
     def nodes(self) -> Mapping[int, Pod]:
@@ -67,6 +71,32 @@ class DockerQuorum:
         self._wait(within_s, f"nodes {sorted(wanted)} serving and one leader", ready)
         return time.monotonic() - began
 
+    def drop(self, rule: str, drops: Mapping[int, Drops]) -> Evidence:
+        """Put the rule of that name in force on all nodes, in place of the one that was."""
+        return self._network.drop(rule, drops)
+
+    def dropped(self, rule: str) -> Mapping[int, int]:
+        """Return how many packets the rule has dropped, by node that has it."""
+        return self._network.dropped(rule)
+
+    def remove_member(self, node: int) -> Evidence:
+        """Take a voter out of the ensemble by reconfiguration."""
+        return members.remove(self._serving_beside(node), node)
+
+    def add_member(self, node: int) -> Evidence:
+        """Make a server a voter again."""
+        return members.add(self._serving_beside(node), node, self._pods[node].ip)
+
+    def supports(self, what: str) -> bool:
+        """Tell whether the machine can do what a scenario requires."""
+        return what != "netem" or supports_netem(next(iter(self._pods.values())))
+
+    def upgrade(self, node: int, release: str) -> Evidence:
+        """Put a server of another release in the place of one that is down; see Quorum."""
+        wanted = image.server(self._client, release, lambda _: None)
+        self._pods[node].replace_server(str(wanted.id))
+        return {"node": node, "release": release, "image": str(wanted.tags[0])}
+
     def images(self) -> dict[str, str]:
         """Return the image of each server, by node."""
         return {str(id): str(pod.server.attrs["Config"]["Image"]) for id, pod in self._pods.items()}
@@ -82,7 +112,13 @@ class DockerQuorum:
 
     def down(self) -> None:
         """Remove everything of this quorum from the engine; doing it twice is fine."""
+        for pod in self._pods.values():
+            pod.lease.end()
         leftovers.remove_run(self._client, self.run)
+
+    def _serving_beside(self, node: int) -> Pod:
+        self.leader()  # a reconfiguration is a write: it needs one
+        return next(self._pods[s.node] for s in self.statuses() if s.serving and s.node != node)
 
     def _wait(
         self, within_s: float, wanted: str, found: Callable[[Sequence[NodeStatus]], T | None]
@@ -155,13 +191,6 @@ def attach(client: docker.DockerClient, run: str) -> DockerQuorum:
     return DockerQuorum(client, run, pods, timings={})
 
 
-def each(items: Iterable[Pod], work: Callable[[Pod], T]) -> list[T]:
-    """Do the same to several pods at once; results in the order of `items`."""
-    pods = list(items)
-    with ThreadPoolExecutor(max_workers=max(1, len(pods))) as pool:
-        return list(pool.map(work, pods))
-
-
 def _create(
     client: docker.DockerClient,
     config: QuorumConfig,
@@ -171,7 +200,7 @@ def _create(
     *,
     by_hand: bool,
 ) -> tuple[dict[int, Pod], dict[str, float]]:
-    clock = [time.monotonic()]
+    began = time.monotonic()
     tags = labels.of_run(run, labels.Owner.me(), by_hand=by_hand)
     network = client.networks.create(f"zkmq-{run}", driver="bridge", labels=tags)
     pods = {id: Pod(client, id=id, run=run, tags=tags) for id in range(1, config.nodes + 1)}
@@ -181,16 +210,17 @@ def _create(
         return pod.create_sandbox(sandbox_image, network, port=port, data_mb=config.data_mb)
 
     addresses = dict(zip(pods, each(pods.values(), sandbox), strict=True))
-    clock.append(time.monotonic())
-    text = zoo_cfg(config, addresses)
+    sandboxes_up = time.monotonic()
 
     def server(pod: Pod) -> None:
-        pod.create_server(server_image, text, environment(config))
+        if config.faketime:
+            clock.install(pod)
+        pod.create_server(server_image, files(config, addresses), environment(config))
         pod.start()
 
     each(pods.values(), server)
-    clock.append(time.monotonic())
-    return pods, {"sandboxes": clock[1] - clock[0], "servers": clock[2] - clock[1]}
+    servers_up = time.monotonic()
+    return pods, {"sandboxes": sandboxes_up - began, "servers": servers_up - sandboxes_up}
 
 
 def _the_leader(seen: Sequence[NodeStatus]) -> int | None:

@@ -13,7 +13,9 @@ while :; do
     if [ "${now_s%%.*}" -ge "${until_s%%.*}" ]; then
       nft delete table inet nemesis 2> /dev/null
       tc qdisc del dev eth0 root 2> /dev/null
-      rm -f /data/nemesis-fill /run/nemesis/lease
+      rm -f /data/nemesis/fill /run/nemesis/strobe /run/nemesis/lease
+      # The server reads its clock's offset from this file, if it runs under libfaketime.
+      if [ -f /data/nemesis/clock ]; then echo '+0' > /data/nemesis/clock; fi
     fi
   fi
   sleep 0.5 &

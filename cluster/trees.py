@@ -13,8 +13,9 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
 
+from cluster.each import each
 from cluster.pod import Pod
-from cluster.quorum import DockerQuorum, each
+from cluster.quorum import DockerQuorum
 
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 10.0

@@ -4,6 +4,7 @@ HarnessError
 ├── ScenarioError      the scenario file, or an argument, is wrong: exit status 254
 ├── RunError           the harness or the machine failed: exit status 255
 │   ├── TargetError    the quorum did not do what it was asked
+│   │   └── UnsupportedError    it cannot, on this machine or as it was started
 │   └── WorkerError    a workload process could not be started or went silent
 └── HistoryError       a history file cannot be judged
 """
@@ -27,6 +28,10 @@ class RunError(HarnessError):
 
 class TargetError(RunError):
     """The quorum did not do what it was asked within its time."""
+
+
+class UnsupportedError(TargetError):
+    """The machine, or the quorum as it was started, cannot do it: a fault ends `skipped`."""
 
 
 class WorkerError(RunError):

@@ -6,18 +6,20 @@ Every injection and every heal ends `installed`, `skipped` (nothing was done, an
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from random import Random
 from typing import Any
 
-from harness import plan, roles
+from harness import budget, plan, roles
 from harness.clock import Clock
-from harness.errors import RunError, TargetError
+from harness.errors import RunError, TargetError, UnsupportedError
 from harness.faults import Fault
 from harness.injection import Injection
 from harness.plan import Planned
 from harness.progress import Progress
 from harness.record import Event, HistoryWriter
-from harness.schema import FaultEntry, Scenario
-from harness.target import Evidence, Quorum
+from harness.schema import Scenario
+from harness.target import Clients, Evidence, NodeStatus, Quorum, System, Target
 
 TICK_S = 0.02
 ROLE_WITHIN_S = 15.0  # how long an injection waits for its role to be filled
@@ -30,15 +32,17 @@ class Nemesis:
         self,
         scenario: Scenario,
         quorum: Quorum,
+        clients: Clients,
         history: HistoryWriter,
         *,
         clock: Clock,
         progress: Progress,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._scenario, self._quorum = scenario, quorum
+        self._scenario, self._system = scenario, System(quorum=quorum, clients=clients)
+        self._quorum = quorum
         self._history, self._clock, self._progress, self._say = history, clock, progress, say
-        self._rng = plan.stream(scenario.seed, "roles")
+        self._streams: dict[str, Random] = {}
         self._bound: dict[str, int] = {}
         self._in_force: list[Injection] = []
         self._hurt: set[int] = set()
@@ -50,7 +54,9 @@ class Nemesis:
             RunError: nobody is left for a name.
         """
         try:
-            self._bound = roles.bind(self._scenario.bind, self._quorum.statuses(), self._rng)
+            self._bound = roles.bind(
+                self._scenario.bind, self._quorum.statuses(), self._stream("bind")
+            )
         except ValueError as error:
             raise RunError(str(error)) from error
         return self._bound
@@ -67,14 +73,11 @@ class Nemesis:
             self._heal_named(entry.heal or "all")
             injection.state = "over"
             return
-        injection.nodes = self._resolve(entry)
-        if not injection.nodes:
-            self._end(injection, "skipped", {"why": f"no node was {entry.fault.target!r}"})
-        elif self._over_budget(entry, injection.nodes):
-            hurt = sorted(self._hurt | set(injection.nodes))
-            self._end(injection, "skipped", {"why": f"budget: nodes {hurt} would be hurt at once"})
+        statuses = self._resolve(injection)
+        if (why := self._refusal(injection)) is not None:
+            self._end(injection, "skipped", {"why": why})
         else:
-            self._inject(injection, entry.fault)
+            self._inject(injection, entry.fault, {str(s.node): s.mode for s in statuses})
 
     def heal(self, injection: Injection) -> None:
         """Undo one injection; a failure is recorded as indeterminate and raised.
@@ -84,13 +87,11 @@ class Nemesis:
         """
         fault: Fault = injection.entry.fault
         try:
-            evidence = fault.heal(self._quorum, injection.nodes)
+            evidence = fault.heal(self._system, injection.nodes)
         except TargetError as error:
             self._record(injection, "heal", "indeterminate", {"error": str(error)})
             raise
-        self._record(injection, "heal", "installed", evidence)
-        self._say(f"heal {injection.planned.name} {_nodes(injection.nodes)}")
-        self._forget(injection)
+        self._over(injection, evidence)
 
     def heal_all(self) -> None:
         """Undo everything still in force, newest first.
@@ -113,34 +114,56 @@ class Nemesis:
             self._end(injection, "indeterminate", {"why": "the phase ended before its time came"})
         injection.state = "over"
 
-    def _inject(self, injection: Injection, fault: Fault) -> None:
-        before = {str(s.node): s.mode for s in self._quorum.statuses()}
+    def node_of(self, target: str | int) -> int | None:
+        """Return the node that a trigger or `until` means now; None if nobody has the role."""
+        wanted: Target = {"node": target} if isinstance(target, int) else target
+        found = roles.resolve(
+            wanted, self._quorum.statuses(), self._bound, self._stream("triggers")
+        )
+        return found[0] if found else None
+
+    def _inject(self, injection: Injection, fault: Fault, before: Mapping[str, str]) -> None:
         self._in_force.append(injection)
-        self._hurt |= set(injection.nodes)
+        self._hurt |= set(fault.hurts(injection.nodes, self._quorum.nodes))
+        self._quorum.ledger.begin(_undo(injection, fault))
         began_ns = self._clock.now_ns()
         try:
-            evidence = fault.inject(self._quorum, injection.nodes)
+            evidence = fault.inject(self._system, injection.nodes)
+        except UnsupportedError as error:
+            self._forget(injection)
+            self._end(injection, "skipped", {"why": str(error)})
+            return
         except TargetError as error:
             self._end(injection, "indeterminate", {"error": str(error), "before": before})
             raise
-        evidence |= {"before": before, "took_ms": (self._clock.now_ns() - began_ns) // 1_000_000}
+        took_ms = (self._clock.now_ns() - began_ns) // 1_000_000
+        evidence |= {"before": before, "took_ms": took_ms}
         outcome = "installed" if fault.bit(evidence) else "indeterminate"
         self._record(injection, "inject", outcome, evidence, time_ns=began_ns)
-        roles_now = "/".join(sorted({before[str(id)] for id in injection.nodes}))
-        self._say(f"{injection.planned.name} {_nodes(injection.nodes)} ({roles_now}): {outcome}")
+        hit = "/".join(sorted({before[str(id)] for id in injection.nodes}))
+        self._say(f"{injection.planned.name} {_nodes(injection.nodes)} ({hit}): {outcome}")
+        self._end_others(injection, fault)
         self._settle(injection, fault)
+
+    def _end_others(self, injection: Injection, fault: Fault) -> None:
+        """Close those that this injection put an end to, by `replaces` or by its nature."""
+        by = injection.planned.name
+        for other in self._in_force.copy():
+            if other is injection:
+                continue
+            undone = other.planned.kind in fault.ends and set(other.nodes) <= set(injection.nodes)
+            if undone or other.planned.name == injection.entry.replaces:
+                self._over(other, {"ended_by": by})
 
     def _settle(self, injection: Injection, fault: Fault) -> None:
         """Decide when an injection that took place is over."""
         hold_s = injection.entry.hold_s
         if not fault.lasting:
             self._forget(injection)
-        elif hold_s is not None:
-            injection.state = "in force"
-            injection.heal_at_s = self._clock.now_s() + hold_s
         else:
-            injection.state = "over"  # for the schedule: it stays until somebody heals it
-        if injection.state != "over" or fault.lasting:
+            # Without a duration it is over for the schedule, and stays until somebody heals it.
+            injection.state = "over" if hold_s is None else "in force"
+            injection.heal_at_s = None if hold_s is None else self._clock.now_s() + hold_s
             self._progress.in_force[injection.planned.id] = (
                 f"{injection.planned.name} {_nodes(injection.nodes)}"
             )
@@ -168,32 +191,52 @@ class Nemesis:
             if name in {"all", injection.planned.name}:
                 self.heal(injection)
 
-    def _resolve(self, entry: FaultEntry) -> list[int]:
-        """Return who has the role now; right after an election nobody may have it for a moment."""
-        target = entry.fault.target
+    def _resolve(self, injection: Injection) -> Sequence[NodeStatus]:
+        """Find who has the role now; right after an election nobody may have it for a moment."""
+        target, rng = injection.entry.fault.target, self._stream("roles", injection.planned.name)
         deadline_s = self._clock.now_s() + ROLE_WITHIN_S
         while True:
-            found = roles.resolve(target, self._quorum.statuses(), self._bound, self._rng)
-            if found or self._clock.now_s() > deadline_s:
-                return found
+            statuses = self._quorum.statuses()
+            injection.nodes = roles.resolve(target, statuses, self._bound, rng)
+            if injection.nodes or target == [] or self._clock.now_s() > deadline_s:
+                return statuses
             time.sleep(TICK_S)
 
-    def _over_budget(self, entry: FaultEntry, nodes: Sequence[int]) -> bool:
-        """Tell whether more than a minority would be hurt at once, without leave."""
-        if self._scenario.budget == "majority" or not entry.fault.lasting:
-            return False
+    def _refusal(self, injection: Injection) -> str | None:
+        """Return why an injection must not be: nobody to hurt, excluded, or over the budget."""
+        fault: Fault = injection.entry.fault
+        if not injection.nodes and fault.target != []:
+            return f"no node was {fault.target!r}"
+        others = [
+            budget.Held(name=i.planned.name, slot=i.entry.fault.slot, nodes=i.nodes)
+            for i in self._in_force
+            if i.planned.name != injection.entry.replaces
+        ]
+        if (held := budget.excluder(fault, injection.nodes, others)) is not None:
+            return f"excluded by {held.name!r}, in force on nodes {sorted(held.nodes)}"
+        return self._over_budget(injection, fault)
+
+    def _over_budget(self, injection: Injection, fault: Fault) -> str | None:
         self._hurt -= self._recovered()
-        most = (len(self._quorum.nodes) - 1) // 2
-        return len(self._hurt | set(nodes)) > most
+        hurt = self._hurt | set(fault.hurts(injection.nodes, self._quorum.nodes))
+        most = budget.allowed(self._scenario.budget, len(self._quorum.nodes))
+        return None if len(hurt) <= most else f"budget: nodes {sorted(hurt)} would be hurt at once"
 
     def _recovered(self) -> set[int]:
         """Return the hurt nodes that no fault holds any more and that serve, so are synced."""
-        held = {id for injection in self._in_force for id in injection.nodes}
+        everyone = self._quorum.nodes
+        held = {id for i in self._in_force for id in i.entry.fault.hurts(i.nodes, everyone)}
         serving = {s.node for s in self._quorum.statuses() if s.serving}
         return {id for id in self._hurt if id not in held and id in serving}
 
+    def _over(self, injection: Injection, evidence: Evidence) -> None:
+        self._record(injection, "heal", "installed", evidence)
+        self._say(f"heal {injection.planned.name} {_nodes(injection.nodes)}")
+        self._forget(injection)
+
     def _forget(self, injection: Injection) -> None:
         injection.state = "over"
+        self._quorum.ledger.end(injection.planned.id)
         if injection in self._in_force:
             self._in_force.remove(injection)
         self._progress.in_force.pop(injection.planned.id, None)
@@ -202,6 +245,11 @@ class Nemesis:
         self._record(injection, "inject", outcome, evidence)
         self._say(f"{injection.planned.name}: {outcome}: {evidence.get('why', evidence)}")
         injection.state = "over"
+
+    def _stream(self, *names: str) -> Random:
+        """Return a random stream that is one user's, so taking another out changes nothing."""
+        key = "/".join(names)
+        return self._streams.setdefault(key, plan.stream(self._scenario.seed, *names))
 
     def _record(
         self,
@@ -230,6 +278,17 @@ class Nemesis:
                 value=value,
             )
         )
+
+
+def _undo(injection: Injection, fault: Fault) -> dict[str, Any]:
+    """Return what another process needs to undo an injection."""
+    return {
+        "id": injection.planned.id,
+        "name": injection.planned.name,
+        "fault": injection.planned.kind,
+        "settings": asdict(fault),  # type: ignore[call-overload]
+        "nodes": injection.nodes,
+    }
 
 
 def _nodes(ids: Sequence[int]) -> str:

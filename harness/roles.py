@@ -4,10 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from harness.target import NodeStatus
+from harness.target import NodeStatus, Target
 
-Target = str | dict[str, int]
-ROLES = ("leader", "follower", "followers", "any", "minority", "majority")
+ROLES = ("leader", "follower", "followers", "any", "minority", "half", "majority", "all")
 _BINDINGS = {
     "leader": "the node that leads",
     "a follower": "any follower not bound yet",
@@ -20,6 +19,8 @@ _NODE = re.compile(r"^node (\d+)$")
 
 def complaint_of_target(target: Target, nodes: int, bound: Mapping[str, str]) -> str | None:
     """Return what is wrong with a scenario's target; None if nothing is."""
+    if isinstance(target, list):
+        return _complaint_of_list(target, nodes, bound)
     if isinstance(target, dict):
         id = target.get("node")
         right = set(target) == {"node"} and isinstance(id, int) and 1 <= id <= nodes
@@ -40,27 +41,42 @@ def resolve(
 ) -> list[int]:
     """Return the ids that a target means now, in order; empty if nobody has the role.
 
-    A `follower`, `any`, `minority` or `majority` is drawn with `rng` from those that qualify.
+    A `follower`, `any`, `minority`, `half` or `majority` is drawn with `rng` from those that
+    qualify, and `all` come in an order drawn with it. The ids of a list stand in its order; a
+    list in which two mean the same node means nobody.
     """
+    if isinstance(target, list):
+        found = [id for one in target for id in resolve(one, statuses, bound, rng)]
+        return found if len(set(found)) == len(target) else []
     if isinstance(target, dict):
         return [target["node"]]
     if target in bound:
         return [bound[target]]
+    return _of_role(target, statuses, rng)
+
+
+def _of_role(role: str, statuses: Sequence[NodeStatus], rng: Random) -> list[int]:
+    everyone = [s.node for s in statuses]
     serving = [s.node for s in statuses if s.serving]
     leaders = [s.node for s in statuses if s.mode == "leader"]
     followers = [id for id in serving if id not in leaders]
-    most = (len(statuses) - 1) // 2
-    if target == "leader":
+    if role == "leader":
         return leaders if len(leaders) == 1 else []
-    if target == "followers":
+    if role == "followers":
         return followers
-    pool, size = {
-        "follower": (followers, 1),
-        "any": (serving, 1),
-        "minority": (serving, most),
-        "majority": (serving, len(statuses) - most),
-    }[target]
+    if role == "all":
+        return rng.sample(everyone, len(everyone))
+    pool = followers if role == "follower" else serving
+    size = size_of_role(role, len(everyone))
     return sorted(rng.sample(pool, size)) if len(pool) >= size else []
+
+
+def size_of_role(role: str, nodes: int) -> int:
+    """Return how many nodes a role means, of so many."""
+    most = (nodes - 1) // 2
+    sizes = {"minority": most, "half": nodes // 2, "majority": nodes - most}
+    sizes |= {"followers": nodes - 1, "all": nodes}
+    return sizes.get(role, 1)
 
 
 def bind(wanted: Mapping[str, str], statuses: Sequence[NodeStatus], rng: Random) -> dict[str, int]:
@@ -91,3 +107,18 @@ def _bind_one(name: str, role: str, free: Sequence[NodeStatus], rng: Random) -> 
     if not pool:
         raise ValueError(f"bind.{name}: expected {role}, got no node left that is one")
     return rng.choice(pool)
+
+
+def _complaint_of_list(
+    targets: Sequence[str | dict[str, int]], nodes: int, bound: Mapping[str, str]
+) -> str | None:
+    """Require one node each, and no node twice as far as that can be told."""
+    for target in targets:
+        if (complaint := complaint_of_target(target, nodes, bound)) is not None:
+            return complaint
+        if isinstance(target, str) and target not in ("leader", *bound):
+            known = ", ".join(["leader", *bound])
+            return f"expected a number or one of {known}, got {target!r}"
+        if targets.count(target) > 1:
+            return f"expected each node once, got {target!r} twice"
+    return None

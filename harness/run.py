@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from harness import plan, record, results, workers
+from harness.clients import NoClients
 from harness.clock import Clock
 from harness.errors import RunError
 from harness.history import History
@@ -117,15 +118,16 @@ class _Run:
             HistoryWriter(parts / "monitor.jsonl") as of_monitor,
             self.view.live(self.progress, self.clock),
         ):
+            self._workers = self._new_workers(of_harness)
             nemesis = Nemesis(
                 self.scenario,
                 self.quorum,
+                NoClients(),
                 of_nemesis,
                 clock=self.clock,
                 progress=self.progress,
                 say=self.view.say,
             )
-            self._workers = self._new_workers(of_harness)
             try:
                 with Monitor(self.quorum, of_monitor, self.clock, self.progress):
                     nemesis.bind()

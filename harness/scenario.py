@@ -35,7 +35,7 @@ def load(path: Path) -> Scenario:
 
 def _with_phases(file: Document) -> dict[str, Any]:
     """Return the data with its one phase spelled out where the file leaves the list away."""
-    short = {k: v for k, v in file.data.items() if k in {"workload", "faults"}}
+    short = {k: v for k, v in file.data.items() if k in {"workload", "faults", "mix_s"}}
     if "phases" in file.data:
         if short:
             key = next(iter(short))

@@ -4,12 +4,21 @@ The entries of `workload` and `faults` are built from the registries: one option
 registered name, so that adding a file adds a key, to the errors and to `harness schema` too.
 """
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from types import GenericAlias
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from harness.checkers import checkers
 from harness.faults import faults
@@ -38,6 +47,24 @@ class Cluster(Strict):
     autocreate: bool = True
     port: Annotated[int, Field(ge=1, le=65000)] | None = None
     data_mb: Annotated[int, Field(ge=32)] | None = None
+    faketime: bool = False
+    reconfig: bool = False
+
+
+class LogLine(Strict):
+    """A line that a server writes: the node (a role, a bound name or a number), and a pattern."""
+
+    node: str | int
+    pattern: str
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"expected a regular expression, got {pattern!r}: {error}") from None
+        return pattern
 
 
 class Trigger(Strict):
@@ -47,6 +74,7 @@ class Trigger(Strict):
     acknowledged: Count | None = None
     invoked: Count | None = None
     event: Literal["leader-elected"] | None = None
+    log: LogLine | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -57,7 +85,7 @@ class Until(Strict):
     """What an entry waits for before the next one: a node in a mode."""
 
     node: str | int
-    mode: Literal["serving", "leader", "follower", "down"]
+    mode: Literal["serving", "leader", "follower", "looking", "down"]
     within_s: Seconds = 60.0
 
 
@@ -76,6 +104,7 @@ class Schedule(Strict):
     heal: str | None = None
     replaces: Name | None = None
     until: Until | None = None
+    weight: Annotated[float, Field(gt=0)] | None = None
 
     @property
     def hold_s(self) -> float | None:
@@ -85,7 +114,8 @@ class Schedule(Strict):
     @property
     def sequential(self) -> bool:
         """Tell whether the entry has no time of its own and follows the entry before it."""
-        return self.at is None and self.after is None and self.first_s is None and not self.every_s
+        timed = (self.at, self.after, self.first_s, self.every_s, self.weight)
+        return all(when is None for when in timed)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -93,8 +123,10 @@ class Schedule(Strict):
         _refuse(
             self.hold_s is not None and self.heal is not None, "down_s or for_s, or `heal: never`"
         )
-        timed = [w for w in ("at", "after", "first_s") if getattr(self, w) is not None]
-        _refuse(len(timed) > 1, f"one of at, after and first_s, got {' and '.join(timed)}")
+        timed = [w for w in ("at", "after", "first_s", "weight") if getattr(self, w) is not None]
+        _refuse(len(timed) > 1, f"one of at, after, first_s, weight, got {' and '.join(timed)}")
+        _refuse(bool(self.weight and self.every_s), "one of weight and every_s")
+        _refuse(bool(self.weight and self.hold_s is None), "down_s or for_s beside weight")
         _refuse(bool(self.times and not self.every_s), "every_s beside times")
         return self
 
@@ -123,17 +155,27 @@ class FaultEntry(Schedule):
         return chosen[0] if chosen else "heal"
 
     @property
+    def label(self) -> str:
+        """Return what others call the entry: its name, or its fault's."""
+        return self.name or self.kind
+
+    @property
     def fault(self) -> Any:
         """Return the fault with its settings; None for an entry that only heals."""
         return None if self.kind == "heal" else getattr(self, _attribute(self.kind))
 
 
 class Phase(Strict):
-    """Workload and faults that run at the same time."""
+    """Workload and faults that run at the same time.
+
+    Attributes:
+        mix_s: the mean time between two injections of an entry of weight 1.
+    """
 
     name: Name | None = None
     workload: list[WorkloadEntry] = []
     faults: list[FaultEntry] = []
+    mix_s: Annotated[float, Field(gt=0)] | None = None
     limit_s: Annotated[float, Field(gt=0)] = SPARE_TIME_S
 
 
@@ -175,6 +217,7 @@ def model() -> type[Scenario]:
         phases=(phases, []),
         workload=(work, []),
         faults=(hurt, []),
+        mix_s=(float | None, None),
     )
 
 

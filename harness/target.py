@@ -1,15 +1,31 @@
-"""What the harness asks of a quorum, so that faults and workloads never see Docker."""
+"""What the harness asks of what it hurts, so that faults and workloads never see Docker."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.errors import TargetError
+from harness.errors import TargetError, UnsupportedError
 
-__all__ = ["Evidence", "Node", "NodeStatus", "Quorum", "TargetError"]
+__all__ = [
+    "Clients",
+    "Drops",
+    "Evidence",
+    "Ledger",
+    "Node",
+    "NodeStatus",
+    "Quorum",
+    "Shape",
+    "System",
+    "Target",
+    "TargetError",
+    "UnsupportedError",
+]
 
 Evidence = dict[str, Any]
 """What was observed of a fault, JSON-ready; it goes into the history and results.json."""
+
+Target = str | dict[str, int] | list[str | dict[str, int]]
+"""Who is meant: a role, a name of `bind`, `{node: 3}`, or a list of those, one node each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +51,37 @@ class NodeStatus:
         return self.mode in {"leader", "follower", "observer", "standalone"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drops:
+    """Which packets between a node and its peers are lost, at that node.
+
+    Attributes:
+        deaf_to: peers whose packets do not arrive at it.
+        mute_to: peers at which its packets do not arrive.
+        percent: the share of those packets, drawn for each packet.
+    """
+
+    deaf_to: frozenset[int] = frozenset()
+    mute_to: frozenset[int] = frozenset()
+    percent: float = 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What happens to all that leaves a node; clients' answers too.
+
+    Attributes:
+        rate_kbit: bandwidth; works on every kernel.
+        delay_ms, jitter_ms: latency, and how much it varies; need netem.
+        reorder_percent: share of packets sent before those that wait; needs netem and a delay.
+    """
+
+    rate_kbit: int | None = None
+    delay_ms: int = 0
+    jitter_ms: int = 0
+    reorder_percent: int = 0
+
+
 class Node(Protocol):
     """One member of the quorum: a server with an address and a disk that outlive it."""
 
@@ -47,6 +94,10 @@ class Node(Protocol):
 
     def kill(self) -> Evidence:
         """End the server with SIGKILL and wait until it is gone."""
+        ...
+
+    def stop(self) -> Evidence:
+        """End the server with SIGTERM, as an orderly restart does, and wait until it is gone."""
         ...
 
     def start(self) -> Evidence:
@@ -65,13 +116,70 @@ class Node(Protocol):
         """Let a paused server go on."""
         ...
 
+    def shape(self, shape: Shape | None) -> Evidence:
+        """Slow down what leaves the node; None takes the last shape off. Doing it twice is fine.
+
+        Raises:
+            UnsupportedError: the kernel cannot do it.
+        """
+        ...
+
+    def shaped(self) -> Evidence:
+        """Return what the shape did so far: `packets`, and `held`, how many had to wait."""
+        ...
+
+    def set_clock(self, offset_s: float) -> Evidence:
+        """Move the server's wall clock; return `offset_s` as the server now sees it.
+
+        Raises:
+            UnsupportedError: the server does not run under a clock of its own.
+        """
+        ...
+
+    def strobe_clock(self, offset_s: float, period_s: float) -> Evidence:
+        """Jump between both times every half period until `set_clock`; returns the same."""
+        ...
+
+    def fill_disk(self) -> Evidence:
+        """Leave no byte free on the disk; return `free_kb` and whether a `write_failed`.
+
+        Raises:
+            UnsupportedError: the disk is not one of limited size of the node's own.
+        """
+        ...
+
+    def free_disk(self) -> Evidence:
+        """Remove what `fill_disk` wrote; doing it twice is fine."""
+        ...
+
+    def log(self) -> bytes:
+        """Return all that the servers of this node have written."""
+        ...
+
     def status(self, *, metrics: bool = False) -> NodeStatus:
         """Look at the server once; never blocks longer than about a second."""
         ...
 
 
+class Ledger(Protocol):
+    """What was done and not yet undone, on disk before it is done."""
+
+    def begin(self, entry: Mapping[str, Any]) -> None:
+        """Note an injection by its `id`, before it is done, with all that its undoing needs."""
+        ...
+
+    def end(self, id: int) -> None:
+        """Note that it is undone, or was never done."""
+        ...
+
+
 class Quorum(Protocol):
     """The ensemble."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return the undo ledger of this quorum."""
+        ...
 
     @property
     def nodes(self) -> Mapping[int, Node]:
@@ -103,6 +211,77 @@ class Quorum(Protocol):
         """
         ...
 
+    def drop(self, rule: str, drops: Mapping[int, Drops]) -> Evidence:
+        """Put the rule of that name in force on all nodes, in place of the one that was.
+
+        Each node goes from the old to the new at once; one that `drops` leaves out has the rule
+        no more. Return `in_force_ms`, until it was so on every node.
+        """
+        ...
+
+    def dropped(self, rule: str) -> Mapping[int, int]:
+        """Return how many packets the rule has dropped, by node; nodes without it are left out."""
+        ...
+
+    def remove_member(self, node: int) -> Evidence:
+        """Take a voter out of the ensemble by reconfiguration; return the `voters` left.
+
+        Raises:
+            UnsupportedError: the ensemble was not started for that (`reconfig: true`).
+        """
+        ...
+
+    def add_member(self, node: int) -> Evidence:
+        """Make a server a voter again; doing it twice is fine. Same return, same errors."""
+        ...
+
+    def upgrade(self, node: int, release: str) -> Evidence:
+        """Put a server of that release in the place of one that is down; does not start it.
+
+        Disk and address stay.
+        """
+        ...
+
+    def supports(self, what: str) -> bool:
+        """Tell whether the machine can do what a scenario `requires`, such as `netem`."""
+        ...
+
     def logs(self) -> Iterator[tuple[int, bytes]]:
         """Give each server's log, whole."""
         ...
+
+
+class Clients(Protocol):
+    """The workload processes of a run, by number."""
+
+    def running(self, workload: str) -> Sequence[int]:
+        """Return the clients of a workload that run now (`any`: all), in order."""
+        ...
+
+    def crash(self, client: int) -> Evidence:
+        """End a client with SIGKILL and wait until it is gone."""
+        ...
+
+    def pause(self, client: int) -> Evidence:
+        """Freeze a client with SIGSTOP."""
+        ...
+
+    def resume(self, client: int) -> Evidence:
+        """Let it go on with SIGCONT; a client that ended meanwhile is fine."""
+        ...
+
+    def cut(self, client: int, nodes: Collection[int]) -> Evidence:
+        """Cut its connections to these nodes and let no new one through."""
+        ...
+
+    def mend(self, client: int) -> Evidence:
+        """Let all its connections through again; return how many were `refused` meanwhile."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """All that faults can hurt: the servers and the clients of one run."""
+
+    quorum: Quorum
+    clients: Clients

@@ -1,31 +1,48 @@
 """Faults: one file each; a fault registers itself, and its fields are its YAML keys."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar, Protocol
 
 from harness.registry import Registry
-from harness.target import Evidence, Quorum
+from harness.target import Evidence, System, Target
+
+WHOLE_QUORUM = frozenset({"cut", "loss", "members"})
+"""Slots that one fault fills for all nodes, whichever it is about."""
 
 
 class Fault(Protocol):
-    """One way to hurt the quorum.
+    """One way to hurt the quorum or its clients; a fault derives from it for what is usual.
 
     Attributes:
         lasting: what it does stays until it is healed. A fault that is over when `inject`
             returns is not lasting.
+        slot: what it takes hold of. Two faults in one slot exclude each other: on the same node,
+            or altogether for the slots of WHOLE_QUORUM. None: it gets in nobody's way.
+        needs: keys of `cluster` without which it cannot work, such as `faketime`.
+        ends: faults that are over when this one has taken place on the same nodes.
+        clients: whether it hurts clients, so that these connect through forwarders.
     """
 
+    lasting: ClassVar[bool] = True
+    slot: ClassVar[str | None] = None
+    needs: ClassVar[frozenset[str]] = frozenset()
+    ends: ClassVar[frozenset[str]] = frozenset()
+    clients: ClassVar[bool] = False
+
     @property
-    def target(self) -> str:
-        """Return the role or name as the scenario has it."""
+    def target(self) -> Target:
+        """Return the role, name or list of names as the scenario has it."""
         ...
 
-    lasting: ClassVar[bool]
+    def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
+        """Return who, while it lasts, is down or cannot exchange with a majority both ways."""
+        return ()
 
-    def inject(self, quorum: Quorum, nodes: Sequence[int]) -> Evidence:
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Hurt `nodes`; return what was observed of it.
 
         Raises:
+            UnsupportedError: it cannot be done here, and nothing was.
             TargetError: it could not be done; what it did so far is undone by `heal`.
         """
         ...
@@ -34,8 +51,12 @@ class Fault(Protocol):
         """Tell whether what was observed shows that the fault took effect."""
         ...
 
-    def heal(self, quorum: Quorum, nodes: Sequence[int]) -> Evidence:
-        """Undo it; doing it twice is fine."""
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Undo it, in any process; doing it twice is fine.
+
+        Raises:
+            TargetError: it could not be undone, or what is seen afterwards says that it was not.
+        """
         ...
 
 

@@ -1,35 +1,44 @@
 """Kill -9, the original's fault."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.faults import faults
-from harness.target import Evidence, Quorum
+from harness.faults import Fault, faults
+from harness.target import Evidence, System, Target
 
 SIGKILL_STATUS = 137
 
 
 @faults.register("kill")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kill:
+class Kill(Fault):
     """Kill servers with SIGKILL; `wipe: true` deletes their data too; healing starts them again."""
 
-    target: str = "leader"
+    target: Target = "leader"
     wipe: bool = False
-    lasting: ClassVar[bool] = True
+    slot: ClassVar[str | None] = "process"
 
-    def inject(self, quorum: Quorum, nodes: Sequence[int]) -> Evidence:
+    def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
+        """Count the dead."""
+        return nodes
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Kill, and wipe once the server is gone."""
-        killed = [quorum.nodes[id].kill() for id in nodes]
-        wiped = [quorum.nodes[id].wipe() for id in nodes] if self.wipe else []
+        killed = [system.quorum.nodes[id].kill() for id in nodes]
+        wiped = [system.quorum.nodes[id].wipe() for id in nodes] if self.wipe else []
         return {"killed": killed, "wiped": wiped}
 
     def bit(self, evidence: Evidence) -> bool:
         """Exit status 137 is SIGKILL's, and no other death's."""
         return all(seen["exit_code"] == SIGKILL_STATUS for seen in evidence["killed"])
 
-    def heal(self, quorum: Quorum, nodes: Sequence[int]) -> Evidence:
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Start what is down."""
-        down = [id for id in nodes if quorum.nodes[id].status().mode == "down"]
-        return {"started": [quorum.nodes[id].start() for id in down]}
+        return {"started": start_down(system, nodes)}
+
+
+def start_down(system: System, nodes: Sequence[int]) -> list[Evidence]:
+    """Start those of the nodes that are down; return what was seen of each."""
+    members = [system.quorum.nodes[id] for id in nodes]
+    return [node.start() for node in members if node.status().mode == "down"]

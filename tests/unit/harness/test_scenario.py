@@ -213,7 +213,7 @@ REFUSED = {
     ),
     "trigger-and-time": (
         GOOD + "faults: [{kill: {}, at: {elapsed_s: 1}, first_s: 3}]\n",
-        "x.yaml:3: faults[0]: expected one of at, after and first_s, got at and first_s",
+        "x.yaml:3: faults[0]: expected one of at, after, first_s, weight, got at and first_s",
         [],
     ),
     "times-of-nothing": (

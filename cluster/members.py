@@ -1,0 +1,47 @@
+"""Who votes: members taken out of the ensemble and added again, by reconfiguration.
+
+Source: ZooKeeper Dynamic Reconfiguration. The client is ZooKeeper's own, run in the container of
+a server that serves, so it talks to that server on the same machine.
+"""
+
+import re
+
+from cluster.config import CLIENT_PORT, server_line
+from cluster.containers import execute
+from cluster.errors import ClusterError
+from cluster.pod import Pod
+from harness.target import Evidence, UnsupportedError
+
+_MAIN = "org.apache.zookeeper.ZooKeeperMain"
+_LIB = "/usr/share/zookeeper/lib/*"
+_MEMBER = re.compile(r"^server\.(\d+)=\S+?(:participant)?;", re.MULTILINE)
+
+
+def remove(via: Pod, node: int) -> Evidence:
+    """Take a member out; return who votes then."""
+    return {"node": node, "voters": _reconfigure(via, "-remove", str(node))}
+
+
+def add(via: Pod, node: int, address: str) -> Evidence:
+    """Make a server a voter; return who votes then. One that votes already stays one."""
+    return {"node": node, "voters": _reconfigure(via, "-add", server_line(node, address))}
+
+
+def voters(told: str) -> list[int]:
+    """Return the ids of the participants in a configuration's text."""
+    return sorted(int(found[1]) for found in _MEMBER.finditer(told) if found[2])
+
+
+def _reconfigure(via: Pod, *words: str) -> list[int]:
+    command = ["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", _LIB, _MAIN]
+    command += ["-server", f"127.0.0.1:{CLIENT_PORT}", "reconfig", *words]
+    status, told = execute(via.server, command, {"LD_PRELOAD": ""})
+    if "Reconfig is disabled" in told or "not have permission" in told.lower():
+        raise UnsupportedError(
+            f"node {via.id}: this ensemble does not reconfigure; start it with `reconfig: true`"
+        )
+    if status != 0 or not voters(told):
+        raise ClusterError(
+            f"node {via.id}: reconfig {' '.join(words)}: exit {status}: {told[-500:]}"
+        )
+    return voters(told)

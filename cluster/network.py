@@ -1,0 +1,131 @@
+"""The network between nodes: packets dropped by nft and slowed by tc, inside each sandbox.
+
+A rule is a pair of chains in the table `inet nemesis`, each verdict with a counter: a rule that
+counted no packet did not bite. One `nft -f` call takes a node from an old rule to a new one at
+once; other tables stay as they are, since Docker's own name service lives there.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cluster.each import each
+from cluster.errors import ClusterError
+from harness.target import Drops, Evidence, Shape, UnsupportedError
+
+if TYPE_CHECKING:
+    from cluster.pod import Pod
+
+TABLE = "inet nemesis"
+DEVICE = "eth0"
+_LIST = "nft -j list table inet nemesis 2>/dev/null || echo '{}'"
+
+
+class Network:
+    """The rules of all nodes; keeps no state of its own, so any process can take them off."""
+
+    def __init__(self, pods: Mapping[int, "Pod"]) -> None:
+        self._pods = pods
+
+    def drop(self, rule: str, drops: Mapping[int, Drops]) -> Evidence:
+        """Put a rule in force on all nodes at once; see `harness.target.Quorum`."""
+        began = time.monotonic()
+        addresses = {id: pod.ip for id, pod in self._pods.items()}
+        unwanted = Drops()
+
+        def load(pod: "Pod") -> None:
+            mine = drops.get(pod.id, unwanted)
+            lease = pod.lease.take() if mine != unwanted else "true"
+            script = script_of(rule, mine, addresses)
+            pod.run(["sh", "-c", f"{lease} && nft -f - <<'RULES'\n{script}RULES\n"])
+
+        each(self._pods.values(), load)
+        return {"in_force_ms": round((time.monotonic() - began) * 1000)}
+
+    def dropped(self, rule: str) -> dict[int, int]:
+        """Return packets dropped by node, of the nodes that have the rule.
+
+        Raises:
+            ClusterError: a lease was not renewed, so rules may have ended by themselves.
+        """
+        for pod in self._pods.values():
+            pod.lease.check()
+        seen = each(self._pods.values(), lambda pod: counted(pod.run(["sh", "-c", _LIST]), rule))
+        return {id: n for id, n in zip(self._pods, seen, strict=True) if n is not None}
+
+
+def script_of(rule: str, drops: Drops, addresses: Mapping[int, str]) -> str:
+    """Return the nft script that takes a node to `drops`, whatever the rule was before."""
+    lines = [f"add table {TABLE}"]
+    for way, peers, field in (("in", drops.deaf_to, "saddr"), ("out", drops.mute_to, "daddr")):
+        chain = f"{TABLE} {rule}_{way}"
+        hook = "input" if way == "in" else "output"
+        lines.append(f"add chain {chain} {{ type filter hook {hook} priority -10; }}")
+        lines.append(f"flush chain {chain}")
+        if peers:
+            of = ", ".join(addresses[id] for id in sorted(peers))
+            lines.append(f"add rule {chain} ip {field} {{ {of} }} {_chance(drops)}counter drop")
+        else:
+            lines.append(f"delete chain {chain}")
+    return "\n".join(lines) + "\n"
+
+
+def counted(listing: str, rule: str) -> int | None:
+    """Return the packets that a rule's chains dropped, by nft's JSON; None if it has none."""
+    packets: Counter[str] = Counter()
+    for entry in json.loads(listing).get("nftables", []):
+        chain = entry.get("rule", {}).get("chain")
+        if chain in {f"{rule}_in", f"{rule}_out"}:
+            packets[chain] += sum(
+                e["counter"]["packets"] for e in entry["rule"]["expr"] if "counter" in e
+            )
+    return packets.total() if packets else None
+
+
+def shape(pod: "Pod", shape: Shape | None) -> Evidence:
+    """Slow down what leaves a node, or no more; see `harness.target.Node`."""
+    if shape is None:
+        pod.run(["sh", "-c", f"tc qdisc del dev {DEVICE} root 2>/dev/null || true"])
+        return {"node": pod.id}
+    command = f"tc qdisc replace dev {DEVICE} root {discipline(shape)}"
+    try:
+        pod.run(["sh", "-c", f"{pod.lease.take()} && {command}"])
+    except ClusterError as error:
+        if "qdisc kind is unknown" in str(error):
+            raise UnsupportedError(f"node {pod.id}: this kernel has no {command}") from error
+        raise
+    return {"node": pod.id, "shape": discipline(shape)}
+
+
+def shaped(pod: "Pod") -> Evidence:
+    """Return what the shape let through and what it held back."""
+    root = next(q for q in json.loads(pod.run(["tc", "-s", "-j", "qdisc", "show", "dev", DEVICE])))
+    held = root["overlimits"] if root["kind"] == "tbf" else root["packets"]
+    return {"node": pod.id, "kind": root["kind"], "packets": root["packets"], "held": held}
+
+
+def discipline(shape: Shape) -> str:
+    """Return tc's words for a shape."""
+    if shape.delay_ms or shape.jitter_ms or shape.reorder_percent:
+        words = f"netem delay {shape.delay_ms}ms {shape.jitter_ms}ms"
+        words += f" reorder {shape.reorder_percent}%" if shape.reorder_percent else ""
+        return words + (f" rate {shape.rate_kbit}kbit" if shape.rate_kbit else "")
+    # The burst holds one full packet, and the queue a second of traffic: slow, not lossy.
+    return f"tbf rate {shape.rate_kbit}kbit burst 2kb latency 1s"
+
+
+def supports_netem(pod: "Pod") -> bool:
+    """Try netem on the loopback device of a sandbox, where it hurts nobody."""
+    words = "netem delay 0ms"
+    told = pod.run(
+        ["sh", "-c", f"tc qdisc add dev lo root {words} 2>&1 && tc qdisc del dev lo root || true"]
+    )
+    return "unknown" not in told
+
+
+def _chance(drops: Drops) -> str:
+    return (
+        "" if drops.percent >= 100 else f"numgen random mod 10000 < {round(drops.percent * 100)} "
+    )

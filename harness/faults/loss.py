@@ -1,0 +1,37 @@
+"""Packets lost at random."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.faults import Fault, faults
+from harness.faults.cutting import dropped_any, put, take_off
+from harness.registry import Percent
+from harness.target import Drops, Evidence, System, Target
+
+
+@faults.register("loss")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss(Fault):
+    """Lose a share of the packets that the target's nodes send to and get from the others."""
+
+    target: Target = "leader"
+    percent: Percent = 20.0
+    slot: ClassVar[str | None] = "loss"
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Drop with chance, and wait for the first packet that is lost."""
+        others = {id: frozenset(system.quorum.nodes) - {id} for id in nodes}
+        drops = {
+            id: Drops(deaf_to=peers, mute_to=peers, percent=self.percent)
+            for id, peers in others.items()
+        }
+        return put("loss", system.quorum, drops)
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require a dropped packet."""
+        return dropped_any(evidence)
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Lose no more."""
+        return take_off("loss", system.quorum)
