@@ -50,8 +50,8 @@ integration: $(READY) ## Tests on a real quorum
 	@REQUIRE_DOCKER=1 $(BIN)/pytest -m "docker and not slow" $(ARGS)
 
 .PHONY: controls
-controls: $(READY) ## Plant every known bug and count how many are found, for the right reason
-	@$(BIN)/python tests/controls/gallery.py
+controls: $(READY) ## Run what is broken on purpose; each must be found, for the right reason
+	@$(BIN)/harness run $(CONTROL_SCENARIOS) $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Format check, ruff, mypy strict
@@ -93,10 +93,6 @@ bench: $(READY) ## The queue beside kazoo's queues and the bare ZooKeeper limit,
 bench-quorum: $(READY) ## Time from nothing to a ready quorum, against five plain JVM processes
 	@$(BIN)/python -m cluster.engine
 	@$(BIN)/python bench/bench_quorum.py $(ARGS)
-
-.PHONY: bench-checkers
-bench-checkers: $(READY) ## Time and memory of the checkers on 10^4 to 10^7 operations
-	@$(BIN)/python bench/bench_checkers.py $(ARGS)
 
 .PHONY: lock
 lock: $(READY) ## Pin the dependencies anew after a change of pyproject.toml
