@@ -29,7 +29,7 @@ class Ledger:
         self._append({"end": id})
 
     def open(self) -> list[dict[str, Any]]:
-        """Return the injections that were not undone, in order; a line cut off by a kill is none."""
+        """Return what was not undone, in order; a line cut off by a kill is none."""
         entries: dict[int, dict[str, Any]] = {}
         for line in self._lines():
             try:
