@@ -49,9 +49,9 @@ class Episodes:
     def __len__(self) -> int:
         return len(self.value)
 
-    def where(self, mask: Mask) -> "Episodes":
-        """Return the rows of a mask."""
-        return Episodes(**{f.name: getattr(self, f.name)[mask] for f in fields(self)})
+    def where(self, rows: Mask | Ints) -> "Episodes":
+        """Return the rows of a mask, or those with these numbers."""
+        return Episodes(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 def put_rows(history: History) -> Ints:
@@ -97,12 +97,11 @@ def episodes(history: History, redelivery: Redelivery) -> Episodes:
     return _keyed(stays, redelivery, _sent_back(history, held, again, len(first)))
 
 
-def unseen_holds(history: History, *, forever: bool = False) -> tuple[Ints, Ints, Ints, Ints]:
+def unseen_holds(history: History) -> tuple[Ints, Ints, Ints, Ints]:
     """Return (begin, until, alive, capacity) of the calls that may hold items nobody saw.
 
     Each is a reserve or take of unknown outcome: it may hold up to `capacity` items from `begin`
-    until its session's recovery; `alive` is the earliest at which it can give one back. With
-    `forever` it is never over, as where returned items lose their place.
+    until its session's recovery; `alive` is the earliest at which it can give one back.
     """
     unseen = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == INFO)
     rows = np.flatnonzero(unseen)
@@ -110,7 +109,7 @@ def unseen_holds(history: History, *, forever: bool = False) -> tuple[Ints, Ints
     largest = int(history.part[got].max(initial=0)) + 1
     ended, process = ends(history), history.process[rows]
     takes = history.f[rows] == TAKE
-    until = np.where(takes | forever, NEVER_NS, ended.recovered_ns[process])
+    until = np.where(takes, NEVER_NS, ended.recovered_ns[process])
     alive = np.where(takes, NEVER_NS, ended.alive_ns[process])
     capacity = np.where(history.n[rows] > 0, history.n[rows], largest).astype(np.int64)
     return history.invoke_ns[rows], until, alive, capacity

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from harness.checkers import Claim, checkers
 from harness.checkers.episodes import put_rows, unseen_holds
-from harness.checkers.findings import SHOWN, Violation, acknowledged, conclude
+from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
 from harness.checkers.windows import chain, covered_until
 from harness.history import NEVER_NS, OK, PUT, RESERVE, TAKE, History
 from harness.verdict import CheckResult
@@ -53,7 +53,7 @@ class Fifo:
             return "takes, and no reserves"
         if len(np.unique(history.priority[history.f == PUT])) > 1:
             return "one priority"
-        return None if acknowledged(history) else "an acknowledged put"
+        return None
 
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Look for each bad pattern."""
@@ -68,7 +68,7 @@ class Fifo:
         ]
         unknown_takes = len(unseen_holds(history)[0])
         details = {"items": len(stays.value), "empty": len(empty), "unknown_takes": unknown_takes}
-        return conclude(NAME, history, violations, details=details)
+        return conclude(NAME, history, violations, doubts=nothing_shown(history), details=details)
 
 
 def _stays(history: History, put_row: Ints, taken: Ints) -> _Stays:

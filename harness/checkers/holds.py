@@ -100,6 +100,7 @@ def holds(history: History) -> Holds:
     away = np.minimum(returned_ns, lost_ns) < alive_ns
     lapse_ns = np.minimum(doubtful_ns, np.where(away, held_ns, alive_ns))
     over_ns = np.where(done, NEVER_NS, np.minimum(released_ns, lapse_ns))
+    finishing_ns = first((DONE_INFO,), endings.begin_ns)
     recovered_ns = ends(history).recovered_ns[process]
     elsewhere = first((RETURNED,), endings.end_ns, ~endings.back) < NEVER_NS
     back_ns = first((RELEASE_OK, RETURNED), endings.end_ns, endings.back)
@@ -114,7 +115,9 @@ def holds(history: History) -> Holds:
         back_ns=np.where(done, NEVER_NS, back_ns),
         done=done,
         returned=returned_ns < NEVER_NS,
-        maybe_done=(first((DONE_INFO,), endings.begin_ns) < NEVER_NS) & (released_ns == NEVER_NS),
+        maybe_done=(finishing_ns < NEVER_NS)
+        & (finishing_ns <= recovered_ns)
+        & (released_ns == NEVER_NS),
         lapsed=~(done | away)
         & (np.minimum(released_ns, doubtful_ns) == NEVER_NS)
         & (alive_ns < NEVER_NS),

@@ -8,14 +8,24 @@ from numpy.typing import NDArray
 
 from harness.checkers import Claim, checkers
 from harness.checkers.episodes import episodes, unseen_holds
-from harness.checkers.findings import acknowledged, conclude
+from harness.checkers.findings import conclude, nothing_shown
 from harness.checkers.order_witness import Case, explain
-from harness.checkers.sweeps import Hidden, Swept, cover, left_behind, overtaken, whole
+from harness.checkers.sweeps import (
+    Hidden,
+    Line,
+    Swept,
+    cover,
+    hideable,
+    left_behind,
+    overtaken,
+    whole,
+)
 from harness.history import NEVER_NS, OK, RESERVE, TAKE, History
 from harness.verdict import CheckResult
 
 NAME = "priority-fifo"
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @checkers.register(NAME)
@@ -38,10 +48,10 @@ class PriorityFifo:
     """
 
     def unmet(self, history: History, claim: Claim) -> str | None:
-        """Ask for a claim of this order, and something to judge."""
+        """Ask for a claim of this order."""
         if claim.order not in ("linearizable", "snapshot", "stale"):
             return "claim: linearizable, snapshot or stale"
-        return None if acknowledged(history) else "an acknowledged put"
+        return None
 
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Sweep at the level of the claim."""
@@ -56,13 +66,15 @@ class PriorityFifo:
         }
         if claim.order == "stale":
             details["staleness"] = _staleness(case)
-        return conclude(NAME, history, violations, details=details, more=more)
+        return conclude(
+            NAME, history, violations, doubts=nothing_shown(history), details=details, more=more
+        )
 
 
 def _case(history: History, claim: Claim) -> Case:
     stays = episodes(history, claim.redelivery)
     stays = stays.where(stays.surely_taken_ns >= stays.free_ns)  # ownership reports the others
-    begin, until, alive, capacity = unseen_holds(history, forever=claim.redelivery == "tail")
+    begin, until, alive, capacity = unseen_holds(history)
     got = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == OK)
     rows = np.flatnonzero(got & (history.value < 0))
     return Case(
@@ -70,41 +82,78 @@ def _case(history: History, claim: Claim) -> Case:
         empty_rows=rows,
         empties=(history.invoke_ns[rows], history.complete_ns[rows]),
         hidden=Hidden(begin=begin, until=until, alive=alive, capacity=capacity),
-        by_delivery=(
-            claim.redelivery == "origin" and not len(begin) and bool((stays.number > 0).any())
-        ),
+        by_delivery=claim.redelivery == "origin" and bool((stays.number > 0).any()),
     )
 
 
 def _sweep(case: Case, claim: Claim) -> Swept:
     stays, certain = case.stays, case.hidden.certain(case.stays)
-    nothing = np.zeros(len(case.empty_rows), np.bool_)
-    if claim.order == "stale":
-        return Swept(bad=overtaken(stays, certain), bad_empty=nothing, taken_ns=stays.taken_ns)
     in_place = claim.redelivery == "origin"
-    behind = left_behind(stays, stays.taken_ns, case.hidden, in_place=in_place)
+    if claim.order == "stale":
+        nothing = np.zeros(len(case.empty_rows), np.bool_)
+        return Swept(bad=overtaken(stays, certain), bad_empty=nothing, taken_ns=stays.taken_ns)
     if claim.order == "snapshot":
         swept = whole(stays, case.empties, certain)
-        return replace(swept, bad=swept.bad | behind)
+    else:
+        line = _line(case, claim, certain)
+        swept, certain = _linearizable(case, claim, line), line.certain
+    behind = left_behind(stays, case.hidden, certain, in_place=in_place)
+    return replace(swept, bad=swept.bad | behind)
+
+
+def _line(case: Case, claim: Claim, certain: Mask) -> Line:
+    """Order the stays by their puts or returns, and see which of them unknown calls can hide."""
+    keys = {"key_ns": case.stays.key_ns, "surely_key_ns": case.stays.surely_key_ns}
+    line = Line(**keys, hidden=case.hidden, certain=certain)
+    if not len(case.hidden):
+        return line
+    # At the tail an item that was hidden is no longer where its put says.
+    hidden = case.hidden.for_ever() if claim.redelivery == "tail" else case.hidden
+    can_hide = hideable(case.stays, replace(line, hidden=hidden))
+    return replace(line, certain=certain | ~can_hide)
+
+
+def _linearizable(case: Case, claim: Claim, line: Line) -> Swept:
+    everyone = np.ones(len(case.stays), np.bool_)
+    if claim.redelivery == "origin":
+        swept = cover(case.stays, case.empties, line, everyone)
+        return _by_first_delivery(case, line, swept) if case.by_delivery else swept
+    if claim.redelivery == "tail" and len(case.hidden):
+        return _at_tail(case, line)
     # An item that was hidden may have moved to the front, where it has another turn.
-    moves = claim.redelivery in ("front", "unordered")
-    keys = (stays.key_ns, stays.surely_key_ns)
-    swept = cover(stays, case.empties, keys, case.hidden, ask=certain | (not moves))
-    swept = replace(swept, bad=swept.bad | behind)
-    return _by_first_delivery(case, swept) if case.by_delivery else swept
+    return cover(case.stays, case.empties, line, line.certain)
 
 
-def _by_first_delivery(case: Case, swept: Swept) -> Swept:
-    """Sweep again with items in the order of their first deliveries, which shows that of puts."""
+def _at_tail(case: Case, line: Line) -> Swept:
+    """Sweep with hidden items gone for ever, and with their latest place once they are back."""
+    everyone = np.ones(len(case.stays), np.bool_)
+    gone = replace(line, hidden=case.hidden.for_ever())
+    first = cover(case.stays, case.empties, gone, everyone)
+    back_ns = min(int(case.hidden.until.max()), NEVER_NS - 1)
+    latest_ns = np.where(line.certain, line.surely_key_ns, np.maximum(line.surely_key_ns, back_ns))
+    moved = cover(case.stays, case.empties, replace(line, surely_key_ns=latest_ns), everyone)
+    return Swept(
+        bad=first.bad | moved.bad,
+        bad_empty=first.bad_empty | moved.bad_empty,
+        taken_ns=np.maximum(first.taken_ns, moved.taken_ns),
+    )
+
+
+def _by_first_delivery(case: Case, line: Line, swept: Swept) -> Swept:
+    """Sweep again with items in the order of their first deliveries, which shows that of puts.
+
+    Had the later one been put first, it would have been delivered first, unless it was hidden.
+    """
     stays = case.stays
-    tightened = replace(stays, taken_ns=swept.taken_ns)
     size = int(stays.value.max(initial=0)) + 1
     earliest, latest = np.zeros(size, np.int64), np.full(size, NEVER_NS, np.int64)
-    first = stays.number == 0
+    seen, first = np.zeros(size, np.bool_), stays.number == 0
     earliest[stays.value[first]] = stays.taken_ns[first]
     latest[stays.value[first]] = stays.surely_taken_ns[first]
-    keys = (earliest[stays.value], latest[stays.value])
-    again = cover(tightened, case.empties, keys, case.hidden, ask=~swept.bad)
+    seen[stays.value[first]] = line.certain[first]
+    delivered = replace(line, key_ns=earliest[stays.value], surely_key_ns=latest[stays.value])
+    ask = ~swept.bad & seen[stays.value]
+    again = cover(replace(stays, taken_ns=swept.taken_ns), case.empties, delivered, ask)
     return Swept(
         bad=swept.bad | again.bad,
         bad_empty=swept.bad_empty | again.bad_empty,
