@@ -36,6 +36,10 @@ class Terminal:
         with self._lock:
             self.console.print(f"{stamp}{text}", markup=False, soft_wrap=True)
 
+    def complain(self, text: str) -> None:
+        """Print an error where errors go."""
+        sys.stderr.write(f"harness: {text}\n")
+
     @contextmanager
     def live(self, progress: Progress, clock: Clock) -> Iterator[None]:
         """Show roles, faults and rates while the context lasts; nothing more without a terminal."""
@@ -76,7 +80,7 @@ def summary_lines(results: Mapping[str, Any], folder: str) -> list[Text]:
     lines += _findings(results)
     if (why := results.get("interrupted")) is not None:
         lines.append(Text(f"interrupted by {why}: what was recorded is judged as far as it goes"))
-    lines.append(Text(f"kept in {folder}"))
+    lines.append(Text(f"report: {folder}/report.html"))
     return lines
 
 

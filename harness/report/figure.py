@@ -1,0 +1,188 @@
+"""The picture of a run: servers, clients, rates and latencies over one time axis, faults shaded.
+
+A figure is a plain mapping in plotly's JSON; the page draws it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.history import History
+from harness.report import lanes, rates, sample, spans, words
+from harness.report.traces import COLOURS, Json, Place, in_s, traces
+
+MOST_OPERATIONS = 5_000
+CHARACTER = 1 / 150  # of the width, of a name over the plots
+LANE_PX, PLOT_PX, GAP_PX = 24, 150, 46
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A figure and what its words say.
+
+    Attributes:
+        figure: `data` and `layout` of plotly.
+        drawn, operations: how many operations are drawn, and how many there were.
+        clients_left_out: clients that are not drawn.
+    """
+
+    figure: Json
+    drawn: int
+    operations: int
+    clients_left_out: int
+
+
+def draw(history: History, results: Mapping[str, Any]) -> Picture:
+    """Draw a run. O(n log n)."""
+    witnesses = sample.witness_rows(history, results)
+    clients = lanes.of_clients(history, witnesses)
+    rows = sample.rows_to_draw(history, witnesses, MOST_OPERATIONS)
+    rows = rows[clients.of_process[history.process[rows]] >= 0]
+    servers = sorted({mode.node for mode in spans.modes(history)})
+    place = Place(servers=servers, clients=clients)
+    span_s = max(spans.end_ns(history) / 1e9, rates.NARROWEST_S)
+    data = traces(history, place, rows=rows, witnesses=np.flatnonzero(witnesses), span_s=span_s)
+    return Picture(
+        figure={"data": data, "layout": _layout(history, results["faults"], place, span_s)},
+        drawn=len(rows),
+        operations=len(history),
+        clients_left_out=clients.left_out,
+    )
+
+
+def _layout(
+    history: History, faults: Sequence[Mapping[str, Any]], place: Place, span_s: float
+) -> Json:
+    lanes_px = LANE_PX * max(1, len(place.labels))
+    total_px = lanes_px + 2 * (PLOT_PX + GAP_PX)
+
+    def domain(top_px: int, height_px: int) -> list[float]:
+        return [round(1 - (top_px + height_px) / total_px, 5), round(1 - top_px / total_px, 5)]
+
+    second_px, third_px = lanes_px + GAP_PX, lanes_px + 2 * GAP_PX + PLOT_PX
+    leaders = spans.leader_changes(history)[1:]  # the first one led when the run began
+    return {
+        "height": total_px + 100,
+        "margin": {"l": 10, "r": 10, "t": 50, "b": 50},
+        "xaxis": {
+            "title": {"text": "seconds since the start of the run"},
+            "range": [0, round(span_s * 1.01, 3)],
+            "anchor": "y3",
+            "showspikes": True,
+            "spikemode": "across",
+            "spikethickness": 1,
+            "zeroline": False,
+        },
+        "yaxis": _lane_axis(place, domain(0, lanes_px)),
+        "yaxis2": _axis("calls per second", domain(second_px, PLOT_PX), rangemode="tozero"),
+        "yaxis3": _axis("latency, ms", domain(third_px, PLOT_PX), type="log", dtick=1),
+        "shapes": [*_shaded(faults, place, span_s), *_leader_lines(leaders)],
+        "annotations": [*_fault_names(faults, span_s), *_leader_names(leaders, span_s)],
+        "showlegend": False,
+        "dragmode": "zoom",
+        "hovermode": "closest",
+        "plot_bgcolor": "#ffffff",
+        "paper_bgcolor": "#ffffff",
+        "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#1c2733"},
+    }
+
+
+def _axis(title: str, domain: list[float], **settings: Any) -> Json:
+    return {
+        "title": {"text": title},
+        "domain": domain,
+        "automargin": True,
+        "gridcolor": "#e6eaee",
+        "zeroline": False,
+        "fixedrange": True,
+        **settings,
+    }
+
+
+def _lane_axis(place: Place, domain: list[float]) -> Json:
+    count = len(place.labels)
+    return {
+        "domain": domain,
+        "automargin": True,
+        "tickvals": list(range(count)),
+        "ticktext": place.labels,
+        "range": [count - 0.4, -0.6],
+        "fixedrange": True,
+        "gridcolor": "#eef1f4",
+        "zeroline": False,
+    }
+
+
+def _shaded(faults: Sequence[Mapping[str, Any]], place: Place, span_s: float) -> Iterator[Json]:
+    """Yield a band over all plots for each fault that bit, and a frame on each node it hit."""
+    for fault in faults:
+        if fault["outcome"] != "installed":
+            continue
+        x0 = in_s(fault["inject_ns"])
+        x1 = in_s(fault["heal_ns"]) if fault["heal_ns"] else round(span_s, 3)
+        band = {"type": "rect", "xref": "x", "x0": x0, "x1": x1}
+        yield band | {
+            "yref": "paper",
+            "y0": 0,
+            "y1": 1,
+            "fillcolor": "#c00020",
+            "opacity": 0.08,
+            "line": {"width": 0},
+            "layer": "below",
+        }
+        for node in fault["nodes"]:
+            if node in place.servers:
+                lane = place.of_server(node)
+                frame = {"width": 2, "color": COLOURS["witness"]}
+                yield band | {"yref": "y", "y0": lane - 0.42, "y1": lane + 0.42, "line": frame}
+
+
+def _fault_names(faults: Sequence[Mapping[str, Any]], span_s: float) -> Iterator[Json]:
+    named = [
+        (in_s(f["inject_ns"]), f"{f['name']} {','.join(map(str, f['nodes']))}")
+        for f in faults
+        if f["outcome"] == "installed"
+    ]
+    yield from _above(named, 20, "#8a0018", span_s)
+
+
+def _leader_lines(leaders: Sequence[tuple[int, int]]) -> Iterator[Json]:
+    for time_ns, _ in leaders:
+        at = {
+            "type": "line",
+            "xref": "x",
+            "yref": "paper",
+            "x0": in_s(time_ns),
+            "x1": in_s(time_ns),
+        }
+        yield at | {"y0": 0, "y1": 1, "line": {"width": 1, "dash": "dash", "color": "#15507a"}}
+
+
+def _leader_names(leaders: Sequence[tuple[int, int]], span_s: float) -> Iterator[Json]:
+    named = [(in_s(at_ns), f"{words.nodes([node])} leads") for at_ns, node in leaders]
+    yield from _above(named, 4, "#15507a", span_s)
+
+
+def _above(
+    named: Sequence[tuple[float, str]], shift_px: int, colour: str, span_s: float
+) -> Iterator[Json]:
+    """Yield the names over the plots that do not hide the one before; lines and lanes tell all."""
+    free_s = 0.0
+    for at_s, text in named:
+        if at_s < free_s:
+            continue
+        free_s = at_s + span_s * CHARACTER * len(text)
+        yield {
+            "x": at_s,
+            "xref": "x",
+            "y": 1,
+            "yref": "paper",
+            "text": text,
+            "showarrow": False,
+            "xanchor": "left",
+            "yanchor": "bottom",
+            "yshift": shift_px,
+            "font": {"size": 11, "color": colour},
+        }

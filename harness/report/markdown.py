@@ -1,0 +1,63 @@
+"""A Markdown summary of several runs, for CI systems that offer a file for one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.report import words
+
+MOST_FINDINGS = 5
+
+
+def summary(judged: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> str:
+    """Return the summary of runs that were judged, and of those in which the harness failed."""
+    bad = [results for results in judged if not results["as_expected"]]
+    lines = [
+        f"## harness: {len(judged) - len(bad)} of {len(judged) + len(failed)} as expected",
+        "",
+        "| scenario | seed | verdict | expected | acknowledged | lost | faults |",
+        "|---|---|---|---|---|---|---|",
+        *map(_row, judged),
+        *(f"| {name} | | **harness failed** | | | | |" for name in failed),
+        "",
+    ]
+    for results in bad:
+        lines += _findings(results)
+    for name, error in failed.items():
+        lines += [f"### {name}", "", _text(error), ""]
+    return "\n".join(lines)
+
+
+def _row(results: Mapping[str, Any]) -> str:
+    counts = results["counts"]
+    verdict = results["verdict"] if results["as_expected"] else f"**{results['verdict']}**"
+    lost = "unknown" if counts["lost"] is None else counts["lost"]
+    installed = sum(fault["outcome"] == "installed" for fault in results["faults"])
+    cells = (
+        results["scenario"],
+        results["seed"],
+        verdict,
+        results["expect"],
+        counts["acknowledged"],
+        lost,
+        installed,
+    )
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _findings(results: Mapping[str, Any]) -> list[str]:
+    told = words.headline(results, servers=0)
+    lines = [f"### {results['scenario']}", "", f"{_text(told.sentence)} {told.expectation}.", ""]
+    for check in results["checks"]:
+        if check["verdict"] != "valid":
+            reasons = ", ".join(map(words.meaning, check["reasons"]))
+            lines.append(f"- **{check['name']}** {check['verdict']}: {reasons}")
+            shown = check["witnesses"][:MOST_FINDINGS]
+            lines += [f"  - {_text(witness['sentence'])}" for witness in shown]
+    again = f"harness run scenarios/{results['scenario']}.yaml --seed {results['seed']}"
+    return [*lines, "", f"Again: `{again}`", ""]
+
+
+def _text(text: str) -> str:
+    """Keep what items and errors say from being taken for Markdown or HTML."""
+    marks: dict[str, str | int | None] = {mark: f"\\{mark}" for mark in "\\`*_[]|#"}
+    return text.translate(str.maketrans(marks | {"<": "&lt;", "\n": " "}))

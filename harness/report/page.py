@@ -1,0 +1,179 @@
+"""report.html: one file with everything in it, that opens without a network."""
+
+import importlib.resources
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from harness.errors import HistoryError
+from harness.history import History, Value
+from harness.report import end_state, figure, lives, sample, spans, words
+from harness.store import RunFolder
+
+FILE = "report.html"
+COUNTS = {
+    "attempted": "puts attempted",
+    "acknowledged": "puts acknowledged",
+    "delivered": "items delivered",
+    "completed": "items done",
+    "lost": "items lost",
+    "duplicated": "unexplained deliveries",
+    "redelivered": "explained redeliveries",
+    "recovered": "recovered: put unknown, delivered",
+    "unexpected": "delivered, never put",
+    "phantom": "delivered, put failed",
+    "unfinished": "delivered, not done",
+}
+BAD = {"lost", "duplicated", "unexpected", "phantom"}
+
+
+def write(folder: RunFolder, items: Iterable[str] = ()) -> Path:
+    """Build the report of a judged run from its folder; the lives of `items` are in it for sure.
+
+    Raises:
+        HistoryError: the run has not been judged, or an item is not in its history.
+    """
+    if not folder.results.is_file():
+        raise HistoryError(
+            f"{folder.path}: expected a judged run (with a results.json), got none; "
+            f"`harness check` judges it"
+        )
+    history = History.load(folder.history)
+    page = render(history, folder, _known(history, items))
+    target = folder.path / FILE
+    partial = target.with_suffix(".partial")
+    partial.write_text(page, encoding="utf-8")
+    partial.replace(target)
+    return target
+
+
+def render(history: History, folder: RunFolder, items: Sequence[Value] = ()) -> str:
+    """Return the page of a run whose history is loaded already."""
+    results = json.loads(folder.results.read_text())
+    picture = figure.draw(history, results)
+    servers = end_state.compare(history)
+    return _template().render(
+        run=folder.path.name,
+        results=results,
+        headline=words.headline(results, servers.read),
+        counts=[(label, results["counts"].get(key), key in BAD) for key, label in COUNTS.items()],
+        faults=list(_faults(results)),
+        events=list(_events(history, results)),
+        picture=picture,
+        servers=servers,
+        logs=sorted(path.name for path in folder.logs.glob("node-*.log")),
+        versions=_versions(folder),
+        scenario=folder.scenario.read_text(),
+        plan=_lines(folder.plan),
+        data=_script(
+            {"figure": picture.figure} | lives.tell(history, results, items),
+        ),
+        plotly=_plotly(),
+        css=_resource("report.css"),
+        js=_resource("report.js"),
+        path=f"runs/{results['scenario']}/{folder.path.name}",
+        intervals=_intervals,
+        words=words,
+    )
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_resource),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _known(history: History, items: Iterable[str]) -> list[Value]:
+    """Return the ids that these words mean: an id is a number or a string."""
+    by_word = {str(value): value for value in history.values} if items else {}
+    for item in items:
+        if item not in by_word:
+            raise HistoryError(f"--item: expected an item of this history, got {item!r}")
+    return [by_word[item] for item in items]
+
+
+def _faults(results: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield each fault with what clients saw of it; figures exist for those that bit."""
+    figures: dict[int, Mapping[str, Any]] = {}
+    for check in results["checks"]:
+        if check["name"] == "availability":
+            figures = {row["inject_ns"]: row for row in check["details"].get("faults", [])}
+    for fault in results["faults"]:
+        yield dict(fault) | {"figures": figures.get(fault["inject_ns"], {})}
+
+
+def _intervals(
+    operations: Sequence[Mapping[str, Any]],
+) -> Iterator[tuple[Mapping[str, Any], dict[str, float]]]:
+    """Yield each operation with its bar, in percent: ranks of times, not times, so all are seen."""
+    begins = [row["invoke_ns"] for row in operations]
+    ends = [row["complete_ns"] for row in operations if row["complete_ns"] is not None]
+    rank = {at_ns: place for place, at_ns in enumerate(sorted({*begins, *ends}))}
+    last = len(rank)
+    for row in sorted(operations, key=lambda row: row["invoke_ns"]):
+        begin = rank[row["invoke_ns"]]
+        end = last if row["complete_ns"] is None else rank[row["complete_ns"]]
+        left, width = 100 * begin / last, 100 * (end - begin) / last
+        yield row, {"left": round(left, 1), "width": round(width, 1)}
+
+
+def _events(history: History, results: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """Yield what the timeline shows, as (time_ns, sentence) in order: the same for every reader."""
+    found = [
+        (at_ns, f"{words.nodes([node])} leads") for at_ns, node in spans.leader_changes(history)
+    ]
+    for fault in results["faults"]:
+        whom = words.nodes(fault["nodes"])
+        found.append((fault["inject_ns"], f"{fault['name']} on {whom}: {fault['outcome']}"))
+        if fault["heal_ns"] is not None:
+            found.append((fault["heal_ns"], f"{fault['name']} on {whom}: healed"))
+    found += [
+        (end.time_ns, f"session of process {end.process} ended: {end.why}")
+        for end in spans.session_ends(history)
+    ]
+    for row in np.flatnonzero(sample.witness_rows(history, results)).tolist():
+        call = history.operation(row)
+        told = f"witness: process {call.process}, {call.f} {call.value}: {call.outcome}"
+        found.append((call.invoke_ns, told))
+    yield from sorted(found)
+
+
+def _versions(folder: RunFolder) -> list[tuple[str, str]]:
+    """Return versions.json flat, one line where all servers are the same."""
+    told = json.loads(folder.versions.read_text()) if folder.versions.is_file() else {}
+    rows = []
+    for name, value in told.items():
+        if isinstance(value, dict) and len(set(map(str, value.values()))) == 1 and len(value) > 1:
+            rows.append((name, f"{next(iter(value.values()))} (all {len(value)})"))
+        elif isinstance(value, dict):
+            rows += [(f"{name} {key}", str(inner)) for key, inner in value.items()]
+        else:
+            rows.append((name, str(value)))
+    return rows
+
+
+def _lines(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""
+
+
+def _script(data: Mapping[str, Any]) -> str:
+    """Return JSON that cannot end the script element it stands in."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _resource(name: str) -> str:
+    return (importlib.resources.files("harness.report") / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    package = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
+    return package.read_text(encoding="utf-8").replace("</script", "<\\/script")
