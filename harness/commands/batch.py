@@ -1,0 +1,80 @@
+"""Several scenarios one after the other: their statuses, and what CI reads of all of them."""
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from harness import junit, results, store
+from harness.commands.launch import Ran, launch, prepare
+from harness.errors import HarnessError, ScenarioError
+from harness.junit import Suite
+from harness.report import markdown
+from harness.report.terminal import Terminal
+from harness.schema import Scenario
+
+STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  # the file that GitHub, Gitea and Forgejo show after a job
+T = TypeVar("T")
+
+
+def shard(every: Sequence[T], which: str | None) -> list[T]:
+    """Return the i-th of n shares of equal size, to the word `i/n`; all of them for None.
+
+    Raises:
+        ScenarioError: no such word, or i is not in 1..n.
+    """
+    if which is None:
+        return list(every)
+    told = re.fullmatch(r"(\d+)/(\d+)", which)
+    number, count = (int(told[1]), int(told[2])) if told else (0, 0)
+    if not 1 <= number <= count:
+        raise ScenarioError(f"--shard: expected I/N with I in 1..N, such as 2/5, got {which!r}")
+    return list(every[number - 1 :: count])
+
+
+class Batch:
+    """Runs scenarios and remembers how each ended."""
+
+    def __init__(self, terminal: Terminal, keep_in: Path) -> None:
+        self._terminal, self._keep_in = terminal, keep_in
+        self._statuses: list[int] = []
+        self._ran: list[Ran] = []
+        self._suites: list[Suite] = []
+        self._failed: dict[str, str] = {}
+
+    def run(self, file: Path, scenario: Scenario, *, by_hand: bool = False) -> None:
+        """Run one scenario, print what came out, and remember it."""
+        name, say = store.name_of(file), self._terminal.say
+        say(f"{name}: {scenario.description.strip().splitlines()[0]}")
+        say(f"seed {scenario.seed}")
+        folder = prepare(file, scenario, self._keep_in)
+        began_s = time.monotonic()
+        try:
+            ran = launch(scenario, name, folder, self._terminal, by_hand=by_hand)
+        except HarnessError as error:
+            self._terminal.complain(f"{name}: {error}")
+            say(f"what was recorded is kept in {folder.path}")
+            self._failed[name] = str(error)
+            self._suites.append(Suite.failed(name, str(error), time.monotonic() - began_s))
+            self._statuses.append(error.exit_status)
+            return
+        self._ran.append(ran)
+        self._suites.append(Suite.of(ran.results, ran.took_s))
+        self._statuses.append(results.exit_status(ran.results))
+        self._terminal.summary(ran.results, os.path.relpath(folder.path))
+
+    def write(self, junit_file: Path | None) -> None:
+        """Write junit.xml where it was asked for, and the summary where the CI offers a file."""
+        if junit_file is not None:
+            junit.write(self._suites, junit_file)
+        if offered := os.environ.get(STEP_SUMMARY):
+            text = markdown.summary([ran.results for ran in self._ran], self._failed)
+            with Path(offered).open("a", encoding="utf-8") as file:
+                file.write(text + "\n")
+
+    @property
+    def status(self) -> int:
+        """Return the exit status of all of them."""
+        return results.merge_exit_statuses(self._statuses)

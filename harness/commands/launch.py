@@ -1,0 +1,84 @@
+"""Run one scenario on a quorum in Docker and write all that is kept of it."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster import labels, surroundings
+from harness import junit, store
+from harness import run as runs
+from harness.report import page
+from harness.run import Surroundings
+from harness.schema import Cluster, Scenario
+from harness.store import RunFolder
+from harness.target import Quorum
+from harness.view import View
+from harness.workloads.end_state import notes as end_state_notes
+
+QuorumOf = Callable[[Cluster], AbstractContextManager[Quorum]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A run that was judged.
+
+    Attributes:
+        results: what stands in results.json.
+        took_s: from the start of the quorum to the verdict.
+    """
+
+    folder: RunFolder
+    results: Mapping[str, Any]
+    took_s: float
+
+
+def prepare(file: Path, scenario: Scenario, keep_in: Path) -> RunFolder:
+    """Make the folder of a run of a scenario."""
+    keep_in.mkdir(parents=True, exist_ok=True)
+    return store.create(keep_in.resolve(), file, scenario.seed)
+
+
+def launch(
+    scenario: Scenario,
+    name: str,
+    folder: RunFolder,
+    view: View,
+    *,
+    by_hand: bool = False,
+    quorum: QuorumOf | None = None,
+) -> Ran:
+    """Run a scenario in its folder and judge it; `quorum` gives another one than a new one.
+
+    Raises:
+        HarnessError: the harness, Docker or the machine failed; what was recorded is kept.
+    """
+    began_s = time.monotonic()
+    outside = Surroundings(
+        quorum=quorum
+        or (
+            lambda cluster: surroundings.started(
+                cluster.model_dump(), by_hand=by_hand, say=view.say
+            )
+        ),
+        end_state=lambda target: end_state_notes(
+            scenario.subject, surroundings.trees(target), target.logs()
+        ),
+        versions=surroundings.versions,
+        environment={labels.OWNER_VARIABLE: str(labels.Owner.me())},
+    )
+    results = runs.execute(scenario, name, folder, outside, view)
+    ran = Ran(folder=folder, results=results, took_s=time.monotonic() - began_s)
+    publish(ran, view)
+    return ran
+
+
+def publish(ran: Ran, view: View) -> None:
+    """Write what people and CI read of a judged run: report.html and junit.xml."""
+    try:
+        page.write(ran.folder)
+        junit.write([junit.Suite.of(ran.results, ran.took_s)], ran.folder.path / junit.FILE)
+    except Exception as error:  # noqa: BLE001 -- a defect of a report must not hide the verdict
+        view.say(f"the report could not be written: {type(error).__name__}: {error}")

@@ -1,0 +1,115 @@
+"""junit.xml: a suite per scenario, a case for its verdict and one per check.
+
+A check that found what its scenario expects (a control) passes; one that could not decide where
+that matters is an error; one that did not run is skipped. So no case passes that showed nothing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+FILE = "junit.xml"
+_NOT_IN_XML = {code: " " for code in range(32) if code not in {9, 10, 13}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One case.
+
+    Attributes:
+        outcome: passed, failure, error or skipped.
+        text: the reason; for a passed case, what there is to say of it.
+    """
+
+    name: str
+    outcome: str = "passed"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """The cases of one scenario."""
+
+    scenario: str
+    cases: tuple[Case, ...]
+    took_s: float
+
+    @classmethod
+    def of(cls, results: Mapping[str, Any], took_s: float) -> "Suite":
+        """Return the suite of a judged run."""
+        return cls(scenario=results["scenario"], cases=tuple(_cases(results)), took_s=took_s)
+
+    @classmethod
+    def failed(cls, scenario: str, error: str, took_s: float) -> "Suite":
+        """Return the suite of a run that was never judged, since the harness failed."""
+        case = Case(name="verdict", outcome="error", text=error)
+        return cls(scenario=scenario, cases=(case,), took_s=took_s)
+
+
+def write(suites: Sequence[Suite], path: Path) -> None:
+    """Write suites as one XML file."""
+    root = ET.Element("testsuites", _counts([c for s in suites for c in s.cases]))
+    for suite in suites:
+        root.append(_suite(suite))
+    ET.indent(root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
+
+
+def _cases(results: Mapping[str, Any]) -> Iterator[Case]:
+    told = _verdict_text(results)
+    bad = {"unknown": "error"}.get(results["verdict"], "failure")
+    yield Case(name="verdict", outcome="passed" if results["as_expected"] else bad, text=told)
+    for check in results["checks"]:
+        yield _check(check, as_expected=results["as_expected"])
+    for left_out in results["not_run"]:
+        yield Case(name=left_out["name"], outcome="skipped", text=f"needs {left_out['needs']}")
+
+
+def _verdict_text(results: Mapping[str, Any]) -> str:
+    because = f" because {results['because']}" if results["because"] else ""
+    found = ", ".join(sorted({why for check in results["checks"] for why in check["reasons"]}))
+    return (
+        f"expected {results['expect']}{because}, got {results['verdict']}"
+        f"{f' ({found})' if found else ''}; seed {results['seed']}"
+    )
+
+
+def _check(check: Mapping[str, Any], *, as_expected: bool) -> Case:
+    if check["verdict"] == "valid":
+        return Case(name=check["name"])
+    sentences = [witness["sentence"] for witness in check["witnesses"]]
+    text = "\n".join([f"{check['verdict']}: {', '.join(check['reasons'])}", *sentences])
+    bad = "failure" if check["verdict"] == "invalid" else "error"
+    return Case(name=check["name"], outcome="passed" if as_expected else bad, text=text)
+
+
+def _suite(suite: Suite) -> ET.Element:
+    element = ET.Element(
+        "testsuite",
+        {"name": suite.scenario, "time": f"{suite.took_s:.3f}", **_counts(suite.cases)},
+    )
+    for place, case in enumerate(suite.cases):
+        took_s = suite.took_s if place == 0 else 0.0
+        attributes = {"classname": suite.scenario, "name": case.name, "time": f"{took_s:.3f}"}
+        inner = ET.SubElement(element, "testcase", attributes)
+        text = case.text.translate(_NOT_IN_XML)
+        if case.outcome != "passed":
+            ET.SubElement(
+                inner, case.outcome, {"message": text.split("\n", 1)[0]}
+            ).text = text
+        elif text:
+            ET.SubElement(inner, "system-out").text = text
+    return element
+
+
+def _counts(cases: Sequence[Case]) -> dict[str, str]:
+    outcomes = [case.outcome for case in cases]
+    return {
+        "tests": str(len(outcomes)),
+        "failures": str(outcomes.count("failure")),
+        "errors": str(outcomes.count("error")),
+        "skipped": str(outcomes.count("skipped")),
+    }
