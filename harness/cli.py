@@ -1,7 +1,6 @@
 """The command line: puts cluster, queue and harness together, and turns outcomes into statuses."""
 
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,19 +12,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cluster import engine, labels, leftovers, quorum, surroundings
+from cluster import engine, leftovers, quorum, surroundings
 from harness import results as results_json
 from harness import run as runs
 from harness import scenario as scenarios
 from harness import schema, store
 from harness.checkers import checkers
+from harness.commands import batch, report
+from harness.commands.launch import Ran, publish
 from harness.errors import HarnessError, ScenarioError
 from harness.faults import faults
 from harness.report.terminal import Terminal
-from harness.run import Surroundings
-from harness.schema import Scenario
 from harness.workloads import workloads
-from harness.workloads.end_state import notes as end_state_notes
 
 EXIT_USAGE, EXIT_FAILED, EXIT_INTERRUPTED = 254, 255, 2
 _EPILOG = (
@@ -44,6 +42,7 @@ app = typer.Typer(
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that runs are kept in.")]
 RunArgument = Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")]
 DEFAULT_RUNS = Path("runs")
+report.register(app)
 # The parser's usage errors have no public name in typer, only this one's base.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
 
@@ -75,22 +74,28 @@ def run(
     files: Annotated[list[Path], typer.Argument(help="Scenario files.", metavar="FILE...")],
     seed: Annotated[int | None, typer.Option(help="Instead of the scenarios' own.")] = None,
     keep_in: RunsOption = DEFAULT_RUNS,
+    junit: Annotated[Path | None, typer.Option(help="Write junit.xml of all of them here.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Run only the I-th of N shares of them.", metavar="I/N")
+    ] = None,
     *,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the quorum up afterwards, as `up` does.")
     ] = False,
 ) -> int:
     """Run scenarios, judge them, and say whether each verdict is as expected."""
-    loaded = [(file, scenarios.load(file)) for file in files]  # all, before anything is started
+    # All of them, before anything is started.
+    loaded = [(file, scenarios.load(file)) for file in batch.shard(files, shard)]
     terminal = Terminal()
-    statuses = []
+    runner = batch.Batch(terminal, keep_in)
     with _clean_exit():
         for file, scenario in loaded:
             chosen = scenario if seed is None else scenario.model_copy(update={"seed": seed})
-            statuses.append(_run_one(file, chosen, keep_in, terminal, by_hand=keep))
+            runner.run(file, chosen, by_hand=keep)
             if _interrupted():
                 break
-    return _announce(results_json.merge_exit_statuses(statuses), terminal)
+    runner.write(junit)
+    return _announce(runner.status, terminal)
 
 
 @app.command(epilog="Example: harness check runs/latest")
@@ -104,6 +109,7 @@ def check(run: RunArgument) -> int:
     name = old.get("scenario") or folder.path.parent.name
     judged = runs.check(scenario, name, folder, interrupted=old.get("interrupted"))
     terminal = Terminal()
+    publish(Ran(folder=folder, results=judged, took_s=0.0), terminal)
     terminal.summary(judged, str(run))
     return _announce(results_json.exit_status(judged), terminal)
 
@@ -204,34 +210,6 @@ def list_(
 def schema_() -> None:
     """Print the JSON Schema of scenario files, for editors."""
     sys.stdout.write(json.dumps(schema.json_schema(), indent=2) + "\n")
-
-
-def _run_one(
-    file: Path, scenario: Scenario, keep_in: Path, terminal: Terminal, *, by_hand: bool
-) -> int:
-    name = store.name_of(file)
-    terminal.say(f"{name}: {scenario.description.strip().splitlines()[0]}")
-    terminal.say(f"seed {scenario.seed}")
-    keep_in.mkdir(parents=True, exist_ok=True)
-    folder = store.create(keep_in.resolve(), file, scenario.seed)
-    outside = Surroundings(
-        quorum=lambda cluster: surroundings.started(
-            cluster.model_dump(), by_hand=by_hand, say=terminal.say
-        ),
-        end_state=lambda target: end_state_notes(
-            scenario.subject, surroundings.trees(target), target.logs()
-        ),
-        versions=surroundings.versions,
-        environment={labels.OWNER_VARIABLE: str(labels.Owner.me())},
-    )
-    try:
-        judged = runs.execute(scenario, name, folder, outside, terminal)
-    except HarnessError as error:
-        _complain(f"{name}: {error}")
-        terminal.say(f"what was recorded is kept in {folder.path}")
-        return error.exit_status
-    terminal.summary(judged, os.path.relpath(folder.path))
-    return results_json.exit_status(judged)
 
 
 def _by_hand(run: str | None) -> quorum.DockerQuorum:
