@@ -279,5 +279,7 @@ class Pod:
 def _volume_options(data_mb: int | None) -> dict[str, Any]:
     if data_mb is None:
         return {}
-    options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={data_mb}m,uid={UID},gid={UID}"}
+    # mode: the default's sticky bit would keep the sandbox from wiping the server's files.
+    limits = f"size={data_mb}m,mode=755,uid={UID},gid={UID}"
+    options = {"type": "tmpfs", "device": "tmpfs", "o": limits}
     return {"driver": "local", "driver_opts": options}

@@ -15,9 +15,10 @@ from functools import partial
 from typing import Any
 
 from harness import plan, record, results, workers
-from harness.clients import NoClients
+from harness.clients import RunningClients
 from harness.clock import Clock
 from harness.errors import RunError
+from harness.forwarder import Forwarding
 from harness.history import History
 from harness.monitor import Monitor
 from harness.nemesis import Nemesis
@@ -122,7 +123,7 @@ class _Run:
             nemesis = Nemesis(
                 self.scenario,
                 self.quorum,
-                NoClients(),
+                RunningClients(self._workers),
                 of_nemesis,
                 clock=self.clock,
                 progress=self.progress,
@@ -133,9 +134,10 @@ class _Run:
                     nemesis.bind()
                     for number in range(len(self.scenario.phases)):
                         self._phase(number, nemesis)
-                    self._heal_and_drain(nemesis)
-                for f, value in self.outside.end_state(self.quorum):
-                    _note(of_harness, self.clock, f, value)
+                    self._heal(nemesis)
+                    self._note_state(of_harness, when="healed")
+                    self._drain()
+                self._note_state(of_harness, when="drained")
             finally:
                 self._workers.stop()
                 self._keep_logs()
@@ -153,7 +155,15 @@ class _Run:
                 "deadline_s": self.scenario.deadline_s,
             },
             environment=self.outside.environment,
+            forwarding=self._forwarding(),
         )
+
+    def _forwarding(self) -> Forwarding | None:
+        """Return forwarders if a fault needs them; they cost throughput."""
+        if not self.scenario.forwarded:
+            return None
+        nodes = self.quorum.nodes
+        return Forwarding({id: node.client_address for id, node in nodes.items()})
 
     def _phase(self, number: int, nemesis: Nemesis) -> None:
         """Run one phase's workload and faults at the same time, until it is over."""
@@ -197,11 +207,20 @@ class _Run:
         if ended(lambda e: e.workload.reach() != 0):
             self._workers.puts_over()
 
-    def _heal_and_drain(self, nemesis: Nemesis) -> None:
-        self.progress.phase = "heal and drain"
+    def _heal(self, nemesis: Nemesis) -> None:
+        self.progress.phase = "heal"
         nemesis.heal_all()
         took_s = self.quorum.wait_ready(within_s=READY_WITHIN_S)
         self.view.say(f"healed; all servers serve after {took_s:.1f} s; draining")
+
+    def _note_state(self, history: HistoryWriter, *, when: str) -> None:
+        """Record each server's tree; the drain may hide what differs, so before it and after."""
+        for f, value in self.outside.end_state(self.quorum):
+            if f == "tree" or when == "drained":
+                _note(history, self.clock, f, {"when": when, **value})
+
+    def _drain(self) -> None:
+        self.progress.phase = "drain"
         drain = self._workers.start_kind("drain", {})
         while not workers.all_ended(drain):
             time.sleep(TICK_S)

@@ -201,6 +201,12 @@ class Scenario(Strict):
         """Give all entries of all phases, in order."""
         return (entry for phase in self.phases for entry in phase.workload)
 
+    @property
+    def forwarded(self) -> bool:
+        """Tell whether clients must connect through forwarders."""
+        entries = (entry for phase in self.phases for entry in phase.faults)
+        return any(entry.fault is not None and entry.fault.forwarded for entry in entries)
+
 
 @cache
 def model() -> type[Scenario]:

@@ -271,11 +271,19 @@ class Clients(Protocol):
         ...
 
     def cut(self, client: int, nodes: Collection[int]) -> Evidence:
-        """Cut its connections to these nodes and let no new one through."""
+        """Let nothing through between it and these nodes, and refuse nothing: silence.
+
+        Raises:
+            UnsupportedError: it does not connect through a forwarder.
+        """
         ...
 
     def mend(self, client: int) -> Evidence:
-        """Let all its connections through again; return how many were `refused` meanwhile."""
+        """Let everything through again."""
+        ...
+
+    def held(self, client: int) -> int:
+        """Return how many messages and connections cuts have held back so far."""
         ...
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from harness.clock import Clock
 from harness.errors import WorkerError
+from harness.forwarder import Forwarder, Forwarding
 from harness.progress import Progress
 from harness.record import Event, HistoryWriter
 from harness.schema import WorkloadEntry
@@ -29,6 +30,7 @@ class Worker:
     Attributes:
         last: what it last said of itself: session, consumer, and when it was surely alive.
         dies: whether its workload means it to die.
+        forwarder: what it connects through, where clients can be cut off.
         ended: whether its end was noticed and its pipes are closed.
         told: whether it knows that no more puts come.
     """
@@ -41,6 +43,7 @@ class Worker:
     reader: threading.Thread | None = None
     ended: bool = False
     told: bool = False
+    forwarder: Forwarder | None = None
 
     @property
     def running(self) -> bool:
@@ -54,6 +57,7 @@ class Workers:
     Args:
         folder: the run's folder; histories go to `history/`, what workers print to `logs/`.
         environment: added to theirs, so that leftovers can be told.
+        forwarding: gives each a forwarder of its own to connect through.
     """
 
     def __init__(
@@ -65,10 +69,17 @@ class Workers:
         history: HistoryWriter,
         subject: Mapping[str, Any],
         environment: Mapping[str, str],
+        forwarding: Forwarding | None = None,
     ) -> None:
         self._folder, self._clock, self._progress = folder, clock, progress
         self._history, self._subject, self._environment = history, dict(subject), environment
+        self._forwarding = forwarding
         self._all: list[Worker] = []
+
+    @property
+    def all(self) -> Sequence[Worker]:
+        """Return every worker that was started, in order."""
+        return self._all
 
     def start(self, entry: WorkloadEntry) -> list[Worker]:
         """Start all clients of one workload entry."""
@@ -119,11 +130,15 @@ class Workers:
         for worker in self._all:
             if not worker.ended:
                 self._close(worker)
+        if self._forwarding is not None:
+            self._forwarding.close()
 
     def _start(self, kind: str, settings: dict[str, Any], number: int, *, dies: bool) -> Worker:
         process = len(self._all)
         name = f"{process:02d}-{kind}"
         history = self._folder / "history" / f"{name}.jsonl"
+        forwarder = None if self._forwarding is None else self._forwarding.forwarder()
+        hosts = {} if forwarder is None else {"hosts": forwarder.hosts}
         job = Job(
             name=name,
             kind=kind,
@@ -132,7 +147,7 @@ class Workers:
             process=process,
             origin_ns=self._clock.origin_ns,
             history=str(history),
-            subject=self._subject,
+            subject=self._subject | hosts,
         )
         errors = self._folder / "logs" / f"worker-{name}.log"
         errors.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +161,7 @@ class Workers:
                 start_new_session=True,
                 env={**os.environ, **self._environment},
             )
-        worker = Worker(job=job, process=popen, errors=errors, dies=dies)
+        worker = Worker(job=job, process=popen, errors=errors, dies=dies, forwarder=forwarder)
         assert popen.stdin is not None
         popen.stdin.write(msgspec.json.encode(job) + b"\n")
         popen.stdin.flush()

@@ -20,14 +20,14 @@ class Fault(Protocol):
             or altogether for the slots of WHOLE_QUORUM. None: it gets in nobody's way.
         needs: keys of `cluster` without which it cannot work, such as `faketime`.
         ends: faults that are over when this one has taken place on the same nodes.
-        clients: whether it hurts clients, so that these connect through forwarders.
+        forwarded: whether clients must connect through forwarders, so that they can be cut off.
     """
 
     lasting: ClassVar[bool] = True
     slot: ClassVar[str | None] = None
     needs: ClassVar[frozenset[str]] = frozenset()
     ends: ClassVar[frozenset[str]] = frozenset()
-    clients: ClassVar[bool] = False
+    forwarded: ClassVar[bool] = False
 
     @property
     def target(self) -> Target:

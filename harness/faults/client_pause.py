@@ -1,0 +1,34 @@
+"""Clients that stop and go on as if nothing had been: the zombie, if their session is over then."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.faults import Fault, faults
+from harness.faults.clients import chosen
+from harness.target import Evidence, System, Target
+
+
+@faults.register("client-pause")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientPause(Fault):
+    """Freeze clients of a workload with SIGSTOP; for longer than their session makes zombies."""
+
+    workload: str = "any"
+    number: int | None = None
+    target: ClassVar[Target] = []
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Freeze."""
+        clients = chosen(system.clients, self.workload, self.number)
+        return {"paused": [system.clients.pause(client) for client in clients]}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that somebody ran, and that the kernel says all are stopped."""
+        states = [seen["state"] for seen in evidence["paused"]]
+        return bool(states) and set(states) == {"T"}
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Let all of the workload go on that still run."""
+        clients = chosen(system.clients, self.workload, self.number)
+        return {"resumed": [system.clients.resume(client) for client in clients]}

@@ -1,0 +1,36 @@
+"""A disk without a byte free."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.faults import Fault, faults
+from harness.faults.kill import start_down
+from harness.target import Evidence, System, Target
+
+
+@faults.register("disk-full")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskFull(Fault):
+    """Fill disks; a server that cannot log ends, and healing frees the disk and starts it."""
+
+    target: Target = "leader"
+    slot: ClassVar[str | None] = "disk"
+    needs: ClassVar[frozenset[str]] = frozenset({"data_mb"})
+
+    def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
+        """Count them all: they end as soon as they must log."""
+        return nodes
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Fill, and see a write fail."""
+        return {"disks": [system.quorum.nodes[id].fill_disk() for id in nodes]}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that a write failed on each."""
+        return all(seen["write_failed"] for seen in evidence["disks"])
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Free the disks, and start those that ended."""
+        freed = [system.quorum.nodes[id].free_disk() for id in nodes]
+        return {"disks": freed, "started": start_down(system, nodes)}

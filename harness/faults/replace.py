@@ -1,0 +1,43 @@
+"""A dead member replaced by a new and empty one."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.faults import Fault, faults
+from harness.target import Evidence, System, Target
+
+
+@faults.register("replace")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace(Fault):
+    """Kill members and wipe them; healing removes them by reconfiguration and adds empty ones.
+
+    The new member takes the dead one's address and id, as a machine with a new disk does.
+    """
+
+    target: Target = "follower"
+    slot: ClassVar[str | None] = "members"
+    needs: ClassVar[frozenset[str]] = frozenset({"reconfig"})
+
+    def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
+        """Count the dead."""
+        return nodes
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Kill, wipe, and remove from the ensemble."""
+        members = [system.quorum.nodes[id] for id in nodes]
+        killed = [node.kill() for node in members]
+        wiped = [node.wipe() for node in members]
+        removed = [system.quorum.remove_member(id) for id in nodes]
+        return {"killed": killed, "wiped": wiped, "removed": removed}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that the ensemble's own configuration has them no more."""
+        return all(seen["node"] not in seen["voters"] for seen in evidence["removed"])
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Start the empty ones and add them: the leader brings them up to date first."""
+        down = [id for id in nodes if system.quorum.nodes[id].status().mode == "down"]
+        started = [system.quorum.nodes[id].start() for id in down]
+        return {"started": started, "added": [system.quorum.add_member(id) for id in nodes]}
