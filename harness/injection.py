@@ -1,12 +1,12 @@
 """One planned injection on its way, and when its time has come."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from harness.clock import Clock
 from harness.plan import Planned
 from harness.progress import Progress
-from harness.schema import FaultEntry
+from harness.schema import FaultEntry, LogLine
 
 
 @dataclass(slots=True)
@@ -47,6 +47,7 @@ def is_due(
     since: Since,
     clock: Clock,
     progress: Progress,
+    log_shows: Callable[[LogLine], bool],
 ) -> bool:
     """Tell whether an injection's time or trigger has come."""
     if (at_s := injection.planned.at_s) is not None:
@@ -54,6 +55,8 @@ def is_due(
     trigger = injection.entry.at
     if trigger is None:
         return all(i.state == "over" for i in _waited_for(injection, earlier))
+    if trigger.log is not None:
+        return log_shows(trigger.log)
     if trigger.event is not None:
         return progress.elections > since.elections
     if trigger.acknowledged is not None:

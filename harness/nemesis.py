@@ -15,6 +15,7 @@ from harness.clock import Clock
 from harness.errors import RunError, TargetError, UnsupportedError
 from harness.faults import Fault
 from harness.injection import Injection
+from harness.log_watch import LogWatch
 from harness.plan import Planned
 from harness.progress import Progress
 from harness.record import Event, HistoryWriter
@@ -114,13 +115,9 @@ class Nemesis:
             self._end(injection, "indeterminate", {"why": "the phase ended before its time came"})
         injection.state = "over"
 
-    def node_of(self, target: str | int) -> int | None:
-        """Return the node that a trigger or `until` means now; None if nobody has the role."""
-        wanted: Target = {"node": target} if isinstance(target, int) else target
-        found = roles.resolve(
-            wanted, self._quorum.statuses(), self._bound, self._stream("triggers")
-        )
-        return found[0] if found else None
+    def log_watch(self) -> LogWatch:
+        """Return a watch for lines that servers write from now on."""
+        return LogWatch(self._quorum, self._node_of, self._clock)
 
     def _inject(self, injection: Injection, fault: Fault, before: Mapping[str, str]) -> None:
         self._in_force.append(injection)
@@ -185,6 +182,12 @@ class Nemesis:
                     f"{until.within_s:g} s, got {seen.mode if seen else 'no such node'}"
                 )
             time.sleep(TICK_S)
+
+    def _node_of(self, target: str | int) -> int | None:
+        """Return the node that a trigger means now; None if nobody has the role."""
+        wanted: Target = {"node": target} if isinstance(target, int) else target
+        statuses, rng = self._quorum.statuses(), self._stream("triggers")
+        return next(iter(roles.resolve(wanted, statuses, self._bound, rng)), None)
 
     def _heal_named(self, name: str) -> None:
         for injection in reversed(self._in_force.copy()):

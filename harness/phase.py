@@ -10,6 +10,7 @@ from harness.errors import RunError
 from harness.injection import Injection, Since, is_due
 from harness.nemesis import TICK_S, Nemesis
 from harness.progress import Progress
+from harness.schema import LogLine
 
 
 class PhaseOfFaults:
@@ -27,6 +28,8 @@ class PhaseOfFaults:
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="nemesis", daemon=True)
         self._since = Since.now(clock, progress)
+        watched = any(i.entry.at is not None and i.entry.at.log is not None for i in injections)
+        self._log_watch = nemesis.log_watch() if watched else None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -80,8 +83,12 @@ class PhaseOfFaults:
                 since=self._since,
                 clock=self._clock,
                 progress=self._progress,
+                log_shows=self._log_shows,
             ):
                 self._nemesis.inject(injection)
+
+    def _log_shows(self, line: LogLine) -> bool:
+        return self._log_watch is not None and self._log_watch.seen(line)
 
     def _finish(self) -> None:
         for injection in self._injections:

@@ -57,7 +57,7 @@ def make(scenario: Scenario) -> list[Planned]:
                     id=next(numbers),
                     phase=number,
                     entry=place,
-                    name=entry.name or entry.kind,
+                    name=entry.label,
                     kind=entry.kind,
                     hold_s=entry.hold_s,
                     **when,
@@ -72,6 +72,20 @@ def write(planned: Sequence[Planned], path: Path) -> None:
     path.write_bytes(b"".join(msgspec.json.encode(asdict(p)) + b"\n" for p in planned))
 
 
+def rounds(entry: FaultEntry, limit_s: float) -> Iterator[float]:
+    """Give the nominal times of an entry that has some, within `limit_s`, `times` at most."""
+    elapsed_s = entry.at.elapsed_s if entry.at is not None else None
+    first_s = entry.first_s if entry.first_s is not None else elapsed_s
+    at_s = first_s if first_s is not None else entry.every_s or 0.0
+    for done in count():
+        if at_s > limit_s or (entry.times is not None and done >= entry.times):
+            return
+        yield at_s
+        if entry.every_s is None:
+            return
+        at_s += entry.every_s
+
+
 def _times(seed: int, phase: Phase, number: int, entry: FaultEntry) -> Iterator[dict[str, Any]]:
     if entry.at is not None and entry.at.elapsed_s is None:
         yield {"trigger": entry.at.model_dump(exclude_none=True)}
@@ -79,21 +93,25 @@ def _times(seed: int, phase: Phase, number: int, entry: FaultEntry) -> Iterator[
         yield {"trigger": {"after": entry.after}}
     elif entry.sequential:
         yield {"trigger": {"after": "the entry before"}}
+    elif entry.weight is not None:
+        for round_, at_s in enumerate(_drawn(seed, phase, number, entry)):
+            yield {"round": round_, "at_s": round(at_s, 3)}
     else:
-        rng = stream(seed, "jitter", number, entry.name or entry.kind)
-        for round_, at_s in enumerate(_rounds(phase, entry)):
+        rng = stream(seed, "jitter", number, entry.label)
+        for round_, at_s in enumerate(rounds(entry, phase.limit_s)):
             yield {"round": round_, "at_s": round(at_s + rng.uniform(0, entry.jitter_s), 3)}
 
 
-def _rounds(phase: Phase, entry: FaultEntry) -> Iterator[float]:
-    """Give the nominal times within the phase's limit, `times` of them at most."""
-    elapsed_s = entry.at.elapsed_s if entry.at is not None else None
-    first_s = entry.first_s if entry.first_s is not None else elapsed_s
-    at_s = first_s if first_s is not None else entry.every_s or 0.0
-    for done in count():
-        if at_s > phase.limit_s or (entry.times is not None and done >= entry.times):
-            return
+def _drawn(seed: int, phase: Phase, number: int, entry: FaultEntry) -> Iterator[float]:
+    """Give the times of one fault of a mix: a Poisson process, `weight` injections each `mix_s`.
+
+    The faults of a mix are drawn apart, so their weights need no sum and one can be taken out.
+    """
+    assert phase.mix_s is not None
+    assert entry.weight is not None
+    rng = stream(seed, "mix", number, entry.label)
+    at_s = rng.expovariate(entry.weight / phase.mix_s)
+    while at_s <= phase.limit_s:
         yield at_s
-        if entry.every_s is None:
-            return
-        at_s += entry.every_s
+        # The next one comes after this one is over, as it must for every entry.
+        at_s += (entry.hold_s or 0.0) + rng.expovariate(entry.weight / phase.mix_s)

@@ -70,12 +70,12 @@ def test_repetitions_fill_the_phase(planned: Plan) -> None:
 
 def test_times_bounds_the_repetitions(planned: Plan) -> None:
     """`times: 3` is three rounds."""
-    assert times(planned("[{kill: {}, every_s: 10, times: 3}]"), "kill") == [10, 20, 30]
+    assert times(planned("[{kill: {}, down_s: 5, every_s: 10, times: 3}]"), "kill") == [10, 20, 30]
 
 
 def test_jitter_stays_within_its_bound(planned: Plan) -> None:
     """Each round is late by something between 0 and `jitter_s`, not always the same."""
-    rounds = times(planned("[{kill: {}, first_s: 0, every_s: 10, jitter_s: 4}]"), "kill")
+    rounds = times(planned("[{kill: {}, first_s: 0, down_s: 5, every_s: 10, jitter_s: 4}]"), "kill")
     late = [at_s - 10 * n for n, at_s in enumerate(rounds) if at_s is not None]
     assert len(late) == len(rounds)
     assert all(0 <= s <= 4 for s in late)

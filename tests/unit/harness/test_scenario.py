@@ -282,7 +282,9 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
 
 def test_a_short_scenario_is_one_phase(tmp_path: Path) -> None:
     """Workload and faults without `phases` are the only phase, with every default spelled out."""
-    loaded = load(tmp_path, GOOD + "faults: [{kill: {wipe: true}, first_s: 2, every_s: 15}]\n")
+    loaded = load(
+        tmp_path, GOOD + "faults: [{kill: {wipe: true}, first_s: 2, down_s: 5, every_s: 15}]\n"
+    )
     (phase,) = loaded.phases
     assert [entry.kind for entry in phase.workload] == ["put-all", "check-all"]
     assert phase.workload[0].workload.count == 5
@@ -290,7 +292,7 @@ def test_a_short_scenario_is_one_phase(tmp_path: Path) -> None:
     assert phase.workload[1].workload.after == "put-all"
     (fault,) = phase.faults
     assert (fault.kind, fault.fault.target, fault.fault.wipe) == ("kill", "leader", True)
-    assert (fault.first_s, fault.every_s, fault.hold_s) == (2, 15, None)
+    assert (fault.first_s, fault.every_s, fault.hold_s) == (2, 15, 5)
     assert (loaded.seed, loaded.expect, loaded.claim) == (1, "valid", "snapshot")
 
 

@@ -1,0 +1,170 @@
+"""What no single key of a scenario can tell: names that mean nothing, mixes that cannot be."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from harness import roles, schema, worst_case
+from harness.schema import FaultEntry, Phase, Scenario
+
+Complaint = tuple[Sequence[str | int], str]
+"""Where it is, and `expected X, got Y`."""
+
+
+def complaints(scenario: Scenario) -> Iterator[Complaint]:
+    """Give all that is wrong with a scenario whose every key is right."""
+    for number, name in enumerate(scenario.checkers or []):
+        if name not in schema.known_checkers():
+            known = ", ".join(schema.known_checkers())
+            yield ("checkers", number), f"expected one of {known}, got {name!r}"
+    if scenario.because is not None and scenario.expect != "invalid":
+        yield ("because",), f"expected `expect: invalid` beside it, got {scenario.expect!r}"
+    if not list(scenario.workloads):
+        yield ("workload",), "expected at least one workload, got none"
+    for name, role in scenario.bind.items():
+        if (complaint := roles.complaint_of_binding(role)) is not None:
+            yield ("bind", name), complaint
+    for number, phase in enumerate(scenario.phases):
+        for place, complaint in _of_phase(scenario, phase):
+            yield ("phases", number, *place), complaint
+    yield from _of_worst_case(scenario)
+
+
+def _of_phase(scenario: Scenario, phase: Phase) -> Iterator[Complaint]:
+    yield from _waits(phase)
+    names = [entry.label for entry in phase.faults]
+    for number, entry in enumerate(phase.faults):
+        place = ("faults", number)
+        for where, what in _of_entry(scenario, phase, entry):
+            yield (*place, *where), what
+        if entry.weight is not None and names.count(entry.label) > 1:
+            yield (*place, "name"), f"expected a name of its own beside weight, got {entry.label!r}"
+        if entry.after is not None and entry.after not in names[:number]:
+            known = ", ".join(names[:number]) or "none (it is the first)"
+            yield (*place, "after"), f"expected a fault above it ({known}), got {entry.after!r}"
+
+
+def _waits(phase: Phase) -> Iterator[Complaint]:
+    """Check that each workload's `after` names another one, without a circle."""
+    waits = {entry.kind: entry.workload.after for entry in phase.workload}
+    for number, entry in enumerate(phase.workload):
+        place = ("workload", number, entry.kind, "after")
+        after = entry.workload.after
+        if after is not None and after not in waits:
+            yield place, f"expected a workload of this phase ({', '.join(waits)}), got {after!r}"
+        elif after is not None and _circular(waits, entry.kind):
+            yield place, f"expected no circle, got {entry.kind!r} waiting for itself"
+
+
+def _circular(waits: Mapping[str, str | None], start: str) -> bool:
+    seen: set[str] = set()
+    step: str | None = start
+    while step is not None and step not in seen:
+        seen.add(step)
+        step = waits.get(step)
+    return step is not None
+
+
+def _of_entry(scenario: Scenario, phase: Phase, entry: FaultEntry) -> Iterator[Complaint]:
+    yield from _of_fault(scenario, entry)
+    yield from _of_trigger(scenario, phase, entry)
+    yield from _of_first(phase, entry)
+    yield from _of_names(scenario, entry)
+    if entry.weight is not None and phase.mix_s is None:
+        yield ("weight",), "expected mix_s beside it in the phase, got none"
+    hold_s = (entry.hold_s or 0) + entry.jitter_s
+    if entry.every_s is not None and hold_s >= entry.every_s:
+        yield (
+            ("every_s",),
+            (
+                f"expected more than the time the fault lasts and its jitter ({hold_s:g} s), "
+                f"got {entry.every_s:g}"
+            ),
+        )
+
+
+def _of_fault(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
+    """Check whom a fault means, and that the cluster has what it needs."""
+    if entry.fault is None:
+        return
+    target = entry.fault.target
+    if (
+        what := roles.complaint_of_target(target, scenario.cluster.nodes, scenario.bind)
+    ) is not None:
+        yield (entry.kind, "groups" if isinstance(target, list) else "target"), what
+    for need in sorted(entry.fault.needs):
+        if not getattr(scenario.cluster, need):
+            yield (entry.kind,), f"expected `cluster: {{{need}: ...}}` for this fault, got none"
+
+
+def _of_trigger(scenario: Scenario, phase: Phase, entry: FaultEntry) -> Iterator[Complaint]:
+    """Refuse a trigger that can never fire."""
+    if entry.at is None:
+        return
+    for what in ("acknowledged", "invoked"):
+        wanted, reach = getattr(entry.at, what), _reach(phase)
+        if wanted is not None and reach is not None and wanted > reach:
+            yield ("at", what), f"expected at most {reach}, the phase's puts, got {wanted}"
+    if entry.at.log is not None:
+        yield from _of_node(scenario, entry.at.log.node, ("at", "log", "node"))
+
+
+def _of_first(phase: Phase, entry: FaultEntry) -> Iterator[Complaint]:
+    """Refuse a first time after the phase: a fault that is never planned is never missed."""
+    elapsed_s = entry.at.elapsed_s if entry.at is not None else None
+    every_s = entry.every_s if entry.at is None and entry.first_s is None else None
+    times = {("first_s",): entry.first_s, ("at", "elapsed_s"): elapsed_s, ("every_s",): every_s}
+    for where, first_s in times.items():
+        if first_s is not None and first_s > phase.limit_s:
+            yield (
+                where,
+                f"expected at most {phase.limit_s:g}, the phase's limit_s, got {first_s:g}",
+            )
+
+
+def _of_names(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
+    """Check what an entry says of other faults and of nodes."""
+    if entry.heal is not None:
+        names = {e.label for p in scenario.phases for e in p.faults} - {"heal"}
+        known = ["never"] if entry.fault is not None else ["all", *sorted(names)]
+        if entry.heal not in known:
+            yield ("heal",), f"expected one of {', '.join(known)}, got {entry.heal!r}"
+    if entry.until is not None:
+        yield from _of_node(scenario, entry.until.node, ("until", "node"))
+    if entry.replaces is not None:
+        known = [e.label for p in scenario.phases for e in p.faults if e is not entry]
+        if entry.replaces not in known:
+            yield ("replaces",), f"expected one of {', '.join(known)}, got {entry.replaces!r}"
+
+
+def _of_node(scenario: Scenario, node: str | int, where: Sequence[str]) -> Iterator[Complaint]:
+    last = scenario.cluster.nodes
+    if node not in scenario.bind and node != "leader" and node not in range(1, last + 1):
+        known = ", ".join([*scenario.bind, "leader", f"1..{last}"])
+        yield where, f"expected one of {known}, got {node!r}"
+
+
+def _of_worst_case(scenario: Scenario) -> Iterator[Complaint]:
+    """Refuse what is surely too much at once, or surely in each other's way."""
+    if (over := worst_case.over_budget(scenario)) is not None:
+        span, hurt = over
+        yield (
+            ("phases", span.phase, "faults", span.entry),
+            (
+                f"expected at most a minority hurt at once, got up to {hurt} of "
+                f"{scenario.cluster.nodes} nodes; `budget: majority` gives leave"
+            ),
+        )
+    if (pair := worst_case.excluded(scenario)) is not None:
+        earlier, later = pair
+        yield (
+            ("phases", later.phase, "faults", later.entry),
+            (
+                f"expected no other {later.fault.slot!r} fault in force, got {earlier.label!r}; "
+                f"`replaces` or `heal` ends it"
+            ),
+        )
+
+
+def _reach(phase: Phase) -> int | None:
+    """Return how many puts the phase can acknowledge; None where a workload has no end."""
+    reaches = [entry.workload.reach() for entry in phase.workload]
+    return None if None in reaches else sum(r for r in reaches if r is not None)
