@@ -132,7 +132,7 @@ class Gateway:
         return f"{self._boot}-{next(self._numbers)}"
 
     def _resource(self, name: str, handler: Handler) -> Resource:
-        return Resource(name=name, methods={"GET": handler, "HEAD": handler}, negotiated=False)
+        return Resource(name=name, methods={"GET": handler, "HEAD": handler}, offers=())
 
     async def _health(self, _call: Call) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -161,11 +161,13 @@ class Gateway:
         connected = {c: float(e.shared.connected) for c, e in by_context.items()}
         connects = {c: float(e.shared.connects) for c, e in by_context.items()}
         sessions = {c: float(len(e.sessions)) for c, e in by_context.items()}
+        consumers = {c: float(e.queues.consumers) for c, e in by_context.items()}
         watches = {c: float(len(e.watches)) for c, e in by_context.items()}
         return [
             ("zkmq_rest_connected", "gauge", "Whether ZooKeeper can be reached.", connected),
             ("zkmq_rest_connects_total", "counter", "Connections to ZooKeeper.", connects),
             ("zkmq_rest_sessions", "gauge", "Open REST sessions.", sessions),
+            ("zkmq_rest_consumers", "gauge", "Open consumers of queues.", consumers),
             ("zkmq_rest_watches", "gauge", "Clients waiting for news.", watches),
         ]
 

@@ -32,7 +32,7 @@ _ABSOLUTE = re.compile(r"https?://[^/]*", re.IGNORECASE)
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One request. `path` is as sent, percent-encoded; `tail` is what follows the resource."""
+    """One request. `path` is as sent, percent-encoded; `parts` is what a resource's path varies."""
 
     config: GatewayConfig
     scope: Scope
@@ -42,7 +42,7 @@ class Call:
     query: Query
     headers: Headers
     endpoint: Endpoint | None = None
-    tail: str = ""
+    parts: tuple[str, ...] = ()
     media: str = JSON
     callback: str = "callback"
 
@@ -99,22 +99,23 @@ class Call:
         if host is not None and not _AUTHORITY.fullmatch(host):
             raise HttpError(400, "bad Host header")
 
-    def negotiate(self, *also: str) -> None:
-        """Choose the representation of the answer, from the usual ones and `also`.
+    def negotiate(self, offered: tuple[str, ...] = ANSWERS) -> None:
+        """Choose the representation of the answer.
 
         Raises:
             HttpError: 406, or 400 for a bad JSONP callback.
         """
-        media = self._acceptable(*also)
+        media = self._acceptable(offered)
         if media is None:
-            raise HttpError(406, "not acceptable: expected one of " + ", ".join(ANSWERS))
+            raise HttpError(406, "not acceptable: expected one of " + ", ".join(offered))
         self.media = media
         if media == JSONP:
             self.callback = check_callback(self.query.get("callback"))
 
-    def _acceptable(self, *also: str) -> str | None:
-        offered = ANSWERS if self.config.jsonp else tuple(m for m in ANSWERS if m != JSONP)
-        return negotiate(self.joined("accept"), offered + also)
+    def _acceptable(self, offered: tuple[str, ...] = ANSWERS) -> str | None:
+        if not self.config.jsonp:
+            offered = tuple(media for media in offered if media != JSONP)
+        return negotiate(self.joined("accept"), offered)
 
     async def body(self, most: int, subject: str) -> bytes:
         """Read the whole body.
@@ -154,7 +155,14 @@ class Call:
         Raises:
             HttpError: 400, not JSON; or as for `body`.
         """
-        body = await self.body(most, subject)
+        return self.parse_json(await self.body(most, subject), subject)
+
+    def parse_json(self, body: bytes, subject: str) -> Any:
+        """Read a body as JSON.
+
+        Raises:
+            HttpError: 400, it is none.
+        """
         try:
             return json.loads(body)
         except (ValueError, RecursionError) as error:

@@ -58,6 +58,8 @@ class Limits:
     watchers: int = 10_000
     wait_s: float = 60
     operations: int = 1000
+    queues: int = 100
+    consumers: int = 1000
     children_stats: int = 1000
     shutdown_s: int = 10
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from zkmq.rest.config import EndpointConfig, Limits
 from zkmq.rest.connection import Connection
 from zkmq.rest.errors import HttpError
+from zkmq.rest.queues.hub import Hub
 from zkmq.rest.sessions import Sessions
 from zkmq.rest.watches import Watches
 
@@ -21,6 +22,7 @@ class Endpoint:
         self.shared = self._connect(limits.session_timeout_s)
         self.sessions = Sessions(self._connect, most=limits.sessions)
         self.watches = Watches(self.shared, most=limits.watchers)
+        self.queues = Hub(config, limits, self.shared)
 
     def connection(self, session_id: str | None) -> Connection:
         """Return the connection of a REST session, or the shared one without an id.
@@ -38,6 +40,7 @@ class Endpoint:
     async def close(self) -> None:
         """End every session of this endpoint."""
         await self.watches.close()
+        await self.queues.close()
         await self.sessions.close_all()
         await self.shared.close()
 

@@ -76,9 +76,9 @@ def child_of(path: str, uri: str, children: Sequence[str]) -> dict[str, object]:
     return {"path": path, "uri": uri, "child_uri_template": template, "children": list(children)}
 
 
-def to_json(fields: Representation) -> bytes:
-    """Write a representation as JSON, in UTF-8."""
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+def to_json(value: object) -> bytes:
+    """Write a value as JSON, in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def to_jsonp(fields: Representation, callback: str) -> bytes:

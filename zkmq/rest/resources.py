@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from zkmq.rest.call import Call, reply
 from zkmq.rest.errors import HttpError
+from zkmq.rest.negotiation import ANSWERS
 
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -16,8 +17,8 @@ class Resource:
     """The methods of one resource.
 
     `before` runs first of all; `takes` judges the Content-Type of the methods in `bodies`;
-    `negotiated` is False where the answer has one format only; `streams` are the further media
-    types that GET may answer with.
+    `offers` are the formats of its answers, none where there is nothing to negotiate; `streams`
+    are the further ones that GET has.
     """
 
     name: str
@@ -25,7 +26,7 @@ class Resource:
     before: Callable[[Call], None] | None = None
     takes: Callable[[str | None], bool] | None = None
     bodies: frozenset[str] = frozenset({"PUT", "POST"})
-    negotiated: bool = True
+    offers: tuple[str, ...] = ANSWERS
     streams: tuple[str, ...] = ()
 
     async def __call__(self, call: Call) -> Response:
@@ -43,8 +44,8 @@ class Resource:
         if handler is None:
             raise HttpError(405, f"{call.method} not allowed", headers=allow)
         self._check_content_type(call)
-        if self.negotiated:
-            call.negotiate(*(self.streams if call.method == "GET" else ()))
+        if self.offers:
+            call.negotiate(self.offers + (self.streams if call.method == "GET" else ()))
         return await handler(call)
 
     def _check_content_type(self, call: Call) -> None:

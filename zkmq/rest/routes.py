@@ -13,6 +13,7 @@ from zkmq.rest.errors import HttpError
 from zkmq.rest.following import follow
 from zkmq.rest.negotiation import EVENTS, negotiate, takes_json, takes_octets
 from zkmq.rest.paths import decode_path
+from zkmq.rest.queues import resources as queues
 from zkmq.rest.resources import Handler, Resource
 from zkmq.rest.statuses import RETRY
 from zkmq.rest.wadl import WADL, document
@@ -21,7 +22,7 @@ ZnodeHandler = Callable[[Call, Connection, str], Awaitable[Response]]
 
 
 def find(call: Call, path: str) -> Resource:
-    """Return the resource at `path` (below the context), and set the call's `tail`.
+    """Return the resource at `path` (below the context), and set the call's `parts`.
 
     Raises:
         HttpError: 404, there is none.
@@ -29,7 +30,7 @@ def find(call: Call, path: str) -> Resource:
     for pattern, resource in _ROUTES:
         match = pattern.fullmatch(path)
         if match:
-            call.tail = match[1] if match.lastindex else ""
+            call.parts = match.groups()
             return resource
     raise HttpError(404, f"{call.path} not found: no such resource")
 
@@ -46,13 +47,13 @@ def _check_session(call: Call) -> None:
 def _on_znode(handler: ZnodeHandler) -> Handler:
     async def handle(call: Call) -> Response:
         connection = _endpoint(call).connection(call.query.get("session"))
-        return await handler(call, connection, decode_path(call.tail))
+        return await handler(call, connection, decode_path(call.parts[0]))
 
     return handle
 
 
 async def _get_znode(call: Call) -> Response:
-    path = decode_path(call.tail)
+    path = decode_path(call.parts[0])
     if call.media == EVENTS or call.query.get("watch") is not None:
         return await follow(call, _endpoint(call).watches, path)
     return await znodes.get(call, _endpoint(call).connection(call.query.get("session")), path)
@@ -71,17 +72,17 @@ async def _open_session(call: Call) -> Response:
 
 async def _beat_session(call: Call) -> Response:
     try:
-        _endpoint(call).sessions.beat(call.tail)
+        _endpoint(call).sessions.beat(call.parts[0])
     except KeyError as error:
-        raise HttpError(404, f"{call.tail} not found") from error
+        raise HttpError(404, f"{call.parts[0]} not found") from error
     return reply(200)
 
 
 async def _close_session(call: Call) -> Response:
     try:
-        await _endpoint(call).sessions.close(call.tail)
+        await _endpoint(call).sessions.close(call.parts[0])
     except TimeoutError as error:
-        message = f"{call.tail} closed here; its znodes stay until ZooKeeper expires the session"
+        message = f"{call.parts[0]} closed; its znodes stay until ZooKeeper expires the session"
         raise HttpError(503, message, headers=RETRY, extra={"outcome": "unknown"}) from error
     return reply(204)
 
@@ -125,6 +126,7 @@ _ROUTES: tuple[tuple[re.Pattern[str], Resource], ...] = (
     ),
     (
         re.compile(r"/application\.wadl"),
-        Resource(name="wadl", methods={"GET": _wadl, "HEAD": _wadl}, negotiated=False),
+        Resource(name="wadl", methods={"GET": _wadl, "HEAD": _wadl}, offers=()),
     ),
+    *queues.ROUTES,
 )

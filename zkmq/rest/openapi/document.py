@@ -3,6 +3,7 @@
 from typing import Any
 
 from zkmq.rest.negotiation import EVENTS, OCTETS
+from zkmq.rest.openapi import queues
 from zkmq.rest.openapi.parts import (
     Part,
     answer,
@@ -46,12 +47,13 @@ def document() -> dict[str, Any]:
             "/sessions/v1/": {"post": _open_session()},
             "/sessions/v1/{id}": _session(),
             "/multi/v1/": {"post": _multi()},
+            **queues.paths(),
             "/application.wadl": {"get": _wadl()},
             "/healthz": {"get": _own("Whether the process is alive.", answer("It is."))},
             "/readyz": {"get": _readiness()},
             "/metrics": {"get": _own("Metrics, for Prometheus.", _text("text/plain"))},
         },
-        "components": {"schemas": SCHEMAS},
+        "components": {"schemas": SCHEMAS | queues.SCHEMAS},
     }
 
 

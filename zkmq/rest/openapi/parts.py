@@ -21,6 +21,8 @@ _ERRORS = {
     413: "Larger than ZooKeeper takes.",
     414: "The URL is too long.",
     415: "The body is announced as another type.",
+    422: "The Idempotency-Key was used for another request.",
+    429: "The queue is full.",
     431: "The headers are too long.",
     500: "A fault of the gateway.",
     502: "Another failure in ZooKeeper.",

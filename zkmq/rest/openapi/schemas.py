@@ -31,6 +31,11 @@ def record(properties: dict[str, Schema], *optional: str, **more: Any) -> Schema
     return {"type": "object", "properties": properties, "required": required, **more}
 
 
+def maybe(schema: Schema) -> Schema:
+    """Return the schema of a value that may be null."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
 def sequence(items: Schema, **more: Any) -> Schema:
     """Return the schema of an array."""
     return {"type": "array", "items": items, **more}
@@ -68,9 +73,11 @@ SCHEMAS: dict[str, Schema] = {
             "message": TEXT,
             "index": {"type": "integer", "description": "The operation that failed."},
             "outcome": {"const": "unknown", "description": "It may have taken effect, or may yet."},
+            "error": {"type": "string", "description": "What the queue raised."},
         },
         "index",
         "outcome",
+        "error",
     ),
     "Operation": record(
         {

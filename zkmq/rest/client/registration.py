@@ -1,0 +1,105 @@
+"""A client's consumer at the gateway: what it holds, and how it is kept alive."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from zkmq.errors import ConsumerLostError, NotHeldError, ZkmqError
+from zkmq.item import Hold, Item
+from zkmq.rest.client.exchange import Exchange
+
+OnLost = Callable[[str, Sequence[Item]], None]
+_BEATS = 3  # in the time that the gateway waits
+
+
+class Registration:
+    """One consumer at the gateway: until it ends, and then never again. Thread-safe.
+
+    `consumer` is its name in the queue's tree, known with the first answer to a reserve. Its end
+    is told once, to `on_lost`: by the gateway's word, or when for `session_s` no call reached
+    it, since then it has given the items away.
+    """
+
+    def __init__(
+        self, exchange: Exchange, path: str, session: int, session_s: float, on_lost: OnLost
+    ) -> None:
+        self.path = path
+        self.session = session
+        self.consumer: str | None = None
+        self.held: dict[str, Item] = {}
+        self.ended = False
+        self._exchange = exchange
+        self._session_s = session_s
+        self._on_lost = on_lost
+        self._lock = threading.Lock()
+        self._contact_s = exchange.now()
+        self._stopped = threading.Event()
+        threading.Thread(target=self._beat, name="zkmq-heart-beat", daemon=True).start()
+
+    def contact(self, sent_s: float) -> None:
+        """Take note that a call sent at `sent_s` reached the gateway."""
+        self._contact_s = max(self._contact_s, sent_s)
+
+    def add(self, items: Sequence[Item]) -> None:
+        """Take note of items reserved; if this has ended meanwhile, they are lost at once."""
+        with self._lock:
+            self.held.update((item.name, item) for item in items)
+            ended = self.ended
+        if ended:
+            self.end()
+
+    def remove(self, items: Sequence[Item], hold: Hold) -> None:
+        """Take note that items are not held any more, and why."""
+        with self._lock:
+            for item in items:
+                item.hold = hold
+                self.held.pop(item.name, None)
+
+    def end(self) -> None:
+        """This consumer is no more: whatever was held belongs to others; say so, once."""
+        self._stopped.set()
+        with self._lock:
+            self.ended = True
+            lost = list(self.held.values())
+            self.held.clear()
+            for item in lost:
+                item.hold = Hold.LOST
+        if lost:
+            self._on_lost(self.consumer or "", lost)
+
+    def close(self, deadline_s: float) -> None:
+        """Give back what is held.
+
+        Raises:
+            ZkmqError: the gateway was not reached; it does so by itself, a little later.
+        """
+        self._stopped.set()
+        self._exchange.ask("DELETE", self.path, deadline_s)
+        self.remove(list(self.held.values()), Hold.RETURNED)
+        self.ended = True
+
+    def _beat(self) -> None:
+        while not self._stopped.wait(self._session_s / _BEATS):
+            if self._exchange.now() - self._contact_s < self._session_s / _BEATS:
+                continue
+            try:
+                reply = self._exchange.ask("PUT", self.path, self._contact_s + self._session_s)
+            except (ZkmqError, RuntimeError):
+                # The gateway's word, a silence so long that it has given up on us, or the
+                # HTTP client was closed.
+                if not self._stopped.is_set():
+                    self.end()
+                return
+            self.contact(reply.sent_s)
+
+
+def demand_held(item: Item, registration: Registration | None) -> None:
+    """Make sure that an item is held.
+
+    Raises:
+        NotHeldError: it is not.
+    """
+    if registration is not None and registration.held.get(item.name) is item:
+        return
+    if item.hold is Hold.LOST:
+        raise ConsumerLostError(f"{item.name}: the consumer that reserved it has ended")
+    raise NotHeldError(f"{item.name}: expected an item still held, got one {item.hold.value}")

@@ -1,0 +1,1 @@
+"""Queues over HTTP: `queues/v1/<queue>/...` (rest.md 11)."""

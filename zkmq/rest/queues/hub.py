@@ -1,0 +1,271 @@
+"""The queues of one endpoint: a producing client for each, and its HTTP clients' consumers."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from kazoo.protocol.states import ZnodeStat
+
+from zkmq import Put, Queue, Security, ZkmqError
+from zkmq.entry import Entry
+from zkmq.kazoo_store import KazooStore
+from zkmq.producer import MAX_BATCH_ITEMS
+from zkmq.rest.config import EndpointConfig, Limits
+from zkmq.rest.connection import Connection
+from zkmq.rest.errors import HttpError
+from zkmq.rest.queues.consuming import RemoteConsumer, gone
+from zkmq.rest.queues.once import Once
+from zkmq.rest.queues.producing import GroupCommit
+from zkmq.rest.statuses import RETRY
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_ANSWERS = 10_000
+
+
+class Hub:
+    """Opens queues when they are first asked for, and keeps them; runs them in threads."""
+
+    def __init__(self, config: EndpointConfig, limits: Limits, shared: Connection) -> None:
+        self._config = config
+        self._limits = limits
+        self._shared = shared
+        self._threads = ThreadPoolExecutor(
+            max_workers=limits.consumers + limits.queues, thread_name_prefix="zkmq-rest"
+        )
+        self._queues: dict[str, asyncio.Task[OpenQueue]] = {}
+        self._consumers: dict[str, RemoteConsumer] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def consumers(self) -> int:
+        """How many consumers are open."""
+        return len(self._consumers)
+
+    async def queue(self, name: str) -> "OpenQueue":
+        """Return a queue, opening it at first use; its tree is made if there is none.
+
+        Raises:
+            HttpError: 503, too many queues.
+            ZkmqError: it could not be opened.
+        """
+        opening = self._queues.get(name)
+        if opening is None:
+            if len(self._queues) >= self._limits.queues:
+                most = self._limits.queues
+                raise HttpError(503, f"queues: at most {most} at a time", headers=RETRY)
+            opening = asyncio.ensure_future(self._open(name))
+            self._queues[name] = opening
+            opening.add_done_callback(lambda task: self._opened(name, task))
+        return await asyncio.shield(opening)
+
+    async def existing(self, name: str) -> "OpenQueue":
+        """Return a queue that somebody made.
+
+        Raises:
+            HttpError: 404, nobody has.
+        """
+        if name not in self._queues and await self._shared.exists(f"/{name}/items") is None:
+            raise HttpError(404, f"{name} not found: no such queue")
+        return await self.queue(name)
+
+    async def open_consumer(
+        self, name: str, session_s: float, settings: Mapping[str, Any]
+    ) -> RemoteConsumer:
+        """Open a consumer with a ZooKeeper session of its own; `settings` are those of `Queue`.
+
+        Raises:
+            HttpError: 503, too many consumers.
+            ZkmqError: it could not be opened.
+        """
+        if len(self._consumers) >= self._limits.consumers:
+            most = self._limits.consumers
+            raise HttpError(503, f"consumers: at most {most} at a time", headers=RETRY)
+        id = f"consumer-{secrets.token_hex(8)}"
+        loop = asyncio.get_running_loop()
+
+        def lost(_session: int) -> None:  # called by a thread of the store's
+            loop.call_soon_threadsafe(self._end, id)
+
+        queue = await self.run(self._connect, name, session_s, lost, janitor=False, **settings)
+        consumer = RemoteConsumer(id, queue, session_s=session_s, run=self.run)
+        self._consumers[id] = consumer
+        self.beat(consumer)
+        return consumer
+
+    def consumer(self, id: str) -> RemoteConsumer:
+        """Return a live consumer.
+
+        Raises:
+            ConsumerLostError: it is not, or no longer, there.
+        """
+        consumer = self._consumers.get(id)
+        if consumer is None:
+            raise gone(id)
+        return consumer
+
+    def beat(self, consumer: RemoteConsumer) -> None:
+        """Restart a consumer's clock."""
+        if consumer.expiry:
+            consumer.expiry.cancel()
+        loop = asyncio.get_running_loop()
+        consumer.expiry = loop.call_later(consumer.session_s, self._expire, consumer)
+
+    def beat_if_alive(self, consumer: RemoteConsumer) -> None:
+        """Restart the clock of a consumer that was not ended meanwhile."""
+        if consumer.id in self._consumers:
+            self.beat(consumer)
+
+    async def close_consumer(self, id: str) -> None:
+        """End a consumer if it is there; its items go back to the queue."""
+        consumer = self._forget(id)
+        if consumer is not None:
+            await self.run(consumer.queue.close)
+
+    async def run(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Run a blocking call in a thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(*arguments, **options))
+
+    async def close(self) -> None:
+        """End all consumers and close all queues."""
+        for id in list(self._consumers):
+            self._end(id)
+        queues = [task.result().queue for task in self._queues.values() if _succeeded(task)]
+        closing = (self.run(queue.close) for queue in queues)
+        await asyncio.gather(*closing, *self._ending, return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _open(self, name: str) -> "OpenQueue":
+        limits = self._limits
+        janitor = not self._config.read_only
+        timeout_s = limits.session_timeout_s
+        queue = await self.run(self._connect, name, timeout_s, None, janitor=janitor)
+        return OpenQueue(name, queue, self.run, self._shared)
+
+    def _opened(self, name: str, task: "asyncio.Task[OpenQueue]") -> None:
+        if not _succeeded(task):  # the next request tries again
+            del self._queues[name]
+
+    def _connect(
+        self,
+        name: str,
+        session_s: float,
+        lost: Callable[[int], None] | None,
+        **settings: Any,
+    ) -> Queue:
+        store = KazooStore.connect(
+            self._config.hosts,
+            session_timeout_s=session_s,
+            connect_timeout_s=self._limits.connect_wait_s,
+            security=_Digests(digests=self._config.digests),
+        )
+        try:
+            if lost is not None:
+                store.on_session_lost(lost)
+            return Queue(
+                store,
+                f"/{name}",
+                deadline_s=self._limits.request_timeout_s,
+                close_store=True,
+                **settings,
+            )
+        except BaseException:
+            store.close()
+            raise
+
+    def _expire(self, consumer: RemoteConsumer) -> None:
+        if consumer.calls:
+            self.beat(consumer)
+        else:
+            self._end(consumer.id)
+
+    def _end(self, id: str) -> None:
+        consumer = self._forget(id)
+        if consumer is not None:
+            task = asyncio.ensure_future(self._close_quietly(consumer))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+    def _forget(self, id: str) -> RemoteConsumer | None:
+        consumer = self._consumers.pop(id, None)
+        if consumer and consumer.expiry:
+            consumer.expiry.cancel()
+        return consumer
+
+    async def _close_quietly(self, consumer: RemoteConsumer) -> None:
+        try:
+            await self.run(consumer.queue.close)
+        except (ZkmqError, RuntimeError) as error:  # its session ends it, a little later
+            _log.warning("%s: %s", consumer.id, error)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Entries that are in the queue: their ids and the zxid, where known.
+
+    `duplicates` are the places of those that had been put before, under the same dedup id.
+    """
+
+    ids: list[str | None]
+    zxid: int | None
+    duplicates: list[int]
+
+
+class OpenQueue:
+    """One queue, as its producers and operators see it."""
+
+    def __init__(self, name: str, queue: Queue, run: Any, shared: Connection) -> None:
+        self.queue = queue
+        self.run = run
+        self._name = name
+        self._shared = shared
+        self._group = GroupCommit(self._put_many)
+        self._answers: Once[Accepted] = Once(_ANSWERS)
+
+    async def put(self, entries: Sequence[Entry], key: str | None) -> Accepted:
+        """Put entries that fit in one write.
+
+        With a key they are put once, and every call with it has the same answer; if another
+        gateway gave the first, the ids are not known.
+        """
+        return await self._answers.do(key, hash(tuple(entries)), lambda: self._put(entries))
+
+    async def _put(self, entries: Sequence[Entry]) -> Accepted:
+        puts = await self._group.put(entries)
+        zxid = next((put.zxid for put in puts if put.zxid is not None), None)
+        if zxid is None and puts[0].duplicate:
+            zxid = await self._first_zxid(entries[0])
+        duplicates = [index for index, put in enumerate(puts) if put.duplicate]
+        return Accepted([put.name for put in puts], zxid, duplicates)
+
+    async def _put_many(self, entries: Sequence[Entry]) -> list[Put]:
+        puts: list[Put] = await self.run(self.queue.put_many, entries, batch=MAX_BATCH_ITEMS)
+        return puts
+
+    async def _first_zxid(self, entry: Entry) -> int | None:
+        """Find when the first put with an id was: its mark was made in the same write."""
+        parent = f"/{self._name}/dedup"
+        hours, _ = await self._shared.children(parent)
+        paths = [f"{parent}/{hour}/{entry.dedup_hash}" for hour in hours]
+        stats: list[ZnodeStat | None] = [await self._shared.exists(path) for path in paths]
+        return next((stat.czxid for stat in stats if stat is not None), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Digests(Security):
+    """An endpoint's credentials; what it makes is open to all, as everything a gateway makes."""
+
+    digests: tuple[str, ...] = field(default=(), repr=False)
+
+    def kazoo_arguments(self) -> dict[str, Any]:
+        """What KazooClient takes."""
+        return {"auth_data": [("digest", digest) for digest in self.digests]}
+
+
+def _succeeded(task: "asyncio.Task[Any]") -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
