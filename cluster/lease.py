@@ -45,6 +45,10 @@ class Lease:
             self._thread.start()
         return self._command()
 
+    def unrenewed(self, term_s: int) -> "Lease":
+        """Return one for the same sandbox that lasts `term_s` and that nobody renews."""
+        return Lease(self._run, term_s=term_s, renewed=False)
+
     def check(self) -> None:
         """Raise ClusterError if a renewal failed: what it covered may have ended by itself."""
         if self._failure is not None:

@@ -19,8 +19,9 @@ from harness import scenario as scenarios
 from harness import schema, store
 from harness.checkers import checkers
 from harness.commands import batch, report
+from harness.commands import faults as hurting
 from harness.commands.launch import Ran, publish
-from harness.errors import HarnessError, ScenarioError
+from harness.errors import HarnessError
 from harness.faults import faults
 from harness.report.terminal import Terminal
 from harness.workloads import workloads
@@ -43,6 +44,7 @@ RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that runs are k
 RunArgument = Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")]
 DEFAULT_RUNS = Path("runs")
 report.register(app)
+hurting.register(app)
 # The parser's usage errors have no public name in typer, only this one's base.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
 
@@ -89,6 +91,7 @@ def run(
     terminal = Terminal()
     runner = batch.Batch(terminal, keep_in)
     with _clean_exit():
+        hurting.tidy(terminal.say)
         for file, scenario in loaded:
             chosen = scenario if seed is None else scenario.model_copy(update={"seed": seed})
             runner.run(file, chosen, by_hand=keep)
@@ -142,7 +145,7 @@ def up(
 
 @app.command(epilog="Example: harness status")
 def status() -> None:
-    """Show every quorum that is up: nodes, roles, addresses, zxids, followers in sync."""
+    """Show every quorum that is up: nodes, roles, zxids, followers in sync, faults in force."""
     console = Console(highlight=False)
     client = engine.connect()
     held = leftovers.runs(client)
@@ -151,7 +154,9 @@ def status() -> None:
     for one in held:
         kind = "by hand" if one.by_hand else "left behind" if one.left else "of a run in progress"
         console.print(f"quorum {one.run} ({kind})")
-        console.print(_status_table(quorum.attach(client, one.run)))
+        attached = quorum.attach(client, one.run)
+        console.print(hurting.status_table(attached))
+        console.print(hurting.in_force(attached))
 
 
 @app.command(epilog="Example: harness logs --node 3")
@@ -160,7 +165,7 @@ def logs(
     run: Annotated[str | None, typer.Option(help="Id of the quorum, from `status`.")] = None,
 ) -> None:
     """Print the logs of the servers of a quorum that is up."""
-    for id, log in _by_hand(run).logs():
+    for id, log in hurting.the_quorum(run).logs():
         if node in {None, id}:
             sys.stdout.buffer.write(b"".join(b"node-%d  %b\n" % (id, x) for x in log.splitlines()))
 
@@ -190,6 +195,7 @@ def clean(
         return
     removed = leftovers.clean(client, everything=everything)
     Terminal().say(f"removed what {len(removed)} runs had left: {', '.join(removed) or 'nothing'}")
+    hurting.heal_left(Terminal().say)
 
 
 @app.command(name="list", epilog="Example: harness list")
@@ -210,30 +216,6 @@ def list_(
 def schema_() -> None:
     """Print the JSON Schema of scenario files, for editors."""
     sys.stdout.write(json.dumps(schema.json_schema(), indent=2) + "\n")
-
-
-def _by_hand(run: str | None) -> quorum.DockerQuorum:
-    """Return the quorum meant: the one named, or the only one that is up."""
-    client = engine.connect()
-    up_now = [held.run for held in leftovers.runs(client)]
-    if run is None and len(up_now) == 1:
-        run = up_now[0]
-    if run not in up_now:
-        known = ", ".join(up_now) or "none"
-        raise ScenarioError(f"--run: expected the id of a quorum that is up ({known}), got {run!r}")
-    return quorum.attach(client, run)
-
-
-def _status_table(target: quorum.DockerQuorum) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("node", "mode", "address", "zxid", "synced followers"):
-        table.add_column(heading)
-    for seen in target.statuses(metrics=True):
-        zxid = "" if seen.zxid is None else f"0x{seen.zxid:x}"
-        synced = (seen.metrics or {}).get("zk_synced_followers", "")
-        address = target.nodes[seen.node].client_address
-        table.add_row(str(seen.node), seen.mode, address, zxid, synced)
-    return table
 
 
 _stopped: list[int] = []
