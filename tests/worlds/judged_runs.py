@@ -1,5 +1,6 @@
 """A judged run's folder made from a history written by hand."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def lives(*, lost: Iterable[int] = (2,), items: int = 3) -> list[dict[str, Any]]
 
 def tree(node: int, at_ms: int, **places: list[Any]) -> list[dict[str, Any]]:
     """Return a server's end state; servers with the same places have the same digest."""
-    digest = str(sorted(places.items()))
+    digest = hashlib.sha256(repr(sorted(places.items())).encode()).hexdigest()
     value = {"node": node, "reachable": True, "zxid": 7, "digest": digest, "places": places}
     return note("tree", at_ms * MS, **value)
 
