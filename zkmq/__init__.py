@@ -12,6 +12,7 @@ from zkmq.errors import (
     NotAppliedError,
     NotHeldError,
     OutcomeUnknownError,
+    PartlyPutError,
     QueueFullError,
     ValueTooLargeError,
     ZkmqError,
@@ -21,6 +22,7 @@ from zkmq.item import Hold, Item
 from zkmq.producer import Put
 from zkmq.queue import Queue
 from zkmq.reaper import Returned
+from zkmq.reserve import Reservation
 from zkmq.security import Security
 from zkmq.ticket import Settled
 
@@ -39,6 +41,7 @@ __all__ = [
     "NotAppliedError",
     "NotHeldError",
     "OutcomeUnknownError",
+    "PartlyPutError",
     "Put",
     "Queue",
     "QueueFullError",

@@ -1,10 +1,11 @@
 """What an operator does to a queue: look, count, bring back, empty."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from zkmq import envelope, names
-from zkmq.errors import NoQuorumError
+from zkmq.errors import NoQuorumError, OutcomeUnknownError
 from zkmq.headcache import HeadCache
 from zkmq.homes import Homes
 from zkmq.store import (
@@ -89,11 +90,21 @@ def stats(store: Store, tree: Tree, deadline_s: float) -> Stats:
     )
 
 
+@contextmanager
+def _maybe_done() -> Iterator[None]:
+    """Out of time after the first write: some of it may have taken effect, or may yet."""
+    try:
+        yield
+    except NoQuorumError as error:
+        raise OutcomeUnknownError(f"{error}; some of it may have taken effect") from error
+
+
+@_maybe_done()
 def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> int:
     """Bring up to `n` items back from `dead` or `partial` to their old places; how many came.
 
     Raises:
-        NoQuorumError: no answer before the deadline; some may have come back.
+        OutcomeUnknownError: no answer before the deadline; some may have come back.
     """
     homes = Homes(store, tree)
     parent = tree.place(place)
@@ -124,6 +135,7 @@ def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> int
     return kicked
 
 
+@_maybe_done()
 def purge(store: Store, tree: Tree, priorities: Sequence[int] | None, deadline_s: float) -> int:
     """Forget all waiting items of the priorities, or of all; how many priorities had any.
 
@@ -131,7 +143,7 @@ def purge(store: Store, tree: Tree, priorities: Sequence[int] | None, deadline_s
     are held are not purged, also when they come back.
 
     Raises:
-        NoQuorumError: no answer before the deadline; some priorities may have been purged.
+        OutcomeUnknownError: no answer before the deadline; some priorities may have been purged.
     """
     store.sync(tree.items, deadline_s)
     children = store.list(tree.items, deadline_s) or []

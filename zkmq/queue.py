@@ -1,5 +1,6 @@
 """The queue as an application sees it."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -10,7 +11,7 @@ from typing import Any, Literal, Self
 from zkmq import admin
 from zkmq.admin import Peeked, Stats
 from zkmq.entry import Entry
-from zkmq.errors import BadArgumentError, ClosedError, ZkmqError
+from zkmq.errors import BadArgumentError, ClosedError, NotHeldError, ZkmqError
 from zkmq.finish import Done, Finisher
 from zkmq.item import Item
 from zkmq.janitor import Janitor
@@ -310,7 +311,7 @@ class Queue:
         """Bring up to `n` items that were put aside back to their old places; how many came.
 
         Raises:
-            NoQuorumError: no answer before the deadline; some may have come back.
+            OutcomeUnknownError: no answer before the deadline; some may have come back.
         """
         _checked_choice("place", place, ("dead", "partial"))
         return admin.kick(self._store, self._tree, n, place, self._deadline())
@@ -335,7 +336,7 @@ class Queue:
         priorities were purged.
 
         Raises:
-            NoQuorumError: no answer before the deadline; some may have been purged.
+            OutcomeUnknownError: no answer before the deadline; some may have been purged.
         """
         return admin.purge(self._store, self._tree, priorities or None, self._deadline())
 
@@ -350,10 +351,12 @@ class Queue:
             with self._consuming:
                 self._line.leave(done=False)
                 self._membership.settle(self._deadline())
-                if held := self._membership.held:
-                    self._finisher.release(
-                        held, delay_s=0.0, to="place", deadline_s=self._deadline()
-                    )
+                while held := self._membership.held:
+                    # One that is not held any more is struck off, and the others go back.
+                    with contextlib.suppress(NotHeldError):
+                        self._finisher.release(
+                            held, delay_s=0.0, to="place", deadline_s=self._deadline()
+                        )
                 self._membership.leave(self._deadline())
         except ZkmqError:
             pass  # the end of the session does the same, a little later

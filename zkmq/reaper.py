@@ -1,5 +1,6 @@
 """Taking back what consumers hold that are dead, or that held it too long."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -109,7 +110,7 @@ class Reaper:
             for name in (listed if isinstance(listed, list) else ())
         }
         self._due_ms = {path: due for path, due in self._due_ms.items() if path in claims}
-        look = [path for path in claims if (self._due_ms.get(path, 0) or now_ms + 1) <= now_ms]
+        look = [path for path in claims if self._may_be_over(path, now_ms)]
         for path, node in self._read(look, deadline_s):
             header, _ = envelope.unwrap(node.data)
             ttr_s = header.get("ttr_s")
@@ -117,6 +118,10 @@ class Reaper:
             due_ms = self._due_ms[path]
             if due_ms is not None and due_ms <= now_ms:
                 self._take(claims[path], path, node, deadline_s)
+
+    def _may_be_over(self, path: str, now_ms: float) -> bool:
+        due_ms = self._due_ms.get(path, -math.inf)  # not read yet
+        return due_ms is not None and due_ms <= now_ms
 
     def _take(self, consumer: str, path: str, node: Node, deadline_s: float) -> None:
         """One claim; a `touch` or an end meanwhile changes its version, and it is left alone."""
