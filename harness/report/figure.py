@@ -14,7 +14,9 @@ from harness.report import lanes, rates, sample, spans, words
 from harness.report.traces import COLOURS, Json, Place, in_s, traces
 
 MOST_OPERATIONS = 5_000
+MARGIN = 0.01  # of the run, at both ends
 CHARACTER = 1 / 150  # of the width, of a name over the plots
+_LATENCY_TICKS = (0.01, 0.1, 1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 LANE_PX, PLOT_PX, GAP_PX = 24, 150, 46
 
 
@@ -68,7 +70,7 @@ def _layout(
         "margin": {"l": 10, "r": 10, "t": 50, "b": 50},
         "xaxis": {
             "title": {"text": "seconds since the start of the run"},
-            "range": [0, round(span_s * 1.01, 3)],
+            "range": [round(-span_s * MARGIN, 4), round(span_s * (1 + MARGIN), 4)],
             "anchor": "y3",
             "showspikes": True,
             "spikemode": "across",
@@ -77,7 +79,7 @@ def _layout(
         },
         "yaxis": _lane_axis(place, domain(0, lanes_px)),
         "yaxis2": _axis("calls per second", domain(second_px, PLOT_PX), rangemode="tozero"),
-        "yaxis3": _axis("latency, ms", domain(third_px, PLOT_PX), type="log", dtick=1),
+        "yaxis3": _axis("latency, ms", domain(third_px, PLOT_PX), type="log", tickvals=_LATENCY_TICKS),
         "shapes": [*_shaded(faults, place, span_s), *_leader_lines(leaders)],
         "annotations": [*_fault_names(faults, span_s), *_leader_names(leaders, span_s)],
         "showlegend": False,
