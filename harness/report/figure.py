@@ -79,7 +79,9 @@ def _layout(
         },
         "yaxis": _lane_axis(place, domain(0, lanes_px)),
         "yaxis2": _axis("calls per second", domain(second_px, PLOT_PX), rangemode="tozero"),
-        "yaxis3": _axis("latency, ms", domain(third_px, PLOT_PX), type="log", tickvals=_LATENCY_TICKS),
+        "yaxis3": _axis(
+            "latency, ms", domain(third_px, PLOT_PX), type="log", tickvals=_LATENCY_TICKS
+        ),
         "shapes": [*_shaded(faults, place, span_s), *_leader_lines(leaders)],
         "annotations": [*_fault_names(faults, span_s), *_leader_names(leaders, span_s)],
         "showlegend": False,
