@@ -1,0 +1,143 @@
+"""What a scenario may not ask for, although each of its keys is right."""
+
+from pathlib import Path
+
+import pytest
+
+from harness import scenario
+from harness.errors import ScenarioError
+
+GOOD = "description: d\nworkload: [{put-all: {count: 5}}]\n"
+BOUND = "bind: {l: leader, a: a follower, b: a follower}\n"
+
+REFUSED = {
+    "a-majority-killed": (
+        "faults: [{kill: {target: majority}, first_s: 1, down_s: 1}]\n",
+        "x.yaml:3: faults[0]: expected at most a minority hurt at once, got up to 3 of 5 nodes",
+    ),
+    "three-kills-at-once": (
+        (
+            "faults:\n"
+            "  - {name: a, kill: {target: any}, first_s: 1, down_s: 9}\n"
+            "  - {name: b, kill: {target: any}, first_s: 2, down_s: 9}\n"
+            "  - {name: c, kill: {target: any}, first_s: 3, down_s: 9}\n"
+        ),
+        "x.yaml:6: faults[2]: expected at most a minority hurt at once, got up to 3 of 5 nodes",
+    ),
+    "a-cut-and-a-kill": (
+        BOUND + "faults:\n"
+        "  - {partition-minority: {}, first_s: 1, for_s: 9}\n"
+        "  - {kill: {target: leader}, first_s: 2, down_s: 1}\n",
+        "x.yaml:6: faults[1]: expected at most a minority hurt at once, got up to 3 of 5 nodes",
+    ),
+    "kills-that-nobody-heals": (
+        "faults: [{kill: {}, every_s: 20}]\n",
+        "x.yaml:3: faults[0]: expected at most a minority hurt at once",
+    ),
+    "two-cuts": (
+        (
+            "faults:\n"
+            "  - {isolate: {}, first_s: 1, for_s: 9}\n"
+            "  - {partition-ring: {}, first_s: 5, for_s: 1}\n"
+        ),
+        "x.yaml:5: faults[1]: expected no other 'cut' fault in force, got 'isolate'",
+    ),
+    "a-pause-of-the-dead": (
+        BOUND + "faults: [{kill: {target: l}}, {pause: {target: l}}]\n",
+        "x.yaml:4: faults[1]: expected no other 'process' fault in force, got 'kill'",
+    ),
+    "a-clock-of-nobody's-own": (
+        "faults: [{clock: {}, first_s: 1, for_s: 1}]\n",
+        "x.yaml:3: faults[0].clock: expected `cluster: {faketime: ...}` for this fault, got none",
+    ),
+    "a-disk-without-a-size": (
+        "faults: [{disk-full: {}, first_s: 1, for_s: 1}]\n",
+        "x.yaml:3: faults[0].disk-full: expected `cluster: {data_mb: ...}` for this fault",
+    ),
+    "a-group-of-a-role": (
+        "faults: [{partition: {groups: [[minority], [1]]}, first_s: 1, for_s: 1}]\n",
+        "x.yaml:3: faults[0].partition.groups: expected a number or one of leader, got 'minority'",
+    ),
+    "a-node-in-two-groups": (
+        "faults: [{partition: {groups: [[1, 2], [2, 3]]}, first_s: 1, for_s: 1}]\n",
+        "x.yaml:3: faults[0].partition.groups: expected each node once, got {'node': 2} twice",
+    ),
+    "a-weight-without-a-mix": (
+        "faults: [{kill: {}, weight: 2, down_s: 1}]\n",
+        "x.yaml:3: faults[0].weight: expected mix_s beside it in the phase, got none",
+    ),
+    "a-weight-without-an-end": (
+        "mix_s: 5\nfaults: [{kill: {}, weight: 2}]\n",
+        "x.yaml:4: faults[0]: expected down_s or for_s beside weight",
+    ),
+    "two-of-one-name-in-a-mix": (
+        "mix_s: 5\nfaults: [{kill: {}, weight: 2, down_s: 1}, {kill: {}, weight: 1, down_s: 1}]\n",
+        "x.yaml:4: faults[0].name: expected a name of its own beside weight, got 'kill'",
+    ),
+    "replaces-nothing": (
+        "faults: [{kill: {}}, {isolate: {}, replaces: cut}]\n",
+        "x.yaml:3: faults[1].replaces: expected one of kill, got 'cut'",
+    ),
+    "a-log-of-nobody": (
+        "faults: [{kill: {}, at: {log: {node: 9, pattern: x}}}]\n",
+        "x.yaml:3: faults[0].at.log.node: expected one of leader, 1..5, got 9",
+    ),
+    "a-pattern-that-is-none": (
+        "faults: [{kill: {}, at: {log: {node: 1, pattern: '('}}}]\n",
+        "x.yaml:3: faults[0].at.log.pattern: expected a regular expression, got '('",
+    ),
+}
+ACCEPTED = {
+    "one-after-the-other": (
+        "faults:\n"
+        "  - {name: a, kill: {target: minority}, first_s: 1, down_s: 2}\n"
+        "  - {name: b, kill: {target: minority}, first_s: 4, down_s: 2}\n"
+    ),
+    "leave-given": (
+        "budget: majority\nfaults: [{kill: {target: majority}, first_s: 1, down_s: 1}]\n"
+    ),
+    "the-same-node-twice": (
+        BOUND + "faults:\n  - {kill: {target: l}}\n  - {isolate: {target: l}}\n"
+        "  - {name: more, loss: {target: l}}\n"
+    ),
+    "everybody-has-a-majority": "faults: [{partition-ring: {}}, {kill: {target: minority}}]\n",
+    "started-again": (
+        BOUND
+        + "faults:\n  - {name: first, kill: {target: l}}\n"
+        + "  - {start: {target: l}}\n  - {kill: {target: minority}}\n"
+    ),
+    "a-chain": (
+        "faults:\n  - {kill: {target: minority}, first_s: 1, down_s: 2}\n"
+        "  - {rolling-restart: {}, after: kill}\n"
+        "  - {rolling-upgrade: {to: '3.9.6'}, after: rolling-restart}\n"
+    ),
+    "a-mix-that-must-skip": (
+        "mix_s: 5\nfaults:\n  - {kill: {target: minority}, weight: 2, down_s: 3}\n"
+        "  - {pause: {target: minority}, weight: 1, for_s: 3}\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_at_load(tmp_path: Path, case: str) -> None:
+    """What cannot be, or hurts too many without leave, is refused with file, line and key."""
+    text, told = REFUSED[case]
+    path = tmp_path / "x.yaml"
+    path.write_text(GOOD + text)
+    with pytest.raises(ScenarioError) as caught:
+        scenario.load(path)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_accepted(tmp_path: Path, case: str) -> None:
+    """What keeps within the budget, or has leave, is loaded."""
+    path = tmp_path / "x.yaml"
+    path.write_text(GOOD + ACCEPTED[case])
+    assert scenario.load(path).phases
+
+
+@pytest.mark.parametrize("path", sorted(Path("scenarios").rglob("*.yaml")), ids=str)
+def test_every_scenario_keeps_its_budget(path: Path) -> None:
+    """Each scenario of the library loads, so its worst case is within what it asks leave for."""
+    assert scenario.load(path).description

@@ -1,0 +1,224 @@
+"""The nemesis: outcomes, exclusions, the budget, and what it writes down before it acts."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import plan, scenario
+from harness.clock import Clock
+from harness.errors import TargetError
+from harness.injection import Injection
+from harness.nemesis import Nemesis
+from harness.progress import Progress
+from harness.record import HistoryWriter
+from worlds.fake_quorum import FakeClients, FakeQuorum, UnableNode
+
+HEAD = "description: d\nworkload: [{put-all: {}}]\ncluster: {faketime: true}\n"
+
+
+class Stage:
+    """A nemesis on a quorum in memory, and what it recorded."""
+
+    def __init__(self, folder: Path, text: str, quorum: FakeQuorum) -> None:
+        path = folder / "x.yaml"
+        path.write_text(HEAD + text)
+        loaded = scenario.load(path)
+        self.quorum, self.clients = quorum, FakeClients()
+        self._file = folder / "nemesis.jsonl"
+        self._history = HistoryWriter(self._file)
+        self.nemesis = Nemesis(
+            loaded, quorum, self.clients, self._history, clock=Clock(), progress=Progress()
+        )
+        self.nemesis.bind()
+        self.injections: list[Injection] = self.nemesis.injections(0, plan.make(loaded))
+
+    def all(self) -> list[Injection]:
+        """Inject everything, in order."""
+        for injection in self.injections:
+            self.nemesis.inject(injection)
+        return self.injections
+
+    def told(self) -> list[tuple[str, str, str]]:
+        """Return name, phase and outcome of each record."""
+        values = [event["value"] for event in self.events()]
+        return [(v["name"], v["phase"], v["outcome"]) for v in values]
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return the records."""
+        return [json.loads(line) for line in self._file.read_text().splitlines()]
+
+    def close(self) -> None:
+        """Close the history."""
+        self._history.close()
+
+
+@pytest.fixture
+def stage(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Stage]:
+    """Return a function from the scenario's text to a stage; waits for roles are short."""
+    monkeypatch.setattr("harness.nemesis.ROLE_WITHIN_S", 0.0)
+    monkeypatch.setattr("harness.faults.cutting.BITES_WITHIN_S", 0.0)
+
+    def make(text: str, quorum: FakeQuorum | None = None) -> Stage:
+        made = Stage(tmp_path, text, quorum or FakeQuorum())
+        request.addfinalizer(made.close)
+        return made
+
+    return make
+
+
+def test_installed_and_healed(stage: Callable[..., Stage]) -> None:
+    """A fault that bit is installed, with the node its role meant; its heal is recorded too."""
+    played = stage("faults: [{kill: {target: leader}, first_s: 0, down_s: 1}]")
+    (kill,) = played.all()
+    assert (kill.nodes, kill.state) == ([5], "in force")
+    assert not played.quorum.nodes[5].up
+    played.nemesis.heal(kill)
+    assert played.quorum.nodes[5].up
+    assert played.told() == [("kill", "inject", "installed"), ("kill", "heal", "installed")]
+
+
+def test_what_shows_no_effect_is_indeterminate(stage: Callable[..., Stage]) -> None:
+    """An injection whose evidence does not show that it bit never counts as installed."""
+    played = stage("faults: [{isolate: {}, first_s: 0, for_s: 1}]", FakeQuorum(numb=True))
+    played.all()
+    assert played.told() == [("isolate", "inject", "indeterminate")]
+
+
+def test_what_the_machine_cannot_do_is_skipped(stage: Callable[..., Stage]) -> None:
+    """A fault that is not possible here is skipped with the reason, and leaves nothing open."""
+    quorum = FakeQuorum()
+    quorum._nodes[5] = UnableNode(5)
+    played = stage("faults: [{bandwidth: {}, first_s: 0, for_s: 1}]", quorum)
+    played.all()
+    assert played.told() == [("bandwidth", "inject", "skipped")]
+    assert "no such discipline" in played.events()[0]["value"]["evidence"]["why"]
+    assert quorum.ledger.entries == {}
+
+
+def test_nobody_with_the_role_is_skipped(stage: Callable[..., Stage]) -> None:
+    """Without a node in the role nothing is done."""
+    quorum = FakeQuorum()
+    for node in quorum.nodes.values():
+        node.up = False
+    played = stage("faults: [{pause: {target: leader}, first_s: 0, for_s: 1}]", quorum)
+    played.all()
+    assert played.told() == [("pause", "inject", "skipped")]
+
+
+def test_over_the_budget_is_skipped(stage: Callable[..., Stage]) -> None:
+    """A third of five nodes is not hurt while two are, whatever the schedule says."""
+    played = stage(
+        "mix_s: 1\nfaults:\n"
+        "  - {name: one, kill: {}, weight: 1, down_s: 1}\n"
+        "  - {name: two, pause: {}, weight: 1, for_s: 1}\n"
+        "  - {name: three, kill: {}, weight: 1, down_s: 1}\n"
+    )
+    first = {i.planned.name: i for i in reversed(played.injections)}
+    for name in ("one", "two", "three"):
+        played.nemesis.inject(first[name])
+    assert [outcome for _, _, outcome in played.told()] == ["installed", "installed", "skipped"]
+    assert "budget: nodes [3, 4, 5]" in played.events()[-1]["value"]["evidence"]["why"]
+
+
+def test_excluded_is_skipped(stage: Callable[..., Stage]) -> None:
+    """A second cut beside the first is skipped and names the first."""
+    played = stage(
+        "mix_s: 1\nfaults:\n"
+        "  - {isolate: {}, weight: 1, for_s: 1}\n  - {partition-ring: {}, weight: 1, for_s: 1}\n"
+    )
+    first = {i.planned.name: i for i in reversed(played.injections)}
+    played.nemesis.inject(first["isolate"])
+    played.nemesis.inject(first["partition-ring"])
+    assert [outcome for _, _, outcome in played.told()] == ["installed", "skipped"]
+    assert "excluded by 'isolate'" in played.events()[-1]["value"]["evidence"]["why"]
+
+
+def test_replaces_goes_over_at_once(stage: Callable[..., Stage]) -> None:
+    """`replaces` ends the old cut with the new one; nothing is healed in between."""
+    played = stage(
+        "bind: {l: leader, a: a follower, b: a follower, c: a follower, d: a follower}\n"
+        "budget: majority\nfaults:\n"
+        "  - {name: cut, partition: {groups: [[l, a, b], [c, d]]}}\n"
+        "  - {partition: {groups: [[a, b], [c, d, l]]}, replaces: cut}\n"
+    )
+    played.all()
+    assert played.told() == [
+        ("cut", "inject", "installed"),
+        ("partition", "inject", "installed"),
+        ("cut", "heal", "installed"),
+    ]
+    assert list(played.quorum.ledger.entries) == [1]
+    assert len(played.quorum.rules["cut"]) == 5
+
+
+def test_start_ends_the_kill(stage: Callable[..., Stage]) -> None:
+    """A server that was started is held by its kill no more, so the budget is free again."""
+    played = stage(
+        "bind: {l: leader}\nfaults:\n"
+        "  - {kill: {target: l}}\n  - {start: {target: l}, until: {node: l, mode: serving}}\n"
+    )
+    played.all()
+    assert ("kill", "heal", "installed") in played.told()
+    assert played.quorum.ledger.entries == {}
+
+
+def test_heal_all_is_newest_first(stage: Callable[..., Stage]) -> None:
+    """`heal: all` undoes everything in force, the newest first."""
+    played = stage("faults:\n  - {kill: {target: follower}}\n  - {isolate: {}}\n  - {heal: all}\n")
+    played.all()
+    healed = [name for name, phase, _ in played.told() if phase == "heal"]
+    assert healed == ["isolate", "kill"]
+
+
+def test_the_ledger_comes_first(stage: Callable[..., Stage]) -> None:
+    """When a fault begins, the ledger on disk already says how to undo it."""
+
+    class Watching(FakeQuorum):
+        def drop(self, rule: str, drops: Any) -> dict[str, Any]:
+            seen.append([entry["fault"] for entry in self.ledger.entries.values()])
+            return super().drop(rule, drops)
+
+    seen: list[list[str]] = []
+    stage("faults: [{isolate: {}, first_s: 0, for_s: 1}]", Watching()).all()
+    assert seen == [["isolate"]]
+
+
+def test_a_failing_fault_is_indeterminate_and_raised(stage: Callable[..., Stage]) -> None:
+    """A nemesis that throws records that it does not know, leaves the entry open, and raises."""
+
+    class Broken(FakeQuorum):
+        def drop(self, rule: str, drops: Any) -> dict[str, Any]:
+            raise TargetError("node 3: no answer")
+
+    quorum = Broken()
+    played = stage("faults: [{isolate: {}, first_s: 0, for_s: 1}]", quorum)
+    with pytest.raises(TargetError, match="no answer"):
+        played.all()
+    assert played.told() == [("isolate", "inject", "indeterminate")]
+    assert len(quorum.ledger.entries) == 1
+
+
+def test_victims_are_each_fault_own(stage: Callable[..., Stage]) -> None:
+    """Whom a fault draws depends on the seed and its own name, not on the faults around it."""
+    alone = stage("seed: 7\nfaults: [{name: k, kill: {target: follower}, down_s: 1}]").all()
+    beside = stage(
+        "seed: 7\nfaults:\n  - {pause: {target: follower}, for_s: 1}\n"
+        "  - {name: k, kill: {target: follower}, down_s: 1}\n"
+    )
+    beside.nemesis.inject(beside.injections[0])
+    beside.nemesis.heal(beside.injections[0])
+    beside.nemesis.inject(beside.injections[1])
+    assert beside.injections[1].nodes == alone[0].nodes
+
+
+def test_client_faults_need_no_node(stage: Callable[..., Stage]) -> None:
+    """A fault of clients resolves no node and hits the clients of its workload."""
+    played = stage("faults: [{client-crash: {workload: put-all, number: 1}, first_s: 0}]")
+    played.all()
+    assert played.told() == [("client-crash", "inject", "installed")]
+    assert played.clients.states == {0: "running", 1: "dead", 2: "running"}
