@@ -1,0 +1,136 @@
+"""What the pytest plugin collects, and how it tells of a run; no quorum is started here."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import by_hand, pytest_plugin
+from harness.commands.launch import Ran
+from harness.errors import TargetError
+from harness.pytest_plugin import ByHand
+from harness.store import RunFolder
+
+SCENARIO = """\
+description: Nothing is hurt.
+workload: [{put-all: {count: 1}}]
+"""
+COUNTED = ("attempted", "acknowledged", "delivered", "duplicated", "unexpected", "redelivered")
+RESULTS: dict[str, Any] = {
+    "scenario": "mine/quiet",
+    "seed": 1,
+    "verdict": "valid",
+    "expect": "valid",
+    "because": None,
+    "as_expected": True,
+    "counts": dict.fromkeys(COUNTED, 1) | {"lost": 0},
+    "checks": [],
+    "faults": [],
+    "availability": {},
+}
+LOST = RESULTS | {"verdict": "invalid", "as_expected": False}
+UNKNOWN = RESULTS | {"verdict": "unknown", "as_expected": False}
+pytest_plugins = ["pytester"]
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> Run:
+    """Return pytest in a project with scenarios and other YAML files."""
+    for name in ("scenarios/mine/quiet.yaml", "compose.yaml", "tests/scenarios.yaml"):
+        file = pytester.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(SCENARIO)
+
+    def run(*words: str) -> pytest.RunResult:
+        plugin = ("-p", "harness.pytest_plugin", "-p", "no:cacheprovider")
+        return pytester.runpytest_inprocess(*plugin, *words)
+
+    return run
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, results: dict[str, Any]) -> None:
+    """Let every run end with these results."""
+
+    def launch(scenario: object, name: str, folder: RunFolder, view: object) -> Ran:
+        return Ran(folder=folder, results=results | {"scenario": name}, took_s=0.0)
+
+    monkeypatch.setattr(pytest_plugin, "launch", launch)
+
+
+def test_scenarios_are_collected_and_nothing_else(project: Run) -> None:
+    """Only YAML files below a folder named `scenarios` become tests, named as their runs are."""
+    collected = project("--collect-only", "-q").stdout.str()
+    assert "mine/quiet" in collected
+    assert "1 test collected" in collected
+
+
+def test_a_scenario_needs_docker(project: Run) -> None:
+    """A selection without Docker leaves scenarios out."""
+    assert "no tests collected" in project("--collect-only", "-m", "not docker").stdout.str()
+
+
+def test_a_run_as_expected_passes(project: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The expected verdict is a passed test, and the run is kept below the project's folder."""
+    judged(monkeypatch, RESULTS)
+    result = project()
+    result.assert_outcomes(passed=1)
+    assert list(Path("runs/mine/quiet").glob("*/scenario.yaml"))
+
+
+@pytest.mark.parametrize("results", [LOST, UNKNOWN], ids=["invalid", "unknown"])
+def test_another_verdict_fails_with_the_summary(
+    project: Run, monkeypatch: pytest.MonkeyPatch, results: dict[str, Any]
+) -> None:
+    """Neither a loss nor a run that shows nothing passes; the failure is the run's summary."""
+    judged(monkeypatch, results)
+    result = project()
+    result.assert_outcomes(failed=1)
+    shown = result.stdout.str()
+    assert f"mine/quiet: {results['verdict']} (expected valid)" in shown
+    assert "report.html" in shown
+    assert "Traceback" not in shown
+
+
+def test_a_wrong_scenario_fails_with_its_place(project: Run, pytester: pytest.Pytester) -> None:
+    """A scenario that cannot be read is a failure that names file, line and key."""
+    wrong = pytester.path / "scenarios" / "mine" / "quiet.yaml"
+    wrong.write_text("description: x\nnonsense: 1\n")
+    result = project()
+    result.assert_outcomes(failed=1)
+    assert "quiet.yaml:2: nonsense: expected a known key" in result.stdout.str()
+
+
+class _Ledger:
+    def open(self) -> list[dict[str, Any]]:
+        return [{"id": 0}]
+
+
+class _Quorum:
+    ledger = _Ledger()
+    waited_s = 0.0
+
+    def wait_ready(self, *, within_s: float) -> float:
+        self.waited_s = within_s
+        return 0.0
+
+
+def test_a_fault_that_did_not_bite_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test goes on only under a fault that took place."""
+    bit = iter([True, False])
+    monkeypatch.setattr(by_hand, "inject", lambda *_, **__: ([3], {"why": "?"}, next(bit)))
+    nemesis = ByHand(_Quorum())  # type: ignore[arg-type]
+    assert nemesis.inject("kill", target="leader") == [3]
+    with pytest.raises(TargetError, match="kill: expected evidence that it bit"):
+        nemesis.inject("kill", target="leader")
+
+
+def test_healing_waits_for_the_quorum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that the ledger holds is healed, and the next test finds every server serving."""
+    healed: list[Any] = []
+    monkeypatch.setattr(by_hand, "heal", lambda *a: healed.extend(a[2]))
+    quorum = _Quorum()
+    ByHand(quorum).heal()  # type: ignore[arg-type]
+    assert healed == [{"id": 0}]
+    assert quorum.waited_s > 0
