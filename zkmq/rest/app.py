@@ -64,11 +64,20 @@ class Gateway:
         self._endpoints.sort(key=lambda endpoint: -len(endpoint.config.context))
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await self._close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _close(self) -> None:
+        """End every session, as far as ZooKeeper answers in time; it ends the others itself."""
         closing = (endpoint.close() for endpoint in self._endpoints)
-        for outcome in await asyncio.gather(*closing, return_exceptions=True):
+        try:
+            async with asyncio.timeout(self.config.limits.shutdown_s):
+                outcomes = await asyncio.gather(*closing, return_exceptions=True)
+        except TimeoutError:
+            outcomes = [TimeoutError("sessions are left to expire in ZooKeeper")]
+        for outcome in outcomes:
             if isinstance(outcome, Exception):
                 _log.warning("shutdown: %s", outcome)
-        await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()

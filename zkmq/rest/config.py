@@ -53,6 +53,7 @@ class Limits:
     request_timeout_s: float = 5
     connect_wait_s: float = 2
     session_timeout_s: float = 30
+    queue_session_s: float = 10  # a dead gateway's janitor is replaced after as long
     sessions: int = 1000
     expire_s: int = 24 * 3600
     watchers: int = 10_000

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from kazoo.protocol.states import KazooState, KeeperState, WatchedEvent
 from zkmq.rest.kazoo_io import LoopHandler
 from zkmq.rest.representations import Stat
 from zkmq.rest.statuses import http_error, not_connected
+from zkmq.rest.threads import Threads
 
 Watcher = Callable[[WatchedEvent], None]
 
@@ -40,6 +40,7 @@ class Connection:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._mailbox = Mailbox(self._loop)
+        self._threads = Threads()
         self._timeout_s = timeout_s
         self._connect_wait_s = connect_wait_s
         self._on_lost = on_lost
@@ -131,11 +132,8 @@ class Connection:
         if not self._started:
             return
         self._client.remove_listener(self._on_state)
-        stopped: asyncio.Future[bool] = self._loop.create_future()
-        # A daemon: a server that does not answer must not keep the process from ending.
-        threading.Thread(target=self._stop, args=(stopped,), daemon=True).start()
         async with asyncio.timeout(self._timeout_s):
-            confirmed = await stopped
+            confirmed = await self._threads.run(self._stop)
         if not confirmed:
             raise TimeoutError("ZooKeeper did not confirm the end of the session")
 
@@ -145,7 +143,8 @@ class Connection:
             self._started = True
             self._client.start_async()
 
-    def _stop(self, stopped: asyncio.Future[bool]) -> None:
+    def _stop(self) -> bool:
+        """End the session; whether ZooKeeper confirmed it."""
         states: list[str] = []
         self._client.add_listener(states.append)
         connected = self._client.connected
@@ -153,8 +152,7 @@ class Connection:
             self._client.stop()
             self._client.close()
         # A connection that broke before the answer would have been suspended first.
-        confirmed = connected and states == [KazooState.LOST]
-        self._mailbox.post(_resolve, stopped, confirmed)
+        return connected and states == [KazooState.LOST]
 
     def _on_state(self, state: str) -> None:  # called by kazoo's thread
         self._mailbox.post(self._changed, state)
@@ -217,11 +215,6 @@ _ENDED = (KeeperState.CLOSED, KeeperState.AUTH_FAILED)
 def _time_out(future: asyncio.Future[Any]) -> None:
     if not future.done():
         future.set_exception(TimeoutError())
-
-
-def _resolve(future: asyncio.Future[bool], value: bool) -> None:  # noqa: FBT001 -- a callback
-    if not future.done():
-        future.set_result(value)
 
 
 def _settle(future: asyncio.Future[Any], result: AsyncResult) -> None:

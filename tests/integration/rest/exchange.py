@@ -4,6 +4,8 @@ import http.client
 import json
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -124,3 +126,42 @@ def until(condition: Any, what: str, timeout_s: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
         time.sleep(0.02)
+
+
+PROGRAM = """
+import sys
+from zkmq.rest.config import EndpointConfig, GatewayConfig, Limits
+from zkmq.rest.server import serve
+endpoint = EndpointConfig(hosts=sys.argv[1])
+limits = Limits(shutdown_s=2, request_timeout_s=1, queue_session_s=2)
+serve(GatewayConfig(endpoints=(endpoint,), port=int(sys.argv[2]), limits=limits))
+"""
+
+
+@contextmanager
+def process(hosts: str, port: int | None = None) -> Iterator[tuple[subprocess.Popen[bytes], Rest]]:
+    """A gateway in a process of its own."""
+    port = port or free_port()
+    command = [sys.executable, "-c", PROGRAM, hosts, str(port)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running_:
+        rest = Rest("127.0.0.1", port)
+        try:
+            until(lambda: answers(rest), "the gateway to start")
+            yield running_, rest
+        finally:
+            running_.kill()
+            rest.close()
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def answers(rest: Rest) -> bool:
+    """Whether the gateway is up."""
+    try:
+        return rest.get("/healthz").status == 200
+    except OSError:
+        return False

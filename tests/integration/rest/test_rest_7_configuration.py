@@ -3,10 +3,8 @@
 import base64
 import datetime as dt
 import http.client
-import socket
 import ssl
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from integration.rest.exchange import Rest, running, until
+from integration.rest.exchange import Rest, process, running, until
+from integration.rest.outage import Relay
 from kazoo.client import KazooClient
 
 from zkmq.rest.config import EndpointConfig, GatewayConfig, Tls
@@ -217,38 +216,22 @@ def test_no_jsonp(hosts: str) -> None:
 
 def test_stops_cleanly_on_a_signal(hosts: str, zk: KazooClient, top: str, url: str) -> None:
     """9: SIGTERM ends the process with status 0, after its sessions."""
-    program = (
-        "import sys\n"
-        "from zkmq.rest.config import EndpointConfig, GatewayConfig\n"
-        "from zkmq.rest.server import serve\n"
-        "endpoint = EndpointConfig(hosts=sys.argv[1])\n"
-        "serve(GatewayConfig(endpoints=(endpoint,), port=int(sys.argv[2])))\n"
-    )
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-c", program, hosts, str(port)])
-    rest = Rest("127.0.0.1", port)
-    try:
-        until(lambda: answers(rest), "the gateway to start")
+    with process(hosts) as (running_, rest):
         session = rest.post("/sessions/v1/?op=create&expire=600").json()["id"]
         assert rest.post(f"{url}?name=e&ephemeral&session={session}").status == 201
-        process.terminate()
-        assert process.wait(15) == 0
+        running_.terminate()
+        assert running_.wait(15) == 0
         assert zk.get_children(top) == []
-    finally:
-        process.kill()
-        process.wait()
-        rest.close()
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
-def answers(rest: Rest) -> bool:
-    """Whether the gateway is up."""
-    try:
-        return rest.get("/healthz").status == 200
-    except OSError:
-        return False
+def test_stops_without_zookeeper(hosts: str, top: str) -> None:
+    """9: a ZooKeeper that does not answer keeps no gateway from stopping within its time."""
+    with Relay(hosts) as relay, process(f"{relay.hosts}{top}") as (running_, rest):
+        rest.post("/queues/v1/q/items", b"x")
+        rest.post("/queues/v1/q/consumers", b"{}")
+        rest.post("/sessions/v1/?op=create&expire=600")
+        relay.freeze()
+        started = time.monotonic()
+        running_.terminate()
+        assert running_.wait(15) == 0
+        assert time.monotonic() - started < 6

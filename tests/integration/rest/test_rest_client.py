@@ -1,5 +1,6 @@
 """The client: the queue's interface and guarantees, also when answers are lost on the way."""
 
+import contextlib
 import itertools
 import random
 import threading
@@ -10,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from integration.rest.exchange import running, until
+from integration.rest.exchange import free_port, process, running, until
 from integration.rest.outage import Relay
 from kazoo.client import KazooClient
 
@@ -349,6 +350,73 @@ class TestGatewayDies:
         (item,) = queue.reserve(sync=True).items
         time.sleep(2.5)
         queue.done(item)
+
+
+class Traffic:
+    """One client that puts and one that takes, through whatever happens to the gateway."""
+
+    def __init__(self, url: str, count: int) -> None:
+        self._putter, self._taker = Queue(url, session_s=2), Queue(url, session_s=2)
+        self._count = count
+        self._over = threading.Event()
+        self.acknowledged: list[bytes] = []
+        self.delivered: Counter[bytes] = Counter()
+        self.done: Counter[bytes] = Counter()
+        self.putting = threading.Thread(target=self._put)
+        self.taking = threading.Thread(target=self._take)
+
+    def end(self) -> None:
+        """Stop taking once there is nothing left."""
+        self._over.set()
+        self.taking.join(60)
+        self._putter.close()
+        self._taker.close()
+
+    def _put(self) -> None:
+        for number in range(self._count):
+            data = str(number).encode()
+            self._putter.put(data)
+            self.acknowledged.append(data)
+            time.sleep(0.01)
+
+    def _take(self) -> None:
+        while True:
+            found = self._taker.reserve(3, sync=True)
+            if not found.items and self._over.is_set():
+                return
+            self.delivered.update(item.data for item in found.items)
+            for item in found.items:
+                with contextlib.suppress(zkmq.NotHeldError, zkmq.AckUnknownError):
+                    self._taker.done(item)
+                    self.done[item.data] += 1
+
+
+def test_gateway_killed(hosts: str, top: str) -> None:
+    """A gateway killed -9, twice, while clients put and take: nothing lost, nothing done twice."""
+    port = free_port()
+    traffic = Traffic(f"http://127.0.0.1:{port}", 150)
+    with process(f"{hosts}{top}", port) as (gateway, _):
+        traffic.putting.start()
+        traffic.taking.start()
+        time.sleep(1)
+        gateway.kill()
+    with process(f"{hosts}{top}", port) as (gateway, _):
+        time.sleep(1)
+        gateway.kill()
+    with process(f"{hosts}{top}", port):
+        traffic.putting.join(60)
+        # What the dead gateways' consumers held comes back when their sessions have expired.
+        with zkmq.Queue.connect(f"{hosts}{top}", "/queue") as direct:
+            until(lambda: _is_drained(direct), "the queue to drain", 30)
+        traffic.end()
+    assert len(traffic.acknowledged) == 150
+    assert set(traffic.delivered) == set(traffic.acknowledged)
+    assert max(traffic.done.values()) == 1
+
+
+def _is_drained(queue: zkmq.Queue) -> bool:
+    stats = queue.stats()
+    return not stats.waiting.get(100, 0) and not stats.held
 
 
 def test_quorum_outage(hosts: str, top: str) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from zkmq.rest.queues.consuming import RemoteConsumer, gone
 from zkmq.rest.queues.once import Once
 from zkmq.rest.queues.producing import GroupCommit
 from zkmq.rest.statuses import RETRY
+from zkmq.rest.threads import Threads
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -28,15 +28,16 @@ _ANSWERS = 10_000
 
 
 class Hub:
-    """Opens queues when they are first asked for, and keeps them; runs them in threads."""
+    """Opens queues when they are first asked for, and keeps them.
+
+    `run` runs a blocking call in a thread.
+    """
 
     def __init__(self, config: EndpointConfig, limits: Limits, shared: Connection) -> None:
         self._config = config
         self._limits = limits
         self._shared = shared
-        self._threads = ThreadPoolExecutor(
-            max_workers=limits.consumers + limits.queues, thread_name_prefix="zkmq-rest"
-        )
+        self.run = Threads().run
         self._queues: dict[str, asyncio.Task[OpenQueue]] = {}
         self._consumers: dict[str, RemoteConsumer] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -126,11 +127,6 @@ class Hub:
         if consumer is not None:
             await self.run(consumer.queue.close)
 
-    async def run(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        """Run a blocking call in a thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: function(*arguments, **options))
-
     async def close(self) -> None:
         """End all consumers and close all queues."""
         for id in list(self._consumers):
@@ -138,12 +134,11 @@ class Hub:
         queues = [task.result().queue for task in self._queues.values() if _succeeded(task)]
         closing = (self.run(queue.close) for queue in queues)
         await asyncio.gather(*closing, *self._ending, return_exceptions=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _open(self, name: str) -> "OpenQueue":
         limits = self._limits
         janitor = not self._config.read_only
-        timeout_s = limits.session_timeout_s
+        timeout_s = limits.queue_session_s
         queue = await self.run(self._connect, name, timeout_s, None, janitor=janitor)
         return OpenQueue(name, queue, self.run, self._shared)
 
@@ -200,7 +195,7 @@ class Hub:
     async def _close_quietly(self, consumer: RemoteConsumer) -> None:
         try:
             await self.run(consumer.queue.close)
-        except (ZkmqError, RuntimeError) as error:  # its session ends it, a little later
+        except ZkmqError as error:  # its session ends it, a little later
             _log.warning("%s: %s", consumer.id, error)
 
 
