@@ -56,7 +56,7 @@ def render(history: History, folder: RunFolder, items: Sequence[Value] = ()) -> 
     results = json.loads(folder.results.read_text())
     picture = figure.draw(history, results)
     servers = end_state.compare(history)
-    return _template().render(
+    return template("report.html.j2").render(
         run=folder.path.name,
         results=results,
         headline=words.headline(results, servers.read),
@@ -66,30 +66,50 @@ def render(history: History, folder: RunFolder, items: Sequence[Value] = ()) -> 
         picture=picture,
         servers=servers,
         logs=sorted(path.name for path in folder.logs.glob("node-*.log")),
-        versions=_versions(folder),
+        versions=versions(folder),
         scenario=folder.scenario.read_text(),
         plan=_lines(folder.plan),
         data=_script(
             {"figure": picture.figure} | lives.tell(history, results, items),
         ),
         plotly=_plotly(),
-        css=_resource("report.css"),
-        js=_resource("report.js"),
+        css=resource("report.css"),
+        js=resource("report.js"),
         path=f"runs/{results['scenario']}/{folder.path.name}",
         intervals=_intervals,
         words=words,
     )
 
 
-def _template() -> jinja2.Template:
+def versions(folder: RunFolder) -> list[tuple[str, str]]:
+    """Return versions.json flat, one line where all servers are the same."""
+    told = json.loads(folder.versions.read_text()) if folder.versions.is_file() else {}
+    rows = []
+    for name, value in told.items():
+        if isinstance(value, dict) and len(set(map(str, value.values()))) == 1 and len(value) > 1:
+            rows.append((name, f"{next(iter(value.values()))} (all {len(value)})"))
+        elif isinstance(value, dict):
+            rows += [(f"{name} {key}", str(inner)) for key, inner in value.items()]
+        else:
+            rows.append((name, str(value)))
+    return rows
+
+
+def template(name: str) -> jinja2.Template:
+    """Return one of this package's templates; what it is given is text, never markup."""
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_resource),
+        loader=jinja2.FunctionLoader(resource),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
+
+
+def resource(name: str) -> str:
+    """Return one of this package's files."""
+    return (importlib.resources.files("harness.report") / name).read_text(encoding="utf-8")
 
 
 def _known(history: History, items: Iterable[str]) -> list[Value]:
@@ -147,20 +167,6 @@ def _events(history: History, results: Mapping[str, Any]) -> Iterator[tuple[int,
     yield from sorted(found)
 
 
-def _versions(folder: RunFolder) -> list[tuple[str, str]]:
-    """Return versions.json flat, one line where all servers are the same."""
-    told = json.loads(folder.versions.read_text()) if folder.versions.is_file() else {}
-    rows = []
-    for name, value in told.items():
-        if isinstance(value, dict) and len(set(map(str, value.values()))) == 1 and len(value) > 1:
-            rows.append((name, f"{next(iter(value.values()))} (all {len(value)})"))
-        elif isinstance(value, dict):
-            rows += [(f"{name} {key}", str(inner)) for key, inner in value.items()]
-        else:
-            rows.append((name, str(value)))
-    return rows
-
-
 def _lines(path: Path) -> str:
     return path.read_text() if path.is_file() else ""
 
@@ -168,10 +174,6 @@ def _lines(path: Path) -> str:
 def _script(data: Mapping[str, Any]) -> str:
     """Return JSON that cannot end the script element it stands in."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-
-
-def _resource(name: str) -> str:
-    return (importlib.resources.files("harness.report") / name).read_text(encoding="utf-8")
 
 
 def _plotly() -> str:

@@ -90,7 +90,7 @@ LOW_CONTRAST = """() => {
 # Returns what a screen reader cannot name, and headings that skip a level.
 UNNAMED = """() => {
   const bad = [];
-  for (const control of document.querySelectorAll("button, input, select, a")) {
+  for (const control of document.querySelectorAll("button, input:not([type=hidden]), select, a")) {
     const name = control.getAttribute("aria-label") || control.textContent.trim()
       || [...(control.labels ?? [])].map((l) => l.textContent.trim()).join("");
     if (!name) bad.push(control.outerHTML.slice(0, 60));

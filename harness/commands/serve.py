@@ -1,0 +1,31 @@
+"""`harness serve`: all runs in the browser."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from harness.errors import ScenarioError
+from harness.report.terminal import Terminal
+from harness.serve import application
+
+LOOPBACK = "127.0.0.1"
+
+
+def register(app: typer.Typer) -> None:
+    """Enter the command."""
+    app.command(epilog="Example: harness serve --port 8080")(serve)
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On loopback.")] = 8080,
+    runs: Annotated[Path, typer.Option("--runs", help="Folder that runs are kept in.")] = Path(
+        "runs"
+    ),
+) -> None:
+    """Show all runs in the browser, on loopback, until Ctrl-C."""
+    if not runs.is_dir():
+        raise ScenarioError(f"--runs: expected a folder of runs, got {str(runs)!r}")
+    Terminal().say(f"http://{LOOPBACK}:{port}/ shows {runs}; Ctrl-C ends it")
+    uvicorn.run(application(runs.resolve()), host=LOOPBACK, port=port, log_level="warning")

@@ -1,0 +1,139 @@
+"""All runs in a table, and two of them side by side, as pages for `harness serve`."""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HistoryError
+from harness.report import page
+from harness.store import RunFolder
+
+VERDICTS = ("invalid", "unknown", "valid", "not judged")
+NOT_JUDGED = "not judged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One run of the table.
+
+    Attributes:
+        name: its folder below the folder of all runs.
+        results: its results.json; empty if it was not judged.
+        report: whether it has a report.html.
+    """
+
+    name: str
+    results: Mapping[str, Any]
+    report: bool
+
+    @property
+    def verdict(self) -> str:
+        """The verdict, or that there is none."""
+        return str(self.results.get("verdict", NOT_JUDGED))
+
+    @property
+    def stamp(self) -> str:
+        """The time of its start, as its folder has it; newer ones sort later."""
+        return self.name.rpartition("/")[2]
+
+
+def find(runs: Path) -> list[Row]:
+    """Return all runs below a folder, newest first."""
+    folders = {file.parent for file in runs.rglob("scenario.yaml") if file.is_file()}
+    rows = [_row(runs, folder) for folder in folders if not folder.is_symlink()]
+    return sorted(rows, key=lambda row: (row.stamp, row.name), reverse=True)
+
+
+def table(rows: Sequence[Row], *, verdict: str = "", words: str = "") -> str:
+    """Return the page of all runs, or of those with one verdict or with words in their names."""
+    shown = [r for r in rows if verdict in {"", r.verdict} and words.lower() in r.name.lower()]
+    counts = [(name, sum(row.verdict == name for row in rows)) for name in VERDICTS]
+    return page.template("index.html.j2").render(
+        rows=shown, counts=counts, total=len(rows), verdict=verdict, query=words, css=_css()
+    )
+
+
+def compare(runs: Path, names: Sequence[str]) -> str:
+    """Return the page that shows two runs side by side.
+
+    Raises:
+        HistoryError: not two, or one of them is not there or was not judged.
+    """
+    if len(names) != 2:
+        raise HistoryError(f"compare: expected two runs, got {len(names)}; tick two of the table")
+    known = {row.name: row for row in find(runs)}
+    for name in names:
+        if name not in known or not known[name].results:
+            raise HistoryError(f"compare: expected a judged run, got {name!r}")
+    chosen = [known[name] for name in names]
+    return page.template("compare.html.j2").render(
+        runs=chosen,
+        parts=list(_parts(runs, chosen)),
+        difference=_difference(runs, names),
+        css=_css(),
+    )
+
+
+def complaint(text: str) -> str:
+    """Return a page that says what was wrong with a request."""
+    return page.template("complaint.html.j2").render(text=text, css=_css())
+
+
+def _row(runs: Path, folder: Path) -> Row:
+    run = RunFolder(folder)
+    results = json.loads(run.results.read_text()) if run.results.is_file() else {}
+    report = (folder / page.FILE).is_file()
+    return Row(name=folder.relative_to(runs).as_posix(), results=results, report=report)
+
+
+def _parts(
+    runs: Path, chosen: Sequence[Row]
+) -> Iterator[tuple[str, list[tuple[str, list[str], bool]]]]:
+    """Yield (heading, rows of (name, two cells, whether they differ))."""
+    told = [row.results for row in chosen]
+    yield "Verdict", _facts([{k: r[k] for k in ("verdict", "expect", "seed")} for r in told])
+    yield (
+        "Checks",
+        _facts(
+            [
+                {c["name"]: f"{c['verdict']} {' '.join(c['reasons'])}" for c in r["checks"]}
+                for r in told
+            ]
+        ),
+    )
+    yield "Counts", _facts([r["counts"] for r in told])
+    yield "Availability", _facts([r["availability"] for r in told])
+    yield "Faults", _facts([_faults(r) for r in told])
+    yield "Versions", _facts([dict(page.versions(RunFolder(runs / row.name))) for row in chosen])
+
+
+def _faults(results: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        f"{number + 1}. {fault['name']}": f"{fault['outcome']} on {fault['nodes']} "
+        f"at {fault['inject_ns'] / 1e9:.1f} s"
+        for number, fault in enumerate(results["faults"])
+    }
+
+
+def _facts(both: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str], bool]]:
+    names = dict.fromkeys(name for one in both for name in one)
+    cells = [(name, [_cell(one.get(name)) for one in both]) for name in names]
+    return [(name, pair, len(set(pair)) > 1) for name, pair in cells]
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else str(value).strip()
+
+
+def _difference(runs: Path, names: Sequence[str]) -> str:
+    first, second = names
+    before, after = (RunFolder(runs / name).scenario.read_text().splitlines() for name in names)
+    lines = difflib.unified_diff(before, after, fromfile=first, tofile=second, n=2, lineterm="")
+    return "\n".join(lines)
+
+
+def _css() -> str:
+    return page.resource("report.css") + page.resource("index.css")
