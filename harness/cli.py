@@ -18,7 +18,7 @@ from harness import run as runs
 from harness import scenario as scenarios
 from harness import schema, store
 from harness.checkers import checkers
-from harness.commands import batch, report
+from harness.commands import batch, report, serve
 from harness.commands import faults as hurting
 from harness.commands.launch import Ran, publish
 from harness.errors import HarnessError
@@ -44,6 +44,7 @@ RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that runs are k
 RunArgument = Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")]
 DEFAULT_RUNS = Path("runs")
 report.register(app)
+serve.register(app)
 hurting.register(app)
 # The parser's usage errors have no public name in typer, only this one's base.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -81,6 +82,9 @@ def run(
         str | None, typer.Option(help="Run only the I-th of N shares of them.", metavar="I/N")
     ] = None,
     *,
+    require_all: Annotated[
+        bool, typer.Option("--require-all", help="End with 2 if a scenario is skipped.")
+    ] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the quorum up afterwards, as `up` does.")
     ] = False,
@@ -89,7 +93,7 @@ def run(
     # All of them, before anything is started.
     loaded = [(file, scenarios.load(file)) for file in batch.shard(files, shard)]
     terminal = Terminal()
-    runner = batch.Batch(terminal, keep_in)
+    runner = batch.Batch(terminal, keep_in, require_all=require_all)
     with _clean_exit():
         hurting.tidy(terminal.say)
         for file, scenario in loaded:
