@@ -4,6 +4,7 @@ The process that injects ends at once, so nothing renews a lease: rules end by t
 `for_s` is over, and everything else when somebody heals what the ledger holds.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from random import Random
@@ -26,7 +27,8 @@ def fault_of(kind: str, settings: Mapping[str, Any]) -> Fault:
     """
     adapter: pydantic.TypeAdapter[Fault] = pydantic.TypeAdapter(faults[kind])
     try:
-        return adapter.validate_python(dict(settings))
+        # As JSON, since strict validation takes a mapping for a dataclass only from there.
+        return adapter.validate_json(json.dumps(dict(settings)))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, [kind, *first["loc"]]))

@@ -70,6 +70,8 @@ def _of_entry(scenario: Scenario, phase: Phase, entry: FaultEntry) -> Iterator[C
     yield from _of_names(scenario, entry)
     if entry.weight is not None and phase.mix_s is None:
         yield ("weight",), "expected mix_s beside it in the phase, got none"
+    if entry.weight is not None and entry.hold_s is None and _stays(entry):
+        yield ("weight",), "expected down_s or for_s beside it, got none"
     hold_s = (entry.hold_s or 0) + entry.jitter_s
     if entry.every_s is not None and hold_s >= entry.every_s:
         yield (
@@ -79,6 +81,10 @@ def _of_entry(scenario: Scenario, phase: Phase, entry: FaultEntry) -> Iterator[C
                 f"got {entry.every_s:g}"
             ),
         )
+
+
+def _stays(entry: FaultEntry) -> bool:
+    return entry.fault is not None and entry.fault.lasting
 
 
 def _of_fault(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:

@@ -2,6 +2,7 @@
 
 HarnessError
 ├── ScenarioError      the scenario file, or an argument, is wrong: exit status 254
+├── UnmetError         the machine lacks what the scenario requires, so it is skipped: status 0
 ├── RunError           the harness or the machine failed: exit status 255
 │   ├── TargetError    the quorum did not do what it was asked
 │   │   └── UnsupportedError    it cannot, on this machine or as it was started
@@ -20,6 +21,12 @@ class ScenarioError(HarnessError):
     """A scenario or an argument is wrong: `file:line: key: expected X, got Y`."""
 
     exit_status = 254
+
+
+class UnmetError(HarnessError):
+    """The machine lacks what a scenario requires; nothing was run, and nothing is known."""
+
+    exit_status = 0
 
 
 class RunError(HarnessError):

@@ -47,6 +47,15 @@ class Suite:
         case = Case(name="verdict", outcome="error", text=error)
         return cls(scenario=scenario, cases=(case,), took_s=took_s)
 
+    @classmethod
+    def skipped(cls, scenario: str, why: str, took_s: float) -> "Suite":
+        """Return the suite of a scenario that was not run, since the machine lacks something."""
+        return cls(
+            scenario=scenario,
+            cases=(Case(name="verdict", outcome="skipped", text=why),),
+            took_s=took_s,
+        )
+
 
 def write(suites: Sequence[Suite], path: Path) -> None:
     """Write suites as one XML file."""
@@ -97,9 +106,7 @@ def _suite(suite: Suite) -> ET.Element:
         inner = ET.SubElement(element, "testcase", attributes)
         text = case.text.translate(_NOT_IN_XML)
         if case.outcome != "passed":
-            ET.SubElement(
-                inner, case.outcome, {"message": text.split("\n", 1)[0]}
-            ).text = text
+            ET.SubElement(inner, case.outcome, {"message": text.split("\n", 1)[0]}).text = text
         elif text:
             ET.SubElement(inner, "system-out").text = text
     return element

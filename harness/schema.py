@@ -126,7 +126,6 @@ class Schedule(Strict):
         timed = [w for w in ("at", "after", "first_s", "weight") if getattr(self, w) is not None]
         _refuse(len(timed) > 1, f"one of at, after, first_s, weight, got {' and '.join(timed)}")
         _refuse(bool(self.weight and self.every_s), "one of weight and every_s")
-        _refuse(bool(self.weight and self.hold_s is None), "down_s or for_s beside weight")
         _refuse(bool(self.times and not self.every_s), "every_s beside times")
         return self
 
@@ -188,6 +187,7 @@ class Scenario(Strict):
     claim: Literal["snapshot", "stale", "window", "linearizable", "unordered"] = "snapshot"
     bind: dict[Name, str] = {}
     budget: Literal["minority", "majority"] = "minority"
+    requires: list[Literal["netem"]] = []
     phases: list[Phase] = []
     checkers: list[str] | None = None
     subject: Literal["zkmq", "kazoo-queue", "kazoo-locking-queue"] = "zkmq"

@@ -90,11 +90,16 @@ def _apart(one: Span, other: Span) -> bool:
 
 
 def _most_hurt(scenario: Scenario, spans: Sequence[Span]) -> int:
+    """Return how many the spans hurt together; of those that follow each other, the worst."""
+    everyone = range(1, scenario.cluster.nodes + 1)
+    hurts = [s.fault.hurts(placeholders(s.fault.target, scenario), everyone) for s in spans]
+    kept: list[Span] = []
     known: set[int] = set()
     drawn = 0
-    everyone = range(1, scenario.cluster.nodes + 1)
-    for span in spans:
-        hurt = span.fault.hurts(placeholders(span.fault.target, scenario), everyone)
+    for hurt, span in sorted(zip(hurts, spans, strict=True), key=lambda pair: -len(pair[0])):
+        if any(_apart(span, other) for other in kept):
+            continue
+        kept.append(span)
         if _fixed(span.fault.target, scenario.bind):
             known |= set(hurt)
         else:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from harness import junit, results, store
 from harness.commands.launch import Ran, launch, prepare
-from harness.errors import HarnessError, ScenarioError
+from harness.errors import HarnessError, ScenarioError, UnmetError
 from harness.junit import Suite
 from harness.report import markdown
 from harness.report.terminal import Terminal
@@ -37,8 +37,8 @@ def shard(every: Sequence[T], which: str | None) -> list[T]:
 class Batch:
     """Runs scenarios and remembers how each ended."""
 
-    def __init__(self, terminal: Terminal, keep_in: Path) -> None:
-        self._terminal, self._keep_in = terminal, keep_in
+    def __init__(self, terminal: Terminal, keep_in: Path, *, require_all: bool = False) -> None:
+        self._terminal, self._keep_in, self._require_all = terminal, keep_in, require_all
         self._statuses: list[int] = []
         self._ran: list[Ran] = []
         self._suites: list[Suite] = []
@@ -53,6 +53,11 @@ class Batch:
         began_s = time.monotonic()
         try:
             ran = launch(scenario, name, folder, self._terminal, by_hand=by_hand)
+        except UnmetError as unmet:
+            say(f"{name}: skipped: {unmet}")
+            self._suites.append(Suite.skipped(name, str(unmet), time.monotonic() - began_s))
+            self._statuses.append(results.EXIT_UNKNOWN if self._require_all else 0)
+            return
         except HarnessError as error:
             self._terminal.complain(f"{name}: {error}")
             say(f"what was recorded is kept in {folder.path}")

@@ -68,7 +68,7 @@ REFUSED = {
     ),
     "a-weight-without-an-end": (
         "mix_s: 5\nfaults: [{kill: {}, weight: 2}]\n",
-        "x.yaml:4: faults[0]: expected down_s or for_s beside weight",
+        "x.yaml:4: faults[0].weight: expected down_s or for_s beside it, got none",
     ),
     "two-of-one-name-in-a-mix": (
         "mix_s: 5\nfaults: [{kill: {}, weight: 2, down_s: 1}, {kill: {}, weight: 1, down_s: 1}]\n",
