@@ -1,0 +1,88 @@
+"""The texts that go to nft and tc, and what is read from their answers."""
+
+import json
+
+import pytest
+
+from cluster import network
+from harness.target import Drops, Shape
+
+ADDRESSES = {1: "10.0.0.1", 2: "10.0.0.2", 3: "10.0.0.3"}
+
+
+def test_a_rule_replaces_itself_in_one_script() -> None:
+    """The script flushes and refills each chain, so one call goes from the old rule to the new."""
+    both = Drops(deaf_to=frozenset({2, 3}), mute_to=frozenset({2}))
+    assert network.script_of("cut", both, ADDRESSES).splitlines() == [
+        "add table inet nemesis",
+        "add chain inet nemesis cut_in { type filter hook input priority -10; }",
+        "flush chain inet nemesis cut_in",
+        "add rule inet nemesis cut_in ip saddr { 10.0.0.2, 10.0.0.3 } counter drop",
+        "add chain inet nemesis cut_out { type filter hook output priority -10; }",
+        "flush chain inet nemesis cut_out",
+        "add rule inet nemesis cut_out ip daddr { 10.0.0.2 } counter drop",
+    ]
+
+
+def test_a_direction_that_loses_nothing_has_no_chain() -> None:
+    """A node that is only deaf has no chain on output, and one that loses nothing has none."""
+    deaf = network.script_of("cut", Drops(deaf_to=frozenset({2})), ADDRESSES)
+    assert "delete chain inet nemesis cut_out" in deaf
+    nothing = network.script_of("cut", Drops(), ADDRESSES)
+    assert nothing.count("delete chain") == 2
+    assert "drop" not in nothing
+
+
+def test_other_tables_stay() -> None:
+    """Nothing but the nemesis's own table is named: Docker's name service lives in another."""
+    script = network.script_of("cut", Drops(deaf_to=frozenset({2})), ADDRESSES)
+    assert all("inet nemesis" in line for line in script.splitlines())
+    assert "flush ruleset" not in script
+
+
+@pytest.mark.parametrize(("percent", "chance"), [(20.0, 2000), (0.5, 50), (99.99, 9999)])
+def test_a_share_is_drawn_for_each_packet(percent: float, chance: int) -> None:
+    """A share is a random number below as many ten-thousandths."""
+    some = Drops(deaf_to=frozenset({2}), percent=percent)
+    told = network.script_of("loss", some, ADDRESSES)
+    assert f"numgen random mod 10000 < {chance} counter drop" in told
+
+
+def listing(*rules: tuple[str, int]) -> str:
+    """Return what nft lists for chains with so many packets each."""
+    entries = [
+        {"rule": {"chain": chain, "expr": [{"counter": {"packets": packets}}, {"drop": None}]}}
+        for chain, packets in rules
+    ]
+    return json.dumps({"nftables": [{"metainfo": {}}, *entries]})
+
+
+@pytest.mark.parametrize(
+    ("told", "packets"),
+    [
+        (listing(("cut_in", 3), ("cut_out", 4)), 7),
+        (listing(("cut_in", 3), ("loss_in", 9)), 3),
+        (listing(("cut_in", 0)), 0),
+        (listing(("loss_in", 9)), None),
+        ("{}", None),
+    ],
+    ids=["both", "of-this-rule", "none-yet", "of-another", "no-table"],
+)
+def test_packets_are_counted_by_rule(told: str, packets: int | None) -> None:
+    """A rule's packets are those of its own chains; no rule is not a rule that counted none."""
+    assert network.counted(told, "cut") == packets
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        (Shape(rate_kbit=64), "tbf rate 64kbit burst 2kb latency 1s"),
+        (Shape(delay_ms=100, jitter_ms=20), "netem delay 100ms 20ms"),
+        (Shape(delay_ms=10, reorder_percent=5), "netem delay 10ms 0ms reorder 5%"),
+        (Shape(delay_ms=10, rate_kbit=64), "netem delay 10ms 0ms rate 64kbit"),
+    ],
+    ids=["rate", "delay", "reorder", "delay-and-rate"],
+)
+def test_a_shape_in_the_words_of_tc(shape: Shape, words: str) -> None:
+    """Bandwidth alone needs tbf, which every kernel has; anything else needs netem."""
+    assert network.discipline(shape) == words
