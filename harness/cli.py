@@ -18,7 +18,7 @@ from harness import run as runs
 from harness import scenario as scenarios
 from harness import schema, store
 from harness.checkers import checkers
-from harness.commands import batch, report, serve
+from harness.commands import batch, replay, report, serve
 from harness.commands import faults as hurting
 from harness.commands.launch import Ran, publish
 from harness.errors import HarnessError
@@ -45,6 +45,7 @@ RunArgument = Annotated[Path, typer.Argument(help="A run's folder, such as runs/
 DEFAULT_RUNS = Path("runs")
 report.register(app)
 serve.register(app)
+replay.register(app)
 hurting.register(app)
 # The parser's usage errors have no public name in typer, only this one's base.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -52,7 +53,9 @@ _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 def main() -> None:
     """Run the command line and end with the status that CI reads."""
-    sys.exit(_status(app))
+    with _clean_exit():
+        status = _status(app)
+    sys.exit(status)
 
 
 def _status(command: Callable[..., Any]) -> int:

@@ -19,6 +19,7 @@ from harness.log_watch import LogWatch
 from harness.plan import Planned
 from harness.progress import Progress
 from harness.record import Event, HistoryWriter
+from harness.recorded import Recorded
 from harness.schema import Scenario
 from harness.target import Clients, Evidence, NodeStatus, Quorum, System, Target
 
@@ -39,9 +40,10 @@ class Nemesis:
         clock: Clock,
         progress: Progress,
         say: Callable[[str], None] = lambda _: None,
+        pinned: Recorded | None = None,
     ) -> None:
         self._scenario, self._system = scenario, System(quorum=quorum, clients=clients)
-        self._quorum = quorum
+        self._quorum, self._pinned = quorum, pinned
         self._history, self._clock, self._progress, self._say = history, clock, progress, say
         self._streams: dict[str, Random] = {}
         self._bound: dict[str, int] = {}
@@ -54,6 +56,9 @@ class Nemesis:
         Raises:
             RunError: nobody is left for a name.
         """
+        if self._pinned is not None:
+            self._bound = dict(self._pinned.bound)
+            return self._bound
         try:
             self._bound = roles.bind(
                 self._scenario.bind, self._quorum.statuses(), self._stream("bind")
@@ -198,6 +203,9 @@ class Nemesis:
         """Find who has the role now; right after an election nobody may have it for a moment."""
         target, rng = injection.entry.fault.target, self._stream("roles", injection.planned.name)
         deadline_s = self._clock.now_s() + ROLE_WITHIN_S
+        if self._pinned is not None and (id := injection.planned.id) in self._pinned.nodes:
+            injection.nodes = list(self._pinned.nodes[id])
+            return self._quorum.statuses()
         while True:
             statuses = self._quorum.statuses()
             injection.nodes = roles.resolve(target, statuses, self._bound, rng)

@@ -17,7 +17,7 @@ from typing import Any
 from harness import plan, record, results, workers
 from harness.clients import RunningClients
 from harness.clock import Clock
-from harness.errors import RunError
+from harness.errors import RunError, UnmetError
 from harness.forwarder import Forwarding
 from harness.history import History
 from harness.monitor import Monitor
@@ -25,6 +25,7 @@ from harness.nemesis import Nemesis
 from harness.phase import PhaseOfFaults
 from harness.progress import Progress
 from harness.record import Event, HistoryWriter
+from harness.recorded import BINDINGS, Recorded
 from harness.schema import Cluster, Phase, Scenario, WorkloadEntry
 from harness.store import RunFolder
 from harness.target import Quorum
@@ -55,28 +56,49 @@ class Surroundings:
 
 
 def execute(
-    scenario: Scenario, name: str, folder: RunFolder, outside: Surroundings, view: View
+    scenario: Scenario,
+    name: str,
+    folder: RunFolder,
+    outside: Surroundings,
+    view: View,
+    *,
+    again: Recorded | None = None,
+    same_nodes: bool = False,
 ) -> dict[str, Any]:
     """Run a scenario, judge it, and return what was written to results.json.
 
+    Its plan is the one of the run that is done `again`, if one is given; with `same_nodes` names
+    and roles mean the nodes that they meant then.
+
     Raises:
+        UnmetError: the machine lacks what the scenario requires.
         HarnessError: the harness, Docker or the machine failed; what was recorded is kept.
     """
     folder.running.touch()
-    planned = plan.make(scenario)
+    planned = list(again.planned) if again is not None else plan.make(scenario)
+    pinned = again if same_nodes else None
     plan.write(planned, folder.plan)
     interrupted = None
     try:
         with outside.quorum(scenario.cluster) as quorum:
             view.say(f"quorum ready in {quorum.wait_ready(within_s=READY_WITHIN_S):.1f} s")
+            _require(scenario, quorum)
             folder.write_json(folder.versions, outside.versions(quorum))
-            _Run(scenario, planned, folder, outside, quorum=quorum, view=view).all_phases()
+            _Run(
+                scenario, planned, folder, outside, quorum=quorum, view=view, pinned=pinned
+            ).all_phases()
     except KeyboardInterrupt:
         interrupted = "Ctrl-C"
         view.say(
             "interrupted: what was recorded is kept and judged; the verdict is at best unknown"
         )
     return check(scenario, name, folder, interrupted=interrupted)
+
+
+def _require(scenario: Scenario, quorum: Quorum) -> None:
+    """Raise UnmetError unless the machine has all that the scenario requires."""
+    if unmet := [what for what in scenario.requires if not quorum.supports(what)]:
+        raise UnmetError(f"requires {', '.join(unmet)}: this machine has not")
 
 
 def check(
@@ -105,9 +127,10 @@ class _Run:
         *,
         quorum: Quorum,
         view: View,
+        pinned: Recorded | None,
     ) -> None:
         self.scenario, self.planned, self.folder = scenario, planned, folder
-        self.outside, self.quorum, self.view = outside, quorum, view
+        self.outside, self.quorum, self.view, self.pinned = outside, quorum, view, pinned
         self.clock, self.progress = Clock(), Progress()
 
     def all_phases(self) -> None:
@@ -128,10 +151,11 @@ class _Run:
                 clock=self.clock,
                 progress=self.progress,
                 say=self.view.say,
+                pinned=self.pinned,
             )
             try:
                 with Monitor(self.quorum, of_monitor, self.clock, self.progress):
-                    nemesis.bind()
+                    _note(of_harness, self.clock, BINDINGS, nemesis.bind())
                     for number in range(len(self.scenario.phases)):
                         self._phase(number, nemesis)
                     self._heal(nemesis)

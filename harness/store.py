@@ -69,9 +69,12 @@ class RunFolder:
         partial.replace(path)
 
 
-def create(runs: Path, scenario: Path, seed: int) -> RunFolder:
-    """Make the folder of a new run, with a copy of its scenario, and point `latest` at it."""
-    folder = runs / name_of(scenario) / f"{clock.utc_stamp()}-{seed}"
+def create(runs: Path, scenario: Path, seed: int, *, name: str | None = None) -> RunFolder:
+    """Make the folder of a new run, with a copy of its scenario, and point `latest` at it.
+
+    Without a `name` the scenario's own is taken.
+    """
+    folder = runs / (name or name_of(scenario)) / f"{clock.utc_stamp()}-{seed}"
     folder.mkdir(parents=True)
     run = RunFolder(folder)
     shutil.copyfile(scenario, run.scenario)

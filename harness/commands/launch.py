@@ -1,8 +1,7 @@
 """Run one scenario on a quorum in Docker and write all that is kept of it."""
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,13 @@ from typing import Any
 from cluster import labels, surroundings
 from harness import junit, store
 from harness import run as runs
+from harness.recorded import Recorded
 from harness.report import page
 from harness.run import Surroundings
-from harness.schema import Cluster, Scenario
+from harness.schema import Scenario
 from harness.store import RunFolder
-from harness.target import Quorum
 from harness.view import View
 from harness.workloads.end_state import notes as end_state_notes
-
-QuorumOf = Callable[[Cluster], AbstractContextManager[Quorum]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +32,10 @@ class Ran:
     took_s: float
 
 
-def prepare(file: Path, scenario: Scenario, keep_in: Path) -> RunFolder:
-    """Make the folder of a run of a scenario."""
+def prepare(file: Path, scenario: Scenario, keep_in: Path, *, name: str | None = None) -> RunFolder:
+    """Make the folder of a run of a scenario, under its own name or another."""
     keep_in.mkdir(parents=True, exist_ok=True)
-    return store.create(keep_in.resolve(), file, scenario.seed)
+    return store.create(keep_in.resolve(), file, scenario.seed, name=name)
 
 
 def launch(
@@ -48,20 +45,18 @@ def launch(
     view: View,
     *,
     by_hand: bool = False,
-    quorum: QuorumOf | None = None,
+    again: Recorded | None = None,
+    same_nodes: bool = False,
 ) -> Ran:
-    """Run a scenario in its folder and judge it; `quorum` gives another one than a new one.
+    """Run a scenario in its folder, on a new quorum, and judge it; `again` as in run.execute.
 
     Raises:
         HarnessError: the harness, Docker or the machine failed; what was recorded is kept.
     """
     began_s = time.monotonic()
     outside = Surroundings(
-        quorum=quorum
-        or (
-            lambda cluster: surroundings.started(
-                cluster.model_dump(), by_hand=by_hand, say=view.say
-            )
+        quorum=lambda cluster: surroundings.started(
+            cluster.model_dump(), by_hand=by_hand, say=view.say
         ),
         end_state=lambda target: end_state_notes(
             scenario.subject, surroundings.trees(target), target.logs()
@@ -69,7 +64,9 @@ def launch(
         versions=surroundings.versions,
         environment={labels.OWNER_VARIABLE: str(labels.Owner.me())},
     )
-    results = runs.execute(scenario, name, folder, outside, view)
+    results = runs.execute(
+        scenario, name, folder, outside, view, again=again, same_nodes=same_nodes
+    )
     ran = Ran(folder=folder, results=results, took_s=time.monotonic() - began_s)
     publish(ran, view)
     return ran

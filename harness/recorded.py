@@ -1,0 +1,63 @@
+"""What a run did, read from its folder, so that it can be done again."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from harness.errors import HistoryError
+from harness.plan import Planned
+from harness.record import Event
+from harness.store import RunFolder
+
+BINDINGS = "bind"  # the note that says which node each name of `bind` came to mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A run's plan, and whom its names and roles came to mean.
+
+    Attributes:
+        bound: node by name of `bind`.
+        nodes: by the planned injection's id, the nodes it hit; those that were injected.
+    """
+
+    planned: Sequence[Planned]
+    bound: Mapping[str, int]
+    nodes: Mapping[int, Sequence[int]]
+
+
+def load(folder: RunFolder) -> Recorded:
+    """Read a run's plan and its nemesis's notes.
+
+    Raises:
+        HistoryError: one of its files is not there, or cannot be read.
+    """
+    try:
+        plan = folder.plan.read_bytes()
+        planned = msgspec.json.Decoder(Planned).decode_lines(plan)
+        notes = list(_notes(folder))
+    except (OSError, msgspec.MsgspecError) as error:
+        raise HistoryError(f"{folder.path}: expected a recorded run, got {error}") from error
+    bound = next((dict(note.value) for note in notes if note.f == BINDINGS), {})
+    injected = [note.value for note in notes if _phase(note) == "inject"]
+    return Recorded(
+        planned=planned,
+        bound=bound,
+        nodes={value["id"]: value["nodes"] for value in injected if value["nodes"]},
+    )
+
+
+def _notes(folder: RunFolder) -> Iterator[Event]:
+    """Yield the notes of nemesis and harness, without decoding the clients' operations."""
+    decoder = msgspec.json.Decoder(Event)
+    with folder.history.open("rb") as lines:
+        for line in lines:
+            if b'"process":"nemesis"' in line or b'"process":"harness"' in line:
+                yield decoder.decode(line)
+
+
+def _phase(note: Event) -> Any:
+    value = note.value if isinstance(note.value, dict) else {}
+    return value.get("phase") if note.process == "nemesis" else None

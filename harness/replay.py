@@ -1,0 +1,65 @@
+"""Whether a failure shows again, and where a replay went another way: pure functions."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.recorded import Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What a run failed of; two runs with a common reason fail of the same.
+
+    Attributes:
+        reasons: of the checks that were invalid; of a control only the one it expects.
+    """
+
+    reasons: frozenset[str]
+
+    @classmethod
+    def of(cls, results: Mapping[str, Any]) -> "Cause":
+        """Return what these results failed of; no reasons for a run that did not fail."""
+        found: set[str] = {
+            reason
+            for check in results["checks"]
+            if check["verdict"] == "invalid"
+            for reason in check["reasons"]
+        }
+        wanted = found & {results["because"]}
+        return cls(frozenset(wanted or found))
+
+    def shows_in(self, results: Mapping[str, Any]) -> bool:
+        """Tell whether another run failed of the same."""
+        return bool(self.reasons & Cause.of(dict(results) | {"because": None}).reasons)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How often something showed, of how many times."""
+
+    shown: int
+    times: int
+
+    def __str__(self) -> str:
+        return f"{self.shown} of {self.times}"
+
+
+def differences(recorded: Recorded, again: Recorded) -> Iterator[str]:
+    """Yield a sentence for each name and each role that came to mean another node this time."""
+    for name, node in recorded.bound.items():
+        if (now := again.bound.get(name)) not in {None, node}:
+            yield f"{name} is node {now}, and was node {node}"
+    for planned in recorded.planned:
+        was, now_hit = recorded.nodes.get(planned.id), again.nodes.get(planned.id)
+        what = f"{planned.name} ({planned.id})"
+        if was is None and now_hit is not None:
+            yield f"{what} hit {_nodes(now_hit)}, and was not injected"
+        elif was is not None and now_hit is None:
+            yield f"{what} was not injected, and hit {_nodes(was)}"
+        elif was is not None and now_hit is not None and list(was) != list(now_hit):
+            yield f"{what} hit {_nodes(now_hit)}, and hit {_nodes(was)} when it was recorded"
+
+
+def _nodes(ids: Sequence[int]) -> str:
+    return f"{'node' if len(ids) == 1 else 'nodes'} {', '.join(map(str, ids))}"
