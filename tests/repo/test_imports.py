@@ -22,6 +22,7 @@ TABLE: tuple[tuple[str, frozenset[str] | None], ...] = (
     ("cluster/trees.py", frozenset({"cluster", "harness.target", "docker", "tenacity", "kazoo"})),
     ("cluster/", frozenset({"cluster", "harness.target", "docker", "tenacity"})),
     ("harness/cli", None),
+    ("harness/commands/", None),  # the command line, in more than one file: docs/adr/0001
     ("harness/serve.py", None),
     ("harness/pytest_plugin.py", None),
     ("harness/report/", frozenset({"harness", "jinja2", "plotly", "rich", "numpy"})),
