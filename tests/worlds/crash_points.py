@@ -26,6 +26,7 @@ from typing import Self
 from worlds.crash_points_checks import Ended, Outcome, Violation, claims_by_item, violations
 from worlds.crash_points_client import (
     PATIENCE_S,
+    PAUSE_S,
     SESSION_TIMEOUT_S,
     Client,
     SteeredStore,
@@ -38,6 +39,7 @@ from worlds.proxy import Plan, Proxy
 from worlds.proxy_faults import AFTER, HOLDS, KILLS, PASSES_DEADLINE, SILENT, Fault
 from worlds.proxy_protocol import WRITES, Opcode, Request
 from zkmq.errors import PartlyPutError, ZkmqError
+from zkmq.waiting import FIRST_EPOCH
 
 START_WITHIN_S = 20.0
 AT_ONCE = 4
@@ -111,6 +113,23 @@ class CrashPoints:
         for number in range(earlier + 1, len(first.requests) + 1):
             for fault in applicable(first.requests[number - 1], first=False):
                 yield {**first.plan, number: fault}
+
+    def waits_through_a_cut(self) -> bool:
+        """Whether a reserve that waits gets an item put after its connection broke."""
+        root = f"{self._prefix}/{next(self._numbers)}"
+        with Proxy(self._server) as proxy:
+            other = Other(self._store, root, segment_items=1000)
+            client = Client(proxy.address, root)
+            waiting = self._threads.submit(lambda: client.queue.reserve(timeout_s=WEDGED_S))
+            while not self._store.list(f"{root}/waiting/{FIRST_EPOCH}", time.monotonic() + 5):
+                time.sleep(PAUSE_S)
+            proxy.cut()
+            proxy.await_connections(2)
+            other.put(b"after the cut")
+            got = [item.data for item in waiting.result().items]
+            client.close()
+            other.queue.close()
+        return got == [b"after the cut"]
 
     def strike_all(self, name: str, plans: Iterable[Plan]) -> list[Trial]:
         """Run an operation under each plan, some at a time: mostly they wait for the server."""

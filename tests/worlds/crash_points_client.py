@@ -77,13 +77,17 @@ class SteeredStore(KazooStore):
         """Send a multi without waiting."""
         return _SteeredPending(super().submit(ops), self)
 
+    def signal(self) -> "_SteeredSignal":
+        """Make a signal."""
+        return _SteeredSignal(self)
+
     def wait_connected(self, deadline_s: float) -> bool:
         """Wait for a connection."""
         return super().wait_connected(self.real(deadline_s))
 
     def real(self, deadline_s: float) -> float:
-        """A deadline on the machine's clock; in the past if it is over on this store's."""
-        return deadline_s if self.now() < deadline_s else 0.0
+        """A deadline on the machine's clock; in the past if it was passed by force."""
+        return deadline_s - self._ahead_s
 
     def _answer(self, result: Any, request: Any, deadline_s: float) -> Any:
         return super()._answer(result, request, self.real(deadline_s))
@@ -102,6 +106,18 @@ class _SteeredPending(kazoo_store._Pending):
     def reply(self, deadline_s: float) -> Reply:
         """Wait for the answer."""
         return super().reply(self._store.real(deadline_s))
+
+
+class _SteeredSignal(kazoo_store._Signal):
+    """A signal, on the same clock."""
+
+    def __init__(self, store: SteeredStore) -> None:
+        super().__init__()
+        self._store = store
+
+    def wait(self, until_s: float) -> bool:
+        """Wait until set or until then; clear."""
+        return super().wait(self._store.real(until_s))
 
 
 @dataclass

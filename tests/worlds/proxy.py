@@ -14,6 +14,7 @@ password and closes it: nothing waits for a time-out.
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from worlds.proxy_session import Session
 Plan = Mapping[int, Fault]
 # For clients that never ask again on a connection that has gone silent.
 SILENCE_S = 0.3
+HAPPENS_WITHIN_S = 5.0
+REFUSES_S = 0.3
 
 
 def _nothing() -> None:
@@ -88,6 +91,7 @@ class Proxy:
         self._counted = 0
         self._held: list[tuple[bytes, Exchange]] = []
         self._links: list[Link] = []
+        self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._accept, name="proxy", daemon=True)
@@ -113,6 +117,25 @@ class Proxy:
         with self._lock:
             self._armed = False
         self.refusing = False
+
+    def refuse(self) -> None:
+        """Let no client connect until `heal`, or for a moment if the call goes on without."""
+        self.refusing = True
+        self._timer = threading.Timer(REFUSES_S, self._admit)
+        self._timer.start()
+
+    def cut(self) -> None:
+        """Break every connection, whatever is on its way."""
+        for link in list(self._links):
+            link.cut()
+
+    def await_answers(self, count: int) -> None:
+        """Wait until so many requests since `arm` were answered."""
+        self._await(lambda: sum(bool(each.number and each.reply) for each in self.journal) >= count)
+
+    def await_connections(self, count: int) -> None:
+        """Wait until so many handshakes were answered, from the first client on."""
+        self._await(lambda: sum(_took_session(each) for each in self.journal) >= count)
 
     def unstruck(self) -> list[int]:
         """The numbers of the plan whose request never came."""
@@ -163,6 +186,9 @@ class Proxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
         for link in self._links:
             link.cut()
             link.join()
@@ -178,6 +204,15 @@ class Proxy:
     ) -> None:
         self.close()
 
+    def _admit(self) -> None:
+        self.refusing = False
+
+    def _await(self, happened: Callable[[], bool]) -> None:
+        until_s = time.monotonic() + HAPPENS_WITHIN_S
+        while not happened():
+            assert time.monotonic() < until_s, f"did not happen: {self.journal[-3:]}"
+            time.sleep(0.002)
+
     def _accept(self) -> None:
         while True:
             try:
@@ -188,3 +223,7 @@ class Proxy:
                 client.close()
                 continue
             self._links.append(Link(self, client))
+
+
+def _took_session(exchange: Exchange) -> bool:
+    return exchange.request.opcode is Opcode.CONNECT and exchange.applied

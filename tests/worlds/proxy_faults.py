@@ -15,7 +15,7 @@ class Fault(Enum):
     EXPIRE_BEFORE     the session ends, and it never arrives
     EXPIRE_AFTER      it is applied, and the session ends before the reply
     LATE              the session ends; it arrives after the call has ended, in the next session
-    DEADLINE_BEFORE   the connection breaks and no other opens before the call's deadline
+    DEADLINE_BEFORE   the connection breaks, the call's deadline passes, and only then another opens
     DEADLINE_AFTER    the same, but it was applied
     DEADLINE_LATE     the same, and it arrives after the outcome was asked for
     OVERTAKEN         it arrives after other clients have done something

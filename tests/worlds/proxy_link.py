@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # A four-letter command is text where a frame has its length, which is never that large.
 LONGEST_FRAME = 2**26
+LONGEST_TEXT = 2**16
 ANSWERED_WITHIN_S = 5.0
 
 
@@ -69,8 +70,7 @@ class Link:
         self._server.close()
 
     def _requests(self) -> None:
-        first = self._client.recv(INT.size, socket.MSG_PEEK | socket.MSG_WAITALL)
-        if len(first) == INT.size and INT.unpack(first)[0] > LONGEST_FRAME:
+        if _is_text(self._client):
             self._server.sendall(self._client.recv(INT.size))
             return
         request: Request | None = Request(0, Opcode.CONNECT, ())
@@ -109,6 +109,11 @@ class Link:
             self._server.sendall(frame(body))
 
     def _replies(self) -> None:
+        if _is_text(self._server):
+            while text := self._server.recv(LONGEST_TEXT):
+                self._client.sendall(text)
+            self.cut()
+            return
         first = True
         while body := receive(self._server):
             if first and INT.unpack_from(body)[0] == 0:
@@ -179,10 +184,18 @@ class Link:
             self._frozen = True
             proxy.kill()
         if fault in PASSES_DEADLINE:
-            proxy.refusing = True
+            proxy.refuse()
             proxy.pass_deadline()
         if fault in EXPIRES:
             self._frozen = True
             proxy.expire(self._session)
         self.cut()
         return False
+
+
+def _is_text(sock: socket.socket) -> bool:
+    """Whether a connection begins with a four-letter command, or its answer."""
+    with suppress(OSError):
+        first = sock.recv(INT.size, socket.MSG_PEEK | socket.MSG_WAITALL)
+        return len(first) == INT.size and INT.unpack(first)[0] > LONGEST_FRAME
+    return False
