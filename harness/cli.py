@@ -18,7 +18,7 @@ from harness import run as runs
 from harness import scenario as scenarios
 from harness import schema, store
 from harness.checkers import checkers
-from harness.commands import batch, replay, report, serve
+from harness.commands import batch, replay, report, serve, shrink
 from harness.commands import faults as hurting
 from harness.commands.launch import Ran, publish
 from harness.errors import HarnessError
@@ -46,6 +46,7 @@ DEFAULT_RUNS = Path("runs")
 report.register(app)
 serve.register(app)
 replay.register(app)
+shrink.register(app)
 hurting.register(app)
 # The parser's usage errors have no public name in typer, only this one's base.
 _USAGE_ERROR: Any = typer.BadParameter.__base__

@@ -14,7 +14,7 @@ import pytest
 from cluster import ledger, surroundings
 from cluster.quorum import DockerQuorum
 from harness import by_hand, scenario, schema, store
-from harness.commands.launch import launch, prepare
+from harness.commands.launch import launch, prepare, publish
 from harness.errors import TargetError
 from harness.report.terminal import Terminal, summary_lines
 from harness.results import EXIT_AS_EXPECTED, exit_status
@@ -47,6 +47,7 @@ class ScenarioItem(pytest.Item):
         loaded = scenario.load(self.path)
         folder = prepare(self.path, loaded, self.config.rootpath / self.config.getini("runs"))
         ran = launch(loaded, self.name, folder, Terminal())
+        publish(ran, Terminal())
         if exit_status(ran.results) != EXIT_AS_EXPECTED:
             lines = summary_lines(ran.results, str(ran.folder.path))
             raise NotAsExpectedError("\n".join(line.plain for line in lines))

@@ -6,6 +6,9 @@ from typing import Any
 
 from harness.recorded import Recorded
 
+# What a reader wants to know first of a run that failed of several things.
+GRAVEST = ("lost", "replicas-differ", "phantom", "unexpected", "duplicated")
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -28,6 +31,12 @@ class Cause:
         }
         wanted = found & {results["because"]}
         return cls(frozenset(wanted or found))
+
+    @property
+    def gravest(self) -> "Cause":
+        """The gravest reason alone; a smaller scenario must fail of that one."""
+        ranked = (*GRAVEST, *sorted(self.reasons))
+        return Cause(frozenset([reason for reason in ranked if reason in self.reasons][:1]))
 
     def shows_in(self, results: Mapping[str, Any]) -> bool:
         """Tell whether another run failed of the same."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness import junit, results, store
-from harness.commands.launch import Ran, launch, prepare
+from harness.commands.launch import Ran, launch, prepare, publish
 from harness.errors import HarnessError, ScenarioError, UnmetError
 from harness.junit import Suite
 from harness.report import markdown
@@ -65,6 +65,7 @@ class Batch:
             self._suites.append(Suite.failed(name, str(error), time.monotonic() - began_s))
             self._statuses.append(error.exit_status)
             return
+        publish(ran, self._terminal)
         self._ran.append(ran)
         self._suites.append(Suite.of(ran.results, ran.took_s))
         self._statuses.append(results.exit_status(ran.results))

@@ -67,9 +67,7 @@ def launch(
     results = runs.execute(
         scenario, name, folder, outside, view, again=again, same_nodes=same_nodes
     )
-    ran = Ran(folder=folder, results=results, took_s=time.monotonic() - began_s)
-    publish(ran, view)
-    return ran
+    return Ran(folder=folder, results=results, took_s=time.monotonic() - began_s)
 
 
 def publish(ran: Ran, view: View) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from harness import recorded, results, scenario, store
-from harness.commands.launch import Ran, launch, prepare
+from harness.commands.launch import Ran, launch, prepare, publish
 from harness.errors import HistoryError
 from harness.recorded import Recorded
 from harness.replay import Cause, Rate, differences
@@ -50,6 +50,7 @@ def replay(
     for number in range(times):
         into = prepare(folder.scenario, chosen, keep_in, name=old["scenario"])
         ran = launch(chosen, old["scenario"], into, terminal, again=before, same_nodes=same_nodes)
+        publish(ran, terminal)
         statuses.append(results.exit_status(ran.results))
         shown += again_as(old, cause, ran)
         _tell(terminal, before, ran, number + 1)

@@ -57,6 +57,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, results: dict[str, Any]) -> None:
         return Ran(folder=folder, results=results | {"scenario": name}, took_s=0.0)
 
     monkeypatch.setattr(pytest_plugin, "launch", launch)
+    monkeypatch.setattr(pytest_plugin, "publish", lambda *_: None)
 
 
 def test_scenarios_are_collected_and_nothing_else(project: Run) -> None:

@@ -60,6 +60,20 @@ def test_the_same_failure(before: dict[str, Any], after: dict[str, Any], shows: 
     assert Cause.of(before).shows_in(after) is shows
 
 
+@pytest.mark.parametrize(
+    ("reasons", "gravest"),
+    [
+        ({"false-empty", "lost"}, {"lost"}),
+        ({"b", "a"}, {"a"}),
+        ({"duplicated", "replicas-differ", "a"}, {"replicas-differ"}),
+        (set(), set()),
+    ],
+)
+def test_the_gravest_reason(reasons: set[str], gravest: set[str]) -> None:
+    """Of several reasons a loss comes first, and the order is always the same."""
+    assert Cause(frozenset(reasons)).gravest == Cause(frozenset(gravest))
+
+
 def test_a_rate_is_told_with_its_times() -> None:
     """Nine of ten says more than ninety percent."""
     assert str(Rate(shown=9, times=10)) == "9 of 10"
