@@ -117,6 +117,7 @@ class _Picture:
     def __init__(self, progress: Progress, clock: Clock) -> None:
         self._progress, self._clock = progress, clock
         self._samples: deque[tuple[float, int, int]] = deque()
+        self._gap = (0, 0.0)  # what had succeeded, and since when nothing more has
 
     def render(self) -> Group:
         counts, now_s = self._progress.counts(), self._clock.now_s()
@@ -130,9 +131,16 @@ class _Picture:
             Text(
                 f"put {counts.get('acknowledged', 0)} ({puts_hz:.0f}/s)  "
                 f"taken {counts.get('delivered', 0)} ({takes_hz:.0f}/s)  "
-                f"unknown {counts.get('info', 0)}  failed {counts.get('fail', 0)}"
+                f"unknown {counts.get('info', 0)}  failed {counts.get('fail', 0)}  "
+                f"last success {self._gap_s(now_s, counts):.1f} s ago"
             ),
         )
+
+    def _gap_s(self, now_s: float, counts: Mapping[str, int]) -> float:
+        succeeded = counts.get("acknowledged", 0) + counts.get("delivered", 0)
+        if succeeded != self._gap[0]:
+            self._gap = (succeeded, now_s)
+        return now_s - self._gap[1]
 
     def _rates(self, now_s: float, counts: Mapping[str, int]) -> tuple[float, float]:
         sample = (now_s, counts.get("acknowledged", 0), counts.get("delivered", 0))
