@@ -1,0 +1,102 @@
+"""Controls of the faults on a real quorum: what they claim is seen from outside of them.
+
+Whether a packet arrives is asked of the nodes themselves: one tries to connect to another's
+election port, which a server listens on all the time.
+"""
+
+import time
+
+import pytest
+
+from cluster.lease import Lease
+from cluster.quorum import DockerQuorum
+from harness.clients import NoClients
+from harness.faults import grudges
+from harness.faults.bandwidth import Bandwidth
+from harness.target import Drops, System
+
+pytestmark = pytest.mark.docker
+ELECTION_PORT = 3888
+EVERYONE = (1, 2, 3, 4, 5)
+
+
+def reaches(quorum: DockerQuorum, sender: int, receiver: int) -> bool:
+    """Tell whether one node can open a connection to another."""
+    address = quorum.nodes[receiver].ip
+    script = f"timeout 1 bash -c '</dev/tcp/{address}/{ELECTION_PORT}' 2>/dev/null && echo yes || :"
+    return quorum.nodes[sender].run(["sh", "-c", script]).strip() == "yes"
+
+
+def tables(quorum: DockerQuorum, node: int) -> str:
+    """Return the names of a node's tables."""
+    return quorum.nodes[node].run(["nft", "list", "tables"])
+
+
+def test_packets_stop_and_go_on(quorum: DockerQuorum) -> None:
+    """Across a cut no connection opens, on one side of it every one does, and after it all do."""
+    assert reaches(quorum, 1, 3)
+    quorum.drop("cut", grudges.split([[1, 2], [3, 4, 5]]))
+    assert [reaches(quorum, 1, 2), reaches(quorum, 3, 4)] == [True, True]
+    assert [reaches(quorum, 1, 3), reaches(quorum, 4, 2)] == [False, False]
+    quorum.drop("cut", {})
+    assert [reaches(quorum, 1, 3), reaches(quorum, 4, 2)] == [True, True]
+
+
+def test_a_cut_leaves_what_is_not_ours(quorum: DockerQuorum) -> None:
+    """Putting a cut in force and taking it off touches no other table of the node."""
+    before = tables(quorum, 1)
+    quorum.drop("cut", grudges.isolate([1], EVERYONE))
+    assert set(before.splitlines()) < set(tables(quorum, 1).splitlines())
+    quorum.drop("cut", {})
+    assert set(before.splitlines()) <= set(tables(quorum, 1).splitlines())
+
+
+def test_two_rules_are_apart(quorum: DockerQuorum) -> None:
+    """Loss beside a cut: taking one off leaves the other in force."""
+    quorum.drop("cut", grudges.isolate([1], EVERYONE))
+    quorum.drop("loss", {2: Drops(deaf_to=frozenset({3}), percent=50.0)})
+    quorum.drop("loss", {})
+    assert not reaches(quorum, 1, 2)
+    assert quorum.dropped("loss") == {}
+    quorum.drop("cut", {})
+
+
+def test_an_isolated_leader_leads_no_more(quorum: DockerQuorum) -> None:
+    """The others elect another one while the leader hears nobody."""
+    first = quorum.leader()
+    quorum.drop("cut", grudges.isolate([first], EVERYONE))
+    try:
+        deadline = time.monotonic() + 20
+        while not any(s.mode == "leader" and s.node != first for s in quorum.statuses()):
+            assert time.monotonic() < deadline, "nobody else leads after 20 s"
+            time.sleep(0.1)
+    finally:
+        quorum.drop("cut", {})
+
+
+def test_a_lease_that_nobody_renews_ends_the_cut(quorum: DockerQuorum) -> None:
+    """The sandbox takes a rule off by itself when its lease is over."""
+    node = quorum.nodes[1]
+    node.lease.end()
+    node.lease = node.lease.unrenewed(2)
+    try:
+        quorum.drop("cut", {1: Drops(deaf_to=frozenset({2, 3, 4, 5}))})
+        assert "inet nemesis" in tables(quorum, 1)
+        deadline = time.monotonic() + 5
+        while "inet nemesis" in tables(quorum, 1):
+            assert time.monotonic() < deadline, "the rule outlived its lease by 3 s"
+            time.sleep(0.2)
+        assert reaches(quorum, 2, 1)
+    finally:
+        node.lease = Lease(lambda command: node.run(["sh", "-c", command]))
+
+
+def test_a_slow_link_is_slow(quorum: DockerQuorum) -> None:
+    """4 kbit/s hold back a leader's pings; without the shape the kernel's own queue is back."""
+    leader = quorum.leader()
+    system = System(quorum=quorum, clients=NoClients())
+    slow = Bandwidth(rate_kbit=4)
+    assert slow.bit(slow.inject(system, [leader]))
+    healed = slow.heal(system, [leader])
+    assert healed["seen"][0]["held"] > 0
+    assert quorum.nodes[leader].shaped()["kind"] != "tbf"
