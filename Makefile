@@ -89,6 +89,10 @@ bench: $(READY) ## The queue beside kazoo's queues and the bare ZooKeeper limit,
 	@$(BIN)/python -m cluster.engine
 	@$(BIN)/python bench/bench_queue.py $(ARGS)
 
+.PHONY: bench-report
+bench-report: $(READY) ## Build and open the report of a million operations: time, memory, size
+	@$(BIN)/python bench/bench_report.py $(ARGS)
+
 .PHONY: bench-quorum
 bench-quorum: $(READY) ## Time from nothing to a ready quorum, against five plain JVM processes
 	@$(BIN)/python -m cluster.engine
