@@ -139,4 +139,6 @@ def _unescape(text: str) -> str:
             return chr(int(escaped[1:], 16))
         return _ESCAPES.get(escaped, escaped)
 
-    return _ESCAPE.sub(character, text)
+    # Java writes a character beyond U+FFFF as the two halves of a UTF-16 pair.
+    pairs = _ESCAPE.sub(character, text).encode("utf-16", "surrogatepass")
+    return pairs.decode("utf-16", "surrogatepass")

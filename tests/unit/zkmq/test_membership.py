@@ -1,0 +1,88 @@
+"""Registrations: one per session, never reused, and told at once when lost."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from worlds.memory_queues import Open, drained, janitor_of, swept
+from worlds.memory_store import World
+from zkmq import Hold, Item, Queue
+from zkmq.errors import ConsumerLostError
+
+
+def test_no_registration_before_the_first_reserve(queue: Queue) -> None:
+    """A producer is no consumer."""
+    queue.put(b"x")
+    assert queue.consumer_id is None
+    queue.reserve()
+    assert queue.consumer_id is not None
+
+
+def test_a_new_session_is_a_new_consumer(queue: Queue, world: World) -> None:
+    """Ids are never used again, so that nothing of the old one can be mistaken for the new."""
+    queue.put(b"x")
+    (item,) = queue.reserve().items
+    first = queue.consumer_id
+    queue._store.expire()
+    world.scheduler.sleep(5)
+    assert queue.consumer_id is None
+    assert item.hold is Hold.LOST
+    queue.reserve()
+    assert queue.consumer_id not in {None, first}
+    with pytest.raises(ConsumerLostError, match="or its session has ended"):
+        queue.done(item)
+
+
+def test_lost_is_told_once_with_the_items(opened: Open, world: World) -> None:
+    """The callback hears of each lost item, once, from whoever finds out first."""
+    told: list[tuple[str, Sequence[Item]]] = []
+    queue = opened(lost=lambda consumer, items: told.append((consumer, items)))
+    queue.put_many([b"1", b"2"])
+    items = queue.reserve(2).items
+    consumer = queue.consumer_id
+    queue._store.expire()
+    world.scheduler.sleep(30)
+    assert told == [(consumer, list(items))]
+
+
+def test_silence_for_the_whole_time_out_is_a_loss(opened: Open, world: World) -> None:
+    """A client that is cut off concludes it from its own clock, without being told."""
+    told: list[str] = []
+    queue = opened(lost=lambda consumer, _items: told.append(consumer))
+    queue.put(b"x")
+    queue.reserve()
+    queue._store.cut(100)
+    world.scheduler.sleep(world.session_timeout_s + 1)
+    assert len(told) == 1
+
+
+def test_a_short_cut_loses_nothing(queue: Queue, world: World) -> None:
+    """A connection that comes back in time keeps the registration and the items."""
+    queue.put(b"x")
+    (item,) = queue.reserve().items
+    consumer = queue.consumer_id
+    queue._store.cut(world.session_timeout_s / 2)
+    queue.done(item)
+    assert queue.consumer_id == consumer
+
+
+def test_close_gives_back_and_leaves(opened: Open, world: World) -> None:
+    """Held items go back at once, and the registration goes."""
+    queue, other = opened("one"), opened("other")
+    queue.put_many([b"1", b"2"])
+    queue.reserve(2)
+    queue.close()
+    assert world.leader.tree.nodes["/queue/consumers"].children == set()
+    assert drained(other) == [b"1", b"2"]
+
+
+def test_close_without_a_quorum_ends(opened: Open, world: World) -> None:
+    """Closing never raises; the janitor does the rest when the session is over."""
+    queue, other = opened("one"), opened("other")
+    queue.put(b"x")
+    queue.reserve()
+    queue._store.cut(1000)
+    queue.close()
+    world.scheduler.sleep(30)
+    swept(janitor_of(world), world)
+    assert drained(other) == [b"x"]
