@@ -1,14 +1,12 @@
 """An in-memory ZooKeeper and queues on it, one client each."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from worlds.memory_queues import Open
 from worlds.memory_store import World
 from zkmq import Queue
-
-Open = Callable[..., Queue]
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ def test_batches_cross_segments(queue: Queue) -> None:
     queue.put_many(NUMBERS, batch=3)
     queue.put(b"urgent", priority=1)
     assert datas(queue.reserve(9).items) == [b"urgent", *NUMBERS[:8]]
+    # Within the age of a look a batch is of what that look knew, so it may be a shorter one.
     assert datas(queue.reserve(9, sync=True).items) == NUMBERS[8:]
 
 
