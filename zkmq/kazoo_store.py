@@ -24,11 +24,12 @@ from kazoo.exceptions import (
     WriterNotClosedException,
 )
 from kazoo.handlers.threading import KazooTimeoutError, SequentialThreadingHandler
+from kazoo.hosts import collect_hosts
 from kazoo.protocol.states import KazooState, WatchedEvent
 from kazoo.retry import KazooRetry
 
 from zkmq import wire
-from zkmq.errors import AccessDeniedError, ClosedError, NoQuorumError
+from zkmq.errors import AccessDeniedError, BadArgumentError, ClosedError, NoQuorumError
 from zkmq.security import Security
 from zkmq.store import Lost, Node, Op, Read, Reply, View, Watcher
 
@@ -118,18 +119,23 @@ class KazooStore:
         connect_timeout_s: float = 15.0,
         security: Security | None = None,
         multi_read: bool | None = None,
+        session: tuple[int, bytes] | None = None,
     ) -> "KazooStore":
         """Open a session; `hosts` as in `host:port,host:port/chroot`.
 
         `multi_read` says whether every server is 3.6 or later; None asks the one connected to.
+        `session` takes up another process's, as `credentials` gave it; a new one if it has ended.
 
         Raises:
+            BadArgumentError: no such thing as these `hosts`.
             NoQuorumError: no session within `connect_timeout_s`.
             AccessDeniedError: the servers refused the credentials.
         """
+        _demand_hosts(hosts)
         client = KazooClient(
             hosts=hosts,
             timeout=session_timeout_s,
+            client_id=session,
             handler=_Handler(),
             connection_retry=KazooRetry(max_tries=-1, delay=0.05, backoff=2, max_delay=1.0),
             logger=logging.getLogger("zkmq.kazoo"),
@@ -153,6 +159,13 @@ class KazooStore:
     def session_id(self) -> int | None:
         """The session, also while it is disconnected; None after its end."""
         return self._session
+
+    @property
+    def credentials(self) -> tuple[int, bytes] | None:
+        """The session's id and password, with which another process may take it up."""
+        session = self._session
+        # client_id hides it while there is no connection.
+        return None if session is None else (session, self._client._session_passwd)  # noqa: SLF001
 
     def submit(self, ops: Sequence[Op]) -> _Pending:
         """Send a multi without waiting."""
@@ -317,6 +330,15 @@ def _watcher(watch: Watcher | None) -> Callable[[WatchedEvent], None] | None:
         called()
 
     return on_event
+
+
+def _demand_hosts(hosts: str) -> None:
+    try:
+        collect_hosts(hosts)
+    except ValueError as error:
+        raise BadArgumentError(
+            f"connect: hosts: expected host:port,host:port/chroot, got {hosts!r} ({error})"
+        ) from error
 
 
 def _knows_multi_read(client: KazooClient) -> bool:

@@ -112,6 +112,13 @@ class Membership:
             self._registration = self._register(deadline_s)
         return self._registration
 
+    def adopt(self, consumer: str, version: int, items: Sequence[Item]) -> None:
+        """Go on with a registration that an earlier process of this session made."""
+        ticket = Ticket(self._store, self._tree.active(consumer), self._clock)
+        ticket.version = version
+        self._registration = Registration(self._store, consumer, ticket, self._on_lost)
+        self._registration.add(items)
+
     def arrived(self) -> tuple[Item, ...]:
         """Items that came with an operation in doubt; handed out once."""
         items, self._arrived = tuple(self._arrived), []

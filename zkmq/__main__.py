@@ -1,0 +1,5 @@
+"""`python -m zkmq` is `zkmq`."""
+
+from zkmq.cli import main
+
+main()

@@ -1,0 +1,289 @@
+"""`zkmq`: the queue for people with a shell."""
+
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from zkmq import cli_take
+from zkmq.admin import Stats
+from zkmq.cli_session import (
+    PASSWORD_FILE,
+    Settings,
+    Status,
+    complain,
+    described,
+    security,
+    sentence,
+    status_of,
+)
+from zkmq.entry import Entry
+from zkmq.errors import BadArgumentError, ZkmqError
+from zkmq.producer import Put
+from zkmq.rest import cli as rest
+
+app = typer.Typer(
+    name="zkmq",
+    help="A queue on ZooKeeper, from a shell: at-least-once delivery, one owner at any moment.",
+    epilog=(
+        "Exit status: 0 it is so; 1 no item came; 2 unknown, it may have taken effect, or in part; "
+        "3 no server answered, nothing took effect; 4 refused, nothing took effect; "
+        "5 COMMAND failed; 254 bad arguments."
+    ),
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cli_take.register(app)
+app.command(epilog="Example: zkmq gateway --hosts localhost:2181 --port 9998")(rest.gateway)
+# The parser's usage errors have no public name in typer, only this one's base.
+_USAGE_ERROR: Any = typer.BadParameter.__base__
+COLUMNS = ("waiting", "held", "delayed", "partial", "dead", "consumers", "producers")
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, one line for each.")]
+
+
+class Place(StrEnum):
+    """Where items can be looked at."""
+
+    ITEMS = "items"
+    DEAD = "dead"
+    PARTIAL = "partial"
+
+
+class Aside(StrEnum):
+    """Where items can be brought back from."""
+
+    DEAD = "dead"
+    PARTIAL = "partial"
+
+
+def main() -> None:
+    """Run the command line and end with the status that scripts read."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the arguments say; an error is one line on standard error, and a status."""
+    try:
+        status = app(args=list(arguments), prog_name="zkmq", standalone_mode=False)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except _USAGE_ERROR as error:
+        where = error.ctx.command_path if error.ctx else "zkmq"
+        complain(f"{error.format_message()} See `{where} --help`.")
+        return Status.USAGE
+    except ZkmqError as error:
+        complain(sentence(error))
+        return status_of(error)
+    except OSError as error:
+        complain(f"expected a file or a stream that can be used, got {error}")
+        return Status.USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted")
+        return Status.UNKNOWN
+    return status if isinstance(status, int) else Status.OK
+
+
+@app.callback()
+def settings(  # noqa: PLR0917 - typer makes options of them
+    context: typer.Context,
+    hosts: Annotated[
+        str | None, typer.Option(envvar="ZKMQ_HOSTS", help="host:port,host:port/chroot")
+    ] = None,
+    path: Annotated[str, typer.Option(envvar="ZKMQ_PATH", help="The queue's root.")] = "/queue",
+    user: Annotated[
+        str | None, typer.Option(envvar="ZKMQ_USER", help="For digest authentication.")
+    ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(envvar=PASSWORD_FILE, help="Its password; or set ZKMQ_PASSWORD.", exists=True),
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(envvar="ZKMQ_CA", help="TLS: PEM that proves the servers.", exists=True),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(envvar="ZKMQ_CERTIFICATE", help="TLS: our own, PEM.", exists=True),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(envvar="ZKMQ_KEY", help="TLS: its key, PEM.", exists=True)
+    ] = None,
+    deadline_s: Annotated[
+        float, typer.Option(min=0.1, help="How long a call may take, besides waiting for items.")
+    ] = 30.0,
+) -> None:
+    """Take note of where the queue is; nothing is opened yet."""
+    context.obj = Settings(
+        hosts=hosts,
+        path=path,
+        security=security(user, password_file, ca, certificate, key),
+        deadline_s=deadline_s,
+    )
+
+
+@app.command(epilog="Example: zkmq put --priority 10 'first value' 'second value'")
+def put(  # noqa: PLR0917 - typer makes options of them
+    context: typer.Context,
+    values: Annotated[
+        list[str] | None, typer.Argument(metavar="[VALUE]...", help="None: standard input.")
+    ] = None,
+    priority: Annotated[int, typer.Option(help="0, the most urgent, to 999.")] = 100,
+    delay_s: Annotated[float, typer.Option(help="Not to be delivered before.")] = 0.0,
+    ttr_s: Annotated[
+        float | None, typer.Option(help="How long a consumer may hold it; no limit if not given.")
+    ] = None,
+    dedup_id: Annotated[
+        str | None, typer.Option(help="Put nothing if this id was put within the last hour.")
+    ] = None,
+    *,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Standard input has a value on each line.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Append items; prints the name of each, `-` where it is not known, or `duplicate`.
+
+    Standard input is one value, all of it, unless --lines. Status 0 says that every item is in
+    the queue, once. After status 2, put it again with the same --dedup-id: then it is put once.
+    """
+    given = [value.encode(errors="surrogateescape") for value in values or []]
+    if dedup_id is not None and (lines or len(given) > 1):
+        raise BadArgumentError("put: --dedup-id: expected one value, got several; put each alone")
+    entries = [
+        Entry(data=data, priority=priority, delay_s=delay_s, ttr_s=ttr_s, dedup_id=dedup_id)
+        for data in given or _standard_input(lines=lines)
+    ]
+    with context.obj.queue() as queue:
+        for each in queue.put_many(entries):
+            print(json.dumps(asdict(each)) if as_json else _named(each))
+    return Status.OK
+
+
+@app.command(epilog="Example: zkmq peek 10 --place dead --json")
+def peek(
+    context: typer.Context,
+    n: Annotated[int, typer.Argument(help="How many, at most.", min=1)] = 10,
+    place: Annotated[Place, typer.Option(help="Where.")] = Place.ITEMS,
+    *,
+    as_json: JsonOption = False,
+) -> int:
+    """Look at the first items without taking them; status 1 if there are none."""
+    with context.obj.queue() as queue:
+        found = queue.peek(n, place=place.value)
+    if as_json:
+        for each in found:
+            about = {key: value for key, value in asdict(each).items() if key != "data"}
+            print(json.dumps(about | described(each.data)))
+    elif found:
+        table = Table("item", "priority", "deliveries", "reason", "value", box=None)
+        for each in found:
+            shown = described(each.data).popitem()[1]
+            row = (each.name, each.priority, each.deliveries, each.reason or "", shown)
+            table.add_row(*(str(cell) for cell in row))
+        _console().print(table)
+    return Status.OK if found else Status.EMPTY
+
+
+@app.command(epilog="Example: zkmq stats --json")
+def stats(context: typer.Context, *, as_json: JsonOption = False) -> int:
+    """Count what is where."""
+    with context.obj.queue() as queue:
+        counted: Stats = queue.stats()
+    if as_json:
+        print(json.dumps(asdict(counted)))
+        return Status.OK
+    table = Table("what", "count", box=None)
+    for priority, count in sorted(counted.waiting.items()):
+        table.add_row(f"waiting, priority {priority}", str(count))
+    for name in COLUMNS[1:]:
+        table.add_row(name, str(getattr(counted, name)))
+    _console().print(table)
+    return Status.OK
+
+
+@app.command(epilog="Example: zkmq watch --every-s 5")
+def watch(
+    context: typer.Context,
+    every_s: Annotated[float, typer.Option(help="How often.", min=0.1)] = 2.0,
+    count: Annotated[int | None, typer.Option(help="How often at most.", min=1)] = None,
+    *,
+    as_json: JsonOption = False,
+) -> int:
+    """Count again and again, a line each time, until interrupted."""
+    if not as_json:
+        print(" ".join(f"{name:>9}" for name in COLUMNS))
+    # Ctrl-C is the way to end it.
+    with contextlib.suppress(KeyboardInterrupt), context.obj.queue() as queue:
+        while True:
+            counted = queue.stats()
+            row = asdict(counted) | {"waiting": sum(counted.waiting.values())}
+            line = " ".join(f"{row[name]:>9}" for name in COLUMNS)
+            print(json.dumps(asdict(counted)) if as_json else line, flush=True)
+            count = count - 1 if count else None
+            if count == 0:
+                break
+            time.sleep(every_s)
+    return Status.OK
+
+
+@app.command(epilog="Example: zkmq kick 100 --place partial")
+def kick(
+    context: typer.Context,
+    n: Annotated[int, typer.Argument(help="How many, at most.", min=1)],
+    place: Annotated[Aside, typer.Option(help="Where from.")] = Aside.DEAD,
+) -> int:
+    """Bring items that were put aside back to their old places; prints how many came."""
+    with context.obj.queue() as queue:
+        print(queue.kick(n, place=place.value))
+    return Status.OK
+
+
+@app.command(epilog="Example: zkmq purge 200 999 --yes")
+def purge(
+    context: typer.Context,
+    priorities: Annotated[
+        list[int] | None, typer.Argument(metavar="[PRIORITY]...", help="None: all of them.")
+    ] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    """Forget all waiting items; those that are held stay. Prints how many priorities had any."""
+    which = ", ".join(map(str, priorities)) if priorities else "all"
+    if not yes and not _confirmed(f"Forget all waiting items of priority {which}?"):
+        raise BadArgumentError("purge: expected --yes, or yes as an answer; nothing was purged")
+    with context.obj.queue() as queue:
+        print(queue.purge(*priorities or ()))
+    return Status.OK
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:  # nobody there to answer
+        return False
+
+
+def _standard_input(*, lines: bool) -> list[bytes]:
+    data = sys.stdin.buffer.read()
+    return data.splitlines() if lines else [data]
+
+
+def _named(put: Put) -> str:
+    return "duplicate" if put.duplicate else put.name or "-"
+
+
+def _console() -> Console:
+    """A terminal's width is kept to; what is piped is cut nowhere."""
+    width = None if sys.stdout.isatty() else 1_000_000
+    return Console(markup=False, highlight=False, width=width)

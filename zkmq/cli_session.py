@@ -1,0 +1,151 @@
+"""What all commands share: where the queue is, who asks, and how an error becomes a status."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from zkmq.errors import (
+    AccessDeniedError,
+    BadArgumentError,
+    NoQuorumError,
+    OutcomeUnknownError,
+    ZkmqError,
+)
+from zkmq.kazoo_store import KazooStore
+from zkmq.queue import Queue
+from zkmq.security import Security
+
+PASSWORD = "ZKMQ_PASSWORD"  # noqa: S105 - the variable's name
+PASSWORD_FILE = "ZKMQ_PASSWORD_FILE"  # noqa: S105 - the same
+KEY_PASSWORD = "ZKMQ_KEY_PASSWORD"  # noqa: S105 - the same
+CONNECT_S = 15.0
+HINTS: dict[type[ZkmqError], str] = {
+    AccessDeniedError: f"give the right --user, and its password in {PASSWORD_FILE}",
+    OutcomeUnknownError: "look with `zkmq stats`; a put is safe to repeat with its --dedup-id",
+}
+
+
+class Status(IntEnum):
+    """How a command ends."""
+
+    OK = 0
+    EMPTY = 1
+    UNKNOWN = 2
+    UNREACHABLE = 3
+    REFUSED = 4
+    COMMAND_FAILED = 5
+    USAGE = 254
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What was said before the command's name."""
+
+    hosts: str | None
+    path: str
+    security: Security
+    deadline_s: float
+
+    def store(self, **connection: Any) -> KazooStore:
+        """Open a session.
+
+        Raises:
+            BadArgumentError: nobody said where.
+            NoQuorumError: no session in time.
+        """
+        if not self.hosts:
+            raise BadArgumentError(
+                "hosts: expected host:port,host:port/chroot, got none; "
+                "give --hosts before the command, or set ZKMQ_HOSTS"
+            )
+        return KazooStore.connect(
+            self.hosts,
+            security=self.security,
+            connect_timeout_s=min(self.deadline_s, CONNECT_S),
+            **connection,
+        )
+
+    @contextmanager
+    def queue(self, **settings: Any) -> Iterator[Queue]:
+        """Open the queue, and close it; without a janitor unless asked for."""
+        store = self.store()
+        try:
+            with self.on(store, **settings) as queue:
+                yield queue
+        finally:
+            store.close()
+
+    def on(self, store: KazooStore, **settings: Any) -> Queue:
+        """The queue on an open session."""
+        chosen: dict[str, Any] = {"janitor": False, "label": "zkmq command"} | settings
+        return Queue(store, self.path, deadline_s=self.deadline_s, **chosen)
+
+
+def security(
+    user: str | None,
+    password_file: Path | None,
+    ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+) -> Security:
+    """Credentials; secrets come from files or the environment, never from a command line.
+
+    Raises:
+        BadArgumentError: half of a pair, or a secret given twice.
+    """
+    given = os.environ.get(PASSWORD)
+    if given is not None and password_file is not None:
+        raise BadArgumentError(f"password: expected {PASSWORD} or a file, got both; leave one out")
+    password = password_file.read_text().rstrip("\r\n") if password_file else given
+    if (user is None) != (password is None):
+        raise BadArgumentError(
+            f"--user: expected a user and, in {PASSWORD_FILE} or {PASSWORD}, a password; "
+            "got one without the other"
+        )
+    if ca is None and (certificate or key):
+        raise BadArgumentError("--ca: expected what the servers are checked with, got none")
+    return Security(
+        user=user,
+        password=password,
+        ca=str(ca) if ca else None,
+        certificate=str(certificate) if certificate else None,
+        key=str(key) if key else None,
+        key_password=os.environ.get(KEY_PASSWORD),
+    )
+
+
+def status_of(error: ZkmqError) -> Status:
+    """The exit status that tells what the caller has to know: what may have taken effect."""
+    match error:
+        case BadArgumentError():
+            return Status.USAGE
+        case NoQuorumError():
+            return Status.UNREACHABLE
+        case _ if error.definite:
+            return Status.REFUSED
+        case _:
+            return Status.UNKNOWN
+
+
+def sentence(error: ZkmqError) -> str:
+    """The error in one line, with what to do."""
+    hints = [hint for kind, hint in HINTS.items() if isinstance(error, kind)]
+    return "; ".join([str(error), *hints])
+
+
+def complain(text: str) -> None:
+    """Say something on standard error, in one line."""
+    sys.stderr.write(f"zkmq: {' '.join(text.split())}\n")
+
+
+def described(data: bytes) -> dict[str, str]:
+    """A payload in JSON: as text if it is some."""
+    try:
+        return {"data": data.decode()}
+    except UnicodeDecodeError:
+        return {"data_hex": data.hex()}

@@ -1,0 +1,127 @@
+"""A hold that outlives the process that reserved: another takes its session over, and ends it.
+
+A hold is its session's, not its process's: a session lives on for its time-out after the last
+word from its client, and whoever knows its id and password within that time may go on with it.
+The fence is the same as ever: once the session has ended on the servers, nothing takes effect.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from zkmq import envelope
+from zkmq.errors import BadArgumentError, ConsumerLostError
+from zkmq.finish import Finisher
+from zkmq.item import Item
+from zkmq.membership import Membership
+from zkmq.policy import Policy
+from zkmq.server_clock import ServerClock
+from zkmq.store import GetChildren, GetData, Node, Read, Store
+from zkmq.tree import Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """What another process needs to go on with a consumer. As secret as a password."""
+
+    session: int
+    password: bytes = field(repr=False)
+    path: str
+    consumer: str
+
+    def encode(self) -> str:
+        """One line of JSON."""
+        return json.dumps(
+            {
+                "session": self.session,
+                "password": self.password.hex(),
+                "path": self.path,
+                "consumer": self.consumer,
+            }
+        )
+
+    @classmethod
+    def decode(cls, text: str, where: str) -> Self:
+        """Read what `encode` wrote; `where` is for the error.
+
+        Raises:
+            BadArgumentError: it is something else.
+        """
+        try:
+            value = json.loads(text)
+            return cls(
+                session=int(value["session"]),
+                password=bytes.fromhex(value["password"]),
+                path=str(value["path"]),
+                consumer=str(value["consumer"]),
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            # Neither the text nor the cause's message: they may show the password.
+            raise BadArgumentError(
+                f"{where}: expected what `zkmq reserve --hold` wrote, got something else"
+            ) from error
+
+
+class Holder:
+    """A consumer taken over, with what it holds. Not thread-safe.
+
+    Args:
+        store: the very session of the handover, taken up again.
+        handover: which consumer.
+        deadline_s: on the store's clock.
+
+    Raises:
+        ConsumerLostError: the session has ended; the items go, or went, to other consumers.
+        NoQuorumError: no answer before the deadline.
+    """
+
+    def __init__(self, store: Store, handover: Handover, deadline_s: float) -> None:
+        self._store = store
+        tree, consumer = Tree(handover.path), handover.consumer
+        clock = ServerClock(store)
+        # The server connected to may not have seen yet what the first process did.
+        store.sync(tree.root, deadline_s)
+        reads: list[Read] = [GetData(tree.active(consumer)), GetData(tree.consumer(consumer))]
+        reads.append(GetChildren(tree.claims(consumer)))
+        active, about, names = store.read_many(reads, deadline_s).results
+        if not isinstance(active, Node) or active.owner != store.session_id:
+            raise ConsumerLostError(
+                f"{consumer}: expected its session still alive, got one that has ended; "
+                "its items go to other consumers"
+            )
+        label = about.data if isinstance(about, Node) else b""
+        listed = sorted(names) if isinstance(names, list) else []
+        claims = [tree.claim(consumer, name) for name in listed]
+        nodes = store.read_many([GetData(path) for path in claims], deadline_s).results
+        held = [(name, node) for name, node in zip(listed, nodes, strict=True)]
+        self.items: Sequence[Item] = [
+            _item(consumer, name, node) for name, node in held if isinstance(node, Node)
+        ]
+        self._membership = Membership(
+            store, tree, clock, label=label.decode(errors="replace"), on_lost=_items_say_so
+        )
+        self._membership.adopt(consumer, active.version, self.items)
+        self.finisher = Finisher(store, tree, self._membership, clock, Policy.decode(label))
+
+    def leave(self, deadline_s: float) -> None:
+        """Remove the registration, which holds nothing any more."""
+        self._membership.leave(deadline_s)
+
+
+def _item(consumer: str, name: str, node: Node) -> Item:
+    header, data = envelope.unwrap(node.data)
+    return Item(
+        data=data,
+        name=name,
+        consumer=consumer,
+        delivery=int(header.get("deliveries", 1)),
+        fence=node.czxid,
+        put_zxid=header.get("put_zxid"),
+        header=header,
+        version=node.version,
+    )
+
+
+def _items_say_so(consumer: str, items: Sequence[Item]) -> None:
+    """The items themselves say that they are lost."""
