@@ -18,7 +18,7 @@ from harness import run as runs
 from harness import scenario as scenarios
 from harness import schema, store
 from harness.checkers import checkers
-from harness.commands import batch, replay, report, serve, shrink
+from harness.commands import batch, export, replay, report, serve, shrink
 from harness.commands import faults as hurting
 from harness.commands.launch import Ran, publish
 from harness.errors import HarnessError
@@ -47,6 +47,7 @@ report.register(app)
 serve.register(app)
 replay.register(app)
 shrink.register(app)
+export.register(app)
 hurting.register(app)
 # The parser's usage errors have no public name in typer, only this one's base.
 _USAGE_ERROR: Any = typer.BadParameter.__base__

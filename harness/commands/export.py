@@ -1,0 +1,31 @@
+"""`harness export`: a run's history for other people's checkers."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness import store
+from harness.errors import HistoryError
+from harness.export import Form, given_back, written
+from harness.history import History
+
+
+def register(app: typer.Typer) -> None:
+    """Enter the command."""
+    app.command(epilog="Example: harness export runs/latest --format jepsen > history.edn")(export)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")],
+    form: Annotated[Form, typer.Option("--format", help="EDN, or JSON lines.")],
+) -> None:
+    """Write a run's enqueues and dequeues as other checkers read them, to standard output."""
+    history = History.load(store.open_run(run).history)
+    if history.malformed_lines:
+        raise HistoryError(f"{run}: history.jsonl has {history.malformed_lines} malformed lines")
+    for line in written(history, form):
+        sys.stdout.write(line + "\n")
+    if left_out := len(given_back(history)):
+        sys.stderr.write(f"harness: left out {left_out} items that may have come back\n")
