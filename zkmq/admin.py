@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from zkmq import envelope, names
-from zkmq.errors import NoQuorumError, OutcomeUnknownError
+from zkmq.errors import NoQuorumError, NotAppliedError, OutcomeUnknownError
 from zkmq.headcache import HeadCache
 from zkmq.homes import Homes
+from zkmq.refusal import refusal
 from zkmq.store import (
+    Code,
     Committed,
     Create,
     Delete,
@@ -124,9 +126,11 @@ def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> int
         match store.commit(ops, deadline_s):
             case Committed():
                 kicked += len(nodes)
+            case Rejected(_, Code.NO_AUTH) if kicked:
+                return kicked
             case Rejected(index, code):
                 if not homes.learn(ops[index], code):
-                    store.sync(parent, deadline_s)
+                    _look_again(store, ops[index].path, "kick", code, deadline_s)
             case Lost(reason):
                 _pause(store, reason, deadline_s)
                 store.sync(parent, deadline_s)
@@ -149,7 +153,17 @@ def purge(store: Store, tree: Tree, priorities: Sequence[int] | None, deadline_s
     children = store.list(tree.items, deadline_s) or []
     chosen = priorities if priorities is not None else [int(c) for c in children if c.isdigit()]
     _purge_flat(store, tree, [c for c in children if names.parse(c)], chosen, deadline_s)
-    return sum(_purge_one(store, tree, priority, deadline_s) for priority in sorted(chosen))
+    purged = 0
+    for count, priority in enumerate(sorted(chosen)):
+        try:
+            purged += _purge_one(store, tree, priority, deadline_s)
+        except NotAppliedError as error:
+            if not count:
+                raise
+            raise OutcomeUnknownError(
+                f"{error}; {count} of {len(chosen)} priorities were purged before"
+            ) from error
+    return purged
 
 
 def _purge_one(store: Store, tree: Tree, priority: int, deadline_s: float) -> bool:
@@ -171,9 +185,11 @@ def _purge_one(store: Store, tree: Tree, priority: int, deadline_s: float) -> bo
         match store.commit(ops, deadline_s):
             case Committed():
                 return True
+            case Rejected(index, code):
+                _look_again(store, ops[index].path, "purge", code, deadline_s)
             case Lost(reason):
                 _pause(store, reason, deadline_s)
-        store.sync(path, deadline_s)
+                store.sync(path, deadline_s)
 
 
 def _purge_flat(
@@ -183,7 +199,19 @@ def _purge_flat(
     for name in flat:
         parsed = names.parse(name)
         if parsed is not None and parsed.priority in priorities:
-            store.commit([Delete(f"{tree.items}/{name}")], deadline_s)
+            _delete(store, f"{tree.items}/{name}", deadline_s)
+
+
+def _delete(store: Store, path: str, deadline_s: float) -> None:
+    """Delete an item; somebody else having done it, or having taken it, is as good."""
+    while True:
+        match store.commit([Delete(path)], deadline_s):
+            case Committed() | Rejected(_, Code.NO_NODE):
+                return
+            case Rejected(_, code):
+                raise refusal(path, "purge", code)
+            case Lost(reason):
+                _pause(store, reason, deadline_s)
 
 
 def _waiting(store: Store, tree: Tree, deadline_s: float) -> dict[int, int]:
@@ -207,6 +235,15 @@ def _children(store: Store, paths: Sequence[str], deadline_s: float) -> list[int
     reads: list[Read] = [GetData(path) for path in paths]
     results = store.read_many(reads, deadline_s).results
     return [node.children if isinstance(node, Node) else 0 for node in results]
+
+
+def _look_again(store: Store, path: str, what: str, code: Code, deadline_s: float) -> None:
+    """What was read was stale: let the server catch up, while there is time."""
+    if code is Code.NO_AUTH:
+        raise refusal(path, what, code)
+    if store.now() >= deadline_s:
+        raise NoQuorumError(f"{path}: {what}: refused until the deadline ({code.name})")
+    store.sync(path, deadline_s)
 
 
 def _pause(store: Store, reason: str, deadline_s: float) -> None:

@@ -1,6 +1,7 @@
 """Nodes grouped by a stretch of the servers' time, so that what is old can be found by name."""
 
-from zkmq.store import Code, Create, Op, Store
+from zkmq.refusal import refusal
+from zkmq.store import Code, Create, Op, Rejected, Store
 
 
 class Buckets:
@@ -24,7 +25,9 @@ class Buckets:
         """A bucket's node, made if need be; if that fails, its use is refused and `learn`s it."""
         path = self.path(number)
         if path not in self._made:
-            self._store.commit([Create(path)], deadline_s)
+            reply = self._store.commit([Create(path)], deadline_s)
+            if isinstance(reply, Rejected) and reply.code is Code.NO_AUTH:
+                raise refusal(path, "create", reply.code)
             self._made.add(path)
         return path
 

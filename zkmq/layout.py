@@ -8,7 +8,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from zkmq.errors import AccessDeniedError, IncompatibleTreeError, NoQuorumError
+from zkmq.errors import IncompatibleTreeError, NoQuorumError
+from zkmq.refusal import refusal
 from zkmq.store import Code, Committed, Create, GetData, Lost, Node, Op, Rejected, SetData, Store
 from zkmq.tree import FIXED, Tree
 
@@ -96,10 +97,8 @@ def _send(store: Store, ops: Sequence[Op], deadline_s: float) -> None:
         match store.commit(ops, deadline_s):
             case Committed() | Rejected(_, Code.NODE_EXISTS | Code.BAD_VERSION):
                 return
-            case Rejected(_, Code.NO_AUTH):
-                raise AccessDeniedError(f"{ops[0].path}: the servers refused these credentials")
             case Rejected(_, code):
-                raise IncompatibleTreeError(f"{ops[0].path}: create: got {code.name}")
+                raise refusal(ops[0].path, "create", code)
             case Lost(reason):
                 if store.now() >= deadline_s or not store.wait_connected(deadline_s):
                     raise NoQuorumError(f"{ops[0].path}: no answer in time ({reason})")

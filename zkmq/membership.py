@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from zkmq.errors import (
     AckUnknownError,
     ConsumerLostError,
-    IncompatibleTreeError,
     NoQuorumError,
     NotHeldError,
     OutcomeUnknownError,
 )
 from zkmq.item import Hold, Item
+from zkmq.refusal import refusal
 from zkmq.server_clock import ServerClock
 from zkmq.store import Code, Committed, Create, Delete, Lost, Op, Rejected, Store
 from zkmq.ticket import Applied, Refused, Settled, Ticket, TicketGoneError
@@ -242,7 +242,7 @@ class Membership:
                     ticket = Ticket(self._store, active, self._clock)
                     return Registration(self._store, consumer, ticket, self._on_lost)
                 case Rejected(_, code):
-                    raise IncompatibleTreeError(f"{ops[0].path}: create: got {code.name}")
+                    raise refusal(ops[0].path, "create", code)
                 case Lost(reason):
                     now_s = self._store.now()
                     if now_s >= deadline_s or not self._store.wait_connected(deadline_s):

@@ -16,13 +16,13 @@ from zkmq.delayed import Delayed
 from zkmq.entry import Entry
 from zkmq.errors import (
     AckUnknownError,
-    IncompatibleTreeError,
     NoQuorumError,
     NotAppliedError,
     OutcomeUnknownError,
     PartlyPutError,
     ZkmqError,
 )
+from zkmq.refusal import refusal
 from zkmq.server_clock import ServerClock
 from zkmq.store import Code, Committed, Create, Lost, Op, Pending, Rejected, Reply, Store
 from zkmq.tails import Tails
@@ -312,7 +312,7 @@ class Producer:
             return
         knows = (self._tails, self._dedup, self._delayed)
         if not any(each.learn(op, code) for each in knows):
-            raise IncompatibleTreeError(f"{op.path}: put: got {code.name}")
+            raise refusal(op.path, "put", code)
 
     def _mark_ttr(self, deadline_s: float) -> None:
         """Tell janitors that there are holds to be watched: reading them all costs something."""
@@ -355,13 +355,14 @@ def create_once(store: Store, create: Create, deadline_s: float) -> None:
 
     Raises:
         NoQuorumError: no answer before the deadline; the node may exist, which does no harm.
+        AccessDeniedError: the servers refused.
     """
     while True:
         match store.commit([create], deadline_s):
             case Committed() | Rejected(_, Code.NODE_EXISTS):
                 return
             case Rejected(_, code):
-                raise IncompatibleTreeError(f"{create.path}: create: got {code.name}")
+                raise refusal(create.path, "create", code)
             case Lost(reason):
                 if store.now() >= deadline_s or not store.wait_connected(deadline_s):
                     raise NoQuorumError(f"{create.path}: no answer in time ({reason})")

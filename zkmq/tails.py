@@ -6,8 +6,9 @@ comes before the roll to the next, and a put that begins after another returned 
 
 from dataclasses import dataclass
 
-from zkmq.errors import AccessDeniedError, NoQuorumError
-from zkmq.store import Check, Code, Create, GetData, Node, Op, SetData, Store
+from zkmq.errors import NoQuorumError
+from zkmq.refusal import refusal
+from zkmq.store import Check, Code, Create, GetData, Node, Op, Rejected, SetData, Store
 from zkmq.tree import Guard, Tree
 
 
@@ -108,5 +109,5 @@ class Tails:
         create = Create(self._tree.priority(priority), guard.encode())
         first = Create(self._tree.segment(priority, guard.tail_name))
         reply = self._store.commit([create, first], deadline_s)
-        if getattr(reply, "code", None) is Code.NO_AUTH:
-            raise AccessDeniedError(f"{create.path}: the servers refused these credentials")
+        if isinstance(reply, Rejected) and reply.code is Code.NO_AUTH:
+            raise refusal(create.path, "create", reply.code)

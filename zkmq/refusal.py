@@ -1,0 +1,13 @@
+"""What a server's refusal means where the protocol has no answer to it."""
+
+from zkmq.errors import AccessDeniedError, IncompatibleTreeError, NotAppliedError
+from zkmq.store import Code
+
+
+def refusal(path: str, what: str, code: Code) -> NotAppliedError:
+    """The error to raise: the credentials are at fault, or the tree is."""
+    if code is Code.NO_AUTH:
+        return AccessDeniedError(f"{path}: {what}: the servers refused these credentials")
+    return IncompatibleTreeError(
+        f"{path}: {what}: expected the tree of a queue, got {code.name} from the servers"
+    )
