@@ -93,6 +93,8 @@ class Producer:
         self._serial = 0
         self._ttr_marked = False
         self.settled: tuple[Settled, ...] = ()
+        # Answers so far, while some are still missing.
+        self._settling: list[Settled] = []
 
     def put_all(self, entries: Sequence[Entry], *, batch: int, deadline_s: float) -> list[Put]:
         """Append entries in order, up to `batch` in each write, all of a write or none.
@@ -102,9 +104,13 @@ class Producer:
             PartlyPutError: some are put, and the others certainly not.
             NoQuorumError: nothing is put.
         """
-        batches = [self._batch(part) for part in _parts(entries, batch)]
         try:
             self.settle(deadline_s)
+        except OutcomeUnknownError as error:
+            # Unknown is the outcome of that put, for which `settled` will answer; not of this one.
+            raise NoQuorumError("put: not sent, an earlier put is still in doubt") from error
+        batches = [self._batch(part) for part in _parts(entries, batch)]
+        try:
             if any(entry.ttr_s is not None for entry in entries):
                 self._mark_ttr(deadline_s)
             self._run(batches, deadline_s)
@@ -120,20 +126,18 @@ class Producer:
             raise
         return [put for each in batches for put in each.puts if put is not None]
 
-    def settle(self, deadline_s: float) -> tuple[Settled, ...]:
-        """Settle every write whose outcome is unknown; the answers stay in `settled`.
+    def settle(self, deadline_s: float) -> None:
+        """Settle every write whose outcome is unknown; then the answers are in `settled`.
 
         Raises:
-            OutcomeUnknownError: still no answer.
+            OutcomeUnknownError: still no answer; those so far are kept for the next time.
         """
-        settled: list[Settled] = []
         while self._ticket is not None and self._ticket.in_doubt:
-            settled.append(self._ticket.settle(deadline_s))
-            if settled[-1].took_effect is None:
+            self._settling.append(self._ticket.settle(deadline_s))
+            if self._settling[-1].took_effect is None:
                 self._renew()
-        if settled:
-            self.settled = tuple(settled)
-        return tuple(settled)
+        if self._settling:
+            self.settled, self._settling = tuple(self._settling), []
 
     def _run(self, batches: Sequence[_Batch], deadline_s: float) -> None:
         waiting = deque(batches)

@@ -109,12 +109,12 @@ class Found:
 
 def violations(operation: Operation, outcome: Outcome, found: Found) -> list[Violation]:
     """Everything that is wrong."""
-    wrong = [*found.trouble, *_places(operation, outcome, found), *_left_behind(found)]
-    wrong += _acks_after_expiry(found)
-    wrong += _reused_names(found)
+    wrong = [*found.trouble, *misplaced(operation, outcome, found), *left_behind(found)]
+    wrong += acks_after_expiry(found)
+    wrong += reused_names(found)
     if not operation.renames:
-        wrong += _delivery_counts(found.consumed)
-        wrong += _order(found.drains)
+        wrong += delivery_counts(found.consumed)
+        wrong += order(found.drains)
     return wrong
 
 
@@ -146,7 +146,7 @@ def _steps(operation: Operation, outcome: Outcome) -> Iterator[Places]:
         yield dict.fromkeys(operation.adds[count:], NOWHERE)
 
 
-def _places(operation: Operation, outcome: Outcome, found: Found) -> list[Violation]:
+def misplaced(operation: Operation, outcome: Outcome, found: Found) -> list[Violation]:
     """Compare with each alternative; the one that fits best tells what is wrong."""
     where = _where(found)
     each = [_misfits(found, where, places, outcome) for places in alternatives(operation, outcome)]
@@ -195,7 +195,8 @@ def _consumed_twice(found: Found, payload: bytes) -> bool:
     return len(ids) > len(set(ids))
 
 
-def _left_behind(found: Found) -> Iterator[Violation]:
+def left_behind(found: Found) -> Iterator[Violation]:
+    """Nothing is held, waits, or is registered when all was drained and closed."""
     for place in ("items", "claims"):
         for payload in found.places.get(place, ()):
             yield Violation(Reason.LEFT_BEHIND, f"{payload!r} in {place} after the last drain")
@@ -203,7 +204,7 @@ def _left_behind(found: Found) -> Iterator[Violation]:
         yield Violation(Reason.LEFT_BEHIND, f"{consumer} is still registered")
 
 
-def _acks_after_expiry(found: Found) -> Iterator[Violation]:
+def acks_after_expiry(found: Found) -> Iterator[Violation]:
     """No write about a consumer commits after the session that registered it has ended.
 
     But for another registration under the same name, by a late copy: it holds nothing.
@@ -248,7 +249,8 @@ def claims_by_item(journal: Iterable[Exchange], root: str) -> Counter[str]:
     return claims
 
 
-def _reused_names(found: Found) -> Iterator[Violation]:
+def reused_names(found: Found) -> Iterator[Violation]:
+    """No item of the queue is ever made under a name that another had."""
     created = list(found.names)
     for exchange in found.journal:
         if exchange.applied and exchange.reply is not None:
@@ -262,19 +264,21 @@ def _reused_names(found: Found) -> Iterator[Violation]:
             yield Violation(Reason.REUSED_NAME, f"{name} was made {count} times")
 
 
-def _delivery_counts(consumed: Iterable[Consumed]) -> Iterator[Violation]:
+def delivery_counts(consumed: Iterable[Consumed]) -> Iterator[Violation]:
+    """A delivery's number is that of the claim it came with."""
     for each in consumed:
         if each.delivery != each.claims:
             detail = f"{each.id}: claimed {each.claims} times, delivered as {each.delivery}."
             yield Violation(Reason.DELIVERY_COUNT, detail)
 
 
-def _order(drains: Iterable[Sequence[Consumed]]) -> Iterator[Violation]:
+def order(drains: Iterable[Sequence[Consumed]]) -> Iterator[Violation]:
+    """Within a priority items come in the order of their puts."""
     for drain in drains:
         lanes: dict[str, list[Consumed]] = {}
         for each in drain:
             lanes.setdefault(each.id[:8], []).append(each)
         for lane in lanes.values():
             if lane != sorted(lane, key=lambda each: (each.put_zxid or 0, each.id)):
-                order = ", ".join(f"{each.payload!r}@{each.put_zxid}" for each in lane)
-                yield Violation(Reason.ORDER, order)
+                detail = ", ".join(f"{each.payload!r}@{each.put_zxid}" for each in lane)
+                yield Violation(Reason.ORDER, detail)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from worlds.memory_zookeeper import Follower, Leader, Watch
+from worlds.memory_zookeeper import Follower, Leader, Watch, Znode
 from worlds.scheduler import Flag, Scheduler
 from zkmq.errors import ClosedError, NoQuorumError
 from zkmq.store import (
@@ -32,6 +32,7 @@ from zkmq.store import (
 )
 
 START_MS = 1_700_000_000_000
+STALL_S = 3.0
 
 
 class Fault(Enum):
@@ -41,6 +42,7 @@ class Fault(Enum):
     LOSE_REPLY = "the connection breaks after it took effect"
     EXPIRE_BEFORE = "the session ends just before it arrives"
     EXPIRE_AFTER = "the session ends just after it took effect"
+    STALL = "it arrives seconds later, and all behind it, on a connection that stays up"
     CUT = "it takes effect, and the client is cut off for longer than its session lives"
 
 
@@ -57,6 +59,7 @@ class Request:
 
     serve: Callable[["Connection"], Any]
     ops: Sequence[Op] = ()
+    client: str = ""
     flag: Flag = field(default_factory=Flag)
     answer: Any = None
 
@@ -113,6 +116,12 @@ class World:
         """The leader's tree, path -> data."""
         return {path: node.data for path, node in self.leader.tree.nodes.items()}
 
+    def listed(self, node: Znode) -> list[str]:
+        """A node's children in no order, but the same in every run with the same seed."""
+        children = sorted(node.children)
+        self.rng.shuffle(children)
+        return children
+
     def latency_s(self) -> float:
         """One way through the network."""
         return self.rng.uniform(0.0005, 0.003)
@@ -165,6 +174,8 @@ class MemoryStore:
         self._waiting: list[Request] = []
         self._connecting = Flag()
         self._session = world.leader.open_session()
+        # All it has had, the current one last.
+        self.sessions = [self._session]
         self._seen_zxid = 0
         self._connection: Connection | None = None
         self._attach()
@@ -174,7 +185,7 @@ class MemoryStore:
         return self._session
 
     def submit(self, ops: Sequence[Op]) -> _Pending:
-        request = Request(lambda connection: self._serve_multi(connection, ops), ops)
+        request = Request(lambda connection: self._serve_multi(connection, ops), ops, self.name)
         self._send(request)
         return _Pending(self._world, request)
 
@@ -192,7 +203,7 @@ class MemoryStore:
             node = connection.follower.tree.nodes.get(path)
             if node is not None and watch is not None:
                 connection.follower.watch_children(path, self._watch(connection, watch))
-            return None if node is None else list(node.children)
+            return None if node is None else self._world.listed(node)
 
         answer: list[str] | None = self._ask(serve, deadline_s)
         return answer
@@ -217,7 +228,7 @@ class MemoryStore:
                     results.append(None)
                 else:
                     data = isinstance(read, GetData)
-                    results.append(node.view() if data else list(node.children))
+                    results.append(node.view() if data else self._world.listed(node))
             return View(results, tree.zxid)
 
         answer: View = self._ask(serve, deadline_s)
@@ -260,7 +271,7 @@ class MemoryStore:
 
     def _ask(self, serve: Callable[[Connection], Any], deadline_s: float) -> Any:
         while True:
-            request = Request(serve)
+            request = Request(serve, client=self.name)
             self._send(request)
             if not self._scheduler.wait(request.flag, deadline_s):
                 raise NoQuorumError(f"{self.name}: read: no answer in time")
@@ -283,6 +294,8 @@ class MemoryStore:
         fault = world.faults(world.requests, request)
         connection.outstanding.append(request)
         connection.arrival_s = max(connection.arrival_s, self.now() + world.latency_s())
+        if fault is Fault.STALL:
+            connection.arrival_s += STALL_S
         self._scheduler.after(
             connection.arrival_s - self.now(), lambda: self._arrive(connection, request, fault)
         )
@@ -317,7 +330,7 @@ class MemoryStore:
             return
         if fault is Fault.CUT:
             self._break(connection, reconnect_s=self._world.session_timeout_s * 1.5)
-        elif fault is not None:
+        elif fault not in {None, Fault.STALL}:
             self._break(connection, reconnect_s=self._pause_s())
         else:
             connection.follower.catch_up(connection.own_zxid)
@@ -395,6 +408,7 @@ class MemoryStore:
         if self._session not in leader.sessions:
             self._tell_lost(self._session)
             self._session = leader.open_session()
+            self.sessions.append(self._session)
             self._seen_zxid = leader.zxid
         follower.catch_up(self._seen_zxid)
         self._connection = Connection(self._session, follower)

@@ -125,6 +125,8 @@ class Leader:
         self.tree = Tree()
         self.log: list[Transaction] = []
         self.sessions: set[int] = set()
+        # session -> the zxid at which it ended
+        self.ended: dict[int, int] = {}
         self.observers: list[Observer] = []
         self._clock_ms = clock_ms
         self._last_session = 0
@@ -148,7 +150,8 @@ class Leader:
         self.sessions.discard(session)
         nodes = self.tree.nodes
         gone = [path for path, node in nodes.items() if node.owner == session]
-        self._commit(session, tuple(Deleted(path, nodes[path].data) for path in sorted(gone)))
+        effects = tuple(Deleted(path, nodes[path].data) for path in sorted(gone))
+        self.ended[session] = self._commit(session, effects).zxid
 
     def multi(self, session: int, ops: Sequence[Op]) -> tuple[Transaction, Rejected | None]:
         """Do all operations or none."""

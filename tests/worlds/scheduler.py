@@ -77,7 +77,7 @@ class Scheduler:
                 if not actor.killed:
                     body()
             except ActorKilled:
-                pass
+                pass  # `kill` asked for it: a killed process reports nothing
             except BaseException as error:  # noqa: BLE001 - `join` raises it again
                 actor.error = error
             actor.finished = True
