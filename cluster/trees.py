@@ -6,8 +6,9 @@ whoever answers first.
 
 import hashlib
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NoNodeError
@@ -19,6 +20,8 @@ from cluster.quorum import DockerQuorum
 
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 10.0
+LOOK_AGAIN_S = 0.5
+LOOKS = 10  # of servers that differ and change: 5 s and more, for sessions that end meanwhile
 AHEAD = 64  # requests under way at once; a client that waits for each would take minutes
 _silent = logging.getLogger("cluster.trees.kazoo")
 _silent.addHandler(logging.NullHandler())
@@ -34,6 +37,7 @@ class Tree:
         zxid: the newest one that any node under the root was made or changed at.
         digest: SHA-256 over sorted paths, versions and data; equal trees have equal digests.
         error: why it could not be read.
+        settled: whether all servers agreed, or this one was the same in two looks in a row.
     """
 
     node: int
@@ -41,11 +45,40 @@ class Tree:
     zxid: int | None = None
     digest: str | None = None
     error: str | None = None
+    settled: bool = False
 
 
 def read_all(quorum: DockerQuorum, root: str) -> list[Tree]:
-    """Read all servers at once, each through a session of its own, after a sync."""
-    return each(quorum.nodes.values(), lambda pod: read(pod, root))
+    """Read all servers at once, each through a session of its own, after a sync.
+
+    Servers that differ are read again: an ephemeral may have gone between two reads.
+    """
+    return settle(lambda: each(quorum.nodes.values(), lambda pod: read(pod, root)))
+
+
+def settle(look: Callable[[], list[Tree]], *, wait_s: float = LOOK_AGAIN_S) -> list[Tree]:
+    """Look until all trees are equal, or none changed since the look before; at most LOOKS times.
+
+    Every read of a look begins after all reads of the one before and after a sync, so what one
+    server had applied then the others have now: trees that differ and did not change differ.
+    """
+    trees = _compared(look())
+    for _ in range(LOOKS - 1):
+        if all(tree.settled for tree in trees):
+            break
+        time.sleep(wait_s)
+        trees = _compared(look(), before=trees)
+    return trees
+
+
+def _compared(trees: list[Tree], *, before: Sequence[Tree] = ()) -> list[Tree]:
+    """Mark those that are settled; one that could not be read is not worth another look."""
+    digests = {tree.digest for tree in trees} - {None}
+    old = {tree.node: tree.digest for tree in before}
+    return [
+        replace(tree, settled=len(digests) < 2 or tree.digest in {None, old.get(tree.node)})
+        for tree in trees
+    ]
 
 
 def read(pod: Pod, root: str) -> Tree:

@@ -59,7 +59,10 @@ def launch(
             cluster.model_dump(), by_hand=by_hand, say=view.say
         ),
         end_state=lambda target: end_state_notes(
-            scenario.subject, surroundings.trees(target), target.logs()
+            scenario.subject,
+            surroundings.trees(target),
+            target.logs(),
+            target.statuses(metrics=True),
         ),
         versions=surroundings.versions,
         environment={labels.OWNER_VARIABLE: str(labels.Owner.me())},

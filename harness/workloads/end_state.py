@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+from harness.target import NodeStatus
 from harness.workloads.subjects import places
 
 QUEUE_ROOT = "/queue"
@@ -48,15 +49,27 @@ class RawTree(Protocol):
         """Return why it could not be read."""
         ...
 
+    @property
+    def settled(self) -> bool:
+        """Return whether it was the same in two looks, or the same as all others."""
+        ...
+
 
 def notes(
-    subject: str, trees: Iterable[RawTree], logs: Iterable[tuple[int, bytes]]
+    subject: str,
+    trees: Iterable[RawTree],
+    logs: Iterable[tuple[int, bytes]],
+    statuses: Iterable[NodeStatus],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give a "tree" note for each server, then a "server-log" note for each."""
+    """Give a "tree" note for each server, then a "server-log" note for each.
+
+    `statuses` are with metrics, of which the count of digest mismatches is kept.
+    """
+    counted = {status.node: _mismatches(status) for status in statuses}
     for tree in trees:
         yield "tree", _tree_note(subject, tree)
     for node, log in logs:
-        yield "server-log", _log_note(node, log)
+        yield "server-log", _log_note(node, log) | {"digest_mismatches": counted.get(node)}
 
 
 def _tree_note(subject: str, tree: RawTree) -> dict[str, Any]:
@@ -68,9 +81,16 @@ def _tree_note(subject: str, tree: RawTree) -> dict[str, Any]:
     return note | {
         "zxid": tree.zxid,
         "digest": tree.digest,
+        "settled": tree.settled,
         "places": places(subject, tree.data, QUEUE_ROOT),
         "consumers": sorted(consumers),
     }
+
+
+def _mismatches(status: NodeStatus) -> int | None:
+    """Return how often a server found its data to differ since it started; None if silent."""
+    told = (status.metrics or {}).get("zk_digest_mismatches_count")
+    return None if told is None else int(told)
 
 
 def _log_note(node: int, log: bytes) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""Whether all servers hold the same tree: what one of them lacks, no client need ever notice."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.checkers import Claim, checkers
+from harness.checkers.findings import in_order
+from harness.history import History, Value
+from harness.verdict import CheckResult, Verdict, Witness
+
+SHOWN = 5
+
+Tree = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All servers' trees at one moment of the run, such as `healed` or `drained`."""
+
+    when: str
+    trees: tuple[Tree, ...]
+
+    @property
+    def groups(self) -> tuple[tuple[Tree, ...], ...]:
+        """Return the trees that could be read, equal ones together, the largest group first."""
+        by_digest: dict[str, list[Tree]] = {}
+        for tree in self.trees:
+            if tree["reachable"]:
+                by_digest.setdefault(tree["digest"], []).append(tree)
+        ranked = sorted(by_digest.values(), key=lambda group: (-len(group), group[0]["node"]))
+        return tuple(map(tuple, ranked))
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether two servers held different trees."""
+        return len(self.groups) > 1
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether each server was read twice and had not changed between."""
+        return all(tree.get("settled") is True for tree in self.trees if tree["reachable"])
+
+
+@checkers.register("replicas")
+class Replicas:
+    """All servers, each read by itself, hold the same paths, versions and data. O(items).
+
+    Different trees that stood still while they were read again make the run INVALID
+    (`replicas-differ`). Trees still on the move make it UNKNOWN (`replicas-unsettled`), and so
+    does a server that could not be read (`replica-unread`).
+
+    It cannot see what all servers lack alike: that is `lost`, for total-queue.
+
+    Details: for each look, the groups of nodes that agree.
+
+    Source: ZOOKEEPER-4925, where a server serves half of the items for good, without an error.
+    """
+
+    def unmet(self, history: History, claim: Claim) -> str | None:
+        """It needs the trees of two servers."""
+        nodes = {tree["node"] for look in looks(history) for tree in look.trees}
+        return None if len(nodes) > 1 else "the trees of two servers"
+
+    def check(self, history: History, claim: Claim) -> CheckResult:
+        """Compare the trees of each look."""
+        seen = looks(history)
+        differ = [look for look in seen if look.differs and look.settled]
+        doubts = {"replicas-unsettled" for look in seen if look.differs and not look.settled}
+        doubts |= {"replica-unread" for look in seen for t in look.trees if not t["reachable"]}
+        witnesses = [witness for look in differ for witness in _differences(look)]
+        verdict = Verdict.INVALID if differ else Verdict.UNKNOWN if doubts else Verdict.VALID
+        return CheckResult(
+            name="replicas",
+            verdict=verdict,
+            reasons=tuple(sorted(doubts | ({"replicas-differ"} if differ else set()))),
+            details={
+                look.when: [[tree["node"] for tree in group] for group in look.groups]
+                for look in seen
+            },
+            witnesses=tuple(witnesses),
+        )
+
+
+def looks(history: History) -> tuple[Look, ...]:
+    """Return the looks at all servers, in order of time; of each node its last tree in each."""
+    found: dict[str, dict[int, Tree]] = {}
+    for note in history.notes_named("tree"):
+        if isinstance(note.value, dict):
+            found.setdefault(str(note.value.get("when")), {})[note.value["node"]] = note.value
+    return tuple(
+        Look(when, tuple(trees[node] for node in sorted(trees))) for when, trees in found.items()
+    )
+
+
+def _differences(look: Look) -> Iterator[Witness]:
+    """Give a sentence for each group that differs from the largest."""
+    first, *others = look.groups
+    for group in others:
+        told = list(_places(group[0], first[0]))
+        values = in_order({value for _, values in told for value in values})
+        what = "; ".join(sentence for sentence, _ in told) or "the same items in other nodes"
+        yield Witness(
+            sentence=f"{look.when}: {_nodes(group)}, beside {_nodes(first)}: {what}",
+            values=tuple(values[:SHOWN]),
+        )
+
+
+def _places(tree: Tree, other: Tree) -> Iterator[tuple[str, list[Value]]]:
+    """Give what a tree lacks, and has too much, of another one, place by place."""
+    mine, theirs = tree.get("places", {}), other.get("places", {})
+    for place in sorted({*mine, *theirs}):
+        have, should = set(mine.get(place, ())), set(theirs.get(place, ()))
+        for word, values in (("lacks", should - have), ("alone has", have - should)):
+            if values:
+                ordered = in_order(values)
+                more = ", …" if len(ordered) > SHOWN else ""
+                shown = ", ".join(map(str, ordered[:SHOWN])) + more
+                yield f"{word} {len(ordered)} of {len(should)} in {place} ({shown})", ordered
+
+
+def _nodes(group: Sequence[Tree]) -> str:
+    return f"{'node' if len(group) == 1 else 'nodes'} {', '.join(str(t['node']) for t in group)}"

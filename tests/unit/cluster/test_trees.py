@@ -1,0 +1,42 @@
+"""Servers that differ are looked at again, until what is seen stands still."""
+
+from collections.abc import Iterable
+
+from cluster import trees
+from cluster.trees import Tree
+
+
+def settled(*looks: Iterable[str | None]) -> tuple[list[bool], int]:
+    """Settle on these digests by look; return the marks, and how many looks it took."""
+    rest = [
+        [Tree(node=node, digest=digest) for node, digest in enumerate(look, 1)] for look in looks
+    ]
+    taken = iter(rest)
+    found = trees.settle(lambda: next(taken), wait_s=0)
+    return [tree.settled for tree in found], len(rest) - len(list(taken))
+
+
+def test_equal_trees_need_one_look() -> None:
+    """What all agree on is settled at once."""
+    assert settled("aaa", "bbb") == ([True] * 3, 1)
+
+
+def test_a_read_that_was_late_is_repeated() -> None:
+    """An ephemeral that went between two reads is no difference in the next look."""
+    assert settled("ab", "bb") == ([True] * 2, 2)
+
+
+def test_a_difference_that_stays_is_settled_in_two_looks() -> None:
+    """A server that lacks something for good is told as it stands."""
+    assert settled("aab", "aab") == ([True] * 3, 2)
+
+
+def test_a_tree_that_never_stands_still_is_marked() -> None:
+    """After the last look the servers that still change are told apart."""
+    looks = [("a", str(number)) for number in range(trees.LOOKS)]
+    assert settled(*looks) == ([True, False], trees.LOOKS)
+
+
+def test_an_unread_server_costs_one_look() -> None:
+    """The others are compared, and nobody waits again for one that does not answer."""
+    assert settled(["a", None, "a"]) == ([True] * 3, 1)

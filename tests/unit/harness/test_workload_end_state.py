@@ -1,0 +1,32 @@
+"""The notes on the servers' end state: the log's patterns, and what the server counted itself."""
+
+from cluster.trees import Tree
+from harness.target import NodeStatus
+from harness.workloads import end_state
+
+
+def test_the_log_note_has_patterns_and_the_servers_own_count() -> None:
+    """A silent server's count is null, which is not zero."""
+    logs = [(1, b"WARN Digests are not matching. Value is Zxid.\n"), (2, b"INFO fine\n")]
+    counted = {"zk_digest_mismatches_count": "9"}
+    statuses = [
+        NodeStatus(node=1, mode="leader", metrics=counted),
+        NodeStatus(node=2, mode="silent"),
+    ]
+    (_, first), (_, second) = end_state.notes("zkmq", [], logs, statuses)
+    assert (first["patterns"], first["digest_mismatches"]) == ({"digest-mismatch": 1}, 9)
+    assert (second["patterns"], second["digest_mismatches"]) == ({}, None)
+
+
+def test_a_null_pointer_in_a_log_is_found() -> None:
+    """The pattern matches the line that a server writes."""
+    logs = [(1, b"java.lang.NullPointerException: null\n")]
+    ((_, note),) = end_state.notes("zkmq", [], logs, [])
+    assert note["patterns"] == {"null-pointer": 1}
+
+
+def test_the_tree_note_says_whether_it_is_settled() -> None:
+    """A checker must know whether a difference may have been one moment's."""
+    tree = Tree(node=1, data={"/queue": b""}, digest="a", settled=True)
+    ((_, note),) = end_state.notes("zkmq", [tree], [], [])
+    assert note["settled"] is True
