@@ -11,10 +11,13 @@ RUN ?= runs/latest
 ARGS ?=
 SEED_SCENARIOS := $(sort $(wildcard scenarios/seed/*.yaml))
 CONTROL_SCENARIOS := $(sort $(wildcard scenarios/controls/*.yaml))
+CI_SCENARIOS := $(sort $(wildcard scenarios/controls/*.yaml scenarios/seed/*.yaml scenarios/queue/*.yaml \
+  scenarios/faults/*.yaml))
+LONG_SCENARIOS := $(sort $(wildcard scenarios/findings/*.yaml scenarios/long/*.yaml))
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-29s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(READY) ## The main job: 500 items through the queue while the leader is killed and wiped
@@ -27,6 +30,26 @@ scenario: $(READY) ## Run one scenario: make scenario S=scenarios/seed/priority.
 .PHONY: seed
 seed: $(READY) ## Run the original's tests, one after the other
 	@$(BIN)/harness run $(SEED_SCENARIOS) $(ARGS)
+
+.PHONY: scenarios
+scenarios: $(READY) ## Each fault, the queue under faults, the original's tests, the controls: make scenarios ARGS=--seed=7
+	@$(BIN)/harness run $(CI_SCENARIOS) $(ARGS)
+
+.PHONY: scenarios-long
+scenarios-long: $(READY) ## What CI has no time for: ten minutes of everything, upgrades over three releases, the findings
+	@$(BIN)/harness run $(LONG_SCENARIOS) $(ARGS)
+
+.PHONY: finding-wiped-member-votes
+finding-wiped-member-votes: $(READY) ## Real ZooKeeper: a wiped member votes, acknowledged writes are gone; and two twins that keep them
+	@$(BIN)/harness run $(sort $(wildcard scenarios/findings/wiped-member-votes*.yaml)) $(ARGS)
+
+.PHONY: finding-zookeeper-4925
+finding-zookeeper-4925: $(READY) ## Real ZooKeeper 3.9.3: one server serves half the items for good; and its twin on 3.9.6
+	@$(BIN)/harness run $(sort $(wildcard scenarios/findings/zookeeper-4925*.yaml)) $(ARGS)
+
+.PHONY: finding-stale-empty
+finding-stale-empty: $(READY) ## Real ZooKeeper: an isolated leader says that a full queue is empty (ZOOKEEPER-1675)
+	@$(BIN)/harness run scenarios/findings/stale-empty.yaml $(ARGS)
 
 .PHONY: check
 check: $(READY) ## Judge a run again: make check RUN=runs/latest
