@@ -195,13 +195,20 @@ class HeadCache:
         return head
 
     def _in_order(self, head: Head) -> Iterator[str]:
+        """All that was read up to the first segment that was not: the next item may be there."""
         for priority in head.priorities:
             for name in head.flat.get(priority, ()):
                 yield f"{self._tree.items}/{name}"
-            lane = head.lanes.get(priority)
-            for segment in lane.segments if lane else ():
+            if priority not in head.lanes:
+                continue
+            lane = head.lanes[priority]
+            if lane is None:
+                return
+            for segment in lane.segments:
+                if segment not in lane.items:
+                    return
                 path = self._tree.segment(priority, segment)
-                for name in lane.items.get(segment, ()) if lane else ():
+                for name in lane.items[segment]:
                     yield f"{path}/{name}"
 
     def _remove_drained(self, head: Head) -> None:

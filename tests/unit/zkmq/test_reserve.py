@@ -250,3 +250,15 @@ def test_relaxed_consumers_take_everything(opened: Open, queue: Queue) -> None:
     consumers[0]._store.sleep(2)
     rest = drained(consumers[0])
     assert sorted([*rest, *(item.data for items in first for item in items)]) == NUMBERS
+
+
+def test_what_a_look_did_not_read_is_not_passed_over(opened: Open) -> None:
+    """Items of a lesser priority, read because they were once next, do not come before those."""
+    producer, consumer = opened("producer"), opened("consumer")
+    producer.put(b"urgent 0", priority=1)
+    producer.put(b"later", priority=2)
+    consumer.release(*consumer.reserve(2, sync=True).items)
+    producer.put_many([b"urgent 1", b"urgent 2", b"urgent 3"], priority=1, batch=1)
+    taken = [consumer.reserve(2, sync=True), *(consumer.reserve(2) for _ in range(3))]
+    payloads = [item.data for found in taken for item in found.items]
+    assert payloads == [b"urgent 0", b"urgent 1", b"urgent 2", b"urgent 3", b"later"]
