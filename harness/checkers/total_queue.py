@@ -36,7 +36,8 @@ class Account:
     """Each kind of item as a mask over `history.values`, and how often each was delivered.
 
     Attributes:
-        missing: acknowledged before the drain, never delivered, in no tree; None without a drain.
+        missing: waiting when the drain began (acknowledged and not delivered, or surely given
+            back), not delivered since, in no tree; None without a drain.
         extra: deliveries beyond what its put and its returns explain.
         takers: rows of calls of unknown outcome that may hold, or have taken, a missing item.
         capacity: how many items those calls asked for.
@@ -116,7 +117,7 @@ def account(history: History) -> Account:
         deliveries=deliveries,
         extra=np.maximum(deliveries - allowed, 0),
         completed=_marked(size, _completed(history, held)),
-        missing=_missing(history, acknowledged, deliveries > 0),
+        missing=_missing(history, held),
         takers=takers,
         capacity=int(_capacity(history, takers)),
     )
@@ -127,7 +128,8 @@ class TotalQueue:
     """Every acknowledged item is delivered, once unless it was given back, and nothing else is.
 
     O(n). Reasons:
-        lost            acknowledged before a finished drain, never delivered, in no tree at the end
+        lost            acknowledged before a finished drain, or given back before it, not delivered
+                        from then on, in no tree at the end
         duplicated      delivered again, though nobody gave it back and no session ended with it
         unexpected      delivered, never put in this run: an invention, or another run's leftover
         phantom         delivered, though its put certainly failed
@@ -171,13 +173,23 @@ def _completed(history: History, held: Holds) -> NDArray[np.int64]:
     return np.concatenate([held.value[held.done], from_done[from_done >= 0]])
 
 
-def _missing(history: History, acknowledged: Mask, delivered: Mask) -> Mask | None:
+def _missing(history: History, held: Holds) -> Mask | None:
     begin_ns = drain_begin_ns(history)
     if begin_ns is None:
         return None
+    size = len(history.values)
     early = history.is_(PUT, OK) & (history.complete_ns <= begin_ns)
-    left = _marked(len(acknowledged), np.array(sorted(left_over(history)), np.int64))
-    return _marked(len(acknowledged), history.value[early]) & ~delivered & ~left
+    undelivered = _marked(size, history.value[early]) & ~_marked(size, held.value)
+    left = _marked(size, np.array(sorted(left_over(history)), np.int64))
+    return (undelivered | _given_back(history, held, begin_ns)) & ~left
+
+
+def _given_back(history: History, held: Holds, by_ns: int) -> Mask:
+    """Mark the items of which each delivery was surely undone by then, and none acknowledged."""
+    size = len(history.values)
+    acknowledged = (history.f == DONE) & (history.outcome != FAIL) & (history.value >= 0)
+    kept = _marked(size, held.value[held.done | (held.back_ns > by_ns)])
+    return _marked(size, held.value) & ~kept & ~_marked(size, history.value[acknowledged])
 
 
 def _takers(history: History) -> NDArray[np.int64]:
@@ -204,11 +216,17 @@ def _lost(history: History, books: Account) -> Iterator[Violation]:
     for number, value in _smallest(history, books.missing):
         yield Violation(
             reason="lost",
-            sentence=f"{value!r} was acknowledged, was never delivered, and nothing is left of it "
+            sentence=f"{value!r} was {_waited(books, number)}, and nothing is left of it "
             f"after the drain{where}.",
-            rows=(*_rows(history, number, (PUT,)), *(int(row) for row in books.takers[:3])),
+            rows=(*_rows(history, number, range(5)), *(int(row) for row in books.takers[:3])),
             values=(value,),
         )
+
+
+def _waited(books: Account, number: int) -> str:
+    if books.deliveries[number]:
+        return "delivered, given back, not delivered again"
+    return "acknowledged, was never delivered"
 
 
 def _extra(history: History, books: Account) -> Iterator[Violation]:

@@ -6,7 +6,7 @@ from harness.checkers import Claim, checkers
 from harness.checkers.total_queue import account
 from harness.history import History
 from harness.verdict import CheckResult
-from worlds.histories import drained, ended, history, note, op, queue_run
+from worlds.histories import drained, ended, history, note, op, queue_run, returned
 
 
 def total(h: History) -> CheckResult:
@@ -16,6 +16,8 @@ def total(h: History) -> CheckResult:
 
 PUT_1 = op("put", 1, 0, 5)
 GOT_1 = op("reserve", 1, 10, 15, process=1, consumer="c1")
+RELEASED_1 = op("release", 1, 20, 25, process=1, consumer="c1")
+AGAIN_1 = op("reserve", 1, 40, 45, process=2, consumer="c2")
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,42 @@ GOT_1 = op("reserve", 1, 10, 15, process=1, consumer="c1")
         pytest.param(queue_run(5, lost=[3]), "invalid", ("lost",), id="lost-middle"),
         pytest.param(queue_run(5, lost=[3], drain=False), "unknown", ("no-drain",), id="no-drain"),
         pytest.param(history(), "unknown", ("nothing-acknowledged",), id="empty"),
+        pytest.param(
+            history(PUT_1, GOT_1, ended(1, 20), returned(1, 25, 1), drained(30, 40)),
+            "invalid",
+            ("lost",),
+            id="returned-and-never-seen-again",
+        ),
+        pytest.param(
+            history(PUT_1, GOT_1, RELEASED_1, drained(30, 40)),
+            "invalid",
+            ("lost",),
+            id="released-and-never-seen-again",
+        ),
+        pytest.param(
+            history(PUT_1, GOT_1, RELEASED_1, AGAIN_1, drained(50, 60)),
+            "valid",
+            (),
+            id="released-and-held-by-another",
+        ),
+        pytest.param(
+            history(PUT_1, GOT_1, op("done", 1, 16, None, process=1), RELEASED_1, drained(50, 60)),
+            "valid",
+            (),
+            id="released-and-perhaps-done",
+        ),
+        pytest.param(
+            history(PUT_1, GOT_1, ended(1, 20), returned(1, 25, 1, to="dead"), drained(30, 40)),
+            "valid",
+            (),
+            id="returned-to-the-dead",
+        ),
+        pytest.param(
+            history(PUT_1, GOT_1, ended(1, 20), drained(30, 40)),
+            "valid",
+            (),
+            id="not-known-to-be-returned",
+        ),
         pytest.param(
             history(PUT_1, op("reserve", 7, 10, 15, process=1)),
             "invalid",
