@@ -1,0 +1,60 @@
+"""Whatever schedule is drawn, the queue's invariants hold; a schedule always runs the same way."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from worlds.memory_store import Fault
+from worlds.sim import Simulation, simulate
+from worlds.sim_schedule import PutStep, Schedule, Strike, TakeStep, schedules
+
+# A drawn schedule is large, and the machine may be busy: neither says anything about the queue.
+SIMULATED = settings(
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+BUSY = Schedule(
+    seed=5,
+    producers=((PutStep(5, batch=1), PutStep(3)), (PutStep(4, batch=2),)),
+    consumers=((TakeStep(3, timeout_s=4.0),) * 4, (TakeStep(2, timeout_s=4.0, then="fuse"),) * 3),
+    strikes=(
+        Strike("producer-0", "write", 4, Fault.LOSE_REPLY),
+        Strike("consumer-0", "write", 3, Fault.EXPIRE_AFTER),
+        Strike("consumer-1", "write", 2, "kill"),
+        Strike("janitor-0", "read", 9, Fault.CUT),
+    ),
+    lag_s=1.0,
+)
+
+
+@settings(SIMULATED, max_examples=120)
+@given(schedules())
+def test_the_invariants_hold_under_any_schedule(schedule: Schedule) -> None:
+    """Drops, lost replies, stalls, expiries, kills and stale reads leave the queue right."""
+    assert simulate(schedule) == []
+
+
+@pytest.mark.slow
+@settings(SIMULATED, max_examples=10_000)
+@given(schedules(most_strikes=12))
+def test_the_invariants_hold_under_many_schedules(schedule: Schedule) -> None:
+    """The same for thousands of schedules with twice the strikes."""
+    assert simulate(schedule) == []
+
+
+def test_a_schedule_strikes_and_delivers() -> None:
+    """The simulation is not idle: strikes hit, sessions end, and every item is acknowledged."""
+    simulation = Simulation(BUSY)
+    assert simulation.run() == []
+    assert simulation.unstruck == []
+    killed = {item.data for item, _ in simulation.told.doubted}
+    done = {item.data for item, _ in simulation.told.done} | killed
+    assert done >= {payload for call in simulation.told.puts for payload in call.payloads}
+
+
+def test_a_schedule_runs_the_same_way_again() -> None:
+    """What failed once can be looked at: the same schedule gives the same log."""
+    first, second = Simulation(BUSY), Simulation(BUSY)
+    first.run()
+    second.run()
+    assert first.world.leader.log == second.world.leader.log
