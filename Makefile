@@ -73,8 +73,12 @@ integration: $(READY) ## Tests on a real quorum
 	@REQUIRE_DOCKER=1 $(BIN)/pytest -m "docker and not slow" $(ARGS)
 
 .PHONY: controls
-controls: $(READY) ## Run what is broken on purpose; each must be found, for the right reason
+controls: $(READY) gallery ## Run what is broken on purpose; each must be found, for the right reason
 	@$(BIN)/harness run $(CONTROL_SCENARIOS) $(ARGS)
+
+.PHONY: gallery
+gallery: $(READY) ## The controls that need no Docker: found / planted, of queues, histories, checkers
+	@PYTHONPATH=tests $(BIN)/python tests/controls/gallery.py
 
 .PHONY: lint
 lint: $(READY) ## Format check, ruff, mypy strict

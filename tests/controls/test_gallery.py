@@ -1,0 +1,47 @@
+"""The gallery of planted bugs: each is found, for the reason that it must be found for."""
+
+from collections.abc import Callable
+
+import pytest
+from controls.gallery import CHECKERS, HISTORIES, KINDS, QUEUES, SOUND, Mutant, Planted, main
+
+from harness.history import History
+from harness.judge import judge
+from harness.verdict import Verdict
+
+LEAST = 40
+ALL = [*QUEUES, *HISTORIES, *CHECKERS]
+
+
+@pytest.mark.parametrize("planted", ALL, ids=lambda planted: planted.name)
+def test_a_planted_bug_is_found_for_its_reason(planted: Planted | Mutant) -> None:
+    """The named checker gives the named reason, or the gallery finds the broken checker out."""
+    assert planted.reason in planted.reasons()
+
+
+@pytest.mark.parametrize("made", SOUND.values(), ids=SOUND)
+def test_nothing_sound_is_accused(made: Callable[[], History]) -> None:
+    """What the bugs were planted in is not invalid by itself."""
+    assert judge(made(), claim="linearizable").verdict is not Verdict.INVALID
+
+
+def test_the_gallery_is_large_enough() -> None:
+    """At least forty bugs, of every kind, no two of one name."""
+    assert len(ALL) >= LEAST
+    assert all(KINDS.values())
+    assert len({planted.name for planted in ALL}) == len(ALL)
+
+
+def test_a_bug_that_is_not_found_is_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The program names what was not found, and ends with 1."""
+    harmless = Planted(
+        name="no bug", checker="total-queue", reason="lost", history=SOUND["one after the other"]
+    )
+    monkeypatch.setattr("controls.gallery.KINDS", {"history": [harmless, HISTORIES[0]]})
+    assert main() == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "not found: history: no bug: expected lost, got nothing",
+        "gallery: found 1 / planted 2",
+    ]
