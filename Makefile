@@ -9,6 +9,7 @@ READY := $(VENV)/.ready
 S ?= scenarios/seed/leader-kill.yaml
 RUN ?= runs/latest
 ARGS ?=
+N ?= 10000
 SEED_SCENARIOS := $(sort $(wildcard scenarios/seed/*.yaml))
 CONTROL_SCENARIOS := $(sort $(wildcard scenarios/controls/*.yaml))
 CI_SCENARIOS := $(sort $(wildcard scenarios/controls/*.yaml scenarios/seed/*.yaml scenarios/queue/*.yaml \
@@ -80,6 +81,10 @@ controls: $(READY) gallery ## Run what is broken on purpose; each must be found,
 gallery: $(READY) ## The controls that need no Docker: found / planted, of queues, histories, checkers
 	@PYTHONPATH=tests $(BIN)/python tests/controls/gallery.py
 
+.PHONY: check-checkers
+check-checkers: $(READY) ## Checkers against the exhaustive oracle: make check-checkers N=10000 (in each mix)
+	@PYTHONPATH=tests $(BIN)/python tests/property/oracle_rates.py $(N)
+
 .PHONY: lint
 lint: $(READY) ## Format check, ruff, mypy strict
 	@$(BIN)/ruff format --check .
@@ -119,6 +124,10 @@ bench: $(READY) ## The queue beside kazoo's queues and the bare ZooKeeper limit,
 .PHONY: bench-report
 bench-report: $(READY) ## Build and open the report of a million operations: time, memory, size
 	@$(BIN)/python bench/bench_report.py $(ARGS)
+
+.PHONY: bench-checkers
+bench-checkers: $(READY) ## All checkers on 10^4 to 10^7 operations: time, memory, growth
+	@$(BIN)/python bench/bench_checkers.py $(ARGS)
 
 .PHONY: bench-quorum
 bench-quorum: $(READY) ## Time from nothing to a ready quorum, against five plain JVM processes

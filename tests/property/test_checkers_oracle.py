@@ -10,15 +10,10 @@ from harness.verdict import Verdict
 from worlds.histories_mutations import mutate
 from worlds.histories_random import Mix, as_history, sequential, simulate
 from worlds.oracle import Op, legal
+from worlds.oracle_mixes import MIXES
 
 HISTORIES = 1000
 CHECKERS = ("fifo", "ownership", "priority-fifo", "producer-order", "total-queue")
-MIXES = {
-    "plain-takes": Mix(take=True),
-    "unknown-takes": Mix(take=True, unknown_put=0.1, unknown_reserve=0.1),
-    "reserves": Mix(priorities=3, release=0.2),
-    "crashes": Mix(priorities=2, release=0.1, crash=0.1, unknown_put=0.1, unknown_end=0.1),
-}
 
 
 def found_invalid(ops: Sequence[Op], checkers: Sequence[str] | None = None) -> bool:

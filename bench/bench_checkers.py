@@ -1,0 +1,230 @@
+"""How long all checkers take on histories of 10^4 to 10^7 operations, and how much memory.
+
+A run of a correct queue (16 clients that overlap, two priorities, releases, sessions that end,
+unknown outcomes, zxids) is written as history.jsonl. It is read and judged by all checkers in a
+process of its own, whose time and peak memory count; `growth` is the time per operation against
+that of a tenth of the operations.
+
+    make bench-checkers [ARGS="--most 1000000"]
+"""
+
+import argparse
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from pathlib import Path
+from random import Random
+
+import msgspec
+from rich.console import Console
+from rows import write_row
+
+from harness.checkers import checkers
+from harness.history import History
+from harness.judge import judge
+from harness.verdict import Verdict
+
+SIZES = [10**4, 10**5, 10**6, 10**7]
+LIMITS = {10**6: (10.0, 1.0), 10**7: (120.0, 8.0)}  # seconds, GB
+CLIENTS, STEP_NS = 16, 100_000
+FLUSH = 100_000
+RELEASED, DIED, UNKNOWN = 0.01, 0.0002, 0.0005
+
+
+def main() -> int:
+    """Measure, print, write the rows `checkers-*`; status 1 if a figure is above its limit."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--most", type=int, default=SIZES[-1], help="operations")
+    parser.add_argument("--judge", type=Path, help="judge one history and print what it took")
+    given = parser.parse_args()
+    if given.judge is not None:
+        print(msgspec.json.encode(judged(given.judge)).decode())
+        return 0
+    console, passed, before = Console(highlight=False), True, None
+    for size in (size for size in SIZES if size <= given.most):
+        with tempfile.TemporaryDirectory() as place:
+            path = Path(place) / "history.jsonl"
+            write(path, size)
+            took = in_a_process(path)
+        passed &= report(console, size, took, before)
+        before = took["total_s"]
+    return 0 if passed else 1
+
+
+def report(console: Console, size: int, took: dict[str, float], before: float | None) -> bool:
+    """Print and keep one size's figures; say whether they are within their limits."""
+    most_s, most_gb = LIMITS.get(size, (math.inf, math.inf))
+    slowest = sorted(took.items(), key=lambda item: -item[1])[:6]
+    console.print(f"{size}: {', '.join(f'{name} {figure:.3g}' for name, figure in slowest)}")
+    name = f"checkers-1e{round(math.log10(size))}"
+    growth = {"growth": round(took["total_s"] / before / 10, 2)} if before else {}
+    for suffix, figure, limit, unit in (
+        ("", took["total_s"], most_s, "s"),
+        ("-memory", took["peak_gb"], most_gb, "GB"),
+    ):
+        peer = None if limit == math.inf else limit
+        write_row(
+            {
+                "name": name + suffix,
+                "ours": round(figure, 3),
+                "peer": peer,
+                "peer_name": "limit",
+                "unit": unit,
+                "ratio": peer and round(figure / peer, 2),
+                "spread": None,
+                **({} if suffix else growth | {"parts": {k: round(v, 3) for k, v in slowest}}),
+            }
+        )
+    return took["total_s"] <= most_s and took["peak_gb"] <= most_gb
+
+
+def in_a_process(path: Path) -> dict[str, float]:
+    """Judge a history in a process of its own; the first call of a kernel is compiled there."""
+    command = [sys.executable, __file__, "--judge", str(path)]
+    out = subprocess.run(command, check=True, capture_output=True).stdout
+    return msgspec.json.decode(out, type=dict[str, float])
+
+
+def judged(path: Path) -> dict[str, float]:
+    """Read and judge; seconds by part, and the peak in GB.
+
+    The first checkers to run pay for what all of them share: holds and episodes.
+    """
+    begin_s = time.perf_counter()
+    history = History.load(path)
+    took = {"load": time.perf_counter() - begin_s}
+    for name in checkers:
+        part_s = time.perf_counter()
+        (result,) = judge(history, claim="linearizable", checkers=[name]).results
+        took[name] = time.perf_counter() - part_s
+        if result.verdict is Verdict.INVALID or result.reasons == ("checker-failed",):
+            raise SystemExit(f"{path}: expected a valid run, got {result.as_json()}")
+    took["total_s"] = time.perf_counter() - begin_s
+    took["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return took
+
+
+def write(path: Path, operations: int) -> None:
+    """Write a run with so many operations."""
+    held: list[tuple[int, str]] = []
+    with path.open("w") as file:
+        for number, line in enumerate(_Run(operations).lines()):
+            held.append(line)
+            if number % FLUSH == FLUSH - 1:
+                held.sort()
+                file.writelines(text for _, text in held[: FLUSH // 2])
+                del held[: FLUSH // 2]
+        held.sort()
+        file.writelines(text for _, text in held)
+
+
+class _Run:
+    """A queue whose operation k takes effect at k steps, within a call of client k mod 16."""
+
+    def __init__(self, operations: int) -> None:
+        self.rng = Random(1)  # noqa: S311 -- the same history each time
+        self.operations = operations
+        self.waiting: list[tuple[int, int]] = []  # (priority, value), the head first
+        self.hands: dict[int, tuple[int, int]] = {}  # by the operation that ends the hold
+        self.clients = list(range(CLIENTS))
+        self.processes = CLIENTS
+        self.values = 0
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Give (time, line) of each event, less than a flush out of order."""
+        for k in range(CLIENTS, self.operations + CLIENTS):
+            if k in self.hands:
+                yield from self.end(k, *self.hands.pop(k))
+            elif k % 3 == 1:
+                yield from self.reserve(k)
+            else:
+                yield from self.put(k)
+        end_ns = (self.operations + 3 * CLIENTS) * STEP_NS
+        yield end_ns, self.note(end_ns, "drain", '{"phase":"begin"}')
+        yield end_ns + 1, self.note(end_ns + 1, "drain", '{"phase":"end","complete":false}')
+
+    def put(self, k: int) -> Iterator[tuple[int, str]]:
+        self.values += 1
+        value, priority = self.values, 100 if self.rng.random() < 0.9 else 1
+        heappush(self.waiting, (priority, value))
+        more = f',"priority":{priority}'
+        if self.rng.random() < UNKNOWN:
+            yield from self.call(k, "put", value, value, more=more, kind="info")
+            self.replace(k)
+        else:
+            yield from self.call(k, "put", value, value, more=more)
+
+    def reserve(self, k: int) -> Iterator[tuple[int, str]]:
+        if not self.waiting:
+            yield from self.call(k, "reserve", None, None)
+            return
+        item = heappop(self.waiting)
+        self.hands[k + CLIENTS] = item
+        yield from self.call(k, "reserve", None, item[1])
+
+    def end(self, k: int, priority: int, value: int) -> Iterator[tuple[int, str]]:
+        draw = self.rng.random()
+        if draw < DIED:
+            heappush(self.waiting, (priority, value))
+            yield from self.death(k, value)
+        elif draw < DIED + RELEASED:
+            heappush(self.waiting, (priority, value))
+            yield from self.call(k, "release", value, value)
+        else:
+            yield from self.call(k, "done", value, value)
+
+    def death(self, k: int, value: int) -> Iterator[tuple[int, str]]:
+        """Give the end of a client's session, and the return of its item around step k."""
+        who = f'"consumer":"c{self.clients[k % CLIENTS]}"'
+        begin_ns, end_ns = k * STEP_NS - 1, k * STEP_NS + 1
+        ended = f'{{{who},"why":"killed","alive_until_ns":{begin_ns},"zxid":{k}}}'
+        yield begin_ns, self.note(begin_ns, "session-end", ended)
+        back = f'{{{who},"values":[{value}],"to":"items","zxid":{k},"complete":true}}'
+        yield end_ns, self.note(end_ns, "returned", back)
+        self.replace(k)
+
+    def replace(self, k: int) -> None:
+        self.clients[k % CLIENTS] = self.processes
+        self.processes += 1
+
+    def call(
+        self,
+        k: int,
+        f: str,
+        asked: int | None,
+        got: int | None,
+        *,
+        more: str = "",
+        kind: str = "ok",
+    ) -> Iterator[tuple[int, str]]:
+        reach = CLIENTS // 2 * STEP_NS - 1
+        begin_ns = k * STEP_NS - self.rng.randrange(reach)
+        end_ns = k * STEP_NS + self.rng.randrange(reach)
+        process = self.clients[k % CLIENTS]
+        who = f'"process":{process},"f":"{f}","consumer":"c{process}"{more}'
+        zxid = "read_zxid" if got is None else "zxid"
+        stamp = f',"{zxid}":{k}' if kind == "ok" else ""
+        yield (
+            begin_ns,
+            (f'{{"time_ns":{begin_ns},"type":"invoke",{who},"value":{asked or "null"}}}\n'),
+        )
+        yield (
+            end_ns,
+            (f'{{"time_ns":{end_ns},"type":"{kind}",{who},"value":{got or "null"}{stamp}}}\n'),
+        )
+
+    def note(self, at_ns: int, f: str, value: str) -> str:
+        return (
+            f'{{"time_ns":{at_ns},"process":"harness","type":"info","f":"{f}","value":{value}}}\n'
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

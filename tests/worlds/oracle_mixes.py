@@ -1,0 +1,19 @@
+"""The mixes of random runs on which checkers are compared with the oracle."""
+
+from worlds.histories_random import Mix
+
+MIXES = {
+    "plain-takes": Mix(take=True),
+    "unknown-takes": Mix(take=True, unknown_put=0.1, unknown_reserve=0.1),
+    "reserves": Mix(priorities=3, release=0.2),
+    "whole-model": Mix(
+        priorities=2,
+        release=0.1,
+        crash=0.1,
+        ended=0.5,
+        unknown_put=0.1,
+        unknown_reserve=0.1,
+        unknown_end=0.1,
+    ),
+    "crashes": Mix(priorities=2, release=0.1, crash=0.1, unknown_put=0.1, unknown_end=0.1),
+}
