@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TABLE = "inet nemesis"
 DEVICE = "eth0"
+READS = 3  # a listing was seen to come back empty, with status 0, on a busy machine
 _LIST = "nft -j list table inet nemesis 2>/dev/null || echo '{}'"
 # A table without a rule goes too: whoever finds the table finds a fault.
 _TIDY = "nft list table inet nemesis | grep -q chain || nft delete table inet nemesis"
@@ -55,7 +56,7 @@ class Network:
         """
         for pod in self._pods.values():
             pod.lease.check()
-        seen = each(self._pods.values(), lambda pod: counted(pod.run(["sh", "-c", _LIST]), rule))
+        seen = each(self._pods.values(), lambda pod: counted(listing(pod), rule))
         return {id: n for id, n in zip(self._pods, seen, strict=True) if n is not None}
 
 
@@ -75,10 +76,22 @@ def script_of(rule: str, drops: Drops, addresses: Mapping[int, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def counted(listing: str, rule: str) -> int | None:
+def listing(pod: "Pod") -> str:
+    """Return a node's rules and their counters, as nft's JSON.
+
+    Raises:
+        ClusterError: nothing came back, which even a node without rules does not answer.
+    """
+    for _ in range(READS):
+        if told := pod.run(["sh", "-c", _LIST]).strip():
+            return told
+    raise ClusterError(f"node {pod.id}: nft list: expected JSON, got nothing {READS} times")
+
+
+def counted(rules: str, rule: str) -> int | None:
     """Return the packets that a rule's chains dropped, by nft's JSON; None if it has none."""
     packets: Counter[str] = Counter()
-    for entry in json.loads(listing).get("nftables", []):
+    for entry in json.loads(rules).get("nftables", []):
         chain = entry.get("rule", {}).get("chain")
         if chain in {f"{rule}_in", f"{rule}_out"}:
             packets[chain] += sum(

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from cluster import network
+from cluster.errors import ClusterError
 from harness.target import Drops, Shape
 
 ADDRESSES = {1: "10.0.0.1", 2: "10.0.0.2", 3: "10.0.0.3"}
@@ -86,3 +87,27 @@ def test_packets_are_counted_by_rule(told: str, packets: int | None) -> None:
 def test_a_shape_in_the_words_of_tc(shape: Shape, words: str) -> None:
     """Bandwidth alone needs tbf, which every kernel has; anything else needs netem."""
     assert network.discipline(shape) == words
+
+
+class AnsweringPod:
+    """A pod whose commands print these answers, one after the other."""
+
+    id = 3
+
+    def __init__(self, *answers: str) -> None:
+        self._answers = iter(answers)
+
+    def run(self, command: list[str]) -> str:
+        """Print the next answer."""
+        return next(self._answers)
+
+
+def test_a_listing_that_came_back_empty_is_asked_for_again() -> None:
+    """An answer that the engine lost says nothing about the rules."""
+    assert network.listing(AnsweringPod("", "\n", "{}")) == "{}"  # type: ignore[arg-type]
+
+
+def test_a_listing_that_never_comes_is_an_error() -> None:
+    """Nothing at all is not an empty table."""
+    with pytest.raises(ClusterError, match="node 3: nft list: expected JSON, got nothing 3 times"):
+        network.listing(AnsweringPod("", "", ""))  # type: ignore[arg-type]
