@@ -22,10 +22,21 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     for name, role in scenario.bind.items():
         if (complaint := roles.complaint_of_binding(role)) is not None:
             yield ("bind", name), complaint
+    yield from _of_transport(scenario)
     for number, phase in enumerate(scenario.phases):
         for place, complaint in _of_phase(scenario, phase):
             yield ("phases", number, *place), complaint
     yield from _of_worst_case(scenario)
+
+
+def _of_transport(scenario: Scenario) -> Iterator[Complaint]:
+    """Refuse HTTP for a queue that has none, and for clients that must be cut off from servers."""
+    if scenario.transport == "kazoo":
+        return
+    if scenario.subject != "zkmq":
+        yield ("transport",), f"expected 'kazoo' for subject {scenario.subject}, got 'rest'"
+    if scenario.forwarded:
+        yield ("transport",), "expected 'kazoo' for a fault that cuts clients off, got 'rest'"
 
 
 def _of_phase(scenario: Scenario, phase: Phase) -> Iterator[Complaint]:
@@ -96,6 +107,8 @@ def _of_fault(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
         what := roles.complaint_of_target(target, scenario.cluster.nodes, scenario.bind)
     ) is not None:
         yield (entry.kind, "groups" if isinstance(target, list) else "target"), what
+    if entry.fault.of_gateway and scenario.transport != "rest":
+        yield (entry.kind,), "expected `transport: rest` for this fault, got none"
     for need in sorted(entry.fault.needs):
         if not getattr(scenario.cluster, need):
             yield (entry.kind,), f"expected `cluster: {{{need}: ...}}` for this fault, got none"

@@ -21,7 +21,7 @@ from harness.progress import Progress
 from harness.record import Event, HistoryWriter
 from harness.recorded import Recorded
 from harness.schema import Scenario
-from harness.target import Clients, Evidence, NodeStatus, Quorum, System, Target
+from harness.target import Clients, Evidence, Gateway, NodeStatus, Quorum, System, Target
 
 TICK_S = 0.02
 ROLE_WITHIN_S = 15.0  # how long an injection waits for its role to be filled
@@ -41,8 +41,10 @@ class Nemesis:
         progress: Progress,
         say: Callable[[str], None] = lambda _: None,
         pinned: Recorded | None = None,
+        gateway: Gateway | None = None,
     ) -> None:
-        self._scenario, self._system = scenario, System(quorum=quorum, clients=clients)
+        self._scenario = scenario
+        self._system = System(quorum=quorum, clients=clients, gateway=gateway)
         self._quorum, self._pinned = quorum, pinned
         self._history, self._clock, self._progress, self._say = history, clock, progress, say
         self._streams: dict[str, Random] = {}

@@ -8,8 +8,8 @@ out of here, Ctrl-C included.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from harness.clients import RunningClients
 from harness.clock import Clock
 from harness.errors import RunError, UnmetError
 from harness.forwarder import Forwarding
+from harness.gateway import GatewayProcess
 from harness.history import History
 from harness.monitor import Monitor
 from harness.nemesis import Nemesis
@@ -141,8 +142,9 @@ class _Run:
             HistoryWriter(parts / "harness.jsonl") as of_harness,
             HistoryWriter(parts / "monitor.jsonl") as of_monitor,
             self.view.live(self.progress, self.clock),
+            self._gateway() as gateway,
         ):
-            self._workers = self._new_workers(of_harness)
+            self._workers = self._new_workers(of_harness, gateway)
             nemesis = Nemesis(
                 self.scenario,
                 self.quorum,
@@ -152,6 +154,7 @@ class _Run:
                 progress=self.progress,
                 say=self.view.say,
                 pinned=self.pinned,
+                gateway=gateway,
             )
             try:
                 with Monitor(self.quorum, of_monitor, self.clock, self.progress):
@@ -166,14 +169,29 @@ class _Run:
                 self._workers.stop()
                 self._keep_logs()
 
-    def _new_workers(self, history: HistoryWriter) -> Workers:
+    @contextmanager
+    def _gateway(self) -> Iterator[GatewayProcess | None]:
+        """Have a gateway beside the quorum if the scenario's clients speak HTTP."""
+        if self.scenario.transport == "kazoo":
+            yield None
+            return
+        log = self.folder.path / "logs" / "gateway.log"
+        with closing(GatewayProcess(self.quorum.hosts, log, self.outside.environment)) as gateway:
+            gateway.start()
+            self.view.say(f"gateway at {gateway.url}")
+            yield gateway
+
+    def _new_workers(self, history: HistoryWriter, gateway: GatewayProcess | None) -> Workers:
+        subject: dict[str, str] = {"kind": self.scenario.subject}
+        if gateway is not None:
+            subject = {"kind": f"{self.scenario.subject}-rest", "gateway": gateway.url}
         return Workers(
             folder=self.folder.path,
             clock=self.clock,
             progress=self.progress,
             history=history,
             subject={
-                "kind": self.scenario.subject,
+                **subject,
                 "hosts": self.quorum.hosts,
                 "session_timeout_s": self.scenario.session_timeout_s,
                 "deadline_s": self.scenario.deadline_s,

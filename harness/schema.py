@@ -191,6 +191,7 @@ class Scenario(Strict):
     phases: list[Phase] = []
     checkers: list[str] | None = None
     subject: Literal["zkmq", "kazoo-queue", "kazoo-locking-queue"] = "zkmq"
+    transport: Literal["kazoo", "rest"] = "kazoo"
     session_timeout_s: Annotated[float, Field(ge=1)] = 4.0
     deadline_s: Annotated[float, Field(gt=0)] = 30.0
     expect: Literal["valid", "invalid", "unknown"] = "valid"

@@ -287,9 +287,22 @@ class Clients(Protocol):
         ...
 
 
+class Gateway(Protocol):
+    """What clients reach the quorum through, in a run with `transport: rest`."""
+
+    def kill(self) -> Evidence:
+        """End it with SIGKILL; return its `exit_code`, and whether its address still `answers`."""
+        ...
+
+    def start(self) -> Evidence:
+        """Start it at the same address and wait until it answers; doing it twice is fine."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """All that faults can hurt: the servers and the clients of one run."""
+    """All that faults can hurt: servers, clients, and the gateway between them if there is one."""
 
     quorum: Quorum
     clients: Clients
+    gateway: Gateway | None = None

@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 from harness.registry import Registry
 from harness.target import Evidence, System, Target
 
-WHOLE_QUORUM = frozenset({"cut", "loss", "members"})
+WHOLE_QUORUM = frozenset({"cut", "gateway", "loss", "members"})
 """Slots that one fault fills for all nodes, whichever it is about."""
 
 
@@ -20,6 +20,7 @@ class Fault(Protocol):
             or altogether for the slots of WHOLE_QUORUM. None: it gets in nobody's way.
         needs: keys of `cluster` without which it cannot work, such as `faketime`.
         ends: faults that are over when this one has taken place on the same nodes.
+        of_gateway: whether it hurts the gateway of `transport: rest`, so that there must be one.
         forwarded: whether clients must connect through forwarders, so that they can be cut off.
     """
 
@@ -27,6 +28,7 @@ class Fault(Protocol):
     slot: ClassVar[str | None] = None
     needs: ClassVar[frozenset[str]] = frozenset()
     ends: ClassVar[frozenset[str]] = frozenset()
+    of_gateway: ClassVar[bool] = False
     forwarded: ClassVar[bool] = False
 
     @property

@@ -101,11 +101,13 @@ class SubjectConfig:
     Attributes:
         kind: which subject (see `harness.workloads.subjects`).
         hosts: connect string.
+        gateway: its URL, for a subject that speaks HTTP.
         path: the queue's root znode.
     """
 
     kind: str
     hosts: str
+    gateway: str = ""
     path: str = "/queue"
     session_timeout_s: float = 4.0
     deadline_s: float = 30.0

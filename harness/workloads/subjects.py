@@ -16,6 +16,7 @@ from harness.workloads.subject import (
 )
 from zkmq import Item, Queue, Returned
 from zkmq.kazoo_store import KazooStore
+from zkmq.rest.client import Queue as RestQueue
 from zkmq.tree import Tree, decode
 
 
@@ -39,7 +40,7 @@ class ZkmqSubject:
             multi_read=True,  # every release the harness starts is 3.6 or later
         )
         self._tree = Tree(config.path)
-        self._queue = Queue(
+        self._queue: Queue | RestQueue = Queue(
             self._store,
             config.path,
             deadline_s=config.deadline_s,
@@ -130,6 +131,26 @@ class ZkmqSubject:
         )
 
 
+class RestZkmqSubject(ZkmqSubject):
+    """zkmq over HTTP, through a gateway, which tells nobody what it returned for the dead."""
+
+    def __init__(self, config: SubjectConfig, note: Note) -> None:
+        self._note = note
+        self._queue = RestQueue.connect(
+            config.gateway,
+            config.path,
+            session_s=config.session_timeout_s,
+            deadline_s=config.deadline_s,
+            lost=self._on_lost,
+            http={"trust_env": False},  # a proxy of the machine has no part in a run
+        )
+
+    def leftover(self) -> int:
+        """Count what anybody holds and what is delayed, as the gateway counts it."""
+        stats = self._queue.stats()
+        return stats.held + stats.delayed
+
+
 def places(kind: str, nodes: Mapping[str, bytes], root: str) -> dict[str, list[Value]]:
     """Sort a raw copy of a subject's tree into places."""
     return _SUBJECTS[kind].places(nodes, root)
@@ -137,6 +158,7 @@ def places(kind: str, nodes: Mapping[str, bytes], root: str) -> dict[str, list[V
 
 _SUBJECTS: dict[str, type[Subject]] = {
     "zkmq": ZkmqSubject,
+    "zkmq-rest": RestZkmqSubject,
     "kazoo-queue": KazooQueueSubject,
     "kazoo-locking-queue": KazooLockingQueueSubject,
 }

@@ -1,6 +1,10 @@
 """`zkmq gateway`: the command that starts the gateway."""
 
 import logging
+import os
+import signal
+import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +42,9 @@ def gateway(  # noqa: PLR0917 -- typer makes options of them
     trust_proxy: Annotated[bool, Option(help="Believe X-Forwarded-Proto and -Host.")] = False,
     jsonp: Annotated[bool, Option(help="Answer JSONP, which any web page may read.")] = True,
     read_only: Annotated[bool, Option(help="Refuse every write.")] = False,
+    until_stdin_closes: Annotated[
+        bool, Option(help="Stop when standard input closes, too: for a parent that may be killed.")
+    ] = False,
     log: Annotated[bool, Option(help="Write the access log to standard error.")] = True,
 ) -> None:
     """Serve ZooKeeper and the queue over HTTP, until SIGINT or SIGTERM.
@@ -50,6 +57,8 @@ def gateway(  # noqa: PLR0917 -- typer makes options of them
         )
         settings = _settings(config, endpoint, host, port)
         _log_to_stderr(access=log)
+        if until_stdin_closes:
+            threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
         serve(
             replace(
                 settings,
@@ -72,6 +81,12 @@ def _settings(
     if file is None and endpoint is not None:
         return GatewayConfig(endpoints=(endpoint,), host=host, port=port)
     raise ConfigError("gateway: expected either --hosts or --config")
+
+
+def _stop_at_end_of_input() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass  # what is said does not matter
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _tls(cert: Path | None, key: Path | None) -> Tls | None:

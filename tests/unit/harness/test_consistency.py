@@ -34,6 +34,14 @@ REFUSED = {
         "faults: [{kill: {}, every_s: 20}]\n",
         "x.yaml:3: faults[0]: expected at most a minority hurt at once",
     ),
+    "http-for-a-queue-that-has-none": (
+        "transport: rest\nsubject: kazoo-queue\n",
+        "x.yaml:3: transport: expected 'kazoo' for subject kazoo-queue, got 'rest'",
+    ),
+    "http-for-clients-to-be-cut-off": (
+        "transport: rest\nfaults: [{client-cut: {}, first_s: 1, for_s: 9}]\n",
+        "x.yaml:3: transport: expected 'kazoo' for a fault that cuts clients off, got 'rest'",
+    ),
     "two-cuts": (
         (
             "faults:\n"

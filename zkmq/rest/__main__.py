@@ -1,0 +1,5 @@
+"""`python -m zkmq.rest` is `zkmq gateway`."""
+
+from zkmq.rest.cli import app
+
+app()
