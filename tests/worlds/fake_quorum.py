@@ -253,6 +253,27 @@ class FakeClients:
         return tuple(self.states.items()), dict(self.cuts)
 
 
+class FakeGateway:
+    """A gateway that answers while it is up."""
+
+    def __init__(self, *, numb: bool = False) -> None:
+        self.numb, self.up = numb, True
+
+    def kill(self) -> Evidence:
+        """Die."""
+        self.up = self.numb
+        return {"exit_code": 0 if self.numb else -9, "answers": self.up}
+
+    def start(self) -> Evidence:
+        """Live."""
+        self.up = True
+        return {"answers": True}
+
+    def state(self) -> tuple[Any, ...]:
+        """Return all that healing must bring back."""
+        return (self.up,)
+
+
 class UnableNode(FakeNode):
     """A node that can do nothing of what needs a special machine."""
 

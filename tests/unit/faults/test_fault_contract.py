@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from harness import by_hand, roles
-from harness.errors import TargetError
+from harness.errors import TargetError, UnsupportedError
 from harness.faults import Fault, cutting, faults, rolling, shaping
 from harness.faults import client_cut as client_cut_module
 from harness.target import System
-from worlds.fake_quorum import FakeClients, FakeQuorum
+from worlds.fake_quorum import FakeClients, FakeGateway, FakeQuorum
 
 # What has no default.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -41,7 +41,7 @@ def system_for(name: str, *, numb: bool = False) -> System:
     quorum = FakeQuorum(numb=numb)
     if name == "start":
         quorum.nodes[2].up = False
-    return System(quorum=quorum, clients=FakeClients(numb=numb))
+    return System(quorum=quorum, clients=FakeClients(numb=numb), gateway=FakeGateway(numb=numb))
 
 
 def targets(fault: Fault, system: System) -> list[int]:
@@ -51,7 +51,8 @@ def targets(fault: Fault, system: System) -> list[int]:
 
 def state(system: System) -> object:
     """Return all that healing must bring back."""
-    return system.quorum.state(), system.clients.state()  # type: ignore[attr-defined]
+    parts: tuple[Any, ...] = (system.quorum, system.clients, system.gateway)
+    return [part.state() for part in parts]
 
 
 @pytest.mark.parametrize("name", list(faults))
@@ -101,6 +102,13 @@ def test_whom_it_hurts_is_among_the_nodes(name: str) -> None:
     fault, system = fault_named(name), system_for(name)
     everyone = list(system.quorum.nodes)
     assert set(fault.hurts(targets(fault, system), everyone)) <= set(everyone)
+
+
+def test_without_a_gateway_none_is_killed() -> None:
+    """In a run without a gateway the fault is refused, so that it ends `skipped`."""
+    system = System(quorum=FakeQuorum(), clients=FakeClients())
+    with pytest.raises(UnsupportedError, match="expected a run with `transport: rest`"):
+        fault_named("gateway-kill").inject(system, [])
 
 
 def test_a_rule_that_stays_is_no_heal() -> None:

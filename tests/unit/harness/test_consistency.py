@@ -38,6 +38,10 @@ REFUSED = {
         "transport: rest\nsubject: kazoo-queue\n",
         "x.yaml:3: transport: expected 'kazoo' for subject kazoo-queue, got 'rest'",
     ),
+    "a-gateway-to-kill-where-there-is-none": (
+        "faults: [{gateway-kill: {}, first_s: 1, down_s: 1}]\n",
+        "x.yaml:3: faults[0].gateway-kill: expected `transport: rest` for this fault, got none",
+    ),
     "http-for-clients-to-be-cut-off": (
         "transport: rest\nfaults: [{client-cut: {}, first_s: 1, for_s: 9}]\n",
         "x.yaml:3: transport: expected 'kazoo' for a fault that cuts clients off, got 'rest'",

@@ -1,0 +1,39 @@
+"""Kill -9 of the gateway between the clients and the quorum."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.errors import UnsupportedError
+from harness.faults import Fault, faults
+from harness.target import Evidence, Gateway, System, Target
+
+SIGKILLED = -9  # how Python tells a death by this signal
+
+
+@faults.register("gateway-kill")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayKill(Fault):
+    """Kill the gateway of `transport: rest` with SIGKILL; healing starts it again."""
+
+    target: ClassVar[Target] = []
+    slot: ClassVar[str | None] = "gateway"
+    of_gateway: ClassVar[bool] = True
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Kill, and see that nobody answers at its address."""
+        return _gateway(system).kill()
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require the death by the signal, and silence after it."""
+        return evidence["exit_code"] == SIGKILLED and not evidence["answers"]
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Start it again at the same address, and wait until it answers."""
+        return _gateway(system).start()
+
+
+def _gateway(system: System) -> Gateway:
+    if system.gateway is None:
+        raise UnsupportedError("gateway: expected a run with `transport: rest`, got none")
+    return system.gateway
