@@ -18,9 +18,9 @@ BUSY = Schedule(
     producers=((PutStep(5, batch=1), PutStep(3)), (PutStep(4, batch=2),)),
     consumers=((TakeStep(3, timeout_s=4.0),) * 4, (TakeStep(2, timeout_s=4.0, then="fuse"),) * 3),
     strikes=(
-        Strike("producer-0", "write", 4, Fault.LOSE_REPLY),
-        Strike("consumer-0", "write", 3, Fault.EXPIRE_AFTER),
-        Strike("consumer-1", "write", 2, "kill"),
+        Strike("producer-0", "append", 4, Fault.LOSE_REPLY),
+        Strike("consumer-0", "unclaim", 2, Fault.EXPIRE_AFTER),
+        Strike("consumer-1", "claim", 2, "kill"),
         Strike("janitor-0", "read", 9, Fault.CUT),
     ),
     lag_s=1.0,

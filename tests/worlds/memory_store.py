@@ -90,8 +90,9 @@ class World:
         followers: int = 2,
         session_timeout_s: float = 10.0,
         lag_s: float = 0.0,
+        max_events: int = 1_000_000,
     ) -> None:
-        self.scheduler = Scheduler(seed)
+        self.scheduler = Scheduler(seed, max_events=max_events)
         self.rng = self.scheduler.rng
         self.faults = faults
         self.requests = 0

@@ -133,7 +133,8 @@ class Scheduler:
                 raise actor.error
 
     def stop(self) -> None:
-        """Kill every actor, so that no thread outlives the world."""
+        """Kill every actor, so that no thread outlives the world, whatever it has used up."""
+        self.events = 0
         for actor in self.actors:
             self.kill(actor)
         while not all(actor.finished for actor in self.actors):

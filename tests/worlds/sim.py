@@ -23,15 +23,18 @@ from worlds.scheduler import Actor, DeadlockError
 from worlds.sim_actors import ROOT, Client, PutCall, Told
 from worlds.sim_checks import judged
 from worlds.sim_ledger import Ledger
-from worlds.sim_schedule import SEGMENT_ITEMS, Schedule
+from worlds.sim_schedule import SEGMENT_ITEMS, Kind, Schedule
 from zkmq import Item, Queue, reserve
 from zkmq.errors import ZkmqError
 from zkmq.janitor import Janitor
+from zkmq.store import Create, Delete
 from zkmq.tree import Tree
 
 # Virtual. The longest of schedules has ended by then, if nothing hangs.
 ENDS_WITHIN_S = 600.0
 DRAINED_WITHIN_S = 30.0
+# Thirty times what most schedules take: who needs more goes round in circles.
+MAX_EVENTS = 30_000
 
 
 def simulate(schedule: Schedule) -> list[Violation]:
@@ -45,17 +48,19 @@ class Simulation:
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
-        self.world = World(schedule.seed, faults=self._struck, lag_s=schedule.lag_s)
+        self.world = World(
+            schedule.seed, faults=self._struck, lag_s=schedule.lag_s, max_events=MAX_EVENTS
+        )
         self.ledger = Ledger(self.world.leader, ROOT)
         self.told = Told()
         self.drained: list[Item] = []
         self._clients: dict[str, Client] = {}
         self._actors: dict[str, Actor] = {}
-        self._requests: Counter[tuple[str, str]] = Counter()
+        self._requests: Counter[tuple[str, Kind]] = Counter()
         self._strikes = {(s.client, s.kind, s.number): s.what for s in schedule.strikes}
 
     @property
-    def unstruck(self) -> list[tuple[str, str, int]]:
+    def unstruck(self) -> list[tuple[str, Kind, int]]:
         """The strikes for which no request came: client, kind, number."""
         return list(self._strikes)
 
@@ -141,7 +146,7 @@ class Simulation:
 
     def _struck(self, number: int, request: Request) -> Fault | None:
         """Tell what happens to a request."""
-        name, kind = request.client, "write" if request.ops else "read"
+        name, kind = request.client, _kind(request)
         self._requests[name, kind] += 1
         what = self._strikes.pop((name, kind, self._requests[name, kind]), None)
         if what == "kill":
@@ -152,6 +157,19 @@ class Simulation:
     def _kill(self, name: str) -> None:
         self._clients[name].store.crash()
         self.world.scheduler.kill(self._actors[name])
+
+
+def _kind(request: Request) -> Kind:
+    if not request.ops:
+        return "read"
+    for op in request.ops:
+        match op:
+            case Create(path, _, False, True) if path.startswith(f"{ROOT}/items/"):
+                return "append"
+            case Create(path) if "/item/" in path:
+                return "claim"
+    ends = any(isinstance(op, Delete) and "/item/" in op.path for op in request.ops)
+    return "unclaim" if ends else "write"
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What a simulation is given: who does what, and what strikes whom. Hypothesis draws it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hypothesis import strategies as st
@@ -32,12 +32,21 @@ class TakeStep:
     then: Literal["done", "fuse", "release", "later"] = "done"
 
 
+# A multi that puts into the queue, takes from it, or ends what was taken; any other; a read.
+Kind = Literal["append", "claim", "unclaim", "write", "read"]
+KINDS: dict[str, tuple[Kind, ...]] = {
+    "producer": ("append", "append", "write", "read"),
+    "consumer": ("claim", "unclaim", "unclaim", "write", "read"),
+    "janitor": ("unclaim", "append", "write", "read"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Strike:
     """What meets a client's n-th request of a kind, counted from 1."""
 
     client: str
-    kind: Literal["read", "write"]
+    kind: Kind
     number: int
     what: Fault | Literal["kill"]
 
@@ -84,31 +93,62 @@ TAKES = st.builds(
     hold_s=st.sampled_from([0.0, 0.0, 0.02, 1.0, 12.0]),
     then=st.sampled_from(["done", "done", "done", "release", "fuse", "later"]),
 )
+# Producers that roll the tail again and again, consumers that keep up, and give some back.
+CROWD = Schedule(
+    producers=(
+        (PutStep(4, batch=1), PutStep(3, batch=1, pause_s=1.0), PutStep(2)),
+        (PutStep(6, batch=1, pause_s=0.01), PutStep(6, batch=1), PutStep(2)),
+    ),
+    consumers=(
+        (TakeStep(4, timeout_s=4.0), TakeStep(2, timeout_s=4.0, then="release")) * 3,
+        (TakeStep(4, timeout_s=4.0), TakeStep(1, timeout_s=0.5, sync=True)) * 3,
+    ),
+    deadline_s=5.0,
+)
 
 
 @st.composite
 def schedules(draw: st.DrawFn, *, most_strikes: int = 6) -> Schedule:
     """Draw up to three producers and consumers, no janitor to two, and strikes at any of them."""
     producers = draw(st.lists(st.lists(PUTS, min_size=1, max_size=4), min_size=1, max_size=3))
-    consumers = draw(st.lists(st.lists(TAKES, min_size=1, max_size=5), min_size=1, max_size=3))
+    consumers = draw(st.lists(st.lists(TAKES, min_size=1, max_size=6), min_size=1, max_size=3))
     janitors = draw(st.integers(0, 2))
-    clients = [f"producer-{index}" for index in range(len(producers))]
-    clients += [f"consumer-{index}" for index in range(len(consumers))]
-    clients += [f"janitor-{index}" for index in range(janitors)]
-    strikes = st.builds(
-        Strike,
-        client=st.sampled_from(clients),
-        kind=st.sampled_from(["write", "write", "write", "read"]),
-        number=st.integers(1, 12),
-        what=st.sampled_from([*Fault, "kill"]),
-    )
+    crew = {"producer": len(producers), "consumer": len(consumers), "janitor": janitors}
     return Schedule(
         seed=draw(st.integers(0, 999)),
         producers=tuple(map(tuple, producers)),
         consumers=tuple(map(tuple, consumers)),
         janitors=janitors,
-        strikes=tuple(draw(st.lists(strikes, max_size=most_strikes))),
+        strikes=draw(_strikes(crew, most_strikes)),
         lag_s=draw(st.sampled_from([0.0, 0.05, 1.0])),
         deadline_s=draw(st.sampled_from([30.0, 5.0, 0.5])),
         order=draw(st.sampled_from(["strict", "relaxed"])),
     )
+
+
+@st.composite
+def struck(draw: st.DrawFn, crowd: Schedule, *, most_strikes: int = 4) -> Schedule:
+    """Draw strikes at a given crowd, how many janitors there are, and the seed."""
+    janitors = draw(st.integers(0, 2))
+    crew = {
+        "producer": len(crowd.producers),
+        "consumer": len(crowd.consumers),
+        "janitor": janitors,
+    }
+    strikes = draw(_strikes(crew, most_strikes))
+    return replace(crowd, seed=draw(st.integers(0, 999)), janitors=janitors, strikes=strikes)
+
+
+def _strikes(crew: dict[str, int], most: int) -> st.SearchStrategy[tuple[Strike, ...]]:
+    each = [
+        st.builds(
+            Strike,
+            client=st.sampled_from([f"{role}-{index}" for index in range(count)]),
+            kind=st.sampled_from(KINDS[role]),
+            number=st.integers(1, 6),
+            what=st.sampled_from([*Fault, "kill"]),
+        )
+        for role, count in crew.items()
+        if count
+    ]
+    return st.lists(st.one_of(each), max_size=most).map(tuple)

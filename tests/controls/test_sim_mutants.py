@@ -1,0 +1,60 @@
+"""The simulation bites: each precaution of the queue, once taken away, is missed somewhere."""
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis.strategies import SearchStrategy
+
+from worlds.crash_point_mutants import MUTANTS, Mutant
+from worlds.crash_points_checks import Reason, Violation
+from worlds.sim import Simulation
+from worlds.sim_schedule import CROWD, Schedule, struck
+
+SEARCH = settings(
+    max_examples=1000,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+Judge = Callable[[Simulation], list[Violation]]
+
+
+def found(
+    reason: Reason,
+    among: SearchStrategy[Schedule],
+    judge: Judge = Simulation.run,
+    search: settings = SEARCH,
+) -> Schedule:
+    """Find a schedule that shows it; hypothesis raises NoSuchExample if it finds none."""
+
+    def shows(schedule: Schedule) -> bool:
+        return any(wrong.reason is reason for wrong in judge(Simulation(schedule)))
+
+    return find(among, shows, settings=search, random=Random(1))
+
+
+def at_every_zxid(simulation: Simulation) -> list[Violation]:
+    """What the ledger alone has to say."""
+    simulation.run()
+    return simulation.ledger.wrong
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_is_found_for_the_expected_reason(mutant: Mutant) -> None:
+    """What clients were told and what is left show it, without a look at the log in between."""
+    with mutant.applied():
+        assert found(mutant.reason, struck(CROWD))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("reserve in two steps", Reason.LOST), ("the original's _move", Reason.DUPLICATED)],
+)
+def test_the_ledger_sees_what_heals(name: str, reason: Reason) -> None:
+    """An item that is in no place, or in two, is seen even if all comes right in the end."""
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
+    with mutant.applied():
+        assert reason in {wrong.reason for wrong in at_every_zxid(Simulation(Schedule()))}
