@@ -121,6 +121,11 @@ bench: $(READY) ## The queue beside kazoo's queues and the bare ZooKeeper limit,
 	@$(BIN)/python -m cluster.engine
 	@$(BIN)/python bench/bench_queue.py $(ARGS)
 
+.PHONY: bench-rest
+bench-rest: $(READY) ## The gateway beside kazoo in its own process: requests a second, as ratios
+	@$(BIN)/python -m cluster.engine
+	@$(BIN)/python bench/bench_rest.py $(ARGS)
+
 .PHONY: bench-report
 bench-report: $(READY) ## Build and open the report of a million operations: time, memory, size
 	@$(BIN)/python bench/bench_report.py $(ARGS)
