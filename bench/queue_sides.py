@@ -18,6 +18,7 @@ ONE_BY_ONE = 200  # items of a round where each is a request of its own
 PIPELINED = 8
 BATCH = 100
 BATCHES = 30
+FILL = 20_000
 
 
 class Bench:
@@ -165,8 +166,9 @@ def reserve_and_done(queue: Queue, n: int, count: int) -> float:
 
 
 def fill(queue: Queue, count: int) -> None:
-    """Put items, not timed."""
-    queue.put_many([PAYLOAD] * count)
+    """Put items, not timed, in calls small enough for each one's deadline."""
+    for begin in range(0, count, FILL):
+        queue.put_many([PAYLOAD] * min(FILL, count - begin))
 
 
 @contextmanager

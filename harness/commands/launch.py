@@ -9,6 +9,7 @@ from typing import Any
 from cluster import labels, surroundings
 from harness import junit, store
 from harness import run as runs
+from harness.errors import ScenarioError
 from harness.recorded import Recorded
 from harness.report import page
 from harness.run import Surroundings
@@ -33,9 +34,18 @@ class Ran:
 
 
 def prepare(file: Path, scenario: Scenario, keep_in: Path, *, name: str | None = None) -> RunFolder:
-    """Make the folder of a run of a scenario, under its own name or another."""
-    keep_in.mkdir(parents=True, exist_ok=True)
-    return store.create(keep_in.resolve(), file, scenario.seed, name=name)
+    """Make the folder of a run of a scenario, under its own name or another.
+
+    Raises:
+        ScenarioError: no folder can be made in `keep_in`.
+    """
+    try:
+        keep_in.mkdir(parents=True, exist_ok=True)
+        return store.create(keep_in.resolve(), file, scenario.seed, name=name)
+    except OSError as error:
+        raise ScenarioError(
+            f"--runs: expected a folder that can be written to, got {keep_in}: {error.strerror}"
+        ) from error
 
 
 def launch(
