@@ -21,7 +21,7 @@ workload:
   - put-all: {count: 30, rate_hz: 10}
   - check-all: {after: put-all}
 faults:
-  - {kill: {target: leader, wipe: true}, first_s: 0.5, down_s: 1}
+  - {kill: {target: leader, wipe: true}, at: {acknowledged: 3}, down_s: 1}
 """
 LONG = SMALL.replace("count: 30, rate_hz: 10", "count: 3000, rate_hz: 10").replace(
     "down_s: 1", "down_s: 60"
