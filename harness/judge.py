@@ -6,8 +6,8 @@ from typing import Literal
 
 from harness.checkers import AvailabilityLimit, Checker, Claim, Order, Redelivery
 from harness.checkers import checkers as registered
+from harness.checkers.account import account
 from harness.checkers.availability import measure
-from harness.checkers.total_queue import account
 from harness.history import History
 from harness.verdict import CheckResult, Verdict
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checkers import Claim, checkers
+from harness.checkers.account import account
 from harness.checkers.findings import conclude
-from harness.checkers.total_queue import account
 from harness.history import DONE, FAIL, INFO, OK, PUT, RELEASE, RESERVE, TAKE, History
 from harness.verdict import CheckResult
 

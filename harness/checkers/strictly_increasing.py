@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checkers import Claim, checkers
+from harness.checkers.account import account
 from harness.checkers.findings import Violation, conclude
 from harness.checkers.holds import holds
 from harness.checkers.notes import ends
-from harness.checkers.total_queue import account
 from harness.history import FAIL, INFO, NEVER_NS, OK, PUT, RESERVE, TAKE, History
 from harness.verdict import CheckResult
 

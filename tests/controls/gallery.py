@@ -271,10 +271,11 @@ def main() -> int:
             if entry.reason not in reasons:
                 got = ", ".join(sorted(reasons)) or "nothing"
                 print(f"not found: {kind}: {entry.name}: expected {entry.reason}, got {got}")
-    for alarm in sorted(_alarms()):
+    alarms = sorted(_alarms())
+    for alarm in alarms:
         print(alarm)
     print(f"gallery: found {found} / planted {planted}")
-    return int(found < planted or any(_alarms()))
+    return int(found < planted or bool(alarms))
 
 
 def _missed() -> Iterator[str]:

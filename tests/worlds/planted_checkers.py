@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 
 from harness import judge as judging
-from harness.checkers import Claim, fifo, ownership, producer_order, total_queue
+from harness.checkers import Claim, account, fifo, ownership, producer_order, total_queue
 from harness.checkers.findings import Violation, conclude
 from harness.checkers.holds import holds
 from harness.checkers.strictly_increasing import StrictlyIncreasing
@@ -96,10 +96,10 @@ NO_DUPLICATES = replaced(total_queue, "_extra", nothing)
 NO_LOST = replaced(total_queue, "_lost", nothing)
 NO_INVENTED = replaced(total_queue, "_invented", nothing)
 NO_DOUBTS = replaced(total_queue, "_doubts", no_doubts)
-NO_EXCUSE = replaced(total_queue, "_capacity", lambda *_: 0)
-ANY_EXCUSE = replaced(total_queue, "_capacity", lambda *_: 10**6)
+NO_EXCUSE = replaced(account, "_capacity", lambda *_: 0)
+ANY_EXCUSE = replaced(account, "_capacity", lambda *_: 10**6)
 DELIVERED_IS_SAFE = replaced(
-    total_queue, "_given_back", lambda history, *_: np.zeros(len(history.values), np.bool_)
+    account, "_given_back", lambda history, *_: np.zeros(len(history.values), np.bool_)
 )
 NO_EXPIRY = replaced(ownership, "_after_expiry", lambda *_: ([], 0))
 NO_OVERLAPS = replaced(ownership, "_overlaps", lambda *_: ([], 0))

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.checkers import Claim, checkers
-from harness.checkers.total_queue import account
+from harness.checkers.account import account
 from harness.history import History
 from harness.verdict import CheckResult
 from worlds.histories import drained, ended, history, note, op, queue_run, returned
