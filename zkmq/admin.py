@@ -8,6 +8,7 @@ from zkmq import envelope, names
 from zkmq.errors import NoQuorumError, NotAppliedError, OutcomeUnknownError
 from zkmq.headcache import HeadCache
 from zkmq.homes import Homes
+from zkmq.once import once
 from zkmq.refusal import refusal
 from zkmq.store import (
     Code,
@@ -199,19 +200,9 @@ def _purge_flat(
     for name in flat:
         parsed = names.parse(name)
         if parsed is not None and parsed.priority in priorities:
-            _delete(store, f"{tree.items}/{name}", deadline_s)
-
-
-def _delete(store: Store, path: str, deadline_s: float) -> None:
-    """Delete an item; somebody else having done it, or having taken it, is as good."""
-    while True:
-        match store.commit([Delete(path)], deadline_s):
-            case Committed() | Rejected(_, Code.NO_NODE):
-                return
-            case Rejected(_, code):
-                raise refusal(path, "purge", code)
-            case Lost(reason):
-                _pause(store, reason, deadline_s)
+            # Somebody else having deleted it, or having taken it, is as good.
+            flat_item = [Delete(f"{tree.items}/{name}")]
+            once(store, "purge", flat_item, deadline_s, as_good={Code.NO_NODE})
 
 
 def _waiting(store: Store, tree: Tree, deadline_s: float) -> dict[int, int]:

@@ -1,7 +1,7 @@
 """Nodes grouped by a stretch of the servers' time, so that what is old can be found by name."""
 
-from zkmq.refusal import refusal
-from zkmq.store import Code, Create, Op, Rejected, Store
+from zkmq.refusal import demand_access
+from zkmq.store import Code, Create, Op, Store
 
 
 class Buckets:
@@ -26,8 +26,7 @@ class Buckets:
         path = self.path(number)
         if path not in self._made:
             reply = self._store.commit([Create(path)], deadline_s)
-            if isinstance(reply, Rejected) and reply.code is Code.NO_AUTH:
-                raise refusal(path, "create", reply.code)
+            demand_access(path, reply)
             self._made.add(path)
         return path
 

@@ -14,7 +14,7 @@ from zkmq import envelope
 from zkmq.errors import BadArgumentError, ConsumerLostError
 from zkmq.finish import Finisher
 from zkmq.item import Item
-from zkmq.membership import Membership
+from zkmq.membership import Membership, nobody_asked
 from zkmq.policy import Policy
 from zkmq.server_clock import ServerClock
 from zkmq.store import GetChildren, GetData, Node, Read, Store
@@ -99,7 +99,7 @@ class Holder:
             _item(consumer, name, node) for name, node in held if isinstance(node, Node)
         ]
         self._membership = Membership(
-            store, tree, clock, label=label.decode(errors="replace"), on_lost=_items_say_so
+            store, tree, clock, label=label.decode(errors="replace"), on_lost=nobody_asked
         )
         self._membership.adopt(consumer, active.version, self.items)
         self.finisher = Finisher(store, tree, self._membership, clock, Policy.decode(label))
@@ -121,7 +121,3 @@ def _item(consumer: str, name: str, node: Node) -> Item:
         header=header,
         version=node.version,
     )
-
-
-def _items_say_so(consumer: str, items: Sequence[Item]) -> None:
-    """The items themselves say that they are lost."""

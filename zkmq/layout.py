@@ -8,9 +8,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from zkmq.errors import IncompatibleTreeError, NoQuorumError
-from zkmq.refusal import refusal
-from zkmq.store import Code, Committed, Create, GetData, Lost, Node, Op, Rejected, SetData, Store
+from zkmq.errors import IncompatibleTreeError
+from zkmq.once import once
+from zkmq.store import Code, Create, GetData, Node, Op, SetData, Store
 from zkmq.tree import FIXED, Tree
 
 # Raise when clients that know less could not read, or not safely write, what this one writes.
@@ -93,12 +93,4 @@ def _adopt(store: Store, tree: Tree, root: Node, new: bytes, deadline_s: float) 
 
 def _send(store: Store, ops: Sequence[Op], deadline_s: float) -> None:
     """Someone else having done it, at the same time or before, is as good."""
-    while True:
-        match store.commit(ops, deadline_s):
-            case Committed() | Rejected(_, Code.NODE_EXISTS | Code.BAD_VERSION):
-                return
-            case Rejected(_, code):
-                raise refusal(ops[0].path, "create", code)
-            case Lost(reason):
-                if store.now() >= deadline_s or not store.wait_connected(deadline_s):
-                    raise NoQuorumError(f"{ops[0].path}: no answer in time ({reason})")
+    once(store, "create", ops, deadline_s, as_good={Code.NODE_EXISTS, Code.BAD_VERSION})

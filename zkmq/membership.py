@@ -27,6 +27,10 @@ OnLost = Callable[[str, Sequence[Item]], None]
 Apply = Callable[["Registration", int | None], None]
 
 
+def nobody_asked(consumer: str, items: Sequence[Item]) -> None:
+    """The items themselves say that they are lost."""
+
+
 class Registration:
     """One consumer id: as long as one session, and then never again."""
 

@@ -22,6 +22,7 @@ from zkmq.errors import (
     PartlyPutError,
     ZkmqError,
 )
+from zkmq.once import once
 from zkmq.refusal import refusal
 from zkmq.server_clock import ServerClock
 from zkmq.store import Code, Committed, Create, Lost, Op, Pending, Rejected, Reply, Store
@@ -321,15 +322,18 @@ class Producer:
     def _mark_ttr(self, deadline_s: float) -> None:
         """Tell janitors that there are holds to be watched: reading them all costs something."""
         if not self._ttr_marked:
-            create_once(self._store, Create(self._tree.place("ttr")), deadline_s)
+            self._create(Create(self._tree.place("ttr")), deadline_s)
             self._ttr_marked = True
 
     def _ready_ticket(self, deadline_s: float) -> Ticket:
         if self._ticket is None:
             path = f"{self._tree.producers}/{self.id}"
-            create_once(self._store, Create(path, self._label.encode()), deadline_s)
+            self._create(Create(path, self._label.encode()), deadline_s)
             self._ticket = Ticket(self._store, path, self._clock)
         return self._ticket
+
+    def _create(self, create: Create, deadline_s: float) -> None:
+        once(self._store, "create", [create], deadline_s, as_good={Code.NODE_EXISTS})
 
     def _renew(self) -> None:
         """Take a new ticket: the old one is gone."""
@@ -352,21 +356,3 @@ def _parts(entries: Sequence[Entry], most: int) -> Iterable[Sequence[Entry]]:
         size += bytes_
     if start < len(entries):
         yield entries[start:]
-
-
-def create_once(store: Store, create: Create, deadline_s: float) -> None:
-    """Create a node that means the same whoever makes it, sending until answered.
-
-    Raises:
-        NoQuorumError: no answer before the deadline; the node may exist, which does no harm.
-        AccessDeniedError: the servers refused.
-    """
-    while True:
-        match store.commit([create], deadline_s):
-            case Committed() | Rejected(_, Code.NODE_EXISTS):
-                return
-            case Rejected(_, code):
-                raise refusal(create.path, "create", code)
-            case Lost(reason):
-                if store.now() >= deadline_s or not store.wait_connected(deadline_s):
-                    raise NoQuorumError(f"{create.path}: no answer in time ({reason})")

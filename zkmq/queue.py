@@ -4,7 +4,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -18,7 +18,7 @@ from zkmq.janitor import Janitor
 from zkmq.janitor_thread import JanitorThread
 from zkmq.kazoo_store import KazooStore
 from zkmq.layout import Root, open_tree
-from zkmq.membership import Membership
+from zkmq.membership import Membership, OnLost, nobody_asked
 from zkmq.policy import Policy
 from zkmq.producer import MAX_BATCH_ITEMS, Producer, Put
 from zkmq.reaper import OnReturned
@@ -30,7 +30,6 @@ from zkmq.ticket import Settled
 from zkmq.tree import Tree
 from zkmq.waiting import Line
 
-OnLost = Callable[[str, Sequence[Item]], None]
 CONTENDED_S = 1.0
 
 
@@ -106,7 +105,7 @@ class Queue:
             self._room = Room(store, tree, max_items=max_items, segment_items=segment_items)
         clock = ServerClock(store)
         self._membership = Membership(
-            store, tree, clock, label=policy.encode(**about), on_lost=lost or _nobody_asked
+            store, tree, clock, label=policy.encode(**about), on_lost=lost or nobody_asked
         )
         self._finisher = Finisher(store, tree, self._membership, clock, policy)
         self._reserver = Reserver(
@@ -414,10 +413,6 @@ class Queue:
     def _demand_open(self) -> None:
         if self._closed:
             raise ClosedError("the queue was closed; connect a new one")
-
-
-def _nobody_asked(consumer: str, items: Sequence[Item]) -> None:
-    """The items themselves say that they are lost."""
 
 
 def _checked_path(path: str) -> str:

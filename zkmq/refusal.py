@@ -1,7 +1,7 @@
 """What a server's refusal means where the protocol has no answer to it."""
 
 from zkmq.errors import AccessDeniedError, IncompatibleTreeError, NotAppliedError
-from zkmq.store import Code
+from zkmq.store import Code, Rejected, Reply
 
 
 def refusal(path: str, what: str, code: Code) -> NotAppliedError:
@@ -11,3 +11,9 @@ def refusal(path: str, what: str, code: Code) -> NotAppliedError:
     return IncompatibleTreeError(
         f"{path}: {what}: expected the tree of a queue, got {code.name} from the servers"
     )
+
+
+def demand_access(path: str, reply: Reply) -> None:
+    """Raise if a creation was refused for its credentials; others' work explains the rest."""
+    if isinstance(reply, Rejected) and reply.code is Code.NO_AUTH:
+        raise refusal(path, "create", reply.code)

@@ -7,8 +7,8 @@ comes before the roll to the next, and a put that begins after another returned 
 from dataclasses import dataclass
 
 from zkmq.errors import NoQuorumError
-from zkmq.refusal import refusal
-from zkmq.store import Check, Code, Create, GetData, Node, Op, Rejected, SetData, Store
+from zkmq.refusal import demand_access
+from zkmq.store import Check, Code, Create, GetData, Node, Op, SetData, Store
 from zkmq.tree import Guard, Tree
 
 
@@ -108,6 +108,4 @@ class Tails:
         guard = Guard(0)
         create = Create(self._tree.priority(priority), guard.encode())
         first = Create(self._tree.segment(priority, guard.tail_name))
-        reply = self._store.commit([create, first], deadline_s)
-        if isinstance(reply, Rejected) and reply.code is Code.NO_AUTH:
-            raise refusal(create.path, "create", reply.code)
+        demand_access(create.path, self._store.commit([create, first], deadline_s))
