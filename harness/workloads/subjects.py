@@ -1,7 +1,7 @@
 """Queues under test, by name."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.record import Value
 from harness.workloads.kazoo_subjects import KazooLockingQueueSubject, KazooQueueSubject
@@ -16,8 +16,10 @@ from harness.workloads.subject import (
 )
 from zkmq import Item, Queue, Returned
 from zkmq.kazoo_store import KazooStore
-from zkmq.rest.client import Queue as RestQueue
 from zkmq.tree import Tree, decode
+
+if TYPE_CHECKING:
+    from zkmq.rest.client import Queue as RestQueue
 
 
 def connect(config: SubjectConfig, note: Note) -> Subject:
@@ -135,6 +137,9 @@ class RestZkmqSubject(ZkmqSubject):
     """zkmq over HTTP, through a gateway, which tells nobody what it returned for the dead."""
 
     def __init__(self, config: SubjectConfig, note: Note) -> None:
+        # Every worker of every transport starts with this module; an HTTP client costs 0.2 s.
+        from zkmq.rest.client import Queue as RestQueue  # noqa: PLC0415
+
         self._note = note
         self._queue = RestQueue.connect(
             config.gateway,

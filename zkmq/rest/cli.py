@@ -14,8 +14,6 @@ import typer
 from zkmq.rest import properties
 from zkmq.rest.config import DEFAULT_PORT, EndpointConfig, GatewayConfig, Tls
 from zkmq.rest.errors import ConfigError
-from zkmq.rest.observe import access_log
-from zkmq.rest.server import serve
 
 app = typer.Typer(help="ZooKeeper and the queue over HTTP.")
 
@@ -51,6 +49,9 @@ def gateway(  # noqa: PLR0917 -- typer makes options of them
 
     Say where ZooKeeper is with --hosts, or give a properties file with --config.
     """
+    # Every `zkmq` command starts with this module, and only this one needs a web server.
+    from zkmq.rest.server import serve  # noqa: PLC0415
+
     try:
         endpoint = (
             EndpointConfig(hosts=hosts, context=context, read_only=read_only) if hosts else None
@@ -96,6 +97,8 @@ def _tls(cert: Path | None, key: Path | None) -> Tls | None:
 
 
 def _log_to_stderr(*, access: bool) -> None:
+    from zkmq.rest.observe import access_log  # noqa: PLC0415 -- as above
+
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     if access:
         handler = logging.StreamHandler()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from zkmq.rest import cli
+from zkmq.rest import cli, server
 from zkmq.rest.config import GatewayConfig
 
 
@@ -14,7 +14,7 @@ from zkmq.rest.config import GatewayConfig
 def served(monkeypatch: pytest.MonkeyPatch) -> list[GatewayConfig]:
     """What would have been served."""
     configs: list[GatewayConfig] = []
-    monkeypatch.setattr(cli, "serve", configs.append)
+    monkeypatch.setattr(server, "serve", configs.append)
     monkeypatch.setattr(cli, "_log_to_stderr", lambda **_: None)
     return configs
 
