@@ -75,11 +75,11 @@ class GatewayProcess:
         Raises:
             TargetError: it is down already.
         """
-        if self._process is None:
+        process, self._process = self._process, None
+        if process is None:
             raise TargetError(f"gateway {self.address}: expected it running, got it down")
-        pid = self._process.pid
-        self._process.kill()
-        return {"pid": pid, "exit_code": self._ended(), "answers": self.answers()}
+        process.kill()
+        return {"pid": process.pid, "exit_code": _ended(process), "answers": self.answers()}
 
     def answers(self) -> bool:
         """Tell whether a request for its health is answered with success."""
@@ -94,14 +94,14 @@ class GatewayProcess:
 
     def close(self) -> None:
         """Let it close its sessions and end, and give the port back; twice is fine."""
-        if self._process is not None:
-            self._process.terminate()
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
             try:
-                self._ended()
+                _ended(process)
             except subprocess.TimeoutExpired:
-                if self._process is not None:
-                    self._process.kill()
-                    self._ended()
+                process.kill()
+                _ended(process)
         self._port.close()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -120,11 +120,10 @@ class GatewayProcess:
                 env={**os.environ, **self._environment},
             )
 
-    def _ended(self) -> int:
-        """Wait for its end, and forget it."""
-        assert self._process is not None
-        code = self._process.wait(STOP_WITHIN_S)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process = None
-        return code
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for its end, and close its input."""
+    code = process.wait(STOP_WITHIN_S)
+    if process.stdin is not None:
+        process.stdin.close()
+    return code
