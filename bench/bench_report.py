@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 from playwright.sync_api import sync_playwright
 from rich.console import Console
-from rows import write_row
+from rows import limit_row, write_row
 
 from harness import run, scenario
 from harness.store import RunFolder
@@ -57,18 +57,8 @@ def main() -> int:
         figures = build(folder) | opened(folder.path / "report.html")
     for name, figure in figures.items():
         console.print(f"{name}: {figure:.2f} {UNITS[name]} (limit {LIMITS[name]:g})")
-        write_row(
-            {
-                "name": f"report-{name}",
-                "ours": round(figure, 2),
-                "peer": LIMITS[name],
-                "peer_name": "limit",
-                "unit": UNITS[name],
-                "ratio": round(figure / LIMITS[name], 2),
-                "spread": [round(figure / LIMITS[name], 2)] * 2,
-                "operations": operations,
-            }
-        )
+        unit, limit = UNITS[name], LIMITS[name]
+        write_row(limit_row(f"report-{name}", figure, limit, unit, operations=operations))
     return int(any(figures[name] > limit for name, limit in LIMITS.items()))
 
 

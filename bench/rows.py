@@ -24,3 +24,20 @@ def write_row(row: dict[str, Any]) -> None:
     }
     data = {"machine": machine, "rows": sorted(rows, key=lambda r: str(r["name"]))}
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
+
+
+def limit_row(
+    name: str, figure: float, limit: float | None, unit: str, **more: Any
+) -> dict[str, Any]:
+    """Return the row of a figure that is to stay below a limit, or has none."""
+    ratio = limit and round(figure / limit, 2)
+    return {
+        "name": name,
+        "ours": round(figure, 3),
+        "peer": limit,
+        "peer_name": "limit",
+        "unit": unit,
+        "ratio": ratio,
+        "spread": ratio and [ratio, ratio],
+        **more,
+    }
