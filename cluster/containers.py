@@ -2,14 +2,18 @@
 
 import io
 import tarfile
+import time
 from collections.abc import Mapping, Sequence
 
+from docker.api.client import APIClient
 from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
 from cluster.errors import ClusterError
 
 UID = 1000  # of the server, as in the official image
+EXIT_WITHIN_S = 5.0  # after a command's output has ended; usually its exit is known at once
+POLL_S = 0.01
 
 
 def pack(files: Mapping[str, str]) -> bytes:
@@ -29,13 +33,34 @@ def execute(
     """Run a command in a container that runs; return its exit status and what it printed.
 
     Raises:
-        ClusterError: the engine could not run it.
+        ClusterError: the engine could not run it, or never told how it ended.
     """
+    where = f"container {container.name}: {command[0]}"
     try:
-        status, output = container.exec_run(list(command), environment=dict(environment or {}))
+        return _executed(container, command, environment or {}, where)
     except DockerException as error:
-        raise ClusterError(f"container {container.name}: {command[0]}: {error}") from error
-    return status or 0, output.decode(errors="replace") if isinstance(output, bytes) else ""
+        raise ClusterError(f"{where}: {error}") from error
+
+
+def _executed(
+    container: Container, command: Sequence[str], environment: Mapping[str, str], where: str
+) -> tuple[int, str]:
+    assert container.client is not None
+    api = container.client.api
+    id = api.exec_create(container.id, list(command), environment=dict(environment))["Id"]
+    output: object = api.exec_start(id)
+    # The output may end before the engine has noted the exit: no status is not status 0.
+    deadline = time.monotonic() + EXIT_WITHIN_S
+    while (status := _exit_status(api, id)) is None:
+        if time.monotonic() > deadline:
+            raise ClusterError(f"{where}: expected an exit status in {EXIT_WITHIN_S:g} s, got none")
+        time.sleep(POLL_S)
+    return status, output.decode(errors="replace") if isinstance(output, bytes) else ""
+
+
+def _exit_status(api: APIClient, id: str) -> int | None:
+    status: int | None = api.exec_inspect(id)["ExitCode"]
+    return status
 
 
 def remove(container: Container) -> None:

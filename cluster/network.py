@@ -82,10 +82,14 @@ def listing(pod: "Pod") -> str:
     Raises:
         ClusterError: nothing came back, which even a node without rules does not answer.
     """
+    return _answer(pod, ["sh", "-c", _LIST], "nft list")
+
+
+def _answer(pod: "Pod", command: list[str], what: str) -> str:
     for _ in range(READS):
-        if told := pod.run(["sh", "-c", _LIST]).strip():
+        if told := pod.run(command).strip():
             return told
-    raise ClusterError(f"node {pod.id}: nft list: expected JSON, got nothing {READS} times")
+    raise ClusterError(f"node {pod.id}: {what}: expected JSON, got nothing {READS} times")
 
 
 def counted(rules: str, rule: str) -> int | None:
@@ -116,10 +120,20 @@ def shape(pod: "Pod", shape: Shape | None) -> Evidence:
 
 
 def shaped(pod: "Pod") -> Evidence:
-    """Return what the shape let through and what it held back."""
-    root = next(q for q in json.loads(pod.run(["tc", "-s", "-j", "qdisc", "show", "dev", DEVICE])))
-    held = root["overlimits"] if root["kind"] == "tbf" else root["packets"]
-    return {"node": pod.id, "kind": root["kind"], "packets": root["packets"], "held": held}
+    """Return what the shape let through and what it held back.
+
+    Raises:
+        ClusterError: tc did not name what the device has.
+    """
+    told = _answer(pod, ["tc", "-s", "-j", "qdisc", "show", "dev", DEVICE], "tc show")
+    try:
+        root = json.loads(told)[0]
+        held = root["overlimits"] if root["kind"] == "tbf" else root["packets"]
+        return {"node": pod.id, "kind": root["kind"], "packets": root["packets"], "held": held}
+    except (ValueError, LookupError) as error:
+        raise ClusterError(
+            f"node {pod.id}: tc show: expected a queue with its counts, got {told!r}"
+        ) from error
 
 
 def discipline(shape: Shape) -> str:

@@ -19,6 +19,13 @@ class Injection:
     nodes: list[int] = field(default_factory=list)
     heal_at_s: float | None = None
 
+    @property
+    def whom(self) -> str:
+        """Return its name and whom it hit, for people; clients have no node to name."""
+        ids = self.nodes
+        nodes = f"node {ids[0]}" if len(ids) == 1 else f"nodes {', '.join(map(str, ids))}"
+        return f"{self.planned.name} {nodes}" if ids else self.planned.name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Since:

@@ -145,7 +145,7 @@ class Nemesis:
         outcome = "installed" if fault.bit(evidence) else "indeterminate"
         self._record(injection, "inject", outcome, evidence, time_ns=began_ns)
         hit = "/".join(sorted({before[str(id)] for id in injection.nodes}))
-        self._say(f"{injection.planned.name} {_nodes(injection.nodes)} ({hit}): {outcome}")
+        self._say(f"{injection.whom}{f' ({hit})' if hit else ''}: {outcome}")
         self._end_others(injection, fault)
         self._settle(injection, fault)
 
@@ -168,9 +168,7 @@ class Nemesis:
             # Without a duration it is over for the schedule, and stays until somebody heals it.
             injection.state = "over" if hold_s is None else "in force"
             injection.heal_at_s = None if hold_s is None else self._clock.now_s() + hold_s
-            self._progress.in_force[injection.planned.id] = (
-                f"{injection.planned.name} {_nodes(injection.nodes)}"
-            )
+            self._progress.in_force[injection.planned.id] = injection.whom
         if injection.entry.until is not None:
             self._wait_until(injection)
 
@@ -244,7 +242,7 @@ class Nemesis:
 
     def _over(self, injection: Injection, evidence: Evidence) -> None:
         self._record(injection, "heal", "installed", evidence)
-        self._say(f"heal {injection.planned.name} {_nodes(injection.nodes)}")
+        self._say(f"heal {injection.whom}")
         self._forget(injection)
 
     def _forget(self, injection: Injection) -> None:
@@ -302,7 +300,3 @@ def _undo(injection: Injection, fault: Fault) -> dict[str, Any]:
         "settings": asdict(fault),  # type: ignore[call-overload]
         "nodes": injection.nodes,
     }
-
-
-def _nodes(ids: Sequence[int]) -> str:
-    return f"node {ids[0]}" if len(ids) == 1 else f"nodes {', '.join(map(str, ids))}"

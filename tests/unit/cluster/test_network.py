@@ -111,3 +111,24 @@ def test_a_listing_that_never_comes_is_an_error() -> None:
     """Nothing at all is not an empty table."""
     with pytest.raises(ClusterError, match="node 3: nft list: expected JSON, got nothing 3 times"):
         network.listing(AnsweringPod("", "", ""))  # type: ignore[arg-type]
+
+
+QUEUE = {"kind": "tbf", "root": True, "bytes": 900, "packets": 9, "drops": 0, "overlimits": 4}
+
+
+@pytest.mark.parametrize(
+    ("queue", "held"),
+    [(QUEUE, 4), ({**QUEUE, "kind": "netem"}, 9), ({**QUEUE, "kind": "noqueue"}, 9)],
+    ids=["tbf", "netem", "noqueue"],
+)
+def test_what_a_shape_held_back(queue: dict[str, object], held: int) -> None:
+    """Bandwidth holds back what is over the limit, netem all; no answer is asked for again."""
+    seen = network.shaped(AnsweringPod("", json.dumps([queue])))  # type: ignore[arg-type]
+    assert seen == {"node": 3, "kind": queue["kind"], "packets": 9, "held": held}
+
+
+@pytest.mark.parametrize("told", ["[]", "[{}]", "Cannot find device", '[{"kind": "tbf"}]'])
+def test_a_shape_that_tc_does_not_tell_is_an_error(told: str) -> None:
+    """What is no queue with its counts is an error of the cluster that shows the answer."""
+    with pytest.raises(ClusterError, match="node 3: tc show: expected a queue with its counts"):
+        network.shaped(AnsweringPod(told))  # type: ignore[arg-type]

@@ -29,8 +29,15 @@ class Stage:
         self.quorum, self.clients = quorum, FakeClients()
         self._file = folder / "nemesis.jsonl"
         self._history = HistoryWriter(self._file)
+        self.said: list[str] = []
         self.nemesis = Nemesis(
-            loaded, quorum, self.clients, self._history, clock=Clock(), progress=Progress()
+            loaded,
+            quorum,
+            self.clients,
+            self._history,
+            clock=Clock(),
+            progress=Progress(),
+            say=self.said.append,
         )
         self.nemesis.bind()
         self.injections: list[Injection] = self.nemesis.injections(0, plan.make(loaded))
@@ -78,6 +85,7 @@ def test_installed_and_healed(stage: Callable[..., Stage]) -> None:
     assert (kill.nodes, kill.state) == ([5], "in force")
     assert not played.quorum.nodes[5].up
     played.nemesis.heal(kill)
+    assert played.said == ["kill node 5 (leader): installed", "heal kill node 5"]
     assert played.quorum.nodes[5].up
     assert played.told() == [("kill", "inject", "installed"), ("kill", "heal", "installed")]
 
@@ -221,4 +229,5 @@ def test_client_faults_need_no_node(stage: Callable[..., Stage]) -> None:
     played = stage("faults: [{client-crash: {workload: put-all, number: 1}, first_s: 0}]")
     played.all()
     assert played.told() == [("client-crash", "inject", "installed")]
+    assert played.said == ["client-crash: installed"]
     assert played.clients.states == {0: "running", 1: "dead", 2: "running"}
