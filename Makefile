@@ -52,6 +52,10 @@ finding-zookeeper-4925: $(READY) ## Real ZooKeeper 3.9.3: one server serves half
 finding-stale-empty: $(READY) ## Real ZooKeeper: an isolated leader says that a full queue is empty (ZOOKEEPER-1675)
 	@$(BIN)/harness run scenarios/findings/stale-empty.yaml $(ARGS)
 
+.PHONY: finding-zookeeper-4394
+finding-zookeeper-4394: $(READY) ## Real ZooKeeper 3.8.0: a follower that comes back under load fails on a null pointer
+	@$(BIN)/harness run scenarios/findings/zookeeper-4394.yaml $(ARGS)
+
 .PHONY: check
 check: $(READY) ## Judge a run again: make check RUN=runs/latest
 	@$(BIN)/harness check $(RUN)
@@ -133,6 +137,11 @@ bench-report: $(READY) ## Build and open the report of a million operations: tim
 .PHONY: bench-checkers
 bench-checkers: $(READY) ## All checkers on 10^4 to 10^7 operations: time, memory, growth
 	@$(BIN)/python bench/bench_checkers.py $(ARGS)
+
+.PHONY: bench-faults
+bench-faults: $(READY) ## Time from a trigger to its effect: kill, pause, a partition of five nodes
+	@$(BIN)/python -m cluster.engine
+	@$(BIN)/python bench/bench_faults.py $(ARGS)
 
 .PHONY: bench-quorum
 bench-quorum: $(READY) ## Time from nothing to a ready quorum, against five plain JVM processes

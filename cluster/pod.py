@@ -6,7 +6,7 @@ and no port is guessed: the engine may be on another machine.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import docker
@@ -164,28 +164,23 @@ class Pod:
 
     def start(self) -> Evidence:
         """Start the server that is down; does not wait until it serves."""
-        self._ask(self.server.start, "start")
-        return self._wait_state("running")
+        return self._bring("running", self.server.start, "start")
 
     def kill(self) -> Evidence:
         """End the server with SIGKILL and wait until it is gone."""
-        self._ask(lambda: self.server.kill(signal="KILL"), "kill")
-        return self._wait_state("exited")
+        return self._bring("exited", lambda: self.server.kill(signal="KILL"), "kill")
 
     def stop(self) -> Evidence:
         """End the server with SIGTERM and wait until it is gone."""
-        self._ask(lambda: self.server.kill(signal="TERM"), "stop")
-        return self._wait_state("exited")
+        return self._bring("exited", lambda: self.server.kill(signal="TERM"), "stop")
 
     def pause(self) -> Evidence:
         """Freeze the server: its sockets stay open, nothing answers."""
-        self._ask(self.server.pause, "pause")
-        return self._wait_state("paused")
+        return self._bring("paused", self.server.pause, "pause")
 
     def resume(self) -> Evidence:
         """Let a paused server go on."""
-        self._ask(self.server.unpause, "resume")
-        return self._wait_state("running")
+        return self._bring("running", self.server.unpause, "resume")
 
     def wipe(self) -> Evidence:
         """Delete the database of a server that is down; myid stays.
@@ -257,13 +252,20 @@ class Pod:
         state: dict[str, Any] = self.server.attrs["State"]
         return state
 
-    def _ask(self, request: Any, what: str) -> None:
+    def _bring(self, wanted: str, request: Callable[[], object], what: str) -> Evidence:
+        """Ask the engine to bring the server to a state, and wait until it says so."""
+        began = time.monotonic()
         try:
             request()
         except DockerException as error:
             raise ClusterError(f"node {self.id}: {what}: {error}") from error
+        state = self._wait_state(wanted)
+        after_ms = round((time.monotonic() - began) * 1000)
+        seen = {"node": self.id, "state": wanted, "after_ms": after_ms}
+        seen["started_at"] = state["StartedAt"]
+        return seen | ({"exit_code": state["ExitCode"]} if wanted == "exited" else {})
 
-    def _wait_state(self, wanted: str) -> Evidence:
+    def _wait_state(self, wanted: str) -> Mapping[str, Any]:
         deadline = time.monotonic() + STATE_TIMEOUT_S
         while (state := self._state())["Status"] != wanted:
             if time.monotonic() > deadline:
@@ -272,8 +274,7 @@ class Pod:
                     f"got {state['Status']}"
                 )
             time.sleep(0.01)
-        seen = {"node": self.id, "state": wanted, "started_at": state["StartedAt"]}
-        return seen | ({"exit_code": state["ExitCode"]} if wanted == "exited" else {})
+        return state
 
 
 def _volume_options(data_mb: int | None) -> dict[str, Any]:

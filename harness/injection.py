@@ -11,13 +11,20 @@ from harness.schema import FaultEntry, LogLine
 
 @dataclass(slots=True)
 class Injection:
-    """One planned injection on its way: pending, in force, over."""
+    """One planned injection on its way: pending, in force, over.
+
+    Attributes:
+        waits_since_s: when its time had come and it first met an obstacle; None if it never did.
+        waits_for: the obstacle that it met last.
+    """
 
     planned: Planned
     entry: FaultEntry
     state: str = "pending"
     nodes: list[int] = field(default_factory=list)
     heal_at_s: float | None = None
+    waits_since_s: float | None = None
+    waits_for: str = ""
 
     @property
     def whom(self) -> str:

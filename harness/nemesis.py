@@ -10,7 +10,7 @@ from dataclasses import asdict
 from random import Random
 from typing import Any
 
-from harness import budget, plan, roles
+from harness import plan, roles
 from harness.clock import Clock
 from harness.errors import RunError, TargetError, UnsupportedError
 from harness.faults import Fault
@@ -20,11 +20,12 @@ from harness.plan import Planned
 from harness.progress import Progress
 from harness.record import Event, HistoryWriter
 from harness.recorded import Recorded
+from harness.room import Obstacle, Room
 from harness.schema import Scenario
 from harness.target import Clients, Evidence, Gateway, NodeStatus, Quorum, System, Target
 
 TICK_S = 0.02
-ROLE_WITHIN_S = 15.0  # how long an injection waits for its role to be filled
+ROLE_WITHIN_S = 15.0  # right after an election nobody has the role for a moment
 
 
 class Nemesis:
@@ -50,7 +51,7 @@ class Nemesis:
         self._streams: dict[str, Random] = {}
         self._bound: dict[str, int] = {}
         self._in_force: list[Injection] = []
-        self._hurt: set[int] = set()
+        self._room = Room(quorum, scenario.budget)
 
     def bind(self) -> Mapping[str, int]:
         """Resolve the scenario's `bind` names to nodes, once.
@@ -75,17 +76,25 @@ class Nemesis:
         return [Injection(planned=p, entry=entries[p.entry]) for p in planned if p.phase == number]
 
     def inject(self, injection: Injection) -> None:
-        """Resolve the target now and hurt it, or heal what the entry names; record both."""
+        """Resolve the target now and hurt it, or heal what the entry names; record both.
+
+        What meets an obstacle that ends by itself stays pending, to be called for again.
+        """
         entry = injection.entry
         if entry.kind == "heal":
             self._heal_named(entry.heal or "all")
             injection.state = "over"
             return
-        statuses = self._resolve(injection)
-        if (why := self._refusal(injection)) is not None:
-            self._end(injection, "skipped", {"why": why})
-        else:
+        rng = self._stream("roles", injection.planned.name)
+        drawn, statuses = rng.getstate(), self._quorum.statuses()
+        obstacle = self._resolve(injection, statuses, rng)
+        obstacle = obstacle or self._room.obstacle(injection, self._in_force)
+        if obstacle is None:
             self._inject(injection, entry.fault, {str(s.node): s.mode for s in statuses})
+        elif self._waits(injection, obstacle):
+            rng.setstate(drawn)  # the next try draws as if it were the first
+        else:
+            self._end(injection, "skipped", {"why": obstacle.why})
 
     def heal(self, injection: Injection) -> None:
         """Undo one injection; a failure is recorded as indeterminate and raised.
@@ -119,7 +128,8 @@ class Nemesis:
     def never_fired(self, injection: Injection) -> None:
         """Record a planned fault whose time or trigger did not come within its phase."""
         if injection.planned.round == 0:  # repetitions simply stop with the phase
-            self._end(injection, "indeterminate", {"why": "the phase ended before its time came"})
+            why = injection.waits_for or "the phase ended before its time came"
+            self._end(injection, "indeterminate", {"why": why})
         injection.state = "over"
 
     def log_watch(self) -> LogWatch:
@@ -128,7 +138,7 @@ class Nemesis:
 
     def _inject(self, injection: Injection, fault: Fault, before: Mapping[str, str]) -> None:
         self._in_force.append(injection)
-        self._hurt |= set(fault.hurts(injection.nodes, self._quorum.nodes))
+        self._room.take(fault, injection.nodes)
         self._quorum.ledger.begin(_undo(injection, fault))
         began_ns = self._clock.now_ns()
         try:
@@ -199,46 +209,26 @@ class Nemesis:
             if name in {"all", injection.planned.name}:
                 self.heal(injection)
 
-    def _resolve(self, injection: Injection) -> Sequence[NodeStatus]:
-        """Find who has the role now; right after an election nobody may have it for a moment."""
-        target, rng = injection.entry.fault.target, self._stream("roles", injection.planned.name)
-        deadline_s = self._clock.now_s() + ROLE_WITHIN_S
+    def _resolve(
+        self, injection: Injection, statuses: Sequence[NodeStatus], rng: Random
+    ) -> Obstacle | None:
+        """Find who has the role now; return an obstacle if nobody has."""
+        target = injection.entry.fault.target
         if self._pinned is not None and (id := injection.planned.id) in self._pinned.nodes:
             injection.nodes = list(self._pinned.nodes[id])
-            return self._quorum.statuses()
-        while True:
-            statuses = self._quorum.statuses()
-            injection.nodes = roles.resolve(target, statuses, self._bound, rng)
-            if injection.nodes or target == [] or self._clock.now_s() > deadline_s:
-                return statuses
-            time.sleep(TICK_S)
+            return None
+        injection.nodes = roles.resolve(target, statuses, self._bound, rng)
+        if injection.nodes or target == []:
+            return None
+        return Obstacle(why=f"no node was {target!r}", within_s=ROLE_WITHIN_S)
 
-    def _refusal(self, injection: Injection) -> str | None:
-        """Return why an injection must not be: nobody to hurt, excluded, or over the budget."""
-        fault: Fault = injection.entry.fault
-        if not injection.nodes and fault.target != []:
-            return f"no node was {fault.target!r}"
-        others = [
-            budget.Held(name=i.planned.name, slot=i.entry.fault.slot, nodes=i.nodes)
-            for i in self._in_force
-            if i.planned.name != injection.entry.replaces
-        ]
-        if (held := budget.excluder(fault, injection.nodes, others)) is not None:
-            return f"excluded by {held.name!r}, in force on nodes {sorted(held.nodes)}"
-        return self._over_budget(injection, fault)
-
-    def _over_budget(self, injection: Injection, fault: Fault) -> str | None:
-        self._hurt -= self._recovered()
-        hurt = self._hurt | set(fault.hurts(injection.nodes, self._quorum.nodes))
-        most = budget.allowed(self._scenario.budget, len(self._quorum.nodes))
-        return None if len(hurt) <= most else f"budget: nodes {sorted(hurt)} would be hurt at once"
-
-    def _recovered(self) -> set[int]:
-        """Return the hurt nodes that no fault holds any more and that serve, so are synced."""
-        everyone = self._quorum.nodes
-        held = {id for i in self._in_force for id in i.entry.fault.hurts(i.nodes, everyone)}
-        serving = {s.node for s in self._quorum.statuses() if s.serving}
-        return {id for id in self._hurt if id not in held and id in serving}
+    def _waits(self, injection: Injection, obstacle: Obstacle) -> bool:
+        """Tell whether an injection waits on for the obstacle to end."""
+        now_s = self._clock.now_s()
+        if injection.waits_since_s is None:
+            injection.waits_since_s = now_s
+        injection.waits_for = obstacle.why
+        return now_s - injection.waits_since_s < obstacle.within_s
 
     def _over(self, injection: Injection, evidence: Evidence) -> None:
         self._record(injection, "heal", "installed", evidence)

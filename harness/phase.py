@@ -47,6 +47,11 @@ class PhaseOfFaults:
             self.raise_failure()
 
     @property
+    def began_s(self) -> float:
+        """Return when the phase began: what its times count from."""
+        return self._since.time_s
+
+    @property
     def over(self) -> bool:
         """Tell whether every fault was injected and its time is over, or the nemesis failed."""
         return not self._thread.is_alive()
@@ -77,15 +82,19 @@ class PhaseOfFaults:
         for place, injection in enumerate(self._injections):
             if self._stop.is_set():
                 return
-            if injection.state == "pending" and is_due(
-                injection,
-                self._injections[:place],
-                since=self._since,
-                clock=self._clock,
-                progress=self._progress,
-                log_shows=self._log_shows,
-            ):
+            if injection.state == "pending" and self._due(injection, place):
                 self._nemesis.inject(injection)
+
+    def _due(self, injection: Injection, place: int) -> bool:
+        """Tell whether its time or trigger has come, now or before it had to wait for room."""
+        return injection.waits_since_s is not None or is_due(
+            injection,
+            self._injections[:place],
+            since=self._since,
+            clock=self._clock,
+            progress=self._progress,
+            log_shows=self._log_shows,
+        )
 
     def _log_shows(self, line: LogLine) -> bool:
         return self._log_watch is not None and self._log_watch.seen(line)

@@ -133,6 +133,7 @@ class FakeQuorum:
         self.voters = set(self._nodes)
         self.releases = dict.fromkeys(self._nodes, "3.9.3")
         self.ledger = FakeLedger()
+        self.slow_to_serve: set[int] = set()
 
     @property
     def nodes(self) -> Mapping[int, FakeNode]:
@@ -146,7 +147,8 @@ class FakeQuorum:
 
     def statuses(self, *, metrics: bool = False) -> Sequence[NodeStatus]:
         """Look at all."""
-        serving = [node.id for node in self._nodes.values() if node.up and not node.paused]
+        running = {node.id for node in self._nodes.values() if node.up and not node.paused}
+        serving = sorted(running - self.slow_to_serve)
         return [self._status(node, serving) for node in self._nodes.values()]
 
     def leader(self, *, within_s: float = 10) -> int:
@@ -197,6 +199,8 @@ class FakeQuorum:
 
     def _status(self, node: FakeNode, serving: Sequence[int]) -> NodeStatus:
         seen = node.status()
+        if seen.mode == "follower" and node.id in self.slow_to_serve:
+            return NodeStatus(node=node.id, mode="looking")
         if node.id not in serving:
             return seen
         leads = node.id == max(serving)

@@ -1,65 +1,14 @@
 """The nemesis: outcomes, exclusions, the budget, and what it writes down before it acts."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import plan, scenario
-from harness.clock import Clock
 from harness.errors import TargetError
-from harness.injection import Injection
-from harness.nemesis import Nemesis
-from harness.progress import Progress
-from harness.record import HistoryWriter
-from worlds.fake_quorum import FakeClients, FakeQuorum, UnableNode
-
-HEAD = "description: d\nworkload: [{put-all: {}}]\ncluster: {faketime: true}\n"
-
-
-class Stage:
-    """A nemesis on a quorum in memory, and what it recorded."""
-
-    def __init__(self, folder: Path, text: str, quorum: FakeQuorum) -> None:
-        path = folder / "x.yaml"
-        path.write_text(HEAD + text)
-        loaded = scenario.load(path)
-        self.quorum, self.clients = quorum, FakeClients()
-        self._file = folder / "nemesis.jsonl"
-        self._history = HistoryWriter(self._file)
-        self.said: list[str] = []
-        self.nemesis = Nemesis(
-            loaded,
-            quorum,
-            self.clients,
-            self._history,
-            clock=Clock(),
-            progress=Progress(),
-            say=self.said.append,
-        )
-        self.nemesis.bind()
-        self.injections: list[Injection] = self.nemesis.injections(0, plan.make(loaded))
-
-    def all(self) -> list[Injection]:
-        """Inject everything, in order."""
-        for injection in self.injections:
-            self.nemesis.inject(injection)
-        return self.injections
-
-    def told(self) -> list[tuple[str, str, str]]:
-        """Return name, phase and outcome of each record."""
-        values = [event["value"] for event in self.events()]
-        return [(v["name"], v["phase"], v["outcome"]) for v in values]
-
-    def events(self) -> list[dict[str, Any]]:
-        """Return the records."""
-        return [json.loads(line) for line in self._file.read_text().splitlines()]
-
-    def close(self) -> None:
-        """Close the history."""
-        self._history.close()
+from worlds.fake_quorum import FakeQuorum, UnableNode
+from worlds.stage import Stage
 
 
 @pytest.fixture
@@ -144,6 +93,80 @@ def test_excluded_is_skipped(stage: Callable[..., Stage]) -> None:
     played.nemesis.inject(first["partition-ring"])
     assert [outcome for _, _, outcome in played.told()] == ["installed", "skipped"]
     assert "excluded by 'isolate'" in played.events()[-1]["value"]["evidence"]["why"]
+
+
+def test_a_planned_fault_waits_for_those_that_recover(stage: Callable[..., Stage]) -> None:
+    """Nodes that no fault holds any more and that do not serve yet are waited for, not passed."""
+    quorum = FakeQuorum()
+    played = stage(
+        "faults:\n  - {kill: {target: minority}, down_s: 1}\n  - {isolate: {target: leader}}\n",
+        quorum,
+    )
+    kill, isolate = played.injections
+    played.nemesis.inject(kill)
+    quorum.slow_to_serve = set(kill.nodes)
+    played.nemesis.heal(kill)
+    for _ in range(3):
+        played.nemesis.inject(isolate)
+    assert (isolate.state, len(played.told())) == ("pending", 2)
+    assert "budget: nodes" in isolate.waits_for
+    quorum.slow_to_serve = set()
+    played.nemesis.inject(isolate)
+    assert played.told()[-1] == ("isolate", "inject", "installed")
+
+
+def test_a_planned_fault_waits_for_one_whose_end_is_set(stage: Callable[..., Stage]) -> None:
+    """A cut whose time runs is waited for by the next cut; one that stays is not."""
+    played = stage(
+        "faults:\n  - {isolate: {}, at: {acknowledged: 1}, for_s: 1}\n"
+        "  - {name: next, partition-ring: {}, at: {acknowledged: 2}}\n"
+        "  - {name: last, partition-ring: {}, at: {acknowledged: 3}}\n"
+    )
+    isolate, ring, last = played.injections
+    played.nemesis.inject(isolate)
+    played.nemesis.inject(ring)
+    assert ring.state == "pending"
+    played.nemesis.heal(isolate)
+    played.nemesis.inject(ring)
+    played.nemesis.inject(last)
+    assert played.told()[-2:] == [("next", "inject", "installed"), ("last", "inject", "skipped")]
+
+
+def test_who_waited_in_vain_says_for_what(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its time to wait, or at the end of the phase, an entry tells what was in its way."""
+    played = stage(
+        "faults:\n  - {isolate: {}, at: {acknowledged: 1}, for_s: 1}\n"
+        "  - {name: next, partition-ring: {}, at: {acknowledged: 2}}\n"
+        "  - {name: last, partition-ring: {}, at: {acknowledged: 3}}\n"
+    )
+    isolate, ring, last = played.injections
+    for injection in (isolate, ring, last):
+        played.nemesis.inject(injection)
+    played.nemesis.never_fired(ring)
+    monkeypatch.setattr("harness.room.WITHIN_S", 0.0)
+    played.nemesis.inject(last)
+    assert [outcome for _, _, outcome in played.told()] == ["installed", "indeterminate", "skipped"]
+    assert all(
+        "excluded by 'isolate'" in e["value"]["evidence"]["why"] for e in played.events()[1:]
+    )
+
+
+def test_waiting_changes_nothing_of_whom_it_hits(stage: Callable[..., Stage]) -> None:
+    """Whom a fault draws does not depend on how often it was asked before there was room."""
+    text = "seed: 3\nfaults: [{isolate: {target: leader}, for_s: 1}, {one-way: {target: follower}}]"
+    drawn = []
+    for tries in (1, 4):
+        played = stage(text)
+        isolate, one_way = played.injections
+        played.nemesis.inject(isolate)
+        for _ in range(tries - 1):
+            played.nemesis.inject(one_way)
+        played.nemesis.heal(isolate)
+        played.nemesis.inject(one_way)
+        drawn.append(one_way.nodes)
+    assert drawn[0] == drawn[1]
 
 
 def test_replaces_goes_over_at_once(stage: Callable[..., Stage]) -> None:

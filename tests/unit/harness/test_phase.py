@@ -1,0 +1,79 @@
+"""The faults of one phase: when they are injected, and how they end."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import RunError, TargetError
+from worlds.fake_quorum import FakeQuorum
+from worlds.stage import Stage
+
+Played = Callable[..., Stage]
+
+
+@pytest.fixture
+def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
+    """Return a function that plays a scenario's faults until all are over."""
+    monkeypatch.setattr("harness.phase.TICK_S", 0.001)
+    monkeypatch.setattr("harness.faults.cutting.BITES_WITHIN_S", 0.0)
+    with ExitStack() as after:
+
+        def play(text: str, quorum: FakeQuorum | None = None, acknowledged: int = 0) -> Stage:
+            stage = Stage(tmp_path, text, quorum or FakeQuorum())
+            after.callback(stage.close)
+            deadline = time.monotonic() + 10
+            with stage.phase() as faults:
+                stage.progress.add({"acknowledged": acknowledged})
+                while not faults.over:
+                    assert time.monotonic() < deadline
+            return stage
+
+        yield play
+
+
+def test_without_times_one_follows_the_other(played: Played) -> None:
+    """Entries without a time wait until the one before is healed, and a cut excludes none then."""
+    stage = played("faults: [{isolate: {}, for_s: 0.01}, {partition-ring: {}, for_s: 0}]")
+    assert [(name, phase) for name, phase, _ in stage.told()] == [
+        ("isolate", "inject"),
+        ("isolate", "heal"),
+        ("partition-ring", "inject"),
+        ("partition-ring", "heal"),
+    ]
+
+
+def test_what_found_no_room_is_injected_when_there_is(played: Played) -> None:
+    """A fault due while another cut's time runs comes after it, and so does no heal come late."""
+    stage = played(
+        "faults:\n  - {isolate: {}, at: {acknowledged: 1}, for_s: 0.05}\n"
+        "  - {partition-ring: {}, at: {acknowledged: 2}, for_s: 0}\n",
+        acknowledged=2,
+    )
+    assert {outcome for _, _, outcome in stage.told()} == {"installed"}
+    isolate_healed, ring = (stage.events()[n]["time_ns"] for n in (1, 2))
+    assert isolate_healed <= ring
+
+
+def test_a_trigger_counts_from_the_start_of_the_phase(played: Played) -> None:
+    """What was acknowledged before the phase does not count for its triggers."""
+    stage = played("faults: [{kill: {}, at: {acknowledged: 3}, down_s: 0}]", acknowledged=3)
+    assert stage.told()[0] == ("kill", "inject", "installed")
+    stage.injections[0].state = "pending"
+    with stage.phase() as faults:
+        time.sleep(0.02)
+        assert not faults.over
+
+
+def test_a_nemesis_that_throws_fails_the_run(played: Played) -> None:
+    """What the nemesis throws in its thread is raised in the run's."""
+
+    class Broken(FakeQuorum):
+        def drop(self, rule: str, drops: Any) -> dict[str, Any]:
+            raise TargetError("node 3: no answer")
+
+    with pytest.raises(RunError, match="nemesis: node 3: no answer"):
+        played("faults: [{isolate: {}, for_s: 1}]", Broken())
