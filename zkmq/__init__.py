@@ -1,10 +1,12 @@
 """A message queue on ZooKeeper."""
 
+from zkmq.charter import Charter
 from zkmq.errors import (
     AccessDeniedError,
     AckUnknownError,
     BadArgumentError,
     BadPriorityError,
+    ClientsTooOldError,
     ClosedError,
     ConsumerLostError,
     IncompatibleTreeError,
@@ -12,6 +14,7 @@ from zkmq.errors import (
     NotAppliedError,
     NotHeldError,
     OutcomeUnknownError,
+    OutdatedClientError,
     PartlyPutError,
     QueueFullError,
     ValueTooLargeError,
@@ -31,6 +34,8 @@ __all__ = [
     "AckUnknownError",
     "BadArgumentError",
     "BadPriorityError",
+    "Charter",
+    "ClientsTooOldError",
     "ClosedError",
     "ConsumerLostError",
     "Done",
@@ -41,6 +46,7 @@ __all__ = [
     "NotAppliedError",
     "NotHeldError",
     "OutcomeUnknownError",
+    "OutdatedClientError",
     "PartlyPutError",
     "Put",
     "Queue",

@@ -1,28 +1,22 @@
 """`zkmq`: the queue for people with a shell."""
 
-import contextlib
 import json
 import signal
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from zkmq import cli_take
-from zkmq.admin import Stats
+from zkmq import cli_operate, cli_take
 from zkmq.cli_session import (
     PASSWORD_FILE,
+    JsonOption,
     Settings,
     Status,
     complain,
-    described,
     security,
     sentence,
     status_of,
@@ -44,26 +38,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli_take.register(app)
+cli_operate.register(app)
 app.command(epilog="Example: zkmq gateway --hosts localhost:2181 --port 9998")(rest.gateway)
 # The parser's usage errors have no public name in typer, only this one's base.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
-COLUMNS = ("waiting", "held", "delayed", "partial", "dead", "consumers", "producers")
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, one line for each.")]
-
-
-class Place(StrEnum):
-    """Where items can be looked at."""
-
-    ITEMS = "items"
-    DEAD = "dead"
-    PARTIAL = "partial"
-
-
-class Aside(StrEnum):
-    """Where items can be brought back from."""
-
-    DEAD = "dead"
-    PARTIAL = "partial"
 
 
 def main() -> None:
@@ -170,110 +148,6 @@ def put(  # noqa: PLR0917 - typer makes options of them
     return Status.OK
 
 
-@app.command(epilog="Example: zkmq peek 10 --place dead --json")
-def peek(
-    context: typer.Context,
-    n: Annotated[int, typer.Argument(help="How many, at most.", min=1)] = 10,
-    place: Annotated[Place, typer.Option(help="Where.")] = Place.ITEMS,
-    *,
-    as_json: JsonOption = False,
-) -> int:
-    """Look at the first items without taking them; status 1 if there are none."""
-    with context.obj.queue() as queue:
-        found = queue.peek(n, place=place.value)
-    if as_json:
-        for each in found:
-            about = {key: value for key, value in asdict(each).items() if key != "data"}
-            print(json.dumps(about | described(each.data)))
-    elif found:
-        table = Table("item", "priority", "deliveries", "reason", "value", box=None)
-        for each in found:
-            shown = described(each.data).popitem()[1]
-            row = (each.name, each.priority, each.deliveries, each.reason or "", shown)
-            table.add_row(*(str(cell) for cell in row))
-        _console().print(table)
-    return Status.OK if found else Status.EMPTY
-
-
-@app.command(epilog="Example: zkmq stats --json")
-def stats(context: typer.Context, *, as_json: JsonOption = False) -> int:
-    """Count what is where."""
-    with context.obj.queue() as queue:
-        counted: Stats = queue.stats()
-    if as_json:
-        print(json.dumps(asdict(counted)))
-        return Status.OK
-    table = Table("what", "count", box=None)
-    for priority, count in sorted(counted.waiting.items()):
-        table.add_row(f"waiting, priority {priority}", str(count))
-    for name in COLUMNS[1:]:
-        table.add_row(name, str(getattr(counted, name)))
-    _console().print(table)
-    return Status.OK
-
-
-@app.command(epilog="Example: zkmq watch --every-s 5")
-def watch(
-    context: typer.Context,
-    every_s: Annotated[float, typer.Option(help="How often.", min=0.1)] = 2.0,
-    count: Annotated[int | None, typer.Option(help="How often at most.", min=1)] = None,
-    *,
-    as_json: JsonOption = False,
-) -> int:
-    """Count again and again, a line each time, until interrupted."""
-    if not as_json:
-        print(" ".join(f"{name:>9}" for name in COLUMNS))
-    # Ctrl-C is the way to end it.
-    with contextlib.suppress(KeyboardInterrupt), context.obj.queue() as queue:
-        while True:
-            counted = queue.stats()
-            row = asdict(counted) | {"waiting": sum(counted.waiting.values())}
-            line = " ".join(f"{row[name]:>9}" for name in COLUMNS)
-            print(json.dumps(asdict(counted)) if as_json else line, flush=True)
-            count = count - 1 if count else None
-            if count == 0:
-                break
-            time.sleep(every_s)
-    return Status.OK
-
-
-@app.command(epilog="Example: zkmq kick 100 --place partial")
-def kick(
-    context: typer.Context,
-    n: Annotated[int, typer.Argument(help="How many, at most.", min=1)],
-    place: Annotated[Aside, typer.Option(help="Where from.")] = Aside.DEAD,
-) -> int:
-    """Bring items that were put aside back to their old places; prints how many came."""
-    with context.obj.queue() as queue:
-        print(queue.kick(n, place=place.value))
-    return Status.OK
-
-
-@app.command(epilog="Example: zkmq purge 200 999 --yes")
-def purge(
-    context: typer.Context,
-    priorities: Annotated[
-        list[int] | None, typer.Argument(metavar="[PRIORITY]...", help="None: all of them.")
-    ] = None,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> int:
-    """Forget all waiting items; those that are held stay. Prints how many priorities had any."""
-    which = ", ".join(map(str, priorities)) if priorities else "all"
-    if not yes and not _confirmed(f"Forget all waiting items of priority {which}?"):
-        raise BadArgumentError("purge: expected --yes, or yes as an answer; nothing was purged")
-    with context.obj.queue() as queue:
-        print(queue.purge(*priorities or ()))
-    return Status.OK
-
-
-def _confirmed(question: str) -> bool:
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:  # nobody there to answer
-        return False
-
-
 def _standard_input(*, lines: bool) -> list[bytes]:
     data = sys.stdin.buffer.read()
     return data.splitlines() if lines else [data]
@@ -281,9 +155,3 @@ def _standard_input(*, lines: bool) -> list[bytes]:
 
 def _named(put: Put) -> str:
     return "duplicate" if put.duplicate else put.name or "-"
-
-
-def _console() -> Console:
-    """A terminal's width is kept to; what is piped is cut nowhere."""
-    width = None if sys.stdout.isatty() else 1_000_000
-    return Console(markup=False, highlight=False, width=width)

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from zkmq.errors import (
     AccessDeniedError,
@@ -24,6 +26,7 @@ PASSWORD = "ZKMQ_PASSWORD"  # noqa: S105 - the variable's name
 PASSWORD_FILE = "ZKMQ_PASSWORD_FILE"  # noqa: S105 - the same
 KEY_PASSWORD = "ZKMQ_KEY_PASSWORD"  # noqa: S105 - the same
 CONNECT_S = 15.0
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, one line for each.")]
 HINTS: dict[type[ZkmqError], str] = {
     AccessDeniedError: f"give the right --user, and its password in {PASSWORD_FILE}",
     OutcomeUnknownError: "look with `zkmq stats`; a put is safe to repeat with its --dedup-id",

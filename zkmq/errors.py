@@ -14,7 +14,9 @@ ZkmqError                       definite = False: may have taken effect, or may 
     ├── ClosedError
     ├── NoQuorumError           no server answered before the deadline
     ├── AccessDeniedError
-    └── IncompatibleTreeError   the tree was made for other versions, or is not a queue
+    ├── ClientsTooOldError      the tree is not raised: some who use it are too old
+    └── IncompatibleTreeError   the tree is not a queue's, or
+        └── OutdatedClientError was raised to a version that this client is too old for
 """
 
 
@@ -99,3 +101,23 @@ class AccessDeniedError(NotAppliedError):
 
 class IncompatibleTreeError(NotAppliedError):
     """The tree was made for other versions of zkmq, or is not a queue."""
+
+
+class OutdatedClientError(IncompatibleTreeError):
+    """The tree has been raised to a version of zkmq that this client is too old for."""
+
+
+class ClientsTooOldError(NotAppliedError):
+    """The tree is not raised, because some who use it could not go on.
+
+    Attributes:
+        clients: they, for people.
+    """
+
+    def __init__(self, least: int, clients: tuple[str, ...]) -> None:
+        super().__init__(
+            f"upgrade: expected every client at version {least} or later, got {len(clients)} "
+            f"older: {'; '.join(clients)}; restart them with the new release, or force it: "
+            "then they stop with an error, and nothing is lost"
+        )
+        self.clients = clients

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from zkmq import envelope
+from zkmq.charter import SEGMENT_ITEMS
 from zkmq.errors import BadArgumentError, ConsumerLostError
 from zkmq.finish import Finisher
 from zkmq.item import Item
+from zkmq.layout import open_tree
 from zkmq.membership import Membership, nobody_asked
 from zkmq.policy import Policy
 from zkmq.server_clock import ServerClock
@@ -77,11 +79,10 @@ class Holder:
     """
 
     def __init__(self, store: Store, handover: Handover, deadline_s: float) -> None:
-        self._store = store
         tree, consumer = Tree(handover.path), handover.consumer
+        # Syncs: the server connected to may not have seen yet what the first process did.
+        store = open_tree(store, tree, deadline_s, SEGMENT_ITEMS)
         clock = ServerClock(store)
-        # The server connected to may not have seen yet what the first process did.
-        store.sync(tree.root, deadline_s)
         reads: list[Read] = [GetData(tree.active(consumer)), GetData(tree.consumer(consumer))]
         reads.append(GetChildren(tree.claims(consumer)))
         active, about, names = store.read_many(reads, deadline_s).results

@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from zkmq.errors import ClosedError, ZkmqError
+from zkmq.errors import ClosedError, OutdatedClientError, ZkmqError
 from zkmq.janitor import Janitor
 from zkmq.store import Store
 
@@ -37,6 +37,9 @@ class JanitorThread:
             try:
                 self._janitor.step(self._store.now() + self._period_s * 5)
             except ClosedError:
+                return
+            except OutdatedClientError as error:
+                log.warning("janitor: stops: %s", error)
                 return
             except ZkmqError as error:
                 log.warning("janitor: %s", error)

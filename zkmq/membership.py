@@ -111,10 +111,18 @@ class Membership:
         self.settle(deadline_s)
         for item in needed:
             self._demand_held(item)
+        if self.worn and not self.held:
+            self.leave(deadline_s)
         if self._registration is None or self._registration.ended:
             self._arrived.clear()
             self._registration = self._register(deadline_s)
         return self._registration
+
+    @property
+    def worn(self) -> bool:
+        """Whether a new registration is due, as soon as nothing is held."""
+        registration = self._registration
+        return registration is not None and not registration.ended and registration.ticket.worn
 
     def adopt(self, consumer: str, version: int, items: Sequence[Item]) -> None:
         """Go on with a registration that an earlier process of this session made."""

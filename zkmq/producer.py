@@ -5,12 +5,14 @@ the answers are collected, and what is open is sent again, one by one and with t
 had.
 """
 
+import json
 import secrets
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from zkmq import names
+from zkmq import names, registrations
 from zkmq.dedup import Dedup
 from zkmq.delayed import Delayed
 from zkmq.entry import Entry
@@ -25,7 +27,7 @@ from zkmq.errors import (
 from zkmq.once import once
 from zkmq.refusal import refusal
 from zkmq.server_clock import ServerClock
-from zkmq.store import Code, Committed, Create, Lost, Op, Pending, Rejected, Reply, Store
+from zkmq.store import Code, Committed, Create, Delete, Lost, Op, Pending, Rejected, Reply, Store
 from zkmq.tails import Tails
 from zkmq.ticket import Applied, Settled, Ticket, TicketGoneError
 from zkmq.tree import Guard, Tree
@@ -79,13 +81,19 @@ class _Sent:
 
 
 class Producer:
-    """One ticket, made at the first put. Not thread-safe."""
+    """One ticket, made at the first put. Not thread-safe.
 
-    def __init__(self, store: Store, tree: Tree, *, segment_items: int, label: str) -> None:
+    `about` is what the ticket says of its writer, as of `zkmq.registrations`.
+    """
+
+    def __init__(
+        self, store: Store, tree: Tree, *, segment_items: int, about: Mapping[str, Any]
+    ) -> None:
         self.id = _new_id()
         self._store = store
         self._tree = tree
-        self._label = label
+        self._label = json.dumps(about).encode()
+        self._mark = registrations.mark(about[registrations.VERSION_KEY])
         self._clock = ServerClock(store)
         self._tails = Tails(store, tree, segment_items)
         self._dedup = Dedup(store, tree)
@@ -110,6 +118,8 @@ class Producer:
         except OutcomeUnknownError as error:
             # Unknown is the outcome of that put, for which `settled` will answer; not of this one.
             raise NoQuorumError("put: not sent, an earlier put is still in doubt") from error
+        if self._ticket is not None and self._ticket.worn:
+            self._renew()
         batches = [self._batch(part) for part in _parts(entries, batch)]
         try:
             if any(entry.ttr_s is not None for entry in entries):
@@ -328,9 +338,14 @@ class Producer:
     def _ready_ticket(self, deadline_s: float) -> Ticket:
         if self._ticket is None:
             path = f"{self._tree.producers}/{self.id}"
-            self._create(Create(path, self._label.encode()), deadline_s)
-            self._ticket = Ticket(self._store, path, self._clock)
+            self._create(Create(path, self._label), deadline_s)
+            self._ticket = Ticket(self._store, path, self._clock, mark=self._mark)
         return self._ticket
+
+    def leave(self) -> None:
+        """Delete the ticket, without waiting: what is in doubt takes no effect from then on."""
+        if self._ticket is not None:
+            self._store.submit([Delete(self._ticket.path)])
 
     def _create(self, create: Create, deadline_s: float) -> None:
         once(self._store, "create", [create], deadline_s, as_good={Code.NODE_EXISTS})

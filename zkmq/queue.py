@@ -1,6 +1,5 @@
 """The queue as an application sees it."""
 
-import contextlib
 import os
 import socket
 import threading
@@ -8,29 +7,28 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from zkmq import admin
+from zkmq import admin, registrations
 from zkmq.admin import Peeked, Stats
+from zkmq.charter import SEGMENT_ITEMS, Charter
+from zkmq.consumer import Consumer
 from zkmq.entry import Entry
-from zkmq.errors import BadArgumentError, ClosedError, NotHeldError, ZkmqError
-from zkmq.finish import Done, Finisher
+from zkmq.errors import BadArgumentError, ClosedError, ZkmqError
+from zkmq.finish import Done
 from zkmq.item import Item
 from zkmq.janitor import Janitor
 from zkmq.janitor_thread import JanitorThread
 from zkmq.kazoo_store import KazooStore
-from zkmq.layout import Root, open_tree
-from zkmq.membership import Membership, OnLost, nobody_asked
+from zkmq.layout import open_tree
+from zkmq.membership import OnLost, nobody_asked
 from zkmq.policy import Policy
 from zkmq.producer import MAX_BATCH_ITEMS, Producer, Put
 from zkmq.reaper import OnReturned
-from zkmq.reserve import Reservation, Reserver
+from zkmq.reserve import Reservation
 from zkmq.room import Room
-from zkmq.server_clock import ServerClock
 from zkmq.store import Store
 from zkmq.ticket import Settled
 from zkmq.tree import Tree
-from zkmq.waiting import Line
-
-CONTENDED_S = 1.0
+from zkmq.upgrade import upgrade
 
 
 class Queue:
@@ -79,50 +77,46 @@ class Queue:
         lost: OnLost | None = None,
         on_returned: OnReturned | None = None,
         label: str = "",
-        segment_items: int = 1000,
+        segment_items: int = SEGMENT_ITEMS,
         close_store: bool = False,
     ) -> None:
         _checked_choice("order", order, ("strict", "relaxed"))
         _checked_choice("on_crash", on_crash, ("requeue", "partial"))
+        tree = self._tree = Tree(_checked_path(path))
         self._store = store
-        self._tree = tree = Tree(_checked_path(path))
         self._deadline_s = deadline_s
         self._close_store = close_store
         self._closed = False
-        self._strict = order == "strict"
         self._producing = threading.Lock()
-        self._consuming = threading.RLock()
-        self._waiting = threading.Lock()
-        self.root: Root = open_tree(store, tree, self._deadline(), segment_items)
-        segment_items = self.root.segment_items
-        about = {"host": socket.gethostname(), "pid": os.getpid(), "label": label}
-        policy = Policy(on_crash, max_deliveries)
-        self._producer = Producer(
-            store, tree, segment_items=segment_items, label=policy.encode(**about)
+        bound = self._bound = open_tree(store, tree, self._deadline(), segment_items)
+        segment_items = bound.charter.segment_items
+        about = registrations.about(
+            bound.edition.version, host=socket.gethostname(), pid=os.getpid(), label=label
         )
+        policy = Policy(on_crash, max_deliveries)
+        self._producer = Producer(bound, tree, segment_items=segment_items, about=about)
         self._room = None
         if max_items is not None:
-            self._room = Room(store, tree, max_items=max_items, segment_items=segment_items)
-        clock = ServerClock(store)
-        self._membership = Membership(
-            store, tree, clock, label=policy.encode(**about), on_lost=lost or nobody_asked
+            self._room = Room(bound, tree, max_items=max_items, segment_items=segment_items)
+        self._consumer = Consumer(
+            bound,
+            tree,
+            policy,
+            strict=order == "strict",
+            deadline=self._deadline,
+            about=about,
+            on_lost=lost or nobody_asked,
         )
-        self._finisher = Finisher(store, tree, self._membership, clock, policy)
-        self._reserver = Reserver(
-            store, tree, self._membership, self._finisher, relaxed=order == "relaxed"
-        )
-        self._line = Line(store, tree)
-        store.on_session_lost(self._membership.session_ended)
-        self._janitor: JanitorThread | None = None
+        self._janitor = None
         if janitor:
             core = Janitor(
-                store,
+                bound,
                 tree,
                 name=self._producer.id,
                 segment_items=segment_items,
                 on_returned=on_returned,
             )
-            self._janitor = JanitorThread(core, store)
+            self._janitor = JanitorThread(core, bound)
             self._janitor.start()
 
     @classmethod
@@ -141,7 +135,8 @@ class Queue:
         Raises:
             NoQuorumError: no session in time.
             AccessDeniedError: the servers refused the credentials.
-            IncompatibleTreeError: the tree at `path` is none this version may use.
+            IncompatibleTreeError: what is at `path` is no queue.
+            OutdatedClientError: it is one that this version may not even read.
         """
         store = KazooStore.connect(hosts, **(connection or {}))
         try:
@@ -156,9 +151,14 @@ class Queue:
         return self._store.session_id
 
     @property
+    def charter(self) -> Charter:
+        """What the tree demands of its clients, and lists, as far as this client has seen."""
+        return self._bound.charter
+
+    @property
     def consumer_id(self) -> str | None:
         """The consumer's registration; None until the first reserve, and after its end."""
-        return self._membership.id
+        return self._consumer.membership.id
 
     @property
     def producer_id(self) -> str:
@@ -240,12 +240,7 @@ class Queue:
             NotHeldError: an item of `done` is not held; nothing took effect.
             NoQuorumError: nothing took effect.
         """
-        until_s = self._store.now() + timeout_s
-        while True:
-            found = self._reserve(n, list(done), sync=sync)
-            if found.items or found.done or self._store.now() >= until_s:
-                return found
-            self._wait(until_s)
+        return self._consumer.reserve(n, timeout_s=timeout_s, done=done, sync=sync)
 
     def done(self, *items: Item) -> Done:
         """Acknowledge items, all or none: they are removed for ever. One quorum write.
@@ -255,9 +250,7 @@ class Queue:
             AckUnknownError: the session ended with this in doubt; they may be delivered again.
             OutcomeUnknownError: no answer before the deadline.
         """
-        with self._consuming:
-            self._demand_open()
-            return self._finisher.done(_some(items), self._deadline())
+        return self._consumer.done(items)
 
     def release(
         self, *items: Item, delay_s: float = 0.0, to: Literal["place", "back"] = "place"
@@ -277,11 +270,7 @@ class Queue:
             raise BadArgumentError(
                 f"release: delay_s: expected 0 or more, and 0 with to='back', got {delay_s!r}"
             )
-        with self._consuming:
-            self._demand_open()
-            return self._finisher.release(
-                _some(items), delay_s=delay_s, to=to, deadline_s=self._deadline()
-            )
+        return self._consumer.release(items, delay_s=delay_s, to=to)
 
     def touch(self, *items: Item) -> Done:
         """Start the items' time to run (`ttr_s`) anew.
@@ -290,9 +279,7 @@ class Queue:
             NotHeldError: one is not held any more; nothing took effect.
             OutcomeUnknownError: no answer before the deadline.
         """
-        with self._consuming:
-            self._demand_open()
-            return self._finisher.touch(_some(items), deadline_s=self._deadline())
+        return self._consumer.touch(items)
 
     def bury(self, *items: Item, reason: str) -> Done:
         """Put items aside as dead letters, until `kick`.
@@ -302,9 +289,7 @@ class Queue:
             AckUnknownError: the session ended with this in doubt.
             OutcomeUnknownError: no answer before the deadline.
         """
-        with self._consuming:
-            self._demand_open()
-            return self._finisher.bury(_some(items), reason=reason, deadline_s=self._deadline())
+        return self._consumer.bury(items, reason=reason)
 
     def kick(self, n: int, *, place: Literal["dead", "partial"] = "dead") -> int:
         """Bring up to `n` items that were put aside back to their old places; how many came.
@@ -313,7 +298,7 @@ class Queue:
             OutcomeUnknownError: no answer before the deadline; some may have come back.
         """
         _checked_choice("place", place, ("dead", "partial"))
-        return admin.kick(self._store, self._tree, n, place, self._deadline())
+        return admin.kick(self._bound, self._tree, n, place, self._deadline())
 
     def peek(
         self, n: int = 1, *, place: Literal["items", "dead", "partial"] = "items"
@@ -321,12 +306,12 @@ class Queue:
         """Look at the first `n` items without taking them."""
         _checked_choice("place", place, ("items", "dead", "partial"))
         if place == "items":
-            return admin.peek(self._store, self._tree, n, self._deadline())
-        return admin.peek_aside(self._store, self._tree, place, n, self._deadline())
+            return admin.peek(self._bound, self._tree, n, self._deadline())
+        return admin.peek_aside(self._bound, self._tree, place, n, self._deadline())
 
     def stats(self) -> Stats:
         """Count what is where."""
-        return admin.stats(self._store, self._tree, self._deadline())
+        return admin.stats(self._bound, self._tree, self._deadline())
 
     def purge(self, *priorities: int) -> int:
         """Forget all waiting items, of these priorities or of all, in one write for each.
@@ -337,7 +322,22 @@ class Queue:
         Raises:
             OutcomeUnknownError: no answer before the deadline; some may have been purged.
         """
-        return admin.purge(self._store, self._tree, priorities or None, self._deadline())
+        return admin.purge(self._bound, self._tree, priorities or None, self._deadline())
+
+    def upgrade(self, *, force: bool = False) -> Charter:
+        """Raise the tree to the version of this client, and let its features be used.
+
+        Only if all consumers and producers of the tree are new enough, or by `force`: then older
+        ones stop with an OutdatedClientError at their next call, and nothing is lost. It cannot
+        be taken back. Returns what the tree demands and lists now.
+
+        Raises:
+            ClientsTooOldError: some are too old; nothing is changed.
+            OutdatedClientError: the tree is beyond this client.
+            OutcomeUnknownError: no answer before the deadline; ask again.
+        """
+        self._demand_open()
+        return upgrade(self._bound, self._tree, force=force, deadline_s=self._deadline())
 
     def close(self) -> None:
         """Return what is held, remove the registration, and end the session if it is ours."""
@@ -347,16 +347,11 @@ class Queue:
         if self._janitor is not None:
             self._janitor.stop()
         try:
-            with self._consuming:
-                self._line.leave(done=False)
-                self._membership.settle(self._deadline())
-                while held := self._membership.held:
-                    # One that is not held any more is struck off, and the others go back.
-                    with contextlib.suppress(NotHeldError):
-                        self._finisher.release(
-                            held, delay_s=0.0, to="place", deadline_s=self._deadline()
-                        )
-                self._membership.leave(self._deadline())
+            # A put that is under way keeps its ticket, which tells what becomes of it.
+            if self._producing.acquire(blocking=False):
+                self._producer.leave()
+                self._producing.release()
+            self._consumer.close()
         except ZkmqError:
             pass  # the end of the session does the same, a little later
         finally:
@@ -382,31 +377,6 @@ class Queue:
                 self._room.demand(len(entries), deadline_s)
             return self._producer.put_all(entries, batch=batch, deadline_s=deadline_s)
 
-    def _reserve(self, n: int, done: Sequence[Item], *, sync: bool) -> Reservation:
-        """One look, one claim."""
-        with self._consuming:
-            self._demand_open()
-            if self._strict and self._store.now() - self._reserver.contended_s < CONTENDED_S:
-                self._line.await_turn(self._deadline())
-            leave = self._line.departure()
-            found = self._reserver.reserve(
-                n, done, sync=sync, extra=leave, deadline_s=self._deadline()
-            )
-            if found.items:
-                self._line.leave(done=self._reserver.used_extra)
-            return found
-
-    def _wait(self, until_s: float) -> None:
-        """Wait in the line, one thread at a time."""
-        if not self._waiting.acquire(timeout=max(0.0, until_s - self._store.now())):
-            return
-        try:
-            self._line.wait(self._reserver.cache.seen(), until_s, self._deadline())
-            if self._store.now() >= until_s:
-                self._line.leave(done=False)
-        finally:
-            self._waiting.release()
-
     def _deadline(self) -> float:
         return self._store.now() + self._deadline_s
 
@@ -419,14 +389,6 @@ def _checked_path(path: str) -> str:
     if not path.startswith("/") or not path.strip("/") or "//" in path:
         raise BadArgumentError(f"path: expected an absolute path like /queue, got {path!r}")
     return path.rstrip("/")
-
-
-def _some(items: Sequence[Item]) -> Sequence[Item]:
-    if not items:
-        raise BadArgumentError("items: expected at least one, got none")
-    if len(set(map(id, items))) < len(items):
-        raise BadArgumentError("items: expected each once")
-    return items
 
 
 def _checked_choice(name: str, value: str, choices: Sequence[str]) -> None:

@@ -86,7 +86,8 @@ class Reserver:
             self._store.sync(self._tree.root, deadline_s)
             self.cache.drop()
         self.used_extra = False
-        found = self._once(n, done, extra, deadline_s)
+        # Alone, what is done leaves nothing held, as a new registration demands.
+        found = None if self._membership.worn else self._once(n, done, extra, deadline_s)
         if found is not None:
             return found
         # The acknowledgements must not wait for a race to be won.

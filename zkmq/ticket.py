@@ -21,6 +21,7 @@ from zkmq.errors import (
     NoQuorumError,
     NotAppliedError,
     OutcomeUnknownError,
+    OutdatedClientError,
 )
 from zkmq.server_clock import ServerClock
 from zkmq.store import (
@@ -37,7 +38,11 @@ from zkmq.store import (
     Store,
 )
 
-BURNT = b"burnt"
+BURNT = "burnt"
+# Versions are int32. From here on a writer takes a new ticket as soon as it can; at the end
+# it has to.
+WORN = 2**30
+LAST = 2**31 - 1
 RESEND_PAUSE_S = 0.05
 
 
@@ -81,11 +86,15 @@ class TicketGoneError(Exception):
 
 
 class Ticket:
-    """One writer's sequence of operations. Not thread-safe."""
+    """One writer's sequence of operations. Not thread-safe.
 
-    def __init__(self, store: Store, path: str, clock: ServerClock) -> None:
+    `mark` stands in the ticket after the label of each operation, for others to read.
+    """
+
+    def __init__(self, store: Store, path: str, clock: ServerClock, *, mark: str = "") -> None:
         self.path = path
         self.version = 0
+        self._mark = mark
         self._store = store
         self._clock = clock
         # Labels of the operations given up without an answer, from the current number on.
@@ -95,6 +104,11 @@ class Ticket:
     def in_doubt(self) -> bool:
         """Whether an operation was given up without an answer; `settle` first."""
         return bool(self._doubts)
+
+    @property
+    def worn(self) -> bool:
+        """Whether its writer should take a new one, long before the numbers are used up."""
+        return self.version >= WORN
 
     def submit(self, label: str, ops: Sequence[Op], ahead: int) -> Pending:
         """Send one copy without waiting, `ahead` numbers after the next: for a pipeline.
@@ -120,10 +134,12 @@ class Ticket:
         Raises:
             OutcomeUnknownError: no answer before the deadline.
             AckUnknownError: the ticket vanished while a copy was in doubt.
-            TicketGoneError: the ticket had vanished before.
+            TicketGoneError: the ticket had vanished before, or its numbers are used up.
             AccessDeniedError: the servers refused.
         """
         assert not self._doubts
+        if self.version >= LAST:
+            raise TicketGoneError(self.path)
         multi = self._multi(label, ops, self.version)
         attempts = 0
         while True:
@@ -158,9 +174,15 @@ class Ticket:
             OutcomeUnknownError: no answer before the deadline; ask again.
             AccessDeniedError: the servers refused.
         """
-        burn = [SetData(self.path, BURNT, self.version)]
+        burn = self._multi(BURNT, [], self.version)
         while True:
-            match self._store.commit(burn, deadline_s):
+            try:
+                reply = self._store.commit(burn, deadline_s)
+            except OutdatedClientError:
+                # The servers refused the burn for the tree's new charter. They refuse for it
+                # every copy that is still on its way, and had the number used by none before.
+                return Settled(self._doubts.popleft(), took_effect=False, zxid=None)
+            match reply:
                 case Committed(_, _, mtime_ms):
                     self._clock.note(mtime_ms)
                     return self._settled(took_effect=False)
@@ -177,7 +199,7 @@ class Ticket:
                     self._wait(self._doubts[0], 0, deadline_s)
 
     def _multi(self, label: str, ops: Sequence[Op], version: int) -> list[Op]:
-        return [SetData(self.path, label.encode(), version), *ops]
+        return [SetData(self.path, f"{label}{self._mark}".encode(), version), *ops]
 
     def _refused(self, label: str, reply: Rejected, attempts: int) -> Refused:
         if reply.code is Code.NO_AUTH:
@@ -191,7 +213,8 @@ class Ticket:
 
     def _read_settled(self, deadline_s: float) -> Settled:
         node = self._read_spent(deadline_s)
-        burnt = node is not None and node.version == self.version + 1 and node.data == BURNT
+        burn = f"{BURNT}{self._mark}".encode()
+        burnt = node is not None and node.version == self.version + 1 and node.data == burn
         return self._settled(took_effect=not burnt, zxid=self._zxid(node))
 
     def _settled(self, *, took_effect: bool, zxid: int | None = None) -> Settled:
@@ -232,7 +255,8 @@ class Ticket:
         try:
             return self._store.commit(multi, deadline_s)
         except NotAppliedError as error:
-            if not unsure:
+            # Outdated: the servers, who say so, would say it of every copy.
+            if not unsure or isinstance(error, OutdatedClientError):
                 raise
             self._doubts.append(label)
             raise OutcomeUnknownError(f"{label}: a copy was in doubt; then: {error}") from error

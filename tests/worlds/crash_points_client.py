@@ -158,7 +158,9 @@ class Client:
     def janitor(self) -> Janitor:
         """A janitor of this client's, to be stepped by hand."""
         if self._janitor is None:
-            self._janitor = Janitor(self.store, Tree(self.root), name="client", segment_items=2)
+            self._janitor = Janitor(
+                self.queue._bound, Tree(self.root), name="client", segment_items=2
+            )
         return self._janitor
 
     def pass_deadline(self) -> None:

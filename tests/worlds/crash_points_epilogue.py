@@ -73,7 +73,7 @@ class Epilogue:
             if client.opened:
                 self._ask(client)
                 self.proxy.release_held()
-                self._acknowledge(client, client.queue._membership.held)
+                self._acknowledge(client, client.queue._consumer.membership.held)
                 self._acknowledge(client, list(client.queue.reserve(100).items))
             client.close()
         except ZkmqError as error:
@@ -83,7 +83,7 @@ class Epilogue:
         """Ask for the outcome if it is unknown."""
         if not isinstance(self.outcome.error, OutcomeUnknownError):
             return
-        settled = client.queue._membership.settle(client.store.now() + WEDGED_S)
+        settled = client.queue._consumer.membership.settle(client.store.now() + WEDGED_S)
         answers = [settled] if settled is not None else client.queue.resolve()
         self.outcome.settled = tuple(each.took_effect for each in answers)
 

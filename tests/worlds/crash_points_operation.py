@@ -84,7 +84,7 @@ class Other:
     def die_holding(self, n: int) -> None:
         """Hold items in a registration whose session is over, as far as the tree can tell."""
         self.take(n)
-        registration = self.queue._membership._registration
+        registration = self.queue._consumer.membership._registration
         assert registration is not None
         self._dead = registration.consumer
         self._store.commit([Delete(registration.ticket.path)], self._store.now() + 5)

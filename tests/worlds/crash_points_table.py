@@ -13,7 +13,11 @@ from worlds.crash_points_operation import (
     Operation,
     Other,
 )
+from worlds.editions import OLD, release
+from zkmq.charter import Edition
 
+# A release that all others can live with: its upgrade stops nobody.
+FEATURED = Edition(OLD.version + 1, OLD.min_reader, OLD.min_writer, ("shouting",))
 A, B, C, NEW, MORE = b"a", b"b", b"c", b"new", b"more"
 MANY = tuple(f"n{number}".encode() for number in range(6))
 FAR_S, SOON_S = 3600.0, 0.001
@@ -29,12 +33,17 @@ def _open(client: Client) -> None:
     _ = client.queue
 
 
+def _open_as_the_next_release(client: Client) -> None:
+    with release(FEATURED):
+        _open(client)
+
+
 def _warm(client: Client) -> None:
     """Make a client that has put and reserved before."""
     client.queue.put(MORE, priority=900)
     found = client.queue.reserve(sync=True)
     client.queue.release(*found.items)
-    client.queue._reserver.cache.drop()
+    client.queue._consumer.reserver.cache.drop()
 
 
 def _hold(count: int) -> Callable[[Client], None]:
@@ -247,6 +256,12 @@ ROWS = [
         ready=_open,
         meanwhile=lambda other: other.put(C),
         after={A: NOWHERE, B: NOWHERE, C: f"{QUEUE} or {NOWHERE}"},
+    ),
+    Operation(
+        name="upgrade",
+        call=lambda client: client.queue.upgrade(force=True),
+        prepare=_put(A),
+        ready=_open_as_the_next_release,
     ),
     Operation(name="close", call=Client.close, prepare=_put(A, B), ready=_hold(2)),
     Operation(

@@ -22,7 +22,7 @@ class Strike:
     def __call__(self, number: int, request: Request) -> Fault | None:
         """Tell what happens to a request."""
         first = request.ops[0] if request.ops else None
-        if not isinstance(first, SetData) or first.data != self.label.encode():
+        if not isinstance(first, SetData) or first.data.split()[:1] != [self.label.encode()]:
             return None
         if self.skip:
             self.skip -= 1

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from worlds.memory_store import World
 from zkmq import Queue, tree
 from zkmq.janitor import Janitor
+from zkmq.store import Store
 from zkmq.tree import Tree
 
 Open = Callable[..., Queue]
@@ -19,10 +20,10 @@ def drained(queue: Queue) -> list[bytes]:
     return taken
 
 
-def janitor_of(world: World, *, segment_items: int = 3) -> Janitor:
+def janitor_of(world: World, *, segment_items: int = 3, store: Store | None = None) -> Janitor:
     """One more client's janitor, which sweeps in every step."""
     return Janitor(
-        world.client("janitor"),
+        store or world.client("janitor"),
         Tree("/queue"),
         name="janitor",
         segment_items=segment_items,

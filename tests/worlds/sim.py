@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 from worlds.crash_points_checks import LAST, Ended, Outcome, Reason, Violation
-from worlds.memory_store import Fault, MemoryStore, Request, World, no_faults
+from worlds.memory_store import Fault, Request, World, no_faults
 from worlds.scheduler import Actor, DeadlockError
 from worlds.sim_actors import ROOT, Client, PutCall, Told
 from worlds.sim_checks import judged
@@ -27,7 +27,7 @@ from worlds.sim_schedule import SEGMENT_ITEMS, Kind, Schedule
 from zkmq import Item, Queue, reserve
 from zkmq.errors import ZkmqError
 from zkmq.janitor import Janitor
-from zkmq.store import Create, Delete
+from zkmq.store import Create, Delete, Store
 from zkmq.tree import Tree
 
 # Virtual. The longest of schedules has ended by then, if nothing hangs.
@@ -115,7 +115,7 @@ class Simulation:
         queue.put(LAST)
         call.outcome, call.ended_s = Outcome(Ended.OK), last.store.now()
         until_s = last.store.now() + DRAINED_WITHIN_S
-        for janitor in self._sweeping(last.store, until_s):
+        for janitor in self._sweeping(queue._bound, until_s):
             janitor.step(until_s)
             self._take_all(last, queue)
         queue.close()
@@ -125,7 +125,7 @@ class Simulation:
             self.drained += items
             last.acknowledge(queue, items)
 
-    def _sweeping(self, store: MemoryStore, until_s: float) -> Iterator[Janitor]:
+    def _sweeping(self, store: Store, until_s: float) -> Iterator[Janitor]:
         """The janitor of the last client, until nothing is left to be delivered.
 
         Others may hold the office until their sessions end: they are told to go.

@@ -98,8 +98,8 @@ class Client:
     def keep_house(self) -> None:
         """Run a janitor until killed, as `JanitorThread` does."""
         with suppress(ClosedError):  # the simulation is over
-            self.open()
-            janitor = Janitor(self.store, Tree(ROOT), name=self.name, segment_items=SEGMENT_ITEMS)
+            bound = self.open()._bound
+            janitor = Janitor(bound, Tree(ROOT), name=self.name, segment_items=SEGMENT_ITEMS)
             while True:
                 with self._expected(f"{self.name}: step"):
                     janitor.step(self.store.now() + JANITOR_PERIOD_S * 5)

@@ -8,6 +8,7 @@ from worlds.memory_queues import Open, drained, janitor_of, swept
 from worlds.memory_store import World
 from zkmq import Hold, Item, Queue
 from zkmq.errors import ConsumerLostError
+from zkmq.ticket import LAST, WORN
 
 
 def test_no_registration_before_the_first_reserve(queue: Queue) -> None:
@@ -86,3 +87,41 @@ def test_close_without_a_quorum_ends(opened: Open, world: World) -> None:
     world.scheduler.sleep(30)
     swept(janitor_of(world), world)
     assert drained(other) == [b"x"]
+
+
+def wear(queue: Queue, world: World, version: int) -> None:
+    """Let a registration have done so many operations."""
+    registration = queue._consumer.membership._registration
+    assert registration is not None
+    registration.ticket.version = version
+    world.leader.tree.nodes[registration.ticket.path].version = version
+
+
+def test_a_worn_registration_is_replaced_when_nothing_is_held(queue: Queue, world: World) -> None:
+    """Also if what is held is always acknowledged with the next reserve."""
+    queue.put_many([b"1", b"2", b"3"])
+    held, other = queue.reserve(2).items
+    worn = queue.consumer_id
+    wear(queue, world, WORN)
+    assert queue.reserve(done=[held]).items[0].data == b"3"
+    assert queue.consumer_id == worn, "it still holds another"
+    queue.done(other, *queue._consumer.membership.held[1:])
+    queue.put(b"4")
+    assert queue.reserve().items[0].data == b"4"
+    assert queue.consumer_id != worn
+    assert worn not in world.leader.tree.nodes["/queue/consumers"].children
+
+
+def test_a_registration_whose_numbers_are_used_up_is_lost(opened: Open, world: World) -> None:
+    """As if its session had ended: who never held nothing for so long is told."""
+    lost: list[bytes] = []
+    queue = opened(lost=lambda _, items: lost.extend(item.data for item in items))
+    queue.put(b"1")
+    (item,) = queue.reserve().items
+    wear(queue, world, LAST)
+    with pytest.raises(ConsumerLostError):
+        queue.done(item)
+    assert lost == [b"1"]
+    queue.reserve()
+    swept(janitor_of(world), world)
+    assert drained(queue) == [b"1"]

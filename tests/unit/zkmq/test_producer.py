@@ -16,6 +16,7 @@ from zkmq.errors import (
     PartlyPutError,
 )
 from zkmq.store import Delete
+from zkmq.ticket import WORN
 from zkmq.tree import Guard
 
 NUMBERS = [b"%03d" % number for number in range(40)]
@@ -318,3 +319,18 @@ def test_the_ticket_counts_every_put(queue: Queue, world: World) -> None:
     queue.put_many([b"2", b"3"])
     ticket = world.leader.tree.nodes[f"/queue/producers/{queue.producer_id}"]
     assert ticket.version == 2
+
+
+def test_a_worn_ticket_is_replaced(queue: Queue, world: World) -> None:
+    """Long before its numbers are used up, and between two calls."""
+    queue.put(b"1")
+    worn = queue.producer_id
+    world.leader.tree.nodes[f"/queue/producers/{worn}"].version = WORN - 1
+    ticket = queue._producer._ticket
+    assert ticket is not None
+    ticket.version = WORN - 1
+    queue.put_many([b"2", b"3"], batch=1)
+    assert queue.producer_id == worn
+    queue.put(b"4")
+    assert queue.producer_id != worn
+    assert drained(queue) == [b"1", b"2", b"3", b"4"]

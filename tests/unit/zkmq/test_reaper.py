@@ -109,7 +109,7 @@ def test_two_reapers_at_once_do_no_harm(opened: Open, producer: Queue, world: Wo
 
         def reap(reaper: Reaper = reaper) -> None:
             for consumer in consumers:
-                reaper.reap(consumer._membership._registration.consumer, 1e9)
+                reaper.reap(consumer._consumer.membership._registration.consumer, 1e9)
 
         world.scheduler.spawn(f"reaper-{number}", reap)
     world.scheduler.join()

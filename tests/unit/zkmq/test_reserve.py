@@ -207,7 +207,7 @@ def test_a_tagged_item_is_left_alone_while_its_owner_lives(queue: Queue, world: 
     queue.put(b"y")
     owner = queue
     owner.reserve(2)
-    for item in owner._membership.held:
+    for item in owner._consumer.membership.held:
         owner.release(item)
     path = f"/queue/items/100/0000000000/{put.name}.001"
     tag = envelope.wrap(b"x", {"deliveries": 1, "owner": owner.consumer_id})

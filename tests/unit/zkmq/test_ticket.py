@@ -7,7 +7,7 @@ from worlds.memory_store import Fault, MemoryStore, World
 from zkmq.errors import AckUnknownError, IncompatibleTreeError, OutcomeUnknownError
 from zkmq.server_clock import ServerClock
 from zkmq.store import Code, Create, Delete, SetData
-from zkmq.ticket import Applied, Refused, Ticket, TicketGoneError
+from zkmq.ticket import LAST, WORN, Applied, Refused, Ticket, TicketGoneError
 
 ITEM = [Create("/item-", b"x", sequence=True)]
 
@@ -132,3 +132,17 @@ def test_settle_without_an_answer_can_be_asked_again(
         ticket.settle(store.now() + 1)
     assert ticket.in_doubt
     assert ticket.settle(store.now() + 9).took_effect is False
+
+
+def test_a_ticket_wears_out_long_before_its_numbers_do(
+    ticket: Ticket, store: MemoryStore, world: World
+) -> None:
+    """Versions are int32: from 2^30 on a new ticket is due, and the last number is never used."""
+    for version, worn in ((WORN - 1, False), (WORN, True)):
+        ticket.version = version
+        assert ticket.worn is worn
+    world.leader.tree.nodes["/ticket"].version = ticket.version = LAST - 1
+    assert isinstance(ticket.commit("put", ITEM, store.now() + 1), Applied)
+    with pytest.raises(TicketGoneError):
+        ticket.commit("put", ITEM, store.now() + 1)
+    assert world.leader.tree.nodes["/ticket"].version == LAST == 2**31 - 1

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 
+from worlds.editions import NEW, OLD, release
 from worlds.memory_faults import Strike
 from worlds.memory_queues import drained, places_of
 from worlds.memory_store import Fault, MemoryStore, World
@@ -338,6 +339,22 @@ def test_purge_asks_first(zkmq: Zkmq, queue: Queue, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr("sys.stdin", nobody)
         assert zkmq("purge") == 254
     assert drained(queue) == [b"a"]
+
+
+def test_upgrade_says_what_is_demanded_or_who_is_too_old(
+    zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 4 and a line that names them; forced, or once they have gone, the new versions."""
+    queue.put(b"x")
+    assert zkmq("upgrade", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["min_writer"] == OLD.min_writer
+    with release(NEW):
+        assert zkmq("upgrade") == 4
+        assert f"{queue.producer_id} (version {OLD.version}" in capsys.readouterr().err
+        assert zkmq("upgrade", "--force") == 0
+        assert capsys.readouterr().out == "versions: 2 to read, 2 to write; features: shouting\n"
+    assert zkmq("stats") == 4
+    assert "upgrade this client" in capsys.readouterr().err
 
 
 def test_every_command_has_help_with_an_example() -> None:

@@ -1,0 +1,137 @@
+"""The taking side of one client: one registration, one place in the line, for many threads."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from zkmq.errors import BadArgumentError, ClosedError, NotHeldError
+from zkmq.finish import Done, Finisher
+from zkmq.item import Item
+from zkmq.membership import Membership, OnLost
+from zkmq.policy import Policy
+from zkmq.reserve import Reservation, Reserver
+from zkmq.server_clock import ServerClock
+from zkmq.store import Store
+from zkmq.tree import Tree
+from zkmq.waiting import Line
+
+CONTENDED_S = 1.0
+
+
+class Consumer:
+    """Takes items, and ends what it holds. Thread-safe.
+
+    `deadline` gives the one of a call that begins now; `about` is what the registration says
+    besides the policy. What each method raises is said at `Queue`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tree: Tree,
+        policy: Policy,
+        *,
+        strict: bool,
+        deadline: Callable[[], float],
+        about: dict[str, Any],
+        on_lost: OnLost,
+    ) -> None:
+        self._store = store
+        self._strict = strict
+        self._deadline = deadline
+        self._closed = False
+        self._consuming = threading.RLock()
+        self._waiting = threading.Lock()
+        clock = ServerClock(store)
+        self.membership = Membership(
+            store, tree, clock, label=policy.encode(**about), on_lost=on_lost
+        )
+        self._finisher = Finisher(store, tree, self.membership, clock, policy)
+        self.reserver = Reserver(store, tree, self.membership, self._finisher, relaxed=not strict)
+        self._line = Line(store, tree)
+        store.on_session_lost(self.membership.session_ended)
+
+    def reserve(self, n: int, *, timeout_s: float, done: Sequence[Item], sync: bool) -> Reservation:
+        """Take up to `n` items; wait for the first."""
+        until_s = self._store.now() + timeout_s
+        while True:
+            found = self._look(n, list(done), sync=sync)
+            if found.items or found.done or self._store.now() >= until_s:
+                return found
+            self._wait(until_s)
+
+    def done(self, items: Sequence[Item]) -> Done:
+        """Acknowledge items."""
+        return self._end(items, lambda: self._finisher.done(items, self._deadline()))
+
+    def release(self, items: Sequence[Item], *, delay_s: float, to: str) -> Done:
+        """Give items back."""
+        return self._end(
+            items,
+            lambda: self._finisher.release(
+                items, delay_s=delay_s, to=to, deadline_s=self._deadline()
+            ),
+        )
+
+    def touch(self, items: Sequence[Item]) -> Done:
+        """Start the items' time anew."""
+        return self._end(items, lambda: self._finisher.touch(items, deadline_s=self._deadline()))
+
+    def bury(self, items: Sequence[Item], *, reason: str) -> Done:
+        """Put items aside."""
+        return self._end(
+            items, lambda: self._finisher.bury(items, reason=reason, deadline_s=self._deadline())
+        )
+
+    def close(self) -> None:
+        """Return what is held, and remove the registration; no call has an effect afterwards."""
+        self._closed = True
+        with self._consuming:
+            self._line.leave(done=False)
+            self.membership.settle(self._deadline())
+            while held := self.membership.held:
+                # One that is not held any more is struck off, and the others go back.
+                with contextlib.suppress(NotHeldError):
+                    self._finisher.release(
+                        held, delay_s=0.0, to="place", deadline_s=self._deadline()
+                    )
+            self.membership.leave(self._deadline())
+
+    def _look(self, n: int, done: Sequence[Item], *, sync: bool) -> Reservation:
+        """One look, one claim."""
+        with self._consuming:
+            self._demand_open()
+            if self._strict and self._store.now() - self.reserver.contended_s < CONTENDED_S:
+                self._line.await_turn(self._deadline())
+            leave = self._line.departure()
+            found = self.reserver.reserve(
+                n, done, sync=sync, extra=leave, deadline_s=self._deadline()
+            )
+            if found.items:
+                self._line.leave(done=self.reserver.used_extra)
+            return found
+
+    def _wait(self, until_s: float) -> None:
+        """Wait in the line, one thread at a time."""
+        if not self._waiting.acquire(timeout=max(0.0, until_s - self._store.now())):
+            return
+        try:
+            self._line.wait(self.reserver.cache.seen(), until_s, self._deadline())
+            if self._store.now() >= until_s:
+                self._line.leave(done=False)
+        finally:
+            self._waiting.release()
+
+    def _end(self, items: Sequence[Item], end: Callable[[], Done]) -> Done:
+        if not items:
+            raise BadArgumentError("items: expected at least one, got none")
+        if len(set(map(id, items))) < len(items):
+            raise BadArgumentError("items: expected each once")
+        with self._consuming:
+            self._demand_open()
+            return end()
+
+    def _demand_open(self) -> None:
+        if self._closed:
+            raise ClosedError("the queue was closed; connect a new one")
