@@ -1,108 +1,166 @@
-"""A harness killed with -9 in the middle of a fault leaves no rule behind, and `clean` the rest."""
+"""A harness killed with -9 leaves no rule behind for longer than the lease, and `clean` the rest.
+
+The moments are random: while the quorum is created, in the middle of a fault, between two. Several
+harnesses run at once, so that they share the time of the lease.
+"""
 
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import docker
 import pytest
+from docker.models.containers import Container
 
-from cluster import engine, labels, leftovers, quorum
-from cluster.config import QuorumConfig
+from cluster import engine, labels, ledger, leftovers, quorum
+from cluster.config import FAKETIME_OFFSET, QuorumConfig
+from cluster.disk import FILL
 from cluster.errors import ClusterError
 from cluster.lease import TERM_S
 from harness.commands.faults import heal_left
 
 pytestmark = pytest.mark.docker
 GRACE_S = 3  # the sandbox looks twice a second, and an exec takes its time
+AT_ONCE = 4
+LATEST_S = 24.0  # by then a quorum of three has been hurt for ten seconds or more
 TEXT = """\
-description: cuts that follow each other without end
-cluster: {nodes: 3}
+description: all that a sandbox can do to its node, drawn at random, so that something is in force
+cluster: {nodes: 3, faketime: true, data_mb: 32}
+mix_s: 2
 workload: [{put-all: {count: 3000, rate_hz: 10}}]
-faults: [{isolate: {target: any}, first_s: 1, for_s: 4, every_s: 5}]
+faults:
+  - {isolate: {target: any}, weight: 1, for_s: 3}
+  - {loss: {target: any}, weight: 1, for_s: 3}
+  - {bandwidth: {target: any}, weight: 1, for_s: 3}
+  - {clock: {target: any}, weight: 1, for_s: 3}
+  - {disk-full: {target: any}, weight: 0.5, for_s: 3}
+  - {pause: {target: any}, weight: 0.5, for_s: 3}
+  - {kill: {target: any}, weight: 0.5, down_s: 3}
+  - {client-pause: {}, weight: 0.5, for_s: 3}
 """
+LOOK = f"""
+nft list tables | grep -o 'inet nemesis'
+tc qdisc show dev eth0 | grep -o tbf
+[ ! -f {FILL} ] || echo full disk
+! [ -f {FAKETIME_OFFSET} ] || grep -v '^+0$' {FAKETIME_OFFSET}
+[ ! -f /run/nemesis/strobe ] || echo strobe
+:"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Killed:
+    """A harness that was killed: its pid, and what was in force then, by sandbox."""
+
+    pid: int
+    in_force: dict[str, str]
 
 
 @pytest.fixture
-def client() -> Iterator[docker.DockerClient]:
-    """Return a client of the engine."""
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[docker.DockerClient]:
+    """Return a client of the engine; ledgers are kept in a folder of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     connected = engine.connect()
     yield connected
     connected.close()
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
-    """Start a run that cuts again and again."""
-    scenario = folder / "cuts.yaml"
+def start(folder: Path, seed: int) -> subprocess.Popen[bytes]:
+    """Start a run that is hurt again and again."""
+    scenario = folder / "scenario.yaml"
     scenario.write_text(TEXT)
+    words = ["run", str(scenario), f"--seed={seed}", "--runs", str(folder / "runs")]
     return subprocess.Popen(
-        [sys.executable, "-m", "harness.cli", "run", str(scenario), "--runs", str(folder / "runs")],
+        [sys.executable, "-m", "harness.cli", *words],
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
 
 
-def wait_for_fault(folder: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the first fault is recorded."""
-    deadline = time.monotonic() + 60
-    while not any(file.stat().st_size for file in folder.glob("runs/cuts/*/history/nemesis.jsonl")):
-        assert process.poll() is None, "the run ended by itself"
-        assert time.monotonic() < deadline, "no fault after 60 s"
-        time.sleep(0.1)
-
-
-def sandboxes(client: docker.DockerClient, pid: int) -> list[docker.models.containers.Container]:
-    """Return the sandboxes of the run that a process started."""
+def sandboxes(client: docker.DockerClient, pid: int) -> list[Container]:
+    """Return the running sandboxes of the run that a process started."""
+    ours = client.containers.list(filters={"label": labels.OWNER}, ignore_removed=True)
     return [
         container
-        for held in leftovers.runs(client)
-        for container in leftovers.containers(client, held.run)
-        if container.labels["zkmq.part"] == "sandbox"
-        and container.labels["zkmq.owner"].split("/")[2] == str(pid)
+        for container in ours
+        if container.labels[labels.PART] == "sandbox"
+        and labels.Owner.parse(container.labels[labels.OWNER]).pid == pid
     ]
 
 
-def has_rule(sandbox: docker.models.containers.Container) -> bool:
-    """Tell whether a node has rules of the nemesis."""
-    return b"inet nemesis" in sandbox.exec_run(["nft", "list", "tables"]).output
+def in_force(boxes: list[Container]) -> dict[str, str]:
+    """Return what sandboxes do to their nodes, of those that do anything."""
+    seen = {str(box.name): box.exec_run(["sh", "-c", LOOK]).output.decode() for box in boxes}
+    return {name: told.strip() for name, told in seen.items() if told.strip()}
 
 
-def killed_at(delay_s: float, folder: Path, client: docker.DockerClient) -> None:
-    """Kill a harness that long after its first fault; look at its rules, and at what clean left."""
-    process = start(folder)
+def kill(process: subprocess.Popen[bytes], client: docker.DockerClient) -> Killed:
+    """Kill a harness now, and look at what it leaves."""
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    return Killed(pid=process.pid, in_force=in_force(sandboxes(client, process.pid)))
+
+
+def killed(moments_s: list[float], folder: Path, client: docker.DockerClient) -> list[Killed]:
+    """Start a harness for each moment, and kill it so many seconds later."""
+    began_s = time.monotonic()
+    running = {n: start(folder, n) for n in range(len(moments_s))}
+    dead = []
     try:
-        wait_for_fault(folder, process)
-        time.sleep(delay_s)
-        boxes = sandboxes(client, process.pid)
-        assert len(boxes) == 3
+        for n in sorted(running, key=moments_s.__getitem__):
+            time.sleep(max(0.0, began_s + moments_s[n] - time.monotonic()))
+            assert running[n].poll() is None, "the run ended by itself"
+            dead.append(kill(running.pop(n), client))
     finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        for process in running.values():
+            kill(process, client)
+    return dead
+
+
+def nothing_is_left(dead: list[Killed], client: docker.DockerClient) -> None:
+    """After the lease no sandbox hurts its node; after `clean` nothing is there at all."""
     time.sleep(TERM_S + GRACE_S)
-    assert [box.name for box in boxes if has_rule(box)] == []
+    boxes = [box for one in dead for box in sandboxes(client, one.pid)]
+    assert in_force(boxes) == {}
     leftovers.clean(client)
     heal_left(print)
-    assert sandboxes(client, process.pid) == []
+    assert [held for held in leftovers.runs(client) if held.left] == []
+    assert list(ledger.folder().glob("*.jsonl")) == []
+    time.sleep(0.5)  # workers that were not frozen end by themselves
+    assert list(leftovers.orphans()) == []
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_no_rule_outlives_its_lease(tmp_path: Path, client: docker.DockerClient, seed: int) -> None:
-    """Killed at a random moment of a cut, the harness leaves no rule after the lease."""
-    killed_at(random.Random(seed).uniform(0, 5), tmp_path, client)
+def test_nothing_outlives_two_kills(tmp_path: Path, client: docker.DockerClient) -> None:
+    """Killed at a random moment, and when something surely is in force, it leaves nothing."""
+    hurting = start(tmp_path, seed=2)
+    dead = killed([Random(1).uniform(0, LATEST_S)], tmp_path, client)
+    deadline = time.monotonic() + 60
+    try:
+        while not in_force(sandboxes(client, hurting.pid)):
+            assert hurting.poll() is None, "the run ended by itself"
+            assert time.monotonic() < deadline, "no fault after 60 s"
+    finally:
+        dead.append(kill(hurting, client))
+    nothing_is_left(dead, client)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 50))
-def test_no_rule_outlives_its_lease_many_times(
+@pytest.mark.parametrize("seed", range(12))
+def test_nothing_outlives_many_kills(
     tmp_path: Path, client: docker.DockerClient, seed: int
 ) -> None:
-    """The same at 48 more moments."""
-    killed_at(random.Random(seed).uniform(0, 5), tmp_path, client)
+    """The same for 48 more kills, four at a time, at random moments from the very start on."""
+    rng = Random(seed)
+    moments_s = [rng.uniform(0, LATEST_S) for _ in range(AT_ONCE)]
+    dead = killed(moments_s, tmp_path, client)
+    for one, moment_s in zip(dead, sorted(moments_s), strict=True):
+        print(f"killed at {moment_s:.1f} s with in force: {one.in_force}")
+    nothing_is_left(dead, client)
 
 
 def test_an_injection_by_hand_whose_injector_died_is_healed(
