@@ -10,7 +10,15 @@ Complaint = tuple[Sequence[str | int], str]
 
 
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
-    """Give all that is wrong with a scenario whose every key is right."""
+    """Give all that is wrong with a scenario whose every key is right.
+
+    The worst case is only asked for where every name means something.
+    """
+    wrong = list(_of_names_and_times(scenario))
+    yield from wrong or _of_worst_case(scenario)
+
+
+def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
     for number, name in enumerate(scenario.checkers or []):
         if name not in schema.known_checkers():
             known = ", ".join(schema.known_checkers())
@@ -26,7 +34,6 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     for number, phase in enumerate(scenario.phases):
         for place, complaint in _of_phase(scenario, phase):
             yield ("phases", number, *place), complaint
-    yield from _of_worst_case(scenario)
 
 
 def _of_transport(scenario: Scenario) -> Iterator[Complaint]:
@@ -54,24 +61,28 @@ def _of_phase(scenario: Scenario, phase: Phase) -> Iterator[Complaint]:
 
 
 def _waits(phase: Phase) -> Iterator[Complaint]:
-    """Check that each workload's `after` names another one, without a circle."""
+    """Check that each workload's `after` names another one, without a circle (told once)."""
     waits = {entry.kind: entry.workload.after for entry in phase.workload}
+    circles: set[frozenset[str]] = set()
     for number, entry in enumerate(phase.workload):
         place = ("workload", number, entry.kind, "after")
         after = entry.workload.after
+        circle = _circle(waits, entry.kind)
         if after is not None and after not in waits:
             yield place, f"expected a workload of this phase ({', '.join(waits)}), got {after!r}"
-        elif after is not None and _circular(waits, entry.kind):
+        elif circle and circle not in circles:
             yield place, f"expected no circle, got {entry.kind!r} waiting for itself"
+            circles.add(circle)
 
 
-def _circular(waits: Mapping[str, str | None], start: str) -> bool:
-    seen: set[str] = set()
+def _circle(waits: Mapping[str, str | None], start: str) -> frozenset[str]:
+    """Return the workloads that wait for each other in a circle through `start`; none if none."""
+    seen: list[str] = []
     step: str | None = start
     while step is not None and step not in seen:
-        seen.add(step)
+        seen.append(step)
         step = waits.get(step)
-    return step is not None
+    return frozenset(seen if step == start else ())
 
 
 def _of_entry(scenario: Scenario, phase: Phase, entry: FaultEntry) -> Iterator[Complaint]:

@@ -1,7 +1,7 @@
 """Load a scenario file: strictly, and with file, line and key in every complaint."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ def load(path: Path) -> Scenario:
     """Read and check a scenario.
 
     Raises:
-        ScenarioError: it is not one; `file:line: key: expected X, got Y`.
+        ScenarioError: it is not one; `file:line: key: expected X, got Y`, a line for each mistake.
     """
     file = document.load(path)
     data = _with_phases(file)
@@ -28,9 +28,9 @@ def load(path: Path) -> Scenario:
         # As JSON, since strict validation takes a mapping for a dataclass only from there.
         scenario = schema.model().model_validate_json(json.dumps(data, default=str))
     except pydantic.ValidationError as error:
-        raise _first_complaint(file, error) from None
-    for place, complaint in complaints(scenario):
-        raise file.error(_place_in_file(file, place), complaint)
+        raise _together(_of_keys(file, error)) from None
+    if wrong := list(complaints(scenario)):
+        raise _together(file.error(_place_in_file(file, place), what) for place, what in wrong)
     return scenario
 
 
@@ -52,13 +52,21 @@ def _place_in_file(file: Document, place: Sequence[str | int]) -> tuple[str | in
     return steps[2:] if "phases" not in file.data and steps[:1] == ("phases",) else steps
 
 
-def _first_complaint(file: Document, error: pydantic.ValidationError) -> ScenarioError:
-    first = error.errors()[0]
-    steps = _place_in_file(file, first["loc"])
-    place = _steps_in_file(file, steps)
-    if first["type"] == "missing":
-        place = (*place, steps[-1])
-    return file.error(place, _sentence(first, place))
+def _of_keys(file: Document, error: pydantic.ValidationError) -> Iterator[ScenarioError]:
+    """Give what is wrong with single keys, one error a place: of a union each member complains."""
+    told = set()
+    for wrong in error.errors():
+        steps = _place_in_file(file, wrong["loc"])
+        place = _steps_in_file(file, steps)
+        if wrong["type"] == "missing":
+            place = (*place, steps[-1])
+        if place not in told:
+            told.add(place)
+            yield file.error(place, _sentence(wrong, place))
+
+
+def _together(errors: Iterable[ScenarioError]) -> ScenarioError:
+    return ScenarioError("\n".join(map(str, errors)))
 
 
 def _steps_in_file(file: Document, place: Sequence[str | int]) -> tuple[str | int, ...]:

@@ -260,6 +260,27 @@ def test_refused_with_the_place_and_the_reason(tmp_path: Path, case: str) -> Non
     assert "\n" not in told
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            HEAD + "seeed: 1\nworkload: [{put-all: {count: x}}]\nfaults: [{kill: {targt: any}}]\n",
+            ["2: seeed:", "3: workload[0].put-all.count:", "4: faults[0].kill.targt:"],
+        ),
+        (
+            GOOD + "checkers: [nobody]\nfaults:\n"
+            "  - {kill: {target: lead}}\n  - {pause: {}, after: nothing}\n",
+            ["3: checkers[0]:", "5: faults[0].kill.target:", "6: faults[1].after:"],
+        ),
+    ],
+    ids=["of-keys", "of-names"],
+)
+def test_every_mistake_is_told(tmp_path: Path, text: str, told: list[str]) -> None:
+    """A file with several mistakes is answered with a line for each, in one go."""
+    lines = complaint(tmp_path, text).replace(f"{tmp_path}/", "").splitlines()
+    assert [" ".join(line.split()[:2]).removeprefix("x.yaml:") for line in sorted(lines)] == told
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """A scenario that does not exist is named, and where to look for those that do."""
     with pytest.raises(ScenarioError, match=r"none\.yaml: expected a readable YAML file, got no "):
