@@ -31,6 +31,7 @@ def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
         if (complaint := roles.complaint_of_binding(role)) is not None:
             yield ("bind", name), complaint
     yield from _of_transport(scenario)
+    yield from _of_availability(scenario)
     for number, phase in enumerate(scenario.phases):
         for place, complaint in _of_phase(scenario, phase):
             yield ("phases", number, *place), complaint
@@ -44,6 +45,16 @@ def _of_transport(scenario: Scenario) -> Iterator[Complaint]:
         yield ("transport",), f"expected 'kazoo' for subject {scenario.subject}, got 'rest'"
     if scenario.forwarded:
         yield ("transport",), "expected 'kazoo' for a fault that cuts clients off, got 'rest'"
+
+
+def _of_availability(scenario: Scenario) -> Iterator[Complaint]:
+    """Check that a bound is about a fault that there is."""
+    entries = [entry for phase in scenario.phases for entry in phase.faults if entry.fault]
+    known = {name for entry in entries for name in (entry.label, entry.kind)}
+    bound = scenario.availability
+    if bound is not None and bound.during not in known:
+        names = ", ".join(sorted(known)) or "none (there is no fault)"
+        yield ("availability", "during"), f"expected one of {names}, got {bound.during!r}"
 
 
 def _of_phase(scenario: Scenario, phase: Phase) -> Iterator[Complaint]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness.checkers import AvailabilityLimit
 from harness.errors import HarnessError
 from harness.history import History
 from harness.judge import Judgement, as_expected, judge
@@ -14,7 +15,14 @@ EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN = 0, 1, 2
 
 def judge_run(history: History, scenario: Scenario) -> Judgement:
     """Judge a history by what its scenario claims."""
-    return judge(history, claim=scenario.claim, checkers=scenario.checkers)
+    bound = scenario.availability
+    return judge(
+        history,
+        claim=scenario.claim,
+        checkers=scenario.checkers,
+        recovery_s=scenario.recovery_s,
+        availability=[] if bound is None else [AvailabilityLimit(**bound.model_dump())],
+    )
 
 
 def build(

@@ -164,6 +164,19 @@ class FaultEntry(Schedule):
         return None if self.kind == "heal" else getattr(self, _attribute(self.kind))
 
 
+class AvailabilityBound(Strict):
+    """Bounds on the share of 100 ms windows with a successful call, while a named fault lasts."""
+
+    during: str
+    max_fraction: Annotated[float, Field(ge=0, le=1)] = 1.0
+    min_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        _refuse(self.min_fraction > self.max_fraction, "min_fraction not above max_fraction")
+        return self
+
+
 class Phase(Strict):
     """Workload and faults that run at the same time.
 
@@ -194,6 +207,8 @@ class Scenario(Strict):
     transport: Literal["kazoo", "rest"] = "kazoo"
     session_timeout_s: Annotated[float, Field(ge=1)] = 4.0
     deadline_s: Annotated[float, Field(gt=0)] = 30.0
+    recovery_s: Annotated[float, Field(gt=0)] | None = None
+    availability: AvailabilityBound | None = None
     expect: Literal["valid", "invalid", "unknown"] = "valid"
     because: str | None = None
 

@@ -86,6 +86,14 @@ REFUSED = {
         "mix_s: 5\nfaults: [{kill: {}, weight: 2, down_s: 1}, {kill: {}, weight: 1, down_s: 1}]\n",
         "x.yaml:4: faults[0].name: expected a name of its own beside weight, got 'kill'",
     ),
+    "a-bound-on-no-fault": (
+        "faults: [{kill: {}, first_s: 1}]\navailability: {during: cut, max_fraction: 0}\n",
+        "x.yaml:4: availability.during: expected one of kill, got 'cut'",
+    ),
+    "a-bound-that-nothing-meets": (
+        "availability: {during: kill, max_fraction: 0.1, min_fraction: 0.2}\n",
+        "x.yaml:3: availability: expected min_fraction not above max_fraction",
+    ),
     "replaces-nothing": (
         "faults: [{kill: {}}, {isolate: {}, replaces: cut}]\n",
         "x.yaml:3: faults[1].replaces: expected one of kill, got 'cut'",
@@ -122,6 +130,10 @@ ACCEPTED = {
         "faults:\n  - {kill: {target: minority}, first_s: 1, down_s: 2}\n"
         "  - {rolling-restart: {}, after: kill}\n"
         "  - {rolling-upgrade: {to: '3.9.6'}, after: rolling-restart}\n"
+    ),
+    "bounds": (
+        "faults: [{name: cut, isolate: {}, first_s: 1, for_s: 1}]\n"
+        "recovery_s: 10\navailability: {during: cut, max_fraction: 0}\n"
     ),
     "a-mix-that-must-skip": (
         "mix_s: 5\nfaults:\n  - {kill: {target: minority}, weight: 2, down_s: 3}\n"

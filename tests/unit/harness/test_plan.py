@@ -9,6 +9,7 @@ from harness import plan, scenario
 from harness.plan import Planned
 from harness.schema import Scenario
 
+MONKEY = scenario.load(Path(__file__).parents[3] / "scenarios" / "long" / "monkey.yaml")
 HEAD = "description: d\nworkload: [{put-all: {}}]\n"
 
 
@@ -58,6 +59,17 @@ def test_taking_one_fault_out_leaves_the_others(planned: Plan) -> None:
     assert times(both, "kill") == times(planned(f"[{kill}]"), "kill")
     assert times(both, "pause") == times(planned(f"[{pause}]"), "pause")
     assert times(both, "kill")[:3] != times(both, "pause")[:3]
+
+
+@pytest.mark.parametrize("gone", range(len(MONKEY.phases[0].faults)))
+def test_taking_one_out_of_a_mix_leaves_the_others(gone: int) -> None:
+    """Each fault of the ten-minute mix keeps its drawn times whichever other one is taken out."""
+    phase = MONKEY.phases[0]
+    left = [entry for place, entry in enumerate(phase.faults) if place != gone]
+    fewer = MONKEY.model_copy(update={"phases": [phase.model_copy(update={"faults": left})]})
+    whole, rest = plan.make(MONKEY), plan.make(fewer)
+    name = phase.faults[gone].label
+    assert [(p.name, p.at_s) for p in whole if p.name != name] == [(p.name, p.at_s) for p in rest]
 
 
 def test_repetitions_fill_the_phase(planned: Plan) -> None:

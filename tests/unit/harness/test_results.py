@@ -1,6 +1,7 @@
 """results.json and the exit status: what a run amounts to."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from harness import results, scenario
 from harness.history import History
 from harness.schema import Scenario
+from worlds import planted_histories as planted
 from worlds.histories import drained, history, note, op, queue_run
 
 
@@ -50,6 +52,27 @@ def test_a_clean_run(tmp_path: Path) -> None:
     assert "interrupted" not in out
     assert results.exit_status(out) == 0
     json.dumps(out)
+
+
+@pytest.mark.parametrize(
+    ("keys", "run", "reason"),
+    [
+        ("recovery_s: 5", planted.slow_to_recover, "slow-recovery"),
+        (
+            "faults: [{kill: {}}]\navailability: {during: kill, max_fraction: 0}",
+            planted.served_by_a_minority,
+            "too-available",
+        ),
+    ],
+    ids=["recovery", "availability"],
+)
+def test_bounds_of_the_scenario_are_judged(
+    tmp_path: Path, keys: str, run: Callable[[], History], reason: str
+) -> None:
+    """What a scenario bounds makes a run invalid, for that reason; without the bound it is not."""
+    bound, free = (built(run(), described(tmp_path, f"{k}\n")) for k in (keys, "seed: 1"))
+    told = [{r for check in out["checks"] for r in check["reasons"]} for out in (bound, free)]
+    assert (bound["verdict"], reason in told[0], reason in told[1]) == ("invalid", True, False)
 
 
 def test_a_loss_is_not_as_expected(tmp_path: Path) -> None:
