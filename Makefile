@@ -14,7 +14,7 @@ SEED_SCENARIOS := $(sort $(wildcard scenarios/seed/*.yaml))
 CONTROL_SCENARIOS := $(sort $(wildcard scenarios/controls/*.yaml))
 CI_SCENARIOS := $(sort $(wildcard scenarios/controls/*.yaml scenarios/seed/*.yaml scenarios/queue/*.yaml \
   scenarios/faults/*.yaml))
-LONG_SCENARIOS := $(sort $(wildcard scenarios/findings/*.yaml scenarios/long/*.yaml))
+LONG_SCENARIOS := $(sort $(wildcard scenarios/rest/*.yaml scenarios/findings/*.yaml scenarios/long/*.yaml))
 
 .PHONY: help
 help: ## Show this list
@@ -37,7 +37,7 @@ scenarios: $(READY) ## Each fault, the queue under faults, the original's tests,
 	@$(BIN)/harness run $(CI_SCENARIOS) $(ARGS)
 
 .PHONY: scenarios-long
-scenarios-long: $(READY) ## What CI has no time for: ten minutes of everything, upgrades over three releases, the findings
+scenarios-long: $(READY) ## What CI has no time for: ten minutes of everything, upgrades over three releases, HTTP, the findings
 	@$(BIN)/harness run $(LONG_SCENARIOS) $(ARGS)
 
 .PHONY: finding-wiped-member-votes
