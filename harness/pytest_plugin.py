@@ -13,7 +13,7 @@ import pytest
 
 from cluster import ledger, surroundings
 from cluster.quorum import DockerQuorum
-from harness import by_hand, scenario, schema, store
+from harness import by_hand, scenario, store
 from harness.commands.launch import launch, prepare, publish
 from harness.errors import TargetError
 from harness.report.terminal import Terminal, summary_lines
@@ -119,9 +119,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 def zk_quorum(request: pytest.FixtureRequest) -> Iterator[DockerQuorum]:
     """Give a quorum of real servers, one for all tests: `hosts`, `nodes`, `leader()`."""
     option = request.config.getoption
-    wanted = schema.Cluster.model_validate(
-        {"nodes": option("--zk-nodes"), "zookeeper": option("--zk-version")}
-    )
+    wanted = scenario.cluster({"nodes": option("--zk-nodes"), "zookeeper": option("--zk-version")})
     with surroundings.started(wanted.model_dump(), by_hand=False, say=print) as quorum:
         quorum.wait_ready(within_s=READY_WITHIN_S)
         yield quorum

@@ -11,9 +11,9 @@ from harness import document, schema
 from harness.consistency import complaints
 from harness.document import Document
 from harness.errors import ScenarioError
-from harness.schema import Scenario
+from harness.schema import Cluster, Scenario
 
-__all__ = ["Scenario", "load"]
+__all__ = ["Scenario", "cluster", "load"]
 
 
 def load(path: Path) -> Scenario:
@@ -32,6 +32,20 @@ def load(path: Path) -> Scenario:
     if wrong := list(complaints(scenario)):
         raise _together(file.error(_place_in_file(file, place), what) for place, what in wrong)
     return scenario
+
+
+def cluster(settings: Mapping[str, Any]) -> Cluster:
+    """Check the settings of a quorum that no scenario asks for.
+
+    Raises:
+        ScenarioError: one of them cannot be; `cluster: key: expected X, got Y`.
+    """
+    try:
+        return Cluster.model_validate(dict(settings))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        place = document.dotted(first["loc"])
+        raise ScenarioError(f"cluster: {place}: {_sentence(first, first['loc'])}") from None
 
 
 def _with_phases(file: Document) -> dict[str, Any]:

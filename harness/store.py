@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from harness import clock
-from harness.errors import HistoryError
+from harness.errors import ScenarioError
 
 LATEST = "latest"
 
@@ -88,15 +88,25 @@ def open_run(path: Path) -> RunFolder:
     """Return the folder of a run that was made before.
 
     Raises:
-        HistoryError: it is no run's folder.
+        ScenarioError: it is no run's folder.
     """
     run = RunFolder(path.resolve())
     if not run.scenario.is_file():
-        raise HistoryError(
+        raise ScenarioError(
             f"{path}: expected the folder of a run (with a scenario.yaml), got none; "
             f"runs/latest is the newest"
         )
     return run
+
+
+def require_writable(file: Path, option: str) -> None:
+    """Complain before anything is run, and not after it, that a file cannot be written.
+
+    Raises:
+        ScenarioError: its folder is not there, or is not for writing.
+    """
+    if file.is_dir() or not os.access(file.absolute().parent, os.W_OK):
+        raise ScenarioError(f"{option}: expected a file in a folder for writing, got {str(file)!r}")
 
 
 def name_of(scenario: Path) -> str:

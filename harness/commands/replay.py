@@ -10,7 +10,7 @@ import typer
 
 from harness import recorded, results, scenario, store
 from harness.commands.launch import Ran, launch, prepare, publish
-from harness.errors import HistoryError
+from harness.errors import ScenarioError
 from harness.recorded import Recorded
 from harness.replay import Cause, Rate, differences
 from harness.report.terminal import Terminal
@@ -40,7 +40,7 @@ def replay(
     before, old = recorded.load(folder), judged(folder)
     chosen = loaded(folder, old)
     if same_nodes and set(before.bound) != set(chosen.bind):
-        raise HistoryError(
+        raise ScenarioError(
             f"{run}: --same-nodes: expected the nodes of {', '.join(chosen.bind)} in its history, "
             f"got {', '.join(before.bound) or 'none'}"
         )
@@ -65,10 +65,10 @@ def judged(folder: RunFolder) -> dict[str, Any]:
     """Return a run's results.json.
 
     Raises:
-        HistoryError: it has none.
+        ScenarioError: it has none.
     """
     if not folder.results.is_file():
-        raise HistoryError(
+        raise ScenarioError(
             f"{folder.path}: expected a judged run (with a results.json), got none; "
             f"`harness check` judges it"
         )

@@ -1,5 +1,7 @@
 """`harness serve`: all runs in the browser."""
 
+import socket
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -27,5 +29,16 @@ def serve(
     """Show all runs in the browser, on loopback, until Ctrl-C."""
     if not runs.is_dir():
         raise ScenarioError(f"--runs: expected a folder of runs, got {str(runs)!r}")
-    Terminal().say(f"http://{LOOPBACK}:{port}/ shows {runs}; Ctrl-C ends it")
-    uvicorn.run(application(runs.resolve()), host=LOOPBACK, port=port, log_level="warning")
+    with closing(_listening(port)) as listener:
+        Terminal().say(f"http://{LOOPBACK}:{port}/ shows {runs}; Ctrl-C ends it")
+        config = uvicorn.Config(application(runs.resolve()), log_level="warning")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listening(port: int) -> socket.socket:
+    try:
+        return socket.create_server((LOOPBACK, port))
+    except OSError as error:
+        raise ScenarioError(
+            f"--port: expected a free port on {LOOPBACK}, got {port}: {error.strerror}"
+        ) from error

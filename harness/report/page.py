@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from harness.errors import HistoryError
+from harness.errors import ScenarioError
 from harness.history import History, Value
 from harness.report import end_state, figure, lives, sample, spans, words
 from harness.store import RunFolder
@@ -35,10 +35,10 @@ def write(folder: RunFolder, items: Iterable[str] = ()) -> Path:
     """Build the report of a judged run from its folder; the lives of `items` are in it for sure.
 
     Raises:
-        HistoryError: the run has not been judged, or an item is not in its history.
+        ScenarioError: the run has not been judged, or an item is not in its history.
     """
     if not folder.results.is_file():
-        raise HistoryError(
+        raise ScenarioError(
             f"{folder.path}: expected a judged run (with a results.json), got none; "
             f"`harness check` judges it"
         )
@@ -117,7 +117,7 @@ def _known(history: History, items: Iterable[str]) -> list[Value]:
     by_word = {str(value): value for value in history.values} if items else {}
     for item in items:
         if item not in by_word:
-            raise HistoryError(f"--item: expected an item of this history, got {item!r}")
+            raise ScenarioError(f"--item: expected an item of this history, got {item!r}")
     return [by_word[item] for item in items]
 
 

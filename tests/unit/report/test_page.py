@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HistoryError
+from harness.errors import ScenarioError
 from harness.report import page
 from harness.store import RunFolder
 from worlds.histories import note, op
@@ -120,7 +120,7 @@ def test_elements_are_balanced(tmp_path: Path, items: int) -> None:
 
 def test_only_known_items_can_be_asked_for(lost: RunFolder) -> None:
     """An item that the history does not have is an error that names it."""
-    with pytest.raises(HistoryError, match="expected an item of this history, got '99'"):
+    with pytest.raises(ScenarioError, match="expected an item of this history, got '99'"):
         page.write(lost, ["99"])
     assert page.write(lost, ["3"]).is_file()
 
@@ -128,7 +128,7 @@ def test_only_known_items_can_be_asked_for(lost: RunFolder) -> None:
 def test_a_run_that_was_not_judged_has_no_report(lost: RunFolder) -> None:
     """Without results.json the user is told how to get one."""
     lost.results.unlink()
-    with pytest.raises(HistoryError, match="`harness check` judges it"):
+    with pytest.raises(ScenarioError, match="`harness check` judges it"):
         page.write(lost)
 
 
