@@ -65,6 +65,11 @@ class QuorumConfig:
     reconfig: bool = False
 
     @property
+    def place(self) -> tuple[int, int | None, int | None]:
+        """Return what a quorum's sandboxes are made for, which its servers can't change."""
+        return self.nodes, self.port, self.data_mb
+
+    @property
     def wanted_image(self) -> str:
         """Return what image.server is asked for."""
         return self.image or self.zookeeper

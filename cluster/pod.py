@@ -25,6 +25,11 @@ from harness.target import Evidence, NodeStatus, Shape
 STATE_TIMEOUT_S = 10
 LOOPBACK = "127.0.0.1"
 _DOWN = {"created", "exited"}  # the engine's words; a paused server is not down
+# What is not there cannot be taken off, which is fine; a disk that is not empty is not.
+_PRISTINE = (
+    f"nft delete table {network.TABLE} 2>/dev/null; tc qdisc del dev {network.DEVICE} root "
+    f"2>/dev/null; rm -rf /run/nemesis/*; find /data -mindepth 1 -delete"
+)
 
 
 class Pod:
@@ -42,7 +47,7 @@ class Pod:
         self._port: int | None = None
         self._ip: str | None = None
         self._earlier_log = b""
-        self.lease = Lease(lambda command: self.run(["sh", "-c", command]))
+        self.lease = self._new_lease()
 
     @classmethod
     def attach(cls, client: docker.DockerClient, parts: Mapping[str, Container]) -> "Pod":
@@ -55,8 +60,8 @@ class Pod:
 
     def create_sandbox(
         self, image: str, network: DockerNetwork, *, port: int | None, data_mb: int | None
-    ) -> str:
-        """Create and start the sandbox; return the address it got on the network.
+    ) -> None:
+        """Create and start the sandbox; the network gives it an address.
 
         Raises:
             PortError: `port` was asked for and is taken.
@@ -82,7 +87,6 @@ class Pod:
             if "address already in use" in str(error) or "port is already allocated" in str(error):
                 raise PortError(f"port {port}: expected a free port, got one in use") from error
             raise ClusterError(f"node {self.id}: {error.explanation}") from error
-        return self.ip
 
     def create_server(
         self, image: str, files: Mapping[str, str], environment: Mapping[str, str]
@@ -90,6 +94,14 @@ class Pod:
         """Create the server's container with its files (path -> text); does not start it."""
         self._create_server(image, environment)
         self.server.put_archive("/", pack({**files, "data/myid": f"{self.id}\n"}))
+
+    def clear(self) -> None:
+        """Leave the sandbox as it was made: no server, nothing on the disk, no rule in force."""
+        remove(self.server)
+        self._server, self._earlier_log = None, b""
+        self.lease.end()
+        self.lease = self._new_lease()
+        self.run(["sh", "-c", _PRISTINE])
 
     def replace_server(self, image: str) -> None:
         """Put a new container, of that image, in the place of a server that is down.
@@ -243,6 +255,9 @@ class Pod:
     def log(self) -> bytes:
         """Return all that the node's servers have written."""
         return self._earlier_log + bytes(self.server.logs(stdout=True, stderr=True))
+
+    def _new_lease(self) -> Lease:
+        return Lease(lambda command: self.run(["sh", "-c", command]))
 
     def _name(self, part: str) -> str:
         return f"zkmq-{self._run}-{part}-{self.id}"

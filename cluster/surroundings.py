@@ -36,6 +36,48 @@ def started(
             up.down()
 
 
+class Kept:
+    """One quorum for run after run; each finds new servers with empty disks. Not thread-safe.
+
+    After a run that failed, or for one that needs other sandboxes, there is another quorum.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._up: DockerQuorum | None = None
+        self._config = QuorumConfig()
+
+    @contextmanager
+    def lend(self, settings: Mapping[str, Any]) -> Iterator[DockerQuorum]:
+        """Give a quorum with these settings, and take it back when the context ends."""
+        config = config_of(settings)
+        if self._up is not None and config.place != self._config.place:
+            self.close()
+        if self._up is None:
+            self._up = quorum.up(config, say=self._say)
+        else:
+            self._renew(self._up, config)
+        self._config = config
+        try:
+            yield self._up
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Remove it; doing it twice is fine."""
+        if self._up is not None:
+            self._up.down()
+        self._up = None
+
+    def _renew(self, up: DockerQuorum, config: QuorumConfig) -> None:
+        try:
+            up.renew(config, say=self._say)
+        except BaseException:
+            self.close()
+            raise
+
+
 def trees(target: Quorum) -> list[Tree]:
     """Read the queue's tree from each server by itself."""
     assert isinstance(target, DockerQuorum)

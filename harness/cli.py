@@ -19,7 +19,7 @@ from harness import run as runs
 from harness import scenario as scenarios
 from harness import schema, store
 from harness.checkers import checkers
-from harness.commands import batch, export, replay, report, serve, shrink
+from harness.commands import batch, export, fuzz, replay, report, serve, shrink
 from harness.commands import faults as hurting
 from harness.commands.launch import Ran, publish
 from harness.errors import HarnessError, ScenarioError
@@ -239,6 +239,7 @@ report.register(app)
 serve.register(app)
 replay.register(app)
 shrink.register(app)
+fuzz.register(app)
 export.register(app)
 hurting.register(app)
 

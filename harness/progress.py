@@ -14,14 +14,33 @@ class Progress:
 
     Attributes:
         elections: how often another node than before was seen to lead.
+        phase: what the run is about, in words.
+        limit_s: the run's time at which the phase is given up; None without a limit.
+        phase_due_s, run_due_s: the run's times at which the phase, and the last one of all, end if
+            nothing stalls; None where that is not known.
     """
 
     statuses: Sequence[NodeStatus] = ()
     elections: int = 0
     in_force: dict[int, str] = field(default_factory=dict)
     phase: str = ""
+    limit_s: float | None = None
+    phase_due_s: float | None = None
+    run_due_s: float | None = None
     _counts: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(
+        self,
+        phase: str,
+        *,
+        limit_s: float | None = None,
+        phase_due_s: float | None = None,
+        run_due_s: float | None = None,
+    ) -> None:
+        """Note what the run is about from now on, and until when."""
+        self.phase, self.limit_s = phase, limit_s
+        self.phase_due_s, self.run_due_s = phase_due_s, run_due_s
 
     def add(self, counts: dict[str, int]) -> None:
         """Add what a worker reports: `invoked`, `acknowledged`, `delivered`, `completed`, ..."""

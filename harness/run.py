@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness import plan, record, results, workers
+from harness import estimate, plan, record, results, workers
 from harness.clients import RunningClients
 from harness.clock import Clock
 from harness.errors import RunError, UnmetError
@@ -210,8 +210,8 @@ class _Run:
     def _phase(self, number: int, nemesis: Nemesis) -> None:
         """Run one phase's workload and faults at the same time, until it is over."""
         phase = self.scenario.phases[number]
-        self.progress.phase = phase.name or f"phase {number + 1} of {len(self.scenario.phases)}"
         deadline_s = self.clock.now_s() + phase.limit_s
+        estimate.tell(self.progress, self.scenario, self.planned, number, self.clock.now_s())
         started: dict[int, list[Worker]] = {}
         with PhaseOfFaults(
             nemesis,
@@ -250,7 +250,7 @@ class _Run:
             self._workers.puts_over()
 
     def _heal(self, nemesis: Nemesis) -> None:
-        self.progress.phase = "heal"
+        self.progress.begin("heal", limit_s=self.clock.now_s() + READY_WITHIN_S)
         nemesis.heal_all()
         took_s = self.quorum.wait_ready(within_s=READY_WITHIN_S)
         self.view.say(f"healed; all servers serve after {took_s:.1f} s; draining")
@@ -262,7 +262,7 @@ class _Run:
                 _note(history, self.clock, f, {"when": when, **value})
 
     def _drain(self) -> None:
-        self.progress.phase = "drain"
+        self.progress.begin("drain")
         drain = self._workers.start_kind("drain", {})
         while not workers.all_ended(drain):
             time.sleep(TICK_S)

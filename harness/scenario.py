@@ -13,7 +13,7 @@ from harness.document import Document
 from harness.errors import ScenarioError
 from harness.schema import Cluster, Scenario
 
-__all__ = ["Scenario", "cluster", "load"]
+__all__ = ["Scenario", "cluster", "load", "of"]
 
 
 def load(path: Path) -> Scenario:
@@ -22,7 +22,19 @@ def load(path: Path) -> Scenario:
     Raises:
         ScenarioError: it is not one; `file:line: key: expected X, got Y`, a line for each mistake.
     """
-    file = document.load(path)
+    return _checked(document.load(path))
+
+
+def of(data: Mapping[str, Any]) -> Scenario:
+    """Check a scenario that stands in no file.
+
+    Raises:
+        ScenarioError: it is not one.
+    """
+    return _checked(Document(Path("scenario"), dict(data), {}))
+
+
+def _checked(file: Document) -> Scenario:
     data = _with_phases(file)
     try:
         # As JSON, since strict validation takes a mapping for a dataclass only from there.

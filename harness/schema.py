@@ -6,7 +6,7 @@ registered name, so that adding a file adds a key, to the errors and to `harness
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, cached_property
 from types import GenericAlias
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -133,7 +133,7 @@ class Schedule(Strict):
 class WorkloadEntry(Strict):
     """One entry of `workload`: exactly one registered workload with its settings."""
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Return the workload's name."""
         return _chosen(self, workloads)
@@ -147,7 +147,7 @@ class WorkloadEntry(Strict):
 class FaultEntry(Schedule):
     """One entry of `faults`: one registered fault with its schedule, or `heal: NAME | all`."""
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Return the fault's name; `heal` for an entry that only heals."""
         chosen = [n for n in faults if getattr(self, _attribute(n)) is not None]

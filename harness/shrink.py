@@ -22,6 +22,7 @@ _SCHEDULE = frozenset(Schedule.model_fields)
 _KEPT = frozenset({"description", "seed", "expect", "because", "phases", "checkers"})
 _MAPPINGS = ("cluster", "bind")  # their keys can go one by one
 _LOWERED = ("count", "clients", "batch", "times")
+_MORE_WITHOUT = ("count", "times")  # what their default says may be more than any number here
 _CLOSE_ENOUGH = 8  # a number is small enough if an eighth less does not fail
 
 
@@ -66,8 +67,13 @@ def without_parts(parts: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> l
 
 
 def lowest(value: int, fails: Callable[[int], bool]) -> int:
-    """Return a number from 1 to `value`, which fails, that fails; about the lowest there is."""
-    passing = 0
+    """Return a number from 1 to `value`, which fails, that fails; about the lowest there is.
+
+    One is tried first: most failures need no more, and then it is all that this costs.
+    """
+    if value == 1 or fails(1):
+        return 1
+    passing = 1
     while value - passing > max(1, value // _CLOSE_ENOUGH):
         middle = (value + passing) // 2
         if fails(middle):
@@ -195,8 +201,7 @@ def _optional_of(entry: Mapping[str, Any], where: Path) -> Iterator[Path]:
         if key in _SCHEDULE:
             yield (*where, key)
         elif isinstance(value, dict):
-            # Without its number an entry would do as much as the default says, which may be more.
-            yield from ((*where, key, inner) for inner in value if inner not in _LOWERED)
+            yield from ((*where, key, inner) for inner in value if inner not in _MORE_WITHOUT)
 
 
 def _numbers(data: Data) -> Iterator[Path]:

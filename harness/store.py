@@ -99,6 +99,20 @@ def open_run(path: Path) -> RunFolder:
     return run
 
 
+def make_folder(path: Path, option: str) -> None:
+    """Make a folder for what an option of the command line says, if it is not there.
+
+    Raises:
+        ScenarioError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ScenarioError(
+            f"{option}: expected a folder that can be written to, got {path}: {error.strerror}"
+        ) from error
+
+
 def require_writable(file: Path, option: str) -> None:
     """Complain before anything is run, and not after it, that a file cannot be written.
 

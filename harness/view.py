@@ -1,6 +1,6 @@
 """What a run tells the person who started it."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from harness.clock import Clock
@@ -17,3 +17,14 @@ class View(Protocol):
     def live(self, progress: Progress, clock: Clock) -> AbstractContextManager[object]:
         """Show the run's progress while the context lasts."""
         ...
+
+
+class Silent:
+    """A view for runs that nobody watches."""
+
+    def say(self, text: str) -> None:
+        """Say nothing."""
+
+    def live(self, progress: Progress, clock: Clock) -> AbstractContextManager[object]:
+        """Show nothing."""
+        return nullcontext()

@@ -2,19 +2,22 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cluster import labels, surroundings
+from cluster.surroundings import Kept
 from harness import junit, store
 from harness import run as runs
 from harness.errors import ScenarioError
 from harness.recorded import Recorded
 from harness.report import page
 from harness.run import Surroundings
-from harness.schema import Scenario
+from harness.schema import Cluster, Scenario
 from harness.store import RunFolder
+from harness.target import Quorum
 from harness.view import View
 from harness.workloads.end_state import notes as end_state_notes
 
@@ -39,8 +42,8 @@ def prepare(file: Path, scenario: Scenario, keep_in: Path, *, name: str | None =
     Raises:
         ScenarioError: no folder can be made in `keep_in`.
     """
+    store.make_folder(keep_in, "--runs")
     try:
-        keep_in.mkdir(parents=True, exist_ok=True)
         return store.create(keep_in.resolve(), file, scenario.seed, name=name)
     except OSError as error:
         raise ScenarioError(
@@ -55,19 +58,27 @@ def launch(
     view: View,
     *,
     by_hand: bool = False,
+    kept: Kept | None = None,
     again: Recorded | None = None,
     same_nodes: bool = False,
 ) -> Ran:
-    """Run a scenario in its folder, on a new quorum, and judge it; `again` as in run.execute.
+    """Run a scenario in its folder and judge it, on a new quorum or on one that is `kept`.
+
+    `again` and `same_nodes` are as in run.execute.
 
     Raises:
         HarnessError: the harness, Docker or the machine failed; what was recorded is kept.
     """
     began_s = time.monotonic()
+
+    def lend(cluster: Cluster) -> AbstractContextManager[Quorum]:
+        settings = cluster.model_dump()
+        if kept is not None:
+            return kept.lend(settings)
+        return surroundings.started(settings, by_hand=by_hand, say=view.say)
+
     outside = Surroundings(
-        quorum=lambda cluster: surroundings.started(
-            cluster.model_dump(), by_hand=by_hand, say=view.say
-        ),
+        quorum=lend,
         end_state=lambda target: end_state_notes(
             scenario.subject,
             surroundings.trees(target),

@@ -3,11 +3,13 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from cluster.surroundings import Kept
 from harness import recorded, results, scenario, store
 from harness.commands.launch import Ran, launch, prepare, publish
 from harness.errors import ScenarioError
@@ -47,15 +49,24 @@ def replay(
     terminal, cause = Terminal(), Cause.of(old)
     terminal.say(f"{old['scenario']}: recorded as {old['verdict']}{_of(cause)}; seed {chosen.seed}")
     statuses, shown = [], 0
-    for number in range(times):
-        into = prepare(folder.scenario, chosen, keep_in, name=old["scenario"])
-        ran = launch(chosen, old["scenario"], into, terminal, again=before, same_nodes=same_nodes)
-        publish(ran, terminal)
-        statuses.append(results.exit_status(ran.results))
-        shown += again_as(old, cause, ran)
-        _tell(terminal, before, ran, number + 1)
-        if ran.results.get("interrupted"):
-            break
+    with closing(Kept(terminal.say)) as kept:
+        for number in range(times):
+            into = prepare(folder.scenario, chosen, keep_in, name=old["scenario"])
+            ran = launch(
+                chosen,
+                old["scenario"],
+                into,
+                terminal,
+                kept=kept,
+                again=before,
+                same_nodes=same_nodes,
+            )
+            publish(ran, terminal)
+            statuses.append(results.exit_status(ran.results))
+            shown += again_as(old, cause, ran)
+            _tell(terminal, before, ran, number + 1)
+            if ran.results.get("interrupted"):
+                break
     what = "the failure" if cause.reasons else f"the verdict {old['verdict']}"
     terminal.say(f"{what} showed in {Rate(shown=shown, times=len(statuses))} replays")
     return results.merge_exit_statuses(statuses)

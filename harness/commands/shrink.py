@@ -3,22 +3,24 @@
 import os
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
 
-from harness import shrink, store
+from cluster.surroundings import Kept
+from harness import finding, shrink, store
 from harness.commands.replay import judged
 from harness.commands.trials import BudgetSpentError, Trials
-from harness.errors import HistoryError
+from harness.errors import ScenarioError
 from harness.replay import Cause, Rate
 from harness.report.terminal import Terminal
 from harness.shrink import Data
 
 FILE = "shrunk.yaml"
-EXIT_RARER, EXIT_NOT_AGAIN = 1, 2
+EXIT_RARER, EXIT_NOT_AGAIN, EXIT_INTERRUPTED = 1, 2, 2
 
 
 def register(app: typer.Typer) -> None:
@@ -35,66 +37,94 @@ def shrink_(
     times: Annotated[int, typer.Option(min=1, help="Runs that measure the result.")] = 10,
     output: Annotated[Path | None, typer.Option(help="Instead of shrunk.yaml in RUN.")] = None,
 ) -> int:
-    """Take out of a failing scenario all that the failure does not need, and write the rest."""
+    """Take out of a failing scenario all that the failure does not need, and write the rest.
+
+    All candidates run on one quorum, one after the other, each on new servers with empty disks.
+    Ctrl-C ends the search; the smallest that failed so far is written then, too.
+    """
     folder = store.open_run(run)
     old, terminal = judged(folder), Terminal()
     cause = Cause.of(old).gravest
     if not cause.reasons:
-        raise HistoryError(f"{run}: expected a run that failed, got {old['verdict']}")
+        raise ScenarioError(f"{run}: expected a run that failed, got {old['verdict']}")
     whole = shrink.spelled_out(
         yaml.safe_load(folder.scenario.read_text()), seed=old["seed"], because=min(cause.reasons)
     )
+    target = output or folder.path / FILE
+    store.require_writable(target, "--output")
     terminal.say(f"{old['scenario']}: {shrink.size_of(whole)}; fails of {_reasons(cause)}")
-    until_s = time.monotonic() + 60 * minutes
-    trials = Trials(
-        name=old["scenario"], cause=cause, tries=tries, until_s=until_s, terminal=terminal
-    )
-    _search(trials, whole)
-    if not trials.kept:
+    with closing(Kept(say=lambda _: None)) as quorum:
+        until_s = time.monotonic() + 60 * minutes
+        trials = Trials(
+            name=old["scenario"],
+            cause=cause,
+            tries=tries,
+            until_s=until_s,
+            terminal=terminal,
+            quorum=quorum,
+        )
+        try:
+            _search(trials, whole)
+            found, measured = _measured(trials, rate, times)
+        except KeyboardInterrupt:
+            found, measured = (trials.kept[-1] if trials.kept else None), None
+    if found is None:
         terminal.say("the failure did not show again, so nothing can be taken out for certain")
         return EXIT_NOT_AGAIN
-    found, measured = _measured(trials, rate, times)
-    target = output or folder.path / FILE
-    target.write_text(_commented(found, whole, old, measured))
-    terminal.say(f"{shrink.size_of(found)}, fails {measured}: {os.path.relpath(target)}")
+    target.write_text(finding.text(_described(found, old), _origin(found, whole, old, measured)))
+    terminal.say(f"{shrink.size_of(found)}; {_fails(measured)}: {os.path.relpath(target)}")
+    if measured is None:
+        return EXIT_INTERRUPTED
     return 0 if measured.shown >= rate * times else EXIT_RARER
 
 
 def _search(trials: Trials, whole: Data) -> None:
+    began_s = time.monotonic()
     try:
         if trials(whole):
             shrink.minimize(whole, trials)
     except BudgetSpentError:
         trials.terminal.say("the time is over; the smallest so far stands")
+    took_min = (time.monotonic() - began_s) / 60
+    trials.terminal.say(f"searched for {took_min:.1f} minutes, {trials.runs} runs")
 
 
-def _measured(trials: Trials, wanted: float, times: int) -> tuple[Data, Rate]:
-    """Return the smallest of those kept that fails at the wanted rate; the first, if none does."""
-    for candidate in reversed(trials.kept):
-        measured = trials.rate(candidate, times)
-        trials.terminal.say(f"{shrink.size_of(candidate)}: fails {measured}")
-        if measured.shown >= wanted * times:
-            break
-    return candidate, measured
+def _measured(trials: Trials, wanted: float, times: int) -> tuple[Data | None, Rate | None]:
+    """Return the smallest of those kept that fails at the wanted rate, as far as one is found.
+
+    Those before it are asked ever farther back, so that a rare failure costs few of them; if none
+    is good enough it is the first of all, with the rate that it has.
+    """
+    back, measured = 1, None
+    while trials.kept:
+        candidate = trials.kept[max(0, len(trials.kept) - back)]
+        measured = trials.rate(candidate, times, allowed=times - wanted * times)
+        trials.terminal.say(f"{shrink.size_of(candidate)}: {_fails(measured)}")
+        if measured.shown >= wanted * times or back >= len(trials.kept):
+            return candidate, measured
+        back *= 2
+    return None, None
 
 
-def _commented(found: Data, whole: Data, old: Mapping[str, Any], measured: Rate) -> str:
-    """Return the scenario as a file that says where it comes from."""
-    description = f"Shrunk from {old['scenario']}: {str(found['description']).strip()}"
-    head = [
+def _described(found: Data, old: Mapping[str, Any]) -> Data:
+    was = str(found["description"]).strip()
+    return found | {
+        "description": f"What {old['scenario']} needs to fail of {found['because']}.\n{was}"
+    }
+
+
+def _origin(found: Data, whole: Data, old: Mapping[str, Any], measured: Rate | None) -> list[str]:
+    """Return the comment that says where a scenario comes from."""
+    return [
         f"Shrunk from {old['scenario']} (seed {old['seed']}) by `harness shrink`:",
         f"  {shrink.size_of(whole)}",
         f"  -> {shrink.size_of(found)}",
-        f"Fails of {found['because']!r} in {measured} runs.",
+        f"{_fails(measured)} because of {found['because']!r}.",
     ]
-    body = yaml.safe_dump(
-        found | {"description": description},
-        sort_keys=False,
-        width=110,
-        allow_unicode=True,
-        default_flow_style=None,
-    )
-    return "".join(f"# {line}\n" for line in head) + body
+
+
+def _fails(measured: Rate | None) -> str:
+    return "Not measured" if measured is None else f"Failed in {measured} runs"
 
 
 def _reasons(cause: Cause) -> str:

@@ -1,34 +1,27 @@
 """Candidates of a search, each run a few times to see whether it fails of the same."""
 
-import contextlib
 import json
 import tempfile
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from cluster.surroundings import Kept
 from harness import scenario, shrink
-from harness.clock import Clock
-from harness.commands.launch import launch, prepare
-from harness.errors import ScenarioError
-from harness.progress import Progress
+from harness.commands.launch import Ran, launch, prepare
+from harness.errors import RunError, ScenarioError
 from harness.replay import Cause, Rate
 from harness.report.terminal import Terminal
+from harness.schema import Scenario
 from harness.shrink import Data
+from harness.view import Silent
 
-
-class _Silent:
-    """A view for runs that nobody watches."""
-
-    def say(self, text: str) -> None:
-        """Say nothing."""
-
-    def live(self, progress: Progress, clock: Clock) -> AbstractContextManager[object]:
-        """Show nothing."""
-        return contextlib.nullcontext()
+PATIENCE = 2.0  # a candidate may take that many times as long as what it was made from,
+SPARE_S = 10.0  # and this: a smaller scenario that takes longer waits for what will not come
 
 
 class BudgetSpentError(Exception):
@@ -43,6 +36,11 @@ class Trials:
         cause: what the recorded run failed of.
         tries: how often in a row a candidate must fail to be taken.
         until_s: monotonic time after which no candidate is begun.
+        quorum: all of them run on it, one after the other.
+        kept: those that failed, each smaller than the one before.
+        results: of a run of the last one of those.
+        runs: how many there were.
+        longest_s: what the last one that failed took at most; None before the first.
     """
 
     name: str
@@ -50,7 +48,11 @@ class Trials:
     tries: int
     until_s: float
     terminal: Terminal
+    quorum: Kept
     kept: list[Data] = field(default_factory=list)
+    results: Mapping[str, Any] | None = None
+    runs: int = 0
+    longest_s: float | None = None
     _known: dict[str, bool] = field(default_factory=dict)
 
     def __call__(self, candidate: Data) -> bool:
@@ -58,39 +60,68 @@ class Trials:
         key = json.dumps(candidate, sort_keys=True)
         if key in self._known:
             return self._known[key]
-        if time.monotonic() > self.until_s:
+        left_s = self.until_s - time.monotonic()
+        if left_s < 0:
             raise BudgetSpentError
         try:
-            rate = self.rate(candidate, self.tries, stop_early=True)
+            rate = self.rate(candidate, self.tries, allowed=0)
         except ScenarioError:
             self._known[key] = False  # what is no valid scenario costs no run
             return False
         fails = self._known[key] = rate.shown == self.tries
         told = f"fails {rate}" if fails else f"does not ({rate})"
-        self.terminal.say(f"{len(self._known):4}  {shrink.size_of(candidate)}: {told}")
+        left = f"{left_s / 60:4.1f} min left"
+        self.terminal.say(f"{self.runs:4} runs, {left}  {shrink.size_of(candidate)}: {told}")
         if fails:
             self.kept.append(candidate)
         return fails
 
-    def rate(self, candidate: Data, times: int, *, stop_early: bool = False) -> Rate:
+    def rate(self, candidate: Data, times: int, *, allowed: float) -> Rate:
         """Return how often a candidate fails of the same.
 
-        With `stop_early` the first time that it does not is the last.
+        It ends as soon as more than `allowed` runs did not.
 
         Raises:
             ScenarioError: it is no valid scenario.
+            RunError: the first candidate of all could not be run; later ones do not fail, then.
         """
         with tempfile.TemporaryDirectory() as place:
             file = Path(place) / "candidate.yaml"
             file.write_text(yaml.safe_dump(candidate, sort_keys=False))
-            loaded = scenario.load(file)
-            shown = 0
+            loaded = self._within_limit(scenario.load(file))
+            failed: list[Ran] = []
             for number in range(times):
-                folder = prepare(file, loaded, Path(place) / "runs")
-                ran = launch(loaded, self.name, folder, _Silent())
-                if ran.results.get("interrupted"):
-                    raise KeyboardInterrupt
-                shown += self.cause.shows_in(ran.results)
-                if stop_early and shown <= number:
-                    return Rate(shown=shown, times=number + 1)
-        return Rate(shown=shown, times=times)
+                ran = self._run(loaded, file)
+                if ran is not None and self.cause.shows_in(ran.results):
+                    failed.append(ran)
+                if number + 1 - len(failed) > allowed:
+                    return Rate(shown=len(failed), times=number + 1)
+        if failed:
+            self.results, self.longest_s = failed[-1].results, max(ran.took_s for ran in failed)
+        return Rate(shown=len(failed), times=times)
+
+    def _run(self, loaded: Scenario, file: Path) -> Ran | None:
+        """Run a candidate once; None if it came to no end, as one that makes no sense may."""
+        self.runs += 1
+        folder = prepare(file, loaded, file.parent / f"runs-{self.runs}")
+        try:
+            ran = launch(loaded, self.name, folder, Silent(), kept=self.quorum)
+        except RunError as error:
+            if not self.kept:
+                raise
+            self.terminal.say(f"      {error}")
+            return None
+        if ran.results.get("interrupted"):
+            raise KeyboardInterrupt
+        return ran
+
+    def _within_limit(self, loaded: Scenario) -> Scenario:
+        """Return a candidate that ends soon if it waits for what will not come."""
+        if self.longest_s is None:
+            return loaded
+        limit_s = PATIENCE * self.longest_s + SPARE_S
+        phases = [
+            phase.model_copy(update={"limit_s": min(phase.limit_s, limit_s)})
+            for phase in loaded.phases
+        ]
+        return loaded.model_copy(update={"phases": phases})

@@ -87,7 +87,7 @@ def _values(tree: Mapping[str, Any], place: str) -> str:
 def _log(note: Mapping[str, Any] | None) -> str:
     if note is None:
         return NONE
-    counts = [f"{count} times {name}" for name, count in note.get("patterns", {}).items()]
+    counts = [f"{name}: {count}" for name, count in note.get("patterns", {}).items()]
     return ", ".join(counts) or "nothing unusual"
 
 

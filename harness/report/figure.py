@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.faults import faults
 from harness.history import History
 from harness.report import lanes, rates, sample, spans, words
 from harness.report.traces import COLOURS, Json, Place, in_s, traces
@@ -18,6 +19,7 @@ MARGIN = 0.01  # of the run, at both ends
 CHARACTER = 1 / 150  # of the width, of a name over the plots
 _LATENCY_TICKS = (0.01, 0.1, 1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 LANE_PX, PLOT_PX, GAP_PX = 24, 150, 46
+LEADER_ROW_PX, FAULT_ROWS_PX, TOP_PX = 4, (20, 36), 66  # the rows of names over the lanes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ def draw(history: History, results: Mapping[str, Any]) -> Picture:
 
 
 def _layout(
-    history: History, faults: Sequence[Mapping[str, Any]], place: Place, span_s: float
+    history: History, hurt: Sequence[Mapping[str, Any]], place: Place, span_s: float
 ) -> Json:
     lanes_px = LANE_PX * max(1, len(place.labels))
     total_px = lanes_px + 2 * (PLOT_PX + GAP_PX)
@@ -66,8 +68,8 @@ def _layout(
     second_px, third_px = lanes_px + GAP_PX, lanes_px + 2 * GAP_PX + PLOT_PX
     leaders = spans.leader_changes(history)[1:]  # the first one led when the run began
     return {
-        "height": total_px + 100,
-        "margin": {"l": 10, "r": 10, "t": 50, "b": 50},
+        "height": total_px + TOP_PX + 50,
+        "margin": {"l": 10, "r": 10, "t": TOP_PX, "b": 50},
         "xaxis": {
             "title": {"text": "seconds since the start of the run"},
             "range": [round(-span_s * MARGIN, 4), round(span_s * (1 + MARGIN), 4)],
@@ -82,8 +84,8 @@ def _layout(
         "yaxis3": _axis(
             "latency, ms", domain(third_px, PLOT_PX), type="log", tickvals=_LATENCY_TICKS
         ),
-        "shapes": [*_shaded(faults, place, span_s), *_leader_lines(leaders)],
-        "annotations": [*_fault_names(faults, span_s), *_leader_names(leaders, span_s)],
+        "shapes": [*_shaded(hurt, place, span_s), *_leader_lines(leaders)],
+        "annotations": [*_fault_names(hurt, span_s), *_leader_names(leaders, span_s)],
         "showlegend": False,
         "dragmode": "zoom",
         "hovermode": "closest",
@@ -119,13 +121,13 @@ def _lane_axis(place: Place, domain: list[float]) -> Json:
     }
 
 
-def _shaded(faults: Sequence[Mapping[str, Any]], place: Place, span_s: float) -> Iterator[Json]:
+def _shaded(hurt: Sequence[Mapping[str, Any]], place: Place, span_s: float) -> Iterator[Json]:
     """Yield a band over all plots for each fault that bit, and a frame on each node it hit."""
-    for fault in faults:
+    for fault in hurt:
         if fault["outcome"] != "installed":
             continue
         x0 = in_s(fault["inject_ns"])
-        x1 = in_s(fault["heal_ns"]) if fault["heal_ns"] else round(span_s, 3)
+        x1 = _over_s(fault, span_s)
         band = {"type": "rect", "xref": "x", "x0": x0, "x1": x1}
         yield band | {
             "yref": "paper",
@@ -143,13 +145,22 @@ def _shaded(faults: Sequence[Mapping[str, Any]], place: Place, span_s: float) ->
                 yield band | {"yref": "y", "y0": lane - 0.42, "y1": lane + 0.42, "line": frame}
 
 
-def _fault_names(faults: Sequence[Mapping[str, Any]], span_s: float) -> Iterator[Json]:
+def _over_s(fault: Mapping[str, Any], span_s: float) -> float:
+    """Return when a fault was over: healed, or done with at once, or else the run's end."""
+    if fault["heal_ns"] is not None:
+        return in_s(fault["heal_ns"])
+    if fault["fault"] in faults and not faults[fault["fault"]].lasting:
+        return in_s(fault["inject_ns"] + 1_000_000 * fault["evidence"].get("took_ms", 0))
+    return round(span_s, 3)
+
+
+def _fault_names(hurt: Sequence[Mapping[str, Any]], span_s: float) -> Iterator[Json]:
     named = [
         (in_s(f["inject_ns"]), f"{f['name']} {','.join(map(str, f['nodes']))}")
-        for f in faults
+        for f in hurt
         if f["outcome"] == "installed"
     ]
-    yield from _above(named, 20, "#8a0018", span_s)
+    yield from _above(named, FAULT_ROWS_PX, "#8a0018", span_s)
 
 
 def _leader_lines(leaders: Sequence[tuple[int, int]]) -> Iterator[Json]:
@@ -166,18 +177,19 @@ def _leader_lines(leaders: Sequence[tuple[int, int]]) -> Iterator[Json]:
 
 def _leader_names(leaders: Sequence[tuple[int, int]], span_s: float) -> Iterator[Json]:
     named = [(in_s(at_ns), f"{words.nodes([node])} leads") for at_ns, node in leaders]
-    yield from _above(named, 4, "#15507a", span_s)
+    yield from _above(named, (LEADER_ROW_PX,), "#15507a", span_s)
 
 
 def _above(
-    named: Sequence[tuple[float, str]], shift_px: int, colour: str, span_s: float
+    named: Sequence[tuple[float, str]], rows_px: Sequence[int], colour: str, span_s: float
 ) -> Iterator[Json]:
-    """Yield the names over the plots that do not hide the one before; lines and lanes tell all."""
-    free_s = 0.0
+    """Yield the names over the plots, in the first row where they hide none; lanes tell all."""
+    free_s = dict.fromkeys(rows_px, 0.0)
     for at_s, text in named:
-        if at_s < free_s:
+        row_px = next((row_px for row_px, since_s in free_s.items() if since_s <= at_s), None)
+        if row_px is None:
             continue
-        free_s = at_s + span_s * CHARACTER * len(text)
+        free_s[row_px] = at_s + span_s * CHARACTER * len(text)
         yield {
             "x": at_s,
             "xref": "x",
@@ -187,6 +199,6 @@ def _above(
             "showarrow": False,
             "xanchor": "left",
             "yanchor": "bottom",
-            "yshift": shift_px,
+            "yshift": row_px,
             "font": {"size": 11, "color": colour},
         }

@@ -60,6 +60,7 @@ def render(history: History, folder: RunFolder, items: Sequence[Value] = ()) -> 
         run=folder.path.name,
         results=results,
         headline=words.headline(results, servers.read),
+        checks=words.gravest_first(results["checks"]),
         counts=[(label, results["counts"].get(key), key in BAD) for key, label in COUNTS.items()],
         faults=list(_faults(results)),
         events=list(_events(history, results)),

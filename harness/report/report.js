@@ -137,7 +137,7 @@
     times = rows.flatMap((row) => [row[3], row[4] ?? row[3]]);
     const region = create("div", "", { class: "scroll", role: "region", tabindex: "0", "aria-label": `Calls about item ${item}` });
     region.append(table(rows));
-    life.append(create("p", `Item ${item}: ${rows.length} calls. ${where(item)}`), region);
+    life.append(create("p", `Item ${item}: ${rows.length} ${rows.length === 1 ? "call" : "calls"}. ${where(item)}`), region);
   };
   document.getElementById("item-form").addEventListener("submit", (event) => {
     event.preventDefault();

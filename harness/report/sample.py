@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.history import OK, History, Value
+from harness.report import words
 
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
@@ -14,7 +15,7 @@ SLOWEST_BINS = 500
 
 
 def witness_values(results: Mapping[str, Any]) -> list[Value]:
-    """Return the items that witnesses are about, in order of appearance, each once."""
+    """Return the items that witnesses are about, the gravest check's first, each once."""
     told = [value for witness in _witnesses(results) for value in witness["values"]]
     shown = [row["value"] for witness in _witnesses(results) for row in witness["operations"]]
     return list(dict.fromkeys(v for v in told + shown if isinstance(v, (int, str))))
@@ -82,4 +83,6 @@ def _evenly(rows: Rows, size: int) -> Rows:
 
 
 def _witnesses(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [witness for check in results["checks"] for witness in check["witnesses"]]
+    """Return them in the order that the report has them."""
+    checks = words.gravest_first(results["checks"])
+    return [witness for check in checks for witness in check["witnesses"]]

@@ -125,7 +125,10 @@ class _Picture:
         nodes.add_row(*(_node(s.node, s.mode) for s in self._progress.statuses))
         puts_hz, takes_hz = self._rates(now_s, counts)
         return Group(
-            Text(f"{now_s:7.1f} s  {self._progress.phase}", style="bold"),
+            Text.assemble(
+                (f"{now_s:7.1f} s  {self._progress.phase}", "bold"),
+                f"  {time_left(self._progress, now_s)}",
+            ),
             nodes,
             Text(f"faults in force: {', '.join(self._progress.in_force.values()) or 'none'}"),
             Text(
@@ -150,6 +153,19 @@ class _Picture:
         first = self._samples[0]
         span_s = max(now_s - first[0], 1 / REFRESH_HZ)
         return (sample[1] - first[1]) / span_s, (sample[2] - first[2]) / span_s
+
+
+def time_left(progress: Progress, now_s: float) -> str:
+    """Return how long it will still take, as far as that is known, and when it is given up."""
+    told = []
+    if progress.phase_due_s is not None:
+        left_s = progress.phase_due_s - now_s
+        told.append(f"about {left_s:.0f} s left" if left_s >= 0 else f"{-left_s:.0f} s late")
+    if progress.run_due_s is not None and progress.run_due_s != progress.phase_due_s:
+        told.append(f"all phases {max(0.0, progress.run_due_s - now_s):.0f} s")
+    if progress.limit_s is not None:
+        told.append(f"given up in {max(0.0, progress.limit_s - now_s):.0f} s")
+    return ", ".join(told)
 
 
 def _node(node: int, mode: str) -> Text:

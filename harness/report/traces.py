@@ -11,6 +11,7 @@ from harness.history import DONE, FAIL, INFO, OK, PUT, RELEASE, RESERVE, TAKE, H
 from harness.report import rates, spans
 from harness.report.lanes import Lanes
 
+BREAK_S = 1.0  # without a call: a latency drawn over it would be made up
 SHORTEST_DRAWN = 1 / 2000  # of the run: a shorter call is a tick, not a line
 MODE_COLOURS = {
     "leader": "#15507a",
@@ -146,7 +147,7 @@ def _long(
     lane = np.repeat(y[long], 3).tolist()
     yield _trace(
         what,
-        [None if np.isnan(at_s) else at_s for at_s in x.tolist()],
+        _listed(x, _ROUND),
         lane,
         mode="lines",
         line={"width": 5, "color": COLOURS[what]},
@@ -230,21 +231,34 @@ def _rates(history: History, span_s: float) -> Iterator[Json]:
 
 def _latencies(history: History, span_s: float) -> Iterator[Json]:
     for latency in rates.latencies(history, span_s):
-        at_s, colour = np.round(latency.at_s, 3).tolist(), COLOURS[latency.what]
+        breaks = _breaks(latency.at_s, max(BREAK_S, 3 * rates.width_s(span_s)))
+        colour = COLOURS[latency.what]
+        at_s = np.insert(latency.at_s, breaks, np.nan)
         for name, ms, dash in (
             ("median", latency.median_ms, "solid"),
             ("slowest", latency.worst_ms, "dot"),
         ):
             yield _trace(
                 f"{latency.what} {name}",
-                at_s,
-                np.round(ms, 2).tolist(),
-                mode="lines",
+                _listed(at_s, 3),
+                _listed(np.insert(ms, breaks, np.nan), 2),
+                mode="lines+markers",
                 line={"width": 1.5, "color": colour, "dash": dash},
+                marker={"size": 3},
                 group="latencies",
                 yaxis="y3",
                 hovertemplate="%{y} ms",
             )
+
+
+def _breaks(at_s: NDArray[np.floating[Any]], longest_s: float) -> NDArray[np.int64]:
+    """Return before which points a line is broken: those that come later than `longest_s`."""
+    return np.flatnonzero(np.diff(at_s) > longest_s) + 1
+
+
+def _listed(numbers: NDArray[np.floating[Any]], digits: int) -> list[float | None]:
+    """Return numbers as JSON has them, null for none."""
+    return [None if np.isnan(n) else n for n in np.round(numbers, digits).tolist()]
 
 
 def _trace(name: str, x: list[Any], y: list[Any], *, group: str, **settings: Any) -> Json:

@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.replay import GRAVEST
+
 NONE = "-"
 NS_PER_S = 1_000_000_000
+_ORDER = ("invalid", "unknown", "valid")
 # What a doubt means for the reader; a reason that is not here is a finding and has witnesses.
 _DOUBTS = {
     "nothing-acknowledged": "no put was acknowledged, so the run shows nothing",
@@ -51,6 +54,16 @@ def headline(results: Mapping[str, Any], servers: int) -> Headline:
     )
 
 
+def gravest_first(checks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return checks as a reader wants them: invalid, unknown, valid; the gravest reason first."""
+
+    def rank(check: Mapping[str, Any]) -> tuple[int, int, str]:
+        reasons = [GRAVEST.index(why) for why in check["reasons"] if why in GRAVEST]
+        return _ORDER.index(check["verdict"]), min(reasons, default=len(GRAVEST)), check["name"]
+
+    return sorted(checks, key=rank)
+
+
 def counted(number: int, noun: str) -> str:
     """Return `1 item`, `2 items`, `no items`, thousands set apart."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}" if number else f"no {noun}s"
@@ -92,7 +105,7 @@ def _hurt(results: Mapping[str, Any]) -> str:
 def _judged(results: Mapping[str, Any]) -> str:
     by_verdict = {
         verdict: [check["name"] for check in results["checks"] if check["verdict"] == verdict]
-        for verdict in ("invalid", "unknown", "valid")
+        for verdict in _ORDER
     }
     titles = {"invalid": "Failed", "unknown": "Undecided", "valid": "Passed"}
     told = [f"{titles[v]}: {', '.join(names)}." for v, names in by_verdict.items() if names]
@@ -100,7 +113,7 @@ def _judged(results: Mapping[str, Any]) -> str:
 
 
 def _found(results: Mapping[str, Any], servers: int) -> str:
-    failing = [check for check in results["checks"] if check["verdict"] == "invalid"]
+    failing = [c for c in gravest_first(results["checks"]) if c["verdict"] == "invalid"]
     wanted = ("lost", results["because"])
     check = next((c for why in wanted for c in failing if why in c["reasons"]), failing[0])
     if not check["witnesses"]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.registry import Count
+from harness.registry import Count, Rate
 from harness.workloads import workloads
 from harness.workloads.client import Client
 
@@ -15,6 +15,8 @@ class AckBeforeWrite:
 
     count: Count = 100
     unwritten: Count = 10
+    rate_hz: Rate | None = None
+    first: int = 1
     after: str | None = None
     clients: ClassVar[int] = 1
     drains: ClassVar[bool] = False
@@ -25,5 +27,7 @@ class AckBeforeWrite:
 
     def run(self, client: Client, number: int) -> None:
         """Acknowledge all; write the oldest, and lose the buffer's tail as a crash would."""
-        for value in range(1, self.count + 1):
-            client.put(value, buffered=value > self.count - self.unwritten)
+        began_s = client.now_s()
+        for step in range(self.count):
+            client.pace(self.rate_hz, step, began_s)
+            client.put(self.first + step, buffered=step >= self.count - self.unwritten)

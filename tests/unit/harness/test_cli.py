@@ -47,7 +47,19 @@ def harness(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 
 
 COMMANDS = (
-    *("run", "check", "report", "replay", "shrink", "export", "up", "status", "inject", "heal"),
+    *(
+        "run",
+        "check",
+        "report",
+        "replay",
+        "shrink",
+        "fuzz",
+        "export",
+        "up",
+        "status",
+        "inject",
+        "heal",
+    ),
     *("logs", "down", "list", "schema", "serve", "top", "clean"),
 )
 
@@ -87,6 +99,10 @@ BAD = [
     ("shrink none", ["none: expected the folder of a run"]),
     ("shrink {run}", ["expected a run that failed, got valid"]),
     ("shrink {run} --rate 2", ["'--rate'"]),
+    ("fuzz --producer none", ["--producer: expected one of ack-before-write, put-all"]),
+    ("fuzz --producer check-all", ["--producer"]),
+    ("fuzz --subject none", ["--subject: ", "'zkmq', 'kazoo-queue' or 'kazoo-locking-queue'"]),
+    ("fuzz --runs {scenario}", ["--runs: expected a folder"]),
     ("export none --format jepsen", ["none: expected the folder of a run"]),
     ("export {run} --format yaml", ["'yaml' is not one of 'jepsen', 'porcupine'"]),
     ("up --zookeeper 9.9.9", ["zookeeper: expected '3.9.6', '3.9.3' or '3.8.0', got '9.9.9'"]),

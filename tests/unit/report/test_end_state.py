@@ -38,7 +38,7 @@ def test_a_server_that_could_not_be_read() -> None:
 def test_logs_are_told() -> None:
     """What a server's log says is in its column."""
     log = note("server-log", 9, node=1, patterns={"severe": 2}, samples=[])
-    assert row(end_state.compare(history(log)), "log").cells == ("2 times severe",)
+    assert row(end_state.compare(history(log)), "log").cells == ("severe: 2",)
 
 
 def test_long_lists_are_cut() -> None:

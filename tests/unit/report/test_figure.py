@@ -1,6 +1,7 @@
 """The picture of a run."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,12 +14,12 @@ from worlds.judged_runs import MS, killed, lives, modes
 
 def results(history_: History, *, witness_row: int | None = None, **fault: Any) -> dict[str, Any]:
     """Return results with a fault and, if a row is given, a witness."""
-    base = {"name": "kill", "outcome": "installed", "nodes": [1], "inject_ns": 20 * MS}
+    base = {"name": "kill", "fault": "kill", "outcome": "installed", "nodes": [1], "evidence": {}}
     shown = [] if witness_row is None else [history_.operation(witness_row).as_json()]
     witness = {"sentence": "", "operations": shown, "values": [row["value"] for row in shown]}
     return {
-        "checks": [{"witnesses": [witness]}],
-        "faults": [base | {"heal_ns": 60 * MS} | fault],
+        "checks": [{"name": "x", "verdict": "invalid", "reasons": [], "witnesses": [witness]}],
+        "faults": [base | {"inject_ns": 20 * MS, "heal_ns": 60 * MS} | fault],
     }
 
 
@@ -64,6 +65,13 @@ def test_a_fault_that_was_never_healed_lasts_to_the_end(seen: History) -> None:
     assert band["x1"] == pytest.approx(0.12, abs=0.01)
 
 
+def test_a_fault_that_is_over_at_once_is_not_shaded_to_the_end(seen: History) -> None:
+    """A restart needs no heal: its band is as long as it took."""
+    restarted = results(seen, fault="restart", heal_ns=None, evidence={"took_ms": 30})
+    (band,) = shapes(figure.draw(seen, restarted), "rect", "paper")
+    assert band["x1"] == pytest.approx(0.05, abs=0.001)
+
+
 def test_a_fault_that_did_not_bite_is_not_drawn(seen: History) -> None:
     """What was skipped hit nobody."""
     picture = figure.draw(seen, results(seen, outcome="skipped"))
@@ -97,7 +105,12 @@ def test_names_do_not_hide_each_other() -> None:
     faults = [results(seen, inject_ns=n * MS)["faults"][0] for n in range(100)]
     picture = figure.draw(seen, results(seen) | {"faults": faults})
     assert len(shapes(picture, "rect", "paper")) == 100
-    assert 1 < len(picture.figure["layout"]["annotations"]) < 30
+    names = picture.figure["layout"]["annotations"]
+    assert 1 < len(names) < 60
+    for row_px in figure.FAULT_ROWS_PX:
+        at_s = [name["x"] for name in names if name["yshift"] == row_px]
+        least_s = 0.12 * figure.CHARACTER * len(names[0]["text"])
+        assert all(b - a >= least_s * 0.99 for a, b in pairwise(at_s))
 
 
 def test_a_big_history_is_sampled() -> None:
@@ -116,3 +129,12 @@ def test_an_empty_history_has_a_picture() -> None:
     picture = figure.draw(history(), {"checks": [], "faults": []})
     assert (picture.drawn, picture.figure["data"]) == (0, [])
     assert all(map(math.isfinite, picture.figure["layout"]["xaxis"]["range"]))
+
+
+def test_no_latency_is_drawn_where_nothing_was_called() -> None:
+    """Over a gap of seconds a line would be made up: it is broken, and goes on after it."""
+    quiet = history(lives(lost=()), op("put", 9, 5000 * MS, 5010 * MS))
+    (median,) = traces(figure.draw(quiet, {"checks": [], "faults": []}), "put median")
+    assert None in median["y"]
+    gap = median["x"].index(None)
+    assert median["x"][gap + 1] - median["x"][gap - 1] > 4

@@ -7,6 +7,12 @@ from worlds.histories import history, op
 from worlds.judged_runs import MS, tree
 from worlds.judged_runs import lives as lives_of
 
+
+def checked(*witnesses: Any) -> dict[str, Any]:
+    """Return a check that found these."""
+    return {"name": "x", "verdict": "invalid", "reasons": [], "witnesses": list(witnesses)}
+
+
 NO_WITNESS: dict[str, Any] = {"checks": []}
 
 
@@ -44,7 +50,12 @@ def test_witnesses_and_what_was_asked_for_are_always_told() -> None:
     seen = history(lives_of(items=200))
     call = seen.operation(int((seen.value == seen.number_of[77]).argmax())).as_json()
     witness = {"sentence": "", "operations": [call], "values": [77]}
-    told = lives.tell(seen, {"checks": [{"witnesses": [witness]}]}, [123], limit=30)
+    told = lives.tell(
+        seen,
+        {"checks": [{"name": "x", "verdict": "invalid", "reasons": [], "witnesses": [witness]}]},
+        [123],
+        limit=30,
+    )
     assert {"77", "123"} <= set(told["lives"])
     assert len(told["lives"]) < 20
     assert (told["witnesses"], told["whole"]) == (["77"], False)

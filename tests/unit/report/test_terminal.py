@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.clock import NS_PER_S, Clock
 from harness.progress import Progress
-from harness.report.terminal import Terminal, _Picture, summary_lines
+from harness.report.terminal import Terminal, _Picture, summary_lines, time_left
 from harness.target import NodeStatus
 from worlds.judged_runs import judged, killed, lives, modes
 
@@ -86,3 +86,24 @@ def test_the_live_view_counts_the_gap() -> None:
     assert picture._gap_s(8.5, progress.counts()) == pytest.approx(3.5)
     progress.add({"delivered": 1})
     assert picture._gap_s(9.0, progress.counts()) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("due", "told"),
+    [
+        ({}, ""),
+        ({"limit_s": 90.0}, "given up in 80 s"),
+        (
+            {"limit_s": 300.0, "phase_due_s": 22.0, "run_due_s": 22.0},
+            "about 12 s left, given up in 290 s",
+        ),
+        ({"phase_due_s": 7.0}, "3 s late"),
+        ({"phase_due_s": 22.0, "run_due_s": 60.0}, "about 12 s left, all phases 50 s"),
+    ],
+)
+def test_time_left(due: dict[str, float], told: str) -> None:
+    """Ten seconds into a run: what is left of the phase and of all, where it is known."""
+    progress = Progress()
+    progress.begin("phase 1 of 2", **due)
+    assert time_left(progress, 10.0) == told
+    assert told in rendered(_Picture(progress, Clock(time.monotonic_ns() - 10 * NS_PER_S)))

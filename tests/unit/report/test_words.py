@@ -126,3 +126,16 @@ def test_nodes() -> None:
         "nodes 1, 2",
         "no node",
     )
+
+
+def test_the_gravest_check_comes_first() -> None:
+    """Invalid before unknown before valid, a loss before all else that is invalid."""
+    checks = [
+        check("availability", "valid"),
+        check("fifo", "unknown", "maybe-taken"),
+        check("priority-fifo", "invalid", "false-empty"),
+        check("replicas", "invalid", "replicas-differ"),
+        check("total-queue", "invalid", "duplicated", "lost"),
+    ]
+    ordered = [one["name"] for one in words.gravest_first(checks)]
+    assert ordered == ["total-queue", "replicas", "priority-fifo", "fifo", "availability"]
