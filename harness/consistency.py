@@ -32,6 +32,7 @@ def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
             yield ("bind", name), complaint
     yield from _of_transport(scenario)
     yield from _of_availability(scenario)
+    yield from _of_order(scenario)
     for number, phase in enumerate(scenario.phases):
         for place, complaint in _of_phase(scenario, phase):
             yield ("phases", number, *place), complaint
@@ -55,6 +56,16 @@ def _of_availability(scenario: Scenario) -> Iterator[Complaint]:
     if bound is not None and bound.during not in known:
         names = ", ".join(sorted(known)) or "none (there is no fault)"
         yield ("availability", "during"), f"expected one of {names}, got {bound.during!r}"
+
+
+def _of_order(scenario: Scenario) -> Iterator[Complaint]:
+    """Refuse a relaxed order of a queue that has none, and windows where nobody records them."""
+    if scenario.order == "relaxed" and scenario.subject != "zkmq":
+        yield ("order",), f"expected 'strict' for subject {scenario.subject}, got 'relaxed'"
+    if scenario.claim == "window" and (scenario.order, scenario.transport) != ("relaxed", "kazoo"):
+        wanted = "`order: relaxed` and `transport: kazoo`"
+        got = f"{scenario.order} over {scenario.transport}"
+        yield ("claim",), f"expected {wanted} beside 'window', got {got}"
 
 
 def _of_phase(scenario: Scenario, phase: Phase) -> Iterator[Complaint]:

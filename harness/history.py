@@ -91,6 +91,8 @@ class History:
         registrations: by process number, its session, consumer and producer, where recorded.
         notes: all other events, in order.
         malformed_lines: lines that were not events, a truncated last line not counted.
+        by_zxid: whether times are places on the axis of zxids; then a note that knows its zxid is
+            where it happened, not where it was seen.
         unmatched: completions without an invocation, and invocations followed by another one of
             the same process; the first count as begun at 0, the second as unknown.
     """
@@ -121,6 +123,7 @@ class History:
         self.notes = pairing.notes
         self.unmatched = pairing.unmatched
         self.malformed_lines = malformed_lines
+        self.by_zxid = False
 
     def __len__(self) -> int:
         return len(self.f)

@@ -16,12 +16,14 @@ EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN = 0, 1, 2
 def judge_run(history: History, scenario: Scenario) -> Judgement:
     """Judge a history by what its scenario claims."""
     bound = scenario.availability
+    reserves = [entry.workload for entry in scenario.workloads if hasattr(entry.workload, "sync")]
     return judge(
         history,
         claim=scenario.claim,
         checkers=scenario.checkers,
         recovery_s=scenario.recovery_s,
         availability=[] if bound is None else [AvailabilityLimit(**bound.model_dump())],
+        sync=all(workload.sync for workload in reserves),
     )
 
 

@@ -193,6 +193,7 @@ class _Run:
             subject={
                 **subject,
                 "hosts": self.quorum.hosts,
+                "order": self.scenario.order,
                 "session_timeout_s": self.scenario.session_timeout_s,
                 "deadline_s": self.scenario.deadline_s,
             },

@@ -205,6 +205,7 @@ class Scenario(Strict):
     checkers: list[str] | None = None
     subject: Literal["zkmq", "kazoo-queue", "kazoo-locking-queue"] = "zkmq"
     transport: Literal["kazoo", "rest"] = "kazoo"
+    order: Literal["strict", "relaxed"] = "strict"
     session_timeout_s: Annotated[float, Field(ge=1)] = 4.0
     deadline_s: Annotated[float, Field(gt=0)] = 30.0
     recovery_s: Annotated[float, Field(gt=0)] | None = None

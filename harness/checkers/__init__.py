@@ -32,7 +32,7 @@ class Claim:
         order: which order deliveries keep; docs/checkers.md says what each word promises.
         redelivery: where an item goes that comes back: to its old place (origin), before all
             others (front), behind all others (tail); or nothing is said (unordered).
-        sync: a relaxed reserve lists after a sync, so that urgent and returned items count too.
+        sync: each reserve looks after a sync, so that all counts that was over by then.
         recovery_s: how long after a fault, and after its heal, the first success may take.
         availability: bounds on the share of time with successes.
     """

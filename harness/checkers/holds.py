@@ -94,12 +94,15 @@ def holds(history: History) -> Holds:
     done = taken | (first((DONE_OK,), endings.begin_ns) < NEVER_NS)
     released_ns = first((RELEASE_OK,), endings.begin_ns)
     doubtful_ns = first((RELEASE_INFO,), endings.begin_ns)
-    alive_ns = _alive_ns(history)[process]
+    lived_ns = alive_ns(history)[process]
     returned_ns, lost_ns = first((RETURNED,), endings.begin_ns), first((LOST,), endings.begin_ns)
     # A hold lost while its session lived was taken away at an unknown time before the note.
-    away = np.minimum(returned_ns, lost_ns) < alive_ns
-    lapse_ns = np.minimum(doubtful_ns, np.where(away, held_ns, alive_ns))
+    away = np.minimum(returned_ns, lost_ns) < lived_ns
+    lapse_ns = np.minimum(doubtful_ns, np.where(away, held_ns, lived_ns))
     over_ns = np.where(done, NEVER_NS, np.minimum(released_ns, lapse_ns))
+    if history.by_zxid:
+        given_back = first((RETURNED,), endings.begin_ns, endings.zxid >= 0)
+        over_ns = np.where(given_back < NEVER_NS, np.maximum(over_ns, given_back), over_ns)
     finishing_ns = first((DONE_INFO,), endings.begin_ns)
     recovered_ns = ends(history).recovered_ns[process]
     elsewhere = first((RETURNED,), endings.end_ns, ~endings.back) < NEVER_NS
@@ -120,13 +123,14 @@ def holds(history: History) -> Holds:
         & (released_ns == NEVER_NS),
         lapsed=~(done | away)
         & (np.minimum(released_ns, doubtful_ns) == NEVER_NS)
-        & (alive_ns < NEVER_NS),
+        & (lived_ns < NEVER_NS),
         may_return=~done & (over_ns < NEVER_NS),
         endings=endings,
     )
 
 
-def _alive_ns(history: History) -> Ints:
+@derived
+def alive_ns(history: History) -> Ints:
     """Return until when each process's session surely lived: what it changed shows that too.
 
     A call that found nothing changed nothing: it may have been read in another session.

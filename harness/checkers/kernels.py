@@ -196,3 +196,48 @@ def whole_sweep(
                 best[place] = max(best[place], ends[stay])
                 place += place & -place
     return (bad,)
+
+
+def crowd_sweep(
+    events: tuple[Numbers, Numbers], stays: tuple[Numbers, ...], tree: tuple[Numbers], size: int
+) -> tuple[Numbers]:
+    """Count, up to `most`, the windows ranked before a stay, inserted before it, beyond `last`.
+
+    Stays are (rank, ends, last, most, count). INSERT enters `ends` at `rank`; QUERY counts those
+    among ranks < rank that are larger than `last`. The tree holds maxima over `size` leaves, a
+    power of two. O(log n) for each that is counted.
+    """
+    kinds, which = events
+    rank, ends, last, most, count = stays
+    largest = tree[0]
+    for event in range(len(kinds)):
+        stay = which[event]
+        if kinds[event] == 0:
+            leaf = first_above(largest, size, 0, last[stay])
+            while leaf < rank[stay] and count[stay] < most[stay]:
+                count[stay] += 1
+                leaf = first_above(largest, size, leaf + 1, last[stay])
+        else:
+            node = rank[stay] + size
+            while node:
+                largest[node] = max(largest[node], ends[stay])
+                node //= 2
+    return (count,)
+
+
+def first_above(largest: Numbers, size: int, leaf: int, limit: int) -> int:
+    """Return the first leaf >= leaf whose value is above the limit; `size` if there is none."""
+    if leaf >= size:
+        return size
+    node = leaf + size
+    while largest[node] <= limit:
+        while node & 1:  # a right child, or the root: nothing to its right below its parent
+            if node == 1:
+                return size
+            node //= 2
+        node += 1
+    while node < size:
+        node *= 2
+        if largest[node] <= limit:
+            node += 1
+    return node - size

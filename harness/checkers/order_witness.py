@@ -22,13 +22,15 @@ _LINKS = 40
 class Case:
     """What a sweep looks at: stays, calls that found nothing, and calls that may hide items.
 
-    With `by_delivery`, the order of first deliveries shows the order of overlapping puts.
+    With `by_delivery`, the order of first deliveries shows the order of overlapping puts. No stay
+    can have been seen in the queue by its consumer before its `looked_ns`.
     """
 
     stays: Episodes
     empty_rows: Ints
     empties: tuple[Ints, Ints]
     hidden: Hidden
+    looked_ns: Ints
     by_delivery: bool
 
 
@@ -67,7 +69,7 @@ def _questions(case: Case, swept: Swept) -> list[_Question]:
         _Question(
             stay=int(stay),
             row=int(stays.row[stay]),
-            first_ns=int(stays.taken_ns[stay]),
+            first_ns=int(case.looked_ns[stay]),
             last_ns=int(stays.surely_taken_ns[stay]),
         )
         for stay in np.flatnonzero(swept.bad)
@@ -189,6 +191,8 @@ def _why(history: History, stays: Episodes, stay: int, links: list[int]) -> str:
     if stays.number[link]:
         return f"{value!r} had come back to its place ahead of it and was available all the while"
     own = history.values[stays.value[stay]]
+    if history.by_zxid:
+        return f"{value!r} was put at a smaller zxid and was still in the queue"
     return (
         f"{value!r}'s put had returned before {own!r}'s began, and {value!r} was still in the queue"
     )

@@ -41,26 +41,31 @@ class Ownership:
 
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Compare the holds of each item."""
-        held = holds(history)
-        found = [
-            _overlaps(history, held),
-            _floating(history, held),
-            _kept(history, held),
-            _double_acks(history, held),
-            _acks_without_hold(history, held),
-            _stale_acks(history, held),
-            _after_expiry(history),
-            _before_put(history, held),
-        ]
-        violations = [violation for kind, _ in found for violation in kind]
-        more = sum(total - len(kind) for kind, total in found)
-        details = {"holds": len(held.row), "sessions_ended": int(_ended(history).sum())}
+        violations, more = findings(history)
+        details = {"holds": len(holds(history).row), "sessions_ended": int(_ended(history).sum())}
         return conclude(
             NAME, history, violations, doubts=nothing_shown(history), details=details, more=more
         )
 
 
 _Found = tuple[list[Violation], int]
+
+
+def findings(history: History) -> _Found:
+    """Return the first violations of each kind, and how many more there are."""
+    held = holds(history)
+    found = [
+        _overlaps(history, held),
+        _floating(history, held),
+        _kept(history, held),
+        _double_acks(history, held),
+        _acks_without_hold(history, held),
+        _stale_acks(history, held),
+        _after_expiry(history),
+        _before_put(history, held),
+    ]
+    violations = [violation for kind, _ in found for violation in kind]
+    return violations, sum(total - len(kind) for kind, total in found)
 
 
 def _described(places: Ints, describe: Callable[[int], Violation]) -> _Found:

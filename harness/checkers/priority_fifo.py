@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from harness.checkers import Claim, checkers
 from harness.checkers.episodes import episodes, unseen_holds
 from harness.checkers.findings import conclude, nothing_shown
+from harness.checkers.looks import whole
 from harness.checkers.order_witness import Case, explain
 from harness.checkers.sweeps import (
     Hidden,
@@ -18,7 +19,6 @@ from harness.checkers.sweeps import (
     hideable,
     left_behind,
     overtaken,
-    whole,
 )
 from harness.history import NEVER_NS, OK, RESERVE, TAKE, History
 from harness.verdict import CheckResult
@@ -55,8 +55,8 @@ class PriorityFifo:
 
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Sweep at the level of the claim."""
-        case = _case(history, claim)
-        swept = _sweep(case, claim)
+        case = case_of(history, claim)
+        swept = swept_by(case, claim)
         violations, more = explain(history, case, swept, claim.order)
         details: dict[str, Any] = {
             "deliveries": int((case.stays.surely_taken_ns < NEVER_NS).sum()),
@@ -71,7 +71,8 @@ class PriorityFifo:
         )
 
 
-def _case(history: History, claim: Claim) -> Case:
+def case_of(history: History, claim: Claim) -> Case:
+    """Return what there is to judge: stays, calls that found nothing, unknown calls."""
     stays = episodes(history, claim.redelivery)
     stays = stays.where(stays.surely_taken_ns >= stays.free_ns)  # ownership reports the others
     begin, until, alive, capacity = unseen_holds(history)
@@ -81,19 +82,21 @@ def _case(history: History, claim: Claim) -> Case:
         stays=stays,
         empty_rows=rows,
         empties=(history.invoke_ns[rows], history.complete_ns[rows]),
+        looked_ns=stays.taken_ns,
         hidden=Hidden(begin=begin, until=until, alive=alive, capacity=capacity),
         by_delivery=claim.redelivery == "origin" and bool((stays.number > 0).any()),
     )
 
 
-def _sweep(case: Case, claim: Claim) -> Swept:
+def swept_by(case: Case, claim: Claim) -> Swept:
+    """Return which deliveries and empties no queue of this claim has."""
     stays, certain = case.stays, case.hidden.certain(case.stays)
     in_place = claim.redelivery == "origin"
     if claim.order == "stale":
         nothing = np.zeros(len(case.empty_rows), np.bool_)
         return Swept(bad=overtaken(stays, certain), bad_empty=nothing, taken_ns=stays.taken_ns)
     if claim.order == "snapshot":
-        swept = whole(stays, case.empties, certain)
+        swept = whole(stays, case.empties, certain, case.looked_ns)
     else:
         line = _line(case, claim, certain)
         swept, certain = _linearizable(case, claim, line), line.certain
@@ -162,5 +165,6 @@ def _by_first_delivery(case: Case, line: Line, swept: Swept) -> Swept:
 
 
 def _staleness(case: Case) -> dict[str, int]:
-    swept = whole(case.stays, case.empties, case.hidden.certain(case.stays))
+    certain = case.hidden.certain(case.stays)
+    swept = whole(case.stays, case.empties, certain, case.looked_ns)
     return {"inversions": int(swept.bad.sum()), "false_empties": int(swept.bad_empty.sum())}

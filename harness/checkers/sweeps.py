@@ -17,7 +17,6 @@ from harness.checkers.kernels import (
     layered_sweep,
     points,
     run,
-    whole_sweep,
 )
 from harness.history import NEVER_NS
 
@@ -182,37 +181,6 @@ def _events(stays: Episodes, line: Line, ask: Mask) -> tuple[Ints, Ints]:
     return kind[order], stay[order]
 
 
-def whole(stays: Episodes, empties: tuple[Ints, Ints], certain: Mask) -> Swept:
-    """Find deliveries and empties during all of which one single item was surely ahead. O(n log n).
-
-    That is what a consumer never does that lists the queue once within its call.
-    """
-    entered = np.flatnonzero(certain & (stays.surely_free_ns < stays.taken_ns))
-    asked = np.flatnonzero(stays.surely_taken_ns < NEVER_NS)
-    order = np.lexsort((stays.surely_key_ns[entered], stays.priority[entered]))
-    entered = entered[order]
-    before = _ranks(stays, entered, asked)
-    size, calls = len(entered) + len(asked), len(empties[0])
-    rank = np.concatenate([np.arange(len(entered)), before, np.full(calls, len(entered))])
-    ends = np.concatenate([stays.taken_ns[entered], np.zeros(len(asked) + calls, np.int64)])
-    last = np.concatenate(
-        [np.zeros(len(entered), np.int64), stays.surely_taken_ns[asked], empties[1]]
-    )
-    time_ns = np.concatenate([stays.surely_free_ns[entered], stays.taken_ns[asked], empties[0]])
-    kind = np.repeat([INSERT, QUERY], [len(entered), len(asked) + calls])
-    events = np.lexsort((kind, time_ns))
-    best = np.full(len(entered) + 1, -1, np.int64)
-    (bad,) = run(
-        whole_sweep,
-        (kind[events], events),
-        (rank, ends, last, np.zeros(len(rank), np.int64)),
-        (best,),
-    )
-    flagged = np.zeros(len(stays), np.bool_)
-    flagged[asked] = bad[len(entered) : size] > 0
-    return Swept(bad=flagged, bad_empty=bad[size:] > 0, taken_ns=stays.taken_ns)
-
-
 def overtaken(stays: Episodes, certain: Mask) -> Mask:
     """Return the first deliveries within a priority that came before one surely put earlier.
 
@@ -253,15 +221,3 @@ def left_behind(stays: Episodes, hidden: Hidden, certain: Mask, *, in_place: boo
             sure = certain[group] | (last_ns < first_hidden_ns)
             bad[stay] = (ahead & sure & (stays.taken_ns[group] > last_ns)).any()
     return bad
-
-
-def _ranks(stays: Episodes, entered: Ints, asked: Ints) -> Ints:
-    """Return, for each stay that is asked, how many of the entered are surely ahead of it."""
-    priority = np.concatenate([stays.priority[asked], stays.priority[entered]])
-    key = np.concatenate([stays.key_ns[asked], stays.surely_key_ns[entered]])
-    is_entry = np.arange(len(key)) >= len(asked)
-    order = np.lexsort((is_entry, key, priority))
-    count = np.cumsum(is_entry[order])
-    ranks = np.empty(len(key), np.int64)
-    ranks[order] = count
-    return ranks[: len(asked)]

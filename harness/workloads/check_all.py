@@ -13,12 +13,16 @@ IDLE_HZ = 20.0  # how often an unpaced client looks again at an empty queue
 @workloads.register("check-all")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckAll:
-    """Reserve and acknowledge until the queue is empty and no workload puts any more."""
+    """Reserve and acknowledge until the queue is empty and no workload puts any more.
+
+    With `sync` each reserve sees all that was over when it began.
+    """
 
     clients: Count = 1
     rate_hz: Rate | None = None
     batch: Count = 1
     wait_s: Seconds = 0.0
+    sync: bool = False
     after: str | None = None
     drains: ClassVar[bool] = True
 
@@ -33,7 +37,7 @@ class CheckAll:
         while True:
             client.pace(rate_hz, step, began_s)
             puts_were_over = client.puts_over()  # before the reserve: what it misses came later
-            items = client.reserve(self.batch, self.wait_s)
+            items = client.reserve(self.batch, self.wait_s, sync=self.sync)
             if items:
                 client.done(items)
             elif puts_were_over and client.found_empty:

@@ -20,6 +20,7 @@ class ConsumerCrash:
     clients: ClassVar[int] = 1
     drains: ClassVar[bool] = False
     dies: ClassVar[bool] = True
+    sync: ClassVar[bool] = False
 
     def reach(self) -> int | None:
         """It puts nothing."""

@@ -7,7 +7,7 @@ Other queues can stand in for zkmq by implementing `Subject`; what they raise is
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from harness.record import Value
 
@@ -103,12 +103,14 @@ class SubjectConfig:
         hosts: connect string.
         gateway: its URL, for a subject that speaks HTTP.
         path: the queue's root znode.
+        order: of a zkmq consumer, strict or relaxed.
     """
 
     kind: str
     hosts: str
     gateway: str = ""
     path: str = "/queue"
+    order: Literal["strict", "relaxed"] = "strict"
     session_timeout_s: float = 4.0
     deadline_s: float = 30.0
 

@@ -35,6 +35,7 @@ class ZkmqSubject:
 
     def __init__(self, config: SubjectConfig, note: Note) -> None:
         self._note, self._deadline_s = note, config.deadline_s
+        self._relaxed = config.order == "relaxed"
         self._store = KazooStore.connect(
             config.hosts,
             session_timeout_s=config.session_timeout_s,
@@ -45,6 +46,7 @@ class ZkmqSubject:
         self._queue: Queue | RestQueue = Queue(
             self._store,
             config.path,
+            order=config.order,
             deadline_s=config.deadline_s,
             lost=self._on_lost,
             on_returned=self._on_returned,
@@ -83,6 +85,7 @@ class ZkmqSubject:
                 for item in found.items
             ),
             read_zxid=found.read_zxid,
+            window=found.window if self._relaxed and found.items else None,
         )
 
     def done(self, items: Sequence[Taken]) -> Applied:
@@ -141,9 +144,11 @@ class RestZkmqSubject(ZkmqSubject):
         from zkmq.rest.client import Queue as RestQueue  # noqa: PLC0415
 
         self._note = note
+        self._relaxed = False  # it tells no window
         self._queue = RestQueue.connect(
             config.gateway,
             config.path,
+            order=config.order,
             session_s=config.session_timeout_s,
             deadline_s=config.deadline_s,
             lost=self._on_lost,

@@ -19,6 +19,7 @@ from harness.verdict import Verdict
 from worlds import planted_checkers as wrong
 from worlds import planted_histories as shown
 from worlds import planted_queues as queues
+from worlds import planted_zxids as zxids
 from worlds.histories import history, queue_run
 from worlds.histories_random import Mix, as_history, simulate
 from worlds.planted_script import served
@@ -215,6 +216,11 @@ HISTORIES = [
     ),
 ]
 
+HISTORIES += [
+    _run(name, case.checker, case.reason, case.history, claim=case.claim)
+    for name, case in zxids.CASES.items()
+]
+
 
 def _mutant(name: str, reason: str, applied: wrong.Applied) -> Mutant:
     return Mutant(name=name, reason=reason, applied=applied)
@@ -226,6 +232,7 @@ SOUND: dict[str, Callable[[], History]] = {
     "calls that touch": shown.ties,
     "empty between two": shown.empty_between_two,
     "random runs": lambda: as_history(simulate(Random(5), Mix(release=0.2, crash=0.1))),
+    **zxids.SOUND,
 }
 
 CHECKERS = [
@@ -249,6 +256,9 @@ CHECKERS = [
     _mutant("windows have their ends", ALARM + "empty between two", wrong.CLOSED_WINDOWS),
     _mutant("intervals are open", ALARM + "calls that touch", wrong.open_intervals),
     _mutant("every delivery was delayed", MISSED + "a producer's items swapped", wrong.ALL_DELAYED),
+    _mutant("zxids need not agree with time", MISSED + "read of the past", wrong.NO_REAL_TIME),
+    _mutant("any count will do", MISSED + "counted twice as first", wrong.NO_COUNTS),
+    _mutant("windows are endless", MISSED + "beyond its window", wrong.NO_CROWD),
     _mutant("a damaged file is whole", MISSED + "a damaged file", wrong.UNDOUBTED),
     _mutant("throwing is passing", MISSED + "a checker throws", wrong.throwing_is_passing),
     _mutant("the mildest verdict wins", MISSED + "lost tail", wrong.MILDEST),

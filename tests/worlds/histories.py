@@ -34,16 +34,23 @@ def note(
 
 
 def ended(
-    process: int, at_ns: int, *, alive_until_ns: int | None = None, why: str = "expired"
+    process: int,
+    at_ns: int,
+    *,
+    alive_until_ns: int | None = None,
+    why: str = "expired",
+    zxid: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return the end of a process's session."""
     alive_ns = at_ns if alive_until_ns is None else alive_until_ns
-    return note("session-end", at_ns, process=process, alive_until_ns=alive_ns, why=why)
+    return note("session-end", at_ns, process=process, alive_until_ns=alive_ns, why=why, zxid=zxid)
 
 
-def returned(process: int, at_ns: int, *values: Any, to: str = "items") -> list[dict[str, Any]]:
+def returned(
+    process: int, at_ns: int, *values: Any, to: str = "items", zxid: int | None = None
+) -> list[dict[str, Any]]:
     """Return the note that a process's items are available again; its consumer is `c<process>`."""
-    return note("returned", at_ns, consumer=f"c{process}", values=list(values), to=to)
+    return note("returned", at_ns, consumer=f"c{process}", values=list(values), to=to, zxid=zxid)
 
 
 def drained(begin_ns: int, end_ns: int, *, complete: bool = True) -> list[dict[str, Any]]:

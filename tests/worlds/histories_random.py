@@ -21,6 +21,7 @@ class Mix:
         crash: chance that a consumer's session ends instead of its next call.
         ended: chance that the session ends of a consumer whose call has an unknown outcome.
         recovered: chance that the recovery of an ended session is observed.
+        zxids: whether calls and observed recoveries know their zxids.
     """
 
     variant: Variant = "origin"
@@ -42,6 +43,9 @@ class Mix:
     zxids: bool = False
 
 
+ZXID_STEP = 10  # apart, so that a mutation can move one into between two others
+
+
 @dataclass(slots=True, kw_only=True)
 class _Client:
     """One process: its outstanding call, what it holds, and how far its session's end has come."""
@@ -55,6 +59,7 @@ class _Client:
     hand: list[int] = field(default_factory=list)
     crash_begin: int | None = None
     crashed: bool = False
+    crash_zxid: int | None = None
     over: bool = False
     free_from: int = 0
 
@@ -138,11 +143,9 @@ class _Run:
             client.dropped = True
             return
         self.state, client.applied, client.effect = after, True, asked
-        self.zxid += 1
         if asked.value is not None or asked.f not in ("reserve", "take"):
-            client.effect = replace(asked, zxid=self.zxid)
-        else:
-            client.effect = replace(asked, zxid=self.zxid - 1)
+            self.zxid += ZXID_STEP
+        client.effect = replace(asked, zxid=self.zxid)
         self._hold(client, asked)
 
     def _asked(self, op: Op) -> Op:
@@ -157,8 +160,8 @@ class _Run:
     def end_session(self, client: _Client) -> None:
         crash = Op(f="crash", process=client.process, begin=0, end=0)
         self.state = next(self.model.steps(self.state, crash))
-        self.zxid += 1
-        client.crashed = True
+        self.zxid += ZXID_STEP
+        client.crashed, client.crash_zxid = True, self.zxid
 
     def complete(self, client: _Client, now: int) -> None:
         rng, op, mix = self.rng, client.call, self.mix
@@ -198,7 +201,10 @@ class _Run:
 
     def _crash_row(self, client: _Client, end: int) -> None:
         assert client.crash_begin is not None
-        self.ops.append(Op(f="crash", process=client.process, begin=client.crash_begin, end=end))
+        zxid = client.crash_zxid if self.mix.zxids and end < NEVER else None
+        self.ops.append(
+            Op(f="crash", process=client.process, begin=client.crash_begin, end=end, zxid=zxid)
+        )
 
     def replace(self, client: _Client) -> None:
         client.over = True
@@ -267,10 +273,10 @@ def _call_lines(op: Op) -> list[tuple[int, int, dict[str, Any]]]:
 
 def _crash_lines(op: Op) -> list[tuple[int, int, dict[str, Any]]]:
     consumer = f"c{op.process}"
-    end = {"consumer": consumer, "alive_until_ns": op.begin, "why": "killed"}
+    end = {"consumer": consumer, "alive_until_ns": op.begin, "why": "killed", "zxid": op.zxid}
     lines = [(op.begin, 1, _note("session-end", op.begin, end))]
     if op.end < NEVER:
-        back = {"consumer": consumer, "values": [], "to": "items"}
+        back = {"consumer": consumer, "values": [], "to": "items", "zxid": op.zxid}
         lines.append((op.end, 1, _note("returned", op.end, back)))
     return lines
 

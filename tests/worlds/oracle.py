@@ -4,7 +4,7 @@ Slow, and simple enough to be believed: the checkers are compared with it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Literal
 
@@ -19,7 +19,9 @@ class Op:
     """One call, or the end of a process's session (`f="crash"`), in the closed [begin, end].
 
     `value` is None for a reserve or take that found nothing, and for one whose outcome is unknown.
-    A crash takes effect once within its interval; with `end=NEVER` perhaps not at all.
+    A crash takes effect once within its interval; with `end=NEVER` perhaps not at all. With a
+    zxid, calls take effect in the order of theirs; one that found nothing after all writes up to
+    it, and before all others.
     """
 
     f: str
@@ -30,6 +32,12 @@ class Op:
     priority: int = 0
     outcome: Literal["ok", "fail", "info"] = "ok"
     zxid: int | None = None
+
+    @property
+    def place(self) -> tuple[int, bool] | None:
+        """Where it is among the calls whose zxid is known; None if its own is not."""
+        empty = self.f in ("reserve", "take") and self.value is None
+        return None if self.zxid is None else (self.zxid, empty)
 
     @property
     def mandatory(self) -> bool:
@@ -137,9 +145,13 @@ def legal(ops: Sequence[Op], variant: Variant = "origin") -> bool:
     """Say whether the calls can have taken effect in some order, each within its interval.
 
     A call of unknown outcome takes effect at any time after its invocation, or never; one that
-    failed has none. Exponential: for about fifteen calls.
+    failed has none. Calls that share a zxid are one transaction, at one moment of all of
+    them. Exponential: for about fifteen calls.
     """
-    calls = [op for op in ops if op.outcome != "fail"]
+    calls = _narrowed([op for op in ops if op.outcome != "fail"])
+    if any(op.begin > op.end for op in calls):
+        return False
+    before = [_before(calls, op) for op in calls]
     model = Model(
         variant=variant,
         priorities={
@@ -164,7 +176,32 @@ def legal(ops: Sequence[Op], variant: Variant = "origin") -> bool:
         for i, op in enumerate(calls):
             if placed >> i & 1 or op.begin > deadline or ends[i] < latest:
                 continue
+            if placed & before[i] != before[i]:
+                continue
             pending.extend(
                 (placed | 1 << i, after, max(latest, op.begin)) for after in model.steps(state, op)
             )
     return False
+
+
+def _before(calls: Sequence[Op], op: Op) -> int:
+    """Return the bits of the calls with a smaller zxid, which take effect before."""
+    smaller = (
+        1 << i
+        for i, other in enumerate(calls)
+        if op.place is not None and other.place is not None and other.place < op.place
+    )
+    return sum(smaller)
+
+
+def _narrowed(calls: Sequence[Op]) -> list[Op]:
+    """Return the calls, of which the writes of one zxid happen within what they have in common."""
+    together: dict[tuple[int, bool], list[Op]] = {}
+    for op in calls:
+        if op.place is not None and not op.place[1]:
+            together.setdefault(op.place, []).append(op)
+    return [
+        replace(op, begin=max(o.begin for o in same), end=min(o.end for o in same))
+        for op in calls
+        for same in [together.get(op.place, [op]) if op.place is not None else [op]]
+    ]

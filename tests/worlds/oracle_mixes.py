@@ -15,5 +15,16 @@ MIXES = {
         unknown_reserve=0.1,
         unknown_end=0.1,
     ),
+    "zxids": Mix(priorities=2, release=0.15, crash=0.1, recovered=1.0, zxids=True),
+    "zxids-unknown": Mix(
+        priorities=2,
+        release=0.1,
+        crash=0.1,
+        ended=0.5,
+        unknown_put=0.1,
+        unknown_reserve=0.1,
+        unknown_end=0.1,
+        zxids=True,
+    ),
     "crashes": Mix(priorities=2, release=0.1, crash=0.1, unknown_put=0.1, unknown_end=0.1),
 }

@@ -9,7 +9,17 @@ from unittest import mock
 import numpy as np
 
 from harness import judge as judging
-from harness.checkers import Claim, account, fifo, ownership, producer_order, total_queue
+from harness.checkers import (
+    Claim,
+    account,
+    fifo,
+    lives,
+    ownership,
+    producer_order,
+    total_queue,
+    window,
+    zxid,
+)
 from harness.checkers.findings import Violation, conclude
 from harness.checkers.holds import holds
 from harness.checkers.strictly_increasing import StrictlyIncreasing
@@ -101,6 +111,9 @@ ANY_EXCUSE = replaced(account, "_capacity", lambda *_: 10**6)
 DELIVERED_IS_SAFE = replaced(
     account, "_given_back", lambda history, *_: np.zeros(len(history.values), np.bool_)
 )
+NO_REAL_TIME = replaced(zxid, "_real_time", lambda *_: ([], 0))
+NO_COUNTS = replaced(lives, "_miscounted", nothing)
+NO_CROWD = replaced(window, "crowd", lambda _, __, asked, *___: np.zeros(len(asked), np.int64))
 NO_EXPIRY = replaced(ownership, "_after_expiry", lambda *_: ([], 0))
 NO_OVERLAPS = replaced(ownership, "_overlaps", lambda *_: ([], 0))
 NO_CHAIN = replaced(fifo, "covered_until", each_window_alone)

@@ -22,16 +22,25 @@ class _Script:
 
     queue: Correct
     now_ns: int = 0
+    zxid: int = 0
     parts: list[list[dict[str, Any]]] = field(default_factory=list)
 
     def call(
         self, f: str, process: int, value: int | None, *, ok: bool = True, **more: int | str
     ) -> None:
         outcome = "ok" if ok else "fail"
+        if f == "reserve" and value is None:
+            more["read_zxid"] = self.zxid
+        elif ok:
+            more["zxid"] = self.commit()
         self.parts.append(
             op(f, value, self.now_ns, self.now_ns + 5, process=process, outcome=outcome, **more)
         )
         self.now_ns += 10
+
+    def commit(self) -> int:
+        self.zxid += 1
+        return self.zxid
 
     def put(self, process: int, value: int, priority: int = NORMAL) -> None:
         taken = self.queue.put(value, priority)
@@ -88,7 +97,7 @@ def served(queue: Correct) -> History:
     died_ns = script.now_ns
     queue.end(11)
     script.parts.append(ended(11, died_ns))
-    script.parts.append(list(_returned(died_ns + 1, mine)))
+    script.parts.append(list(_returned(died_ns + 1, mine, script.commit())))
     script.now_ns += 10
     script.done(11, mine[0])
     script.done(10, slow)
@@ -97,5 +106,5 @@ def served(queue: Correct) -> History:
     return history_of(*script.parts)
 
 
-def _returned(at_ns: int, values: list[int | None]) -> Iterator[dict[str, Any]]:
-    yield from returned(11, at_ns, *(value for value in values if value is not None))
+def _returned(at_ns: int, values: list[int | None], zxid: int) -> Iterator[dict[str, Any]]:
+    yield from returned(11, at_ns, *(value for value in values if value is not None), zxid=zxid)

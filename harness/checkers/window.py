@@ -1,0 +1,106 @@
+"""Relaxed order: whoever takes an item passes over fewer smaller ones than its window holds."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers import Claim, checkers, priority_fifo
+from harness.checkers.episodes import Episodes
+from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
+from harness.checkers.looks import crowd
+from harness.checkers.zxids import axis, by_zxid, looked_at
+from harness.history import NEVER_NS, OK, RESERVE, TAKE, History
+from harness.verdict import CheckResult
+
+NAME = "window"
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+_NAMED = 5
+
+
+@checkers.register(NAME)
+class Window:
+    """At its claim's zxid an item has at most W-1 available smaller ones, W recorded with it.
+
+    Smaller: of a more urgent priority, or put before at a smaller zxid. Those count that were
+    available in the state in which the consumer looked and ever since: any state in which the
+    item was there and, with `sync`, not before the call. O(n log n), and O(log n) for each item
+    passed over. Reason:
+        window-exceeded    W smaller items or more were available
+    A delivery without W or zxid is not judged (details.without_window). How often one item is
+    passed over is not bounded, so not judged. Exact where all zxids are known; an item that an
+    unknown call may have held does not count. UNKNOWN (`few-windows`) if most deliveries are not
+    judged.
+    Source: docs/checkers.md, `claim: window`.
+    """
+
+    def unmet(self, history: History, claim: Claim) -> str | None:
+        """Ask for the claim, zxids and windows."""
+        if claim.order != "window":
+            return "claim: window"
+        if not len(axis(history).zxids):
+            return "zxids"
+        return None if (history.window > 0).any() else "the window of each delivery"
+
+    def check(self, history: History, claim: Claim) -> CheckResult:
+        """Count the smaller items of each delivery."""
+        view = by_zxid(history)
+        case = priority_fifo.case_of(view, claim)
+        stays, certain = case.stays, case.hidden.certain(case.stays)
+        delivered = np.flatnonzero(stays.surely_taken_ns < NEVER_NS)
+        asked = delivered[_judged(history, stays, delivered)]
+        looked, most = (
+            looked_at(history, stays, called=claim.sync),
+            history.window[stays.row[asked]],
+        )
+        passed = crowd(stays, certain, asked, looked, most.astype(np.int64))
+        bad = asked[passed >= most]
+        found = [_exceeded(history, stays, certain, looked, int(stay)) for stay in bad[:SHOWN]]
+        lacking = _deliveries(history) - len(asked)
+        return conclude(
+            NAME,
+            history,
+            found,
+            doubts=nothing_shown(history) + ["few-windows"] * (lacking > len(asked)),
+            details={
+                "deliveries": len(asked),
+                "without_window": lacking,
+                "widest": int(most.max(initial=0)),
+                "most_passed": int(passed.max(initial=0)),
+            },
+            more=len(bad) - len(found),
+        )
+
+
+def _judged(history: History, stays: Episodes, delivered: Ints) -> Mask:
+    row = stays.row[delivered]
+    known = stays.taken_ns[delivered] == stays.surely_taken_ns[delivered]
+    mask: Mask = known & (history.window[row] > 0) & (history.zxid[row] >= 0)
+    return mask
+
+
+def _deliveries(history: History) -> int:
+    got = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == OK)
+    return int((got & (history.value >= 0)).sum())
+
+
+def _exceeded(
+    history: History, stays: Episodes, certain: Mask, looked: Ints, stay: int
+) -> Violation:
+    same = stays.priority == stays.priority[stay]
+    ahead = (stays.priority < stays.priority[stay]) | (
+        same & (stays.surely_key_ns < stays.key_ns[stay])
+    )
+    ahead &= certain & (stays.surely_free_ns < looked[stay])
+    passed = np.flatnonzero(ahead & (stays.taken_ns > stays.surely_taken_ns[stay]))
+    passed = passed[np.lexsort((stays.key_ns[passed], stays.priority[passed]))]
+    names = [history.values[value] for value in stays.value[passed[:_NAMED]]]
+    value, width = history.values[stays.value[stay]], int(history.window[stays.row[stay]])
+    more = ", …" if len(passed) > _NAMED else ""
+    rows = [stays.put_row[stay], stays.row[stay], *stays.put_row[passed[:_NAMED]]]
+    return Violation(
+        reason="window-exceeded",
+        sentence=f"{value!r} was delivered while {len(passed)} smaller items were available "
+        f"({', '.join(map(repr, names))}{more}), and its window was {width}.",
+        rows=tuple(int(row) for row in rows),
+        values=(value, *names),
+    )

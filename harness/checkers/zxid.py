@@ -1,0 +1,146 @@
+"""The exact check: in the order of their zxids, all calls are one run of a correct queue."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers import Claim, checkers, ownership, priority_fifo
+from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
+from harness.checkers.lives import by_item
+from harness.checkers.looks import whole
+from harness.checkers.order_witness import Case, explain
+from harness.checkers.sweeps import Swept, left_behind
+from harness.checkers.zxids import axis, by_zxid, left_open, looked_at
+from harness.history import INFO, OK, History
+from harness.verdict import CheckResult
+
+NAME = "zxid"
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+_Found = tuple[list[Violation], int]
+
+
+@checkers.register(NAME)
+class Zxid:
+    """In the order of their zxids all calls are a legal run of the queue, and agree with real time.
+
+    No search, O(n log n). What has a zxid took effect at that point, and what found nothing saw
+    the state of its read_zxid; what has none, such as a call of unknown outcome, may have been at
+    any point that real time leaves, and is never held against the queue. Reasons:
+        real-time       begun after another call was over, with a zxid that is not larger; for
+                        `linearizable` also: found nothing in a state older than the call
+        never-put       delivered, though no put of it can have taken effect
+        left-after-done acknowledged, and still in every tree that could be read at the end
+        delivery-count  an item's deliveries are not counted 1, 2, 3, ...
+        double-ownership, redelivered-after-done, stale-ack, double-ack, ack-without-hold,
+        success-after-expiry, delivered-before-put    as in `ownership`, by zxid
+        fifo-order, priority-order    an item ahead was available, in the state in which the
+                        consumer looked and ever since
+        false-empty     at its read_zxid an item was available
+    The claim says which state the consumer looked at:
+        linearizable    that of the delivery itself
+        snapshot        any since the call began in which the item was there
+        stale           any since the item was there
+        window, unordered    order is not judged here
+    Exact where each call and each session's end knows its zxid; calls that share one (one
+    transaction) may be in any order, the parts of one call in theirs. It can miss what shows only
+    when the items that unknown calls hid, or where unknown puts stand, are searched:
+    docs/checkers.md has the measured rate. UNKNOWN (`few-zxids`) if most successful calls lack
+    theirs.
+    Source: ZooKeeper applies all writes in the order of their zxids.
+    """
+
+    def unmet(self, history: History, claim: Claim) -> str | None:
+        """Ask for zxids."""
+        return None if len(axis(history).zxids) else "zxids"
+
+    def check(self, history: History, claim: Claim) -> CheckResult:
+        """Judge real time first: where it is broken the order of zxids proves nothing more."""
+        violations, more = _real_time(history, claim)
+        if not violations:
+            violations, more = _legal(history, claim)
+        lacking, known = _lacking(history), len(axis(history).commits.row)
+        doubts = nothing_shown(history) + ["few-zxids"] * (lacking > known)
+        details = {
+            "known": known,
+            "ok_without_zxid": lacking,
+            "unknown_calls": int((history.outcome == INFO).sum()),
+            "left_open": int(left_open(history).sum()),
+        }
+        return conclude(NAME, history, violations, doubts=doubts, details=details, more=more)
+
+
+def _lacking(history: History) -> int:
+    zxid = np.where(history.value >= 0, history.zxid, history.read_zxid)
+    return int(((history.outcome == OK) & (zxid < 0)).sum())
+
+
+def _legal(history: History, claim: Claim) -> _Found:
+    view = by_zxid(history)
+    held, more = ownership.findings(view)
+    alone, rest = by_item(history, view)
+    ordered, behind = _order(history, view, claim)
+    return [*held, *alone, *ordered], more + rest + behind
+
+
+def _real_time(history: History, claim: Claim) -> _Found:
+    """Commits whose zxid is not above all that was over before they began."""
+    places = axis(history)
+    commits = places.commits
+    which = places.newest(commits.begin_ns)
+    newest = np.append(commits.rank, [0])[which]
+    late = np.where(commits.reads, newest > commits.rank, newest >= commits.rank)
+    late &= ~commits.reads | (claim.order == "linearizable")
+    bad = np.flatnonzero(late)
+    bad = bad[np.argsort(newest[bad] - commits.rank[bad], kind="stable")]
+    found = [_disagreement(history, int(place), int(which[place])) for place in bad[:SHOWN]]
+    return found, len(bad) - len(found)
+
+
+def _disagreement(history: History, place: int, over: int) -> Violation:
+    commits, zxids = axis(history).commits, axis(history).zxids
+    rows = [int(commits.row[which]) for which in (over, place) if commits.row[which] >= 0]
+    first, second = (_named(history, int(commits.row[which])) for which in (over, place))
+    one, other = (int(zxids[commits.rank[which] - 1]) for which in (over, place))
+    saw = "saw only the state of" if commits.reads[place] else "has"
+    return Violation(
+        reason="real-time",
+        sentence=f"{second} began after {first} was over, and {saw} zxid {other:#x}, "
+        f"not above {one:#x}.",
+        rows=tuple(rows),
+        values=tuple(history.values[history.value[row]] for row in rows if history.value[row] >= 0),
+    )
+
+
+def _named(history: History, row: int) -> str:
+    if row < 0:
+        return "a session's end or its items' return"
+    call = history.operation(row)
+    return f"{call.f} of {call.value!r}" if call.value is not None else f"an empty {call.f}"
+
+
+def _order(history: History, view: History, claim: Claim) -> _Found:
+    case = priority_fifo.case_of(view, claim)
+    if claim.order == "linearizable":
+        return explain(view, case, priority_fifo.swept_by(case, claim), "linearizable")
+    looked = looked_at(history, case.stays, called=claim.order == "snapshot")
+    case = _seen(history, replace(case, looked_ns=looked))
+    certain = case.hidden.certain(case.stays)
+    swept = whole(case.stays, case.empties, certain, case.looked_ns)
+    return explain(view, case, _promised(case, claim, swept, certain), "snapshot")
+
+
+def _seen(history: History, case: Case) -> Case:
+    """Leave out the empties that may be of any old state."""
+    known = history.read_zxid[case.empty_rows] >= 0
+    begin, end = case.empties
+    return replace(case, empty_rows=case.empty_rows[known], empties=(begin[known], end[known]))
+
+
+def _promised(case: Case, claim: Claim, swept: Swept, certain: Mask) -> Swept:
+    if claim.order in ("window", "unordered"):
+        return replace(swept, bad=np.zeros(len(case.stays), np.bool_))
+    in_place = claim.redelivery == "origin"
+    behind = left_behind(case.stays, case.hidden, certain, in_place=in_place)
+    return replace(swept, bad=swept.bad | behind)
