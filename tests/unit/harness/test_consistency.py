@@ -38,6 +38,17 @@ REFUSED = {
         "transport: rest\nsubject: kazoo-queue\n",
         "x.yaml:3: transport: expected 'kazoo' for subject kazoo-queue, got 'rest'",
     ),
+    "relaxed-order-of-a-queue-that-has-none": (
+        "order: relaxed\nsubject: kazoo-queue\n",
+        "x.yaml:3: order: expected 'strict' for subject kazoo-queue, got 'relaxed'",
+    ),
+    "windows-of-strict-order": (
+        "claim: window\n",
+        (
+            "x.yaml:3: claim: expected `order: relaxed` and `transport: kazoo` beside 'window', "
+            "got strict over kazoo"
+        ),
+    ),
     "a-gateway-to-kill-where-there-is-none": (
         "faults: [{gateway-kill: {}, first_s: 1, down_s: 1}]\n",
         "x.yaml:3: faults[0].gateway-kill: expected `transport: rest` for this fault, got none",
