@@ -43,14 +43,14 @@ class Owner:
     @classmethod
     def me(cls) -> "Owner":
         """Return the calling process."""
-        return cls(socket.gethostname(), _boot_id(), os.getpid(), _start_ticks(os.getpid()) or 0)
+        return cls(socket.gethostname(), _boot_id(), os.getpid(), start_ticks(os.getpid()) or 0)
 
     def alive(self) -> bool:
         """Tell whether the process still runs; a process of another machine counts as alive."""
         here = Owner.me()
         if self.host != here.host:
             return True
-        return self.boot == here.boot and _start_ticks(self.pid) == self.start_ticks
+        return self.boot == here.boot and start_ticks(self.pid) == self.start_ticks
 
 
 def of_run(run: str, owner: Owner, *, by_hand: bool) -> dict[str, str]:
@@ -59,11 +59,7 @@ def of_run(run: str, owner: Owner, *, by_hand: bool) -> dict[str, str]:
     return labels | ({BY_HAND: "1"} if by_hand else {})
 
 
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def _start_ticks(pid: int) -> int | None:
+def start_ticks(pid: int) -> int | None:
     """Return field 22 of /proc/PID/stat; None when there is no such process, or only its zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -71,3 +67,7 @@ def _start_ticks(pid: int) -> int | None:
         return None
     fields = stat.rpartition(")")[2].split()  # the name before it may hold blanks and brackets
     return None if fields[0] in {"Z", "X"} else int(fields[19])
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -10,14 +10,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import docker
 from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
-from cluster import labels
+from cluster import labels, processes
 from cluster.containers import remove
 from cluster.errors import ClusterError
 from cluster.ledger import Ledger
@@ -52,11 +51,14 @@ def containers(client: docker.DockerClient, run: str) -> list[Container]:
 
 
 def remove_run(client: docker.DockerClient, run: str) -> None:
-    """Remove a run's containers, network, volumes and ledger; what is gone already is fine.
+    """Remove a run's containers, network, volumes, ledger, and the processes beside it.
+
+    What is gone already is fine.
 
     Raises:
         ClusterError: something could not be removed within REMOVE_TIMEOUT_S.
     """
+    processes.end(processes.beside(run))  # first: it closes its sessions while there is a quorum
     with ThreadPoolExecutor(max_workers=16) as pool:
         list(pool.map(remove, containers(client, run)))
     mine: dict[str, str | list[str] | bool] = {"label": f"{labels.RUN}={run}"}
@@ -67,31 +69,21 @@ def remove_run(client: docker.DockerClient, run: str) -> None:
 
 
 def clean(client: docker.DockerClient, *, everything: bool = False) -> list[str]:
-    """Remove the runs that nobody holds (`everything`: all) and orphaned workers; return ids."""
-    removed = [held.run for held in runs(client) if everything or held.left]
+    """Remove the runs that nobody holds (`everything`: all); return their ids.
+
+    Ends orphaned workers too, and what stands beside quorums that are gone.
+    """
+    standing = processes.beside()  # before the runs: a quorum is there before what stands beside it
+    held = runs(client)
+    up = {one.run for one in held}
+    removed = [one.run for one in held if everything or one.left]
     for run in removed:
         remove_run(client, run)
-    for pid in orphans():
+    for pid in processes.orphans():
         os.kill(pid, signal.SIGKILL)
-    return removed
-
-
-def orphans() -> Iterator[int]:
-    """Give the pids of worker processes whose harness is gone.
-
-    A worker ends by itself when its pipe closes; a stopped (SIGSTOP) one cannot.
-    """
-    mark = f"{labels.OWNER_VARIABLE}=".encode()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            variables = (entry / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue  # ended meanwhile, or another user's
-        owners = [v.removeprefix(mark).decode() for v in variables if v.startswith(mark)]
-        if owners and int(entry.name) != os.getpid() and not labels.Owner.parse(owners[0]).alive():
-            yield int(entry.name)
+    strays = [one for one in standing if one.run not in up]
+    processes.end(strays)
+    return removed + [one.run for one in strays]
 
 
 def _all_labels(client: docker.DockerClient) -> Iterator[dict[str, str]]:

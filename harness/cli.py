@@ -13,13 +13,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cluster import engine, leftovers, quorum, surroundings
+from cluster import engine, leftovers, processes, quorum, surroundings
 from harness import results as results_json
 from harness import run as runs
 from harness import scenario as scenarios
 from harness import schema, store
 from harness.checkers import checkers
-from harness.commands import batch, export, fuzz, replay, report, serve, shrink
+from harness.commands import batch, export, fuzz, replay, report, serve, shrink, standing
 from harness.commands import faults as hurting
 from harness.commands.launch import Ran, publish
 from harness.errors import HarnessError, ScenarioError
@@ -134,23 +134,32 @@ def up(
     image: Annotated[str | None, typer.Option(help="Any image like the official one.")] = None,
     heap_mb: Annotated[int, typer.Option(min=64, help="Heap of each server.")] = 256,
     port: Annotated[int | None, typer.Option(help="First of consecutive ports.")] = None,
+    *,
+    gateway_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The gateway's; 9998 if that is free.")
+    ] = None,
+    gateway: Annotated[bool, typer.Option(help="Start a gateway, for HTTP, beside it.")] = True,
 ) -> None:
-    """Start a quorum by hand; it stays until `down`."""
+    """Start a quorum by hand, and a gateway beside it; they stay until `down`."""
     terminal = Terminal()
     cluster = scenarios.cluster(
         {"nodes": nodes, "zookeeper": zookeeper, "image": image, "heap_mb": heap_mb, "port": port}
     )
     with _clean_exit():
+        held = standing.hold(gateway_port, terminal.say) if gateway else None
         started = quorum.up(
             surroundings.config_of(cluster.model_dump()), by_hand=True, say=terminal.say
         )
         try:
             took_s = started.wait_ready()
+            url = standing.start(started.run, started.hosts, held) if held else None
         except BaseException:
             started.down()
             raise
     terminal.say(f"quorum {started.run} ready in {took_s:.1f} s; connect string:")
     terminal.console.print(started.hosts, soft_wrap=True)
+    if url:
+        terminal.say(f"gateway: {url}")
 
 
 @app.command(epilog="Example: harness status")
@@ -167,6 +176,7 @@ def status() -> None:
         attached = quorum.attach(client, one.run)
         console.print(hurting.status_table(attached))
         console.print(hurting.in_force(attached))
+        console.print(standing.told(one.run))
 
 
 @app.command(epilog="Example: harness logs --node 3")
@@ -186,7 +196,7 @@ def logs(
 
 @app.command(epilog="Example: harness down")
 def down() -> None:
-    """Remove the quorums that `up` or `run --keep` started."""
+    """Remove the quorums that `up` or `run --keep` started, and the gateways beside them."""
     client = engine.connect()
     for held in leftovers.runs(client):
         if held.by_hand:
@@ -201,10 +211,11 @@ def clean(
         bool, typer.Option("--all", help="Also runs in progress and quorums started by hand.")
     ] = False,
 ) -> None:
-    """Remove what runs left behind: containers, networks, volumes, rules, worker processes."""
+    """Remove what runs left behind: containers, networks, volumes, rules, processes."""
     try:
         client = engine.connect()
     except HarnessError:
+        processes.end(processes.beside())  # without an engine there is no quorum either
         Terminal().say("no Docker engine answers, so nothing of ours runs in one")
         return
     removed = leftovers.clean(client, everything=everything)

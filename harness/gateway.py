@@ -1,7 +1,7 @@
-"""The gateway of a run with `transport: rest`: a process beside the quorum, on loopback.
+"""The gateway of a run with `transport: rest`, or of `harness up`: a process on loopback.
 
-The port comes from the kernel and stays the run's own while the gateway is down: a bound socket
-that never listens holds it, so clients that call meanwhile are refused, as by a dead server.
+Its port stays its own while the gateway is down: a bound socket that never listens holds it, so
+clients that call meanwhile are refused, as by a dead server.
 """
 
 import http.client
@@ -22,22 +22,45 @@ STOP_WITHIN_S = 10.0
 _POLL_S = 0.02
 
 
+def hold_port(port: int = 0) -> socket.socket:
+    """Return a socket that holds a port of loopback, any free one for 0, and does not listen.
+
+    Raises:
+        OSError: it is taken.
+    """
+    holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((LOOPBACK, port))
+    except OSError:
+        holder.close()
+        raise
+    return holder
+
+
 class GatewayProcess:
     """One gateway process after another, on one address; see `harness.target.Gateway`.
-
-    It ends when its standard input closes, so also when the harness is killed.
 
     Args:
         hosts: ZooKeeper's connect string.
         log: what it prints is appended to this file.
         environment: added to its environment, so that leftovers can be told.
+        port: what holds its port, from `hold_port`; any free one if None.
+        stays: it outlives the harness; else it ends when its standard input closes, so also
+            when the harness is killed.
     """
 
-    def __init__(self, hosts: str, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        hosts: str,
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        port: socket.socket | None = None,
+        stays: bool = False,
+    ) -> None:
         self._hosts, self._log, self._environment = hosts, log, dict(environment)
-        self._port = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._port.bind((LOOPBACK, 0))
+        self._port, self._stays = port or hold_port(), stays
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -107,13 +130,14 @@ class GatewayProcess:
     def _spawn(self) -> subprocess.Popen[bytes]:
         host, _, port = self.address.rpartition(":")
         command = [sys.executable, "-m", "zkmq.rest", "--hosts", self._hosts]
-        command += ["--host", host, "--port", port, "--until-stdin-closes", "--no-log"]
+        command += ["--host", host, "--port", port, "--no-log"]
+        command += [] if self._stays else ["--until-stdin-closes"]
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             # A session of its own: Ctrl-C is for the harness, which then ends it.
             return subprocess.Popen(
                 command,
-                stdin=subprocess.PIPE,
+                stdin=subprocess.DEVNULL if self._stays else subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

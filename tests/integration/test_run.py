@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cluster import engine, labels, leftovers
+from cluster import engine, labels, leftovers, processes
 
 pytestmark = pytest.mark.docker
 ROOT = Path(__file__).parents[2]
@@ -141,7 +141,7 @@ def test_clean_removes_what_a_killed_run_left_and_nothing_else(long: Path, tmp_p
         assert mine(killed.pid) == []
         assert len(mine(other.pid)) == 1
         assert other.poll() is None
-        assert list(leftovers.orphans()) == []
+        assert list(processes.orphans()) == []
     finally:
         other.send_signal(signal.SIGINT)
         other.communicate(timeout=WITHIN_S)

@@ -1,0 +1,67 @@
+"""`harness up` by hand: a quorum and a gateway beside it, until `down`."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cluster import engine, leftovers, processes
+
+pytestmark = pytest.mark.docker
+ROOT = Path(__file__).parents[2]
+WITHIN_S = 120
+
+
+def harness(*words: str) -> str:
+    """Run the command line to its end, with success, and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", *words],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def by_hand() -> Iterator[tuple[str, str]]:
+    """The id of a quorum that `harness up` started and left, and its gateway's URL."""
+    before = {held.run for held in leftovers.runs(engine.connect())}
+    printed = harness("up", "--nodes", "1")
+    (run,) = (h.run for h in leftovers.runs(engine.connect()) if h.run not in before and h.by_hand)
+    yield run, printed.splitlines()[-1].removeprefix("gateway: ")
+    leftovers.remove_run(engine.connect(), run)
+
+
+def test_a_gateway_stands_beside_the_quorum_until_it_goes(by_hand: tuple[str, str]) -> None:
+    """After `up` has ended HTTP reaches the quorum, `status` says where, and removing ends both."""
+    run, url = by_hand
+    assert "zookeeper" in httpx.get(f"{url}/znodes/v1/?view=children").json()["children"]
+    assert f"gateway: {url}" in harness("status")
+    (gateway,) = processes.beside(run)
+    leftovers.remove_run(engine.connect(), run)
+    assert not gateway.running
+    assert not processes.log_of(run).exists()
+
+
+def test_clean_ends_a_gateway_whose_quorum_is_gone(by_hand: tuple[str, str]) -> None:
+    """A gateway left alone is ended by `clean`; one beside a quorum that is up is not."""
+    run, _ = by_hand
+    client = engine.connect()
+    (gateway,) = processes.beside(run)
+    assert run not in harness("clean")
+    assert gateway.running
+    for container in leftovers.containers(client, run):
+        container.remove(force=True, v=True)
+    for network in client.networks.list(filters={"label": f"zkmq.run={run}"}):
+        network.remove()
+    for volume in client.volumes.list(filters={"label": f"zkmq.run={run}"}):
+        volume.remove()
+    assert run in harness("clean")
+    assert not gateway.running
