@@ -47,7 +47,7 @@ def _row(results: Mapping[str, Any]) -> str:
 def _findings(results: Mapping[str, Any]) -> list[str]:
     told = words.headline(results, servers=0)
     lines = [f"### {results['scenario']}", "", f"{_text(told.sentence)} {told.expectation}.", ""]
-    for check in results["checks"]:
+    for check in words.gravest_first(results["checks"]):
         if check["verdict"] != "valid":
             reasons = ", ".join(map(words.meaning, check["reasons"]))
             lines.append(f"- **{check['name']}** {check['verdict']}: {reasons}")

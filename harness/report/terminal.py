@@ -14,6 +14,7 @@ from rich.text import Text
 
 from harness.clock import Clock
 from harness.progress import Progress
+from harness.report import words
 
 REFRESH_HZ = 4
 RATE_WINDOW_S = 2.0
@@ -95,14 +96,14 @@ def _headline(results: Mapping[str, Any]) -> Text:
 
 
 def _counted(counts: Mapping[str, int | None]) -> str:
-    words = ("acknowledged", "delivered", "lost", "duplicated", "unexpected", "redelivered")
-    told = [f"{'unknown' if counts[w] is None else counts[w]} {w}" for w in words]
+    kinds = ("acknowledged", "delivered", "lost", "duplicated", "unexpected", "redelivered")
+    told = [f"{'unknown' if counts[kind] is None else counts[kind]} {kind}" for kind in kinds]
     return f"{counts['attempted']} puts attempted: " + ", ".join(told)
 
 
 def _findings(results: Mapping[str, Any]) -> list[Text]:
     lines = []
-    for check in results["checks"]:
+    for check in words.gravest_first(results["checks"]):
         if check["verdict"] == "valid":
             continue
         lines.append(Text(f"{check['name']}: {check['verdict']}: {', '.join(check['reasons'])}"))
