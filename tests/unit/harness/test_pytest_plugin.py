@@ -1,15 +1,18 @@
 """What the pytest plugin collects, and how it tells of a run; no quorum is started here."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import by_hand, pytest_plugin
+from harness import by_hand
+from harness.commands import pytest_items
 from harness.commands.launch import Ran
+from harness.commands.pytest_items import ByHand
 from harness.errors import TargetError
-from harness.pytest_plugin import ByHand
 from harness.store import RunFolder
 
 SCENARIO = """\
@@ -56,8 +59,8 @@ def judged(monkeypatch: pytest.MonkeyPatch, results: dict[str, Any]) -> None:
     def launch(scenario: object, name: str, folder: RunFolder, view: object) -> Ran:
         return Ran(folder=folder, results=results | {"scenario": name}, took_s=0.0)
 
-    monkeypatch.setattr(pytest_plugin, "launch", launch)
-    monkeypatch.setattr(pytest_plugin, "publish", lambda *_: None)
+    monkeypatch.setattr(pytest_items, "launch", launch)
+    monkeypatch.setattr(pytest_items, "publish", lambda *_: None)
 
 
 def test_scenarios_are_collected_and_nothing_else(project: Run) -> None:
@@ -135,3 +138,12 @@ def test_healing_waits_for_the_quorum(monkeypatch: pytest.MonkeyPatch) -> None:
     ByHand(quorum).heal()  # type: ignore[arg-type]
     assert healed == [{"id": 0}]
     assert quorum.waited_s > 0
+
+
+def test_every_pytest_starts_as_fast_as_before() -> None:
+    """The plugin is loaded wherever the package is installed: alone it imports only pytest."""
+    script = "import sys, pytest, harness.pytest_plugin; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not {"docker", "pydantic", "numpy", "kazoo", "yaml"} & set(done.stdout.split())

@@ -1,0 +1,99 @@
+"""What the pytest plugin collects and lends; apart from it, since every pytest loads the plugin."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster import ledger, surroundings
+from cluster.quorum import DockerQuorum
+from harness import by_hand, scenario, store
+from harness.commands.launch import launch, prepare, publish
+from harness.errors import TargetError
+from harness.report.terminal import Terminal, summary_lines
+from harness.results import EXIT_AS_EXPECTED, exit_status
+from harness.run import READY_WITHIN_S
+
+LEASE_S = 600.0
+
+
+class NotAsExpectedError(Exception):
+    """A scenario's verdict was not the expected one; holds what a person reads of it."""
+
+
+class ScenarioFile(pytest.File):
+    """A scenario file: one test."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Give the scenario as an item, named as its runs are."""
+        yield ScenarioItem.from_parent(self, name=store.name_of(self.path))
+
+
+class ScenarioItem(pytest.Item):
+    """Runs a scenario on a quorum of its own, and passes if the verdict is the expected one."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.add_marker("docker")
+
+    def runtest(self) -> None:
+        """Run, judge and keep it like `harness run`; unknown is a failure too."""
+        loaded = scenario.load(self.path)
+        folder = prepare(self.path, loaded, self.config.rootpath / self.config.getini("runs"))
+        ran = launch(loaded, self.name, folder, Terminal())
+        publish(ran, Terminal())
+        if exit_status(ran.results) != EXIT_AS_EXPECTED:
+            lines = summary_lines(ran.results, str(ran.folder.path))
+            raise NotAsExpectedError("\n".join(line.plain for line in lines))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show what a person reads of the run, and not the harness's stack."""
+        if isinstance(excinfo.value, NotAsExpectedError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Name the item by its file."""
+        return self.path, None, self.name
+
+
+class ByHand:
+    """Faults on the quorum of a test; whatever is in force at the test's end is healed then."""
+
+    def __init__(self, quorum: DockerQuorum) -> None:
+        self._quorum = quorum
+        self._ids = itertools.count()
+
+    def inject(self, fault: str, **settings: Any) -> list[int]:
+        """Inject a fault with a scenario's settings; return the ids of the nodes it hit.
+
+        Raises:
+            ScenarioError: no such fault or setting.
+            TargetError: it could not be injected, or nothing shows that it bit.
+        """
+        nodes, evidence, bit = by_hand.inject(
+            self._quorum,
+            fault,
+            settings,
+            id=next(self._ids),
+            in_force=self._quorum.ledger.open(),
+            until_s=ledger.uptime_s() + LEASE_S,
+        )
+        if not bit:
+            raise TargetError(f"{fault}: expected evidence that it bit, got {evidence}")
+        return nodes
+
+    def heal(self) -> None:
+        """Undo all that is in force, and wait until every server serves and one leads."""
+        by_hand.heal(self._quorum, self._quorum.ledger, self._quorum.ledger.open())
+        self._quorum.wait_ready(within_s=READY_WITHIN_S)
+
+
+def lend(*, nodes: int, zookeeper: str) -> Iterator[DockerQuorum]:
+    """Give a quorum that serves, and remove it afterwards."""
+    wanted = scenario.cluster({"nodes": nodes, "zookeeper": zookeeper})
+    with surroundings.started(wanted.model_dump(), by_hand=False, say=print) as quorum:
+        quorum.wait_ready(within_s=READY_WITHIN_S)
+        yield quorum
