@@ -86,8 +86,8 @@ gallery: $(READY) ## The controls that need no Docker: found / planted, of queue
 	@PYTHONPATH=tests $(BIN)/python tests/controls/gallery.py
 
 .PHONY: check-checkers
-check-checkers: $(READY) ## Checkers against the exhaustive oracle: make check-checkers N=10000 (in each mix)
-	@PYTHONPATH=tests $(BIN)/python tests/property/oracle_rates.py $(N)
+check-checkers: $(READY) ## Checkers against the exhaustive oracle: make check-checkers N=10000 (in each mix) ARGS="--mix crashes"
+	@PYTHONPATH=tests $(BIN)/python tests/property/oracle_rates.py $(N) $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Format check, ruff, mypy strict

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
@@ -67,7 +66,10 @@ class Operation:
 
     def as_json(self) -> dict[str, Any]:
         """Return the row as it stands in a witness."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in _FIELDS}
+
+
+_FIELDS = tuple(field.name for field in fields(Operation))
 
 
 class History:
@@ -124,6 +126,7 @@ class History:
         self.unmatched = pairing.unmatched
         self.malformed_lines = malformed_lines
         self.by_zxid = False
+        self.memory: dict[Callable[..., Any], Any] = {}  # of `derived`
 
     def __len__(self) -> int:
         return len(self.f)
@@ -177,18 +180,35 @@ class History:
         mask: NDArray[np.bool_] = (self.f == f) & (self.outcome == outcome)
         return mask
 
+    def got(self, outcome: int) -> NDArray[np.bool_]:
+        """Return the mask of the reserves and takes with one outcome."""
+        mask: NDArray[np.bool_] = _gets(self) & (self.outcome == outcome)
+        return mask
+
+    def __copy__(self) -> "History":
+        """Return a history with the same columns, of which nothing was derived yet."""
+        twin = object.__new__(History)
+        twin.__dict__.update(self.__dict__, memory={})
+        return twin
+
 
 def derived(compute: Callable[[History], T]) -> Callable[[History], T]:
     """Remember `compute(history)` for as long as the history lives; `compute` must be pure."""
-    memory: WeakKeyDictionary[History, T] = WeakKeyDictionary()
 
     @wraps(compute)
     def remembered(history: History) -> T:
-        if history not in memory:
-            memory[history] = compute(history)
-        return memory[history]
+        if compute not in history.memory:
+            history.memory[compute] = compute(history)
+        result: T = history.memory[compute]
+        return result
 
     return remembered
+
+
+@derived
+def _gets(history: History) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = (history.f == RESERVE) | (history.f == TAKE)
+    return mask
 
 
 _decoder = msgspec.json.Decoder(Event)

@@ -1,6 +1,6 @@
 """From a history to a judgement: which checkers run, what they find, what it amounts to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -60,14 +60,12 @@ def judge(
         recovery_s=recovery_s,
         availability=tuple(availability),
     )
-    chosen = {name: registered[name]() for name in checkers or registered}
     results, not_run = [], []
-    for name, checker in chosen.items():
-        result = _run(name, checker, history, claims)
+    for result in examine(history, claims, checkers or registered):
         if result.reasons == ("unmet",) and not checkers:
-            not_run.append({"name": name, "needs": str(result.details["needs"])})
+            not_run.append({"name": result.name, "needs": str(result.details["needs"])})
         else:
-            results.append(_doubted(result, history))
+            results.append(result)
     figures = measure(history)
     return Judgement(
         results=tuple(results),
@@ -76,6 +74,12 @@ def judge(
         availability={"fraction": figures.fraction, "longest_gap_s": figures.longest_gap_s},
         unavailable_s={fault.id: fault.unavailable_s for fault in figures.faults},
     )
+
+
+def examine(history: History, claim: Claim, names: Iterable[str]) -> Iterator[CheckResult]:
+    """Yield what each of these checkers says; UNKNOWN with reason "unmet" where it cannot run."""
+    for checker, name in [(registered[name](), name) for name in names]:
+        yield _doubted(_run(name, checker, history, claim), history)
 
 
 def as_expected(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.checkers.episodes import capacity
 from harness.checkers.holds import Holds, holds
 from harness.checkers.notes import drain_begin_ns, ends, left_over
 from harness.history import DONE, FAIL, INFO, NEVER_NS, OK, PUT, RESERVE, TAKE, History, derived
@@ -101,7 +102,7 @@ def account(history: History) -> Account:
         completed=_marked(size, _completed(history, held)),
         missing=_missing(history, held),
         takers=takers,
-        capacity=int(_capacity(history, takers)),
+        capacity=int(capacity(history, takers).sum()),
     )
 
 
@@ -144,9 +145,3 @@ def _takers(history: History) -> NDArray[np.int64]:
     ended = ends(history).alive_ns[history.process] < NEVER_NS
     open_ended = (history.f == TAKE) | ((history.f == RESERVE) & ~ended)
     return np.flatnonzero(open_ended & (history.outcome == INFO) & (history.value < 0))
-
-
-def _capacity(history: History, takers: NDArray[np.int64]) -> int:
-    got = (history.f == RESERVE) | (history.f == TAKE)
-    largest = int(history.part[got].max(initial=0)) + 1
-    return int(np.where(history.n[takers] > 0, history.n[takers], largest).sum())

@@ -1,6 +1,6 @@
 """When each item was in the queue: from each becoming available to the next delivery."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from harness.checkers import Redelivery
 from harness.checkers.holds import Holds, holds
 from harness.checkers.notes import ends
 from harness.errors import HistoryError
-from harness.history import FAIL, INFO, NEVER_NS, OK, PUT, RELEASE, RESERVE, TAKE, History
+from harness.history import FAIL, INFO, NEVER_NS, OK, PUT, RELEASE, TAKE, History, derived
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -51,9 +51,18 @@ class Episodes:
 
     def where(self, rows: Mask | Ints) -> "Episodes":
         """Return the rows of a mask, or those with these numbers."""
-        return Episodes(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        return Episodes(**{name: getattr(self, name)[rows] for name in _COLUMNS})
+
+    def followed_by(self, other: "Episodes") -> "Episodes":
+        """Return these rows, then the others."""
+        pairs = ((name, (getattr(self, name), getattr(other, name))) for name in _COLUMNS)
+        return Episodes(**{name: np.concatenate(pair) for name, pair in pairs})
 
 
+_COLUMNS = tuple(field.name for field in fields(Episodes))
+
+
+@derived
 def put_rows(history: History) -> Ints:
     """Return the row of each value's put that did not certainly fail; -1 without one.
 
@@ -79,40 +88,47 @@ def episodes(history: History, redelivery: Redelivery) -> Episodes:
     Raises:
         HistoryError: a value was put twice.
     """
+    first, again = _stays(history)
+    if redelivery == "unordered":
+        return first
+    stays = first.followed_by(again) if len(again) else first
+    return _keyed(stays, redelivery, _sent_back(history, again, len(first)))
+
+
+@derived
+def _stays(history: History) -> tuple[Episodes, Episodes]:
+    """Return the first stays and the later ones, all ordered by their puts. O(n log n)."""
     put_row, held = put_rows(history), holds(history)
     # Holds exclude each other, so their ends order them as their beginnings do, and more surely.
     order = np.lexsort((held.held_ns, held.over_ns, held.value))
     order = order[put_row[held.value[order]] >= 0]
     sure = _determined(held, order, len(put_row))
     first = _first_stays(history, held, order, put_row, sure)
-    again = _later_stays(history, held, order[sure[held.value[order]]], put_row)
-    if redelivery == "unordered":
-        return first
-    stays = Episodes(
-        **{
-            f.name: np.concatenate([getattr(first, f.name), getattr(again, f.name)])
-            for f in fields(Episodes)
-        }
-    )
-    return _keyed(stays, redelivery, _sent_back(history, held, again, len(first)))
+    return first, _later_stays(history, held, order[sure[held.value[order]]], put_row)
 
 
+@derived
 def unseen_holds(history: History) -> tuple[Ints, Ints, Ints, Ints]:
     """Return (begin, until, alive, capacity) of the calls that may hold items nobody saw.
 
     Each is a reserve or take of unknown outcome: it may hold up to `capacity` items from `begin`
     until its session's recovery; `alive` is the earliest at which it can give one back.
     """
-    unseen = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == INFO)
-    rows = np.flatnonzero(unseen)
-    got = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == OK)
-    largest = int(history.part[got].max(initial=0)) + 1
+    rows = np.flatnonzero(history.got(INFO))
     ended, process = ends(history), history.process[rows]
     takes = history.f[rows] == TAKE
     until = np.where(takes, NEVER_NS, ended.recovered_ns[process])
     alive = np.where(takes, NEVER_NS, ended.alive_ns[process])
-    capacity = np.where(history.n[rows] > 0, history.n[rows], largest).astype(np.int64)
-    return history.invoke_ns[rows], until, alive, capacity
+    return history.invoke_ns[rows], until, alive, capacity(history, rows)
+
+
+def capacity(history: History, rows: Ints) -> Ints:
+    """Return how many items each of these calls asked for, at most.
+
+    One that does not say counts with the largest batch of the history.
+    """
+    largest = int(history.part[history.got(OK)].max(initial=0)) + 1
+    return np.where(history.n[rows] > 0, history.n[rows], largest).astype(np.int64)
 
 
 def _determined(held: Holds, order: Ints, size: int) -> Mask:
@@ -207,8 +223,9 @@ def _back_ns(history: History, held: Holds, order: Ints, next_ns: Ints) -> Ints:
     return np.where(lapsed, np.minimum(held.back_ns[order], seen_ns[process]), held.back_ns[order])
 
 
-def _sent_back(history: History, held: Holds, again: Episodes, skip: int) -> Mask:
+def _sent_back(history: History, again: Episodes, skip: int) -> Mask:
     """Return which stays began with a release to anywhere but the item's old place."""
+    held = holds(history)
     endings = held.endings
     named = np.flatnonzero((endings.row >= 0) & (endings.hold >= 0))
     moved = named[history.to[endings.row[named]] != 0]
@@ -225,8 +242,11 @@ def _keyed(stays: Episodes, redelivery: Redelivery, sent_back: Mask) -> Episodes
     again = stays.number > 0
     moved = (again & (redelivery != "origin")) | sent_back
     front = again & (redelivery == "front") & ~sent_back
-    values = {f.name: getattr(stays, f.name) for f in fields(stays)}
-    values["key_ns"] = np.where(moved, stays.free_ns, stays.key_ns)
-    values["surely_key_ns"] = np.where(moved, stays.surely_free_ns, stays.surely_key_ns)
-    values["priority"] = np.where(front, FRONT, stays.priority)
-    return Episodes(**values)
+    if not moved.any():
+        return stays
+    return replace(
+        stays,
+        key_ns=np.where(moved, stays.free_ns, stays.key_ns),
+        surely_key_ns=np.where(moved, stays.surely_free_ns, stays.surely_key_ns),
+        priority=np.where(front, FRONT, stays.priority),
+    )

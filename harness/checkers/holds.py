@@ -13,8 +13,8 @@ from harness.history import (
     INFO,
     NEVER_NS,
     OK,
+    PUT,
     RELEASE,
-    RESERVE,
     TAKE,
     History,
     derived,
@@ -24,6 +24,7 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 DONE_OK, DONE_INFO, RELEASE_OK, RELEASE_INFO, RETURNED, LOST = range(6)
+KINDS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,12 @@ class Endings:
     end_ns: Ints
     back: Mask
     zxid: Ints
+
+    @property
+    def final(self) -> Mask:
+        """Acknowledged or released for certain, by an operation."""
+        mask: Mask = (self.kind == DONE_OK) | (self.kind == RELEASE_OK)
+        return mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,35 +86,25 @@ class Holds:
 @derived
 def holds(history: History) -> Holds:
     """Match each delivery with what ended it. O(n log n)."""
-    delivered = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == OK)
-    row = np.flatnonzero(delivered & (history.value >= 0))
+    row = np.flatnonzero(history.got(OK) & (history.value >= 0))
     row = row[np.lexsort((history.complete_ns[row], history.value[row]))]
     value, process = history.value[row].astype(np.int64), history.process[row].astype(np.int64)
     begin_ns, held_ns = history.invoke_ns[row], history.complete_ns[row]
     endings = _endings(history, value, process, begin_ns)
-
-    def first(kinds: tuple[int, ...], stamps: Ints, where: Mask | None = None) -> Ints:
-        chosen = (endings.hold >= 0) & np.isin(endings.kind, kinds)
-        return _first(len(row), endings.hold, stamps, chosen if where is None else chosen & where)
-
+    begun_ns = _begun_ns(len(row), endings, endings.hold >= 0)
+    done_ns, finishing_ns, released_ns, doubtful_ns, returned_ns, lost_ns = begun_ns
     taken = history.f[row] == TAKE
-    done = taken | (first((DONE_OK,), endings.begin_ns) < NEVER_NS)
-    released_ns = first((RELEASE_OK,), endings.begin_ns)
-    doubtful_ns = first((RELEASE_INFO,), endings.begin_ns)
+    done = taken | (done_ns < NEVER_NS)
     lived_ns = alive_ns(history)[process]
-    returned_ns, lost_ns = first((RETURNED,), endings.begin_ns), first((LOST,), endings.begin_ns)
     # A hold lost while its session lived was taken away at an unknown time before the note.
     away = np.minimum(returned_ns, lost_ns) < lived_ns
     lapse_ns = np.minimum(doubtful_ns, np.where(away, held_ns, lived_ns))
     over_ns = np.where(done, NEVER_NS, np.minimum(released_ns, lapse_ns))
     if history.by_zxid:
-        given_back = first((RETURNED,), endings.begin_ns, endings.zxid >= 0)
-        over_ns = np.where(given_back < NEVER_NS, np.maximum(over_ns, given_back), over_ns)
-    finishing_ns = first((DONE_INFO,), endings.begin_ns)
+        given_back_ns = _begun_ns(len(row), endings, endings.zxid >= 0)[RETURNED]
+        over_ns = np.where(given_back_ns < NEVER_NS, np.maximum(over_ns, given_back_ns), over_ns)
     recovered_ns = ends(history).recovered_ns[process]
-    elsewhere = first((RETURNED,), endings.end_ns, ~endings.back) < NEVER_NS
-    back_ns = first((RELEASE_OK, RETURNED), endings.end_ns, endings.back)
-    back_ns = np.minimum(back_ns, np.where(elsewhere, NEVER_NS, recovered_ns))
+    back_ns = _back_ns(endings, recovered_ns)
     return Holds(
         row=row,
         value=value,
@@ -129,14 +126,34 @@ def holds(history: History) -> Holds:
     )
 
 
+def _begun_ns(size: int, endings: Endings, chosen: Mask) -> Ints:
+    """Return when the first of the chosen endings of each hold began, a row per kind."""
+    least = np.full(KINDS * size, NEVER_NS, np.int64)
+    known = chosen & (endings.hold >= 0)
+    np.minimum.at(least, (endings.kind * size + endings.hold)[known], endings.begin_ns[known])
+    return least.reshape(KINDS, size)
+
+
+def _back_ns(endings: Endings, recovered_ns: Ints) -> Ints:
+    """Return when each item was surely back in its place: given back, or recovered with the rest.
+
+    One that was returned to another place was not recovered to its own.
+    """
+    given = (endings.hold >= 0) & ((endings.kind == RELEASE_OK) | (endings.kind == RETURNED))
+    back, away = given & endings.back, given & ~endings.back & (endings.kind == RETURNED)
+    least_ns = recovered_ns.copy()
+    least_ns[endings.hold[away]] = NEVER_NS
+    np.minimum.at(least_ns, endings.hold[back], endings.end_ns[back])
+    return least_ns
+
+
 @derived
 def alive_ns(history: History) -> Ints:
     """Return until when each process's session surely lived: what it changed shows that too.
 
     A call that found nothing changed nothing: it may have been read in another session.
     """
-    changed = np.isin(history.f, (RESERVE, TAKE, DONE, RELEASE)) & (history.outcome == OK)
-    changed &= history.value >= 0
+    changed = (history.f != PUT) & (history.outcome == OK) & (history.value >= 0)
     seen_ns = np.zeros(len(history.processes), np.int64)
     np.maximum.at(seen_ns, history.process[changed], history.invoke_ns[changed])
     return np.maximum(ends(history).alive_ns, seen_ns)
@@ -207,10 +224,3 @@ def last_before(starts: tuple[Ints, Ints, Ints], ends: tuple[Ints, Ints, Ints]) 
     found = np.full(len(order), -1, np.int64)
     found[order] = np.where(same, last, -1)
     return found[count:]
-
-
-def _first(size: int, places: Ints, stamps: Ints, chosen: Mask) -> Ints:
-    """Return the least stamp chosen for each place; NEVER_NS where there is none."""
-    least = np.full(size, NEVER_NS, np.int64)
-    np.minimum.at(least, places[chosen], stamps[chosen])
-    return least

@@ -7,6 +7,7 @@ on arrays.
 
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from types import FunctionType
 from typing import Any, TypeAlias
 
@@ -51,9 +52,15 @@ def _compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
 def points(*times: Ints) -> tuple[Ints, list[Ints]]:
     """Return the distinct times, sorted, and each argument's places among them. O(n log n)."""
-    distinct, places = np.unique(np.concatenate(times), return_inverse=True)
-    cuts = np.cumsum([len(time) for time in times])[:-1]
-    return distinct, [part.astype(np.int64) for part in np.split(places, cuts)]
+    every = np.concatenate(times)
+    order = every.argsort()
+    sorted_ = every[order]
+    first = np.ones(len(every), np.bool_)
+    first[1:] = sorted_[1:] != sorted_[:-1]
+    places = np.empty(len(every), np.int64)
+    places[order] = first.cumsum() - 1
+    cuts = np.cumsum([0, *map(len, times)]).tolist()
+    return sorted_[first], [places[a:b] for a, b in pairwise(cuts)]
 
 
 def cover_sweep(

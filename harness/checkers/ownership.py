@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from harness.checkers import Claim, checkers
 from harness.checkers.episodes import put_rows
 from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
-from harness.checkers.holds import DONE_OK, RELEASE_OK, RETURNED, Holds, holds
+from harness.checkers.holds import DONE_OK, RETURNED, Holds, holds
 from harness.checkers.notes import ends
-from harness.history import INFO, NEVER_NS, OK, PUT, RESERVE, TAKE, History
+from harness.history import INFO, NEVER_NS, OK, PUT, TAKE, History
 from harness.verdict import CheckResult
 
 NAME = "ownership"
@@ -160,7 +160,7 @@ def _twice(history: History, held: Holds, pair: Ints) -> Violation:
 
 def _double_acks(history: History, held: Holds) -> _Found:
     ending = held.endings
-    final = np.flatnonzero((ending.hold >= 0) & np.isin(ending.kind, (DONE_OK, RELEASE_OK)))
+    final = np.flatnonzero(ending.final & (ending.hold >= 0))
     order = final[np.lexsort((ending.begin_ns[final], ending.hold[final]))]
     again = np.flatnonzero(ending.hold[order][1:] == ending.hold[order][:-1])
     return _described(
@@ -179,8 +179,8 @@ def _double_ack(history: History, held: Holds, first: int, second: int) -> Viola
 def _acks_without_hold(history: History, held: Holds) -> _Found:
     """Ends of holds by a process that had no such hold; one that may have it unseen is left out."""
     ending = held.endings
-    alone = np.flatnonzero((ending.hold < 0) & np.isin(ending.kind, (DONE_OK, RELEASE_OK)))
-    unseen = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == INFO)
+    alone = np.flatnonzero(ending.final & (ending.hold < 0))
+    unseen = history.got(INFO)
     since = np.full(len(history.processes), NEVER_NS, np.int64)
     np.minimum.at(since, history.process[unseen], history.invoke_ns[unseen])
     rows = ending.row[alone]

@@ -20,7 +20,7 @@ from harness.checkers.sweeps import (
     left_behind,
     overtaken,
 )
-from harness.history import NEVER_NS, OK, RESERVE, TAKE, History
+from harness.history import NEVER_NS, OK, History
 from harness.verdict import CheckResult
 
 NAME = "priority-fifo"
@@ -76,8 +76,7 @@ def case_of(history: History, claim: Claim) -> Case:
     stays = episodes(history, claim.redelivery)
     stays = stays.where(stays.surely_taken_ns >= stays.free_ns)  # ownership reports the others
     begin, until, alive, capacity = unseen_holds(history)
-    got = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == OK)
-    rows = np.flatnonzero(got & (history.value < 0))
+    rows = np.flatnonzero(history.got(OK) & (history.value < 0))
     return Case(
         stays=stays,
         empty_rows=rows,

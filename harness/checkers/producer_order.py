@@ -7,7 +7,7 @@ from harness.checkers import Claim, checkers
 from harness.checkers.episodes import episodes
 from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
 from harness.checkers.notes import ends
-from harness.history import INFO, OK, RESERVE, TAKE, History
+from harness.history import INFO, NEVER_NS, OK, History
 from harness.verdict import CheckResult
 
 NAME = "producer-order"
@@ -64,14 +64,13 @@ def _pairs(history: History) -> tuple[Ints, Ints]:
 
 def _delayed_from_ns(history: History) -> int:
     """Return when the first session ended that may have held items nobody saw."""
-    unseen = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == INFO)
-    return int(ends(history).alive_ns[history.process[unseen]].min(initial=2**62))
+    unseen = history.process[history.got(INFO)]
+    return int(ends(history).alive_ns[unseen].min(initial=NEVER_NS))
 
 
 def _violation(history: History, put: int, delivered: int, later_put: int) -> Violation:
     value, early = history.values[history.value[put]], history.values[history.value[later_put]]
-    took = (history.f == RESERVE) | (history.f == TAKE)
-    mine = took & (history.value == history.value[later_put]) & (history.outcome == OK)
+    mine = history.got(OK) & (history.value == history.value[later_put])
     other = int(np.flatnonzero(mine & (history.process == history.process[delivered]))[0])
     producer = history.processes[history.process[put]]
     return Violation(

@@ -1,6 +1,7 @@
 """Accounting: every acknowledged item comes out, once, and nothing else does."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -112,9 +113,9 @@ def _smallest(history: History, mask: Mask) -> list[tuple[int, Value]]:
     return [(by_value[value], value) for value in in_order(by_value)[:SHOWN]]
 
 
-def _rows(history: History, number: int, kinds: Iterable[int]) -> tuple[int, ...]:
-    rows = np.flatnonzero((history.value == number) & np.isin(history.f, list(kinds)))
-    return tuple(int(row) for row in rows[:_ROWS])
+def _rows(history: History, number: int, kinds: Container[int]) -> tuple[int, ...]:
+    rows = np.flatnonzero(history.value == number).tolist()
+    return tuple(islice((row for row in rows if history.f[row] in kinds), _ROWS))
 
 
 def _undescribed(books: Account) -> int:

@@ -1,7 +1,8 @@
 """How often the checkers agree with the exhaustive oracle, on many small random histories.
 
 `python tests/property/oracle_rates.py 100000` judges that many in each mix, of which three quarters
-are mutated, by every checker and by the oracle, in two processes. For each mix and checker:
+are mutated, by every checker and by the oracle, in two processes; `--mix NAME` takes only that one,
+and can be said several times. For each mix and checker:
 
     histories   those that the checker could judge
     invalid     those of all that the oracle cannot explain
@@ -10,21 +11,25 @@ are mutated, by every checker and by the oracle, in two processes. For each mix 
     alarms      histories that the oracle can explain, and the checker calls invalid
 
 Ends with 1 if there was an alarm, if a mix has a missed one for which a checker is exact (`fifo`
-for takes, `zxid` where all zxids are known), or if more than 0.3 % are missed elsewhere.
+for takes, `zxid` where all zxids are known), or if more than 0.3 % are missed elsewhere. Ctrl-C
+prints what there is so far, and ends with 2.
 """
 
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from multiprocessing.pool import Pool
 from random import Random
 
+from harness.checkers import Claim
 from harness.history import History
-from harness.judge import judge
+from harness.judge import examine
 from harness.verdict import Verdict
 from worlds.histories_mutations import mutate
 from worlds.histories_random import as_history, sequential, simulate
@@ -35,75 +40,119 @@ CHECKERS = ("fifo", "ownership", "priority-fifo", "producer-order", "total-queue
 EXACT = ("plain-takes", "unknown-takes", "zxids")
 CHUNK = 500
 PROCESSES = 2
+SAID_EVERY_S = 10
+SHOWN = 10
 MOST_MISSED = 0.003
 ALL = "all"
+INTERRUPTED = 2
 
-Tally = Counter[tuple[str, str]]  # (checker, figure)
+
+@dataclass(slots=True)
+class Tally:
+    """How often what happened, by (checker, figure), and the seeds to look at."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    missed: list[int] = field(default_factory=list)
+    alarms: list[int] = field(default_factory=list)
+
+    def add(self, other: "Tally") -> None:
+        """Add another part of the same mix."""
+        self.counts.update(other.counts)
+        self.missed += other.missed
+        self.alarms += other.alarms
 
 
 def main() -> int:
     """Compare, with progress, and print the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("histories", type=int, nargs="?", default=10_000, help="in each mix")
-    parser.add_argument("--first-seed", type=int, default=1_000_000)
-    given = parser.parse_args()
+    given = _arguments()
     seeds = range(given.first_seed, given.first_seed + given.histories)
-    print(f"{len(seeds)} histories in each of {len(MIXES)} mixes, seeds from {seeds.start}")
-    with multiprocessing.Pool(PROCESSES) as pool:
-        tallies = {mix: _compared(pool, mix, seeds) for mix in MIXES}
-    total = sum(tally[ALL, "histories"] for tally in tallies.values())
-    missed = sum(tally[ALL, "missed"] for tally in tallies.values())
-    alarms = sum(tally[ALL, "alarms"] for tally in tallies.values())
+    print(f"{len(seeds)} histories in each of {len(given.mix)} mixes, seeds from {seeds.start}")
+    tallies: dict[str, Tally] = {}
+    interrupted = False
+    with multiprocessing.Pool(PROCESSES, _leave_interrupts) as pool:
+        try:
+            for mix in given.mix:
+                tallies[mix] = Tally()
+                _compare(pool, mix, seeds, tallies[mix])
+        except KeyboardInterrupt:
+            _leave_interrupts()  # a second one would lose the figures
+            interrupted = True
+    for mix, tally in tallies.items():
+        print("\n".join(_table(mix, tally)))
+    total = sum(tally.counts[ALL, "histories"] for tally in tallies.values())
+    missed = sum(len(tally.missed) for tally in tallies.values())
+    alarms = sum(len(tally.alarms) for tally in tallies.values())
     print(f"\n{total} histories: {missed} missed, {alarms} false alarms")
-    return int(any(_fails(mix, tally) for mix, tally in tallies.items()))
+    failed = any(_fails(mix, tally) for mix, tally in tallies.items())
+    return 1 if failed else INTERRUPTED if interrupted else 0
 
 
 def chunk(work: tuple[str, range]) -> Tally:
     """Judge a mix's histories of some seeds by checkers and oracle."""
     mix, seeds = work
-    tally: Tally = Counter()
+    tally = Tally()
     for seed in seeds:
         ops = mutate(Random(seed), simulate(Random(seed), MIXES[mix]))
         if sequential(ops):
-            _count(tally, _verdicts(as_history(ops)), invalid=not legal(ops))
+            _count(tally, seed, _verdicts(as_history(ops)), invalid=not legal(ops))
     return tally
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("histories", type=int, nargs="?", default=10_000, help="in each mix")
+    parser.add_argument("--first-seed", type=int, default=1_000_000)
+    parser.add_argument("--mix", action="append", choices=MIXES, help="default: each of them")
+    given = parser.parse_args()
+    given.mix = given.mix or list(MIXES)
+    return given
+
+
+def _leave_interrupts() -> None:
+    """Ignore Ctrl-C in this process: it is the parent's to obey, once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _verdicts(history: History) -> dict[str, Verdict]:
-    judged = judge(history, claim="linearizable", checkers=CHECKERS)
-    return {r.name: r.verdict for r in judged.results if r.reasons != ("unmet",)}
+    results = examine(history, Claim(order="linearizable"), CHECKERS)
+    return {r.name: r.verdict for r in results if r.reasons != ("unmet",)}
 
 
-def _count(tally: Tally, verdicts: dict[str, Verdict], *, invalid: bool) -> None:
+def _count(tally: Tally, seed: int, verdicts: dict[str, Verdict], *, invalid: bool) -> None:
     accusers = [name for name, verdict in verdicts.items() if verdict is Verdict.INVALID]
     right = "found" if invalid else "alarms"
-    tally.update((name, "histories") for name in (*verdicts, ALL))
-    tally.update((name, "invalid") for name in (*verdicts, ALL) if invalid)
-    tally.update((name, right) for name in accusers)
+    counts = tally.counts
+    counts.update((name, "histories") for name in (*verdicts, ALL))
+    counts.update((name, "invalid") for name in (*verdicts, ALL) if invalid)
+    counts.update((name, right) for name in accusers)
     if accusers:
-        tally[ALL, right] += 1
-    elif invalid:
-        tally[ALL, "missed"] += 1
+        counts[ALL, right] += 1
+    if accusers and not invalid:
+        tally.alarms.append(seed)
+    if invalid and not accusers:
+        tally.missed.append(seed)
     if invalid and len(accusers) == 1:
-        tally[accusers[0], "alone"] += 1
+        counts[accusers[0], "alone"] += 1
 
 
-def _compared(pool: Pool, mix: str, seeds: range) -> Tally:
-    """Add up a mix's chunks, say every few seconds how far it is, and then the figures."""
+def _compare(pool: Pool, mix: str, seeds: range, tally: Tally) -> None:
+    """Add up a mix's chunks, and say every few seconds how far it is."""
     chunks = [(mix, seeds[at : at + CHUNK]) for at in range(0, len(seeds), CHUNK)]
-    tally: Tally = Counter()
-    said_s = time.monotonic()
-    for one in pool.imap_unordered(chunk, chunks):
-        tally.update(one)
-        if time.monotonic() - said_s > 10:
-            said_s = time.monotonic()
-            done = tally[ALL, "histories"]
-            missed, alarms = tally[ALL, "missed"], tally[ALL, "alarms"]
-            print(f"{mix}: {done} so far, {missed} missed, {alarms} alarms", flush=True)
-    print("\n".join(_table(mix, tally)), flush=True)
-    return tally
+    began_s = said_s = time.monotonic()
+    for done, one in enumerate(pool.imap_unordered(chunk, chunks), start=1):
+        tally.add(one)
+        now_s = time.monotonic()
+        if now_s - said_s > SAID_EVERY_S or done == len(chunks):
+            said_s = now_s
+            left_s = (now_s - began_s) / done * (len(chunks) - done)
+            judged, missed, alarms = tally.counts[ALL, "histories"], tally.missed, tally.alarms
+            print(
+                f"{mix}: {judged} so far, {len(missed)} missed, {len(alarms)} alarms, "
+                f"{left_s:.0f} s left of {now_s - began_s + left_s:.0f}",
+                flush=True,
+            )
 
 
 def _table(mix: str, tally: Tally) -> Iterator[str]:
@@ -111,20 +160,23 @@ def _table(mix: str, tally: Tally) -> Iterator[str]:
     yield f"\n| {mix} | " + " | ".join(figures) + " |"
     yield "|---" * (len(figures) + 1) + "|"
     for name in (*CHECKERS, ALL):
-        if tally[name, "histories"]:
+        if tally.counts[name, "histories"]:
             counts = " | ".join(_figure(tally, name, figure) for figure in figures)
             yield f"| {name} | {counts} |"
+    for what, seeds in (("missed", tally.missed), ("false alarms", tally.alarms)):
+        if seeds:
+            yield f"\n{what} of {mix}, the first seeds: {sorted(seeds)[:SHOWN]}"
 
 
 def _figure(tally: Tally, name: str, figure: str) -> str:
-    exclusive = {"alone": name != ALL, "missed": name == ALL}
-    return str(tally[name, figure]) if exclusive.get(figure, True) else ""
+    if figure == "missed":
+        return str(len(tally.missed)) if name == ALL else ""
+    return "" if figure == "alone" and name == ALL else str(tally.counts[name, figure])
 
 
 def _fails(mix: str, tally: Tally) -> bool:
     most = 0.0 if mix in EXACT else MOST_MISSED
-    missed = tally[ALL, "missed"] > most * tally[ALL, "invalid"]
-    return missed or tally[ALL, "alarms"] > 0
+    return len(tally.missed) > most * tally.counts[ALL, "invalid"] or bool(tally.alarms)
 
 
 if __name__ == "__main__":

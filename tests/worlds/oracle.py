@@ -6,7 +6,7 @@ Slow, and simple enough to be believed: the checkers are compared with it.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
-from typing import Literal
+from typing import Literal, NamedTuple
 
 NEVER = 10**9
 
@@ -45,8 +45,7 @@ class Op:
         return self.end < NEVER if self.f == "crash" else self.outcome == "ok"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(NamedTuple):
     """The queue: items in line with their holders, returned items that go first, ended sessions."""
 
     line: Line = ()
@@ -151,6 +150,9 @@ def legal(ops: Sequence[Op], variant: Variant = "origin") -> bool:
     calls = _narrowed([op for op in ops if op.outcome != "fail"])
     if any(op.begin > op.end for op in calls):
         return False
+    # Sorted, so that of the calls not yet placed the first has to take effect the soonest, and the
+    # last one pushed, so the first one tried, is the most urgent.
+    calls.sort(key=_deadline)
     before = [_before(calls, op) for op in calls]
     model = Model(
         variant=variant,
@@ -158,22 +160,21 @@ def legal(ops: Sequence[Op], variant: Variant = "origin") -> bool:
             op.value: op.priority for op in calls if op.f == "put" and op.value is not None
         },
     )
-    ends = [op.end if op.mandatory else NEVER for op in calls]
+    ends = [_deadline(op) for op in calls]
     wanted = sum(1 << i for i, op in enumerate(calls) if op.mandatory)
     pending: list[tuple[int, State, int]] = [(0, State(), -1)]
     seen: set[tuple[int, State]] = set()
     while pending:
         placed, state, latest = pending.pop()
-        if placed & wanted == wanted:
+        missing = wanted & ~placed
+        if not missing:
             return True
         if (placed, state) in seen:
             continue
         seen.add((placed, state))
-        deadline = min(
-            (end for i, end in enumerate(ends) if not placed >> i & 1 and wanted >> i & 1),
-            default=NEVER,
-        )
-        for i, op in enumerate(calls):
+        deadline = ends[(missing & -missing).bit_length() - 1]
+        for i in reversed(range(len(calls))):
+            op = calls[i]
             if placed >> i & 1 or op.begin > deadline or ends[i] < latest:
                 continue
             if placed & before[i] != before[i]:
@@ -182,6 +183,10 @@ def legal(ops: Sequence[Op], variant: Variant = "origin") -> bool:
                 (placed | 1 << i, after, max(latest, op.begin)) for after in model.steps(state, op)
             )
     return False
+
+
+def _deadline(op: Op) -> int:
+    return op.end if op.mandatory else NEVER
 
 
 def _before(calls: Sequence[Op], op: Op) -> int:
