@@ -106,7 +106,8 @@ class Pairing:
         return rows
 
     def _column(self, name: str) -> NDArray[Any]:
-        return np.concatenate([np.zeros(0, _DTYPES[name]), *(c.pop(name) for c in self._chunks)])
+        parts = [chunk.pop(name) for chunk in self._chunks]
+        return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, _DTYPES[name]), *parts])
 
     def _add_operations(self, events: list[Event], indices: list[int]) -> None:
         values = [self._number(event, index) for event, index in zip(events, indices, strict=True)]
@@ -179,6 +180,9 @@ class Pairing:
             or self._batches[int(first_index[row])]
             for row in np.flatnonzero(rows["value"] == _BATCH)
         }
+        if not batches:
+            single = np.arange(len(rows["f"]))
+            return rows | {"call": single, "part": np.zeros(len(single), np.int64)}
         counts = np.ones(len(rows["f"]), np.int64)
         for row, event in batches.items():
             counts[row] = max(1, len(event.value))

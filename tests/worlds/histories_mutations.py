@@ -1,8 +1,9 @@
 """The mix of mutations that the rates in docs/checkers.md refer to; changed only with an ADR."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from random import Random
+
+from msgspec.structs import replace
 
 from worlds.histories_random import sequential
 from worlds.oracle import NEVER, Op

@@ -1,10 +1,12 @@
 """Random runs of a correct queue: calls overlap, clocks tie, replies get lost, sessions end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
 from typing import Any
+
+from msgspec.structs import replace
 
 from harness.history import History
 from worlds.oracle import NEVER, Model, Op, State, Variant

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Literal, NamedTuple
 
+import msgspec
+
 NEVER = 10**9
 
 Line = tuple[tuple[int, str | int | None], ...]
 Variant = Literal["origin", "front", "tail"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Op:
+class Op(msgspec.Struct, frozen=True, kw_only=True):
     """One call, or the end of a process's session (`f="crash"`), in the closed [begin, end].
 
     `value` is None for a reserve or take that found nothing, and for one whose outcome is unknown.
