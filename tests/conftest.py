@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
+from hypothesis import settings
 
 from cluster import engine, surroundings
 from cluster.errors import ClusterError
@@ -12,6 +13,9 @@ from cluster.quorum import DockerQuorum
 
 READY_WITHIN_S = 90.0
 NEED_DOCKER = {"quorum", "standalone_zookeeper"}
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no defect
+settings.load_profile("untimed")
 
 
 @pytest.hookimpl(tryfirst=True)
