@@ -1,4 +1,4 @@
-"""The mix of mutations that the rates in docs/oracle.md refer to; changed only with docs/adr/0002."""
+"""The mutations that the rates in docs/oracle.md refer to; changed only with docs/adr/0002."""
 
 from collections.abc import Callable, Sequence
 from random import Random

@@ -4,11 +4,12 @@ Slow, and simple enough to be believed: the checkers are compared with it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Literal, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 NEVER = 10**9
 

@@ -2,13 +2,25 @@
 
 import json
 from collections.abc import Iterable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.errors import HistoryError
-from harness.history import NEVER_NS, Event, History, HistoryWriter, derived, merge
+from harness.history import (
+    INFO,
+    NEVER_NS,
+    OK,
+    TAKE,
+    Event,
+    History,
+    HistoryWriter,
+    derived,
+    merge,
+)
 from worlds.histories import events, history, note, op
 
 
@@ -194,3 +206,14 @@ def test_derived_is_computed_once_a_history() -> None:
     first, second = history(op("put", 1, 0, 1)), history()
     assert [size(first), size(first), size(second)] == [1, 1, 0]
     assert seen == [first, second]
+
+
+def test_a_copy_remembers_nothing() -> None:
+    """A copy with other columns derives its own answers, and leaves those of the original."""
+    count = derived(lambda history: int((history.outcome == OK).sum()))
+    whole = history(op("put", 1, 0, 5), op("put", 2, 10, 15))
+    assert (count(whole), whole.got(OK).sum()) == (2, 0)
+    part = copy(whole)
+    part.outcome, part.f = np.array([OK, INFO]), np.array([TAKE, TAKE])
+    assert (count(part), part.got(OK).sum()) == (1, 1)
+    assert (count(whole), whole.got(OK).sum()) == (2, 0)
