@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from zkmq import envelope
-from zkmq.charter import SEGMENT_ITEMS
 from zkmq.errors import BadArgumentError, ConsumerLostError
 from zkmq.finish import Finisher
 from zkmq.item import Item
@@ -81,7 +80,7 @@ class Holder:
     def __init__(self, store: Store, handover: Handover, deadline_s: float) -> None:
         tree, consumer = Tree(handover.path), handover.consumer
         # Syncs: the server connected to may not have seen yet what the first process did.
-        store = open_tree(store, tree, deadline_s, SEGMENT_ITEMS)
+        store = open_tree(store, tree, deadline_s)
         clock = ServerClock(store)
         reads: list[Read] = [GetData(tree.active(consumer)), GetData(tree.consumer(consumer))]
         reads.append(GetChildren(tree.claims(consumer)))

@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 
-from zkmq import charter
-from zkmq.charter import Charter
+from zkmq.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.chartered_store import CharteredStore
 from zkmq.once import once
 from zkmq.store import Code, Create, GetData, Node, Op, SetData, Store
 from zkmq.tree import FIXED, Tree
 
 
-def open_tree(store: Store, tree: Tree, deadline_s: float, segment_items: int) -> CharteredStore:
+def open_tree(
+    store: Store,
+    tree: Tree,
+    deadline_s: float,
+    *,
+    segment_items: int = SEGMENT_ITEMS,
+    edition: Edition = EDITION,
+) -> CharteredStore:
     """Return the store, bound to what the root says; makes the tree if there is none.
 
     Raises:
@@ -18,7 +24,6 @@ def open_tree(store: Store, tree: Tree, deadline_s: float, segment_items: int) -
         IncompatibleTreeError: it is not the tree of a queue.
         NoQuorumError: no answer before the deadline; the tree may have been made.
     """
-    edition = charter.EDITION
     new = Charter(segment_items=segment_items).raised(edition).encode()
     store.sync(tree.root, deadline_s)
     while True:

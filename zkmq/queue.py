@@ -5,11 +5,11 @@ import socket
 import threading
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from zkmq import admin, registrations
 from zkmq.admin import Peeked, Stats
-from zkmq.charter import SEGMENT_ITEMS, Charter
+from zkmq.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.consumer import Consumer
 from zkmq.entry import Entry
 from zkmq.errors import BadArgumentError, ClosedError, ZkmqError
@@ -63,6 +63,8 @@ class Queue:
         close_store: whether `close` ends the session too.
     """
 
+    edition: ClassVar[Edition] = EDITION
+
     def __init__(
         self,
         store: Store,
@@ -88,7 +90,9 @@ class Queue:
         self._close_store = close_store
         self._closed = False
         self._producing = threading.Lock()
-        bound = self._bound = open_tree(store, tree, self._deadline(), segment_items)
+        bound = self._bound = open_tree(
+            store, tree, self._deadline(), segment_items=segment_items, edition=self.edition
+        )
         segment_items = bound.charter.segment_items
         about = registrations.about(
             bound.edition.version, host=socket.gethostname(), pid=os.getpid(), label=label

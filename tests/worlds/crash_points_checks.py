@@ -13,6 +13,8 @@ Each violation has a reason, which is what a control expects:
     delivery-count     delivered with another count than the number of claims so far
     reused-name        two items had the same name
     order              delivered out of the order of the puts
+    taken-early        taken from a consumer that lives before its time to run was over
+    outdated-write     written by a client that the tree's charter no longer allowed to
     left-behind        a claim, or a registration, that no client will ever end
     wedged             a call that did not end, or an outcome that cannot be asked for
     untyped            an error that is no ZkmqError
@@ -44,6 +46,8 @@ class Reason(Enum):
     DELIVERY_COUNT = "delivery-count"
     REUSED_NAME = "reused-name"
     ORDER = "order"
+    TAKEN_EARLY = "taken-early"
+    OUTDATED = "outdated-write"
     LEFT_BEHIND = "left-behind"
     WEDGED = "wedged"
     UNTYPED = "untyped"

@@ -13,11 +13,8 @@ from worlds.crash_points_operation import (
     Operation,
     Other,
 )
-from worlds.editions import OLD, release
-from zkmq.charter import Edition
+from worlds.editions import FEATURED, release
 
-# A release that all others can live with: its upgrade stops nobody.
-FEATURED = Edition(OLD.version + 1, OLD.min_reader, OLD.min_writer, ("shouting",))
 A, B, C, NEW, MORE = b"a", b"b", b"c", b"new", b"more"
 MANY = tuple(f"n{number}".encode() for number in range(6))
 FAR_S, SOON_S = 3600.0, 0.001

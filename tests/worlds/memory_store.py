@@ -91,7 +91,9 @@ class World:
         session_timeout_s: float = 10.0,
         lag_s: float = 0.0,
         max_events: int = 1_000_000,
+        start_ms: int = START_MS,
     ) -> None:
+        self._start_ms = start_ms
         self.scheduler = Scheduler(seed, max_events=max_events)
         self.rng = self.scheduler.rng
         self.faults = faults
@@ -105,7 +107,7 @@ class World:
 
     def clock_ms(self) -> int:
         """The servers' wall clock."""
-        return START_MS + int(self.scheduler.now_s * 1000)
+        return self._start_ms + int(self.scheduler.now_s * 1000)
 
     def client(self, name: str = "client") -> "MemoryStore":
         """A connected client."""

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+STARTS_AT_S = 1000.0
+
 
 class DeadlockError(Exception):
     """Nobody can run: no event is left, and every actor waits."""
@@ -50,7 +52,7 @@ class Scheduler:
 
     def __init__(self, seed: int = 0, *, max_events: int = 1_000_000) -> None:
         self.rng = random.Random(seed)
-        self.now_s = 1000.0
+        self.now_s = STARTS_AT_S
         self.events = 0
         self._max_events = max_events
         self._heap: list[tuple[float, int, Callable[[], None]]] = []

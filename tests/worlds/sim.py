@@ -19,12 +19,13 @@ from unittest import mock
 
 from worlds.crash_points_checks import LAST, Ended, Outcome, Reason, Violation
 from worlds.memory_store import Fault, Request, World, no_faults
-from worlds.scheduler import Actor, DeadlockError
-from worlds.sim_actors import ROOT, Client, PutCall, Told
+from worlds.scheduler import STARTS_AT_S, Actor, DeadlockError
+from worlds.sim_actors import LAST_CLIENT, ROOT, Client, PutCall, Told
 from worlds.sim_checks import judged
 from worlds.sim_ledger import Ledger
 from worlds.sim_schedule import SEGMENT_ITEMS, Kind, Schedule
 from zkmq import Item, Queue, reserve
+from zkmq.dedup import HOUR_MS
 from zkmq.errors import ZkmqError
 from zkmq.janitor import Janitor
 from zkmq.store import Create, Delete, Store
@@ -35,6 +36,7 @@ ENDS_WITHIN_S = 600.0
 DRAINED_WITHIN_S = 30.0
 # Thirty times what most schedules take: who needs more goes round in circles.
 MAX_EVENTS = 30_000
+SOME_HOUR = 472_223
 
 
 def simulate(schedule: Schedule) -> list[Violation]:
@@ -49,9 +51,14 @@ class Simulation:
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
         self.world = World(
-            schedule.seed, faults=self._struck, lag_s=schedule.lag_s, max_events=MAX_EVENTS
+            schedule.seed,
+            faults=self._struck,
+            lag_s=schedule.lag_s,
+            max_events=MAX_EVENTS,
+            start_ms=_start_ms(schedule.hour_in_s),
         )
-        self.ledger = Ledger(self.world.leader, ROOT)
+        self.ledger = Ledger(self.world.leader, ROOT, max_deliveries=schedule.max_deliveries)
+        self.ledger.is_old = self._is_old
         self.told = Told()
         self.drained: list[Item] = []
         self._clients: dict[str, Client] = {}
@@ -78,6 +85,11 @@ class Simulation:
                 self.world.scheduler.stop()
         return judged(self.told, self.ledger, self.world, self.drained)
 
+    def _is_old(self, session: int) -> bool:
+        return any(
+            client.is_old and session in client.store.sessions for client in self._clients.values()
+        )
+
     def _start(self) -> None:
         for index, puts in enumerate(self.schedule.producers):
             self._spawn(f"producer-{index}", lambda client, steps=puts: client.produce(steps))
@@ -85,6 +97,8 @@ class Simulation:
             self._spawn(f"consumer-{index}", lambda client, steps=takes: client.consume(steps))
         for index in range(self.schedule.janitors):
             self._spawn(f"janitor-{index}", Client.keep_house)
+        if operator := self.schedule.operator:
+            self._spawn("operator-0", lambda client: client.operate(operator))
 
     def _spawn(self, name: str, body: Callable[[Client], None]) -> None:
         client = Client(name, self.world, self.ledger, self.told, self.schedule)
@@ -108,7 +122,7 @@ class Simulation:
     def _drain(self) -> None:
         """Let sessions of the dead end, put one more item, and take all there is."""
         self.world.scheduler.sleep(self.world.session_timeout_s * 2)
-        last = Client("last", self.world, self.ledger, self.told, self.schedule)
+        last = Client(LAST_CLIENT, self.world, self.ledger, self.told, self.schedule)
         queue = last.open()
         call = PutCall((LAST,), last.store.now())
         self.told.puts.append(call)
@@ -117,6 +131,8 @@ class Simulation:
         until_s = last.store.now() + DRAINED_WITHIN_S
         for janitor in self._sweeping(queue._bound, until_s):
             janitor.step(until_s)
+            queue.kick(1000)
+            queue.kick(1000, place="partial")
             self._take_all(last, queue)
         queue.close()
 
@@ -157,6 +173,11 @@ class Simulation:
     def _kill(self, name: str) -> None:
         self._clients[name].store.crash()
         self.world.scheduler.kill(self._actors[name])
+
+
+def _start_ms(hour_in_s: float) -> int:
+    """When the servers' clock starts, for an hour to begin so much later."""
+    return int(SOME_HOUR * HOUR_MS - (STARTS_AT_S + hour_in_s) * 1000)
 
 
 def _kind(request: Request) -> Kind:

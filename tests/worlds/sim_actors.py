@@ -3,15 +3,16 @@
 Each notes what its calls told it; nothing here looks at the tree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from worlds.crash_points_checks import Ended, Outcome, Reason, Violation
+from worlds.editions import NextQueue
 from worlds.memory_store import MemoryStore, World
 from worlds.sim_ledger import Ledger
-from worlds.sim_schedule import SEGMENT_ITEMS, PutStep, Schedule, TakeStep
+from worlds.sim_schedule import SEGMENT_ITEMS, OperateStep, PutStep, Schedule, TakeStep
 from zkmq import Item, Queue
 from zkmq.entry import Entry
 from zkmq.errors import (
@@ -19,6 +20,7 @@ from zkmq.errors import (
     IncompatibleTreeError,
     NotAppliedError,
     OutcomeUnknownError,
+    OutdatedClientError,
     PartlyPutError,
     ZkmqError,
 )
@@ -31,6 +33,8 @@ JANITOR_PERIOD_S = 2.0
 # A call may take its deadline; then an answer that is known to come may be waited for.
 SLACK_S = 1.0
 LATER_S = 2.0
+# Who drains the queue in the end.
+LAST_CLIENT = "last"
 
 
 @dataclass(slots=True)
@@ -41,6 +45,9 @@ class PutCall:
     began_s: float
     batch: int = 0
     delayed: bool = False
+    dedup_id: str | None = None
+    # Told that another item with the same id had been put.
+    duplicate: bool = False
     outcome: Outcome = field(default_factory=lambda: Outcome(Ended.KILLED))
     ended_s: float = float("inf")
 
@@ -71,6 +78,8 @@ class Client:
     told: Told
     schedule: Schedule
     store: MemoryStore = field(init=False)
+    # Told that the tree has been raised, and is beyond this client.
+    outdated: bool = False
 
     def __post_init__(self) -> None:
         self.store = self.world.client(self.name)
@@ -85,7 +94,11 @@ class Client:
 
     def consume(self, steps: tuple[TakeStep, ...]) -> None:
         """Take step by step, and return at the end what is still held."""
-        queue = self.open(order=self.schedule.order)
+        queue = self.open(
+            order=self.schedule.order,
+            on_crash=self.schedule.on_crash,
+            max_deliveries=self.schedule.max_deliveries,
+        )
         later: list[Item] = []
         for step in steps:
             fused = [item for item in later if item.hold is Hold.HELD]
@@ -100,16 +113,34 @@ class Client:
         with suppress(ClosedError):  # the simulation is over
             bound = self.open()._bound
             janitor = Janitor(bound, Tree(ROOT), name=self.name, segment_items=SEGMENT_ITEMS)
-            while True:
+            while not self.outdated:
                 with self._expected(f"{self.name}: step"):
                     janitor.step(self.store.now() + JANITOR_PERIOD_S * 5)
                 janitor.wake.wait(self.store.now() + JANITOR_PERIOD_S)
+
+    def operate(self, steps: tuple[OperateStep, ...]) -> None:
+        """Do what operators do, step by step."""
+        queue = self.open()
+        calls: dict[str, Callable[[], object]] = {
+            "kick": lambda: queue.kick(5),
+            "unpark": lambda: queue.kick(5, place="partial"),
+            "purge": queue.purge,
+            "peek": lambda: queue.peek(3),
+            "stats": queue.stats,
+            "upgrade": lambda: queue.upgrade(force=True),
+        }
+        for step in steps:
+            self.store.sleep(step.pause_s)
+            with self._expected(f"{self.name}: {step.what}"):
+                calls[step.what]()
+        self._close(queue)
 
     def open(self, **settings: Any) -> Queue:
         """Open the queue, as often as it takes."""
         while True:
             with self._expected(f"{self.name}: open"):
-                return Queue(
+                release = Queue if self.is_old else NextQueue
+                return release(
                     self.store,
                     ROOT,
                     janitor=False,
@@ -126,13 +157,25 @@ class Client:
 
     def _put(self, queue: Queue, number: int, step: PutStep) -> None:
         payloads = tuple(f"{self.name}-{number}-{i}".encode() for i in range(step.count))
-        entries = [Entry(data=p, priority=step.priority, delay_s=step.delay_s) for p in payloads]
-        batch = step.batch if step.batch < step.count else 0
-        call = PutCall(payloads, self.store.now(), batch, delayed=bool(step.delay_s))
+        if step.dedup_id is not None:
+            payloads = payloads[:1]
+        entries = [
+            Entry(
+                data=payload,
+                priority=step.priority,
+                delay_s=step.delay_s,
+                ttr_s=step.ttr_s,
+                dedup_id=step.dedup_id,
+            )
+            for payload in payloads
+        ]
+        batch = step.batch if step.batch < len(payloads) else 0
+        delayed = bool(step.delay_s)
+        call = PutCall(payloads, self.store.now(), batch, delayed, step.dedup_id)
         self.told.puts.append(call)
         ended, applied = Ended.OK, 0
         try:
-            queue.put_many(entries, batch=step.batch)
+            call.duplicate = queue.put_many(entries, batch=step.batch)[0].duplicate
         except (OutcomeUnknownError, PartlyPutError, NotAppliedError) as error:
             unknown = isinstance(error, OutcomeUnknownError)
             ended = Ended.UNKNOWN if unknown else Ended.FAIL
@@ -151,22 +194,38 @@ class Client:
         while True:
             with self._expected(f"{self.name}: resolve"):
                 return tuple(each.took_effect for each in queue.resolve())
+            if self.outdated:
+                return ()
             self.store.sleep(0.1)
 
     def _take(self, queue: Queue, step: TakeStep, fused: list[Item]) -> list[Item]:
         items: list[Item] = []
         with self._acknowledging(fused), self._expected(f"{self.name}: reserve"):
             items += self._reserve(queue, step, fused)
-        self.store.sleep(step.hold_s)
+        self._hold(queue, step, items)
         held = [item for item in items if item.hold is Hold.HELD]
         if step.then == "fuse" or not held:
             return held
         if step.then == "done":
             self.acknowledge(queue, held)
             return []
-        with self._expected(f"{self.name}: release"):
-            queue.release(*held, delay_s=LATER_S if step.then == "later" else 0.0)
+        with self._expected(f"{self.name}: {step.then}"):
+            if step.then == "bury":
+                queue.bury(*held, reason="the simulation says so")
+            else:
+                queue.release(*held, delay_s=LATER_S if step.then == "later" else 0.0)
         return []
+
+    def _hold(self, queue: Queue, step: TakeStep, items: list[Item]) -> None:
+        if not step.touch:
+            self.store.sleep(step.hold_s)
+            return
+        self.store.sleep(step.hold_s / 2)
+        held = [item for item in items if item.hold is Hold.HELD]
+        if held:
+            with self._expected(f"{self.name}: touch"):
+                queue.touch(*held)
+        self.store.sleep(step.hold_s / 2)
 
     @contextmanager
     def _acknowledging(self, items: list[Item]) -> Iterator[None]:
@@ -199,8 +258,15 @@ class Client:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             self._note(Reason.UNTYPED, f"{what}: {error!r}")
 
+    @property
+    def is_old(self) -> bool:
+        """Whether it is of this release, and not of the next."""
+        return self.name not in self.schedule.new and self.name != LAST_CLIENT
+
     def _demand_fitting(self, error: ZkmqError) -> None:
-        if isinstance(error, IncompatibleTreeError):
+        if isinstance(error, OutdatedClientError) and self.is_old and self.ledger.raised:
+            self.outdated = True
+        elif isinstance(error, IncompatibleTreeError):
             self._note(Reason.UNTYPED, f"{self.name}: {error!r} about a tree that is none but ours")
 
     def _close(self, queue: Queue) -> None:

@@ -39,11 +39,13 @@ def judged(told: Told, ledger: Ledger, world: World, drained: Sequence[Item]) ->
     wrong += _later_behind(told.puts, ledger)
     wrong += _unkept_acks(told, ledger)
     wrong += _drained_segments(world)
+    wrong += _put_under_one_id(told.puts, ledger)
     for client in world.clients:
         found.journal = ledger.journal(client.sessions)
         wrong += acks_after_expiry(found)
+    forgotten = [Consumed(payload, repr(payload), 1, 1, None) for payload in ledger.purged]
     for call in told.puts:
-        wrong += _misplaced(call, found)
+        wrong += _misplaced(call, found, forgotten)
     return wrong
 
 
@@ -65,20 +67,24 @@ def _found(told: Told, ledger: Ledger, world: World) -> Found:
     )
 
 
-def _misplaced(call: PutCall, found: Found) -> list[Violation]:
-    """Whether the items of one put are where its caller was told that they are."""
+def _misplaced(call: PutCall, found: Found, forgotten: Sequence[Consumed]) -> list[Violation]:
+    """Whether the items of one put are where its caller was told that they are.
+
+    What a purge has forgotten is as gone as what was consumed.
+    """
     own = set(call.payloads)
     operation = Operation(
         name="put",
         call=nothing,
         adds=call.payloads,
         before=dict.fromkeys(call.payloads, NOWHERE),
+        after=dict.fromkeys(call.payloads, NOWHERE) if call.duplicate else {},
         write_size=call.batch,
     )
     about = Found(
         put=list(call.payloads),
         names=[],
-        consumed=[each for each in found.consumed if each.payload in own],
+        consumed=[each for each in [*found.consumed, *forgotten] if each.payload in own],
         drains=[],
         places={place: [p for p in found.places[place] if p in own] for place in found.places},
         registrations=[],
@@ -108,6 +114,20 @@ def _unkept_acks(told: Told, ledger: Ledger) -> Iterator[Violation]:
     for item, path in told.done:
         if path not in ledger.acknowledged:
             yield Violation(Reason.MISPLACED, f"{item.id}: acknowledged, says its consumer")
+
+
+def _put_under_one_id(puts: Sequence[PutCall], ledger: Ledger) -> Iterator[Violation]:
+    """Of all that are put under one id one is in the queue, and a duplicate is one of that."""
+    by_id: dict[str, list[PutCall]] = defaultdict(list)
+    for call in puts:
+        if call.dedup_id is not None:
+            by_id[call.dedup_id].append(call)
+    for dedup_id, calls in by_id.items():
+        there = [payload for call in calls for payload in call.payloads if payload in ledger.places]
+        if len(there) > 1:
+            yield Violation(Reason.DUPLICATED, f"id {dedup_id}: {there} were put")
+        if not there and any(call.duplicate for call in calls):
+            yield Violation(Reason.LOST, f"id {dedup_id}: a duplicate of nothing")
 
 
 def _drained_segments(world: World) -> Iterator[Violation]:
