@@ -1,5 +1,6 @@
 """A message queue on ZooKeeper."""
 
+from zkmq.batches import Put
 from zkmq.charter import Charter
 from zkmq.errors import (
     AccessDeniedError,
@@ -22,7 +23,6 @@ from zkmq.errors import (
 )
 from zkmq.finish import Done
 from zkmq.item import Hold, Item
-from zkmq.producer import Put
 from zkmq.queue import Queue
 from zkmq.reaper import Returned
 from zkmq.reserve import Reservation

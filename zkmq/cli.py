@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from zkmq import cli_operate, cli_take
+from zkmq.batches import Put
 from zkmq.cli_session import (
     PASSWORD_FILE,
     JsonOption,
@@ -23,7 +24,6 @@ from zkmq.cli_session import (
 )
 from zkmq.entry import Entry
 from zkmq.errors import BadArgumentError, ZkmqError
-from zkmq.producer import Put
 from zkmq.rest import cli as rest
 
 app = typer.Typer(

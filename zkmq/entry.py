@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from zkmq import envelope, names
+from zkmq import checks, envelope, names
 from zkmq.errors import BadArgumentError, BadPriorityError, ValueTooLargeError
 
 # A request may have 1,048,575 bytes; the rest is for paths and headers, and for the claim.
@@ -35,10 +35,11 @@ class Entry:
             raise ValueTooLargeError(len(self.data), MAX_VALUE_BYTES)
         if type(self.priority) is not int or not 0 <= self.priority <= names.MAX_PRIORITY:
             raise BadPriorityError(self.priority)
-        if self.delay_s < 0:
-            raise BadArgumentError(f"put: delay_s: expected 0 or more, got {self.delay_s!r}")
-        if self.ttr_s is not None and self.ttr_s <= 0:
-            raise BadArgumentError(f"put: ttr_s: expected more than 0, got {self.ttr_s!r}")
+        checks.seconds("put: delay_s", self.delay_s)
+        if self.ttr_s is not None:
+            checks.seconds("put: ttr_s", self.ttr_s, zero=False)
+        if self.dedup_id is not None and not isinstance(self.dedup_id, str):
+            raise BadArgumentError(f"put: dedup_id: expected a string, got {self.dedup_id!r}")
 
     @property
     def envelope(self) -> bytes:

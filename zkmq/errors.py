@@ -30,10 +30,25 @@ class OutcomeUnknownError(ZkmqError):
     """No answer before the deadline: the operation may have taken effect, or may yet.
 
     Attributes:
-        applied: of `put_many`, what is known to be put all the same.
+        applied: of `put_many`, what is known to be put all the same, from the first item on.
+        doubtful: of `put_many`, how many items after these are in doubt; those behind them are
+            certainly not put.
     """
 
     applied: tuple[object, ...] = ()
+    doubtful: int = 1
+
+    def tell(self, applied: tuple[object, ...], doubtful: int, count: int) -> None:
+        """Say of a put of `count` items which of them are put, in doubt, and certainly not."""
+        self.applied, self.doubtful = applied, doubtful
+        if count > 1:
+            rest = count - len(applied) - doubtful
+            told = (
+                f"put_many: of {count} items the first {len(applied)} are put, the next "
+                f"{doubtful} in doubt, which `resolve` can settle, and the last {rest} certainly "
+                f"not; {self}"
+            )
+            self.args = (told,)
 
 
 class AckUnknownError(OutcomeUnknownError):

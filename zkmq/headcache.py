@@ -7,12 +7,12 @@ items are handed out from memory; a claim that finds one taken says so.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from zkmq import names
 from zkmq.errors import IncompatibleTreeError
+from zkmq.head import Head, Lane, flat_items, needed, read_lane
 from zkmq.store import Delete, GetChildren, GetData, Node, Op, Read, Store
-from zkmq.tree import Guard, Tree
+from zkmq.tree import Tree
 
 MAX_AGE_S = 0.05
 MAX_READ_BYTES = 256 * 1024
@@ -31,31 +31,6 @@ class Candidate:
     def name(self) -> str:
         """The item's name."""
         return self.path.rpartition("/")[2]
-
-
-@dataclass(slots=True)
-class Lane:
-    """One priority at one state: its segments in order, and the items of those that were read."""
-
-    guard: Guard
-    children: frozenset[str]
-    segments: list[str]
-    items: dict[str, list[str]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Head:
-    """The tree at one state, as far as it was read: a lane is None where it was not."""
-
-    zxid: int | None
-    children: frozenset[str]
-    flat: dict[int, list[str]]
-    lanes: dict[int, Lane | None]
-
-    @property
-    def priorities(self) -> list[int]:
-        """All priorities, most urgent first."""
-        return sorted(self.flat.keys() | self.lanes.keys())
 
 
 Choose = Callable[[Sequence[str], int, bool], list[str]]
@@ -112,7 +87,8 @@ class HeadCache:
                 self._look_past(skipped, n, deadline_s)
                 fresh = True
             chosen = self._choose(self._paths, n, fresh)
-            if chosen:
+            # Fewer than asked for, of what an earlier look left: more may have come since.
+            if chosen and (fresh or len(chosen) == n):
                 found = self._fetch(chosen, deadline_s)
                 batch = [candidate for candidate in found if usable(candidate)]
                 if batch:
@@ -150,7 +126,7 @@ class HeadCache:
         while True:
             self._looked_s = self._store.now()
             head = self._read_head(deadline_s)
-            self._plan, complete = _needed(head, wanted)
+            self._plan, complete = needed(head, wanted)
             if complete:
                 break
         self.zxid = head.zxid
@@ -189,9 +165,9 @@ class HeadCache:
         if not isinstance(children, list):
             raise IncompatibleTreeError(f"{self._tree.items}: expected a queue, found nothing")
         lanes: dict[int, Lane | None] = {int(c): None for c in children if c.isdigit()}
-        head = Head(view.zxid, frozenset(children), _flat(children), lanes)
+        head = Head(view.zxid, frozenset(children), flat_items(children), lanes)
         for priority, segments in self._plan.items():
-            head.lanes[priority] = _lane(answers, segments)
+            head.lanes[priority] = read_lane(answers, segments)
         return head
 
     def _in_order(self, head: Head) -> Iterator[str]:
@@ -256,53 +232,3 @@ class HeadCache:
             if isinstance(node, Node):
                 self._read[path] = Candidate(path, node)
                 self._mean_bytes += (max(64, len(node.data)) - self._mean_bytes) / 16
-
-
-def _flat(children: list[str]) -> dict[int, list[str]]:
-    flat: dict[int, list[str]] = {}
-    for child in sorted(children):
-        name = names.parse(child)
-        if name is not None:
-            flat.setdefault(name.priority, []).append(child)
-    return flat
-
-
-def _lane(answers: Iterator[Node | list[str] | None], segments: list[str]) -> Lane | None:
-    guard, children = next(answers), next(answers)
-    listed = [next(answers) for _ in segments]
-    if not isinstance(guard, Node) or not isinstance(children, list):
-        return None
-    decoded = Guard.decode(guard.data, guard.version)
-    lane = Lane(decoded, frozenset(children), decoded.waiting(children))
-    for segment, items in zip(segments, listed, strict=True):
-        if isinstance(items, list):
-            lane.items[segment] = sorted(items)
-    return lane
-
-
-def _needed(head: Head, wanted: int) -> tuple[dict[int, list[str]], bool]:
-    """What has to be read to know the first `wanted` items, and whether `head` has all of it."""
-    plan: dict[int, list[str]] = {}
-    complete = True
-    for priority in head.priorities:
-        wanted -= len(head.flat.get(priority, ()))
-        if wanted <= 0:
-            break
-        if priority not in head.lanes:
-            continue
-        lane = head.lanes[priority]
-        plan[priority] = []
-        complete = complete and lane is not None
-        if lane is None:
-            continue
-        for segment in lane.segments:
-            plan[priority].append(segment)
-            if segment not in lane.items:
-                complete = False
-                break
-            wanted -= len(lane.items[segment])
-            if wanted <= 0:
-                break
-        if wanted <= 0:
-            break
-    return plan, complete

@@ -35,6 +35,16 @@ class Janitor:
         self.wake: Signal = store.signal()
         self._watches = Watches(self.wake)
 
+    @property
+    def lock(self) -> str:
+        """The elected janitor's ephemeral node."""
+        return self._tree.lock
+
+    @property
+    def elected(self) -> bool:
+        """Whether this janitor was the elected one when it last looked."""
+        return self._elected_in is not None and self._elected_in == self._store.session_id
+
     def step(self, deadline_s: float) -> bool:
         """Do all there is to do now, if this janitor is the elected one; tell whether it is.
 
@@ -68,7 +78,7 @@ class Janitor:
     def _elect(self, deadline_s: float) -> float | None:
         """The servers' time if this janitor is the elected one; its heartbeat asks for both."""
         session = self._store.session_id
-        if self._elected_in is None or self._elected_in != session:
+        if not self.elected:
             self._elected_in = session if self._take_lock(session, deadline_s) else None
         if self._elected_in is None:
             return None

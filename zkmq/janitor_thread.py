@@ -5,7 +5,7 @@ import threading
 
 from zkmq.errors import ClosedError, OutdatedClientError, ZkmqError
 from zkmq.janitor import Janitor
-from zkmq.store import Store
+from zkmq.store import Delete, Store
 
 PERIOD_S = 2.0
 
@@ -13,7 +13,11 @@ log = logging.getLogger("zkmq.janitor")
 
 
 class JanitorThread:
-    """Runs from `start` to `stop`; an error is logged, and the next round tries again."""
+    """Runs from `start` to `stop`; an error is logged, and the next round tries again.
+
+    `store` is the session's own, not bound to a charter: who may not write any more has to make
+    room for a janitor who may.
+    """
 
     def __init__(self, janitor: Janitor, store: Store, *, period_s: float = PERIOD_S) -> None:
         self._janitor = janitor
@@ -40,7 +44,12 @@ class JanitorThread:
                 return
             except OutdatedClientError as error:
                 log.warning("janitor: stops: %s", error)
+                self._resign()
                 return
             except ZkmqError as error:
                 log.warning("janitor: %s", error)
             self._janitor.wake.wait(self._store.now() + self._period_s)
+
+    def _resign(self) -> None:
+        if self._janitor.elected:
+            self._store.submit([Delete(self._janitor.lock)])

@@ -7,8 +7,6 @@ time-out can wait for ever. Private parts used: `client._call`, which sends any 
 """
 
 import contextlib
-import logging
-import select
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,35 +21,19 @@ from kazoo.exceptions import (
     NoNodeError,
     WriterNotClosedException,
 )
-from kazoo.handlers.threading import KazooTimeoutError, SequentialThreadingHandler
-from kazoo.hosts import collect_hosts
+from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import KazooState, WatchedEvent
-from kazoo.retry import KazooRetry
 
 from zkmq import wire
-from zkmq.errors import AccessDeniedError, BadArgumentError, ClosedError, NoQuorumError
+from zkmq.errors import AccessDeniedError, ClosedError, NoQuorumError
+from zkmq.kazoo_client import knows_multi_read, make_client
 from zkmq.security import Security
+from zkmq.signals import ThreadSignal
 from zkmq.store import Lost, Node, Op, Read, Reply, View, Watcher
 
 READ_AGAIN_PAUSE_S = 0.02
 # kazoo pings every third of the time-out, so that the last reply was a third ago, or two.
 SILENCE_LEFT = 2 / 3
-
-log = logging.getLogger("zkmq")
-# Silent unless the application asks: Python would print warnings of a library to stderr.
-log.addHandler(logging.NullHandler())
-logging.getLogger("kazoo").addHandler(logging.NullHandler())
-
-
-class _Handler(SequentialThreadingHandler):  # type: ignore[misc]
-    """kazoo's threads, without the epoll object it makes and closes several times a request."""
-
-    def select(self, *args: Any, **kwargs: Any) -> Any:
-        """Wait for sockets."""
-        try:
-            return select.select(*args, **kwargs)
-        except ValueError:  # a descriptor above 1023, which select() cannot take
-            return super().select(*args, **kwargs)
 
 
 class _Pending:
@@ -74,23 +56,6 @@ class _Pending:
             return Lost(type(error).__name__)
         assert isinstance(reply, Reply)
         return reply
-
-
-class _Signal:
-    """An event that clears itself when it was waited for."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def set(self) -> None:
-        """Wake the waiter."""
-        self._event.set()
-
-    def wait(self, until_s: float) -> bool:
-        """Wait until set or until then; clear."""
-        happened = self._event.wait(max(0.0, until_s - time.monotonic()))
-        self._event.clear()
-        return happened
 
 
 class KazooStore:
@@ -131,16 +96,7 @@ class KazooStore:
             NoQuorumError: no session within `connect_timeout_s`.
             AccessDeniedError: the servers refused the credentials.
         """
-        _demand_hosts(hosts)
-        client = KazooClient(
-            hosts=hosts,
-            timeout=session_timeout_s,
-            client_id=session,
-            handler=_Handler(),
-            connection_retry=KazooRetry(max_tries=-1, delay=0.05, backoff=2, max_delay=1.0),
-            logger=logging.getLogger("zkmq.kazoo"),
-            **(security or Security()).kazoo_arguments(),
-        )
+        client = make_client(hosts, session_timeout_s, security or Security(), session)
         store = cls(client, session_timeout_s=session_timeout_s, multi_read=bool(multi_read))
         try:
             client.start(timeout=connect_timeout_s)
@@ -152,7 +108,7 @@ class KazooStore:
                 "are a majority of the servers up, and the addresses right?"
             ) from error
         if multi_read is None:
-            store._multi_read = _knows_multi_read(client)
+            store._multi_read = knows_multi_read(client)
         return store
 
     @property
@@ -209,9 +165,9 @@ class KazooStore:
         """Catch up with the leader."""
         self._ask(wire.SyncRequest(self._chroot + path), deadline_s)
 
-    def signal(self) -> _Signal:
+    def signal(self) -> ThreadSignal:
         """Make a signal."""
-        return _Signal()
+        return ThreadSignal()
 
     def now(self) -> float:
         """CLOCK_MONOTONIC in seconds."""
@@ -330,23 +286,3 @@ def _watcher(watch: Watcher | None) -> Callable[[WatchedEvent], None] | None:
         called()
 
     return on_event
-
-
-def _demand_hosts(hosts: str) -> None:
-    try:
-        collect_hosts(hosts)
-    except ValueError as error:
-        raise BadArgumentError(
-            f"connect: hosts: expected host:port,host:port/chroot, got {hosts!r} ({error})"
-        ) from error
-
-
-def _knows_multi_read(client: KazooClient) -> bool:
-    """Whether the server connected to is 3.6 or later, by the only command on by default."""
-    try:
-        answer = client.command(b"srvr")
-    except (OSError, KazooException, KazooTimeoutError, AttributeError):
-        return False
-    _, _, rest = answer.partition("Zookeeper version: ")
-    version = rest.split("-")[0].split(",")[0].split(".")
-    return len(version) >= 2 and tuple(map(int, version[:2])) >= (3, 6)

@@ -173,7 +173,7 @@ class Membership:
         except AckUnknownError:
             registration.end()
             raise
-        except OutcomeUnknownError:
+        except (OutcomeUnknownError, KeyboardInterrupt):
             registration.if_applied = apply
             raise
         if isinstance(result, Applied):

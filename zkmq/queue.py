@@ -4,34 +4,31 @@ import os
 import socket
 import threading
 from collections.abc import Iterable, Sequence
-from types import TracebackType
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
-from zkmq import admin, registrations
-from zkmq.admin import Peeked, Stats
-from zkmq.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
+from zkmq import checks, registrations
+from zkmq.batches import MAX_BATCH_ITEMS, Put
+from zkmq.charter import SEGMENT_ITEMS
 from zkmq.consumer import Consumer
 from zkmq.entry import Entry
-from zkmq.errors import BadArgumentError, ClosedError, ZkmqError
+from zkmq.errors import BadArgumentError, ZkmqError
 from zkmq.finish import Done
 from zkmq.item import Item
 from zkmq.janitor import Janitor
 from zkmq.janitor_thread import JanitorThread
 from zkmq.kazoo_store import KazooStore
-from zkmq.layout import open_tree
 from zkmq.membership import OnLost, nobody_asked
+from zkmq.opened import MOST, OpenedQueue
 from zkmq.policy import Policy
-from zkmq.producer import MAX_BATCH_ITEMS, Producer, Put
+from zkmq.producer import Producer
 from zkmq.reaper import OnReturned
 from zkmq.reserve import Reservation
 from zkmq.room import Room
 from zkmq.store import Store
 from zkmq.ticket import Settled
-from zkmq.tree import Tree
-from zkmq.upgrade import upgrade
 
 
-class Queue:
+class Queue(OpenedQueue):
     """A queue with priorities and at-least-once delivery.
 
     A put that returned is in the queue exactly once. An item has one owner at any zxid; a
@@ -54,7 +51,8 @@ class Queue:
         max_deliveries: an item that was delivered so often and comes back is dead instead.
         max_items: refuse puts when about so many wait.
         janitor: run a janitor thread; one client's is elected.
-        deadline_s: how long a call may take, besides the time a reserve may wait for items.
+        deadline_s: how long a call may take, besides the time a reserve may wait for items; a
+            put_many, from one answer to the next.
         lost: called with (consumer, items) when items are no longer this consumer's: from a
             thread of its own, or by the call that finds out.
         on_returned: called by the elected janitor for items it took back from consumers.
@@ -62,8 +60,6 @@ class Queue:
         segment_items: only when the tree is made: how many items share a segment.
         close_store: whether `close` ends the session too.
     """
-
-    edition: ClassVar[Edition] = EDITION
 
     def __init__(
         self,
@@ -82,22 +78,18 @@ class Queue:
         segment_items: int = SEGMENT_ITEMS,
         close_store: bool = False,
     ) -> None:
-        _checked_choice("order", order, ("strict", "relaxed"))
-        _checked_choice("on_crash", on_crash, ("requeue", "partial"))
-        tree = self._tree = Tree(_checked_path(path))
-        self._store = store
-        self._deadline_s = deadline_s
+        checks.choice("order", order, ("strict", "relaxed"))
+        checks.choice("on_crash", on_crash, ("requeue", "partial"))
+        for name, most in (("max_deliveries", max_deliveries), ("max_items", max_items)):
+            if most is not None:
+                checks.number(name, most, 1, MOST)
+        super().__init__(store, path, deadline_s=deadline_s, segment_items=segment_items)
         self._close_store = close_store
-        self._closed = False
         self._producing = threading.Lock()
-        bound = self._bound = open_tree(
-            store, tree, self._deadline(), segment_items=segment_items, edition=self.edition
-        )
-        segment_items = bound.charter.segment_items
+        bound, tree, segment_items = self._bound, self._tree, self.charter.segment_items
         about = registrations.about(
             bound.edition.version, host=socket.gethostname(), pid=os.getpid(), label=label
         )
-        policy = Policy(on_crash, max_deliveries)
         self._producer = Producer(bound, tree, segment_items=segment_items, about=about)
         self._room = None
         if max_items is not None:
@@ -105,7 +97,7 @@ class Queue:
         self._consumer = Consumer(
             bound,
             tree,
-            policy,
+            Policy(on_crash, max_deliveries),
             strict=order == "strict",
             deadline=self._deadline,
             about=about,
@@ -120,7 +112,7 @@ class Queue:
                 segment_items=segment_items,
                 on_returned=on_returned,
             )
-            self._janitor = JanitorThread(core, bound)
+            self._janitor = JanitorThread(core, store)
             self._janitor.start()
 
     @classmethod
@@ -139,8 +131,7 @@ class Queue:
         Raises:
             NoQuorumError: no session in time.
             AccessDeniedError: the servers refused the credentials.
-            IncompatibleTreeError: what is at `path` is no queue.
-            OutdatedClientError: it is one that this version may not even read.
+            IncompatibleTreeError: what is at `path` is no queue, or one beyond this version.
         """
         store = KazooStore.connect(hosts, **(connection or {}))
         try:
@@ -148,16 +139,6 @@ class Queue:
         except BaseException:
             store.close()
             raise
-
-    @property
-    def session_id(self) -> int | None:
-        """The ZooKeeper session; None while there is none."""
-        return self._store.session_id
-
-    @property
-    def charter(self) -> Charter:
-        """What the tree demands of its clients, and lists, as far as this client has seen."""
-        return self._bound.charter
 
     @property
     def consumer_id(self) -> str | None:
@@ -198,17 +179,17 @@ class Queue:
 
         Up to `batch` of them, and 256 KiB, go in one write, which takes effect as a whole;
         several writes are on their way at once. Everything is checked before anything is sent.
+        However many there are, the call goes on as long as answers come.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; `applied` has the puts that are
-                certain, `resolve` can tell of the others.
+                certain, `doubtful` how many items after these `resolve` can tell of.
             PartlyPutError: some are put, and the others certainly not.
             BadArgumentError: a value this queue cannot take; nothing is put.
             QueueFullError: about `max_items` wait; nothing is put.
             NoQuorumError: certainly nothing is put.
         """
-        if not 1 <= batch <= MAX_BATCH_ITEMS:
-            raise BadArgumentError(f"put_many: batch: expected 1 to 500, got {batch!r}")
+        checks.number("put_many: batch", batch, 1, MAX_BATCH_ITEMS)
         entries = [
             item if isinstance(item, Entry) else Entry(data=item, priority=priority)
             for item in items
@@ -244,6 +225,7 @@ class Queue:
             NotHeldError: an item of `done` is not held; nothing took effect.
             NoQuorumError: nothing took effect.
         """
+        checks.seconds("reserve: timeout_s", timeout_s, endless=True)
         return self._consumer.reserve(n, timeout_s=timeout_s, done=done, sync=sync)
 
     def done(self, *items: Item) -> Done:
@@ -269,11 +251,10 @@ class Queue:
             AckUnknownError: the session ended with this in doubt.
             OutcomeUnknownError: no answer before the deadline.
         """
-        _checked_choice("to", to, ("place", "back"))
-        if delay_s < 0 or (delay_s and to == "back"):
-            raise BadArgumentError(
-                f"release: delay_s: expected 0 or more, and 0 with to='back', got {delay_s!r}"
-            )
+        checks.choice("to", to, ("place", "back"))
+        checks.seconds("release: delay_s", delay_s)
+        if delay_s and to == "back":
+            raise BadArgumentError(f"release: delay_s: expected 0 with to='back', got {delay_s!r}")
         return self._consumer.release(items, delay_s=delay_s, to=to)
 
     def touch(self, *items: Item) -> Done:
@@ -295,54 +276,6 @@ class Queue:
         """
         return self._consumer.bury(items, reason=reason)
 
-    def kick(self, n: int, *, place: Literal["dead", "partial"] = "dead") -> int:
-        """Bring up to `n` items that were put aside back to their old places; how many came.
-
-        Raises:
-            OutcomeUnknownError: no answer before the deadline; some may have come back.
-        """
-        _checked_choice("place", place, ("dead", "partial"))
-        return admin.kick(self._bound, self._tree, n, place, self._deadline())
-
-    def peek(
-        self, n: int = 1, *, place: Literal["items", "dead", "partial"] = "items"
-    ) -> list[Peeked]:
-        """Look at the first `n` items without taking them."""
-        _checked_choice("place", place, ("items", "dead", "partial"))
-        if place == "items":
-            return admin.peek(self._bound, self._tree, n, self._deadline())
-        return admin.peek_aside(self._bound, self._tree, place, n, self._deadline())
-
-    def stats(self) -> Stats:
-        """Count what is where."""
-        return admin.stats(self._bound, self._tree, self._deadline())
-
-    def purge(self, *priorities: int) -> int:
-        """Forget all waiting items, of these priorities or of all, in one write for each.
-
-        Items that are held stay, and come back if they are released. Returns how many
-        priorities were purged.
-
-        Raises:
-            OutcomeUnknownError: no answer before the deadline; some may have been purged.
-        """
-        return admin.purge(self._bound, self._tree, priorities or None, self._deadline())
-
-    def upgrade(self, *, force: bool = False) -> Charter:
-        """Raise the tree to the version of this client, and let its features be used.
-
-        Only if all consumers and producers of the tree are new enough, or by `force`: then older
-        ones stop with an OutdatedClientError at their next call, and nothing is lost. It cannot
-        be taken back. Returns what the tree demands and lists now.
-
-        Raises:
-            ClientsTooOldError: some are too old; nothing is changed.
-            OutdatedClientError: the tree is beyond this client.
-            OutcomeUnknownError: no answer before the deadline; ask again.
-        """
-        self._demand_open()
-        return upgrade(self._bound, self._tree, force=force, deadline_s=self._deadline())
-
     def close(self) -> None:
         """Return what is held, remove the registration, and end the session if it is ours."""
         if self._closed:
@@ -362,39 +295,9 @@ class Queue:
             if self._close_store:
                 self._store.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _put(self, entries: Sequence[Entry], batch: int) -> list[Put]:
-        deadline_s = self._deadline()
         with self._producing:
             self._demand_open()
             if self._room is not None:
-                self._room.demand(len(entries), deadline_s)
-            return self._producer.put_all(entries, batch=batch, deadline_s=deadline_s)
-
-    def _deadline(self) -> float:
-        return self._store.now() + self._deadline_s
-
-    def _demand_open(self) -> None:
-        if self._closed:
-            raise ClosedError("the queue was closed; connect a new one")
-
-
-def _checked_path(path: str) -> str:
-    if not path.startswith("/") or not path.strip("/") or "//" in path:
-        raise BadArgumentError(f"path: expected an absolute path like /queue, got {path!r}")
-    return path.rstrip("/")
-
-
-def _checked_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise BadArgumentError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+                self._room.demand(len(entries), self._deadline())
+            return self._producer.put_all(entries, batch=batch, patience_s=self._deadline_s)

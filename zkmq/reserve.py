@@ -4,8 +4,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from zkmq import envelope
-from zkmq.errors import BadArgumentError, ConsumerLostError, NoQuorumError
+from zkmq import checks, envelope
+from zkmq.errors import ConsumerLostError, NoQuorumError
 from zkmq.finish import Done, Finisher
 from zkmq.headcache import Candidate, HeadCache
 from zkmq.item import Hold, Item
@@ -75,8 +75,7 @@ class Reserver:
             NotHeldError: an item of `done` is not held; nothing took effect.
             NoQuorumError: no answer before the deadline; nothing took effect.
         """
-        if not 1 <= n <= MAX_BATCH:
-            raise BadArgumentError(f"reserve: n: expected 1 to {MAX_BATCH}, got {n!r}")
+        checks.number("reserve: n", n, 1, MAX_BATCH)
         self._membership.ready(deadline_s, done)
         arrived = self._membership.arrived()
         if arrived:

@@ -73,12 +73,13 @@ class Settled:
     """What became of an operation whose outcome was unknown.
 
     `took_effect` is None when nothing can tell any more: its ticket is gone. `zxid` is that of
-    the operation, where it took effect and is known.
+    the operation, where it took effect and is known. `items` is how many it put, if it was a put.
     """
 
     label: str
     took_effect: bool | None
     zxid: int | None
+    items: int = 1
 
 
 class TicketGoneError(Exception):
@@ -137,28 +138,12 @@ class Ticket:
             TicketGoneError: the ticket had vanished before, or its numbers are used up.
             AccessDeniedError: the servers refused.
         """
-        assert not self._doubts
-        if self.version >= LAST:
-            raise TicketGoneError(self.path)
-        multi = self._multi(label, ops, self.version)
-        attempts = 0
-        while True:
-            if unsure:
-                self._pause(label, attempts, deadline_s)
-            reply = self._send(label, multi, deadline_s, unsure=unsure)
-            attempts += 1
-            match reply:
-                case Committed():
-                    applied = self.accept(reply)
-                    return Applied(applied.zxid, applied.created, attempts)
-                case Rejected(0, Code.BAD_VERSION) if unsure:
-                    return Applied(self._spent(deadline_s), None, attempts)
-                case Rejected(0, Code.NO_NODE):
-                    raise self._gone(label) if unsure else TicketGoneError(self.path)
-                case Rejected():
-                    return self._refused(label, reply, attempts)
-                case Lost():
-                    unsure = True
+        try:
+            return self._commit(label, ops, deadline_s, unsure=unsure)
+        except BaseException as error:
+            if not isinstance(error, Exception):  # Ctrl-C: a copy may be on its way
+                self._doubts.append(label)
+            raise
 
     def doubt(self, label: str) -> None:
         """Take note of one more operation given up without an answer, after those in doubt."""
@@ -197,6 +182,32 @@ class Ticket:
                     raise AccessDeniedError(f"{self.path}: the servers refused these credentials")
                 case Lost():
                     self._wait(self._doubts[0], 0, deadline_s)
+
+    def _commit(
+        self, label: str, ops: Sequence[Op], deadline_s: float, *, unsure: bool
+    ) -> Applied | Refused:
+        assert not self._doubts
+        if self.version >= LAST:
+            raise TicketGoneError(self.path)
+        multi = self._multi(label, ops, self.version)
+        attempts, before = 0, int(unsure)
+        while True:
+            if unsure:
+                self._pause(label, before + attempts, deadline_s)
+            reply = self._send(label, multi, deadline_s, unsure=unsure)
+            attempts += 1
+            match reply:
+                case Committed():
+                    applied = self.accept(reply)
+                    return Applied(applied.zxid, applied.created, attempts)
+                case Rejected(0, Code.BAD_VERSION) if unsure:
+                    return Applied(self._spent(deadline_s), None, attempts)
+                case Rejected(0, Code.NO_NODE):
+                    raise self._gone(label) if unsure else TicketGoneError(self.path)
+                case Rejected():
+                    return self._refused(label, reply, attempts)
+                case Lost():
+                    unsure = True
 
     def _multi(self, label: str, ops: Sequence[Op], version: int) -> list[Op]:
         return [SetData(self.path, f"{label}{self._mark}".encode(), version), *ops]

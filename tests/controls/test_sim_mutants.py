@@ -10,6 +10,7 @@ from hypothesis.strategies import SearchStrategy
 from worlds.crash_point_mutants import MUTANTS, Mutant
 from worlds.crash_points_checks import Reason, Violation
 from worlds.sim import Simulation
+from worlds.sim_mutants import SIM_MUTANTS, WHOLE, SimMutant
 from worlds.sim_schedule import CROWD, Schedule, struck
 
 SEARCH = settings(
@@ -47,6 +48,25 @@ def test_a_mutant_is_found_for_the_expected_reason(mutant: Mutant) -> None:
     """What clients were told and what is left show it, without a look at the log in between."""
     with mutant.applied():
         assert found(mutant.reason, struck(CROWD))
+
+
+@pytest.mark.parametrize("mutant", SIM_MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_of_what_few_clients_do_is_found(mutant: SimMutant) -> None:
+    """Upgrades, ids, times to run, purges and last deliveries, each without its precaution."""
+
+    def wrong(simulation: Simulation) -> list[Violation]:
+        return [*simulation.run(), *simulation.ledger.wrong]
+
+    with mutant.applied():
+        assert found(mutant.reason, struck(WHOLE), wrong)
+
+
+def test_the_whole_crowd_is_right_without_mutants() -> None:
+    """What finds them finds nothing in the queue as it is, and it is not idle."""
+    simulation = Simulation(WHOLE)
+    assert [*simulation.run(), *simulation.ledger.wrong] == []
+    assert simulation.ledger.raised
+    assert any(call.duplicate for call in simulation.told.puts)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from worlds.memory_store import Fault
+from worlds.memory_network import Fault
 from worlds.sim import Simulation, simulate
-from worlds.sim_schedule import PutStep, Schedule, Strike, TakeStep, schedules
+from worlds.sim_mutants import WHOLE
+from worlds.sim_schedule import CROWD, PutStep, Schedule, Strike, TakeStep, schedules, struck
 
 # A drawn schedule is large, and the machine may be busy: neither says anything about the queue.
 SIMULATED = settings(
@@ -35,11 +37,21 @@ def test_the_invariants_hold_under_any_schedule(schedule: Schedule) -> None:
 
 
 @pytest.mark.slow
-@settings(SIMULATED, max_examples=10_000)
-@given(schedules(most_strikes=12))
-def test_the_invariants_hold_under_many_schedules(schedule: Schedule) -> None:
-    """The same for thousands of schedules with twice the strikes."""
+@pytest.mark.parametrize("part", range(8))
+@settings(SIMULATED, max_examples=1000)
+@given(schedule=schedules(most_strikes=12))
+def test_the_invariants_hold_under_many_schedules(part: int, schedule: Schedule) -> None:
+    """The same for thousands of schedules with twice the strikes, others in every run."""
     assert simulate(schedule) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("crowd", [CROWD, WHOLE], ids=["crowd", "whole"])
+@settings(SIMULATED, max_examples=1000)
+@given(data=st.data())
+def test_the_invariants_hold_for_busy_crowds(crowd: Schedule, data: st.DataObject) -> None:
+    """The same for those who find the mutants, with more strikes than these need."""
+    assert simulate(data.draw(struck(crowd, most_strikes=8))) == []
 
 
 def test_a_schedule_strikes_and_delivers() -> None:

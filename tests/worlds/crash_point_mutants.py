@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 from worlds.crash_points_checks import Reason
-from zkmq import membership, names, producer
+from zkmq import membership, names, tickets
 from zkmq.store import Check, Committed, Create, Delete, Lost, Op, Rejected, SetData
 from zkmq.tails import Tails
 from zkmq.ticket import Applied, Refused, Ticket
@@ -98,7 +98,7 @@ MUTANTS = [
         name="no ticket",
         operation="put-warm",
         reason=Reason.DUPLICATED,
-        applied=lambda: mock.patch.object(producer, "Ticket", _NoTicket),
+        applied=lambda: mock.patch.object(tickets, "Ticket", _NoTicket),
     ),
     Mutant(
         name="reserve in two steps",

@@ -16,11 +16,12 @@ from typing import Any
 from kazoo.client import KazooClient
 from kazoo.retry import KazooRetry
 
-from zkmq import kazoo_store, ticket
+from zkmq import kazoo_client, kazoo_store, ticket
 from zkmq.item import Item
 from zkmq.janitor import Janitor
 from zkmq.kazoo_store import KazooStore
 from zkmq.queue import Queue
+from zkmq.signals import ThreadSignal
 from zkmq.store import Op, Reply
 from zkmq.tree import Tree
 
@@ -53,7 +54,7 @@ class SteeredStore(KazooStore):
         client = KazooClient(
             hosts=hosts,
             timeout=SESSION_TIMEOUT_S,
-            handler=kazoo_store._Handler(),
+            handler=kazoo_client.Handler(),
             connection_retry=KazooRetry(max_tries=-1, delay=PAUSE_S, max_delay=0.02),
             logger=logging.getLogger("zkmq.kazoo"),
         )
@@ -108,7 +109,7 @@ class _SteeredPending(kazoo_store._Pending):
         return super().reply(self._store.real(deadline_s))
 
 
-class _SteeredSignal(kazoo_store._Signal):
+class _SteeredSignal(ThreadSignal):
     """A signal, on the same clock."""
 
     def __init__(self, store: SteeredStore) -> None:
@@ -129,6 +130,7 @@ class Client:
     patience_s: float = SESSION_TIMEOUT_S
     settings: dict[str, Any] = field(default_factory=dict)
     held: list[Item] = field(default_factory=list)
+    release: type[Queue] = Queue
     _store: SteeredStore | None = None
     _queue: Queue | None = None
     _janitor: Janitor | None = None
@@ -149,7 +151,7 @@ class Client:
     def queue(self) -> Queue:
         """The queue; opened when it is first needed."""
         if self._queue is None:
-            self._queue = Queue(
+            self._queue = self.release(
                 self.store, self.root, janitor=False, deadline_s=DEADLINE_S, **self.settings
             )
         return self._queue

@@ -13,7 +13,7 @@ from worlds.crash_points_operation import (
     Operation,
     Other,
 )
-from worlds.editions import FEATURED, release
+from worlds.editions import FeaturedQueue
 
 A, B, C, NEW, MORE = b"a", b"b", b"c", b"new", b"more"
 MANY = tuple(f"n{number}".encode() for number in range(6))
@@ -31,8 +31,8 @@ def _open(client: Client) -> None:
 
 
 def _open_as_the_next_release(client: Client) -> None:
-    with release(FEATURED):
-        _open(client)
+    client.release = FeaturedQueue
+    _open(client)
 
 
 def _warm(client: Client) -> None:
@@ -92,9 +92,10 @@ def _purge(other: Other) -> None:
 def _doubt(client: Client) -> None:
     """Make a client in doubt about a put that was never sent."""
     client.queue.put(MORE)
-    ticket = client.queue._producer._ticket
-    assert ticket is not None
-    ticket.doubt("put")
+    producer = client.queue._producer
+    assert producer._tickets.current is not None
+    producer._tickets.current.doubt("put")
+    producer._doubtful = [1]
 
 
 def _resolve(client: Client) -> None:

@@ -21,6 +21,12 @@ class NextQueue(Queue):
     edition = READABLE
 
 
+class FeaturedQueue(Queue):
+    """The queue as of a release that others can live with."""
+
+    edition = FEATURED
+
+
 @contextmanager
 def release(edition: Edition) -> Iterator[None]:
     """Open queues as another release does; those that are open keep to theirs."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
-from worlds.memory_store import Fault, Request
+from worlds.memory_network import Fault, Request
 from zkmq.store import SetData
 
 

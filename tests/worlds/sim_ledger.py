@@ -89,8 +89,6 @@ class Ledger:
                 self._changed(place, effect, transaction)
                 continue
             if place is None:
-                if isinstance(effect, Created) and effect.path == self._root:
-                    self._note_charter(effect.data, transaction.zxid)
                 continue
             header, payload = envelope.unwrap(effect.data)
             touched.setdefault(payload, []).append(effect)
@@ -128,13 +126,9 @@ class Ledger:
             guard = Guard.decode(effect.data, 0)
             if guard.purged >= 0:
                 self._purge(f"{effect.path}/", names.segment_name(guard.purged), transaction.zxid)
-        elif effect.path == self._root:
-            self._note_charter(effect.data, transaction.zxid)
-
-    def _note_charter(self, data: bytes, zxid: int) -> None:
-        charter = Charter.decode(self._root, data)
-        if charter.min_writer > EDITION.version and self.raised is None:
-            self.raised = zxid
+        elif effect.path == self._root and self.raised is None:
+            charter = Charter.decode(self._root, effect.data)
+            self.raised = transaction.zxid if charter.min_writer > EDITION.version else None
 
     def _purge(self, lane: str, last: str, zxid: int) -> None:
         """Forget what waits in a lane, up to the last segment."""
@@ -157,12 +151,18 @@ class Ledger:
             self.acknowledged.update(effect.path for effect in effects)
 
     def _judge_writer(self, transaction: Transaction) -> None:
-        """Nothing of an old client takes effect after the raise, but the end of its session."""
+        """Nothing of an old client takes effect after the raise.
+
+        But for the end of its session, and of its office, if it was the elected janitor.
+        """
         session = transaction.session
-        ends = session not in self._leader.sessions
-        if transaction.effects and self.raised is not None and not ends and self.is_old(session):
-            detail = f"{transaction.effects[0]} at zxid {transaction.zxid}, raised at {self.raised}"
-            self.wrong.append(Violation(Reason.OUTDATED, detail))
+        if self.raised is None or session not in self._leader.sessions or not self.is_old(session):
+            return
+        lock = f"{self._root}/gc-lock"
+        for effect in transaction.effects:
+            if not (isinstance(effect, Deleted) and effect.path == lock):
+                detail = f"{effect} at zxid {transaction.zxid}, raised at {self.raised}"
+                self.wrong.append(Violation(Reason.OUTDATED, detail))
 
     def _judge_place(
         self, place: str, header: envelope.Header, path: str, transaction: Transaction

@@ -6,7 +6,7 @@ from typing import Literal
 
 from hypothesis import strategies as st
 
-from worlds.memory_store import Fault
+from worlds.memory_network import Fault
 
 SEGMENT_ITEMS = 2
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from worlds.memory_faults import Strike
+from worlds.memory_network import Fault, no_faults
 from worlds.memory_queues import Open, drained, janitor_of, places_of, swept
-from worlds.memory_store import Fault, World, no_faults
+from worlds.memory_store import World
 from zkmq import Hold, Queue
 from zkmq.errors import (
     AckUnknownError,

@@ -8,6 +8,7 @@ from worlds.memory_queues import Open, drained, janitor_of, swept
 from worlds.memory_store import World
 from zkmq import Hold, Item, Queue
 from zkmq.errors import ConsumerLostError
+from zkmq.store import Op, Reply
 from zkmq.ticket import LAST, WORN
 
 
@@ -125,3 +126,21 @@ def test_a_registration_whose_numbers_are_used_up_is_lost(opened: Open, world: W
     queue.reserve()
     swept(janitor_of(world), world)
     assert drained(queue) == [b"1"]
+
+
+def test_ctrl_c_leaves_a_done_in_doubt(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next call finds out what became of it, and works."""
+    queue.put_many([b"1", b"2"])
+    (item,) = queue.reserve().items
+    submit = queue._bound.submit
+
+    def interrupt(ops: Sequence[Op], deadline_s: float) -> Reply:
+        submit(ops)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(queue._bound, "commit", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        queue.done(item)
+    monkeypatch.undo()
+    assert [each.data for each in queue.reserve().items] == [b"2"]
+    assert item.hold is Hold.DONE

@@ -3,8 +3,9 @@
 import pytest
 
 from worlds.memory_faults import Strike
+from worlds.memory_network import Fault, Request, no_faults
 from worlds.memory_queues import Open, drained, janitor_of, places_of, swept
-from worlds.memory_store import Fault, World, no_faults
+from worlds.memory_store import World
 from zkmq import Queue, names
 from zkmq.dedup import HOUR_MS
 from zkmq.entry import Entry
@@ -15,7 +16,7 @@ from zkmq.errors import (
     OutcomeUnknownError,
     PartlyPutError,
 )
-from zkmq.store import Delete
+from zkmq.store import Delete, Reply
 from zkmq.ticket import WORN
 from zkmq.tree import Guard
 
@@ -86,7 +87,7 @@ def test_a_put_many_takes_effect_batch_by_batch(queue: Queue, world: World) -> N
 @pytest.mark.parametrize("batch", [0, 501])
 def test_a_batch_size_out_of_range(queue: Queue, batch: int) -> None:
     """The size of a batch is checked."""
-    with pytest.raises(BadArgumentError, match="expected 1 to 500"):
+    with pytest.raises(BadArgumentError, match="from 1 to 500"):
         queue.put_many([b"x"], batch=batch)
 
 
@@ -306,7 +307,7 @@ def test_partly_put_says_how_much(queue: Queue, monkeypatch: pytest.MonkeyPatch)
     def refused(priority: int, deadline_s: float) -> Guard:
         raise NoQuorumError(str(priority))
 
-    monkeypatch.setattr(queue._producer._tails, "_read", refused)
+    monkeypatch.setattr(queue._producer._pipeline._tails, "_read", refused)
     with pytest.raises(PartlyPutError, match="1 of 2 are put") as caught:
         queue.put_many([b"second", Entry(data=b"third", priority=200)], batch=1)
     assert len(caught.value.applied) == 1
@@ -326,7 +327,7 @@ def test_a_worn_ticket_is_replaced(queue: Queue, world: World) -> None:
     queue.put(b"1")
     worn = queue.producer_id
     world.leader.tree.nodes[f"/queue/producers/{worn}"].version = WORN - 1
-    ticket = queue._producer._ticket
+    ticket = queue._producer._tickets.current
     assert ticket is not None
     ticket.version = WORN - 1
     queue.put_many([b"2", b"3"], batch=1)
@@ -334,3 +335,86 @@ def test_a_worn_ticket_is_replaced(queue: Queue, world: World) -> None:
     queue.put(b"4")
     assert queue.producer_id != worn
     assert drained(queue) == [b"1", b"2", b"3", b"4"]
+
+
+def test_a_long_put_many_goes_on_as_long_as_answers_come(opened: Open, world: World) -> None:
+    """The deadline is for each answer: a million items in one call do not run out of time."""
+    queue = opened(deadline_s=0.05)
+    started_s = world.scheduler.now_s
+    assert len(queue.put_many(NUMBERS * 10, batch=1)) == 400
+    assert world.scheduler.now_s - started_s > 4 * 0.05
+    assert drained(opened("another")) == NUMBERS * 10
+
+
+def cut_after(world: World, queue: Queue, written: bytes) -> None:
+    """Let the client be cut off for good by the write that carries an item."""
+
+    def strike(number: int, request: Request) -> Fault | None:
+        if any(getattr(op, "data", b"").endswith(written) for op in request.ops):
+            world.faults = no_faults
+            world.scheduler.after(0.004, lambda: queue._store.cut(1000))  # type: ignore[attr-defined]
+        return None
+
+    world.faults = strike
+
+
+def test_an_unknown_put_many_says_what_is_put_in_doubt_and_not(opened: Open, world: World) -> None:
+    """In that order, in numbers and in words; and each write in doubt is settled with its size."""
+    queue, other = opened(deadline_s=5.0), opened("other")
+    queue.put(b"first")
+    cut_after(world, queue, b"005")
+    with pytest.raises(OutcomeUnknownError) as unknown:
+        queue.put_many(NUMBERS, batch=2)
+    error = unknown.value
+    applied = len(error.applied)
+    assert 0 < applied < len(NUMBERS) - error.doubtful
+    rest = len(NUMBERS) - applied - error.doubtful
+    assert f"of 40 items the first {applied} are put" in str(error)
+    assert f"the next {error.doubtful} in doubt" in str(error)
+    assert f"the last {rest} certainly not" in str(error)
+    assert "after 0 attempts" not in str(error)
+    world.scheduler.sleep(1000)
+    settled = queue.resolve()
+    assert [each.items for each in settled] == [2] * (error.doubtful // 2)
+    put = applied + sum(each.items for each in settled if each.took_effect)
+    assert drained(other) == [b"first", *NUMBERS[:put]]
+
+
+def test_when_the_ticket_is_gone_each_write_in_doubt_has_an_answer(
+    opened: Open, world: World
+) -> None:
+    """One for each, that nobody can tell, however many there were."""
+    queue, other = opened(deadline_s=5.0), opened("other")
+    queue.put(b"first")
+    ticket = f"/queue/producers/{queue.producer_id}"
+    cut_after(world, queue, b"005")
+    with pytest.raises(OutcomeUnknownError) as unknown:
+        queue.put_many(NUMBERS, batch=2)
+    other._store.commit([Delete(ticket)], other._store.now() + 1)
+    world.scheduler.sleep(1000)
+    settled = queue.resolve()
+    assert len(settled) > 1
+    assert {each.took_effect for each in settled} == {None}
+    assert sum(each.items for each in settled) == unknown.value.doubtful
+    queue.put(b"again")
+
+
+class Interrupted:
+    """What was sent, while somebody presses Ctrl-C."""
+
+    def reply(self, deadline_s: float) -> Reply:
+        """Never return."""
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_a_put_in_doubt(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is lost or put twice: each write on its way can be asked for, and the next works."""
+    queue.put(b"1")
+    submit = queue._bound.submit
+    monkeypatch.setattr(queue._bound, "submit", lambda ops: submit(ops) and Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        queue.put_many([b"2", b"3", b"4"], batch=1)
+    monkeypatch.undo()
+    queue.put(b"5")
+    assert [each.took_effect for each in queue.resolve()] == [True, True, True]
+    assert drained(queue) == [b"1", b"2", b"3", b"4", b"5"]

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from worlds.memory_network import Fault, Request
 from worlds.memory_queues import places_of
-from worlds.memory_store import Fault, MemoryStore, Request, World
+from worlds.memory_store import MemoryStore, World
 from zkmq import AccessDeniedError, OutcomeUnknownError, Queue
 from zkmq.store import Code, Create, Delete, Op, Pending, Rejected, Reply
 

@@ -3,7 +3,8 @@
 import pytest
 
 from worlds.memory_faults import Strike
-from worlds.memory_store import Fault, MemoryStore, World
+from worlds.memory_network import Fault
+from worlds.memory_store import MemoryStore, World
 from zkmq.errors import AckUnknownError, IncompatibleTreeError, OutcomeUnknownError
 from zkmq.server_clock import ServerClock
 from zkmq.store import Code, Create, Delete, SetData

@@ -7,8 +7,9 @@ import pytest
 
 from worlds.editions import NEW, OLD, READABLE, release
 from worlds.memory_faults import Strike
+from worlds.memory_network import Fault, Request, no_faults
 from worlds.memory_queues import Open, drained, janitor_of, places_of, swept
-from worlds.memory_store import Fault, Request, World, no_faults
+from worlds.memory_store import World
 from zkmq import Queue, registrations
 from zkmq.charter import Charter, Edition
 from zkmq.errors import (
@@ -233,13 +234,16 @@ def test_a_client_that_may_only_read_may_look(opened_as: OpenAs, world: World) -
 def test_the_janitor_of_an_old_client_ends(
     opened_as: OpenAs, world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It says so once, and leaves the work to those who can do it."""
+    """It says so once, and leaves its office to those who can do the work."""
     old, new = opened_as(OLD, "old"), opened_as(NEW, "new")
-    janitor = janitor_of(world, store=old._bound)
+    janitor, other = janitor_of(world, store=old._bound), janitor_of(world)
+    swept(janitor, world)
     new.upgrade(force=True)
-    JanitorThread(janitor, old._bound)._run()
+    JanitorThread(janitor, old._store)._run()
     (record,) = caplog.records
     assert "stops" in record.getMessage()
+    world.scheduler.sleep(0.1)
+    swept(other, world)
 
 
 def test_who_is_new_enough_goes_on_without_notice(opened_as: OpenAs) -> None:
@@ -304,7 +308,7 @@ def test_an_old_put_in_doubt_can_still_be_asked_for(
     (settled,) = old.resolve()
     assert settled.took_effect is (fault is Fault.LOSE_REPLY)
     assert waiting(world) == ([b"1", b"2"] if settled.took_effect else [b"1"])
-    assert not old._producer._ticket.in_doubt  # type: ignore[union-attr]
+    assert not old._producer._tickets.current.in_doubt  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("fault", [Fault.LOSE_REPLY, Fault.LOSE_REQUEST, Fault.EXPIRE_AFTER])

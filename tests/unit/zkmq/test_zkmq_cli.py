@@ -12,8 +12,9 @@ import typer
 
 from worlds.editions import NEW, OLD, release
 from worlds.memory_faults import Strike
+from worlds.memory_network import Fault
 from worlds.memory_queues import drained, places_of
-from worlds.memory_store import Fault, MemoryStore, World
+from worlds.memory_store import MemoryStore, World
 from zkmq import Queue, cli
 from zkmq.errors import NoQuorumError
 from zkmq.kazoo_store import KazooStore

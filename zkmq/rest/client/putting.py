@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zkmq.batches import Put
 from zkmq.entry import Entry
 from zkmq.errors import OutcomeUnknownError
-from zkmq.producer import Put
 from zkmq.rest.client.exchange import Exchange, Reply
 from zkmq.ticket import Settled
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from zkmq.admin import Peeked, Stats
+from zkmq.batches import MAX_BATCH_ITEMS, Put
 from zkmq.entry import Entry
 from zkmq.errors import (
     BadArgumentError,
@@ -22,7 +23,6 @@ from zkmq.errors import (
 )
 from zkmq.finish import Done
 from zkmq.item import Item
-from zkmq.producer import MAX_BATCH_ITEMS, Put
 from zkmq.reserve import Reservation
 from zkmq.rest.client.consuming import Consuming
 from zkmq.rest.client.exchange import Exchange

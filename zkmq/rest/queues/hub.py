@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from kazoo.protocol.states import ZnodeStat
 
 from zkmq import Put, Queue, Security, ZkmqError
+from zkmq.batches import MAX_BATCH_ITEMS
 from zkmq.entry import Entry
 from zkmq.kazoo_store import KazooStore
-from zkmq.producer import MAX_BATCH_ITEMS
 from zkmq.rest.config import EndpointConfig, Limits
 from zkmq.rest.connection import Connection
 from zkmq.rest.errors import HttpError

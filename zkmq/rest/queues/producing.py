@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zkmq import Put, ZkmqError
+from zkmq.batches import ITEM_OVERHEAD_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ITEMS
 from zkmq.entry import Entry
-from zkmq.producer import ITEM_OVERHEAD_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ITEMS
 
 PutMany = Callable[[Sequence[Entry]], Awaitable[list[Put]]]
 

@@ -9,8 +9,8 @@ from typing import Any
 from starlette.responses import Response
 
 from zkmq import Item, ZkmqError
+from zkmq.batches import MAX_BATCH_BYTES, MAX_BATCH_ITEMS
 from zkmq.entry import Entry
-from zkmq.producer import MAX_BATCH_BYTES, MAX_BATCH_ITEMS
 from zkmq.reserve import Reservation
 from zkmq.rest.call import Call, reply
 from zkmq.rest.endpoint import Endpoint

@@ -1,0 +1,106 @@
+"""Whatever a caller hands over is taken, or refused with what was expected; nothing is sent."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from worlds.memory_queues import Open
+from worlds.memory_store import World
+from zkmq import Queue
+from zkmq.errors import BadArgumentError, ClosedError
+
+CALLS: dict[str, Callable[[Queue, Any], object]] = {
+    "put: data": lambda queue, value: queue.put(value),
+    "put: priority": lambda queue, value: queue.put(b"x", priority=value),
+    "put: delay_s": lambda queue, value: queue.put(b"x", delay_s=value),
+    "put: ttr_s": lambda queue, value: queue.put(b"x", ttr_s=value),
+    "put: dedup_id": lambda queue, value: queue.put(b"x", dedup_id=value),
+    "put_many: batch": lambda queue, value: queue.put_many([b"x"], batch=value),
+    "reserve: n": lambda queue, value: queue.reserve(value),
+    "reserve: timeout_s": lambda queue, value: queue.reserve(timeout_s=value),
+    "peek: n": lambda queue, value: queue.peek(value),
+    "kick: n": lambda queue, value: queue.kick(value),
+    "purge: priority": lambda queue, value: queue.purge(value),
+    "place": lambda queue, value: queue.peek(place=value),
+}
+NO_SECONDS = (-1, math.nan, "1", None, True)
+
+
+@pytest.mark.parametrize(
+    ("call", "value"),
+    [
+        *(("put: data", value) for value in ("text", None, 1, bytearray(b"x"))),
+        *(("put: priority", value) for value in (-1, 1000, 1.0, True, "100", None)),
+        *(("put: delay_s", value) for value in (*NO_SECONDS, math.inf)),
+        *(("put: ttr_s", value) for value in (-1, 0, math.nan, "1", True, math.inf)),
+        *(("put: dedup_id", value) for value in (b"x", 1)),
+        *(("put_many: batch", value) for value in (0, 501, 1.5, None)),
+        *(("reserve: n", value) for value in (0, 501, "1", None, True)),
+        *(("reserve: timeout_s", value) for value in NO_SECONDS),
+        *(("peek: n", value) for value in (0, -1, None)),
+        *(("kick: n", value) for value in (0, -1, 1.5)),
+        *(("purge: priority", value) for value in (-1, 1000, "1")),
+        ("place", "delayed"),
+    ],
+)
+def test_a_bad_value_is_refused(queue: Queue, world: World, call: str, value: object) -> None:
+    """The error names the argument, and no request was made."""
+    before = world.requests
+    with pytest.raises(BadArgumentError, match=f"{call}: expected"):
+        CALLS[call](queue, value)
+    assert world.requests == before
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"order": "fifo"},
+        {"on_crash": "dead"},
+        {"max_deliveries": 0},
+        {"max_deliveries": "3"},
+        {"max_items": -1},
+        {"deadline_s": 0},
+        {"deadline_s": math.nan},
+        {"segment_items": 0},
+        {"segment_items": 10_001},
+        *({"path": path} for path in ("queue", "", "/", "//a", "/a//b", "/a/../b", "/zookeeper/q")),
+        {"path": "/a\0b"},
+        {"path": b"/queue"},
+    ],
+    ids=str,
+)
+def test_a_bad_setting_is_refused(opened: Open, world: World, settings: dict[str, Any]) -> None:
+    """At opening, and nothing is made."""
+    with pytest.raises(BadArgumentError, match=f"{next(iter(settings))}: expected"):
+        opened(**settings)
+    assert set(world.dump()) == {"/"}
+
+
+def test_a_slash_at_the_end_changes_nothing(opened: Open, world: World) -> None:
+    """`/queue/` is `/queue`."""
+    opened(path="/queue/").put(b"x")
+    assert "/queue/items" in world.dump()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda queue: queue.put(b"x"),
+        lambda queue: queue.put_many([b"x"]),
+        lambda queue: queue.reserve(),
+        lambda queue: queue.resolve(),
+        lambda queue: queue.peek(),
+        lambda queue: queue.stats(),
+        lambda queue: queue.kick(1),
+        lambda queue: queue.purge(),
+        lambda queue: queue.upgrade(),
+    ],
+)
+def test_a_closed_queue_says_so(queue: Queue, call: Callable[[Queue], object]) -> None:
+    """Whatever is called, though the session is somebody else's and still open."""
+    queue.close()
+    with pytest.raises(ClosedError, match="connect a new one"):
+        call(queue)
+    queue.close()

@@ -1,0 +1,44 @@
+"""What callers hand over, checked before anything is sent.
+
+Each function returns the value, or raises BadArgumentError, which says what was expected.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from zkmq.errors import BadArgumentError
+
+
+def choice(name: str, value: str, choices: Sequence[str]) -> str:
+    """One of several words."""
+    if value not in choices:
+        raise BadArgumentError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+    return value
+
+
+def number(name: str, value: Any, least: int, most: int) -> int:
+    """An integer within bounds."""
+    if type(value) is not int or not least <= value <= most:
+        raise BadArgumentError(f"{name}: expected an integer from {least} to {most}, got {value!r}")
+    return value
+
+
+def seconds(name: str, value: Any, *, zero: bool = True, endless: bool = False) -> float:
+    """A length of time: more than nothing unless `zero`, and with an end unless `endless`."""
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    if not numeric or math.isnan(value) or (math.isinf(value) and not endless):
+        raise BadArgumentError(f"{name}: expected a number of seconds, got {value!r}")
+    if value < 0 or (not zero and value == 0):
+        least = "0 or more" if zero else "more than 0"
+        raise BadArgumentError(f"{name}: expected {least}, got {value!r}")
+    return float(value)
+
+
+def path(value: Any) -> str:
+    """An absolute path that a ZooKeeper server takes; a slash at the end is left out."""
+    parts = value[1:].rstrip("/").split("/") if isinstance(value, str) else [""]
+    fits = all(part not in {"", ".", ".."} and part.isprintable() for part in parts)
+    if not fits or not value.startswith("/") or parts[0] == "zookeeper":
+        raise BadArgumentError(f"path: expected an absolute path like /queue, got {value!r}")
+    return "/" + "/".join(parts)

@@ -1,0 +1,126 @@
+"""A queue that is open: what it takes neither a producer nor a consumer to do."""
+
+from types import TracebackType
+from typing import ClassVar, Literal, Self
+
+from zkmq import admin, checks, names
+from zkmq.admin import Peeked, Stats
+from zkmq.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
+from zkmq.errors import ClosedError
+from zkmq.layout import open_tree
+from zkmq.store import Store
+from zkmq.tree import Tree
+from zkmq.upgrade import upgrade
+
+MOST = 2**31 - 1
+MOST_SEGMENT_ITEMS = 10_000
+
+
+class OpenedQueue:
+    """What an operator does with a queue: look, count, bring back, empty, upgrade. Thread-safe.
+
+    The arguments are those of `Queue`.
+    """
+
+    edition: ClassVar[Edition] = EDITION
+
+    def __init__(
+        self, store: Store, path: str, *, deadline_s: float, segment_items: int = SEGMENT_ITEMS
+    ) -> None:
+        checks.number("segment_items", segment_items, 1, MOST_SEGMENT_ITEMS)
+        self._store = store
+        self._tree = Tree(checks.path(path))
+        self._deadline_s = checks.seconds("deadline_s", deadline_s, zero=False)
+        self._closed = False
+        self._bound = open_tree(
+            store, self._tree, self._deadline(), segment_items=segment_items, edition=self.edition
+        )
+
+    @property
+    def session_id(self) -> int | None:
+        """The ZooKeeper session; None while there is none."""
+        return self._store.session_id
+
+    @property
+    def charter(self) -> Charter:
+        """What the tree demands of its clients, and lists, as far as this client has seen."""
+        return self._bound.charter
+
+    def kick(self, n: int, *, place: Literal["dead", "partial"] = "dead") -> int:
+        """Bring up to `n` items that were put aside back to their old places; how many came.
+
+        Raises:
+            OutcomeUnknownError: no answer before the deadline; some may have come back.
+        """
+        checks.choice("place", place, ("dead", "partial"))
+        checks.number("kick: n", n, 1, MOST)
+        self._demand_open()
+        return admin.kick(self._bound, self._tree, n, place, self._deadline())
+
+    def peek(
+        self, n: int = 1, *, place: Literal["items", "dead", "partial"] = "items"
+    ) -> list[Peeked]:
+        """Look at the first `n` items without taking them."""
+        checks.choice("place", place, ("items", "dead", "partial"))
+        checks.number("peek: n", n, 1, MOST)
+        self._demand_open()
+        if place == "items":
+            return admin.peek(self._bound, self._tree, n, self._deadline())
+        return admin.peek_aside(self._bound, self._tree, place, n, self._deadline())
+
+    def stats(self) -> Stats:
+        """Count what is where."""
+        self._demand_open()
+        return admin.stats(self._bound, self._tree, self._deadline())
+
+    def purge(self, *priorities: int) -> int:
+        """Forget all waiting items, of these priorities or of all, in one write for each.
+
+        Items that are held stay, and come back if they are released. A consumer that looked just
+        before, at most 50 ms, may still take what it saw, unless it reserves with `sync`.
+        Returns how many priorities were purged.
+
+        Raises:
+            OutcomeUnknownError: no answer before the deadline; some may have been purged.
+        """
+        for priority in priorities:
+            checks.number("purge: priority", priority, 0, names.MAX_PRIORITY)
+        self._demand_open()
+        return admin.purge(self._bound, self._tree, priorities or None, self._deadline())
+
+    def upgrade(self, *, force: bool = False) -> Charter:
+        """Raise the tree to the version of this client, and let its features be used.
+
+        Only if all consumers and producers of the tree are new enough, or by `force`: then older
+        ones stop with an OutdatedClientError at their next call, and nothing is lost. It cannot
+        be taken back. Returns what the tree demands and lists now.
+
+        Raises:
+            ClientsTooOldError: some are too old; nothing is changed.
+            OutdatedClientError: the tree is beyond this client.
+            OutcomeUnknownError: no answer before the deadline; ask again.
+        """
+        self._demand_open()
+        return upgrade(self._bound, self._tree, force=force, deadline_s=self._deadline())
+
+    def close(self) -> None:
+        """Take no more calls."""
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _deadline(self) -> float:
+        return self._store.now() + self._deadline_s
+
+    def _demand_open(self) -> None:
+        if self._closed:
+            raise ClosedError("the queue was closed; connect a new one")
