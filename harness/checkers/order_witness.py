@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from harness.checkers import Order
 from harness.checkers.episodes import FRONT, Episodes
-from harness.checkers.findings import SHOWN, Violation
+from harness.checkers.findings import Violation
 from harness.checkers.sweeps import Hidden, Swept
 from harness.checkers.windows import chain
 from harness.history import History, Value
@@ -47,20 +47,27 @@ class _Question:
 def explain(
     history: History, case: Case, swept: Swept, order: Order
 ) -> tuple[list[Violation], int]:
-    """Return one violation for each blocking item, the shortest, and how many more there are.
+    """Return one violation for each blocking item looked at, and how many more there are.
 
     One fault makes many reports: all that follow a lost item are blocked by it.
     """
     questions = _questions(case, swept)
     by_blocker: dict[tuple[int, int], Violation] = {}
-    for question in questions[:_EXAMINED]:
+    for question in _some(questions):
         links = _links(case, swept, order, question)
         kind = (int(case.stays.value[links[0]]) if links else -1, min(question.stay, 0))
         violation = _violation(history, case, question, links)
         if kind not in by_blocker or len(violation.rows) < len(by_blocker[kind].rows):
             by_blocker[kind] = violation
-    shown = sorted(by_blocker.values(), key=lambda v: len(v.rows))[:SHOWN]
+    shown = sorted(by_blocker.values(), key=lambda v: len(v.rows))
     return shown, len(questions) - len(shown)
+
+
+def _some(questions: list[_Question]) -> list[_Question]:
+    """Return the first ones of deliveries and of empties, so that neither hides the other."""
+    empty = [question for question in questions if question.stay < 0]
+    other = [question for question in questions if question.stay >= 0]
+    return other[:_EXAMINED] + empty[:_EXAMINED]
 
 
 def _questions(case: Case, swept: Swept) -> list[_Question]:

@@ -311,3 +311,11 @@ def test_a_disagreement_with_time_names_both_calls() -> None:
     assert witness.sentence == (
         "put of 2 began after put of 1 was over, and has zxid 0xa, not above 0x14."
     )
+
+
+def test_many_false_empties_do_not_hide_an_order_that_is_wrong() -> None:
+    """Each reason is given, however many reports another one makes."""
+    puts = put(1, 10, (0, 5)) + put(2, 20, (6, 9))
+    empties = [empty(20, (100 + n, 101 + n), by=50 + n) for n in range(40)]
+    taken = reserve(2, 30, (200, 205)) + reserve(1, 40, (210, 215), by=2)
+    assert reasons(puts, taken, *empties, order="stale") == {"false-empty", "fifo-order"}
