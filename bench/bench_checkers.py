@@ -1,9 +1,9 @@
 """How long all checkers take on histories of 10^4 to 10^7 operations, and how much memory.
 
 A run of a correct queue (16 clients that overlap, two priorities, releases, sessions that end,
-unknown outcomes, zxids) is written as history.jsonl. It is read and judged by all checkers in a
-process of its own, whose time and peak memory count; `growth` is the time per operation against
-that of a tenth of the operations.
+unknown outcomes, zxids, windows) is written as history.jsonl. It is read and judged by all checkers
+in a process of its own, whose time and peak memory count; `growth` is the time per operation
+against that of a tenth of the operations.
 
     make bench-checkers [ARGS="--most 1000000"]
 """
@@ -24,7 +24,7 @@ import msgspec
 from rich.console import Console
 from rows import limit_row, write_row
 
-from harness.checkers import checkers
+from harness.checkers import Order, checkers
 from harness.history import History
 from harness.judge import judge
 from harness.verdict import Verdict
@@ -82,14 +82,16 @@ def in_a_process(path: Path) -> dict[str, float]:
 def judged(path: Path) -> dict[str, float]:
     """Read and judge; seconds by part, and the peak in GB.
 
-    The first checkers to run pay for what all of them share: holds and episodes.
+    The first checkers to run pay for what all of them share: holds and episodes. All claim
+    `linearizable`, but for `window`, which judges that no item was passed over.
     """
     begin_s = time.perf_counter()
     history = History.load(path)
     took = {"load": time.perf_counter() - begin_s}
     for name in checkers:
         part_s = time.perf_counter()
-        (result,) = judge(history, claim="linearizable", checkers=[name]).results
+        claim: Order = "window" if name == "window" else "linearizable"
+        (result,) = judge(history, claim=claim, checkers=[name]).results
         took[name] = time.perf_counter() - part_s
         if result.verdict is Verdict.INVALID or result.reasons == ("checker-failed",):
             raise SystemExit(f"{path}: expected a valid run, got {result.as_json()}")
@@ -154,7 +156,7 @@ class _Run:
             return
         item = heappop(self.waiting)
         self.hands[k + CLIENTS] = item
-        yield from self.call(k, "reserve", None, item[1])
+        yield from self.call(k, "reserve", None, item[1], answer=f',"window":{4 * CLIENTS}')
 
     def end(self, k: int, priority: int, value: int) -> Iterator[tuple[int, str]]:
         draw = self.rng.random()
@@ -189,6 +191,7 @@ class _Run:
         got: int | None,
         *,
         more: str = "",
+        answer: str = "",
         kind: str = "ok",
     ) -> Iterator[tuple[int, str]]:
         reach = CLIENTS // 2 * STEP_NS - 1
@@ -197,7 +200,7 @@ class _Run:
         process = self.clients[k % CLIENTS]
         who = f'"process":{process},"f":"{f}","consumer":"c{process}"{more}'
         zxid = "read_zxid" if got is None else "zxid"
-        stamp = f',"{zxid}":{k}' if kind == "ok" else ""
+        stamp = f',"{zxid}":{k}{answer}' if kind == "ok" else ""
         yield (
             begin_ns,
             (f'{{"time_ns":{begin_ns},"type":"invoke",{who},"value":{asked or "null"}}}\n'),

@@ -11,7 +11,7 @@ from harness.checkers.lives import by_item
 from harness.checkers.looks import whole
 from harness.checkers.order_witness import Case, explain
 from harness.checkers.sweeps import Swept, left_behind
-from harness.checkers.zxids import axis, by_zxid, left_open, looked_at
+from harness.checkers.zxids import axis, by_zxid, by_zxid_and_reads, left_open, looked_at
 from harness.history import INFO, OK, History
 from harness.verdict import CheckResult
 
@@ -77,7 +77,7 @@ def _lacking(history: History) -> int:
 
 
 def _legal(history: History, claim: Claim) -> _Found:
-    view = by_zxid(history)
+    view = (by_zxid_and_reads if claim.order == "linearizable" else by_zxid)(history)
     held, more = ownership.findings(view)
     alone, rest = by_item(history, view)
     ordered, behind = _order(history, view, claim)

@@ -54,6 +54,7 @@ class Axis:
     commits: Commits
     ended: tuple[Ints, Ints]
     begun: tuple[Ints, Ints]
+    begun_or_read: tuple[Ints, Ints]
 
     def rank(self, zxid: Ints) -> Ints:
         """Return the ranks of zxids that are known."""
@@ -75,11 +76,14 @@ class Axis:
         place = np.searchsorted(ended_ns, time_ns, side="left")
         return np.append([-1], which)[place]
 
-    def until(self, time_ns: Ints) -> Ints:
-        """Return the last place that can have been reached by these times."""
-        begun_ns, ranks = self.begun
-        place = np.searchsorted(begun_ns, time_ns, side="right")
-        return self.read(np.append(ranks, [len(self.zxids) + 1])[place] - 1) + 1
+    def until(self, time_ns: Ints, *, fresh: bool) -> Ints:
+        """Return the last place that can have been reached by these times.
+
+        It is before all writes that began later; if reads are `fresh`, also before those.
+        """
+        begun_ns, places = self.begun_or_read if fresh else self.begun
+        end = (len(self.zxids) + 1) * self.step
+        return np.append(places, [end])[np.searchsorted(begun_ns, time_ns, side="right")]
 
     def read(self, rank: Ints) -> Ints:
         """Return where the state is read that these ranks left."""
@@ -102,18 +106,22 @@ def axis(history: History) -> Axis:
         rank=rank.astype(np.int64) + 1,
         reads=np.concatenate([reads[row], np.zeros(len(noted), np.bool_)]),
     )
+    step = int(history.part[row].max(initial=0)) + 1 + _BETWEEN
     return Axis(
         zxids=zxids,
-        step=int(history.part[row].max(initial=0)) + 1 + _BETWEEN,
+        step=step,
         commits=commits,
         ended=_newest(commits),
-        begun=_oldest(commits),
+        begun=_oldest(commits, step, ~commits.reads),
+        begun_or_read=_oldest(commits, step, np.ones(len(commits.rank), np.bool_)),
     )
 
 
 @derived
 def by_zxid(history: History) -> History:
     """Return the history on the axis of zxids, with the same rows. O(n log n).
+
+    Reads may be of an old state, as every server may answer them.
 
     Places stand for times, in calls and in notes:
         known zxid      a point; parts of one call in their order, calls that share it together
@@ -123,6 +131,16 @@ def by_zxid(history: History) -> History:
     All calls on an item that was lost to a living consumer at an unknown zxid get the outcome
     FAIL; by projection the rest stays legal.
     """
+    return _moved(history, fresh=False)
+
+
+@derived
+def by_zxid_and_reads(history: History) -> History:
+    """Return the same, where no read is of a state older than its call."""
+    return _moved(history, fresh=True)
+
+
+def _moved(history: History, *, fresh: bool) -> History:
     places = axis(history)
     began, ended = _points(history, places)
     view = copy(history)
@@ -130,7 +148,7 @@ def by_zxid(history: History) -> History:
     outcome[(history.value >= 0) & left_open(history)[history.value]] = FAIL
     open_ended = np.flatnonzero(began < 0)
     began[open_ended] = places.since(history.invoke_ns[open_ended])
-    last = places.until(history.complete_ns[open_ended])
+    last = places.until(history.complete_ns[open_ended], fresh=fresh)
     ended[open_ended] = np.maximum(last, began[open_ended])
     ended[outcome == INFO] = NEVER_NS
     view.outcome, view.invoke_ns, view.complete_ns = outcome, began, ended
@@ -191,12 +209,15 @@ def _newest(commits: Commits) -> tuple[Ints, Ints]:
     return commits.end_ns[order], order[np.maximum.accumulate(first)]
 
 
-def _oldest(commits: Commits) -> tuple[Ints, Ints]:
-    """Return the beginnings of writes in order, and the lowest rank from each on."""
-    writes = np.flatnonzero(~commits.reads)
-    order = writes[np.argsort(commits.begin_ns[writes], kind="stable")]
-    lowest = np.minimum.accumulate(commits.rank[order][::-1])[::-1]
-    return commits.begin_ns[order], lowest
+def _oldest(commits: Commits, step: int, chosen: Mask) -> tuple[Ints, Ints]:
+    """Return the beginnings of those chosen, in order, and the last place before all from each on.
+
+    Before a write that is after all reads of the state it changes; before a read, what it reads.
+    """
+    which = np.flatnonzero(chosen)
+    order = which[np.argsort(commits.begin_ns[which], kind="stable")]
+    before = commits.rank[order] * step + np.where(commits.reads[order], step - _BETWEEN, -1)
+    return commits.begin_ns[order], np.minimum.accumulate(before[::-1])[::-1]
 
 
 def _points(history: History, places: Axis) -> tuple[Ints, Ints]:
@@ -229,7 +250,7 @@ def _placed(note: Event, places: Axis) -> Event:
     value = dict(note.value)
     zxid = value.get("zxid")
     if zxid is None:
-        at = int(places.until(np.array([note.time_ns]))[0])
+        at = int(places.until(np.array([note.time_ns]), fresh=False)[0])
         alive = int(places.since(np.array([value.get("alive_until_ns", 0)]))[0])
     else:
         at = alive = int(places.rank(np.array([zxid]))[0]) * places.step
