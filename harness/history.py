@@ -3,7 +3,7 @@
 `harness.record` is the recording side.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.errors import HistoryError
 from harness.pairing import Columns, Pairing
-from harness.record import OPERATIONS, Event, HistoryWriter, Value, merge
+from harness.record import OPERATIONS, TRUNCATED, Event, HistoryWriter, Value, merge
 
 __all__ = [
     "DONE",
@@ -92,14 +92,23 @@ class History:
         processes: process ids by number; `number_of_process` is the inverse.
         registrations: by process number, its session, consumer and producer, where recorded.
         notes: all other events, in order.
-        malformed_lines: lines that were not events, a truncated last line not counted.
+        malformed_lines: lines that were not events; `malformed_at` numbers them, from 1.
+        truncated_lines: last lines that were cut short, as a killed process leaves them: of the
+            workers' files, and of this one. They are no damage: what they told had not been sent.
         by_zxid: whether times are places on the axis of zxids; then a note that knows its zxid is
             where it happened, not where it was seen.
         unmatched: completions without an invocation, and invocations followed by another one of
             the same process; the first count as begun at 0, the second as unknown.
     """
 
-    def __init__(self, columns: Columns, pairing: Pairing, *, malformed_lines: int = 0) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        pairing: Pairing,
+        *,
+        malformed_at: Sequence[int] = (),
+        truncated_lines: int = 0,
+    ) -> None:
         self.f = columns["f"]
         self.outcome = columns["outcome"]
         self.value = columns["value"]
@@ -124,7 +133,10 @@ class History:
         self.destinations = list(pairing.destinations)
         self.notes = pairing.notes
         self.unmatched = pairing.unmatched
-        self.malformed_lines = malformed_lines
+        self.malformed_at = list(malformed_at)
+        self.malformed_lines = len(self.malformed_at)
+        merged = sum(note.f == TRUNCATED for note in pairing.notes)
+        self.truncated_lines = truncated_lines + merged
         self.by_zxid = False
         self.memory: dict[Callable[..., Any], Any] = {}  # of `derived`
 
@@ -145,15 +157,20 @@ class History:
         Raises:
             HistoryError: the file cannot be read.
         """
-        pairing, malformed = Pairing(), 0
+        pairing, malformed, before, truncated = Pairing(), list[int](), 0, 0
         try:
             for chunk in _chunks(path):
                 events, bad = _decode(chunk)
                 pairing.add(events)
-                malformed += bad
+                if bad and not chunk.endswith(b"\n"):
+                    truncated = 1
+                else:
+                    malformed += [before + place for place in bad]
+                before += chunk.count(b"\n")
         except OSError as error:
             raise HistoryError(f"{path}: cannot be read: {error.strerror}") from error
-        return cls(pairing.columns(), pairing, malformed_lines=malformed)
+        columns = pairing.columns()
+        return cls(columns, pairing, malformed_at=malformed, truncated_lines=truncated)
 
     def operation(self, row: int) -> Operation:
         """Return one row, for people."""
@@ -215,7 +232,7 @@ _decoder = msgspec.json.Decoder(Event)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    """Yield whole lines, some megabytes at a time; the last line may lack its newline."""
+    """Yield whole lines, some megabytes at a time; a last one without its newline alone."""
     rest = b""
     with path.open("rb") as file:
         while block := file.read(_CHUNK_BYTES):
@@ -225,18 +242,19 @@ def _chunks(path: Path) -> Iterator[bytes]:
                 continue
             yield rest + whole + newline
             rest = tail
-    if rest.strip() and not isinstance(_decode_line(rest), msgspec.DecodeError):
+    if rest.strip():
         yield rest
 
 
-def _decode(chunk: bytes) -> tuple[list[Event], int]:
-    """Return the events of a chunk of lines, and how many lines were none."""
+def _decode(chunk: bytes) -> tuple[list[Event], list[int]]:
+    """Return the events of a chunk of lines, and the numbers, from 1, of lines that are none."""
     try:
-        return _decoder.decode_lines(chunk), 0
+        return _decoder.decode_lines(chunk), []
     except msgspec.DecodeError:
-        decoded = [_decode_line(line) for line in chunk.split(b"\n") if line.strip()]
-        events = [event for event in decoded if isinstance(event, Event)]
-        return events, len(decoded) - len(events)
+        lines = enumerate(chunk.split(b"\n"), start=1)
+        decoded = [(number, _decode_line(line)) for number, line in lines if line.strip()]
+        events = [event for _, event in decoded if isinstance(event, Event)]
+        return events, [number for number, event in decoded if not isinstance(event, Event)]
 
 
 def _decode_line(line: bytes) -> Event | msgspec.DecodeError:

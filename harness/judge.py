@@ -8,8 +8,9 @@ from harness.checkers import AvailabilityLimit, Checker, Claim, Order, Redeliver
 from harness.checkers import checkers as registered
 from harness.checkers.account import account
 from harness.checkers.availability import measure
+from harness.checkers.findings import SHOWN
 from harness.history import History
-from harness.verdict import CheckResult, Verdict
+from harness.verdict import CheckResult, Verdict, Witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +99,20 @@ def _run(name: str, checker: Checker, history: History, claim: Claim) -> CheckRe
         if needs is None:
             return checker.check(history, claim)
     except Exception as error:  # noqa: BLE001 a defect in one checker must not hide the others
-        details = {"error": f"{type(error).__name__}: {error}"}
+        told = f"{type(error).__name__}: {error}"
         return CheckResult(
-            name=name, verdict=Verdict.UNKNOWN, reasons=("checker-failed",), details=details
+            name=name,
+            verdict=Verdict.UNKNOWN,
+            reasons=("checker-failed",),
+            details={"error": told},
+            witnesses=(Witness(sentence=f"The checker failed: {told}"),),
         )
     return CheckResult(
-        name=name, verdict=Verdict.UNKNOWN, reasons=("unmet",), details={"needs": needs}
+        name=name,
+        verdict=Verdict.UNKNOWN,
+        reasons=("unmet",),
+        details={"needs": needs},
+        witnesses=(Witness(sentence=f"The checker needs {needs}."),),
     )
 
 
@@ -114,5 +123,9 @@ def _doubted(result: CheckResult, history: History) -> CheckResult:
         result,
         verdict=Verdict.UNKNOWN,
         reasons=tuple(sorted({*result.reasons, "malformed-lines"})),
-        details={**result.details, "malformed_lines": history.malformed_lines},
+        details={
+            **result.details,
+            "malformed_lines": history.malformed_lines,
+            "malformed_at": history.malformed_at[:SHOWN],
+        },
     )

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 OPERATIONS = ("put", "reserve", "take", "done", "release")
+TRUNCATED = "truncated-line"
 
 Value: TypeAlias = int | str
 
@@ -107,15 +108,19 @@ class HistoryWriter:
 def merge(parts: Path, merged: Path) -> None:
     """Merge `parts`/*.jsonl into one history by (time_ns, worker, line), with indices.
 
-    Every open invocation is closed as `info`, at the time of the last event. A truncated last
-    line of a part is dropped: a killed worker had not sent what it had not flushed. Any other
+    Every open invocation is closed as `info`, at the time of the last event. For a truncated last
+    line of a part there is a note: a killed worker had not sent what it had not flushed. Any other
     malformed line is kept at the end, so that the reader counts it. The merged file appears whole
     or not at all. O(n log n) in time, O(n) in memory.
     """
     good: list[tuple[int, int, int, _Head, bytes]] = []
     malformed: list[bytes] = []
+    cut: list[tuple[str, int]] = []
     for worker, path in enumerate(sorted(parts.glob("*.jsonl"))):
-        for number, line in enumerate(_complete_lines(path)):
+        lines, rest = _complete_lines(path)
+        if rest:
+            cut.append((path.name, len(rest)))
+        for number, line in enumerate(lines):
             head = _decode_head(line)
             if head is None:
                 malformed.append(line)
@@ -123,15 +128,24 @@ def merge(parts: Path, merged: Path) -> None:
                 good.append((head.time_ns, worker, number, head, line))
     good.sort(key=lambda entry: entry[:3])
     lines = [line for *_, line in good] + list(_closings([entry[3] for entry in good], good))
+    lines += _cut_short(cut, good[-1][0] if good else 0)
     _write_whole(merged, [*_indexed(lines), *malformed])
 
 
-def _complete_lines(path: Path) -> list[bytes]:
-    """Return the lines that ended in a newline, and a last one without it if it is whole JSON."""
+def _complete_lines(path: Path) -> tuple[list[bytes], bytes]:
+    """Return the whole lines, the last perhaps without its newline, and what was cut short."""
     *lines, last = path.read_bytes().split(b"\n")
     if _decode_head(last) is not None:
-        lines.append(last)
-    return [line for line in lines if line.strip()]
+        lines, last = [*lines, last], b""
+    return [line for line in lines if line.strip()], last
+
+
+def _cut_short(cut: Iterable[tuple[str, int]], at_ns: int) -> Iterator[bytes]:
+    """Yield a note for each part that ended within a line."""
+    for name, size in cut:
+        value = {"file": name, "bytes": size}
+        note = {"time_ns": at_ns, "process": "harness", "type": "info", "f": TRUNCATED}
+        yield _encoder.encode(note | {"value": value})
 
 
 def _decode_head(line: bytes) -> _Head | None:

@@ -33,6 +33,9 @@ class Stats:
                         which overlap all that follows
         redelivered     deliveries beyond the first that were accounted for
         processes       how many clients, one after the other, made calls
+        unmatched       answers without a call, and calls followed by another one of the same
+                        process: the first count as begun at 0, the second as unknown
+        truncated_lines lines cut short at the end of a file, as a killed client leaves them
     UNKNOWN: never-succeeded, if all calls of a kind failed or have unknown outcomes, unless the
     scenario bounds availability. Never INVALID.
     Source: Jepsen's checker of the same name, which fails such a history.
@@ -57,6 +60,8 @@ class Stats:
             "overlapping": _overlapping(history, answered, begin_ns, end_ns),
             "redelivered": account(history).counts()["redelivered"],
             "processes": len(history.processes),
+            "unmatched": history.unmatched,
+            "truncated_lines": history.truncated_lines,
         }
         return conclude(NAME, history, [], doubts=doubts, details=details)
 

@@ -10,6 +10,7 @@ from harness import store
 from harness.errors import HistoryError
 from harness.export import Form, given_back, written
 from harness.history import History
+from harness.report.words import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -24,8 +25,10 @@ def export(
     """Write a run's enqueues and dequeues as other checkers read them, to standard output."""
     history = History.load(store.open_run(run).history)
     if history.malformed_lines:
-        raise HistoryError(f"{run}: history.jsonl has {history.malformed_lines} malformed lines")
+        at, found = history.malformed_at[0], counted(history.malformed_lines, "malformed line")
+        raise HistoryError(f"{run}/history.jsonl:{at}: expected an event; {found} in all")
     for line in written(history, form):
         sys.stdout.write(line + "\n")
     if left_out := len(given_back(history)):
-        sys.stderr.write(f"harness: left out {left_out} items that may have come back\n")
+        left = counted(left_out, "item")
+        sys.stderr.write(f"harness: left out {left} that may have come back\n")

@@ -21,6 +21,7 @@ RATE_WINDOW_S = 2.0
 _MODE_STYLE = {"leader": "bold green", "follower": "green", "standalone": "green"}
 _VERDICT_STYLE = {"valid": "bold green", "invalid": "bold red", "unknown": "bold yellow"}
 _SUMMARY_WITNESSES = 5
+_SHOWN_OF_A_CHECK = 2
 
 
 class Terminal:
@@ -106,8 +107,11 @@ def _findings(results: Mapping[str, Any]) -> list[Text]:
     for check in words.gravest_first(results["checks"]):
         if check["verdict"] == "valid":
             continue
-        lines.append(Text(f"{check['name']}: {check['verdict']}: {', '.join(check['reasons'])}"))
-        shown = check["witnesses"][:2]
+        shown = check["witnesses"][:_SHOWN_OF_A_CHECK]
+        found = len(check["witnesses"]) + check["more_witnesses"]
+        more = f" ({len(shown)} of {found} findings)" if found > len(shown) else ""
+        reasons = ", ".join(check["reasons"])
+        lines.append(Text(f"{check['name']}: {check['verdict']}: {reasons}{more}"))
         lines += [Text(f"  {witness['sentence']}") for witness in shown]
     return lines[: 2 * _SUMMARY_WITNESSES]
 

@@ -8,7 +8,7 @@ from harness.checkers import AvailabilityLimit, Claim
 from harness.checkers.stats import Stats
 from harness.history import History
 from harness.verdict import Verdict
-from worlds.histories import history, op, queue_run
+from worlds.histories import history, note, op, queue_run
 
 CLAIM = Claim()
 
@@ -105,3 +105,11 @@ def test_a_run_is_valid_by_its_figures() -> None:
 def test_nothing_called_is_not_judged() -> None:
     """Without a call there is nothing to count, and it says so."""
     assert Stats().unmet(history(), CLAIM) == "a call of a client"
+
+
+def test_what_was_not_recorded_whole_is_counted() -> None:
+    """Answers without a call, calls that another one followed, lines that were cut short."""
+    orphan, first, second = op("put", 1, 10, 15)[1:], op("put", 2, 20, None), op("put", 3, 30, 35)
+    cut = note("truncated-line", 40, file="worker-1.jsonl", bytes=12)
+    figures = details(history(orphan, first, second, cut))
+    assert (figures["unmatched"], figures["truncated_lines"]) == (2, 1)

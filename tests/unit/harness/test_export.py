@@ -206,7 +206,7 @@ def test_the_command_writes_lines_and_counts_what_it_left_out(run: Path) -> None
     result = CliRunner().invoke(cli.app, ["export", str(run), "--format", "jepsen"])
     assert result.exit_code == 0
     assert [m[":value"] for m in edn.read(result.stdout)] == [2, 2]
-    assert result.stderr == "harness: left out 1 items that may have come back\n"
+    assert result.stderr == "harness: left out 1 item that may have come back\n"
 
 
 def test_an_unknown_form_is_refused(run: Path) -> None:

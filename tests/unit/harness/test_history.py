@@ -131,7 +131,8 @@ def test_counts_malformed_lines_and_forgives_a_truncated_last_one(tmp_path: Path
     (tmp_path / "h.jsonl").write_text(good + "{not json}\n" + '[1]\n{"time_ns": 3, "proc')
     loaded = History.load(tmp_path / "h.jsonl")
     assert len(loaded) == 1
-    assert loaded.malformed_lines == 2
+    assert (loaded.malformed_lines, loaded.malformed_at) == (2, [3, 4])
+    assert loaded.truncated_lines == 1
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
@@ -196,7 +197,9 @@ def test_merge_drops_a_truncated_end_and_keeps_other_damage(tmp_path: Path) -> N
     merge(tmp_path / "history", tmp_path / "history.jsonl")
     loaded = History.load(tmp_path / "history.jsonl")
     assert len(loaded) == 1
-    assert loaded.malformed_lines == 1
+    assert loaded.malformed_at == [4]  # behind the two whole lines and the note of the cut
+    assert loaded.truncated_lines == 1
+    assert [n.value for n in loaded.notes] == [{"file": "a.jsonl", "bytes": 32}]
 
 
 def test_derived_is_computed_once_a_history() -> None:

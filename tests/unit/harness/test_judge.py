@@ -47,6 +47,9 @@ def test_a_named_checker_that_cannot_run_is_unknown() -> None:
     assert judgement.verdict is Verdict.UNKNOWN
     assert judgement.results[0].reasons == ("unmet",)
     assert judgement.results[0].details == {"needs": "one producer at a time"}
+    assert judgement.results[0].witnesses[0].sentence == (
+        "The checker needs one producer at a time."
+    )
 
 
 def test_an_unknown_name_is_an_error() -> None:
@@ -67,16 +70,20 @@ def test_a_checker_that_throws_is_unknown_and_shown(monkeypatch: pytest.MonkeyPa
     assert result.verdict is Verdict.UNKNOWN
     assert result.reasons == ("checker-failed",)
     assert result.details == {"error": "ZeroDivisionError: planted"}
+    assert [w.sentence for w in result.witnesses] == [
+        "The checker failed: ZeroDivisionError: planted"
+    ]
     assert judgement.verdict is Verdict.UNKNOWN
 
 
 def test_malformed_lines_leave_nothing_certain() -> None:
     """A line that cannot be read may be the one that explains a loss, or the one that shows it."""
     for run in (queue_run(9), queue_run(9, lost=[9])):
-        run.malformed_lines = 1
+        run.malformed_lines, run.malformed_at = 1, [7]
         judgement = judge(run, claim="snapshot", checkers=["total-queue"])
         assert judgement.verdict is Verdict.UNKNOWN
         assert "malformed-lines" in judgement.results[0].reasons
+        assert judgement.results[0].details["malformed_at"] == [7]
 
 
 @pytest.mark.parametrize(
