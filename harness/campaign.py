@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import finding, shrink
-from harness.errors import RunError, UnmetError
+from harness.errors import HistoryError, RunError, UnmetError
 from harness.fuzz import Failure
 from harness.shrink import Data
 
@@ -104,7 +104,7 @@ class Campaign:
         except UnmetError as unmet:
             self.say(f"{told}: skipped: {unmet}")
             return {"verdict": "skipped", "why": str(unmet)}
-        except RunError as error:
+        except (RunError, HistoryError) as error:
             self.say(f"{told}: no verdict: {error}")
             return {"verdict": "broken", "why": str(error)}
         failure = Failure.of(results)

@@ -13,7 +13,7 @@ import yaml
 from cluster.surroundings import Kept
 from harness import scenario, shrink
 from harness.commands.launch import Ran, launch, prepare
-from harness.errors import RunError, ScenarioError
+from harness.errors import HistoryError, RunError, ScenarioError
 from harness.replay import Cause, Rate
 from harness.report.terminal import Terminal
 from harness.schema import Scenario
@@ -101,12 +101,12 @@ class Trials:
         return Rate(shown=len(failed), times=times)
 
     def _run(self, loaded: Scenario, file: Path) -> Ran | None:
-        """Run a candidate once; None if it came to no end, as one that makes no sense may."""
+        """Run a candidate once; None if it came to no verdict, as one that makes no sense may."""
         self.runs += 1
         folder = prepare(file, loaded, file.parent / f"runs-{self.runs}")
         try:
             ran = launch(loaded, self.name, folder, Silent(), kept=self.quorum)
-        except RunError as error:
+        except (RunError, HistoryError) as error:
             if not self.kept:
                 raise
             self.terminal.say(f"      {error}")

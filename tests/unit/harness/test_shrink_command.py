@@ -11,7 +11,7 @@ import yaml
 from harness import scenario
 from harness.commands import shrink, trials
 from harness.commands.launch import Ran
-from harness.errors import RunError
+from harness.errors import HarnessError, HistoryError, RunError
 from harness.schema import Scenario
 from harness.store import RunFolder
 
@@ -115,12 +115,18 @@ def test_a_smaller_scenario_is_given_up_soon(run: Path, monkeypatch: pytest.Monk
     assert set(seen.limits_s[2:]) == {2 * 3.0 + 10.0}
 
 
-def test_a_candidate_that_breaks_does_not_fail(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [RunError("phase 1 of 2: expected its end within 16 s"), HistoryError("put of 1: twice")],
+)
+def test_a_candidate_that_breaks_does_not_fail(
+    run: Path, monkeypatch: pytest.MonkeyPatch, error: HarnessError
+) -> None:
     """A candidate that comes to no end is none, and the search goes on without it."""
 
     def breaks(loaded: Scenario) -> bool:
         if len(loaded.phases) < 3:
-            raise RunError("phase 1 of 2: expected its end within 16 s")
+            raise error
         return votes(loaded)
 
     world(monkeypatch, breaks)
