@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from cluster.surroundings import Kept
-from harness import scenario, shrink
+from harness import finding, scenario
 from harness.commands.launch import Ran, launch, prepare
 from harness.errors import HistoryError, RunError, ScenarioError
 from harness.replay import Cause, Rate
@@ -69,12 +69,16 @@ class Trials:
             self._known[key] = False  # what is no valid scenario costs no run
             return False
         fails = self._known[key] = rate.shown == self.tries
-        told = f"fails {rate}" if fails else f"does not ({rate})"
-        left = f"{left_s / 60:4.1f} min left"
-        self.terminal.say(f"{self.runs:4} runs, {left}  {shrink.size_of(candidate)}: {told}")
+        self._tell(candidate, rate, left_s)
         if fails:
             self.kept.append(candidate)
         return fails
+
+    def _tell(self, candidate: Data, rate: Rate, left_s: float) -> None:
+        smallest = self.kept[-1] if self.kept else candidate
+        what = finding.change(smallest, candidate)
+        told = f"fails {rate}" if rate.shown == self.tries else f"does not ({rate})"
+        self.terminal.say(f"{self.runs:4} runs, {left_s / 60:4.1f} min left  {what}: {told}")
 
     def rate(self, candidate: Data, times: int, *, allowed: float) -> Rate:
         """Return how often a candidate fails of the same.
