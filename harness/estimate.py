@@ -29,10 +29,12 @@ def tell(
 def phase_s(phase: Phase, planned: Iterable[Planned]) -> float | None:
     """Return the seconds that a phase's paced puts take, or its faults where it has no clients.
 
-    None if no pace is given: then the machine's speed decides, which nobody knows before.
+    None if no pace is given, or a fault waits for something: then the machine's speed decides.
     """
     if not phase.workload:
-        return max(((p.at_s or 0.0) + (p.hold_s or 0.0) for p in planned), default=0.0)
+        ends_s = [None if p.at_s is None else p.at_s + (p.hold_s or 0.0) for p in planned]
+        known_s = [end_s for end_s in ends_s if end_s is not None]
+        return max(known_s) if known_s and len(known_s) == len(ends_s) else None
     paced = [_chain_s(entry, phase.workload) for entry in phase.workload]
     return max(paced) or None
 

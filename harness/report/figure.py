@@ -16,7 +16,7 @@ from harness.report.traces import COLOURS, Json, Place, in_s, traces
 
 MOST_OPERATIONS = 5_000
 MARGIN = 0.01  # of the run, at both ends
-CHARACTER = 1 / 150  # of the width, of a name over the plots
+CHARACTER = 1 / 120  # of the width, of a name over the plots
 _LATENCY_TICKS = (0.01, 0.1, 1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 LANE_PX, PLOT_PX, GAP_PX = 24, 150, 46
 LEADER_ROW_PX, FAULT_ROWS_PX, TOP_PX = 4, (20, 36), 66  # the rows of names over the lanes

@@ -11,10 +11,21 @@
     return made;
   };
 
+  // The names over the lanes are laid out for a desk; on a phone fewer of a row have room.
+  const withRoom = (notes) => {
+    const ends = new Map(), pixels = figure.clientWidth / (whole[1] - whole[0]);
+    return notes.filter((note) => {
+      const from = note.x * pixels;
+      if (from < (ends.get(note.yshift) ?? -Infinity)) return false;
+      ends.set(note.yshift, from + 7 * note.text.length);
+      return true;
+    });
+  };
   const settings = { responsive: true, displaylogo: false, displayModeBar: false, doubleClick: false };
   if (narrow) {
     data.figure.layout.font.size = 10;
     data.figure.layout.annotations.forEach((note) => { note.font.size = 9; });
+    data.figure.layout.annotations = withRoom(data.figure.layout.annotations);
   }
   Plotly.newPlot(figure, data.figure.data, data.figure.layout, settings);
 

@@ -25,7 +25,8 @@ PUTS = {"put-all": {"count": 100, "rate_hz": 10}}
             15.0,
         ),
         ({"faults": [{"kill": {}, "first_s": 2, "down_s": 5}]}, 7.0),
-        ({"faults": [{"kill": {}}, {"heal": "all"}]}, 0.0),
+        ({"faults": [{"kill": {}}, {"heal": "all"}]}, None),
+        ({"faults": [{"kill": {}, "first_s": 2, "down_s": 5}, {"heal": "all"}]}, None),
         ({"workload": [PUTS], "faults": [{"kill": {}, "first_s": 30, "down_s": 5}]}, 10.0),
     ],
 )
