@@ -222,6 +222,7 @@ class Queue(OpenedQueue):
         Raises:
             OutcomeUnknownError: no answer before the deadline; whatever was claimed comes with
                 the next reserve.
+            AckUnknownError: the session ended with this in doubt; what was claimed goes to others.
             NotHeldError: an item of `done` is not held; nothing took effect.
             NoQuorumError: nothing took effect.
         """

@@ -381,7 +381,10 @@ class Traffic:
 
     def _take(self) -> None:
         while True:
-            found = self._taker.reserve(3, sync=True)
+            try:
+                found = self._taker.reserve(3, sync=True)
+            except zkmq.AckUnknownError:
+                continue
             if not found.items and self._over.is_set():
                 return
             self.delivered.update(item.data for item in found.items)

@@ -59,6 +59,8 @@ class Consuming:
         Raises:
             OutcomeUnknownError: no answer before the deadline; whatever was claimed comes with
                 the next reserve.
+            AckUnknownError: the consumer ended with this in doubt; whatever was claimed goes to
+                others.
         """
         registration = self._ready(done, deadline_s)
         doubt, self._in_doubt = self._in_doubt, None
@@ -135,11 +137,14 @@ class Consuming:
             reply = self._post(
                 registration, "reserve", request.arguments, deadline_s, key=request.key
             )
-        except (ConsumerLostError, AckUnknownError):
+        except ConsumerLostError:
             registration.end()
             if request.done:
                 raise
-            return None  # whatever was claimed is given back
+            return None  # nothing was claimed
+        except AckUnknownError:
+            registration.end()
+            raise
         except OutcomeUnknownError:
             self._in_doubt = request
             raise
