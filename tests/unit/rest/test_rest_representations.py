@@ -82,7 +82,7 @@ def test_bad_callbacks(name: str) -> None:
 
 
 def test_render() -> None:
-    """3: the format decides."""
+    """3.5: the format decides."""
     fields = {"a": 1}
     assert json.loads(render("r", fields, JSON, "f")) == fields
     assert render("r", fields, JSONP, "f").startswith(b"f(")
