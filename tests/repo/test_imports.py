@@ -15,8 +15,18 @@ TABLE: tuple[tuple[str, frozenset[str] | None], ...] = (
     (
         "zkmq/rest/",
         frozenset(
-            {"zkmq", "kazoo", "tenacity", "starlette", "uvicorn", "httpx", "typer", "rich", "h11"}
-        ),  # h11 is the parser inside uvicorn, whose limits the gateway tightens
+            {
+                "zkmq",
+                "kazoo",
+                "tenacity",
+                "starlette",
+                "uvicorn",
+                "httpx",
+                "typer",
+                "rich",
+                "httptools",  # the parser below uvicorn, whose limits the gateway tightens
+            }
+        ),
     ),
     ("zkmq/", frozenset({"zkmq", "kazoo", "tenacity"})),
     ("cluster/trees.py", frozenset({"cluster", "harness.target", "docker", "tenacity", "kazoo"})),

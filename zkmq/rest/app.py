@@ -24,6 +24,7 @@ from zkmq.rest.resources import Handler, Resource
 _log = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile("[A-Za-z0-9._-]{1,64}")
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
 _HUNG_UP = 499  # what nginx logs for a client that did not wait; never sent
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -87,8 +88,7 @@ class Gateway:
         try:
             route, response = await self._respond(call)
             status = response.status_code
-            response.headers["X-Request-Id"] = request_id
-            response.headers["X-Content-Type-Options"] = "nosniff"
+            response.raw_headers += [(b"x-request-id", request_id.encode()), _NO_SNIFF]
             await response(scope, receive, send)
         except ClientGoneError:
             pass  # nobody is left to answer

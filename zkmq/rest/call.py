@@ -3,11 +3,10 @@
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
@@ -30,6 +29,27 @@ _AUTHORITY = re.compile(r"[A-Za-z0-9._~:\[\]-]+")
 _ABSOLUTE = re.compile(r"https?://[^/]*", re.IGNORECASE)
 
 
+class Fields:
+    """A request's header fields, by lower-case name; of a repeated one the first counts."""
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in raw:
+            self._values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+
+    def get(self, name: str) -> str | None:
+        """Return a field's value, None when it is not there."""
+        values = self._values.get(name)
+        return values[0] if values else None
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of a field, in order."""
+        return self._values.get(name, [])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+
 @dataclass(slots=True, kw_only=True)
 class Call:
     """One request. `path` is as sent, percent-encoded; `parts` is what a resource's path varies."""
@@ -40,7 +60,7 @@ class Call:
     method: str
     path: str
     query: Query
-    headers: Headers
+    headers: Fields
     endpoint: Endpoint | None = None
     parts: tuple[str, ...] = ()
     media: str = JSON
@@ -56,7 +76,7 @@ class Call:
             method=scope["method"],
             path=_ABSOLUTE.sub("", scope["raw_path"].decode("latin-1")) or "/",
             query=Query(scope["query_string"].decode("latin-1")),
-            headers=Headers(scope=scope),
+            headers=Fields(scope["headers"]),
         )
 
     @property
@@ -66,8 +86,8 @@ class Call:
             return self.config.public_url.rstrip("/")
         scheme, host = self.scope["scheme"], self.headers.get("host")
         if self.config.trust_proxy:
-            scheme = self.headers.get("x-forwarded-proto", scheme)
-            host = self.headers.get("x-forwarded-host", host)
+            scheme = self.headers.get("x-forwarded-proto") or scheme
+            host = self.headers.get("x-forwarded-host") or host
         if host is None:  # HTTP/1.0
             name, port = self.scope["server"]
             host = f"{name}:{port}"
@@ -86,17 +106,19 @@ class Call:
 
     def joined(self, name: str) -> str | None:
         """Return all values of a repeatable header as one, None without any."""
-        values = self.headers.getlist(name)
+        values = self.headers.all(name)
         return ",".join(values) if values else None
 
     def check_host(self) -> None:
-        """Refuse a Host header that is none.
+        """Refuse a request without one Host header, or with a bad one; HTTP/1.0 needs none.
 
         Raises:
             HttpError: 400.
         """
-        host = self.headers.get("host")
-        if host is not None and not _AUTHORITY.fullmatch(host):
+        hosts = self.headers.all("host")
+        if len(hosts) != 1 and (hosts or self.scope["http_version"] != "1.0"):
+            raise HttpError(400, f"expected one Host header, got {len(hosts)}")
+        if hosts and not _AUTHORITY.fullmatch(hosts[0]):
             raise HttpError(400, "bad Host header")
 
     def negotiate(self, offered: tuple[str, ...] = ANSWERS) -> None:

@@ -61,6 +61,7 @@ class GatewayServer(uvicorn.Server):
 
         class Protocol(LimitedProtocol):
             header_timeout_s = limits.header_timeout_s
+            header_bytes = limits.header_bytes
 
         settings = uvicorn.Config(
             self.gateway,
@@ -73,7 +74,6 @@ class GatewayServer(uvicorn.Server):
             server_header=False,
             timeout_keep_alive=limits.keep_alive_s,
             timeout_graceful_shutdown=limits.shutdown_s,
-            h11_max_incomplete_event_size=limits.header_bytes,
         )
         settings.load()
         self._tls = config.tls
