@@ -28,8 +28,13 @@ def gateway(  # noqa: PLR0917 -- typer makes options of them
     config: Annotated[
         Path | None, Option(help="A rest.properties file, as the original's.", dir_okay=False)
     ] = None,
-    host: Annotated[str, Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, Option(help="The port to listen on; 0 is any free one.")] = DEFAULT_PORT,
+    host: Annotated[
+        str | None, Option(help="The address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None,
+        Option(help="The port to listen on; 0 is any free one.", show_default=str(DEFAULT_PORT)),
+    ] = None,
     context: Annotated[str, Option(help="The context path of the endpoint.")] = "/",
     cert: Annotated[Path | None, Option(help="TLS: the certificate chain, PEM.")] = None,
     key: Annotated[Path | None, Option(help="TLS: its key, PEM.")] = None,
@@ -67,7 +72,8 @@ def gateway(  # noqa: PLR0917 -- typer makes options of them
                 public_url=public_url,
                 trust_proxy=trust_proxy,
                 jsonp=jsonp,
-            )
+            ),
+            say=typer.echo,
         )
     except ConfigError as error:
         typer.echo(f"zkmq: {error}", err=True)
@@ -75,13 +81,19 @@ def gateway(  # noqa: PLR0917 -- typer makes options of them
 
 
 def _settings(
-    file: Path | None, endpoint: EndpointConfig | None, host: str, port: int
+    file: Path | None, endpoint: EndpointConfig | None, host: str | None, port: int | None
 ) -> GatewayConfig:
     if file is not None and endpoint is None:
-        return properties.load(file)
-    if file is None and endpoint is not None:
-        return GatewayConfig(endpoints=(endpoint,), host=host, port=port)
-    raise ConfigError("gateway: expected either --hosts or --config")
+        settings = properties.load(file)
+    elif file is None and endpoint is not None:
+        settings = GatewayConfig(endpoints=(endpoint,))
+    else:
+        raise ConfigError("gateway: expected either --hosts or --config")
+    return replace(
+        settings,
+        host=settings.host if host is None else host,
+        port=settings.port if port is None else port,
+    )
 
 
 def _stop_at_end_of_input() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -15,14 +16,18 @@ from zkmq.rest.errors import ConfigError
 from zkmq.rest.protocol import LimitedProtocol
 
 
-def serve(config: GatewayConfig) -> None:
+def serve(config: GatewayConfig, *, say: Callable[[str], None] = lambda _: None) -> None:
     """Serve until SIGINT or SIGTERM, then drain requests, close sessions, and return.
+
+    `say` is told where each endpoint is, once it can be connected to.
 
     Raises:
         ConfigError: the address is taken, or the certificate cannot be used.
     """
     server = GatewayServer(config)
     listener = listen(config.host, config.port)
+    for endpoint in config.endpoints:
+        say(f"{_url(config, listener)}{endpoint.context} -> {endpoint.hosts}")
     # uvicorn raises what it caught once more at the end; a clean stop is no failure.
     previous = {number: signal.signal(number, _ignore) for number in _STOPS}
     try:
@@ -120,6 +125,11 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
             f"{tls.certificate}, {tls.key}: expected a PEM certificate and its key, got {error}"
         ) from error
     return context
+
+
+def _url(config: GatewayConfig, listener: socket.socket) -> str:
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"{'https' if config.tls else 'http'}://{host}:{listener.getsockname()[1]}"
 
 
 def _load(context: ssl.SSLContext, tls: Tls) -> bool:

@@ -1,5 +1,6 @@
 """The gateway command: what its options come to."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,14 @@ import pytest
 from typer.testing import CliRunner
 
 from zkmq.rest import cli, server
-from zkmq.rest.config import GatewayConfig
+from zkmq.rest.config import EndpointConfig, GatewayConfig
 
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[GatewayConfig]:
     """What would have been served."""
     configs: list[GatewayConfig] = []
-    monkeypatch.setattr(server, "serve", configs.append)
+    monkeypatch.setattr(server, "serve", lambda config, **_: configs.append(config))
     monkeypatch.setattr(cli, "_log_to_stderr", lambda **_: None)
     return configs
 
@@ -54,7 +55,21 @@ def test_properties(served: list[GatewayConfig], tmp_path: Path) -> None:
     file = tmp_path / "rest.properties"
     file.write_text("rest.port=1234\nrest.endpoint.1=/;h:1\n")
     assert run("--config", str(file)).exit_code == 0
-    assert served[0].port == 1234
+    assert run("--config", str(file), "--port", "0").exit_code == 0
+    assert [config.port for config in served] == [1234, 0]
+
+
+def test_told_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each endpoint is told with the port it got, once that can be connected to."""
+    monkeypatch.setattr(server.GatewayServer, "run", lambda _, sockets: ports.append(sockets))
+    ports: list[list[socket.socket]] = []
+    lines: list[str] = []
+    endpoints = (EndpointConfig(hosts="h:1,h:2/c"), EndpointConfig(hosts="i:1", context="/i"))
+    server.serve(GatewayConfig(endpoints=endpoints, port=0), say=lines.append)
+    ((listener,),) = ports
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    assert lines == [f"{url}/ -> h:1,h:2/c", f"{url}/i -> i:1"]
+    listener.close()
 
 
 @pytest.mark.parametrize(
