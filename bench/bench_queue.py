@@ -10,6 +10,7 @@ process each side unless the row says otherwise, servers with 1536 MB of heap.
 import argparse
 import statistics
 import sys
+import time
 from collections.abc import Callable, Iterable
 
 from queue_crowds import consumers_8, idle_100
@@ -38,26 +39,29 @@ def main() -> int:
     """Measure the rows asked for; status 1 if one is below its goal."""
     arguments = _arguments()
     console = Console(highlight=False)
+    began_s = time.monotonic()
     started = quorum.up(QuorumConfig(heap_mb=1536), say=console.print)
     try:
         started.wait_ready()
         with Bench(started.hosts) as bench:
             rows = []
             for name in arguments.rows:
+                console.print(f"{time.monotonic() - began_s:5.0f} s  {name}")
                 row = measure(name, bench, arguments.rounds, arguments.backlog)
                 write_row(row)
                 rows.append(row)
-                console.print(f"{name}: ratio {row['ratio']} {row['spread']}")
+                console.print(f"         ratio {row['ratio']} {row['spread']}")
     finally:
         started.down()
     console.print(table(rows))
+    console.print(f"took {time.monotonic() - began_s:.0f} s")
     return int(any(row["ratio"] < GOALS[row["name"]] for row in rows))
 
 
 def measure(name: str, bench: Bench, rounds: int, backlog: int) -> dict[str, object]:
     """Return one row."""
     if name == "idle-100":
-        return idle_100(bench, rounds, paired)
+        return idle_100(bench, rounds)
     if name == "consumers-8":
         return consumers_8(bench, rounds)
     sides = Sides(bench)

@@ -22,8 +22,12 @@ PUTS = 200
 READY_WITHIN_S = 120
 
 
-def idle_100(bench: Bench, rounds: int, paired: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    """Put one by one while 100 consumers are blocked on another queue, against none."""
+def idle_100(bench: Bench, rounds: int) -> dict[str, Any]:
+    """Put one by one while 100 consumers are blocked on another queue, against none.
+
+    A crowd cannot come and go with each round: a round with it is compared with the mean of two
+    without, one as long before the crowd came and one after it went.
+    """
     queue, crowd = bench.queue(), bench.path("idle")
     bench.queue(crowd)  # the tree exists before anybody waits on it
 
@@ -33,17 +37,27 @@ def idle_100(bench: Bench, rounds: int, paired: Callable[..., dict[str, Any]]) -
             queue.put(PAYLOAD)
         return PUTS / (time.perf_counter() - began)
 
-    without = [put() for _ in range(rounds)]
+    put()  # does not count
+    before = [put() for _ in range(rounds)]
     stop = _spawn.Event()
     processes = _started(_wait_idle, [(bench.hosts, crowd)] * IDLE_PROCESSES, stop)
     try:
-        row = paired("idle-100", (put, put), peer_name="no consumers", rounds=rounds)
-        with_idle = row["ours"]
+        beside = [put() for _ in range(rounds)]
     finally:
         _ended(processes, stop)
     after = [put() for _ in range(rounds)]
-    alone = statistics.median(without + after)
-    return row | {"peer": round(alone, 1), "ratio": round(with_idle / alone, 2)}
+    alone = [(b + a) / 2 for b, a in zip(reversed(before), after, strict=True)]
+    ratios = sorted(mine / theirs for mine, theirs in zip(beside, alone, strict=True))
+    return {
+        "name": "idle-100",
+        "ours": round(statistics.median(beside), 1),
+        "peer": round(statistics.median(alone), 1),
+        "peer_name": "no consumers",
+        "unit": "items/s",
+        "ratio": round(statistics.median(ratios), 2),
+        "spread": [round(ratios[0], 2), round(ratios[-1], 2)],
+        "rounds": rounds,
+    }
 
 
 def consumers_8(bench: Bench, rounds: int) -> dict[str, Any]:

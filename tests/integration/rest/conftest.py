@@ -2,12 +2,14 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from integration.rest.exchange import Rest, running
 from kazoo.client import KazooClient
 
+from zkmq.rest.client import Queue
 from zkmq.rest.config import EndpointConfig, GatewayConfig
 
 _numbers = itertools.count(1)
@@ -70,3 +72,27 @@ def top(zk: KazooClient) -> str:
 def url(top: str) -> str:
     """The request target of `top`."""
     return f"/znodes/v1{top}"
+
+
+@pytest.fixture(scope="module")
+def served(hosts: str, zk: KazooClient) -> Iterator[tuple[str, str]]:
+    """A gateway's URL, and the connect string of its root."""
+    zk.ensure_path("/rest/client")
+    chroot = f"{hosts}/rest/client"
+    with running(GatewayConfig(endpoints=(EndpointConfig(hosts=chroot),), port=0)) as port:
+        yield f"http://127.0.0.1:{port}", chroot
+
+
+@pytest.fixture
+def connect(served: tuple[str, str]) -> Iterator[Callable[..., Queue]]:
+    """Opens clients of one new queue; closes them at the end."""
+    path = f"/c{next(_numbers)}"
+    opened: list[Queue] = []
+
+    def connect(**settings: Any) -> Queue:
+        opened.append(Queue.connect(served[0], path, **settings))
+        return opened[-1]
+
+    yield connect
+    for queue in opened:
+        queue.close()
