@@ -96,7 +96,10 @@ class Client:
         )
 
     def close(self, why: str = "closed") -> None:
-        """End the session and record its end; nothing if there is none."""
+        """End the session and record its end; nothing if there is none.
+
+        `why` is closed, or else what is known of a session that may have ended before.
+        """
         subject, self._subject = self._subject, None
         if subject is None:
             return
@@ -106,15 +109,17 @@ class Client:
             subject.close()
         except Exception as error:  # noqa: BLE001 -- it ends by its time-out then; what counts is recorded
             why = f"{why}: {type(error).__name__}" if why == "closed" else why
-        self.note(
-            "session-end",
-            {
-                "session": session,
-                "consumer": consumer,
-                "why": why.partition(":")[0],
-                "alive_until_ns": alive_ns,
-                "zxid": None,
-            },
+        end = {
+            "session": session,
+            "consumer": consumer,
+            "why": why.partition(":")[0],
+            "alive_until_ns": alive_ns,
+            "zxid": None,
+        }
+        # Its own number tells whose end it is, also of one that never had a name.
+        now_ns = self._clock.now_ns()
+        self._append(
+            Event(time_ns=now_ns, process=self.process, type="info", f="session-end", value=end)
         )
         self._report({"session": None})
         self.process += PROCESS_STRIDE
@@ -142,7 +147,7 @@ class Client:
         self._append(self._event(outcome, f, {**fields, "error": told}, subject=subject))
         self._report({outcome: 1})
         if not definite:
-            self.close()
+            self.close("in-doubt")  # whether its session lived up to now is not known
         elif subject is not None and f != "put" and subject.consumer is None:
             self.close("expired")  # the registration is gone, and with it everything held
 

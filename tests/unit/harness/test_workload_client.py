@@ -1,0 +1,81 @@
+"""The recording client: what its history says of a session whose end is in doubt."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.checkers.episodes import unseen_holds
+from harness.checkers.notes import ends
+from harness.clock import Clock
+from harness.history import NEVER_NS, History
+from harness.record import HistoryWriter, merge
+from harness.workloads.client import Client
+from harness.workloads.subject import Applied, Reserved, Taken
+from zkmq import AckUnknownError
+
+
+class Nameless:
+    """A subject that has no name yet, and whose reserve is in doubt for ever."""
+
+    takes = False
+    session = consumer = producer = None
+
+    def put(self, value: object, priority: int) -> Applied:
+        """Put."""
+        return Applied()
+
+    def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
+        """Get no answer."""
+        raise AckUnknownError("no answer")
+
+    def done(self, items: object) -> Applied:
+        """Never asked for."""
+        raise NotImplementedError
+
+    def release(self, items: object) -> Applied:
+        """Never asked for."""
+        raise NotImplementedError
+
+    def leftover(self) -> int:
+        """Know of none."""
+        return 0
+
+    def close(self) -> None:
+        """End."""
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    """A put, then a reserve in doubt, then an end, by one client."""
+    with HistoryWriter(tmp_path / "parts/0.jsonl") as writer:
+        client = Client(
+            connect=lambda _: Nameless(),
+            history=writer,
+            clock=Clock(),
+            process=3,
+            report=lambda _: None,
+            puts_over=lambda: True,
+        )
+        client.put(1)
+        assert client.reserve() == list[Taken]()
+        client.put(2)
+        client.close()
+    merge(tmp_path / "parts", tmp_path / "history.jsonl")
+    return History.load(tmp_path / "history.jsonl")
+
+
+def test_a_session_in_doubt_was_alive_at_its_last_success(history: History) -> None:
+    """Whether it lived until the client gave it up is not known; of one that was closed it is."""
+    ended, number = ends(history), history.number_of_process
+    put, doubt = history.operation(0), history.operation(1)
+    assert put.invoke_ns <= ended.alive_ns[number[3]] <= doubt.invoke_ns
+    assert not ended.closed[number[3]]
+    assert ended.closed[number[1003]]
+
+
+def test_what_it_may_hold_may_come_back_though_it_had_no_name(history: History) -> None:
+    """An item that a nameless consumer claimed unseen can be given to others."""
+    begin, until, alive, capacity = unseen_holds(history)
+    assert len(begin) == 1
+    assert alive[0] < NEVER_NS
+    assert (until[0], capacity[0]) == (NEVER_NS, 1)
