@@ -28,14 +28,19 @@ class Load(asyncio.Protocol):
         self.transport = transport
         self.send()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the measurement if the gateway hung up."""
+        if not self.done.done():
+            self.done.set_exception(exc or ConnectionError("the gateway hung up"))
+
     def send(self) -> None:
         """Send the next request, or end."""
         self.sent_s = time.perf_counter()
         if self.sent_s < self.stop_s:
             self.transport.write(self.request)
         else:
-            self.transport.close()
             self.done.set_result(None)
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Wait for the end of an answer; anything but success ends the measurement."""
@@ -44,8 +49,8 @@ class Load(asyncio.Protocol):
         if not blank or len(body) < _length(head):
             return
         if head[9:10] != b"2":
-            self.transport.close()
             self.done.set_exception(RuntimeError(f"not a success: {self.received[:300]!r}"))
+            self.transport.close()
             return
         self.latencies_s.append(time.perf_counter() - self.sent_s)
         self.received = b""

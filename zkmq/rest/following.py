@@ -81,11 +81,11 @@ async def _long_poll(call: Call, watches: Watches, path: str, kind: str) -> Resp
 
 
 async def _next(znode: WatchedZnode, kind: str, since: int | None) -> Snapshot | None:
-    """Wait for news since a zxid; without one, since now."""
+    """Wait for news since a zxid; without one, since now, or for a znode to exist."""
     cursor = Cursor(kind, since or 0)
-    if since is None:
+    if since is None and kind != "exists":
         now = await znode.wait(lambda _: True)
-        if now is None or (now.stat is None and kind != "exists"):
+        if now is None or now.stat is None:
             return now
         cursor.advance(now)
     return await znode.wait(cursor.is_news)

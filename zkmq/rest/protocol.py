@@ -188,7 +188,8 @@ def _status_of(error: httptools.HttpParserError, data: bytes) -> HTTPStatus:
     """Return the status for data that could not be parsed."""
     if isinstance(error.__context__, _UnknownCodingError):
         return HTTPStatus.NOT_IMPLEMENTED
-    if isinstance(error, httptools.HttpParserInvalidMethodError) and _REQUEST_LINE.match(data):
+    unknown = isinstance(error, httptools.HttpParserInvalidMethodError)
+    if (unknown or data.startswith(b"CONNECT ")) and _REQUEST_LINE.match(data):
         return HTTPStatus.METHOD_NOT_ALLOWED
     return HTTPStatus.BAD_REQUEST
 

@@ -86,6 +86,7 @@ class TestLongPoll:
         thread.join(5)
         fields = answers[0].json()
         assert (fields["path"], "data64" in fields) == (f"{top}/n", False)
+        assert rest.get(f"{url}/n?watch=exists&wait=10").json() == fields  # it does: at once
         thread, answers = in_background(
             rest, f"{url}/n?watch=exists&since={fields['mzxid']}&wait=10"
         )

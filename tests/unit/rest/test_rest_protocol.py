@@ -166,6 +166,7 @@ def test_requests_are_read_however_they_are_cut(size: int) -> None:
         (b"nonsense\r\n\r\n", 400),
         (b"FOO /a HTTP/1.1\r\nHost: h\r\n\r\n", 405),
         (b"get /a HTTP/1.1\r\nHost: h\r\n\r\n", 405),
+        (b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n", 405),
         (b"GET /" + b"a" * HEAD_BYTES, 414),
         (b"GET / HTTP/1.1\r\nX: " + b"a" * HEAD_BYTES, 431),
         (b"GET / HTTP/1.1\r\n folded: x\r\n\r\n", 400),
