@@ -15,7 +15,7 @@ from cluster.surroundings import Kept
 from harness import finding, fuzz, scenario, shrink, store
 from harness.campaign import Campaign
 from harness.commands.launch import launch, prepare, publish
-from harness.commands.trials import BudgetSpentError, Trials
+from harness.commands.trials import Trials
 from harness.errors import ScenarioError
 from harness.replay import Cause
 from harness.report.terminal import Terminal
@@ -119,12 +119,7 @@ class _Bench:
             terminal=self.terminal,
             quorum=self.quorum,
         )
-        whole = shrink.spelled_out(data, seed=data["seed"], because=min(cause.reasons))
-        try:
-            if trials(whole):
-                shrink.minimize(whole, trials)
-        except BudgetSpentError:
-            self.terminal.say("      the time is over; the smallest so far stands")
+        trials.search(shrink.spelled_out(data, seed=data["seed"], because=min(cause.reasons)))
         if trials.results is None:
             return None
         return trials.kept[-1], trials.results

@@ -13,7 +13,7 @@ import yaml
 from cluster.surroundings import Kept
 from harness import finding, shrink, store
 from harness.commands.replay import judged
-from harness.commands.trials import BudgetSpentError, Trials
+from harness.commands.trials import Trials
 from harness.errors import ScenarioError
 from harness.replay import Cause, Rate
 from harness.report.terminal import Terminal
@@ -80,11 +80,7 @@ def shrink_(
 
 def _search(trials: Trials, whole: Data) -> None:
     began_s = time.monotonic()
-    try:
-        if trials(whole):
-            shrink.minimize(whole, trials)
-    except BudgetSpentError:
-        trials.terminal.say("the time is over; the smallest so far stands")
+    trials.search(whole)
     took_min = (time.monotonic() - began_s) / 60
     trials.terminal.say(f"searched for {took_min:.1f} minutes, {trials.runs} runs")
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from cluster.surroundings import Kept
-from harness import finding, scenario
+from harness import finding, scenario, shrink
 from harness.commands.launch import Ran, launch, prepare
 from harness.errors import HistoryError, RunError, ScenarioError
 from harness.replay import Cause, Rate
@@ -54,6 +54,18 @@ class Trials:
     runs: int = 0
     longest_s: float | None = None
     _known: dict[str, bool] = field(default_factory=dict)
+
+    def search(self, whole: Data) -> None:
+        """Keep ever smaller candidates until nothing more can go, or the time is over.
+
+        Raises:
+            RunError: the whole itself could not be run.
+        """
+        try:
+            if self(whole):
+                shrink.minimize(whole, self)
+        except BudgetSpentError:
+            self.terminal.say("the time is over; the smallest so far stands")
 
     def __call__(self, candidate: Data) -> bool:
         """Tell whether a candidate fails of the same, `tries` times in a row."""

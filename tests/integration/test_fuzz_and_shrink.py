@@ -1,35 +1,22 @@
 """Controls of the searches on real servers: a planted bug is found, and taken to its core."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from harness import scenario
+from worlds.command_line import harness
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
-ROOT = Path(__file__).parents[2]
 WITHIN_S = 400
-
-
-def harness(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "harness.cli", *words],
-        capture_output=True,
-        text=True,
-        timeout=WITHIN_S,
-        check=False,
-        cwd=ROOT,
-    )
 
 
 def test_fuzz_finds_a_producer_that_lies(tmp_path: Path) -> None:
     """Whatever faults are drawn, the one cause is shrunk to none of them, and told once."""
     words = ("fuzz", "--producer", "ack-before-write", "--seed", "3", "--runs", str(tmp_path))
-    done = harness(*words, "--minutes", "2", "--shrink-minutes", "1.5")
+    more = ("--minutes", "2", "--shrink-minutes", "1.5")
+    done = harness(*words, *more, within_s=WITHIN_S)
     assert done.returncode == 1, done.stdout + done.stderr
     folder = tmp_path / "fuzz" / "3-ack-before-write"
     found = scenario.load(folder / "finding-1.yaml")
@@ -56,7 +43,8 @@ def test_shrink_takes_out_what_a_loss_does_not_need(tmp_path: Path) -> None:
     assert harness("run", str(big), "--runs", str(tmp_path / "runs")).returncode == 0
     small = tmp_path / "small.yaml"
     run = tmp_path / "runs" / "latest"
-    done = harness("shrink", str(run), "--minutes", "4", "--times", "2", "--output", str(small))
+    words = ("shrink", str(run), "--minutes", "4", "--times", "2", "--output", str(small))
+    done = harness(*words, within_s=WITHIN_S)
     assert done.returncode == 0, done.stdout + done.stderr
     found = scenario.load(small)
     (phase,) = found.phases

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from cluster import engine, labels, leftovers, processes
+from worlds.command_line import ROOT, harness
 
 pytestmark = pytest.mark.docker
-ROOT = Path(__file__).parents[2]
 SMALL = """
 description: Thirty items in, thirty out, while the leader is killed and wiped.
 cluster: {nodes: 3}
@@ -27,18 +27,6 @@ LONG = SMALL.replace("count: 30, rate_hz: 10", "count: 3000, rate_hz: 10").repla
     "down_s: 1", "down_s: 60"
 )
 WITHIN_S = 120
-
-
-def harness(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "harness.cli", *words],
-        capture_output=True,
-        text=True,
-        timeout=WITHIN_S,
-        check=False,
-        cwd=ROOT,
-    )
 
 
 def started(scenario: Path, runs: Path) -> tuple["subprocess.Popen[str]", Path]:

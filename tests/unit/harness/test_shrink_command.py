@@ -81,6 +81,9 @@ def test_the_loss_is_found_in_the_haystack(tmp_path: Path, monkeypatch: pytest.M
     """Of twelve faults and 2,000 items four and one are left, in as many runs as minutes allow."""
     counted = world(monkeypatch, votes)
     run = run_of("long/haystack", tmp_path)
+    whole = scenario.load(run / "scenario.yaml")
+    assert sum(entry.kind != "heal" for phase in whole.phases for entry in phase.faults) == 12
+    assert sum(work.workload.reach() for work in whole.workloads) == 2000
     assert shrink.shrink_(run, times=10) == 0
     found = scenario.load(run / "shrunk.yaml")
     entries = [entry for phase in found.phases for entry in phase.faults]

@@ -1,0 +1,19 @@
+"""The command line in a process of its own, as a user starts it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def harness(*words: str, within_s: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "harness.cli", *words],
+        capture_output=True,
+        text=True,
+        timeout=within_s,
+        check=False,
+        cwd=ROOT,
+    )
