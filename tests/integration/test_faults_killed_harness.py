@@ -18,7 +18,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from cluster import engine, labels, ledger, leftovers, quorum
+from cluster import engine, labels, ledger, leftovers, processes, quorum
 from cluster.config import FAKETIME_OFFSET, QuorumConfig
 from cluster.disk import FILL
 from cluster.errors import ClusterError
@@ -132,7 +132,7 @@ def nothing_is_left(dead: list[Killed], client: docker.DockerClient) -> None:
     assert [held for held in leftovers.runs(client) if held.left] == []
     assert list(ledger.folder().glob("*.jsonl")) == []
     time.sleep(0.5)  # workers that were not frozen end by themselves
-    assert list(leftovers.orphans()) == []
+    assert list(processes.orphans()) == []
 
 
 def test_nothing_outlives_two_kills(tmp_path: Path, client: docker.DockerClient) -> None:

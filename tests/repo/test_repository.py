@@ -26,6 +26,13 @@ def test_every_scenario_loads(path: Path) -> None:
     assert len(scenario.load(path).description) > len(path.stem)
 
 
+def test_every_fault_has_a_scenario() -> None:
+    """Each fault is injected by some scenario, so that real servers are asked for its evidence."""
+    loaded = [scenario.load(path) for path in SCENARIOS]
+    used = {e.kind for wanted in loaded for phase in wanted.phases for e in phase.faults}
+    assert sorted(set(faults) - used) == []
+
+
 @pytest.mark.parametrize("registry", [faults, workloads, checkers], ids=lambda r: r.kind)
 def test_every_entry_says_what_it_is(registry: object) -> None:
     """`harness list` has a sentence for each fault, workload and checker."""
