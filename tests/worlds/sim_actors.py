@@ -247,7 +247,11 @@ class Client:
         if step.sync and not step.timeout_s and self.schedule.order == "strict":
             # A claim in doubt began before: the next call settles it.
             self.ledger.reserving.setdefault(session, self.world.leader.zxid)
-        found = queue.reserve(step.n, timeout_s=step.timeout_s, done=fused, sync=step.sync)
+        try:
+            found = queue.reserve(step.n, timeout_s=step.timeout_s, done=fused, sync=step.sync)
+        except NotAppliedError:
+            self.ledger.reserving.pop(session, None)  # it takes nothing any more
+            raise
         self.ledger.reserving.pop(session, None)
         return found.items
 
