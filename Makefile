@@ -125,6 +125,10 @@ bench: $(READY) ## The queue beside kazoo's queues and the bare ZooKeeper limit,
 	@$(BIN)/python -m cluster.engine
 	@$(BIN)/python bench/bench_queue.py $(ARGS)
 
+.PHONY: bench-table
+bench-table: $(READY) ## Write what `make bench` measured into docs/queue.md
+	@$(BIN)/python bench/table.py
+
 .PHONY: bench-rest
 bench-rest: $(READY) ## The gateway beside kazoo in its own process: requests a second, as ratios
 	@$(BIN)/python -m cluster.engine

@@ -13,7 +13,6 @@ import typer
 from zkmq import cli_operate, cli_take
 from zkmq.batches import Put
 from zkmq.cli_session import (
-    PASSWORD_FILE,
     JsonOption,
     Settings,
     Status,
@@ -25,6 +24,7 @@ from zkmq.cli_session import (
 from zkmq.entry import Entry
 from zkmq.errors import BadArgumentError, ZkmqError
 from zkmq.rest import cli as rest
+from zkmq.security import CA, CERTIFICATE, KEY, PASSWORD_FILE, USER
 
 app = typer.Typer(
     name="zkmq",
@@ -80,7 +80,7 @@ def settings(  # noqa: PLR0917 - typer makes options of them
     ] = None,
     path: Annotated[str, typer.Option(envvar="ZKMQ_PATH", help="The queue's root.")] = "/queue",
     user: Annotated[
-        str | None, typer.Option(envvar="ZKMQ_USER", help="For digest authentication.")
+        str | None, typer.Option(envvar=USER, help="For digest authentication.")
     ] = None,
     password_file: Annotated[
         Path | None,
@@ -88,14 +88,14 @@ def settings(  # noqa: PLR0917 - typer makes options of them
     ] = None,
     ca: Annotated[
         Path | None,
-        typer.Option(envvar="ZKMQ_CA", help="TLS: PEM that proves the servers.", exists=True),
+        typer.Option(envvar=CA, help="TLS: PEM that proves the servers.", exists=True),
     ] = None,
     certificate: Annotated[
         Path | None,
-        typer.Option(envvar="ZKMQ_CERTIFICATE", help="TLS: our own, PEM.", exists=True),
+        typer.Option(envvar=CERTIFICATE, help="TLS: our own, PEM.", exists=True),
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(envvar="ZKMQ_KEY", help="TLS: its key, PEM.", exists=True)
+        Path | None, typer.Option(envvar=KEY, help="TLS: its key, PEM.", exists=True)
     ] = None,
     deadline_s: Annotated[
         float, typer.Option(min=0.1, help="How long a call may take, besides waiting for items.")

@@ -20,11 +20,17 @@ from zkmq.errors import (
 )
 from zkmq.kazoo_store import KazooStore
 from zkmq.queue import Queue
-from zkmq.security import Security
+from zkmq.security import (
+    CA,
+    CERTIFICATE,
+    KEY,
+    KEY_PASSWORD,
+    PASSWORD,
+    PASSWORD_FILE,
+    USER,
+    Security,
+)
 
-PASSWORD = "ZKMQ_PASSWORD"  # noqa: S105 - the variable's name
-PASSWORD_FILE = "ZKMQ_PASSWORD_FILE"  # noqa: S105 - the same
-KEY_PASSWORD = "ZKMQ_KEY_PASSWORD"  # noqa: S105 - the same
 CONNECT_S = 15.0
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, one line for each.")]
 HINTS: dict[type[ZkmqError], str] = {
@@ -101,25 +107,10 @@ def security(
     Raises:
         BadArgumentError: half of a pair, or a secret given twice.
     """
-    given = os.environ.get(PASSWORD)
-    if given is not None and password_file is not None:
-        raise BadArgumentError(f"password: expected {PASSWORD} or a file, got both; leave one out")
-    password = password_file.read_text().rstrip("\r\n") if password_file else given
-    if (user is None) != (password is None):
-        raise BadArgumentError(
-            f"--user: expected a user and, in {PASSWORD_FILE} or {PASSWORD}, a password; "
-            "got one without the other"
-        )
-    if ca is None and (certificate or key):
-        raise BadArgumentError("--ca: expected what the servers are checked with, got none")
-    return Security(
-        user=user,
-        password=password,
-        ca=str(ca) if ca else None,
-        certificate=str(certificate) if certificate else None,
-        key=str(key) if key else None,
-        key_password=os.environ.get(KEY_PASSWORD),
-    )
+    options = {USER: user, PASSWORD_FILE: password_file, CA: ca, CERTIFICATE: certificate, KEY: key}
+    secrets = {name: os.environ.get(name) for name in (PASSWORD, KEY_PASSWORD)}
+    given = {name: str(value) for name, value in (options | secrets).items() if value is not None}
+    return Security.from_environment(given)
 
 
 def status_of(error: ZkmqError) -> Status:

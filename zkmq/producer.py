@@ -16,7 +16,7 @@ from zkmq.errors import (
 from zkmq.once import once
 from zkmq.pipeline import Pipeline
 from zkmq.server_clock import ServerClock
-from zkmq.store import Code, Create, Store
+from zkmq.store import Code, Create, Pending, Store
 from zkmq.ticket import Settled
 from zkmq.tickets import Tickets
 from zkmq.tree import Tree
@@ -102,9 +102,9 @@ class Producer:
         if self._settling:
             self.settled, self._settling = tuple(self._settling), []
 
-    def leave(self) -> None:
-        """Delete the ticket, without waiting: what is in doubt takes no effect from then on."""
-        self._tickets.leave()
+    def leave(self) -> Pending | None:
+        """Delete the ticket, if there is one: what is in doubt takes no effect from then on."""
+        return self._tickets.leave()
 
     def _batch(self, entries: Sequence[Entry]) -> Batch:
         self._serial += 1

@@ -27,6 +27,9 @@ from zkmq.room import Room
 from zkmq.store import Store
 from zkmq.ticket import Settled
 
+# How long a client that closes waits for its ticket's deletion; the janitor does it otherwise.
+LEAVE_S = 1.0
+
 
 class Queue(OpenedQueue):
     """A queue with priorities and at-least-once delivery.
@@ -284,12 +287,15 @@ class Queue(OpenedQueue):
         self._closed = True
         if self._janitor is not None:
             self._janitor.stop()
+        leaving = None
         try:
             # A put that is under way keeps its ticket, which tells what becomes of it.
             if self._producing.acquire(blocking=False):
-                self._producer.leave()
+                leaving = self._producer.leave()
                 self._producing.release()
             self._consumer.close()
+            if leaving is not None:
+                leaving.reply(self._store.now() + LEAVE_S)
         except ZkmqError:
             pass  # the end of the session does the same, a little later
         finally:

@@ -3,10 +3,23 @@
 Secrets come from files or the environment, never from a command line, and are not in any repr.
 """
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from kazoo.security import OPEN_ACL_UNSAFE, make_digest_acl
+
+from zkmq.errors import BadArgumentError
+
+USER = "ZKMQ_USER"
+PASSWORD = "ZKMQ_PASSWORD"  # noqa: S105 - the variable's name
+PASSWORD_FILE = "ZKMQ_PASSWORD_FILE"  # noqa: S105 - the same
+CA = "ZKMQ_CA"
+CERTIFICATE = "ZKMQ_CERTIFICATE"
+KEY = "ZKMQ_KEY"
+KEY_PASSWORD = "ZKMQ_KEY_PASSWORD"  # noqa: S105 - the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +46,35 @@ class Security:
     key: str | None = None
     key_password: str | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        if (self.user is None) != (self.password is None):
+            raise BadArgumentError(
+                f"user: expected a user and a password ({PASSWORD_FILE} or {PASSWORD}), "
+                "got one without the other"
+            )
+        if self.ca is None and (self.certificate or self.key):
+            raise BadArgumentError("ca: expected what the servers are checked with, got none")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Security":
+        """What the ZKMQ_ variables say, of this process unless told otherwise.
+
+        ZKMQ_USER, ZKMQ_PASSWORD or ZKMQ_PASSWORD_FILE, ZKMQ_CA, ZKMQ_CERTIFICATE, ZKMQ_KEY and
+        ZKMQ_KEY_PASSWORD; what is not there is None.
+
+        Raises:
+            BadArgumentError: half of a pair, a secret given twice, or a file nobody can read.
+        """
+        said = os.environ if environment is None else environment
+        return cls(
+            user=said.get(USER),
+            password=_password(said),
+            ca=said.get(CA),
+            certificate=said.get(CERTIFICATE),
+            key=said.get(KEY),
+            key_password=said.get(KEY_PASSWORD),
+        )
+
     def kazoo_arguments(self) -> dict[str, Any]:
         """What KazooClient takes."""
         arguments: dict[str, Any] = {}
@@ -50,3 +92,17 @@ class Security:
                 "keyfile_password": self.key_password,
             }
         return arguments
+
+
+def _password(said: Mapping[str, str]) -> str | None:
+    given, file = said.get(PASSWORD), said.get(PASSWORD_FILE)
+    if file is None:
+        return given
+    if given is not None:
+        raise BadArgumentError(f"password: expected {PASSWORD} or a file, got both; leave one out")
+    try:
+        return Path(file).read_text().rstrip("\r\n")
+    except OSError as error:
+        raise BadArgumentError(
+            f"{PASSWORD_FILE}: expected a file that can be read, got {file} ({error.strerror})"
+        ) from error

@@ -8,7 +8,7 @@ from typing import Any
 from zkmq import registrations
 from zkmq.once import once
 from zkmq.server_clock import ServerClock
-from zkmq.store import Code, Create, Delete, Store
+from zkmq.store import Code, Create, Delete, Pending, Store
 from zkmq.ticket import Ticket
 from zkmq.tree import Tree
 
@@ -49,10 +49,9 @@ class Tickets:
         self.id = _new_id()
         self.current = None
 
-    def leave(self) -> None:
-        """Delete the ticket, without waiting: what is in doubt takes no effect from then on."""
-        if self.current is not None:
-            self._store.submit([Delete(self.current.path)])
+    def leave(self) -> Pending | None:
+        """Delete the ticket, if there is one: what is in doubt takes no effect from then on."""
+        return self._store.submit([Delete(self.current.path)]) if self.current else None
 
 
 def _new_id() -> str:
