@@ -103,9 +103,13 @@ class KazooStore:
         except AuthFailedError as error:
             raise AccessDeniedError(f"connect: {hosts}: the credentials were refused") from error
         except (KazooTimeoutError, KazooException) as error:
+            ca = security.ca if security else None
+            tls = (
+                f" Do they speak TLS there, with a certificate of {ca} for that name?" if ca else ""
+            )
             raise NoQuorumError(
                 f"connect: {hosts}: expected a session within {connect_timeout_s} s, got none; "
-                "are a majority of the servers up, and the addresses right?"
+                f"are a majority of the servers up, and the addresses right?{tls}"
             ) from error
         if multi_read is None:
             store._multi_read = knows_multi_read(client)

@@ -4,6 +4,7 @@ Secrets come from files or the environment, never from a command line, and are n
 """
 
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,9 @@ class Security:
         user: for digest authentication; every node made is then this user's alone.
         password: its password.
         sasl: kazoo's `sasl_options`, for DIGEST-MD5 or GSSAPI.
-        ca: a PEM file; with it the connection is TLS and the servers must prove who they are.
+        ca: a PEM file; with it the connection is TLS, and the servers must prove who they are, to
+            it or to an authority that the system trusts.
+        check_names: a server's certificate must be for the name or address connected to.
         certificate: the client's own PEM file, for servers that ask for one.
         key: its key, if not in the same file.
         key_password: what opens the key.
@@ -42,6 +45,7 @@ class Security:
     password: str | None = field(default=None, repr=False)
     sasl: dict[str, str] | None = field(default=None, repr=False)
     ca: str | None = None
+    check_names: bool = True
     certificate: str | None = None
     key: str | None = None
     key_password: str | None = field(default=None, repr=False)
@@ -76,7 +80,11 @@ class Security:
         )
 
     def kazoo_arguments(self) -> dict[str, Any]:
-        """What KazooClient takes."""
+        """What KazooClient takes.
+
+        Raises:
+            BadArgumentError: a file of keys or certificates that cannot be used.
+        """
         arguments: dict[str, Any] = {}
         if self.user is not None:
             arguments["auth_data"] = [("digest", f"{self.user}:{self.password or ''}")]
@@ -84,14 +92,38 @@ class Security:
         if self.sasl is not None:
             arguments["sasl_options"] = self.sasl
         if self.ca is not None:
+            self._demand_usable(self.ca)
             arguments |= {
                 "use_ssl": True,
                 "ca": self.ca,
+                "check_hostname": self.check_names,
                 "certfile": self.certificate,
-                "keyfile": self.key,
+                # Without both, kazoo would leave the certificate out.
+                "keyfile": self.key or self.certificate,
                 "keyfile_password": self.key_password,
             }
         return arguments
+
+    def _demand_usable(self, ca: str) -> None:
+        """Read the files once: kazoo would try again and again, and blame the connection."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_verify_locations(ca)
+        except OSError as error:
+            raise BadArgumentError(
+                f"ca: expected a PEM file of certificates, got {ca} ({_why(error)})"
+            ) from error
+        if self.certificate is None:
+            return
+        try:
+            # Without a password, OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(self.certificate, self.key, self.key_password or "")
+        except OSError as error:
+            raise BadArgumentError(
+                f"certificate: expected PEM files of a certificate and its key, got "
+                f"{self.certificate} and {self.key or 'the same for the key'} ({_why(error)}); "
+                f"is the key's password in {KEY_PASSWORD}?"
+            ) from error
 
 
 def _password(said: Mapping[str, str]) -> str | None:
@@ -106,3 +138,7 @@ def _password(said: Mapping[str, str]) -> str | None:
         raise BadArgumentError(
             f"{PASSWORD_FILE}: expected a file that can be read, got {file} ({error.strerror})"
         ) from error
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or type(error).__name__

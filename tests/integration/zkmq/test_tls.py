@@ -1,0 +1,212 @@
+"""TLS: whom a client believes, who it says it is, and what it says when that fails."""
+
+import datetime as dt
+import gc
+import ipaddress
+import logging
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from zkmq.errors import BadArgumentError, NoQuorumError
+from zkmq.kazoo_store import KazooStore
+from zkmq.security import Security
+
+# kazoo leaves the socket of a handshake that failed to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+SECRET = "the key's own password"  # noqa: S105 - of a test
+SESSION = 0x1234
+
+
+class Authority:
+    """Signs certificates, and writes them down as PEM."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._certificate = self._signed(self._name, self._key, authority=True)
+        self.path = folder / f"{name}.pem"
+        self.path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+
+    def sign(self, name: str, *, password: str | None = None) -> Path:
+        """Write a key and its certificate into one file."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        signed = self._signed(subject, key, names=name)
+        hidden: serialization.KeySerializationEncryption = serialization.NoEncryption()
+        if password is not None:
+            hidden = serialization.BestAvailableEncryption(password.encode())
+        path = self._folder / f"{self.path.stem}-{name}.pem"
+        path.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                hidden,
+            )
+            + signed.public_bytes(serialization.Encoding.PEM)
+        )
+        return path
+
+    def _signed(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        names: str = "",
+        authority: bool = False,
+    ) -> x509.Certificate:
+        now = dt.datetime.now(dt.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        )
+        if names:
+            address = names.replace(".", "").isdigit()
+            name = x509.IPAddress(ipaddress.ip_address(names)) if address else x509.DNSName(names)
+            builder = builder.add_extension(x509.SubjectAlternativeName([name]), critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+
+class Server:
+    """Opens a session for everybody who gets through the handshake, and answers nothing else."""
+
+    def __init__(self, certificate: Path, client_ca: Path | None = None) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate)
+        if client_ca is not None:
+            self._context.load_verify_locations(client_ca)
+            self._context.verify_mode = ssl.CERT_REQUIRED
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self.clients: list[str] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Accept nobody any more."""
+        self._socket.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                raw, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(raw,), daemon=True).start()
+
+    def _serve(self, raw: socket.socket) -> None:
+        try:
+            with self._context.wrap_socket(raw, server_side=True) as connection:
+                (length,) = struct.unpack("!i", connection.recv(4))
+                connection.recv(length)
+                subject = (connection.getpeercert() or {}).get("subject", ())
+                self.clients.append(str(subject))
+                # Protocol version, time-out in ms, session, password.
+                answer = struct.pack("!iiqi16s", 0, 10_000, SESSION, 16, b"p" * 16)
+                connection.sendall(struct.pack("!i", len(answer)) + answer)
+                while connection.recv(1024):
+                    pass
+        except (OSError, struct.error):
+            pass  # whom it does not believe, or who does not believe it, is gone
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Leave no socket to the tests that follow."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Authority:
+    """Give the authority that both sides know."""
+    return Authority(tmp_path, "ours")
+
+
+@pytest.fixture
+def server(ours: Authority) -> Iterator[Server]:
+    """Give a server with a certificate for its address."""
+    found = Server(ours.sign("127.0.0.1"))
+    yield found
+    found.close()
+
+
+def connect(server: Server, security: Security) -> int | None:
+    """Open a session, and close it; its id."""
+    store = KazooStore.connect(
+        f"127.0.0.1:{server.port}", security=security, connect_timeout_s=1.5, multi_read=True
+    )
+    try:
+        return store.session_id
+    finally:
+        store.close()
+
+
+def test_a_server_that_proves_who_it_is(ours: Authority, server: Server) -> None:
+    """Its certificate is signed by the authority given, for the address connected to."""
+    assert connect(server, Security(ca=str(ours.path))) == SESSION
+
+
+def test_a_server_of_another_authority_is_not_believed(server: Server, tmp_path: Path) -> None:
+    """No session, and the error says what to look at."""
+    theirs = Authority(tmp_path, "theirs")
+    with pytest.raises(NoQuorumError, match="Do they speak TLS there"):
+        connect(server, Security(ca=str(theirs.path)))
+    assert server.clients == []
+
+
+def test_a_server_of_another_name_is_not_believed(ours: Authority) -> None:
+    """Unless that is asked for."""
+    other = Server(ours.sign("elsewhere.example"))
+    with pytest.raises(NoQuorumError):
+        connect(other, Security(ca=str(ours.path)))
+    assert connect(other, Security(ca=str(ours.path), check_names=False)) == SESSION
+    other.close()
+
+
+@pytest.mark.parametrize("password", [None, SECRET])
+def test_a_client_proves_who_it_is(ours: Authority, password: str | None) -> None:
+    """With certificate and key in one file, also if the key has a password."""
+    server = Server(ours.sign("127.0.0.1"), client_ca=ours.path)
+    own = ours.sign("worker", password=password)
+    security = Security(ca=str(ours.path), certificate=str(own), key_password=password)
+    assert connect(server, security) == SESSION
+    assert "worker" in server.clients[0]
+    server.close()
+
+
+def test_files_that_cannot_be_used_are_told_at_once(
+    ours: Authority, server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As bad arguments, with the file's name, and without a password in error or log."""
+    caplog.set_level(logging.DEBUG)
+    own = ours.sign("worker", password=SECRET)
+    for security, name in (
+        (Security(ca=str(tmp_path / "nowhere.pem")), "nowhere.pem"),
+        (Security(ca=__file__), "test_tls.py"),
+        (Security(ca=str(ours.path), certificate=str(tmp_path / "none.pem")), "none.pem"),
+        (Security(ca=str(ours.path), certificate=str(own)), own.name),
+        (Security(ca=str(ours.path), certificate=str(own), key_password="wrong"), own.name),  # noqa: S106
+    ):
+        with pytest.raises(BadArgumentError, match=name) as refused:
+            connect(server, security)
+        assert SECRET not in str(refused.value)
+    assert SECRET not in caplog.text
+    assert server.clients == []
