@@ -86,7 +86,7 @@ class Authority:
 
 
 class Server:
-    """Opens a session for everybody who gets through the handshake, and answers nothing else."""
+    """Opens a session for everybody who gets through the handshake, and answers its end."""
 
     def __init__(self, certificate: Path, client_ca: Path | None = None) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -121,8 +121,10 @@ class Server:
                 # Protocol version, time-out in ms, session, password.
                 answer = struct.pack("!iiqi16s", 0, 10_000, SESSION, 16, b"p" * 16)
                 connection.sendall(struct.pack("!i", len(answer)) + answer)
-                while connection.recv(1024):
-                    pass
+                (length,) = struct.unpack("!i", connection.recv(4))
+                xid, _ = struct.unpack("!ii", connection.recv(length)[:8])
+                # The only request of these tests is the one that ends the session.
+                connection.sendall(struct.pack("!iiqi", 16, xid, 0, 0))
         except (OSError, struct.error):
             pass  # whom it does not believe, or who does not believe it, is gone
 
