@@ -20,6 +20,7 @@ _CODES: tuple[tuple[type[errors.ZkmqError], int, str], ...] = (
     (errors.ClosedError, 503, "closed"),
     (errors.NoQuorumError, 503, "no-quorum"),
     (errors.AccessDeniedError, 403, "access-denied"),
+    (errors.OutdatedClientError, 409, "outdated-client"),
     (errors.IncompatibleTreeError, 404, "incompatible-tree"),
     (errors.NotAppliedError, 503, "not-applied"),
     (errors.ZkmqError, 504, "outcome-unknown"),
