@@ -8,6 +8,7 @@ from zkmq import envelope, names
 from zkmq.errors import NoQuorumError, NotAppliedError, OutcomeUnknownError
 from zkmq.headcache import HeadCache
 from zkmq.homes import Homes
+from zkmq.loads import read_load
 from zkmq.once import once
 from zkmq.refusal import refusal
 from zkmq.store import (
@@ -114,12 +115,9 @@ def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> int
     kicked = 0
     while kicked < n:
         listed = sorted(store.list(parent, deadline_s) or [])[: min(KICK_BATCH, n - kicked)]
-        view = store.read_many([GetData(f"{parent}/{name}") for name in listed], deadline_s)
-        nodes = [
-            (name, node)
-            for name, node in zip(listed, view.results, strict=True)
-            if isinstance(node, Node) and names.parse(name)
-        ]
+        paths = [f"{parent}/{name}" for name in listed if names.parse(name)]
+        load, _ = read_load(store, paths, deadline_s)
+        nodes = [(path.rpartition("/")[2], node) for path, node in load]
         if not nodes:
             return kicked
         ops: list[Op] = [Delete(f"{parent}/{name}", node.version) for name, node in nodes]

@@ -35,6 +35,15 @@ def seconds(name: str, value: Any, *, zero: bool = True, endless: bool = False) 
     return float(value)
 
 
+def text(name: str, value: Any, most: int) -> str:
+    """A string that is not too long."""
+    if not isinstance(value, str) or len(value) > most:
+        raise BadArgumentError(
+            f"{name}: expected a string of at most {most} characters, got {str(value)[:40]!r}"
+        )
+    return value
+
+
 def path(value: Any) -> str:
     """An absolute path that a ZooKeeper server takes; a slash at the end is left out."""
     parts = value[1:].rstrip("/").split("/") if isinstance(value, str) else [""]

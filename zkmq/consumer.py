@@ -8,6 +8,7 @@ from typing import Any
 from zkmq.errors import BadArgumentError, ClosedError, NotHeldError
 from zkmq.finish import Done, Finisher
 from zkmq.item import Item
+from zkmq.loads import fitting
 from zkmq.membership import Membership, OnLost
 from zkmq.policy import Policy
 from zkmq.reserve import Reservation, Reserver
@@ -91,6 +92,7 @@ class Consumer:
             self._line.leave(done=False)
             self.membership.settle(self._deadline())
             while held := self.membership.held:
+                held = held[: fitting([item.data for item in held])]
                 # One that is not held any more is struck off, and the others go back.
                 with contextlib.suppress(NotHeldError):
                     self._finisher.release(

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from zkmq import envelope, names
+from zkmq import checks, envelope, names
 from zkmq.delayed import Delayed
-from zkmq.errors import NoQuorumError
+from zkmq.errors import BadArgumentError, NoQuorumError
 from zkmq.homes import Homes
 from zkmq.item import Hold, Item
+from zkmq.loads import MAX_WRITE_BYTES, fitting
 from zkmq.membership import Membership, Registration
 from zkmq.policy import Policy
 from zkmq.server_clock import ServerClock
@@ -15,6 +16,7 @@ from zkmq.store import Create, Op, SetData, Store
 from zkmq.ticket import Applied
 from zkmq.tree import Tree
 
+MAX_REASON = 1000
 Destinations = Callable[[], list[Op]]
 
 
@@ -52,6 +54,7 @@ class Finisher:
 
     def release(self, items: Sequence[Item], *, delay_s: float, to: str, deadline_s: float) -> Done:
         """Give items back; those delivered too often are dead instead."""
+        _demand_fit("release", items)
         dead = [item for item in items if self._policy.place(item.header) == "dead"]
         back = [item for item in items if item not in dead]
 
@@ -68,6 +71,8 @@ class Finisher:
 
     def bury(self, items: Sequence[Item], *, reason: str, deadline_s: float) -> Done:
         """Put items aside as dead letters."""
+        _demand_fit("bury", items)
+        checks.text("bury: reason", reason, MAX_REASON)
         return self._end(
             items,
             "bury",
@@ -78,6 +83,7 @@ class Finisher:
 
     def touch(self, items: Sequence[Item], *, deadline_s: float) -> Done:
         """Start the items' time to run anew."""
+        _demand_fit("touch", items)
         membership = self._membership
         membership.ready(deadline_s, items)
         ops = [
@@ -136,3 +142,13 @@ class Finisher:
         now_ms = self._clock.now_ms(recent, deadline_s)
         header = item.header | {"delay_s": delay_s}
         return self._delayed.put_back(item.name, item.data, header, now_ms, deadline_s)
+
+
+def _demand_fit(what: str, items: Sequence[Item]) -> None:
+    """All or none is one write, and their values go along."""
+    if fitting([item.data for item in items]) < len(items):
+        size = sum(len(item.data) for item in items)
+        raise BadArgumentError(
+            f"{what}: expected items of at most {MAX_WRITE_BYTES} bytes together, got {size} in "
+            f"{len(items)}; hand over fewer at a time"
+        )

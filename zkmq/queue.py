@@ -83,6 +83,7 @@ class Queue(OpenedQueue):
     ) -> None:
         checks.choice("order", order, ("strict", "relaxed"))
         checks.choice("on_crash", on_crash, ("requeue", "partial"))
+        checks.text("label", label, 1000)
         for name, most in (("max_deliveries", max_deliveries), ("max_items", max_items)):
             if most is not None:
                 checks.number(name, most, 1, MOST)

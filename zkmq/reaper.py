@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from zkmq import envelope, names
 from zkmq.homes import Homes
+from zkmq.loads import read_load, read_nodes
 from zkmq.policy import Policy
 from zkmq.store import (
     Code,
@@ -158,21 +159,16 @@ class Reaper:
         if not isinstance(registration, Node):
             return None, [], False
         held = sorted(children) if isinstance(children, list) else []
-        first = [tree.claim(consumer, name) for name in held[:CLAIMS_PER_MULTI]]
-        claims = [(path.rpartition("/")[2], node) for path, node in self._read(first, deadline_s)]
-        return Policy.decode(registration.data), claims, len(held) > len(first)
+        first = [
+            tree.claim(consumer, name) for name in held[:CLAIMS_PER_MULTI] if names.parse(name)
+        ]
+        load, whole = read_load(self._store, first, deadline_s)
+        claims = [(path.rpartition("/")[2], node) for path, node in load]
+        return Policy.decode(registration.data), claims, len(held) > CLAIMS_PER_MULTI or not whole
 
     def _read(self, paths: Sequence[str], deadline_s: float) -> list[tuple[str, Node]]:
-        found: list[tuple[str, Node]] = []
-        for start in range(0, len(paths), CLAIMS_PER_MULTI):
-            part = paths[start : start + CLAIMS_PER_MULTI]
-            nodes = self._store.read_many([GetData(path) for path in part], deadline_s).results
-            found += [
-                (path, node)
-                for path, node in zip(part, nodes, strict=True)
-                if isinstance(node, Node) and names.parse(path.rpartition("/")[2])
-            ]
-        return found
+        items = [path for path in paths if names.parse(path.rpartition("/")[2])]
+        return list(read_nodes(self._store, items, deadline_s))
 
     def _moves(
         self, consumer: str, policy: Policy, claims: Claims, deadline_s: float

@@ -9,6 +9,7 @@ from zkmq.errors import ConsumerLostError, NoQuorumError
 from zkmq.finish import Done, Finisher
 from zkmq.headcache import Candidate, HeadCache
 from zkmq.item import Hold, Item
+from zkmq.loads import fitting
 from zkmq.membership import Membership, Registration
 from zkmq.shares import Shares
 from zkmq.store import Create, Delete, Op, Store
@@ -16,8 +17,6 @@ from zkmq.ticket import Refused
 from zkmq.tree import Tree
 
 MAX_BATCH = 500
-MAX_CLAIM_BYTES = 1_000_000
-CLAIM_OVERHEAD_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +179,10 @@ class Reserver:
         return self._store.exists(self._tree.active(owner), deadline_s) is None
 
     def _that_fit(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
-        size = 0
-        for count, candidate in enumerate(batch):
-            size += len(candidate.node.data) + CLAIM_OVERHEAD_BYTES
-            if size > MAX_CLAIM_BYTES and count:
-                self.cache.put_back(batch[count:], None)
-                return batch[:count]
-        return batch
+        count = fitting([candidate.node.data for candidate in batch])
+        if count < len(batch):
+            self.cache.put_back(batch[count:], None)
+        return batch[:count]
 
 
 def _claimed(consumer: str, candidate: Candidate) -> Item:

@@ -10,6 +10,7 @@ from zkmq import envelope, names
 from zkmq.dedup import HOUR_MS
 from zkmq.delayed import MINUTE_MS, due_ms
 from zkmq.homes import Homes
+from zkmq.loads import fitting, read_nodes
 from zkmq.store import (
     Code,
     Committed,
@@ -28,7 +29,6 @@ from zkmq.tree import Guard, Tree
 
 MOVES_PER_MULTI = 100
 DELETES_PER_MULTI = 500
-READS_AT_ONCE = 500
 IDLE_PRODUCER_MS = 24 * HOUR_MS
 KEPT_HOURS = 3
 KEPT_MINUTES = 60
@@ -65,8 +65,10 @@ class Sweeper:
                 if due_ms(node) <= now_ms
             ]
             due.sort(key=lambda each: (due_ms(each[1]), each[1].czxid))
-            for start in range(0, len(due), MOVES_PER_MULTI):
-                self._move(due[start : start + MOVES_PER_MULTI], deadline_s)
+            while due:
+                count = fitting([node.data for _, node in due[:MOVES_PER_MULTI]])
+                self._move(due[:count], deadline_s)
+                due = due[count:]
 
     def drop_segments(self, deadline_s: float) -> None:
         """Delete purged items, and segments that were drained or purged."""
@@ -169,13 +171,4 @@ class Sweeper:
                 return  # another janitor is at it, or the next round is
 
     def _read(self, paths: Sequence[str], deadline_s: float) -> list[tuple[str, Node]]:
-        found: list[tuple[str, Node]] = []
-        for start in range(0, len(paths), READS_AT_ONCE):
-            part = paths[start : start + READS_AT_ONCE]
-            nodes = self._store.read_many([GetData(path) for path in part], deadline_s).results
-            found += [
-                (path, node)
-                for path, node in zip(part, nodes, strict=True)
-                if isinstance(node, Node)
-            ]
-        return found
+        return list(read_nodes(self._store, paths, deadline_s))

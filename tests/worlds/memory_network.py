@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from worlds.memory_store import World
 
 STALL_S = 3.0
+# What a server takes of one request (jute.maxbuffer), and about what an operation has beside its
+# path and its data.
+MAX_REQUEST_BYTES = 1_048_575
+OPERATION_BYTES = 40
 
 
 class Fault(Enum):
@@ -127,7 +131,7 @@ class MemoryClient:
         if id(request) in connection.never or self._moved(connection):
             return
         leader = self._world.leader
-        if fault is Fault.LOSE_REQUEST:
+        if fault is Fault.LOSE_REQUEST or _bytes(request.ops) > MAX_REQUEST_BYTES:
             connection.never.add(id(request))
             self._break(connection, reconnect_s=self._pause_s(), after=request)
             return
@@ -246,3 +250,8 @@ class MemoryClient:
     def _demand_open(self) -> None:
         if self._closed:
             raise ClosedError(f"{self.name}: closed")
+
+
+def _bytes(ops: Sequence[Op]) -> int:
+    """About how long a request is; a server ends the connection that brings one too long."""
+    return sum(OPERATION_BYTES + len(op.path) + len(getattr(op, "data", b"")) for op in ops)

@@ -57,6 +57,7 @@ def test_a_bad_value_is_refused(queue: Queue, world: World, call: str, value: ob
     "settings",
     [
         {"order": "fifo"},
+        {"label": "x" * 1001},
         {"on_crash": "dead"},
         {"max_deliveries": 0},
         {"max_deliveries": "3"},

@@ -1,0 +1,59 @@
+"""How much is moved together: what a server takes of one request, and gives in one answer."""
+
+from collections.abc import Iterator, Sequence
+
+from zkmq.store import GetData, Node, Store
+
+# A request may have 1,048,575 bytes.
+MAX_WRITE_BYTES = 1_000_000
+# What moving an item takes beside its value: two paths, a header, two operations.
+ITEM_OVERHEAD_BYTES = 512
+# How many nodes are read at first, while their size is not known.
+FIRST_READS = 16
+MAX_READS = 500
+
+
+def fitting(values: Sequence[bytes]) -> int:
+    """How many of the first values one write can carry; one, at least."""
+    total = 0
+    for count, value in enumerate(values):
+        total += len(value) + ITEM_OVERHEAD_BYTES
+        if total > MAX_WRITE_BYTES and count:
+            return count
+    return len(values)
+
+
+def read_nodes(store: Store, paths: Sequence[str], deadline_s: float) -> Iterator[tuple[str, Node]]:
+    """The nodes that are there, in order; reads as many at once as one write could carry.
+
+    Raises:
+        NoQuorumError: no answer before the deadline.
+    """
+    start, at_once = 0, FIRST_READS
+    while start < len(paths):
+        part = paths[start : start + at_once]
+        results = store.read_many([GetData(path) for path in part], deadline_s).results
+        nodes = [(path, node) for path, node in zip(part, results, strict=True)]
+        found = [(path, node) for path, node in nodes if isinstance(node, Node)]
+        yield from found
+        start += len(part)
+        mean = sum(len(node.data) for _, node in found) // max(1, len(found))
+        at_once = min(MAX_READS, max(1, MAX_WRITE_BYTES // (mean + ITEM_OVERHEAD_BYTES)))
+
+
+def read_load(
+    store: Store, paths: Sequence[str], deadline_s: float
+) -> tuple[list[tuple[str, Node]], bool]:
+    """The first of the nodes, as many as one write can move; and whether that is all of them.
+
+    Raises:
+        NoQuorumError: no answer before the deadline.
+    """
+    load: list[tuple[str, Node]] = []
+    size = 0
+    for path, node in read_nodes(store, paths, deadline_s):
+        size += len(node.data) + ITEM_OVERHEAD_BYTES
+        if size > MAX_WRITE_BYTES and load:
+            return load, False
+        load.append((path, node))
+    return load, True
