@@ -188,7 +188,9 @@ class Client:
         took_s = call.ended_s - call.began_s
         # Known at once, and better when it was asked for.
         call.outcome = Outcome(ended, None, applied, (), took_s)
-        if took_s > self.schedule.deadline_s + SLACK_S:
+        # The deadline is for each answer.
+        writes = -(-len(payloads) // step.batch)
+        if took_s > self.schedule.deadline_s * writes + SLACK_S:
             self._note(Reason.WEDGED, f"{self.name}: a put took {took_s:.1f} s")
         if ended is Ended.UNKNOWN:
             call.outcome.settled = self._resolve(queue)
