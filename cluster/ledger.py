@@ -71,6 +71,11 @@ def uptime_s() -> float:
     return float(Path("/proc/uptime").read_text().split()[0])
 
 
+def known() -> set[str]:
+    """Return the runs that have a ledger here."""
+    return {path.stem for path in folder().glob("*.jsonl")}
+
+
 def folder() -> Path:
     """Return where ledgers are kept: of this user and machine, whichever checkout runs."""
     state = os.environ.get("XDG_STATE_HOME")

@@ -16,7 +16,7 @@ import docker
 from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
-from cluster import labels, processes
+from cluster import labels, ledger, processes
 from cluster.containers import remove
 from cluster.errors import ClusterError
 from cluster.ledger import Ledger
@@ -46,8 +46,9 @@ def runs(client: docker.DockerClient) -> list[Held]:
 
 
 def containers(client: docker.DockerClient, run: str) -> list[Container]:
-    """Return a run's containers, running or not."""
-    return client.containers.list(all=True, filters={"label": f"{labels.RUN}={run}"})
+    """Return a run's containers, running or not, as far as nobody removes them meanwhile."""
+    mine: dict[str, str | list[str] | bool] = {"label": f"{labels.RUN}={run}"}
+    return client.containers.list(all=True, filters=mine, ignore_removed=True)
 
 
 def remove_run(client: docker.DockerClient, run: str) -> None:
@@ -71,8 +72,10 @@ def remove_run(client: docker.DockerClient, run: str) -> None:
 def clean(client: docker.DockerClient, *, everything: bool = False) -> list[str]:
     """Remove the runs that nobody holds (`everything`: all); return their ids.
 
-    Ends orphaned workers too, and what stands beside quorums that are gone.
+    Ends orphaned workers too, and what stands beside quorums that are gone, and forgets ledgers in
+    which nothing is open of runs that are gone.
     """
+    ledgers = ledger.known()
     standing = processes.beside()  # before the runs: a quorum is there before what stands beside it
     held = runs(client)
     up = {one.run for one in held}
@@ -81,6 +84,9 @@ def clean(client: docker.DockerClient, *, everything: bool = False) -> list[str]
         remove_run(client, run)
     for pid in processes.orphans():
         os.kill(pid, signal.SIGKILL)
+    for run in ledgers - up:
+        if not Ledger(run).open():
+            Ledger(run).remove()
     strays = [one for one in standing if one.run not in up]
     processes.end(strays)
     return removed + [one.run for one in strays]
