@@ -1,12 +1,13 @@
 """A queue that is open: what it takes neither a producer nor a consumer to do."""
 
 from types import TracebackType
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from zkmq import admin, checks, names
 from zkmq.admin import Peeked, Stats
 from zkmq.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.errors import ClosedError
+from zkmq.kazoo_store import KazooStore
 from zkmq.layout import open_tree
 from zkmq.store import Store
 from zkmq.tree import Tree
@@ -25,16 +26,48 @@ class OpenedQueue:
     edition: ClassVar[Edition] = EDITION
 
     def __init__(
-        self, store: Store, path: str, *, deadline_s: float, segment_items: int = SEGMENT_ITEMS
+        self,
+        store: Store,
+        path: str = "/queue",
+        *,
+        deadline_s: float = 30.0,
+        segment_items: int = SEGMENT_ITEMS,
+        close_store: bool = False,
     ) -> None:
         checks.number("segment_items", segment_items, 1, MOST_SEGMENT_ITEMS)
         self._store = store
         self._tree = Tree(checks.path(path))
         self._deadline_s = checks.seconds("deadline_s", deadline_s, zero=False)
+        self._close_store = close_store
         self._closed = False
         self._bound = open_tree(
             store, self._tree, self._deadline(), segment_items=segment_items, edition=self.edition
         )
+
+    @classmethod
+    def connect(
+        cls,
+        hosts: str,
+        path: str = "/queue",
+        *,
+        connection: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Open a session and the queue on it; `hosts` as in `host:port,host:port/chroot`.
+
+        `connection` holds settings of `KazooStore.connect`, `settings` those of the class.
+
+        Raises:
+            NoQuorumError: no session in time.
+            AccessDeniedError: the servers refused the credentials.
+            IncompatibleTreeError: what is at `path` is no queue, or one beyond this version.
+        """
+        store = KazooStore.connect(hosts, **(connection or {}))
+        try:
+            return cls(store, path, close_store=True, **settings)
+        except BaseException:
+            store.close()
+            raise
 
     @property
     def session_id(self) -> int | None:
@@ -104,8 +137,10 @@ class OpenedQueue:
         return upgrade(self._bound, self._tree, force=force, deadline_s=self._deadline())
 
     def close(self) -> None:
-        """Take no more calls."""
+        """Take no more calls, and end the session if it is ours."""
         self._closed = True
+        if self._close_store:
+            self._store.close()
 
     def __enter__(self) -> Self:
         return self

@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Self
+from typing import Literal
 
 from zkmq import checks, registrations
 from zkmq.batches import MAX_BATCH_ITEMS, Put
@@ -16,7 +16,6 @@ from zkmq.finish import Done
 from zkmq.item import Item
 from zkmq.janitor import Janitor
 from zkmq.janitor_thread import JanitorThread
-from zkmq.kazoo_store import KazooStore
 from zkmq.membership import OnLost, nobody_asked
 from zkmq.opened import MOST, OpenedQueue
 from zkmq.policy import Policy
@@ -87,8 +86,13 @@ class Queue(OpenedQueue):
         for name, most in (("max_deliveries", max_deliveries), ("max_items", max_items)):
             if most is not None:
                 checks.number(name, most, 1, MOST)
-        super().__init__(store, path, deadline_s=deadline_s, segment_items=segment_items)
-        self._close_store = close_store
+        super().__init__(
+            store,
+            path,
+            deadline_s=deadline_s,
+            segment_items=segment_items,
+            close_store=close_store,
+        )
         self._producing = threading.Lock()
         bound, tree, segment_items = self._bound, self._tree, self.charter.segment_items
         about = registrations.about(
@@ -118,31 +122,6 @@ class Queue(OpenedQueue):
             )
             self._janitor = JanitorThread(core, store)
             self._janitor.start()
-
-    @classmethod
-    def connect(
-        cls,
-        hosts: str,
-        path: str = "/queue",
-        *,
-        connection: dict[str, Any] | None = None,
-        **settings: Any,
-    ) -> Self:
-        """Open a session and the queue on it; `hosts` as in `host:port,host:port/chroot`.
-
-        `connection` holds settings of `KazooStore.connect`, `settings` those of the class.
-
-        Raises:
-            NoQuorumError: no session in time.
-            AccessDeniedError: the servers refused the credentials.
-            IncompatibleTreeError: what is at `path` is no queue, or one beyond this version.
-        """
-        store = KazooStore.connect(hosts, **(connection or {}))
-        try:
-            return cls(store, path, close_store=True, **settings)
-        except BaseException:
-            store.close()
-            raise
 
     @property
     def consumer_id(self) -> str | None:
@@ -300,8 +279,7 @@ class Queue(OpenedQueue):
         except ZkmqError:
             pass  # the end of the session does the same, a little later
         finally:
-            if self._close_store:
-                self._store.close()
+            super().close()
 
     def _put(self, entries: Sequence[Entry], batch: int) -> list[Put]:
         with self._producing:
