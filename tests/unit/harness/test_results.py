@@ -10,6 +10,7 @@ import pytest
 from harness import results, scenario
 from harness.history import History
 from harness.schema import Scenario
+from harness.verdict import Verdict
 from worlds import planted_histories as planted
 from worlds.histories import drained, history, note, op, queue_run
 
@@ -178,3 +179,24 @@ def test_a_fault_that_never_bit_is_not_valid(tmp_path: Path) -> None:
     out = built(history(*run, nemesis(0, "inject", 50, "skipped")), described(tmp_path))
     assert out["verdict"] == "unknown"
     assert results.exit_status(out) == 2
+
+
+@pytest.mark.parametrize(
+    ("workload", "valid"),
+    [("check-all: {sync: true}", False), ("check-all: {}", True), ("consumer-crash: {}", True)],
+)
+def test_windows_hold_what_came_before_the_call_where_all_reserves_sync(
+    workload: str, tmp_path: Path, *, valid: bool
+) -> None:
+    """An urgent item that came later counts where each reserve sees all before it."""
+    path = tmp_path / "x.yaml"
+    work = f"workload: [{{put-all: {{}}}}, {{{workload}}}]\n"
+    path.write_text(f"description: d\nclaim: window\norder: relaxed\n{work}")
+    wanted = scenario.load(path)
+    run = history(
+        op("put", 1, 0, 5, zxid=1, priority=5),
+        op("put", 2, 10, 15, zxid=2, priority=1),
+        op("reserve", 1, 20, 25, process=1, consumer="c1", zxid=3, window=1),
+    )
+    (window,) = [r for r in results.judge_run(run, wanted).results if r.name == "window"]
+    assert (window.verdict is Verdict.VALID) == valid
