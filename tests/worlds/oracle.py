@@ -146,8 +146,9 @@ def legal(ops: Sequence[Op], variant: Variant = "origin") -> bool:
     """Say whether the calls can have taken effect in some order, each within its interval.
 
     A call of unknown outcome takes effect at any time after its invocation, or never; one that
-    failed has none. Calls that share a zxid are one transaction, at one moment of all of
-    them. Exponential: for about fifteen calls.
+    failed has none. Calls that share a zxid are one transaction, at one moment of all of them;
+    between them, and between a write and who read its state, nothing else changes the queue.
+    Exponential: for about fifteen calls.
     """
     calls = _narrowed([op for op in ops if op.outcome != "fail"])
     if any(op.begin > op.end for op in calls):
@@ -164,31 +165,42 @@ def legal(ops: Sequence[Op], variant: Variant = "origin") -> bool:
     )
     ends = [_deadline(op) for op in calls]
     wanted = sum(1 << i for i, op in enumerate(calls) if op.mandatory)
-    pending: list[tuple[int, State, int]] = [(0, State(), -1)]
-    seen: set[tuple[int, State]] = set()
+    pending: list[tuple[int, State, int, int]] = [(0, State(), -1, -1)]
+    seen: set[tuple[int, State, int]] = set()
     while pending:
-        placed, state, latest = pending.pop()
+        placed, state, latest, closed = pending.pop()
         missing = wanted & ~placed
         if not missing:
             return True
-        if (placed, state) in seen:
+        if (placed, state, closed) in seen:
             continue
-        seen.add((placed, state))
+        seen.add((placed, state, closed))
         deadline = ends[(missing & -missing).bit_length() - 1]
         for i in reversed(range(len(calls))):
             op = calls[i]
             if placed >> i & 1 or op.begin > deadline or ends[i] < latest:
                 continue
-            if placed & before[i] != before[i]:
+            if placed & before[i] != before[i] or -1 < _zxid(op) <= closed:
                 continue
-            pending.extend(
-                (placed | 1 << i, after, max(latest, op.begin)) for after in model.steps(state, op)
-            )
+            for after in model.steps(state, op):
+                # What changes the queue has a zxid, if an unknown one: nothing shares those before.
+                ends_all = op.zxid is None and after != state
+                over = max(closed, _newest(calls, placed)) if ends_all else closed
+                pending.append((placed | 1 << i, after, max(latest, op.begin), over))
     return False
 
 
 def _deadline(op: Op) -> int:
     return op.end if op.mandatory else NEVER
+
+
+def _zxid(op: Op) -> int:
+    return -1 if op.zxid is None else op.zxid
+
+
+def _newest(calls: Sequence[Op], placed: int) -> int:
+    """Return the largest zxid among those that took effect; -1 without one."""
+    return max((_zxid(op) for i, op in enumerate(calls) if placed >> i & 1), default=-1)
 
 
 def _before(calls: Sequence[Op], op: Op) -> int:
