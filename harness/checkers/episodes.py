@@ -1,6 +1,7 @@
 """When each item was in the queue: from each becoming available to the next delivery."""
 
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,19 +108,29 @@ def _stays(history: History) -> tuple[Episodes, Episodes]:
     return first, _later_stays(history, held, order[sure[held.value[order]]], put_row)
 
 
-@derived
-def unseen_holds(history: History) -> tuple[Ints, Ints, Ints, Ints]:
-    """Return (begin, until, alive, capacity) of the calls that may hold items nobody saw.
+class Unseen(NamedTuple):
+    """Reserves and takes of unknown outcome, which may hold items that nobody saw.
 
-    Each is a reserve or take of unknown outcome: it may hold up to `capacity` items from `begin`
-    until its session's recovery; `alive` is the earliest at which it can give one back.
+    Each may hold up to `capacity` items from `begin` `until` its session's recovery; `alive` is
+    the earliest at which it can give one back, `process` who made it.
     """
+
+    begin: Ints
+    until: Ints
+    alive: Ints
+    capacity: Ints
+    process: Ints
+
+
+@derived
+def unseen_holds(history: History) -> Unseen:
+    """Return the calls that may hold items nobody saw. O(n)."""
     rows = np.flatnonzero(history.got(INFO))
     ended, process = ends(history), history.process[rows]
     takes = history.f[rows] == TAKE
     until = np.where(takes, NEVER_NS, ended.recovered_ns[process])
     alive = np.where(takes, NEVER_NS, ended.alive_ns[process])
-    return history.invoke_ns[rows], until, alive, capacity(history, rows)
+    return Unseen(history.invoke_ns[rows], until, alive, capacity(history, rows), process)
 
 
 def capacity(history: History, rows: Ints) -> Ints:

@@ -66,7 +66,7 @@ class Fifo:
             *_overtaken(history, stays),
             *_false_empty(history, stays, empty),
         ]
-        unknown_takes = len(unseen_holds(history)[0])
+        unknown_takes = len(unseen_holds(history).begin)
         details = {"items": len(stays.value), "empty": len(empty), "unknown_takes": unknown_takes}
         return conclude(NAME, history, violations, doubts=nothing_shown(history), details=details)
 
@@ -94,8 +94,9 @@ def _stays(history: History, put_row: Ints, taken: Ints) -> _Stays:
 
 def _pair(history: History, waiting: Ints, put_by: Ints, take: Ints) -> None:
     """Give the items nobody took to the takes of unknown outcome, both in order."""
-    begin, _, _, capacity = unseen_holds(history)
-    calls = np.sort(np.repeat(begin, np.minimum(capacity, len(waiting))))[: len(waiting)]
+    unseen = unseen_holds(history)
+    held = np.minimum(unseen.capacity, len(waiting))
+    calls = np.sort(np.repeat(unseen.begin, held))[: len(waiting)]
     waiting = waiting[np.argsort(put_by[waiting], kind="stable")]
     take[waiting[: len(calls)]] = calls
 

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checkers import Claim, checkers
-from harness.checkers.episodes import episodes, unseen_holds
+from harness.checkers.episodes import Episodes, episodes, unseen_holds
 from harness.checkers.findings import conclude, nothing_shown
 from harness.checkers.looks import whole
 from harness.checkers.order_witness import Case, explain
 from harness.checkers.sweeps import (
+    PROBES,
     Hidden,
     Line,
     Swept,
@@ -43,7 +44,7 @@ class PriorityFifo:
     Sound. Exact for `linearizable` where each item is delivered at most once and no reserve has an
     unknown outcome; else it can miss a violation that shows only if the order of tied or floating
     holds, the order in which overlapping puts were redelivered, or the items that unknown
-    reserves hid, are searched: docs/checkers.md has the measured rate.
+    reserves hid, are searched: docs/oracle.md has the measured rate.
     Source: docs/checkers.md, "cover sweep"; Gibbons, Bruno and Phillips (1999) for the bare queue.
     """
 
@@ -75,14 +76,13 @@ def case_of(history: History, claim: Claim) -> Case:
     """Return what there is to judge: stays, calls that found nothing, unknown calls."""
     stays = episodes(history, claim.redelivery)
     stays = stays.where(stays.surely_taken_ns >= stays.free_ns)  # ownership reports the others
-    begin, until, alive, capacity = unseen_holds(history)
     rows = np.flatnonzero(history.got(OK) & (history.value < 0))
     return Case(
         stays=stays,
         empty_rows=rows,
         empties=(history.invoke_ns[rows], history.complete_ns[rows]),
         looked_ns=stays.taken_ns,
-        hidden=Hidden(begin=begin, until=until, alive=alive, capacity=capacity),
+        hidden=Hidden(**unseen_holds(history)._asdict()),
         by_delivery=claim.redelivery == "origin" and bool((stays.number > 0).any()),
     )
 
@@ -119,7 +119,9 @@ def _linearizable(case: Case, claim: Claim, line: Line) -> Swept:
     everyone = np.ones(len(case.stays), np.bool_)
     if claim.redelivery == "origin":
         swept = cover(case.stays, case.empties, line, everyone)
-        return _by_first_delivery(case, line, swept) if case.by_delivery else swept
+        for again in (_by_first_delivery, _before_a_return, _after_the_session):
+            swept = again(case, line, swept)
+        return swept
     if claim.redelivery == "tail" and len(case.hidden):
         return _at_tail(case, line)
     # An item that was hidden may have moved to the front, where it has another turn.
@@ -144,18 +146,69 @@ def _at_tail(case: Case, line: Line) -> Swept:
 def _by_first_delivery(case: Case, line: Line, swept: Swept) -> Swept:
     """Sweep again with items in the order of their first deliveries, which shows that of puts.
 
-    Had the later one been put first, it would have been delivered first, unless it was hidden.
+    Had the later one been put first, it would have been delivered first, unless it was hidden: so
+    what some call may have hidden is compared only with deliveries while no call hid anything.
     """
+    if not case.by_delivery:
+        return swept
     stays = case.stays
     size = int(stays.value.max(initial=0)) + 1
-    earliest, latest = np.zeros(size, np.int64), np.full(size, NEVER_NS, np.int64)
+    # What was not delivered is behind all of its priority, and still ahead of the next one.
+    earliest, latest = np.zeros(size, np.int64), np.full(size, NEVER_NS - 1, np.int64)
     seen, first = np.zeros(size, np.bool_), stays.number == 0
     earliest[stays.value[first]] = stays.taken_ns[first]
-    latest[stays.value[first]] = stays.surely_taken_ns[first]
+    latest[stays.value[first]] = np.minimum(stays.surely_taken_ns[first], NEVER_NS - 1)
     seen[stays.value[first]] = line.certain[first]
-    delivered = replace(line, key_ns=earliest[stays.value], surely_key_ns=latest[stays.value])
-    ask = ~swept.bad & seen[stays.value]
-    again = cover(replace(stays, taken_ns=swept.taken_ns), case.empties, delivered, ask)
+    key_ns, surely_key_ns = earliest[stays.value], latest[stays.value]
+    delivered = replace(line, key_ns=key_ns, surely_key_ns=surely_key_ns)
+    in_order = replace(stays, key_ns=key_ns, surely_key_ns=surely_key_ns)
+    behind = left_behind(in_order, line.hidden, line.certain, in_place=True)
+    swept = replace(swept, bad=swept.bad | (behind & seen[stays.value]))
+    swept = _again(case, swept, stays, delivered, seen[stays.value])
+    if not len(line.hidden):
+        return swept
+    clear = np.zeros(size, np.bool_)
+    clear[stays.value[first]] = line.hidden.none_during(
+        stays.taken_ns[first], stays.surely_taken_ns[first]
+    )
+    shown_ns = np.where(clear[stays.value], surely_key_ns, NEVER_NS - 1)
+    unhidden = replace(delivered, surely_key_ns=shown_ns)
+    return _again(case, swept, stays, unhidden, ~seen[stays.value])
+
+
+def _before_a_return(case: Case, line: Line, swept: Swept) -> Swept:
+    """Sweep again with items that some calls cannot have hidden: delivered before their return."""
+    stays, hidden = case.stays, line.hidden
+    returns_ns = np.unique(hidden.alive)[1:]
+    if len(returns_ns) * len(stays) > PROBES:
+        return swept
+    for alive_ns in returns_ns:
+        early = stays.surely_taken_ns < alive_ns
+        free_ns = np.where(early, stays.surely_free_ns, NEVER_NS)
+        fewer = replace(line, hidden=hidden.where(hidden.alive < alive_ns))
+        some = replace(stays, surely_free_ns=free_ns)
+        swept = _again(case, swept, some, fewer, np.ones(len(stays), np.bool_))
+    return swept
+
+
+def _after_the_session(case: Case, line: Line, swept: Swept) -> Swept:
+    """Sweep again for items that came back with their session: so did what it held unseen."""
+    stays, hidden = case.stays, line.hidden
+    processes = np.intersect1d(stays.freed_by, hidden.process)
+    if len(processes) * len(stays) > PROBES:
+        return swept
+    for process in processes:
+        others = hidden.where(hidden.process != process)
+        alone = replace(line, hidden=others, certain=line.certain | others.certain(stays))
+        again = _again(case, swept, stays, alone, stays.freed_by == process)
+        swept = replace(again, bad_empty=swept.bad_empty)
+    return swept
+
+
+def _again(case: Case, swept: Swept, stays: Episodes, line: Line, ask: Mask) -> Swept:
+    """Sweep with what was found before: deliveries only get later, and what is bad stays so."""
+    tight = replace(stays, taken_ns=swept.taken_ns)
+    again = cover(tight, case.empties, line, ask & ~swept.bad)
     return Swept(
         bad=swept.bad | again.bad,
         bad_empty=swept.bad_empty | again.bad_empty,

@@ -30,16 +30,34 @@ PROBES = 1_000_000
 class Hidden:
     """Calls of unknown outcome that may hold items, from `begin` to `until`, `capacity` each.
 
-    `alive` is the earliest at which one can have given its item back.
+    `alive` is the earliest at which one can have given its item back, `process` who made it.
     """
 
     begin: Ints
     until: Ints
     alive: Ints
     capacity: Ints
+    process: Ints
 
     def __len__(self) -> int:
         return len(self.begin)
+
+    def where(self, mask: Mask) -> "Hidden":
+        """Return some of the calls."""
+        return Hidden(
+            begin=self.begin[mask],
+            until=self.until[mask],
+            alive=self.alive[mask],
+            capacity=self.capacity[mask],
+            process=self.process[mask],
+        )
+
+    def none_during(self, first_ns: Ints, last_ns: Ints) -> Mask:
+        """Return the spans [first, last] at no point of which a call can hold anything."""
+        begun = np.searchsorted(np.sort(self.begin), last_ns, side="right")
+        over = np.searchsorted(np.sort(self.until), first_ns, side="left")
+        mask: Mask = begun == over
+        return mask
 
     def certain(self, stays: Episodes) -> Mask:
         """Return the stays in which no call can have held the item and given it back.

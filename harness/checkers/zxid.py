@@ -46,7 +46,7 @@ class Zxid:
     Exact where each call and each session's end knows its zxid; calls that share one (one
     transaction) may be in any order, the parts of one call in theirs. It can miss what shows only
     when the items that unknown calls hid, or where unknown puts stand, are searched:
-    docs/checkers.md has the measured rate. UNKNOWN (`few-zxids`) if most successful calls lack
+    docs/oracle.md has the measured rate. UNKNOWN (`few-zxids`) if most successful calls lack
     theirs.
     Source: ZooKeeper applies all writes in the order of their zxids.
     """

@@ -75,7 +75,7 @@ def test_a_session_in_doubt_was_alive_at_its_last_success(history: History) -> N
 
 def test_what_it_may_hold_may_come_back_though_it_had_no_name(history: History) -> None:
     """An item that a nameless consumer claimed unseen can be given to others."""
-    begin, until, alive, capacity = unseen_holds(history)
-    assert len(begin) == 1
-    assert alive[0] < NEVER_NS
-    assert (until[0], capacity[0]) == (NEVER_NS, 1)
+    unseen = unseen_holds(history)
+    assert len(unseen.begin) == 1
+    assert unseen.alive[0] < NEVER_NS
+    assert (unseen.until[0], unseen.capacity[0]) == (NEVER_NS, 1)
