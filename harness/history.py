@@ -99,6 +99,8 @@ class History:
             where it happened, not where it was seen.
         unmatched: completions without an invocation, and invocations followed by another one of
             the same process; the first count as begun at 0, the second as unknown.
+        overlapping: processes that have both, so that their calls may have overlapped: which
+            answer was whose is not known.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class History:
         self.destinations = list(pairing.destinations)
         self.notes = pairing.notes
         self.unmatched = pairing.unmatched
+        self.overlapping = [self.processes[number] for number in pairing.overlapping]
         self.malformed_at = list(malformed_at)
         self.malformed_lines = len(self.malformed_at)
         merged = sum(note.f == TRUNCATED for note in pairing.notes)

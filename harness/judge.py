@@ -49,7 +49,8 @@ def judge(
     """Run the named checkers, or all whose needs are met, and merge what they say.
 
     A checker that raises is UNKNOWN, and shown; a named one whose needs are not met too. If lines
-    of the history were malformed, INVALID becomes UNKNOWN: the missing line may explain it.
+    of the history were malformed, or calls of one process overlapped, all is UNKNOWN: the missing
+    line, or the other pairing, may explain what was found.
 
     Raises:
         ScenarioError: no checker has one of these names.
@@ -117,15 +118,15 @@ def _run(name: str, checker: Checker, history: History, claim: Claim) -> CheckRe
 
 
 def _doubted(result: CheckResult, history: History) -> CheckResult:
-    if not history.malformed_lines or result.verdict is Verdict.UNKNOWN:
+    """Turn what damaged or ambiguous lines may explain, or hide, into UNKNOWN."""
+    reasons, details = set(result.reasons), dict(result.details)
+    if history.malformed_lines:
+        reasons.add("malformed-lines")
+        details["malformed_lines"] = history.malformed_lines
+        details["malformed_at"] = history.malformed_at[:SHOWN]
+    if history.overlapping:
+        reasons.add("overlapping-calls")
+        details["overlapping_calls"] = history.overlapping[:SHOWN]
+    if reasons == set(result.reasons) or result.verdict is Verdict.UNKNOWN:
         return result
-    return replace(
-        result,
-        verdict=Verdict.UNKNOWN,
-        reasons=tuple(sorted({*result.reasons, "malformed-lines"})),
-        details={
-            **result.details,
-            "malformed_lines": history.malformed_lines,
-            "malformed_at": history.malformed_at[:SHOWN],
-        },
-    )
+    return replace(result, verdict=Verdict.UNKNOWN, reasons=tuple(sorted(reasons)), details=details)

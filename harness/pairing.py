@@ -64,6 +64,7 @@ class Pairing:
         self.registrations: dict[int, dict[str, Any]] = {}
         self.notes: list[Event] = []
         self.unmatched = 0
+        self.overlapping: NDArray[Any] = np.zeros(0, np.int32)
         self._count = 0
         self._chunks: list[Columns] = []
         self._batches: dict[int, Event] = {}
@@ -164,7 +165,9 @@ class Pairing:
             invokes & more & np.append(~invokes[1:] & (f[1:] == f[:-1]), [False])[: len(order)]
         )
         orphan = ~invokes & ~np.append([False], answered[:-1])[: len(order)]
-        self.unmatched = int(orphan.sum() + (invokes & ~answered & more).sum())
+        unanswered = invokes & ~answered & more
+        self.unmatched = int(orphan.sum() + unanswered.sum())
+        self.overlapping = np.intersect1d(process[orphan], process[unanswered])
         heads = np.flatnonzero(invokes | orphan)
         following = order[np.minimum(heads + 1, len(order) - 1)]
         invoke = np.where(invokes[heads], order[heads], -1)

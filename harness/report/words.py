@@ -19,6 +19,7 @@ _DOUBTS = {
     "unmet": "the history lacks what this check needs",
     "checker-failed": "the checker itself failed",
     "malformed-lines": "lines of the history cannot be read, and may hold the explanation",
+    "overlapping-calls": "calls of one process overlapped, so answers cannot be told apart",
 }
 
 

@@ -67,6 +67,8 @@ def main() -> int:
     given = _arguments()
     seeds = range(given.first_seed, given.first_seed + given.histories)
     print(f"{len(seeds)} histories in each of {len(given.mix)} mixes, seeds from {seeds.start}")
+    for stop in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
+        signal.signal(stop, signal.default_int_handler)
     tallies: dict[str, Tally] = {}
     interrupted = False
     with multiprocessing.Pool(PROCESSES, _leave_interrupts) as pool:
@@ -113,6 +115,7 @@ def _arguments() -> argparse.Namespace:
 def _leave_interrupts() -> None:
     """Ignore Ctrl-C in this process: it is the parent's to obey, once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _verdicts(history: History) -> dict[str, Verdict]:

@@ -111,3 +111,19 @@ def test_judging_twice_gives_the_same() -> None:
     """A judgement depends on the history alone."""
     first, second = (judge(queue_run(9, lost=[3, 4]), claim="snapshot") for _ in range(2))
     assert [r.as_json() for r in first.results] == [r.as_json() for r in second.results]
+
+
+def test_calls_of_one_process_that_overlap_leave_nothing_certain() -> None:
+    """Which answer belongs to which call is not known, so neither is which came first."""
+    one, other = op("put", 1, 0, 30), op("put", 2, 10, 40)
+    mixed = history(one, other, drained(50, 60))
+    assert (mixed.unmatched, mixed.overlapping) == (2, [0])
+    result = judge(mixed, claim="snapshot", checkers=["total-queue"]).results[0]
+    assert (result.verdict, result.details["overlapping_calls"]) == (Verdict.UNKNOWN, [0])
+    assert "overlapping-calls" in result.reasons
+
+
+def test_an_answer_that_is_missing_is_no_overlap() -> None:
+    """A process whose call was never answered goes on; that alone is no doubt."""
+    given = history(op("put", 1, 0, None), op("put", 2, 10, 40), drained(50, 60))
+    assert (given.unmatched, given.overlapping) == (1, [])
