@@ -27,7 +27,7 @@ from rows import write_row
 from cluster import quorum
 from cluster.config import QuorumConfig
 from zkmq.rest.config import EndpointConfig, GatewayConfig
-from zkmq.rest.server import GatewayServer, listen
+from zkmq.rest.server import GatewayServer, listen, spare_collections
 
 CONNECTIONS = 64
 VALUE = b"x" * 100
@@ -153,6 +153,7 @@ def _gateway(hosts: str) -> Iterator[int]:
     config = GatewayConfig(endpoints=(EndpointConfig(hosts=hosts),), port=0)
     listener = listen(config.host, config.port)
     server = GatewayServer(config)
+    spare_collections()  # as `zkmq gateway` does; for kazoo's side too, it is one process
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

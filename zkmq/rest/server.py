@@ -1,6 +1,7 @@
 """Serve a gateway: uvicorn, TLS, signals."""
 
 import asyncio
+import gc
 import signal
 import socket
 import ssl
@@ -26,6 +27,7 @@ def serve(config: GatewayConfig, *, say: Callable[[str], None] = lambda _: None)
     """
     server = GatewayServer(config)
     listener = listen(config.host, config.port)
+    spare_collections()
     for endpoint in config.endpoints:
         say(f"{_url(config, listener)}{endpoint.context} -> {endpoint.hosts}")
     # uvicorn raises what it caught once more at the end; a clean stop is no failure.
@@ -35,6 +37,17 @@ def serve(config: GatewayConfig, *, say: Callable[[str], None] = lambda _: None)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def spare_collections() -> None:
+    """Have garbage collected less often: for a process that is a gateway and nothing else.
+
+    A request makes many objects and hardly a cycle, so at Python's default of one collection for
+    700 objects a third of the time goes into looking again at what stays.
+    """
+    gc.collect()
+    gc.freeze()  # what was loaded stays
+    gc.set_threshold(20_000, 20, 20)
 
 
 def listen(host: str, port: int) -> socket.socket:

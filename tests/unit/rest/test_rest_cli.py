@@ -1,5 +1,6 @@
 """The gateway command: what its options come to."""
 
+import gc
 import socket
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ def test_properties(served: list[GatewayConfig], tmp_path: Path) -> None:
 
 def test_told_where(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each endpoint is told with the port it got, once that can be connected to."""
+    monkeypatch.setattr(server, "spare_collections", lambda: None)  # not of this process
     monkeypatch.setattr(server.GatewayServer, "run", lambda _, sockets: ports.append(sockets))
     ports: list[list[socket.socket]] = []
     lines: list[str] = []
@@ -96,3 +98,16 @@ def test_help() -> None:
     result = run("--help")
     assert result.exit_code == 0
     assert "--trust-proxy" in result.output
+
+
+def test_collections_are_spared_not_forgone() -> None:
+    """A gateway still collects its garbage, but not what was there before it began."""
+    thresholds = gc.get_threshold()
+    try:
+        server.spare_collections()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold()[0] > thresholds[0]
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
