@@ -90,12 +90,12 @@ def size_of(data: Mapping[str, Any]) -> str:
     settings = [inner for work in works for inner in work.values() if isinstance(inner, dict)]
     items = sum(int(inner.get("count", 0)) for inner in settings)
     counts = {
-        "faults": len(entries),
-        "items": items,
-        "workloads": len(works),
-        "phases": len(data["phases"]),
+        "fault": len(entries),
+        "item": items,
+        "workload": len(works),
+        "phase": len(data["phases"]),
     }
-    return ", ".join(f"{number} {what}" for what, number in counts.items())
+    return ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
 
 
 def _without_phases(data: Data, fails: Fails) -> Data:

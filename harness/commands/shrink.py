@@ -72,7 +72,8 @@ def shrink_(
         terminal.say("the failure did not show again, so nothing can be taken out for certain")
         return EXIT_NOT_AGAIN
     target.write_text(finding.text(_described(found, old), _origin(found, whole, old, measured)))
-    terminal.say(f"{shrink.size_of(found)}; {_fails(measured)}: {os.path.relpath(target)}")
+    rate_known = "" if measured is not None else " without a rate: it was not measured"
+    terminal.say(f"written to {os.path.relpath(target)}{rate_known}")
     if measured is None:
         return EXIT_INTERRUPTED
     return 0 if measured.shown >= rate * times else EXIT_RARER
