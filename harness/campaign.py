@@ -105,11 +105,11 @@ class Campaign:
             self.say(f"{told}: skipped: {unmet}")
             return {"verdict": "skipped", "why": str(unmet)}
         except (RunError, HistoryError) as error:
-            self.say(f"{told}: no verdict: {error}")
+            self.say(f"{told}: no verdict: {_on_one_line(str(error))}")
             return {"verdict": "broken", "why": str(error)}
         failure = Failure.of(results)
         if failure is None:
-            self.say(f"{told}: {results['verdict']}")
+            self.say(f"{told}: {results['verdict']}{_doubts(results)}")
             return {"verdict": results["verdict"]}
         self.say(f"{told}: invalid: {failure}")
         return {"verdict": "invalid", "failure": failure.as_json(), **self._cause(data, results)}
@@ -147,3 +147,15 @@ class Campaign:
         self.verdicts[note["verdict"]] += 1
         with self._notes.open("a", encoding="utf-8") as file:
             file.write(json.dumps(note) + "\n")
+
+
+def _doubts(results: Results) -> str:
+    """Return why a run shows too little, in brackets; nothing for one that was valid."""
+    doubts = [why for c in results["checks"] if c["verdict"] == "unknown" for why in c["reasons"]]
+    return f" ({', '.join(doubts)})" if doubts else ""
+
+
+def _on_one_line(text: str) -> str:
+    """Return the first and the last line of an error that quotes what a program printed."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ... ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))

@@ -103,6 +103,17 @@ def test_nothing_wrong_is_nothing_found(tmp_path: Path) -> None:
     assert len((tmp_path / "fuzz.jsonl").read_text().splitlines()) == 10
 
 
+def test_an_unknown_run_says_why(tmp_path: Path) -> None:
+    """A run that shows too little is no pass, and its line says what was missing."""
+    planted = Planted(tmp_path)
+    doubt = {"name": "faults-bit", "verdict": "unknown", "reasons": ["faults-did-not-bite"]}
+    told = {"verdict": "unknown", "because": None, "checks": [doubt], "faults": []}
+    planted.campaign.judge = lambda *_: told
+    planted.run(1)
+    assert planted.said[-1].endswith(": unknown (faults-did-not-bite)")
+    assert planted.campaign.tally() == "1 unknown"
+
+
 def test_it_goes_on_from_where_it_was(tmp_path: Path) -> None:
     """A second campaign repeats nothing, and knows the causes that the first one found."""
     first = Planted(tmp_path)
@@ -154,7 +165,7 @@ def test_a_run_without_a_verdict_is_noted_and_three_in_a_row_end_it(tmp_path: Pa
     def judge(_: int, data: Data) -> Data:
         match next(outcomes):
             case "no":
-                raise RunError("the engine went away")
+                raise RunError("the engine went away\nWATCHER::\n\nConnectionLoss\n")
             case "unmet":
                 raise UnmetError("requires netem")
             case _:
@@ -164,3 +175,4 @@ def test_a_run_without_a_verdict_is_noted_and_three_in_a_row_end_it(tmp_path: Pa
     with pytest.raises(BrokenError, match=r"3 runs in a row .* the engine went away"):
         planted.run(10)
     assert planted.campaign.tally() == "1 valid, 1 skipped, 4 broken"
+    assert planted.said[0].endswith("no verdict: the engine went away ... ConnectionLoss")
