@@ -15,7 +15,7 @@ WITHIN_S = 400
 def test_fuzz_finds_a_producer_that_lies(tmp_path: Path) -> None:
     """Whatever faults are drawn, the one cause is shrunk to none of them, and told once."""
     words = ("fuzz", "--producer", "ack-before-write", "--seed", "3", "--runs", str(tmp_path))
-    more = ("--minutes", "2", "--shrink-minutes", "1.5")
+    more = ("--minutes", "3", "--shrink-minutes", "2.5")
     done = harness(*words, *more, within_s=WITHIN_S)
     assert done.returncode == 1, done.stdout + done.stderr
     folder = tmp_path / "fuzz" / "3-ack-before-write"
@@ -43,7 +43,7 @@ def test_shrink_takes_out_what_a_loss_does_not_need(tmp_path: Path) -> None:
     assert harness("run", str(big), "--runs", str(tmp_path / "runs")).returncode == 0
     small = tmp_path / "small.yaml"
     run = tmp_path / "runs" / "latest"
-    words = ("shrink", str(run), "--minutes", "4", "--times", "2", "--output", str(small))
+    words = ("shrink", str(run), "--minutes", "3", "--times", "2", "--output", str(small))
     done = harness(*words, within_s=WITHIN_S)
     assert done.returncode == 0, done.stdout + done.stderr
     found = scenario.load(small)

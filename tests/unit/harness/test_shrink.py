@@ -66,6 +66,21 @@ def test_only_what_the_failure_needs_is_left() -> None:
     assert set(found) == {"description", "seed", "expect", "because", "phases"}
 
 
+def test_a_failure_without_faults_is_known_at_once() -> None:
+    """What fails whatever is hurt loses all its faults with the first candidate."""
+    tried: list[Data] = []
+
+    def fails(data: Data) -> bool:
+        tried.append(data)
+        return bool(works(data))
+
+    found = shrink.minimize(BIG, fails)
+    assert faults(tried[0]) == []
+    assert len(works(tried[0])) == len(works(BIG))
+    assert all(not faults(data) for data in tried)
+    assert len(works(found)) == 1
+
+
 def test_a_failure_that_needs_everything_loses_nothing() -> None:
     """Where every part matters, the scenario stays as it is."""
     whole = copy.deepcopy(BIG)
