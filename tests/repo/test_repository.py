@@ -62,6 +62,15 @@ def test_every_make_target_is_explained() -> None:
     assert phony == explained
 
 
+def test_every_decision_has_a_number_of_its_own() -> None:
+    """The records in docs/adr/ are numbered one after the other, each as its title says."""
+    records = sorted((ROOT / "docs/adr").glob("*.md"))
+    numbers = [int(path.name[:4]) for path in records]
+    assert numbers == list(range(1, len(records) + 1))
+    titled = [re.findall(r"\d+", path.read_text().splitlines()[0])[0] for path in records]
+    assert [int(number) for number in titled] == numbers
+
+
 def test_the_changelog_has_a_place_for_the_next_release() -> None:
     """What users notice can be written down at once."""
     assert "\n## Unreleased\n" in (ROOT / "CHANGELOG.md").read_text()
