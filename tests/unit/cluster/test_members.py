@@ -1,7 +1,14 @@
 """Reconfiguration: a member's line, and who votes by a configuration's text."""
 
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
 from cluster import members
 from cluster.config import QuorumConfig, environment, files, zoo_cfg
+from cluster.errors import ClusterError
 
 TOLD = """Committed new configuration:
 server.1=10.0.0.1:2888:3888:participant;0.0.0.0:2181
@@ -15,6 +22,50 @@ def test_voters_are_the_participants() -> None:
     """Observers do not vote, and other lines are no members."""
     assert members.voters(TOLD) == [1, 3]
     assert members.voters("KeeperErrorCode = NoNode") == []
+
+
+LOST = (1, "KeeperErrorCode = ConnectionLoss")
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *told: tuple[int, str]) -> list[str]:
+    """Have ZooKeeper's client give these answers, the last for ever; return what it is asked."""
+    asked: list[str] = []
+
+    def execute(_server: object, command: Sequence[str], _env: object) -> tuple[int, str]:
+        asked.append(next(word for word in command if word in {"reconfig", "config"}))
+        return told[min(len(asked), len(told)) - 1]
+
+    monkeypatch.setattr(members, "execute", execute)
+    monkeypatch.setattr(members, "POLL_S", 0.0)
+    return asked
+
+
+def pod() -> Any:
+    """Return what of a pod is used here."""
+    return SimpleNamespace(id=1, server=None)
+
+
+def test_a_leader_that_is_taken_out_may_hang_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a lost connection the configuration tells who votes, once somebody can answer."""
+    asked = answers(monkeypatch, LOST, LOST, (0, TOLD))
+    assert members.remove(pod(), 5) == {"node": 5, "voters": [1, 3]}
+    assert asked == ["reconfig", "config", "config"]
+
+
+def test_a_refused_reconfiguration_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a lost connection leaves the outcome open."""
+    asked = answers(monkeypatch, (1, "KeeperErrorCode = NewConfigNoQuorum"))
+    with pytest.raises(ClusterError, match="NewConfigNoQuorum"):
+        members.remove(pod(), 5)
+    assert asked == ["reconfig"]
+
+
+def test_nobody_who_answers_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came of it stays unknown where no configuration can be read in time."""
+    answers(monkeypatch, LOST)
+    monkeypatch.setattr(members, "TOLD_WITHIN_S", 0.0)
+    with pytest.raises(ClusterError, match="ConnectionLoss"):
+        members.remove(pod(), 5)
 
 
 def test_reconfig_names_the_client_port_in_the_member() -> None:
