@@ -1,30 +1,19 @@
 """`harness up` by hand: a quorum and a gateway beside it, until `down`."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from cluster import engine, leftovers, processes
+from worlds import command_line
 
 pytestmark = pytest.mark.docker
-ROOT = Path(__file__).parents[2]
-WITHIN_S = 120
 
 
 def harness(*words: str) -> str:
     """Run the command line to its end, with success, and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.cli", *words],
-        capture_output=True,
-        text=True,
-        timeout=WITHIN_S,
-        check=False,
-        cwd=ROOT,
-    )
+    done = command_line.harness(*words)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
