@@ -64,10 +64,14 @@ class Axis:
         """Return where the state is read that the zxid of a place left."""
         return np.where(place < NEVER_NS, self.read(place // self.step), NEVER_NS)
 
-    def since(self, time_ns: Ints) -> Ints:
-        """Return the place after all that was surely over before these times."""
+    def since(self, time_ns: Ints, *, writes: Mask | None = None) -> Ints:
+        """Return the place after all that was surely over before these times.
+
+        One that `writes` gets a larger zxid, so all who read that state come before it.
+        """
         which = self.newest(time_ns)
         seen = np.append(self.commits.reads, [False])[which]
+        seen = seen if writes is None else seen | writes
         return self.read(np.append(self.commits.rank, [0])[which]) + np.where(seen, 1, -1)
 
     def newest(self, time_ns: Ints) -> Ints:
@@ -147,7 +151,8 @@ def _moved(history: History, *, fresh: bool) -> History:
     outcome = history.outcome.copy()
     outcome[(history.value >= 0) & left_open(history)[history.value]] = FAIL
     open_ended = np.flatnonzero(began < 0)
-    began[open_ended] = places.since(history.invoke_ns[open_ended])
+    writes = (history.outcome == INFO) | (history.value >= 0)
+    began[open_ended] = places.since(history.invoke_ns[open_ended], writes=writes[open_ended])
     last = places.until(history.complete_ns[open_ended], fresh=fresh)
     ended[open_ended] = np.maximum(last, began[open_ended])
     ended[outcome == INFO] = NEVER_NS
