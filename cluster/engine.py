@@ -4,12 +4,16 @@
 """
 
 import os
+import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import docker
+from docker.constants import DEFAULT_UNIX_SOCKET
 from docker.errors import DockerException
+from docker.utils import parse_host
 
 from cluster.errors import EngineError
 
@@ -24,9 +28,9 @@ def connect() -> docker.DockerClient:
         EngineError: none does.
     """
     try:
+        _require_listener()
         client = docker.from_env(timeout=REQUEST_TIMEOUT_S, max_pool_size=POOL_SIZE)
-        client.ping()
-    except DockerException as error:
+    except (DockerException, OSError) as error:
         where = os.environ.get("DOCKER_HOST", "its usual socket")
         raise EngineError(
             f"Docker engine: expected one that answers at {where}, got none; start it "
@@ -53,6 +57,18 @@ def ensure() -> docker.DockerClient:
                 "Docker engine: none answers and none could be started (the lines above say why)"
             ) from None
         return connect()
+
+
+def _require_listener() -> None:
+    """Raise OSError if nobody listens on the engine's local socket.
+
+    Asked first because docker's client (7.1) leaves open the socket that it could not connect.
+    """
+    where = str(parse_host(os.environ.get("DOCKER_HOST", DEFAULT_UNIX_SOCKET)))
+    scheme, _, path = where.partition("://")
+    if scheme == "http+unix":
+        with closing(socket.socket(socket.AF_UNIX)) as asked:
+            asked.connect(path)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,7 @@ def run(
     loaded = [(file, scenarios.load(file)) for file in batch.shard(files, shard)]
     if junit is not None:
         store.require_writable(junit, "--junit")
+    store.make_folder(keep_in, "--runs")
     terminal = Terminal()
     runner = batch.Batch(terminal, keep_in, require_all=require_all)
     with _clean_exit():
