@@ -8,9 +8,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from cluster import quorum
+from cluster import quorum, transactions
 from cluster.config import QuorumConfig
 from cluster.quorum import DockerQuorum
+from cluster.transactions import SessionEnds
 from cluster.trees import Tree, read_all
 from harness.target import Quorum
 
@@ -82,6 +83,12 @@ def trees(target: Quorum) -> list[Tree]:
     """Read the queue's tree from each server by itself."""
     assert isinstance(target, DockerQuorum)
     return read_all(target, QUEUE_ROOT)
+
+
+def session_ends(target: Quorum) -> list[SessionEnds]:
+    """Read from each server's log when which session ended."""
+    assert isinstance(target, DockerQuorum)
+    return transactions.session_ends(target)
 
 
 def versions(target: Quorum) -> dict[str, Any]:

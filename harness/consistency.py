@@ -33,6 +33,7 @@ def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
     yield from _of_transport(scenario)
     yield from _of_availability(scenario)
     yield from _of_order(scenario)
+    yield from _of_segments(scenario)
     for number, phase in enumerate(scenario.phases):
         for place, complaint in _of_phase(scenario, phase):
             yield ("phases", number, *place), complaint
@@ -66,6 +67,16 @@ def _of_order(scenario: Scenario) -> Iterator[Complaint]:
         wanted = "`order: relaxed` and `transport: kazoo`"
         got = f"{scenario.order} over {scenario.transport}"
         yield ("claim",), f"expected {wanted} beside 'window', got {got}"
+
+
+def _of_segments(scenario: Scenario) -> Iterator[Complaint]:
+    """Refuse a size of segments where no worker makes the tree, or it has none."""
+    if scenario.segment_items is None:
+        return
+    if (scenario.subject, scenario.transport) != ("zkmq", "kazoo"):
+        wanted = "`subject: zkmq` and `transport: kazoo`"
+        got = f"{scenario.subject} over {scenario.transport}"
+        yield ("segment_items",), f"expected {wanted} beside it, got {got}"
 
 
 def _of_phase(scenario: Scenario, phase: Phase) -> Iterator[Complaint]:

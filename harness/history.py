@@ -84,12 +84,14 @@ class History:
         zxid, read_zxid           -1 where unknown
         n, window, delivery       0 where unknown
         to             place in `destinations`
+        session        place in `sessions`, as known at the answer; -1 where unknown
         call, part     number of the call, and place within its batch
         index          of the invoke line in history.jsonl (of the completion if that is missing)
 
     Attributes:
         values: item ids by number; `number_of` is the inverse.
         processes: process ids by number; `number_of_process` is the inverse.
+        number_of_session: sessions' numbers by id.
         registrations: by process number, its session, consumer and producer, where recorded.
         notes: all other events, in order.
         malformed_lines: lines that were not events; `malformed_at` numbers them, from 1.
@@ -124,6 +126,7 @@ class History:
         self.window = columns["window"]
         self.delivery = columns["delivery"]
         self.to = columns["to"]
+        self.session = columns["session"]
         self.call = columns["call"]
         self.part = columns["part"]
         self.index = columns["index"]
@@ -133,6 +136,7 @@ class History:
         self.number_of_process: Mapping[int | str, int] = pairing.processes
         self.registrations = pairing.registrations
         self.destinations = list(pairing.destinations)
+        self.number_of_session: Mapping[int | str, int] = pairing.sessions
         self.notes = pairing.notes
         self.unmatched = pairing.unmatched
         self.overlapping = [self.processes[number] for number in pairing.overlapping]

@@ -35,6 +35,7 @@ _DTYPES = {
     "delivery": np.int32,
     "zxid": np.int64,
     "read_zxid": np.int64,
+    "session": np.int32,
 }
 
 
@@ -60,6 +61,7 @@ class Pairing:
     def __init__(self) -> None:
         self.values = _Numbers()
         self.processes = _Numbers()
+        self.sessions = _Numbers({None: _NONE, UNSET: _NONE})
         self.destinations: dict[str, int] = _Numbers({"items": 0})
         self.registrations: dict[int, dict[str, Any]] = {}
         self.notes: list[Event] = []
@@ -90,7 +92,8 @@ class Pairing:
         first = np.where(invoke >= 0, invoke, complete)
         last = np.where(complete >= 0, complete, invoke)
         rows: Columns = {name: events[name][first] for name in ("f", "process", "index", "n")}
-        rows |= {name: events[name][last] for name in ("zxid", "read_zxid", "window", "delivery")}
+        answers = ("zxid", "read_zxid", "window", "delivery", "session")
+        rows |= {name: events[name][last] for name in answers}
         rows["invoke_ns"] = np.where(invoke >= 0, events["time_ns"][first], 0)
         rows["complete_ns"] = events["time_ns"][last]
         rows["outcome"] = np.where(complete >= 0, events["type"][last], _INFO).astype(np.int8)
@@ -127,6 +130,7 @@ class Pairing:
             "delivery": _filled([e.delivery for e in events], 0),
             "zxid": _filled([e.zxid for e in events], _NONE),
             "read_zxid": _filled([e.read_zxid for e in events], _NONE),
+            "session": [self.sessions[e.session] for e in events],
         }
         chunk = {name: np.array(column, _DTYPES[name]) for name, column in given.items()}
         self._register(events, chunk)

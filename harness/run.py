@@ -45,7 +45,8 @@ class Surroundings:
 
     Attributes:
         quorum: starts a quorum and removes it when its context ends.
-        end_state: gives the notes ("tree", "server-log") that describe the servers' end state.
+        end_state: gives the notes that describe the servers' end state: "tree", "server-log",
+            "sessions-ended".
         versions: gives what goes into versions.json.
         environment: marks worker processes as this harness's.
     """
@@ -194,6 +195,7 @@ class _Run:
                 **subject,
                 "hosts": self.quorum.hosts,
                 "order": self.scenario.order,
+                "segment_items": self.scenario.segment_items,
                 "session_timeout_s": self.scenario.session_timeout_s,
                 "deadline_s": self.scenario.deadline_s,
             },

@@ -206,6 +206,7 @@ class Scenario(Strict):
     subject: Literal["zkmq", "kazoo-queue", "kazoo-locking-queue"] = "zkmq"
     transport: Literal["kazoo", "rest"] = "kazoo"
     order: Literal["strict", "relaxed"] = "strict"
+    segment_items: Annotated[int, Field(ge=1, le=10_000)] | None = None
     session_timeout_s: Annotated[float, Field(ge=1)] = 4.0
     deadline_s: Annotated[float, Field(gt=0)] = 30.0
     recovery_s: Annotated[float, Field(gt=0)] | None = None

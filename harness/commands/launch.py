@@ -84,6 +84,7 @@ def launch(
             surroundings.trees(target),
             target.logs(),
             target.statuses(metrics=True),
+            surroundings.session_ends(target),
         ),
         versions=surroundings.versions,
         environment={labels.OWNER_VARIABLE: str(labels.Owner.me())},

@@ -15,13 +15,16 @@ IDLE_HZ = 20.0  # how often an unpaced client looks again at an empty queue
 class CheckAll:
     """Reserve and acknowledge until the queue is empty and no workload puts any more.
 
-    With `sync` each reserve sees all that was over when it began.
+    With `sync` each reserve sees all that was over when it began. What was taken is worked on for
+    `work_s`, and every `release_every`-th delivery of a client is given back instead.
     """
 
     clients: Count = 1
     rate_hz: Rate | None = None
     batch: Count = 1
     wait_s: Seconds = 0.0
+    work_s: Seconds = 0.0
+    release_every: Count | None = None
     sync: bool = False
     after: str | None = None
     drains: ClassVar[bool] = True
@@ -33,13 +36,18 @@ class CheckAll:
     def run(self, client: Client, number: int) -> None:
         """Take; `rate_hz` counts the reserves of all clients together."""
         rate_hz = self.rate_hz / self.clients if self.rate_hz is not None else None
-        began_s, step = client.now_s(), 0
+        began_s, step, taken = client.now_s(), 0, 0
         while True:
             client.pace(rate_hz, step, began_s)
             puts_were_over = client.puts_over()  # before the reserve: what it misses came later
             items = client.reserve(self.batch, self.wait_s, sync=self.sync)
             if items:
-                client.done(items)
+                taken += 1
+                client.work(self.work_s)
+                if self.release_every is not None and taken % self.release_every == 0:
+                    client.release(items)
+                else:
+                    client.done(items)
             elif puts_were_over and client.found_empty:
                 return
             elif rate_hz is None and not self.wait_s:

@@ -85,6 +85,10 @@ class Client:
         if rate_hz is not None:
             self._clock.sleep_until_s(began_s + step / rate_hz)
 
+    def work(self, for_s: float) -> None:
+        """Sleep, as one whose items take a while."""
+        self._clock.sleep_until_s(self._clock.now_s() + for_s)
+
     def now_s(self) -> float:
         """Return the run's time."""
         return self._clock.now_s()

@@ -1,4 +1,4 @@
-"""The end of a run as notes of the history: what each server holds, and what its log says."""
+"""The end of a run as notes of the history: what each server holds, and what its logs say."""
 
 import re
 from collections import Counter
@@ -55,13 +55,33 @@ class RawTree(Protocol):
         ...
 
 
+class RawSessionEnds(Protocol):
+    """What one server's transaction log has of sessions' ends."""
+
+    @property
+    def node(self) -> int:
+        """Return the server's id."""
+        ...
+
+    @property
+    def ended(self) -> dict[int, int]:
+        """Return zxids by session."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """Return why it could not be read."""
+        ...
+
+
 def notes(
     subject: str,
     trees: Iterable[RawTree],
     logs: Iterable[tuple[int, bytes]],
     statuses: Iterable[NodeStatus],
+    session_ends: Iterable[RawSessionEnds],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give a "tree" note for each server, then a "server-log" note for each.
+    """Give a note for each server of each kind: "tree", then "server-log", then "sessions-ended".
 
     `statuses` are with metrics, of which the count of digest mismatches is kept.
     """
@@ -70,6 +90,9 @@ def notes(
         yield "tree", _tree_note(subject, tree)
     for node, log in logs:
         yield "server-log", _log_note(node, log) | {"digest_mismatches": counted.get(node)}
+    for ends in session_ends:
+        ended = {f"0x{session:x}": zxid for session, zxid in ends.ended.items()}
+        yield "sessions-ended", {"node": ends.node, "zxids": ended, "error": ends.error}
 
 
 def _tree_note(subject: str, tree: RawTree) -> dict[str, Any]:

@@ -104,6 +104,7 @@ class SubjectConfig:
         gateway: its URL, for a subject that speaks HTTP.
         path: the queue's root znode.
         order: of a zkmq consumer, strict or relaxed.
+        segment_items: how many items of zkmq share a segment; None leaves it to zkmq.
     """
 
     kind: str
@@ -111,6 +112,7 @@ class SubjectConfig:
     gateway: str = ""
     path: str = "/queue"
     order: Literal["strict", "relaxed"] = "strict"
+    segment_items: int | None = None
     session_timeout_s: float = 4.0
     deadline_s: float = 30.0
 

@@ -15,6 +15,7 @@ from harness.workloads.subject import (
     value_of,
 )
 from zkmq import Item, Queue, Returned
+from zkmq.charter import SEGMENT_ITEMS
 from zkmq.kazoo_store import KazooStore
 from zkmq.tree import Tree, decode
 
@@ -50,6 +51,7 @@ class ZkmqSubject:
             deadline_s=config.deadline_s,
             lost=self._on_lost,
             on_returned=self._on_returned,
+            segment_items=config.segment_items or SEGMENT_ITEMS,
             close_store=True,
         )
 

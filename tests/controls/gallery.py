@@ -181,6 +181,7 @@ HISTORIES = [
         shown.acknowledged_before_its_put,
     ),
     _run("woken after death", "ownership", "success-after-expiry", shown.woken_after_death),
+    _run("done past the session", "fencing", "success-after-expiry", shown.done_past_the_session),
     _run("done by a sleeper", "ownership", "stale-ack", shown.done_by_a_sleeper),
     _run(
         "an urgent one waits",
@@ -251,6 +252,7 @@ CHECKERS = [
     _mutant("unknown takes excuse nothing", MISSED + "missing, perhaps taken", wrong.NO_EXCUSE),
     _mutant("unknown takes excuse all", MISSED + "more than a take can have", wrong.ANY_EXCUSE),
     _mutant("sessions never end", MISSED + "woken after death", wrong.NO_EXPIRY),
+    _mutant("servers never tell of an end", MISSED + "done past the session", wrong.NO_LOGS),
     _mutant("two owners pass", MISSED + "steals from the living", wrong.NO_OVERLAPS),
     _mutant("each window alone", MISSED + "empty, and two relayed", wrong.NO_CHAIN),
     _mutant("windows have their ends", ALARM + "empty between two", wrong.CLOSED_WINDOWS),

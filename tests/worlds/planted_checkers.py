@@ -12,6 +12,7 @@ from harness import judge as judging
 from harness.checkers import (
     Claim,
     account,
+    fencing,
     fifo,
     lives,
     ownership,
@@ -115,6 +116,7 @@ NO_REAL_TIME = replaced(zxid, "_real_time", lambda *_: ([], 0))
 NO_COUNTS = replaced(lives, "_miscounted", nothing)
 NO_CROWD = replaced(window, "crowd", lambda _, __, asked, *___: np.zeros(len(asked), np.int64))
 NO_EXPIRY = replaced(ownership, "_after_expiry", lambda *_: ([], 0))
+NO_LOGS = replaced(fencing, "_ended", lambda _: ({}, set(), 1))
 NO_OVERLAPS = replaced(ownership, "_overlaps", lambda *_: ([], 0))
 NO_CHAIN = replaced(fifo, "covered_until", each_window_alone)
 CLOSED_WINDOWS = replaced(fifo, "covered_until", closed_windows)

@@ -115,6 +115,16 @@ def woken_after_death() -> History:
     return history_of(PUT_1, ended(1, 10), op("reserve", 1, 20, 25, process=1, consumer="c1"))
 
 
+def done_past_the_session() -> History:
+    """A consumer whose session had ended acknowledges before anybody has its item."""
+    return history_of(
+        op("put", 1, 0, 5, zxid=10),
+        op("reserve", 1, 10, 15, process=1, session="0xa", zxid=20),
+        op("done", 1, 20, 25, process=1, session="0xb", zxid=40),
+        note("sessions-ended", 30, node=1, zxids={"0xa": 30}, error=None),
+    )
+
+
 def done_by_a_sleeper() -> History:
     """A paused consumer acknowledges what meanwhile was given to another, and is believed."""
     return history_of(

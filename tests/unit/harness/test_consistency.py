@@ -42,6 +42,20 @@ REFUSED = {
         "order: relaxed\nsubject: kazoo-queue\n",
         "x.yaml:3: order: expected 'strict' for subject kazoo-queue, got 'relaxed'",
     ),
+    "segments-of-a-queue-that-has-none": (
+        "segment_items: 5\nsubject: kazoo-queue\n",
+        (
+            "x.yaml:3: segment_items: expected `subject: zkmq` and `transport: kazoo` beside it, "
+            "got kazoo-queue over kazoo"
+        ),
+    ),
+    "segments-of-a-tree-that-the-gateway-makes": (
+        "segment_items: 5\ntransport: rest\n",
+        (
+            "x.yaml:3: segment_items: expected `subject: zkmq` and `transport: kazoo` beside it, "
+            "got zkmq over rest"
+        ),
+    ),
     "windows-of-strict-order": (
         "claim: window\n",
         (

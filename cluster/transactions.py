@@ -1,0 +1,94 @@
+"""What the servers' transaction logs tell: the zxid at which each session ended.
+
+No client is told it, and the tree does not keep it. The logs are in the servers' data folders; a
+server that was wiped has only what came since, so the servers are asked one by one.
+Source: FileTxnLog of ZooKeeper, whose layout is the same in 3.8 and 3.9.
+"""
+
+import struct
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO
+
+from docker.errors import DockerException
+
+from cluster.containers import download
+from cluster.each import each
+from cluster.pod import Pod
+from cluster.quorum import DockerQuorum
+
+FOLDER = "/data/version-2"
+MAX_BYTES = 1 << 30  # of one log; more is not read, and told
+MAX_RECORD_BYTES = 64 << 20
+CLOSE_SESSION = -11
+_MAGIC = b"ZKLG"
+_FILE = struct.Struct(">4siq")  # magic, version, database
+_RECORD = struct.Struct(">qi")  # checksum, length
+_HEADER = struct.Struct(">qiqqi")  # session, cxid, zxid, time, type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnds:
+    """What one server's log has of sessions' ends.
+
+    Attributes:
+        ended: zxid by session id, in the order of the log.
+        error: why the log could not be read.
+    """
+
+    node: int
+    ended: dict[int, int] = field(default_factory=dict)
+    error: str | None = None
+
+
+def session_ends(quorum: DockerQuorum) -> list[SessionEnds]:
+    """Read all servers' logs at once; a server that can't be read is told, not raised."""
+    return each(quorum.nodes.values(), _read)
+
+
+def ends_of(log: IO[bytes]) -> Iterator[tuple[int, int]]:
+    """Give session and zxid of each session's end in one log file, up to its first gap.
+
+    A gap is where the file was allocated and not yet written, or where a crash cut a record.
+
+    Raises:
+        ValueError: it is no transaction log.
+    """
+    head = log.read(_FILE.size)
+    if head[:4] != _MAGIC:
+        if not head.strip(b"\0"):
+            return  # allocated a moment before a crash
+        raise ValueError(f"expected a transaction log ({_MAGIC!r}), got {head[:4]!r}")
+    while len(prefix := log.read(_RECORD.size)) == _RECORD.size:
+        _, length = _RECORD.unpack(prefix)
+        if not _HEADER.size <= length <= MAX_RECORD_BYTES:
+            return
+        record = log.read(length + 1)  # and a byte that ends it
+        if len(record) <= length:
+            return
+        session, _, zxid, _, kind = _HEADER.unpack_from(record)
+        if kind == CLOSE_SESSION:
+            yield session, zxid
+
+
+def _logs(pod: Pod) -> Iterator[IO[bytes]]:
+    """Give a server's log files as the engine sends them; each can be read until the next."""
+    with download(pod.server, FOLDER) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        for entry in tar:
+            if entry.name.rpartition("/")[2].startswith("log."):
+                if entry.size > MAX_BYTES:
+                    raise ValueError(f"{entry.name}: {entry.size} bytes, more than {MAX_BYTES}")
+                file = tar.extractfile(entry)
+                assert file is not None
+                yield file
+
+
+def _read(pod: Pod) -> SessionEnds:
+    ended: dict[int, int] = {}
+    try:
+        for log in _logs(pod):
+            ended.update(ends_of(log))
+    except (DockerException, tarfile.TarError, ValueError, OSError) as error:
+        return SessionEnds(node=pod.id, error=f"{type(error).__name__}: {error}")
+    return SessionEnds(node=pod.id, ended=ended)
