@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
+import tenacity
 from docker.api.client import APIClient
-from docker.errors import DockerException, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
 from cluster.errors import ClusterError
@@ -16,6 +17,7 @@ from cluster.errors import ClusterError
 UID = 1000  # of the server, as in the official image
 EXIT_WITHIN_S = 5.0  # after a command's output has ended; usually its exit is known at once
 POLL_S = 0.01
+FREEZE_WITHIN_S = 5.0
 
 
 def pack(files: Mapping[str, str]) -> bytes:
@@ -97,6 +99,28 @@ def _executed(
 def _exit_status(api: APIClient, id: str) -> int | None:
     status: int | None = api.exec_inspect(id)["ExitCode"]
     return status
+
+
+def _is_unfrozen(error: BaseException) -> bool:
+    return isinstance(error, APIError) and "unable to freeze" in str(error)
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(_is_unfrozen),
+    stop=tenacity.stop_after_delay(FREEZE_WITHIN_S),
+    wait=tenacity.wait_fixed(POLL_S),
+    reraise=True,
+)
+def freeze(container: Container) -> None:
+    """Freeze a container's processes, trying again where the kernel could not stop them all.
+
+    On a busy machine runc gives up, thaws them, and leaves it to its caller to try again
+    (https://github.com/opencontainers/runc/pull/4388).
+
+    Raises:
+        DockerException: the engine could not.
+    """
+    container.pause()
 
 
 def remove(container: Container) -> None:

@@ -17,7 +17,7 @@ from docker.types import Mount
 
 from cluster import clock, disk, labels, network, probe
 from cluster.config import CLIENT_PORT, ENVIRONMENT
-from cluster.containers import UID, execute, pack, remove
+from cluster.containers import UID, execute, freeze, pack, remove
 from cluster.errors import ClusterError, PortError
 from cluster.lease import Lease
 from harness.target import Evidence, NodeStatus, Shape
@@ -188,7 +188,7 @@ class Pod:
 
     def pause(self) -> Evidence:
         """Freeze the server: its sockets stay open, nothing answers."""
-        return self._bring("paused", self.server.pause, "pause")
+        return self._bring("paused", lambda: freeze(self.server), "pause")
 
     def resume(self) -> Evidence:
         """Let a paused server go on."""

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest import mock
 
 import pytest
 from docker import DockerClient
@@ -65,3 +66,19 @@ def test_an_engine_that_refuses_is_an_error() -> None:
 
     with pytest.raises(ClusterError, match=r"container box: nft: container is paused"):
         containers.execute(container_of(Refusing(0)), ["nft", "list"])
+
+
+def test_a_freeze_that_runc_gave_up_is_tried_again() -> None:
+    """A busy machine is no failed fault; the caller is meant to ask again."""
+    busy = APIError("Cannot pause: OCI runtime pause failed: unable to freeze: unknown")
+    server = mock.Mock(pause=mock.Mock(side_effect=[busy, busy, None]))
+    containers.freeze(server)
+    assert server.pause.call_count == 3
+
+
+def test_a_freeze_that_cannot_be_is_an_error_at_once() -> None:
+    """What trying again cannot mend is told as the engine tells it."""
+    server = mock.Mock(pause=mock.Mock(side_effect=APIError("cgroups not configured")))
+    with pytest.raises(APIError, match="not configured"):
+        containers.freeze(server)
+    assert server.pause.call_count == 1
