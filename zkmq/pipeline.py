@@ -82,8 +82,10 @@ class Pipeline:
         try:
             while waiting or self._sent:
                 self._fill_up(waiting, deadline_s)
+                is_put = self._sent[0].batch is not None
                 self._receive(deadline_s)
-                deadline_s = self._store.now() + patience_s
+                if is_put:  # a roll is part of the put behind it
+                    deadline_s = self._store.now() + patience_s
         except BaseException as error:
             self._give_up(error)
             raise

@@ -1,5 +1,7 @@
 """Whatever schedule is drawn, the queue's invariants hold; a schedule always runs the same way."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -52,6 +54,15 @@ def test_the_invariants_hold_under_many_schedules(part: int, schedule: Schedule)
 def test_the_invariants_hold_for_busy_crowds(crowd: Schedule, data: st.DataObject) -> None:
     """The same for those who find the mutants, with more strikes than these need."""
     assert simulate(data.draw(struck(crowd, most_strikes=8))) == []
+
+
+def test_the_answer_of_a_roll_gives_a_put_no_more_time() -> None:
+    """A put whose tail has to move on first ends about its deadline like any other."""
+    strikes = (
+        Strike("producer-0", "append", 1, Fault.LOSE_REQUEST),
+        Strike("producer-0", "write", 5, Fault.CUT),
+    )
+    assert simulate(replace(WHOLE, strikes=strikes)) == []
 
 
 def test_a_schedule_strikes_and_delivers() -> None:
