@@ -57,6 +57,17 @@ class Stats:
     producers: int
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What `kick` or `purge` did: to how many items, or priorities, and up to which zxid.
+
+    `zxid` is that of its last write; None if it wrote nothing, or the reply was lost.
+    """
+
+    count: int
+    zxid: int | None
+
+
 def peek(store: Store, tree: Tree, n: int, deadline_s: float) -> list[Peeked]:
     """The first `n` waiting items."""
     first = HeadCache(store, tree).first(n, deadline_s)
@@ -104,29 +115,29 @@ def _maybe_done() -> Iterator[None]:
 
 
 @_maybe_done()
-def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> int:
-    """Bring up to `n` items back from `dead` or `partial` to their old places; how many came.
+def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> Changed:
+    """Bring up to `n` items back from `dead` or `partial` to their old places.
 
     Raises:
         OutcomeUnknownError: no answer before the deadline; some may have come back.
     """
     homes = Homes(store, tree)
     parent = tree.place(place)
-    kicked = 0
+    kicked, zxid = 0, None
     while kicked < n:
         listed = sorted(store.list(parent, deadline_s) or [])[: min(KICK_BATCH, n - kicked)]
         paths = [f"{parent}/{name}" for name in listed if names.parse(name)]
         load, _ = read_load(store, paths, deadline_s)
         nodes = [(path.rpartition("/")[2], node) for path, node in load]
         if not nodes:
-            return kicked
+            break
         ops: list[Op] = [Delete(f"{parent}/{name}", node.version) for name, node in nodes]
         ops += homes.returns([(name, _forgiven(node.data)) for name, node in nodes], deadline_s)
         match store.commit(ops, deadline_s):
-            case Committed():
-                kicked += len(nodes)
+            case Committed(zxid=written):
+                kicked, zxid = kicked + len(nodes), written
             case Rejected(_, Code.NO_AUTH) if kicked:
-                return kicked
+                break
             case Rejected(index, code):
                 if not homes.learn(ops[index], code):
                     _look_again(store, ops[index].path, "kick", code, deadline_s)
@@ -134,13 +145,14 @@ def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> int
                 _pause(store, reason, deadline_s)
                 store.sync(parent, deadline_s)
                 left = store.list(parent, deadline_s) or []
-                kicked += sum(name not in left for name, _ in nodes)
-    return kicked
+                came = sum(name not in left for name, _ in nodes)
+                kicked, zxid = kicked + came, None if came else zxid
+    return Changed(kicked, zxid)
 
 
 @_maybe_done()
-def purge(store: Store, tree: Tree, priorities: Sequence[int] | None, deadline_s: float) -> int:
-    """Forget all waiting items of the priorities, or of all; how many priorities had any.
+def purge(store: Store, tree: Tree, priorities: Sequence[int] | None, deadline_s: float) -> Changed:
+    """Forget all waiting items of the priorities, or of all; counts the priorities there were.
 
     One write for each priority, whatever waits: the janitor deletes the items later. Items that
     are held are not purged, also when they come back.
@@ -152,38 +164,42 @@ def purge(store: Store, tree: Tree, priorities: Sequence[int] | None, deadline_s
     children = store.list(tree.items, deadline_s) or []
     chosen = priorities if priorities is not None else [int(c) for c in children if c.isdigit()]
     _purge_flat(store, tree, [c for c in children if names.parse(c)], chosen, deadline_s)
-    purged = 0
+    purged, zxid = 0, None
     for count, priority in enumerate(sorted(chosen)):
         try:
-            purged += _purge_one(store, tree, priority, deadline_s)
+            there, written = _purge_one(store, tree, priority, deadline_s)
+            purged, zxid = purged + there, written if there else zxid
         except NotAppliedError as error:
             if not count:
                 raise
             raise OutcomeUnknownError(
                 f"{error}; {count} of {len(chosen)} priorities were purged before"
             ) from error
-    return purged
+    return Changed(purged, zxid)
 
 
-def _purge_one(store: Store, tree: Tree, priority: int, deadline_s: float) -> bool:
+def _purge_one(
+    store: Store, tree: Tree, priority: int, deadline_s: float
+) -> tuple[bool, int | None]:
+    """Purge one; whether it was there, and the zxid of the write, if there was one."""
     path = tree.priority(priority)
     goal: int | None = None
     while True:
         (node,) = store.read_many([GetData(path)], deadline_s).results
         if not isinstance(node, Node):
-            return False
+            return False, None
         guard = Guard.decode(node.data, node.version)
         goal = guard.tail if goal is None else goal
         if guard.purged >= goal:
-            return True
+            return True, None
         purged = Guard(guard.tail + PURGE_GAP, guard.tail)
         ops: list[Op] = [
             Create(tree.segment(priority, purged.tail_name)),
             SetData(path, purged.encode(), guard.version),
         ]
         match store.commit(ops, deadline_s):
-            case Committed():
-                return True
+            case Committed(zxid=written):
+                return True, written
             case Rejected(index, code):
                 _look_again(store, ops[index].path, "purge", code, deadline_s)
             case Lost(reason):

@@ -115,7 +115,7 @@ def kick(
 ) -> int:
     """Bring items that were put aside back to their old places; prints how many came."""
     with context.obj.queue() as queue:
-        print(queue.kick(n, place=place.value))
+        print(queue.kick(n, place=place.value).count)
     return Status.OK
 
 
@@ -132,7 +132,7 @@ def purge(
     if not yes and not _confirmed(f"Forget all waiting items of priority {which}?"):
         raise BadArgumentError("purge: expected --yes, or yes as an answer; nothing was purged")
     with context.obj.queue() as queue:
-        print(queue.purge(*priorities or ()))
+        print(queue.purge(*priorities or ()).count)
     return Status.OK
 
 

@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
 from zkmq import admin, checks, names
-from zkmq.admin import Peeked, Stats
+from zkmq.admin import Changed, Peeked, Stats
 from zkmq.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.errors import ClosedError
 from zkmq.kazoo_store import KazooStore
@@ -79,8 +79,8 @@ class OpenedQueue:
         """What the tree demands of its clients, and lists, as far as this client has seen."""
         return self._bound.charter
 
-    def kick(self, n: int, *, place: Literal["dead", "partial"] = "dead") -> int:
-        """Bring up to `n` items that were put aside back to their old places; how many came.
+    def kick(self, n: int, *, place: Literal["dead", "partial"] = "dead") -> Changed:
+        """Bring up to `n` items that were put aside back to their old places.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; some may have come back.
@@ -106,12 +106,12 @@ class OpenedQueue:
         self._demand_open()
         return admin.stats(self._bound, self._tree, self._deadline())
 
-    def purge(self, *priorities: int) -> int:
+    def purge(self, *priorities: int) -> Changed:
         """Forget all waiting items, of these priorities or of all, in one write for each.
 
         Items that are held stay, and come back if they are released. A consumer that looked just
         before, at most 50 ms, may still take what it saw, unless it reserves with `sync`.
-        Returns how many priorities were purged.
+        Counts the priorities that were purged.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; some may have been purged.

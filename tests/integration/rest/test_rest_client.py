@@ -105,11 +105,13 @@ class TestInterface:
         queue.release(a)
         assert [(p.data, p.reason) for p in queue.peek(place="dead")] == [(b"c", "bad")]
         assert [p.data for p in queue.peek(5)] == [b"a", b"b"]
-        assert queue.kick(1) == 1
+        kicked = queue.kick(1)
+        assert kicked.count == 1
         stats = queue.stats()
         assert (stats.waiting, stats.held, stats.dead, stats.consumers) == ({5: 1, 100: 2}, 0, 0, 1)
-        assert queue.purge(5) == 1
-        queue.purge()
+        purged = queue.purge(5)
+        assert purged.count == 1
+        assert (kicked.zxid or 0) < (purged.zxid or 0) < (queue.purge().zxid or 0)
         assert queue.reserve(sync=True).items == ()
 
     def test_dedup(self, connect: Connect) -> None:

@@ -104,7 +104,7 @@ class Client:
                 self.items, self.entries = [], []
                 self._hold(found, model.take(number + 1))
             case "kick":
-                assert self.queue.kick(number + 1) == model.kick(number + 1)
+                assert self.queue.kick(number + 1).count == model.kick(number + 1)
             case "purge":
                 self.queue.purge()
                 model.waiting = []

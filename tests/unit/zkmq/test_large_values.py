@@ -56,7 +56,7 @@ def test_what_a_dead_consumer_held_comes_back_part_by_part(
     world.scheduler.sleep(20)
     swept(janitor_of(world), world)
     assert not places_of(world).claims
-    while other.kick(1000, place="partial"):
+    while other.kick(1000, place="partial").count:
         pass
     assert drained(other) == LARGE
 
@@ -76,7 +76,7 @@ def test_a_kick_brings_them_back_part_by_part(queue: Queue) -> None:
     queue.put_many(LARGE)
     for item in held(queue):
         queue.bury(item, reason="large")
-    assert queue.kick(len(LARGE)) == len(LARGE)
+    assert queue.kick(len(LARGE)).count == len(LARGE)
     assert drained(queue) == LARGE
 
 

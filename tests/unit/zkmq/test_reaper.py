@@ -45,7 +45,7 @@ def test_partial_puts_them_aside(opened: Open, producer: Queue, world: World) ->
     assert drained(producer) == []
     (aside,) = producer.peek(place="partial")
     assert (aside.data, aside.reason) == (b"x", "its consumer died or held it too long")
-    assert producer.kick(1, place="partial") == 1
+    assert producer.kick(1, place="partial").count == 1
     assert drained(producer) == [b"x"]
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from zkmq.admin import Peeked, Stats
+from zkmq.admin import Changed, Peeked, Stats
 from zkmq.batches import MAX_BATCH_ITEMS, Put
 from zkmq.entry import Entry
 from zkmq.errors import (
@@ -194,14 +194,17 @@ class Queue:
         """Put items aside, as `zkmq.Queue.bury`."""
         return self._end("bury", items, reason=reason)
 
-    def kick(self, n: int, *, place: Literal["dead", "partial"] = "dead") -> int:
+    def kick(self, n: int, *, place: Literal["dead", "partial"] = "dead") -> Changed:
         """Bring items back that were put aside, as `zkmq.Queue.kick`."""
-        return int(self._operate("kick", {"n": n, "place": place})["kicked"])
+        told = self._operate("kick", {"n": n, "place": place})
+        return Changed(told["kicked"], told.get("zxid"))  # an older gateway does not tell it
 
-    def purge(self, *priorities: int) -> int:
+    def purge(self, *priorities: int) -> Changed:
         """Forget all waiting items, as `zkmq.Queue.purge`."""
         chosen: list[dict[str, int]] = [{"priority": each} for each in priorities] or [{}]
-        return sum(int(self._operate("purge", each)["purged"]) for each in chosen)
+        told = [self._operate("purge", each) for each in chosen]
+        zxids = [each.get("zxid") for each in told if each["purged"]]
+        return Changed(sum(each["purged"] for each in told), zxids[-1] if zxids else None)
 
     def peek(
         self, n: int = 1, *, place: Literal["items", "dead", "partial"] = "items"

@@ -126,11 +126,12 @@ def _peek() -> Part:
 
 def _kick() -> Part:
     arguments = {"n": {**INT32, "minimum": 1}, "place": {"enum": ["dead", "partial"]}}
-    return _does("Bring items back that were put aside.", arguments, record({"kicked": _COUNT}))
+    kicked = record({"kicked": _COUNT, "zxid": maybe(INT64)})
+    return _does("Bring items back that were put aside.", arguments, kicked)
 
 
 def _purge() -> Part:
-    purged = record({"purged": _COUNT})
+    purged = record({"purged": _COUNT, "zxid": maybe(INT64)})
     return _does("Forget what waits, of one priority or all.", {"priority": _PRIORITY}, purged)
 
 

@@ -129,14 +129,16 @@ async def _kick(call: Call, hub: Hub, name: str) -> Response:
     n = fields.integer("n", 1, least=1, most=10**9)
     place = fields.text("place", "dead", "dead", "partial")
     found = await hub.existing(name)
-    return _json({"kicked": await hub.run(found.queue.kick, n, place=place)})
+    changed = await hub.run(found.queue.kick, n, place=place)
+    return _json({"kicked": changed.count, "zxid": changed.zxid})
 
 
 async def _purge(call: Call, hub: Hub, name: str) -> Response:
     fields = await _fields(call, name, "priority")
     chosen = [fields.integer("priority", 0, least=0, most=999)] if fields.has("priority") else []
     found = await hub.existing(name)
-    return _json({"purged": await hub.run(found.queue.purge, *chosen)})
+    changed = await hub.run(found.queue.purge, *chosen)
+    return _json({"purged": changed.count, "zxid": changed.zxid})
 
 
 async def _open_consumer(call: Call, hub: Hub, name: str) -> Response:
