@@ -80,6 +80,7 @@ integration: $(READY) ## Tests on a real quorum
 .PHONY: controls
 controls: $(READY) gallery ## Run what is broken on purpose; each must be found, for the right reason
 	@$(BIN)/harness run $(CONTROL_SCENARIOS) $(ARGS)
+	@REQUIRE_DOCKER=1 $(BIN)/pytest -m docker tests/controls/test_quorum_mutants.py
 
 .PHONY: gallery
 gallery: $(READY) ## The controls that need no Docker: found / planted, of queues, histories, checkers

@@ -1,0 +1,63 @@
+"""The real quorum bites: each precaution of the queue, once taken away, costs a run its verdict.
+
+The harness and its workers are started as a user starts them, with `worlds/mutated` on Python's
+path, so that every process has the mutant; nothing in the harness knows of it.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worlds.command_line import ROOT, harness
+from worlds.crash_point_mutants import MUTANTS
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+WITHIN_S = 400
+TESTS = ROOT / "tests"
+MUTATED = TESTS / "worlds/mutated"
+# By mutant: the scenario, and a reason for which the run must be invalid.
+FOUND = {
+    "no ticket": ("cut-off", "duplicated"),
+    "reserve in two steps": ("dying", "lost"),
+    "the original's _move": ("cut-off", "double-ownership"),
+    "done without the fence": ("frozen", "success-after-expiry"),
+    "return under the old name": ("given-back", "delivery-count"),
+    "roll without the guard": ("late", "fifo-order"),
+}
+
+
+def judged(scenario: str, runs: Path) -> dict[str, Any]:
+    """Run it and return its results.json."""
+    file = MUTATED / f"scenarios/{scenario}.yaml"
+    done = harness("run", str(file), "--runs", str(runs), within_s=WITHIN_S)
+    written = runs / "latest/results.json"
+    assert written.exists(), done.stdout + done.stderr
+    results: dict[str, Any] = json.loads(written.read_text())
+    return results
+
+
+def test_every_mutant_is_tried() -> None:
+    """The mutants that crash points and simulation have to find are tried here too."""
+    assert [mutant.name for mutant in MUTANTS] == list(FOUND)
+
+
+@pytest.mark.parametrize("mutant", FOUND)
+def test_a_mutant_is_found_for_the_expected_reason(
+    mutant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four producers and four consumers on five servers under faults show what it was for."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(MUTATED), str(TESTS)]))
+    monkeypatch.setenv("ZKMQ_MUTANT", mutant)
+    scenario, reason = FOUND[mutant]
+    results = judged(scenario, tmp_path)
+    assert results["verdict"] == "invalid"
+    assert reason in {found for check in results["checks"] for found in check["reasons"]}
+
+
+@pytest.mark.parametrize("scenario", sorted({scenario for scenario, _ in FOUND.values()}))
+def test_the_queue_itself_is_valid_under_the_same_faults(scenario: str, tmp_path: Path) -> None:
+    """What finds the mutants finds nothing in the queue as it is."""
+    assert judged(scenario, tmp_path)["verdict"] == "valid"

@@ -1,0 +1,12 @@
+"""Python imports this by itself at every start where this folder is on its path.
+
+The queues of all processes that are started so are mutated: `ZKMQ_MUTANT` names the mutant.
+"""
+
+import os
+from contextlib import ExitStack
+
+from worlds.crash_point_mutants import MUTANTS
+
+_mutated = ExitStack()  # kept: a context that nobody refers to is left
+_mutated.enter_context(next(m for m in MUTANTS if m.name == os.environ["ZKMQ_MUTANT"]).applied())
