@@ -5,7 +5,7 @@ import math
 from zkmq.reaper import OnReturned, Reaper
 from zkmq.store import Check, Committed, Create, Op, SetData, Signal, Store
 from zkmq.sweeper import Sweeper
-from zkmq.tree import Tree
+from zkmq.tree import ACTIVE, Tree
 from zkmq.watches import Watches
 
 SWEEP_PERIOD_S = 60.0
@@ -101,5 +101,9 @@ class Janitor:
 
     def _alive(self, consumer: str, deadline_s: float) -> bool:
         """Whether its session lives; that it once was, and is not any more, is final."""
-        path = self._tree.active(consumer)
-        return self._store.exists(path, deadline_s, self._watches.arm(path)) is not None
+        # Its ticket itself changes with each of its operations; that it is there, does not.
+        path = self._tree.consumer(consumer)
+        children = self._store.list(path, deadline_s, self._watches.arm(path))
+        if children is None:
+            self._watches.disarm(path)
+        return children is not None and ACTIVE in children

@@ -18,6 +18,7 @@ from zkmq import envelope, names
 from zkmq.errors import IncompatibleTreeError
 
 NO_SEGMENT = -1
+ACTIVE = "active"
 FIXED = (
     "items",
     "consumers",
@@ -129,7 +130,7 @@ class Tree:
 
     def active(self, consumer: str) -> str:
         """The ephemeral node that fences and counts a consumer's operations."""
-        return f"{self.root}/consumers/{consumer}/active"
+        return f"{self.consumer(consumer)}/{ACTIVE}"
 
     def claims(self, consumer: str) -> str:
         """Parent of what a consumer holds."""

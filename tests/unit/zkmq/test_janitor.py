@@ -105,6 +105,19 @@ def test_redelivery_does_not_wait_for_a_look(opened: Open, world: World) -> None
     assert janitor.wake.wait(world.scheduler.now_s + 1)
 
 
+def test_work_of_the_living_does_not_wake_it(opened: Open, world: World) -> None:
+    """A consumer writes with each of its calls; a janitor that looked each time would do so too."""
+    consumer = opened("consumer")
+    consumer.put_many([b"x", b"y"])
+    (item,) = consumer.reserve().items
+    janitor = janitor_of(world)
+    swept(janitor, world)
+    janitor.wake.wait(world.scheduler.now_s)  # its own lock's creation
+    consumer.done(item)
+    consumer.reserve()
+    assert not janitor.wake.wait(world.scheduler.now_s + 1)
+
+
 def test_the_thread_goes_on_after_an_error(
     queue: Queue, world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
