@@ -29,7 +29,10 @@ def install(pod: "Pod") -> None:
 
 
 def set_offset(pod: "Pod", offset_s: float) -> Evidence:
-    """Move the clock, and wait until the server's container sees it."""
+    """Move the clock, and wait until the server's container sees it.
+
+    A server that is down or paused cannot be asked; it has the new time when it goes on.
+    """
     _require(pod)
     lease = pod.lease.take() if offset_s else "true"
     pod.run(
@@ -40,7 +43,7 @@ def set_offset(pod: "Pod", offset_s: float) -> Evidence:
         ]
     )
     deadline = time.monotonic() + SEEN_WITHIN_S
-    while abs((seen_s := seen_offset_s(pod)) - offset_s) > TOLERANCE_S:
+    while (seen_s := seen_offset_s(pod)) is not None and abs(seen_s - offset_s) > TOLERANCE_S:
         if time.monotonic() > deadline:
             raise ClusterError(
                 f"node {pod.id}: expected a clock {offset_s:+g} s off within {SEEN_WITHIN_S:g} s, "
@@ -64,15 +67,25 @@ def strobe(pod: "Pod", offset_s: float, period_s: float) -> Evidence:
     seen: list[int] = []
     deadline = time.monotonic() + max(SEEN_WITHIN_S, 3 * period_s)
     while time.monotonic() < deadline and len(set(seen)) < 2:
-        seen_s = seen_offset_s(pod)
-        seen.append(round(offset_s) if abs(seen_s - offset_s) <= TOLERANCE_S else seen_s)
+        if (seen_s := seen_offset_s(pod)) is not None:
+            seen.append(round(offset_s) if abs(seen_s - offset_s) <= TOLERANCE_S else seen_s)
         time.sleep(0.1)
-    return {"node": pod.id, "offset_s": max(seen, key=abs), "seen_s": sorted(set(seen))}
+    most_s = max(seen, key=abs, default=None)
+    return {"node": pod.id, "offset_s": most_s, "seen_s": sorted(set(seen))}
 
 
-def seen_offset_s(pod: "Pod") -> int:
-    """Return how far a new process in the server's container sees its clock off, in seconds."""
-    status, told = execute(pod.server, ["date", "+%s"])
+def seen_offset_s(pod: "Pod") -> int | None:
+    """Return how far a new process in the server's container sees its clock off, in seconds.
+
+    None if the server is down or paused: there can be no new process then.
+    """
+    try:
+        status, told = execute(pod.server, ["date", "+%s"])
+    except ClusterError:
+        pod.server.reload()
+        if pod.server.status == "running":
+            raise
+        return None
     if status != 0:
         raise UnsupportedError(
             f"node {pod.id}: libfaketime does not fit this server's libc: {told!r}"

@@ -28,8 +28,8 @@ class Clock(Fault):
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server's time was seen to be off by that much."""
-        wanted_s = evidence["wanted_s"]
-        return all(abs(seen["offset_s"] - wanted_s) <= TOLERANCE_S for seen in evidence["clocks"])
+        wanted_s, seen_s = evidence["wanted_s"], [seen["offset_s"] for seen in evidence["clocks"]]
+        return all(s is not None and abs(s - wanted_s) <= TOLERANCE_S for s in seen_s)
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Set the clocks right."""
