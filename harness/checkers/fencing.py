@@ -1,6 +1,6 @@
 """The fence: what a consumer did took effect before its session's end, by the servers' own logs."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,23 +21,24 @@ class Fencing:
 
     A claim needs the session it was made in, all else the one that made the claim. Each server
     writes every session's end to its transaction log; the zxids of both sides say which was first.
-    O(n log n). INVALID for `success-after-expiry`; UNKNOWN (`sessions-unread`) if no server's log
-    could be read.
+    What most of the servers have in their logs was committed; less may be what a leader proposed
+    in vain, and is counted (`unsure`) and not judged. O(n log n). INVALID for
+    `success-after-expiry`; UNKNOWN (`sessions-unread`) if most servers' logs could not be read.
 
-    It can miss what was done in a session that had been replaced when the answer was recorded, and
-    ends that no log has or of which two servers tell different zxids.
+    It can miss what was done in a session that had been replaced when the answer was recorded.
     """
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for zxids, and for the servers' logs."""
-        if not (_of_claims(history)[0] >= 0).any():
+        if not len(_of_claims(history)[0]):
             return "zxids of claims"
         return None if any(history.notes_named("sessions-ended")) else "the servers' logs"
 
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Compare zxids."""
-        ended, disputed, read = _ended(history)
-        row, session = _of_claims(history)
+        ended, unsure, read = _ended(history)
+        row, claim_row = _of_claims(history)
+        session = history.session[claim_row]
         end = np.full(max(history.number_of_session.values(), default=0) + 2, -1, np.int64)
         for name, zxid in ended.items():
             if name in history.number_of_session:
@@ -46,7 +47,7 @@ class Fencing:
         late = np.flatnonzero((over >= 0) & (history.zxid[row] > over))
         names = {number: name for name, number in history.number_of_session.items()}
         found = [
-            _late(history, int(row[at]), str(names[int(session[at])]), int(over[at]))
+            _late(history, int(claim_row[at]), int(row[at]), names[int(session[at])], int(over[at]))
             for at in late[:SHOWN]
         ]
         return conclude(
@@ -57,8 +58,7 @@ class Fencing:
             details={
                 "compared": int((over >= 0).sum()),
                 "sessions_ended": int((end >= 0).sum()),
-                "disputed": len(disputed),
-                "logs_read": read,
+                "unsure": unsure,
             },
             more=len(late) - len(found),
         )
@@ -66,7 +66,7 @@ class Fencing:
 
 @derived
 def _of_claims(history: History) -> tuple[Ints, Ints]:
-    """Return the rows that took effect at a known zxid, and the session that each needed."""
+    """Return the rows that took effect at a known zxid, and those of the claims they needed."""
     reserved = np.flatnonzero(history.is_(RESERVE, OK) & (history.value >= 0))
     held = holds(history)
     ends = held.endings
@@ -74,27 +74,28 @@ def _of_claims(history: History) -> tuple[Ints, Ints]:
     row = np.concatenate([reserved, ends.row[place]])
     by = np.concatenate([reserved, held.row[ends.hold[place]]])
     known = history.zxid[row] >= 0
-    return row[known], history.session[by[known]].astype(np.int64)
+    return row[known], by[known]
 
 
-def _ended(history: History) -> tuple[dict[str, int], set[str], int]:
-    """Return zxids by session, the sessions of which servers differ, and how many were read."""
-    told: dict[str, set[int]] = defaultdict(set)
+def _ended(history: History) -> tuple[dict[str, int], int, bool]:
+    """Return zxids by session, of how many it is not sure, and whether most servers were read."""
+    told: dict[str, Counter[int]] = defaultdict(Counter)
     last = {note.value["node"]: note.value for note in history.notes_named("sessions-ended")}
     read = [note for note in last.values() if note["error"] is None]
     for note in read:
         for session, zxid in note["zxids"].items():
-            told[session].add(zxid)
-    agreed = {session: min(zxids) for session, zxids in told.items() if len(zxids) == 1}
-    return agreed, set(told) - set(agreed), len(read)
+            told[session][zxid] += 1
+    most = {session: zxids.most_common(1)[0] for session, zxids in told.items()}
+    sure = {s: zxid for s, (zxid, servers) in most.items() if 2 * servers > len(last)}
+    return sure, len(told) - len(sure), 2 * len(read) > len(last)
 
 
-def _late(history: History, row: int, session: str, end: int) -> Violation:
+def _late(history: History, claim: int, row: int, session: int | str, end: int) -> Violation:
     call = history.operation(row)
     return Violation(
         reason="success-after-expiry",
         sentence=f"A {call.f} of {call.value!r} took effect at zxid {call.zxid:#x}, after the "
         f"session {session} that it needed had ended at {end:#x}.",
-        rows=(row,),
+        rows=(claim, row) if claim != row else (row,),
         values=(history.values[history.value[row]],),
     )

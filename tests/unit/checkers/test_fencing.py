@@ -46,6 +46,7 @@ def test_what_took_effect_after_its_session_is_found(f: str) -> None:
     result = checked(PUT, TAKEN, done(40, "0xb", f), logs({"0xa": 30}))
     assert (result.verdict, result.reasons) == (Verdict.INVALID, ("success-after-expiry",))
     (witness,) = result.witnesses
+    assert [shown["f"] for shown in witness.operations] == ["reserve", f]
     assert witness.sentence == (
         f"A {f} of 1 took effect at zxid 0x28, after the session 0xa that it needed had ended "
         "at 0x1e."
@@ -69,15 +70,30 @@ def test_another_hold_of_the_same_process_has_its_own_session() -> None:
     assert checked(PUT, TAKEN, again, done(40, "0xb"), logs({"0xa": 30})).verdict is Verdict.VALID
 
 
-def test_servers_that_differ_prove_nothing() -> None:
-    """Where two logs tell different zxids the session is counted and not judged."""
-    result = checked(PUT, TAKEN, done(), logs({"0xa": 30}, {"0xa": 31}))
-    assert (result.verdict, result.details["disputed"]) == (Verdict.VALID, 1)
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param([{"0xa": 30}, {"0xa": 31}], id="they-differ"),
+        pytest.param([{"0xa": 30}, {}, {}], id="one-of-three"),
+        pytest.param([{"0xa": 30}, {"0xa": 30}, {}, {}], id="half"),
+    ],
+)
+def test_what_most_servers_do_not_have_proves_nothing(told: list[dict[str, int]]) -> None:
+    """A leader cut off from the others may have written what never was committed."""
+    result = checked(PUT, TAKEN, done(), logs(*told))
+    assert (result.verdict, result.details["unsure"]) == (Verdict.VALID, 1)
 
 
-def test_logs_that_cannot_be_read_leave_a_doubt() -> None:
-    """Not one server's log: unknown, never a pass."""
-    result = checked(PUT, TAKEN, done(), logs(None, None))
+def test_one_server_that_lost_its_log_hides_nothing() -> None:
+    """What was wiped, or came as a snapshot, is in the others' logs."""
+    found = checked(PUT, TAKEN, done(), logs({"0xa": 30}, {}, {"0xa": 30}))
+    assert found.verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize("read", [[None, None], [{}, None]])
+def test_logs_that_cannot_be_read_leave_a_doubt(read: list[dict[str, int] | None]) -> None:
+    """Not most servers' logs: unknown, never a pass."""
+    result = checked(PUT, TAKEN, done(), logs(*read))
     assert (result.verdict, result.reasons) == (Verdict.UNKNOWN, ("sessions-unread",))
 
 
