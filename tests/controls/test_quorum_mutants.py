@@ -22,7 +22,7 @@ MUTATED = TESTS / "worlds/mutated"
 FOUND = {
     "no ticket": ("cut-off", "duplicated"),
     "reserve in two steps": ("dying", "lost"),
-    "the original's _move": ("cut-off", "double-ownership"),
+    "the original's _move": ("cut-off", "redelivered-after-done"),
     "done without the fence": ("frozen", "success-after-expiry"),
     "return under the old name": ("given-back", "delivery-count"),
     "roll without the guard": ("late", "fifo-order"),
