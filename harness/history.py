@@ -92,7 +92,8 @@ class History:
         values: item ids by number; `number_of` is the inverse.
         processes: process ids by number; `number_of_process` is the inverse.
         number_of_session: sessions' numbers by id.
-        registrations: by process number, its session, consumer and producer, where recorded.
+        registrations: by process number, its sessions, consumers and producers, where recorded,
+            in their order: one whose session ended between two calls has a new one in the next.
         notes: all other events, in order.
         malformed_lines: lines that were not events; `malformed_at` numbers them, from 1.
         truncated_lines: last lines that were cut short, as a killed process leaves them: of the

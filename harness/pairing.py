@@ -63,7 +63,7 @@ class Pairing:
         self.processes = _Numbers()
         self.sessions = _Numbers({None: _NONE, UNSET: _NONE})
         self.destinations: dict[str, int] = _Numbers({"items": 0})
-        self.registrations: dict[int, dict[str, Any]] = {}
+        self.registrations: dict[int, dict[str, list[Any]]] = {}
         self.notes: list[Event] = []
         self.unmatched = 0
         self.overlapping: NDArray[Any] = np.zeros(0, np.int32)
@@ -146,18 +146,20 @@ class Pairing:
         return self.values[value]
 
     def _register(self, events: list[Event], chunk: Columns) -> None:
-        """Note which session, consumer and producer each process is, from its first events.
+        """Note which sessions, consumers and producers each process is, from its events.
 
-        The first of each kind and type: a client may know its registration only at the answer.
+        From the first of each kind and type in each session: a client may know its registration
+        only at the answer, and one whose session ended between two calls may register again.
         """
         process = chunk["process"]
         kinds = (process.astype(np.int64) * len(_F) + chunk["f"]) * len(_TYPES) + chunk["type"]
-        for place in np.unique(kinds, return_index=True)[1]:
-            names = self.registrations.setdefault(int(process[place]), {})
-            for name in ("session", "consumer", "producer"):
-                given = getattr(events[place], name)
-                if given is not UNSET and given is not None:
-                    names.setdefault(name, given)
+        kinds = kinds * (len(self.sessions) + 1) + chunk["session"]
+        for place in np.sort(np.unique(kinds, return_index=True)[1]):
+            known = self.registrations.setdefault(int(process[place]), {})
+            for kind in ("session", "consumer", "producer"):
+                name = getattr(events[place], kind)
+                if name is not UNSET and name is not None and name not in known.get(kind, ()):
+                    known.setdefault(kind, []).append(name)
 
     def _pair(self, events: Columns) -> tuple[Places, Places]:
         """Return the places of invoke and completion of each operation, -1 for a missing one."""

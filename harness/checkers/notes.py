@@ -22,8 +22,8 @@ class Ends:
         gone_ns: moment from which its session was surely gone; NEVER_NS if not known.
         closed: the client closed it, so it held nothing unseen.
         recovered_ns: moment from which all it held was surely back in its place, and nothing of
-            it can take effect: the last `returned` note about it after its end, if it says
-            items (it may list none); NEVER_NS if there is none.
+            it can take effect: the last `returned` note about its last registration after its
+            end, if it says items (it may list none); NEVER_NS if there is none.
         zxid: of the end of its session; -1 if not known.
     """
 
@@ -127,16 +127,24 @@ def _recovered(history: History, alive_ns: Ints) -> Ints:
     for note in history.notes_named("returned"):
         value = _object(note)
         for process in _holders(history, value) if value.get("to", "items") == "items" else ():
-            last[process] = max(last[process], note.time_ns)
+            if _is_latest(history, process, value.get("consumer")):
+                last[process] = max(last[process], note.time_ns)
     return np.where(last >= alive_ns, last, NEVER_NS)
+
+
+def _is_latest(history: History, process: int, consumer: Any) -> bool:
+    """Tell whether this is the registration with which the process ended, as far as is known."""
+    known = history.registrations.get(process, {}).get("consumer", ())
+    return consumer is None or not known or known[-1] == consumer
 
 
 @derived
 def _by_registration(history: History) -> dict[tuple[str, Any], list[int]]:
     table: dict[tuple[str, Any], list[int]] = {}
-    for process, names in sorted(history.registrations.items()):
-        for kind, name in names.items():
-            table.setdefault((kind, name), []).append(process)
+    for process, known in sorted(history.registrations.items()):
+        for kind, names in known.items():
+            for name in names:
+                table.setdefault((kind, name), []).append(process)
     return table
 
 

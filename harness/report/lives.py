@@ -57,9 +57,10 @@ def _processes(history: History, rows: Any) -> dict[str, dict[str, Any]]:
     """Return the registrations of the processes of these rows, and who opened their sessions."""
     told = {}
     for number in np.unique(history.process[rows]).tolist():
-        names = history.registrations.get(number, {})
+        known = history.registrations.get(number, {})
+        names = {kind: names[-1] for kind, names in known.items()}
         opened_by = spans.opened_by(names.get("session"))
-        told[str(history.processes[number])] = dict(names) | {"opened_by": opened_by}
+        told[str(history.processes[number])] = names | {"opened_by": opened_by}
     return told
 
 

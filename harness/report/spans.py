@@ -55,10 +55,10 @@ def leader_changes(history: History) -> list[tuple[int, int]]:
 def session_ends(history: History) -> Iterator[SessionEnd]:
     """Yield the ends of the clients' sessions, in order."""
     owner = {
-        names[kind]: history.processes[process]
-        for process, names in history.registrations.items()
+        name: history.processes[process]
+        for process, known in history.registrations.items()
         for kind in ("session", "consumer")
-        if kind in names
+        for name in known.get(kind, ())
     }
     for note in history.notes_named("session-end"):
         value = note.value if _is_object(note.value) else {}

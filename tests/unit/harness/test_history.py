@@ -112,7 +112,7 @@ def test_registrations() -> None:
         op("put", 1, 0, 1, session="s1", producer="p1"),
         op("reserve", 1, 2, 3, session="s1", consumer="c1"),
     )
-    assert h.registrations == {0: {"session": "s1", "producer": "p1", "consumer": "c1"}}
+    assert h.registrations == {0: {"session": ["s1"], "producer": ["p1"], "consumer": ["c1"]}}
 
 
 def test_loads_what_was_recorded(tmp_path: Path) -> None:
