@@ -9,10 +9,11 @@ from harness.checkers import Claim, checkers, ownership, priority_fifo
 from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
 from harness.checkers.lives import by_item
 from harness.checkers.looks import whole
+from harness.checkers.notes import ends, returns
 from harness.checkers.order_witness import Case, explain
 from harness.checkers.sweeps import Swept, left_behind
 from harness.checkers.zxids import axis, by_zxid, by_zxid_and_reads, left_open, looked_at
-from harness.history import INFO, OK, History
+from harness.history import INFO, OK, RELEASE, History
 from harness.verdict import CheckResult
 
 NAME = "zxid"
@@ -78,10 +79,52 @@ def _lacking(history: History) -> int:
 
 def _legal(history: History, claim: Claim) -> _Found:
     view = (by_zxid_and_reads if claim.order == "linearizable" else by_zxid)(history)
-    held, more = ownership.findings(view)
-    alone, rest = by_item(history, view)
-    ordered, behind = _order(history, view, claim)
-    return [*held, *alone, *ordered], more + rest + behind
+    found = [
+        ownership.findings(view),
+        _at_once(history),
+        by_item(history, view),
+        _order(history, view, claim),
+    ]
+    return [violation for kind, _ in found for violation in kind], sum(more for _, more in found)
+
+
+def _at_once(history: History) -> _Found:
+    """Deliveries of one item at one zxid: a transaction gives it to one, or takes it back as well.
+
+    What ended the first at a zxid that is not known was another transaction.
+    """
+    row = np.flatnonzero(history.got(OK) & (history.value >= 0) & (history.zxid >= 0))
+    row = row[np.lexsort((row, history.zxid[row], history.value[row]))]
+    one, other = row[:-1], row[1:]
+    same = (history.value[one] == history.value[other]) & (history.zxid[one] == history.zxid[other])
+    twice = np.flatnonzero(same)
+    twice = twice[~_given_back(history, history.value[one[twice]], history.zxid[one[twice]])]
+    found = [_given_twice(history, int(one[at]), int(other[at])) for at in twice[:SHOWN]]
+    return found, len(twice) - len(found)
+
+
+def _given_back(history: History, value: Ints, zxid: Ints) -> Mask:
+    """Return whether the items were given back at these zxids, or somebody's session ended."""
+    notes, released = returns(history), np.flatnonzero(history.is_(RELEASE, OK))
+    values = np.concatenate([notes.value, history.value[released]])
+    zxids = np.concatenate([notes.zxid, history.zxid[released]])
+    size, known, rank = len(history.values) + 1, zxids >= 0, axis(history).rank
+    back = np.isin(rank(zxid) * size + value, rank(zxids[known]) * size + values[known])
+    return back | np.isin(zxid, ends(history).zxid)
+
+
+def _given_twice(history: History, one: int, other: int) -> Violation:
+    value, (first, second) = (
+        history.values[history.value[one]],
+        map(history.operation, (one, other)),
+    )
+    return Violation(
+        reason="double-ownership",
+        sentence=f"{value!r} was delivered to process {first.process!r} and to process "
+        f"{second.process!r} at the same zxid {first.zxid:#x}, which did not take it back.",
+        rows=(one, other),
+        values=(value,),
+    )
 
 
 def _real_time(history: History, claim: Claim) -> _Found:

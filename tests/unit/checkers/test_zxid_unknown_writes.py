@@ -1,4 +1,4 @@
-"""What has no zxid, and must all the same be after what was over before it began."""
+"""What has no zxid is in no place that what has one leaves no room for."""
 
 import pytest
 
@@ -27,3 +27,28 @@ def test_an_unknown_write_is_in_no_state_that_was_left_before_it(
     result = Zxid().check(as_history(ops), Claim(order="linearizable"))
     assert result.reasons == reasons
     assert result.verdict is (Verdict.INVALID if reasons else Verdict.VALID)
+
+
+@pytest.mark.parametrize(
+    ("between", "reasons"),
+    [
+        pytest.param([], ("double-ownership",), id="at-once"),
+        pytest.param(
+            [Op(f="release", process=7, begin=11, end=11, value=1, zxid=230)], (), id="given-back"
+        ),
+    ],
+)
+def test_nothing_lies_between_two_deliveries_of_one_transaction(
+    between: list[Op], reasons: tuple[str, ...]
+) -> None:
+    """A session whose end nobody knows has not ended in the middle of a transaction."""
+    ops = [
+        Op(f="put", process=1, begin=0, end=1, value=1, zxid=130),
+        Op(f="reserve", process=7, begin=11, end=11, value=1, zxid=230),
+        *between,
+        Op(f="reserve", process=9, begin=9, end=11, value=1, zxid=230),
+        Op(f="crash", process=7, begin=11, end=NEVER),
+    ]
+    assert legal(ops) is (reasons == ())
+    result = Zxid().check(as_history(ops), Claim(order="linearizable"))
+    assert result.reasons == reasons
