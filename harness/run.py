@@ -29,7 +29,7 @@ from harness.record import Event, HistoryWriter
 from harness.recorded import BINDINGS, Recorded
 from harness.schema import Cluster, Phase, Scenario, WorkloadEntry
 from harness.store import RunFolder
-from harness.target import Quorum
+from harness.target import Quorum, TargetError
 from harness.view import View
 from harness.workers import Worker, Workers
 
@@ -162,7 +162,7 @@ class _Run:
                     _note(of_harness, self.clock, BINDINGS, nemesis.bind())
                     for number in range(len(self.scenario.phases)):
                         self._phase(number, nemesis)
-                    self._heal(nemesis)
+                    self._heal(nemesis, of_harness)
                     self._note_state(of_harness, when="healed")
                     self._drain()
                 self._note_state(of_harness, when="drained")
@@ -252,11 +252,29 @@ class _Run:
         if ended(lambda e: e.workload.reach() != 0):
             self._workers.puts_over()
 
-    def _heal(self, nemesis: Nemesis) -> None:
+    def _heal(self, nemesis: Nemesis, history: HistoryWriter) -> None:
         self.progress.begin("heal", limit_s=self.clock.now_s() + READY_WITHIN_S)
         nemesis.heal_all()
-        took_s = self.quorum.wait_ready(within_s=READY_WITHIN_S)
+        try:
+            took_s = self.quorum.wait_ready(within_s=READY_WITHIN_S)
+        except TargetError as error:
+            self._go_on_without_some(error, history)
+            return
+        _note(history, self.clock, "recovered", {"took_s": round(took_s, 3), "lost": []})
         self.view.say(f"healed; all servers serve after {took_s:.1f} s; draining")
+
+    def _go_on_without_some(self, error: TargetError, history: HistoryWriter) -> None:
+        """Take note of servers that do not come back; what a majority serves can be judged.
+
+        Raises:
+            TargetError: no majority serves.
+        """
+        lost = [seen.node for seen in self.quorum.statuses() if not seen.serving]
+        if not lost or 2 * len(lost) >= len(self.quorum.nodes):
+            raise error
+        value = {"took_s": None, "lost": lost, "why": str(error)}
+        _note(history, self.clock, "recovered", value)
+        self.view.say(f"healed; {error}; draining what the others serve")
 
     def _note_state(self, history: HistoryWriter, *, when: str) -> None:
         """Record each server's tree; the drain may hide what differs, so before it and after."""

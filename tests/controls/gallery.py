@@ -207,6 +207,7 @@ HISTORIES = [
     ),
     _run("the fault never bit", "faults-bit", "faults-did-not-bite", shown.toothless),
     _run("the heal failed", "faults-bit", "not-healed", shown.unhealed),
+    _run("a server stays away", "recovery", "server-lost", shown.server_that_stays_away),
     _run("a damaged file", "total-queue", "malformed-lines", shown.damaged),
     _run(
         "a checker throws",

@@ -115,6 +115,12 @@ def woken_after_death() -> History:
     return history_of(PUT_1, ended(1, 10), op("reserve", 1, 20, 25, process=1, consumer="c1"))
 
 
+def server_that_stays_away() -> History:
+    """Everything is healed, and one server does not serve again."""
+    lost = note("recovered", 90, took_s=None, lost=[2], why="nodes 1 and 3 serve")
+    return history_of(PUT_1, op("take", 1, 10, 15, process=1), lost, drained(95, 99))
+
+
 def done_past_the_session() -> History:
     """A consumer whose session had ended acknowledges before anybody has its item."""
     return history_of(
