@@ -31,7 +31,7 @@ FOUND = {
 
 def judged(scenario: str, runs: Path) -> dict[str, Any]:
     """Run it and return its results.json."""
-    file = MUTATED / f"scenarios/{scenario}.yaml"
+    file = MUTATED / f"{scenario}.yaml"
     done = harness("run", str(file), "--runs", str(runs), within_s=WITHIN_S)
     written = runs / "latest/results.json"
     assert written.exists(), done.stdout + done.stderr
