@@ -318,7 +318,10 @@ class TestConsume:
         queue.end(consumer, "bury", queue.reserve(consumer), reason="bad")
         (dead,) = queue.rest.get(f"{queue.base}/items?place=dead").json()
         assert (base64.b64decode(dead["data64"]), dead["reason"]) == (b"a", "bad")
-        assert queue.post("kick", {"n": 5}).json() == {"kicked": 1}
+        kicked = queue.post("kick", {"n": 5}).json()
+        assert kicked.keys() == {"kicked", "zxid"}
+        assert kicked["kicked"] == 1
+        assert queue.post("kick", {"n": 5}).json() == {"kicked": 0, "zxid": None}
         assert queue.take(consumer) == [b"a"]
 
     def test_touch(self, queue: HttpQueue) -> None:
@@ -333,7 +336,9 @@ class TestConsume:
         queue.put(b"a", b"b")
         peeked = queue.rest.get(f"{queue.base}/items?n=5").json()
         assert [base64.b64decode(item["data64"]) for item in peeked] == [b"a", b"b"]
-        assert queue.post("purge", {}).json() == {"purged": 1}
+        first, again = (queue.post("purge", {}).json() for _ in range(2))
+        assert first["purged"] == again["purged"] == 1
+        assert 0 < first["zxid"] < again["zxid"]
         assert queue.reserve(queue.consumer()) == []
 
 
