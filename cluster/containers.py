@@ -2,10 +2,11 @@
 
 import io
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO
 
 import tenacity
 from docker.api.client import APIClient
@@ -31,38 +32,18 @@ def pack(files: Mapping[str, str]) -> bytes:
     return packed.getvalue()
 
 
-class _Chunks(io.RawIOBase):
-    """Bytes that come in chunks, as a file that is read once."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._rest = chunks, b""
-
-    def readable(self) -> bool:
-        """It can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Give what is there of one chunk."""
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._rest = chunk
-        count = min(len(buffer), len(self._rest))
-        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
-        return count
-
-
 @contextmanager
 def download(container: Container, path: str) -> Iterator[IO[bytes]]:
-    """Lend a folder's tar archive as a stream; the container need not run.
+    """Lend a folder's tar archive, on disk; the container need not run.
 
     Raises:
         DockerException: there is no such path, or the engine could not give it.
     """
     chunks, _ = container.get_archive(path)
-    with io.BufferedReader(_Chunks(iter(chunks)), 1 << 20) as stream:
-        yield stream
+    with tempfile.TemporaryFile() as archive:
+        archive.writelines(chunks)
+        archive.seek(0)
+        yield archive
 
 
 def execute(

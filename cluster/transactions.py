@@ -73,8 +73,8 @@ def ends_of(log: IO[bytes]) -> Iterator[tuple[int, int]]:
 
 
 def _logs(pod: Pod) -> Iterator[IO[bytes]]:
-    """Give a server's log files as the engine sends them; each can be read until the next."""
-    with download(pod.server, FOLDER) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+    """Give a server's log files, one after the other."""
+    with download(pod.server, FOLDER) as archive, tarfile.open(fileobj=archive) as tar:
         for entry in tar:
             if entry.name.rpartition("/")[2].startswith("log."):
                 if entry.size > MAX_BYTES:

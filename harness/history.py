@@ -84,7 +84,7 @@ class History:
         zxid, read_zxid           -1 where unknown
         n, window, delivery       0 where unknown
         to             place in `destinations`
-        session        place in `sessions`, as known at the answer; -1 where unknown
+        session        in `number_of_session`, as known at the answer; -1 where unknown
         call, part     number of the call, and place within its batch
         index          of the invoke line in history.jsonl (of the completion if that is missing)
 

@@ -45,14 +45,15 @@ class Surroundings:
 
     Attributes:
         quorum: starts a quorum and removes it when its context ends.
-        end_state: gives the notes that describe the servers' end state: "tree", "server-log",
-            "sessions-ended".
+        trees: gives a "tree" note of each server.
+        logs: gives the notes on what the servers' logs say: "server-log", "sessions-ended".
         versions: gives what goes into versions.json.
         environment: marks worker processes as this harness's.
     """
 
     quorum: Callable[[Cluster], AbstractContextManager[Quorum]]
-    end_state: Callable[[Quorum], Notes]
+    trees: Callable[[Quorum], Notes]
+    logs: Callable[[Quorum], Notes]
     versions: Callable[[Quorum], Mapping[str, Any]]
     environment: Mapping[str, str]
 
@@ -163,9 +164,11 @@ class _Run:
                     for number in range(len(self.scenario.phases)):
                         self._phase(number, nemesis)
                     self._heal(nemesis, of_harness)
-                    self._note_state(of_harness, when="healed")
+                    self._note_all(of_harness, self.outside.trees, when="healed")
                     self._drain()
-                self._note_state(of_harness, when="drained")
+                # The drain may hide what differs, so before it and after.
+                self._note_all(of_harness, self.outside.trees, when="drained")
+                self._note_all(of_harness, self.outside.logs, when="drained")
             finally:
                 self._workers.stop()
                 self._keep_logs()
@@ -276,11 +279,11 @@ class _Run:
         _note(history, self.clock, "recovered", value)
         self.view.say(f"healed; {error}; draining what the others serve")
 
-    def _note_state(self, history: HistoryWriter, *, when: str) -> None:
-        """Record each server's tree; the drain may hide what differs, so before it and after."""
-        for f, value in self.outside.end_state(self.quorum):
-            if f == "tree" or when == "drained":
-                _note(history, self.clock, f, {"when": when, **value})
+    def _note_all(
+        self, history: HistoryWriter, look: Callable[[Quorum], Notes], *, when: str
+    ) -> None:
+        for f, value in look(self.quorum):
+            _note(history, self.clock, f, {"when": when, **value})
 
     def _drain(self) -> None:
         self.progress.begin("drain")

@@ -114,10 +114,8 @@ def _given_back(history: History, value: Ints, zxid: Ints) -> Mask:
 
 
 def _given_twice(history: History, one: int, other: int) -> Violation:
-    value, (first, second) = (
-        history.values[history.value[one]],
-        map(history.operation, (one, other)),
-    )
+    value = history.values[history.value[one]]
+    first, second = history.operation(one), history.operation(other)
     return Violation(
         reason="double-ownership",
         sentence=f"{value!r} was delivered to process {first.process!r} and to process "

@@ -19,7 +19,7 @@ from harness.schema import Cluster, Scenario
 from harness.store import RunFolder
 from harness.target import Quorum
 from harness.view import View
-from harness.workloads.end_state import notes as end_state_notes
+from harness.workloads import end_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +79,8 @@ def launch(
 
     outside = Surroundings(
         quorum=lend,
-        end_state=lambda target: end_state_notes(
-            scenario.subject,
-            surroundings.trees(target),
+        trees=lambda target: end_state.of_trees(scenario.subject, surroundings.trees(target)),
+        logs=lambda target: end_state.of_logs(
             target.logs(),
             target.statuses(metrics=True),
             surroundings.session_ends(target),

@@ -74,20 +74,22 @@ class RawSessionEnds(Protocol):
         ...
 
 
-def notes(
-    subject: str,
-    trees: Iterable[RawTree],
+def of_trees(subject: str, trees: Iterable[RawTree]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give a "tree" note for each server."""
+    for tree in trees:
+        yield "tree", _tree_note(subject, tree)
+
+
+def of_logs(
     logs: Iterable[tuple[int, bytes]],
     statuses: Iterable[NodeStatus],
     session_ends: Iterable[RawSessionEnds],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give a note for each server of each kind: "tree", then "server-log", then "sessions-ended".
+    """Give a "server-log" note for each server, then a "sessions-ended" note for each.
 
     `statuses` are with metrics, of which the count of digest mismatches is kept.
     """
     counted = {status.node: _mismatches(status) for status in statuses}
-    for tree in trees:
-        yield "tree", _tree_note(subject, tree)
     for node, log in logs:
         yield "server-log", _log_note(node, log) | {"digest_mismatches": counted.get(node)}
     for ends in session_ends:
