@@ -33,7 +33,7 @@ class Claim:
         redelivery: where an item goes that comes back: to its old place (origin), before all
             others (front), behind all others (tail); or nothing is said (unordered).
         sync: each reserve looks after a sync, so that all counts that was over by then.
-        recovery_s: how long after a fault, and after its heal, the first success may take.
+        recovery_s: how long an outage may last that a fault, or its heal, begins.
         availability: bounds on the share of time with successes.
     """
 

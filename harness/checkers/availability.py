@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from harness.checkers import Claim, checkers
 from harness.checkers.findings import Violation, conclude
-from harness.history import NEVER_NS, OK, PUT, RESERVE, TAKE, History, derived
+from harness.checkers.outages import Outages, outages
+from harness.history import OK, PUT, RESERVE, TAKE, History, derived
 from harness.verdict import CheckResult
 
 NAME = "availability"
@@ -20,14 +21,15 @@ AFTER_HEAL_NS = 30_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultFigures:
-    """What clients saw of one fault.
+    """What clients saw of one fault; outages are those of `harness.checkers.outages`.
 
     Attributes:
-        unavailable_s: longest time without a beginning of a call that succeeded, between the
-            injection and 30 s after the heal, as far as calls were made at all.
-        after_inject_s, after_heal_s: until the first return of a success that began afterwards; a
-            call begun before and answered later proves nothing. None if there was none.
-        fraction: of 100 ms windows between injection and heal in which a success began.
+        unavailable_s: the longest outage between the injection and 30 s after the heal; None if
+            nobody asked.
+        after_inject_s, after_heal_s: the same up to the heal, and from the heal to the next
+            injection, at most 30 s: so long it took until calls succeeded again.
+        fraction: of 100 ms windows between injection and heal in which a success began that was
+            over by the heal.
     """
 
     id: int | str
@@ -48,12 +50,13 @@ class Figures:
     Attributes:
         fraction: of 100 ms windows, from the first call to the last heal (the last call, without
             one), in which a put, reserve or take began that succeeded. None without calls.
-        longest_gap_s: longest time between beginnings of successes in the same span.
+        longest_gap_s: the longest outage in the same span.
+        last_success_ns: when the last call began that succeeded; -1 without one.
     """
 
     fraction: float | None
     longest_gap_s: float | None
-    last_call_ns: int
+    last_success_ns: int
     faults: tuple[FaultFigures, ...]
 
 
@@ -62,19 +65,19 @@ def measure(history: History) -> Figures:
     """Measure availability. O(n log n)."""
     calls = np.isin(history.f, (PUT, RESERVE, TAKE))
     if not calls.any():
-        return Figures(fraction=None, longest_gap_s=None, last_call_ns=0, faults=())
+        return Figures(fraction=None, longest_gap_s=None, last_success_ns=-1, faults=())
     begun_ns = np.sort(history.invoke_ns[calls])
     good = calls & (history.outcome == OK)
-    order = np.argsort(history.invoke_ns[good], kind="stable")
-    success_ns, return_ns = history.invoke_ns[good][order], history.complete_ns[good][order]
-    spans = list(_faults(history))
+    successes = history.invoke_ns[good], history.complete_ns[good]
+    seen, spans = outages(history), list(_faults(history))
     last_ns = max((heal_ns for *_, heal_ns in spans if heal_ns), default=int(begun_ns[-1]))
     first_ns, last_ns = int(begun_ns[0]), min(last_ns, int(begun_ns[-1]))
-    faults = [_fault(span, success_ns, return_ns, int(begun_ns[-1])) for span in spans]
+    injected_ns = np.sort(np.array([inject_ns for *_, inject_ns, _ in spans], np.int64))
+    faults = [_fault(span, successes, seen, injected_ns, int(begun_ns[-1])) for span in spans]
     return Figures(
-        fraction=_fraction(success_ns, first_ns, last_ns),
-        longest_gap_s=_longest_gap_s(success_ns, first_ns, last_ns),
-        last_call_ns=int(begun_ns[-1]),
+        fraction=_fraction(successes[0], first_ns, last_ns),
+        longest_gap_s=_seconds(seen.longest_ns(first_ns, last_ns)),
+        last_success_ns=seen.answered_ns,
         faults=tuple(faults),
     )
 
@@ -84,10 +87,11 @@ class Availability:
     """Calls succeed for a share of the time, and again soon after each fault and heal.
 
     O(n log n). Without bounds in the scenario it only measures. Reasons:
-        slow-recovery   the first success after a heal took longer than recovery_s, or that after
-                        an injection, unless a bound for that fault says that calls may fail
+        slow-recovery   an outage after a heal lasted longer than recovery_s, or one during the
+                        fault, unless a bound for that fault says that calls may fail
         too-available, too-unavailable    the fraction during a named fault is out of its bounds
-    UNKNOWN: nothing-succeeded, or fault-not-seen if a bound names a fault that was never injected.
+    UNKNOWN: nothing-succeeded; fault-not-seen if a bound names a fault that was never injected;
+    recovery-not-seen if recovery is bounded, and after a fault nobody's call succeeded.
     """
 
     def unmet(self, history: History, claim: Claim) -> str | None:
@@ -120,20 +124,29 @@ def _faults(history: History) -> Iterator[_Span]:
         yield key, note.f, name, note.time_ns, healed_ns.get(key)
 
 
-def _fault(span: _Span, success_ns: Ints, return_ns: Ints, last_ns: int) -> FaultFigures:
+def _fault(
+    span: _Span, successes: tuple[Ints, Ints], seen: Outages, injected_ns: Ints, last_ns: int
+) -> FaultFigures:
     key, fault, name, inject_ns, heal_ns = span
-    end_ns = last_ns if heal_ns is None else min(last_ns, heal_ns + AFTER_HEAL_NS)
+    until_ns = last_ns if heal_ns is None else heal_ns
+    within = successes[0][successes[1] <= until_ns]
     return FaultFigures(
         id=key,
         fault=fault,
         name=name,
         inject_ns=inject_ns,
         heal_ns=heal_ns,
-        unavailable_s=_longest_gap_s(success_ns, inject_ns, end_ns),
-        after_inject_s=_first_s(success_ns, return_ns, inject_ns),
-        after_heal_s=None if heal_ns is None else _first_s(success_ns, return_ns, heal_ns),
-        fraction=_fraction(success_ns, inject_ns, last_ns if heal_ns is None else heal_ns),
+        unavailable_s=_seconds(seen.longest_ns(inject_ns, until_ns + AFTER_HEAL_NS)),
+        after_inject_s=_seconds(seen.longest_ns(inject_ns, until_ns)),
+        after_heal_s=None if heal_ns is None else _after_heal_s(seen, injected_ns, heal_ns),
+        fraction=_fraction(within, inject_ns, until_ns),
     )
+
+
+def _after_heal_s(seen: Outages, injected_ns: Ints, heal_ns: int) -> float | None:
+    """Return the longest outage since a heal that no later injection can have begun."""
+    later_ns = injected_ns[injected_ns > heal_ns].min(initial=heal_ns + AFTER_HEAL_NS)
+    return _seconds(seen.longest_ns(heal_ns, int(later_ns) - 1))
 
 
 def _fraction(success_ns: Ints, first_ns: int, last_ns: int) -> float | None:
@@ -144,37 +157,23 @@ def _fraction(success_ns: Ints, first_ns: int, last_ns: int) -> float | None:
     return round(len(np.unique((inside - first_ns) // WINDOW_NS)) / windows, 6)
 
 
-def _longest_gap_s(success_ns: Ints, first_ns: int, last_ns: int) -> float | None:
-    if last_ns < first_ns:
-        return None
-    inside = success_ns[(success_ns >= first_ns) & (success_ns <= last_ns)]
-    return _seconds(int(np.diff(np.concatenate([[first_ns], inside, [last_ns]])).max()))
-
-
-def _first_s(success_ns: Ints, return_ns: Ints, after_ns: int) -> float | None:
-    begun = return_ns[np.searchsorted(success_ns, after_ns, side="right") :]
-    return _seconds(int(begun.min(initial=NEVER_NS)) - after_ns) if len(begun) else None
-
-
-def _seconds(duration_ns: int) -> float:
-    return round(duration_ns / 1e9, 6)
+def _seconds(duration_ns: int | None) -> float | None:
+    return None if duration_ns is None else round(duration_ns / 1e9, 6)
 
 
 def _slow(figures: Figures, claim: Claim) -> Iterator[Violation]:
-    """Yield the recoveries over the bound; one in which nobody called is not judged."""
+    """Yield the outages over the bound."""
     if claim.recovery_s is None:
         return
     for fault in figures.faults:
-        moments = [("heal", fault.heal_ns, fault.after_heal_s)]
+        moments = [("heal", fault.after_heal_s)]
         if not any(limit.during in (fault.name, fault.fault) for limit in claim.availability):
-            moments.append(("injection", fault.inject_ns, fault.after_inject_s))
-        for what, at_ns, took_s in moments:
-            called = at_ns is not None and at_ns < figures.last_call_ns
-            if called and (took_s is None or took_s > claim.recovery_s):
-                took = "nothing succeeded any more" if took_s is None else f"it took {took_s} s"
+            moments.append(("injection", fault.after_inject_s))
+        for what, took_s in moments:
+            if took_s is not None and took_s > claim.recovery_s:
                 sentence = (
-                    f"After the {what} of {fault.fault} ({fault.id}) {took}; "
-                    f"at most {claim.recovery_s} s were allowed."
+                    f"After the {what} of {fault.fault} ({fault.id}) no call that began succeeded "
+                    f"for {took_s} s; at most {claim.recovery_s} s were allowed."
                 )
                 yield Violation(reason="slow-recovery", sentence=sentence, rows=())
 
@@ -202,4 +201,11 @@ def _out_of_bounds(figures: Figures, claim: Claim) -> Iterator[Violation]:
 def _doubts(figures: Figures, claim: Claim) -> list[str]:
     seen = {name for fault in figures.faults for name in (fault.name, fault.fault)}
     doubts = [] if figures.fraction or claim.availability else ["nothing-succeeded"]
+    if claim.recovery_s is not None and figures.last_success_ns < _last_ns(figures):
+        doubts.append("recovery-not-seen")
     return doubts + ["fault-not-seen" for limit in claim.availability if limit.during not in seen]
+
+
+def _last_ns(figures: Figures) -> int:
+    """Return when the last fault was healed, or injected for good; -1 without a fault."""
+    return max((fault.heal_ns or fault.inject_ns for fault in figures.faults), default=-1)

@@ -21,6 +21,7 @@ class Ends:
         alive_ns: last moment at which its session was surely alive; NEVER_NS without a record.
         gone_ns: moment from which its session was surely gone; NEVER_NS if not known.
         closed: the client closed it, so it held nothing unseen.
+        killed: the client died, perhaps in a call.
         recovered_ns: moment from which all it held was surely back in its place, and nothing of
             it can take effect: the last `returned` note about its last registration after its
             end, if it says items (it may list none); NEVER_NS if there is none.
@@ -30,6 +31,7 @@ class Ends:
     alive_ns: Ints
     gone_ns: Ints
     closed: NDArray[np.bool_]
+    killed: NDArray[np.bool_]
     recovered_ns: Ints
     zxid: Ints
 
@@ -50,7 +52,8 @@ def ends(history: History) -> Ends:
     """Return the `session-end` notes by process number. O(processes + notes)."""
     size = len(history.processes)
     alive, gone = np.full(size, NEVER_NS, np.int64), np.full(size, NEVER_NS, np.int64)
-    zxid, closed = np.full(size, -1, np.int64), np.zeros(size, np.bool_)
+    zxid = np.full(size, -1, np.int64)
+    closed, killed = np.zeros((2, size), np.bool_)
     for note in history.notes_named("session-end"):
         value = _object(note)
         writer = history.number_of_process.get(note.process, -1)
@@ -58,12 +61,14 @@ def ends(history: History) -> Ends:
             alive[process] = min(alive[process], value.get("alive_until_ns", 0))
             zxid[process] = value.get("zxid") or -1
             closed[process] = value.get("why") == "closed"
+            killed[process] = value.get("why") == "killed"
             if value.get("why") == "expired":
                 gone[process] = min(gone[process], note.time_ns)
     return Ends(
         alive_ns=alive,
         gone_ns=gone,
         closed=closed,
+        killed=killed,
         recovered_ns=_recovered(history, alive),
         zxid=zxid,
     )
