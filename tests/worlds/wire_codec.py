@@ -8,12 +8,13 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worlds.memory_zookeeper import Znode
+from worlds.memory_zookeeper import Changed, Created, Deleted, Transaction, Tree, Znode
 from worlds.proxy_protocol import (
     EPHEMERAL,
     HANDSHAKE_REPLY,
     INT,
     MULTI_HEADER,
+    NO_NODE,
     REPLY_HEADER,
     REQUEST_HEADER,
     Cursor,
@@ -136,35 +137,50 @@ def names(children: Sequence[str]) -> bytes:
     return INT.pack(len(children)) + b"".join(map(_text, children))
 
 
-def created(path: str) -> bytes:
-    """The result of a creation in a multi."""
-    return _result(Opcode.CREATE) + _text(path)
+def results(tree: Tree, ops: Sequence[Op], transaction: Transaction) -> bytes:
+    """The answer to a multi that was carried out."""
+    effects = iter(transaction.effects)
+    parts: list[bytes] = []
+    for op in ops:
+        match None if isinstance(op, Check) else next(effects):
+            case None:
+                parts.append(_result(Opcode.CHECK))
+            case Created(path):
+                parts.append(_result(Opcode.CREATE) + _text(path))
+            case Changed(path):
+                parts.append(_result(Opcode.SET_DATA) + stat(_stamped(tree, path, transaction)))
+            case Deleted():
+                parts.append(_result(Opcode.DELETE))
+    return b"".join(parts) + END
 
 
-def changed(node: Znode) -> bytes:
-    """The result of a change of data in a multi."""
-    return _result(Opcode.SET_DATA) + stat(node)
+def _stamped(tree: Tree, path: str, transaction: Transaction) -> Znode:
+    """A node as it was changed; one that the same multi has deleted since has its stamp."""
+    zxid, time_ms = transaction.zxid, transaction.time_ms
+    return tree.nodes.get(path) or Znode(b"", zxid, zxid, time_ms, time_ms)
 
 
-def bare(opcode: Opcode) -> bytes:
-    """The result of a deletion or a check in a multi."""
-    return _result(opcode)
+def views(tree: Tree, reads: Sequence[Read]) -> bytes:
+    """The answer to several reads."""
+    return b"".join(_view(tree.nodes.get(read.path), read) for read in reads) + END
 
 
-def found(opcode: Opcode, body: bytes) -> bytes:
-    """The result of one of several reads."""
-    return _result(opcode) + body
+def _view(node: Znode | None, read: Read) -> bytes:
+    if node is None:
+        return _failed(NO_NODE)
+    if isinstance(read, GetData):
+        return _result(Opcode.GET_DATA) + data(node)
+    return _result(Opcode.GET_CHILDREN) + names(sorted(node.children))
 
 
-def failed(code: int) -> bytes:
-    """The result of an operation, or of a read, that was refused."""
+def _failed(code: int) -> bytes:
     return _result(Opcode.ERROR) + INT.pack(code)
 
 
 def refused(index: int, code: int, count: int) -> bytes:
     """The results of a multi that was refused for its operation `index`."""
     codes = [0] * index + [code] + [AFTER_THE_CAUSE] * (count - index - 1)
-    return b"".join(map(failed, codes)) + END
+    return b"".join(map(_failed, codes)) + END
 
 
 def number_of(code: Code) -> int:

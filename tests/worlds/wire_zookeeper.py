@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from worlds import wire_codec as codec
-from worlds.memory_zookeeper import Changed, Created, Follower, Leader, Transaction, Watch, Znode
+from worlds.memory_zookeeper import Follower, Leader, Watch
 from worlds.proxy_protocol import (
     INT,
     NO_NODE,
@@ -30,7 +30,7 @@ from worlds.proxy_protocol import (
 )
 from worlds.proxy_session import no_delay
 from worlds.wire_codec import Asked, asked
-from zkmq.store import Check, GetData, Op, Read
+from zkmq.store import Op
 
 START_MS = 1_700_000_000_000
 TICK_S = 0.02
@@ -216,8 +216,8 @@ class WireZooKeeper:
             case Opcode.MULTI:
                 self._multi(connection, request)
             case Opcode.MULTI_READ:
-                results = b"".join(self._result(read) for read in request.reads)
-                self._answer(connection, request, results + codec.END)
+                views = codec.views(self.leader.tree, request.reads)
+                self._answer(connection, request, views)
             case Opcode.PING | Opcode.AUTH:
                 self._answer(connection, request)
             case Opcode.SYNC:
@@ -238,36 +238,7 @@ class WireZooKeeper:
             code = codec.number_of(rejected.code)
             self._answer(connection, request, codec.refused(rejected.index, code, len(ops)))
             return
-        self._answer(connection, request, self._results(ops, transaction) + codec.END)
-
-    def _results(self, ops: Sequence[Op], transaction: Transaction) -> bytes:
-        effects = iter(transaction.effects)
-        results: list[bytes] = []
-        for op in ops:
-            if isinstance(op, Check):
-                results.append(codec.bare(Opcode.CHECK))
-                continue
-            match next(effects):
-                case Created(path):
-                    results.append(codec.created(path))
-                case Changed(path):
-                    results.append(codec.changed(self._stamped(path, transaction)))
-                case _:
-                    results.append(codec.bare(Opcode.DELETE))
-        return b"".join(results)
-
-    def _stamped(self, path: str, transaction: Transaction) -> Znode:
-        """A node as it was changed; one that the same multi has deleted since has its stamp."""
-        zxid, time_ms = transaction.zxid, transaction.time_ms
-        return self.leader.tree.nodes.get(path) or Znode(b"", zxid, zxid, time_ms, time_ms)
-
-    def _result(self, read: Read) -> bytes:
-        node = self.leader.tree.nodes.get(read.path)
-        if node is None:
-            return codec.failed(NO_NODE)
-        if isinstance(read, GetData):
-            return codec.found(Opcode.GET_DATA, codec.data(node))
-        return codec.found(Opcode.GET_CHILDREN, codec.names(sorted(node.children)))
+        self._answer(connection, request, codec.results(self.leader.tree, ops, transaction))
 
     def _look(self, connection: Connection, request: Asked) -> None:
         node = self.leader.tree.nodes.get(request.path)

@@ -93,8 +93,8 @@ def test_it_refuses_what_it_is_told_to(server: WireZooKeeper) -> None:
     """A quota is told as servers tell it, and nothing is applied."""
     with Queue.connect(server.address, "/q", deadline_s=1.0) as queue:
         queue.put(b"a")
-        server.refuses = lambda session, ops: (-125, False)
+        server.refuses = lambda *_: (-125, False)
         with pytest.raises(ZkmqError):
             queue.put(b"b")
-        server.refuses = lambda session, ops: None
+        server.refuses = lambda *_: None
         assert [item.data for item in queue.reserve(9, sync=True).items] == [b"a"]
