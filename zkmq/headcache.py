@@ -124,7 +124,7 @@ class HeadCache:
     def look(self, wanted: int, deadline_s: float) -> None:
         """Read the head of the queue at one state, and remove drained segments on the way."""
         while True:
-            self._looked_s = self._store.now()
+            looked_s = self._store.now()
             head = self._read_head(deadline_s)
             self._plan, complete = needed(head, wanted)
             if complete:
@@ -132,6 +132,7 @@ class HeadCache:
         self.zxid = head.zxid
         self._head = head
         self._paths = list(self._in_order(head))
+        self._looked_s = looked_s
         if self._read:
             listed = set(self._paths)
             self._read = {path: each for path, each in self._read.items() if path in listed}

@@ -103,6 +103,16 @@ class Reserver:
         self, n: int, done: Sequence[Item], extra: Sequence[Op], deadline_s: float
     ) -> Reservation | None:
         """One attempt; None if another was faster, or a session ended."""
+        try:
+            return self._attempt(n, done, extra, deadline_s)
+        except BaseException:
+            # Items may have left the cache and still be the head of the queue.
+            self.cache.drop()
+            raise
+
+    def _attempt(
+        self, n: int, done: Sequence[Item], extra: Sequence[Op], deadline_s: float
+    ) -> Reservation | None:
         registration = self._membership.ready(deadline_s, done)
         if self._shares is not None:
             self._window = self._shares.window(n, registration.consumer, deadline_s)
