@@ -8,8 +8,8 @@ once; other tables stay as they are, since Docker's own name service lives there
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from cluster.each import each
 from cluster.errors import ClusterError
@@ -48,8 +48,8 @@ class Network:
         each(self._pods.values(), put)
         return {"in_force_ms": round((time.monotonic() - began) * 1000)}
 
-    def dropped(self, rule: str) -> dict[int, int]:
-        """Return packets dropped by node, of the nodes that have the rule.
+    def dropped(self, rule: str) -> dict[int, dict[int, int]]:
+        """Return packets dropped by node that has the rule, and by the peer it lost them with.
 
         Raises:
             ClusterError: a lease was not renewed, so rules may have ended by themselves.
@@ -57,7 +57,12 @@ class Network:
         for pod in self._pods.values():
             pod.lease.check()
         seen = each(self._pods.values(), lambda pod: counted(listing(pod), rule))
-        return {id: n for id, n in zip(self._pods, seen, strict=True) if n is not None}
+        peers = {pod.ip: id for id, pod in self._pods.items()}
+        return {
+            id: {peers[address]: packets for address, packets in lost.items()}
+            for id, lost in zip(self._pods, seen, strict=True)
+            if lost
+        }
 
 
 def script_of(rule: str, drops: Drops, addresses: Mapping[int, str]) -> str:
@@ -68,10 +73,11 @@ def script_of(rule: str, drops: Drops, addresses: Mapping[int, str]) -> str:
         hook = "input" if way == "in" else "output"
         lines.append(f"add chain {chain} {{ type filter hook {hook} priority -10; }}")
         lines.append(f"flush chain {chain}")
-        if peers:
-            of = ", ".join(addresses[id] for id in sorted(peers))
-            lines.append(f"add rule {chain} ip {field} {{ {of} }} {_chance(drops)}counter drop")
-        else:
+        # A rule for each peer: a counter of them all would not tell whom the cut has met.
+        for peer in sorted(peers):
+            match = f"ip {field} {addresses[peer]}"
+            lines.append(f"add rule {chain} {match} {_chance(drops)}counter drop")
+        if not peers:
             lines.append(f"delete chain {chain}")
     return "\n".join(lines) + "\n"
 
@@ -92,16 +98,23 @@ def _answer(pod: "Pod", command: list[str], what: str) -> str:
     raise ClusterError(f"node {pod.id}: {what}: expected JSON, got nothing {READS} times")
 
 
-def counted(rules: str, rule: str) -> int | None:
-    """Return the packets that a rule's chains dropped, by nft's JSON; None if it has none."""
+def counted(rules: str, rule: str) -> dict[str, int]:
+    """Return the packets that a rule's chains dropped, by peer's address, from nft's JSON.
+
+    Empty only if the node does not have the rule; one that dropped nothing yet counts zeros.
+    """
     packets: Counter[str] = Counter()
     for entry in json.loads(rules).get("nftables", []):
-        chain = entry.get("rule", {}).get("chain")
-        if chain in {f"{rule}_in", f"{rule}_out"}:
-            packets[chain] += sum(
-                e["counter"]["packets"] for e in entry["rule"]["expr"] if "counter" in e
-            )
-    return packets.total() if packets else None
+        if entry.get("rule", {}).get("chain") in {f"{rule}_in", f"{rule}_out"}:
+            found = {kind: value for part in entry["rule"]["expr"] for kind, value in part.items()}
+            packets[_peer(entry["rule"]["expr"])] += found["counter"]["packets"]
+    return dict(packets)
+
+
+def _peer(expressions: Sequence[Mapping[str, Any]]) -> str:
+    """Return the address that a rule is about: it is matched with the packet's own header."""
+    matches = (part["match"] for part in expressions if "match" in part)
+    return next(str(match["right"]) for match in matches if "payload" in match["left"])
 
 
 def shape(pod: "Pod", shape: Shape | None) -> Evidence:

@@ -20,15 +20,19 @@ from cluster.config import CLIENT_PORT, ENVIRONMENT
 from cluster.containers import UID, execute, freeze, pack, remove
 from cluster.errors import ClusterError, PortError
 from cluster.lease import Lease
-from harness.target import Evidence, NodeStatus, Shape
+from harness.target import DOWN, Evidence, NodeStatus, Shape
 
 STATE_TIMEOUT_S = 10
 LOOPBACK = "127.0.0.1"
-_DOWN = {"created", "exited"}  # the engine's words; a paused server is not down
 # What is not there cannot be taken off, which is fine; a disk that is not empty is not.
 _PRISTINE = (
     f"nft delete table {network.TABLE} 2>/dev/null; tc qdisc del dev {network.DEVICE} root "
     f"2>/dev/null; rm -rf /run/nemesis/*; find /data -mindepth 1 -delete"
+)
+# version-2 holds log and snapshots. An empty folder, or none, is 0 KB: nothing to wipe.
+_WIPE = (
+    "find /data/version-2 -type f -exec du -k {} + 2>/dev/null "
+    "| awk '{ kb += $1 } END { print kb + 0 }'; rm -rf /data/version-2; ls /data"
 )
 
 
@@ -174,6 +178,11 @@ class Pod:
         host, port = self.address
         return f"{host}:{port}"
 
+    @property
+    def process(self) -> str:
+        """Return the engine's word for the server's process."""
+        return str(self._state()["Status"])
+
     def start(self) -> Evidence:
         """Start the server that is down; does not wait until it serves."""
         return self._bring("running", self.server.start, "start")
@@ -200,15 +209,12 @@ class Pod:
         Raises:
             ClusterError: the server is not down, or something is left.
         """
-        if (state := self._state()["Status"]) not in _DOWN:
+        if (state := self.process) not in DOWN:
             raise ClusterError(f"node {self.id}: wipe: expected a server that is down, got {state}")
-        # version-2 holds log and snapshots; one shell does the deed and tells what was and is there
-        script = "du -sk /data/version-2 2>/dev/null | cut -f1; rm -rf /data/version-2; ls /data"
-        told = self.run(["sh", "-c", script]).split()
-        size_kb, left = (told[0], told[1:]) if told and told[0].isdigit() else ("0", told)
+        told, *left = self.run(["sh", "-c", _WIPE]).split()
         if "version-2" in left:
             raise ClusterError(f"node {self.id}: wipe: /data/version-2 is still there")
-        return {"wiped_kb": int(size_kb), "left": left}
+        return {"node": self.id, "wiped_kb": int(told), "left": left}
 
     def shape(self, shape: Shape | None) -> Evidence:
         """Slow down what leaves the node; None takes the last shape off."""
@@ -248,7 +254,7 @@ class Pod:
     def status(self, *, metrics: bool = False) -> NodeStatus:
         """Look at the server once; never blocks longer than about a second."""
         seen = probe.look(self.id, self.address, metrics=metrics)
-        if seen.mode == "silent" and self._state()["Status"] == "paused":
+        if seen.mode == "silent" and self.process == "paused":
             return NodeStatus(node=self.id, mode="paused")
         return seen
 

@@ -75,8 +75,8 @@ class DockerQuorum:
         """Put the rule of that name in force on all nodes, in place of the one that was."""
         return self._network.drop(rule, drops)
 
-    def dropped(self, rule: str) -> Mapping[int, int]:
-        """Return how many packets the rule has dropped, by node that has it."""
+    def dropped(self, rule: str) -> Mapping[int, Mapping[int, int]]:
+        """Return how many packets the rule has dropped, by node that has it and by its peer."""
         return self._network.dropped(rule)
 
     def remove_member(self, node: int) -> Evidence:

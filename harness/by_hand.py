@@ -94,7 +94,8 @@ def heal(quorum: Quorum, ledger: Ledger, entries: Iterable[Mapping[str, Any]]) -
     healed = []
     for entry in reversed(list(entries)):
         fault = fault_of(entry["fault"], entry["settings"])
-        fault.heal(System(quorum=quorum, clients=NoClients()), entry["nodes"])
+        chosen = entry.get("clients", ())
+        fault.heal(System(quorum=quorum, clients=NoClients(), chosen=chosen), entry["nodes"])
         ledger.end(entry["id"])
         healed.append(str(entry["name"]))
     return healed

@@ -47,14 +47,20 @@ class RunningClients:
         worker = self._worker(client)
         if worker.forwarder is None:
             raise UnsupportedError(f"client {client}: expected a forwarder of its own, got none")
+        connections = worker.forwarder.connections(nodes)
         worker.forwarder.cut(nodes)
-        return {"client": client, "nodes": sorted(nodes), "held": worker.forwarder.held}
+        return {
+            "client": client,
+            "nodes": sorted(nodes),
+            "held": worker.forwarder.held,
+            "connections": connections,
+        }
 
-    def mend(self, client: int) -> Evidence:
-        """Let everything through again."""
+    def mend(self, client: int, nodes: Collection[int]) -> Evidence:
+        """Let everything through again between it and these nodes."""
         worker = self._worker(client)
         if worker.forwarder is not None:
-            worker.forwarder.mend()
+            worker.forwarder.mend(nodes)
         return {"client": client, "held": self.held(client)}
 
     def held(self, client: int) -> int:
@@ -91,11 +97,13 @@ class NoClients:
         """Refuse."""
         raise UnsupportedError(f"client {client}: expected a run with a workload, got none")
 
-    pause = resume = mend = crash
+    pause = resume = crash
 
     def cut(self, client: int, nodes: Collection[int]) -> Evidence:
         """Refuse."""
         return self.crash(client)
+
+    mend = cut
 
     def held(self, client: int) -> int:
         """Return nothing."""

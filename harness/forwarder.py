@@ -22,12 +22,14 @@ class _Link:
 
     Attributes:
         held: messages and connections that had to wait because of a cut.
+        connections: how many are open.
     """
 
     host: str
     port: int
     open: asyncio.Event = field(default_factory=asyncio.Event)
     held: int = 0
+    connections: int = 0
 
     async def passed(self) -> None:
         """Wait until the link is open."""
@@ -58,15 +60,19 @@ class Forwarder:
         """Return how many messages and connections have had to wait so far."""
         return sum(link.held for link in self._links.values())
 
+    def connections(self, nodes: Collection[int]) -> int:
+        """Return how many connections to these nodes are open."""
+        return sum(self._links[id].connections for id in nodes)
+
     def cut(self, nodes: Collection[int]) -> None:
         """Let nothing through to and from these nodes."""
         for id in nodes:
             self._loop.call_soon_threadsafe(self._links[id].open.clear)
 
-    def mend(self) -> None:
-        """Let everything through again."""
-        for link in self._links.values():
-            self._loop.call_soon_threadsafe(link.open.set)
+    def mend(self, nodes: Collection[int]) -> None:
+        """Let everything through again to and from these nodes."""
+        for id in nodes:
+            self._loop.call_soon_threadsafe(self._links[id].open.set)
 
     async def listen(self) -> None:
         """Listen on a port of its own for each node."""
@@ -116,6 +122,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, An
 def _accept(link: _Link) -> Serve:
     async def serve(near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         forth = None
+        link.connections += 1
         try:
             await link.passed()
             far, forth = await asyncio.open_connection(link.host, link.port)
@@ -130,6 +137,7 @@ def _accept(link: _Link) -> Serve:
         except (OSError, asyncio.CancelledError):
             pass  # the server refused, or the run is over: the client sees its connection close
         finally:
+            link.connections -= 1
             for writer in (back, forth):
                 if writer is not None:
                     writer.close()

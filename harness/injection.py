@@ -14,6 +14,7 @@ class Injection:
     """One planned injection on its way: pending, in force, over.
 
     Attributes:
+        nodes, clients: whom it hit, or hits when its time comes: heal is about the same ones.
         waits_since_s: when its time had come and it first met an obstacle; None if it never did.
         waits_for: the obstacle that it met last.
     """
@@ -22,6 +23,7 @@ class Injection:
     entry: FaultEntry
     state: str = "pending"
     nodes: list[int] = field(default_factory=list)
+    clients: list[int] = field(default_factory=list)
     heal_at_s: float | None = None
     waits_since_s: float | None = None
     waits_for: str = ""

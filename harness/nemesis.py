@@ -6,7 +6,7 @@ Every injection and every heal ends `installed`, `skipped` (nothing was done, an
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from random import Random
 from typing import Any
 
@@ -104,7 +104,7 @@ class Nemesis:
         """
         fault: Fault = injection.entry.fault
         try:
-            evidence = fault.heal(self._system, injection.nodes)
+            evidence = fault.heal(self._system_of(injection), injection.nodes)
         except TargetError as error:
             self._record(injection, "heal", "indeterminate", {"error": str(error)})
             raise
@@ -138,11 +138,12 @@ class Nemesis:
 
     def _inject(self, injection: Injection, fault: Fault, before: Mapping[str, str]) -> None:
         self._in_force.append(injection)
+        injection.clients = list(fault.choose(self._system.clients))
         self._room.take(fault, injection.nodes)
         self._quorum.ledger.begin(_undo(injection, fault))
         began_ns = self._clock.now_ns()
         try:
-            evidence = fault.inject(self._system, injection.nodes)
+            evidence = fault.inject(self._system_of(injection), injection.nodes)
         except UnsupportedError as error:
             self._forget(injection)
             self._end(injection, "skipped", {"why": str(error)})
@@ -158,6 +159,9 @@ class Nemesis:
         self._say(f"{injection.whom}{f' ({hit})' if hit else ''}: {outcome}")
         self._end_others(injection, fault)
         self._settle(injection, fault)
+
+    def _system_of(self, injection: Injection) -> System:
+        return replace(self._system, chosen=injection.clients)
 
     def _end_others(self, injection: Injection, fault: Fault) -> None:
         """Close those that this injection put an end to, by `replaces` or by its nature."""
@@ -289,4 +293,5 @@ def _undo(injection: Injection, fault: Fault) -> dict[str, Any]:
         "fault": injection.planned.kind,
         "settings": asdict(fault),  # type: ignore[call-overload]
         "nodes": injection.nodes,
+        "clients": injection.clients,
     }

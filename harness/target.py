@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from harness.errors import TargetError, UnsupportedError
 
 __all__ = [
+    "DOWN",
     "Clients",
     "Drops",
     "Evidence",
@@ -26,6 +27,9 @@ Evidence = dict[str, Any]
 
 Target = str | dict[str, int] | list[str | dict[str, int]]
 """Who is meant: a role, a name of `bind`, `{node: 3}`, or a list of those, one node each."""
+
+DOWN = frozenset({"created", "exited"})
+"""The engine's words for a server whose process is not there; a paused one is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,14 @@ class Node(Protocol):
     """One member of the quorum: a server with an address and a disk that outlive it."""
 
     id: int
+
+    @property
+    def process(self) -> str:
+        """Return the engine's word for the server's process; the network is not asked.
+
+        `created`, `running`, `paused` or `exited`, whether or not the server can be reached.
+        """
+        ...
 
     @property
     def client_address(self) -> str:
@@ -219,8 +231,8 @@ class Quorum(Protocol):
         """
         ...
 
-    def dropped(self, rule: str) -> Mapping[int, int]:
-        """Return how many packets the rule has dropped, by node; nodes without it are left out."""
+    def dropped(self, rule: str) -> Mapping[int, Mapping[int, int]]:
+        """Return how many packets the rule has dropped, by node that has it and by its peer."""
         ...
 
     def remove_member(self, node: int) -> Evidence:
@@ -273,13 +285,15 @@ class Clients(Protocol):
     def cut(self, client: int, nodes: Collection[int]) -> Evidence:
         """Let nothing through between it and these nodes, and refuse nothing: silence.
 
+        Return `held` as it was, and how many `connections` to these nodes were open.
+
         Raises:
             UnsupportedError: it does not connect through a forwarder.
         """
         ...
 
-    def mend(self, client: int) -> Evidence:
-        """Let everything through again."""
+    def mend(self, client: int, nodes: Collection[int]) -> Evidence:
+        """Let everything through again between it and these nodes."""
         ...
 
     def held(self, client: int) -> int:
@@ -301,8 +315,14 @@ class Gateway(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """All that faults can hurt: servers, clients, and the gateway between them if there is one."""
+    """All that faults can hurt: servers, clients, and the gateway between them if there is one.
+
+    Attributes:
+        chosen: the clients that one injection is about, by number. Fixed before it is injected, so
+            that its heal is about the same ones, whoever has ended meanwhile.
+    """
 
     quorum: Quorum
     clients: Clients
     gateway: Gateway | None = None
+    chosen: Sequence[int] = ()

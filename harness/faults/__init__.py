@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar, Protocol
 
 from harness.registry import Registry
-from harness.target import Evidence, System, Target
+from harness.target import Clients, Evidence, System, Target
 
 WHOLE_QUORUM = frozenset({"cut", "gateway", "loss", "members"})
 """Slots that one fault fills for all nodes, whichever it is about."""
@@ -38,6 +38,10 @@ class Fault(Protocol):
 
     def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
         """Return who, while it lasts, is down or cannot exchange with a majority both ways."""
+        return ()
+
+    def choose(self, clients: Clients) -> Sequence[int]:
+        """Return the clients it is about, by number; they become `System.chosen`."""
         return ()
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:

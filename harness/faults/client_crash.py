@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from harness.faults import Fault, faults
 from harness.faults.clients import chosen
-from harness.target import Evidence, System, Target
+from harness.target import Clients, Evidence, System, Target
 
 SIGKILLED = -9  # how Python tells a death by this signal
 
@@ -21,10 +21,13 @@ class ClientCrash(Fault):
     target: ClassVar[Target] = []
     lasting: ClassVar[bool] = False
 
+    def choose(self, clients: Clients) -> Sequence[int]:
+        """Take those of the workload that run."""
+        return chosen(clients, self.workload, self.number)
+
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Kill."""
-        clients = chosen(system.clients, self.workload, self.number)
-        return {"crashed": [system.clients.crash(client) for client in clients]}
+        return {"crashed": [system.clients.crash(client) for client in system.chosen]}
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that somebody ran, and died of the signal."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from harness.faults import Fault, faults
 from harness.faults.clients import chosen
-from harness.target import Evidence, System, Target
+from harness.target import Clients, Evidence, System, Target
 
 BITES_WITHIN_S = 5.0  # a client without work speaks once in a third of its session
 POLL_S = 0.05
@@ -27,22 +27,27 @@ class ClientCut(Fault):
     slot: ClassVar[str | None] = "clients"
     forwarded: ClassVar[bool] = True
 
+    def choose(self, clients: Clients) -> Sequence[int]:
+        """Take those of the workload that run."""
+        return chosen(clients, self.workload, self.number)
+
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Cut, and wait for the first message or connection that is held back."""
-        clients = chosen(system.clients, self.workload, self.number)
-        cut = [system.clients.cut(client, nodes) for client in clients]
+        """Cut, and wait until each client that was connected has had something held back."""
+        cut = [system.clients.cut(client, nodes) for client in system.chosen]
         deadline = time.monotonic() + BITES_WITHIN_S
         while True:
-            held = sum(system.clients.held(seen["client"]) - seen["held"] for seen in cut)
-            if held or time.monotonic() > deadline:
-                return {"cut": cut, "held": held}
+            held = [system.clients.held(seen["client"]) - seen["held"] for seen in cut]
+            evidence = {"cut": cut, "held": sum(held), "held_each": held}
+            if self.bit(evidence) or time.monotonic() > deadline:
+                return evidence
             time.sleep(POLL_S)
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require that something was held back."""
-        return bool(evidence["held"])
+        """Require that something was held back, of each client that had a connection cut."""
+        pairs = zip(evidence["cut"], evidence.get("held_each", ()), strict=False)
+        unmet = [seen for seen, held in pairs if seen["connections"] and not held]
+        return bool(evidence["held"]) and not unmet
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Let everything of every client through."""
-        clients = chosen(system.clients, self.workload, self.number)
-        return {"mended": [system.clients.mend(client) for client in clients]}
+        """Let everything through again of those that were cut off."""
+        return {"mended": [system.clients.mend(client, nodes) for client in system.chosen]}

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from harness.faults import Fault, faults
 from harness.faults.clients import chosen
-from harness.target import Evidence, System, Target
+from harness.target import Clients, Evidence, System, Target
 
 
 @faults.register("client-pause")
@@ -18,10 +18,13 @@ class ClientPause(Fault):
     number: int | None = None
     target: ClassVar[Target] = []
 
+    def choose(self, clients: Clients) -> Sequence[int]:
+        """Take those of the workload that run."""
+        return chosen(clients, self.workload, self.number)
+
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Freeze."""
-        clients = chosen(system.clients, self.workload, self.number)
-        return {"paused": [system.clients.pause(client) for client in clients]}
+        return {"paused": [system.clients.pause(client) for client in system.chosen]}
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that somebody ran, and that the kernel says all are stopped."""
@@ -29,6 +32,5 @@ class ClientPause(Fault):
         return bool(states) and set(states) == {"T"}
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Let all of the workload go on that still run."""
-        clients = chosen(system.clients, self.workload, self.number)
-        return {"resumed": [system.clients.resume(client) for client in clients]}
+        """Let those go on that were frozen."""
+        return {"resumed": [system.clients.resume(client) for client in system.chosen]}

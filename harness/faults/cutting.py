@@ -9,7 +9,7 @@ from harness.errors import TargetError
 from harness.faults import Fault, grudges
 from harness.target import Drops, Evidence, Quorum, System
 
-BITES_WITHIN_S = 3.0  # a leader speaks to its followers every half tick, half of them every second
+BITES_WITHIN_S = 5.0  # a leader speaks to its followers every half tick, half of them every second
 POLL_S = 0.05
 
 
@@ -27,12 +27,12 @@ class Cut(Fault, Protocol):
         return grudges.hurt(self.drops(nodes, everyone), everyone)
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Cut, and wait for the first packet that is lost."""
+        """Cut, and wait until each node has lost a packet."""
         return put("cut", system.quorum, self.drops(nodes, system.quorum.nodes))
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require a dropped packet."""
-        return dropped_any(evidence)
+        """Require a dropped packet on each node that must have met the cut."""
+        return dropped_on_each(evidence)
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Let all hear each other again."""
@@ -40,18 +40,41 @@ class Cut(Fault, Protocol):
 
 
 def put(rule: str, quorum: Quorum, drops: Mapping[int, Drops]) -> Evidence:
-    """Put a rule in force, and wait a while for the first packet it drops."""
-    evidence = quorum.drop(rule, drops)
-    deadline = time.monotonic() + BITES_WITHIN_S
-    while not dropped_any(seen := _packets(rule, quorum)) and time.monotonic() < deadline:
-        time.sleep(POLL_S)
+    """Put a rule in force, and wait a while until each node has dropped a packet by it."""
+    before = {str(seen.node): seen.mode for seen in quorum.statuses()}
     cut = {str(id): sorted(d.deaf_to | d.mute_to) for id, d in drops.items()}
-    return evidence | {"cut": cut} | seen
+    evidence = quorum.drop(rule, drops) | {"cut": cut, "before": before}
+    deadline = time.monotonic() + BITES_WITHIN_S
+    while True:
+        seen = evidence | _packets(rule, quorum)
+        if dropped_on_each(seen) or time.monotonic() > deadline:
+            return seen
+        time.sleep(POLL_S)
 
 
-def dropped_any(evidence: Mapping[str, Any]) -> bool:
-    """Require a dropped packet: a rule that counted none did not bite."""
-    return any(evidence["packets"].values())
+def dropped_on_each(evidence: Mapping[str, Any]) -> bool:
+    """Require a packet that was lost to or from each node that had something to say across the cut.
+
+    Those are the leader and its followers: followers say nothing to each other until there is an
+    election. Where nobody is cut from a leader, one packet anywhere is all that can be required.
+    """
+    packets = evidence["packets"]
+    met = {id for id, count in packets.items() if count}
+    # A packet is lost at the first rule it meets, which may be its sender's.
+    links = evidence.get("links", {})
+    met |= {peer for lost in links.values() for peer, count in lost.items() if count}
+    return bool(met) and met >= _speaking(evidence["cut"], evidence["before"])
+
+
+def _speaking(cut: Mapping[str, Collection[int]], modes: Mapping[str, str]) -> set[str]:
+    """Return the nodes with a rule that had something to say across it, by their roles."""
+    serving = {id for id, mode in modes.items() if mode in {"leader", "follower"}}
+    leaders = {id for id in serving if modes[id] == "leader"}
+    met = {
+        id: serving.intersection(map(str, peers)) & (serving if id in leaders else leaders)
+        for id, peers in cut.items()
+    }
+    return {id for id in serving.intersection(cut) if met[id]}
 
 
 def take_off(rule: str, quorum: Quorum) -> Evidence:
@@ -68,4 +91,8 @@ def take_off(rule: str, quorum: Quorum) -> Evidence:
 
 
 def _packets(rule: str, quorum: Quorum) -> Evidence:
-    return {"packets": {str(id): count for id, count in quorum.dropped(rule).items()}}
+    lost = quorum.dropped(rule)
+    return {
+        "packets": {str(id): sum(peers.values()) for id, peers in lost.items()},
+        "links": {str(id): {str(p): n for p, n in peers.items()} for id, peers in lost.items()},
+    }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.faults import Fault, faults
-from harness.target import Evidence, System, Target
+from harness.target import DOWN, Evidence, System, Target
 
 SIGKILL_STATUS = 137
 
@@ -30,8 +30,9 @@ class Kill(Fault):
         return {"killed": killed, "wiped": wiped}
 
     def bit(self, evidence: Evidence) -> bool:
-        """Exit status 137 is SIGKILL's, and no other death's."""
-        return all(seen["exit_code"] == SIGKILL_STATUS for seen in evidence["killed"])
+        """Exit status 137 is SIGKILL's, and no other death's; an empty disk was not wiped."""
+        dead = all(seen["exit_code"] == SIGKILL_STATUS for seen in evidence["killed"])
+        return dead and bool(evidence["wiped"]) == self.wipe and wiped_something(evidence["wiped"])
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Start what is down."""
@@ -39,6 +40,14 @@ class Kill(Fault):
 
 
 def start_down(system: System, nodes: Sequence[int]) -> list[Evidence]:
-    """Start those of the nodes that are down; return what was seen of each."""
+    """Start those of the nodes that are down; return what was seen of each.
+
+    The engine says who is down: a probe over a network that a fault has slowed down tells nothing.
+    """
     members = [system.quorum.nodes[id] for id in nodes]
-    return [node.start() for node in members if node.status().mode == "down"]
+    return [node.start() for node in members if node.process in DOWN]
+
+
+def wiped_something(wiped: Sequence[Evidence]) -> bool:
+    """Tell whether each of the disks that were wiped had something on it."""
+    return all(seen["wiped_kb"] > 0 for seen in wiped)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.faults import Fault, faults
-from harness.faults.cutting import dropped_any, put, take_off
+from harness.faults.cutting import dropped_on_each, put, take_off
 from harness.registry import Percent
 from harness.target import Drops, Evidence, System, Target
 
@@ -20,7 +20,7 @@ class Loss(Fault):
     slot: ClassVar[str | None] = "loss"
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Drop with chance, and wait for the first packet that is lost."""
+        """Drop with chance, and wait until each node has lost a packet."""
         others = {id: frozenset(system.quorum.nodes) - {id} for id in nodes}
         drops = {
             id: Drops(deaf_to=peers, mute_to=peers, percent=self.percent)
@@ -29,8 +29,8 @@ class Loss(Fault):
         return put("loss", system.quorum, drops)
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require a dropped packet."""
-        return dropped_any(evidence)
+        """Require a dropped packet on each of the nodes."""
+        return dropped_on_each(evidence)
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Lose no more."""

@@ -7,6 +7,8 @@ from typing import ClassVar
 from harness.faults import Fault, faults
 from harness.target import Evidence, System, Target
 
+UNANSWERED = frozenset({"paused", "silent", "down"})  # a slow link may break a probe off
+
 
 @faults.register("pause")
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +29,11 @@ class Pause(Fault):
         return {"paused": paused, "modes": modes}
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require that nothing answers and the engine says it is frozen."""
-        return all(mode == "paused" for mode in evidence["modes"])
+        """Require that the engine says it is frozen and that nothing answers."""
+        frozen = all(seen["state"] == "paused" for seen in evidence["paused"])
+        return frozen and UNANSWERED.issuperset(evidence["modes"])
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Let what is paused go on."""
         members = [system.quorum.nodes[id] for id in nodes]
-        return {"resumed": [n.resume() for n in members if n.status().mode == "paused"]}
+        return {"resumed": [node.resume() for node in members if node.process == "paused"]}

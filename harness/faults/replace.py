@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.faults import Fault, faults
+from harness.faults.kill import start_down, wiped_something
 from harness.target import Evidence, System, Target
 
 
@@ -33,11 +34,11 @@ class Replace(Fault):
         return {"killed": killed, "wiped": wiped, "removed": removed}
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require that the ensemble's own configuration has them no more."""
-        return all(seen["node"] not in seen["voters"] for seen in evidence["removed"])
+        """Require disks that were not empty, and a configuration that has them no more."""
+        removed = all(seen["node"] not in seen["voters"] for seen in evidence["removed"])
+        return removed and wiped_something(evidence["wiped"])
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Start the empty ones and add them: the leader brings them up to date first."""
-        down = [id for id in nodes if system.quorum.nodes[id].status().mode == "down"]
-        started = [system.quorum.nodes[id].start() for id in down]
+        started = start_down(system, nodes)
         return {"started": started, "added": [system.quorum.add_member(id) for id in nodes]}

@@ -8,6 +8,7 @@ the worker gets anywhere.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from cluster.members import voters
 from cluster.quorum import DockerQuorum
 from harness.clients import NoClients, RunningClients
 from harness.clock import Clock
+from harness.faults import Fault
 from harness.faults.client_crash import ClientCrash
 from harness.faults.client_cut import ClientCut
 from harness.faults.client_pause import ClientPause
@@ -219,6 +221,11 @@ def putting(quorum: DockerQuorum, tmp_path: Path) -> Iterator[tuple[System, Path
         workers.stop()
 
 
+def aimed(fault: Fault, hurt: System) -> System:
+    """Return the system with the clients chosen that an injection now is about."""
+    return replace(hurt, chosen=fault.choose(hurt.clients))
+
+
 def grows(file: Path) -> bool:
     """Tell whether a worker gets anywhere: a call that only begins does not count."""
     before = file.read_text().count('"type":"ok"')
@@ -229,7 +236,7 @@ def grows(file: Path) -> bool:
 def test_a_crashed_client_does_nothing_more(putting: tuple[System, Path]) -> None:
     """After its crash a client writes nothing, and is running no more."""
     hurt, file = putting
-    ClientCrash().inject(hurt, [])
+    ClientCrash().inject(aimed(ClientCrash(), hurt), [])
     assert not grows(file)
     assert hurt.clients.running("any") == []
 
@@ -239,7 +246,7 @@ def test_a_client_that_hangs_goes_on(
     putting: tuple[System, Path], fault: ClientPause | ClientCut
 ) -> None:
     """A frozen client, and one cut off from all servers, gets nowhere until it is healed."""
-    hurt, file = putting
+    hurt, file = aimed(fault, putting[0]), putting[1]
     nodes = list(hurt.quorum.nodes)
     fault.inject(hurt, nodes)
     assert not grows(file)
@@ -249,8 +256,8 @@ def test_a_client_that_hangs_goes_on(
 
 def test_a_client_cut_off_from_some_finds_the_others(putting: tuple[System, Path]) -> None:
     """A client cut off from two of five servers goes on through a third."""
-    hurt, file = putting
     cut = ClientCut(target="minority")
+    hurt, file = aimed(cut, putting[0]), putting[1]
     cut.inject(hurt, [1, 2])
     wait_until(lambda: grows(file))
     cut.heal(hurt, [1, 2])

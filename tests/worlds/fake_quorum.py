@@ -30,6 +30,7 @@ class FakeNode:
     def __init__(self, id: int, *, numb: bool = False) -> None:
         self.id, self.numb = id, numb
         self.up, self.paused, self.full = True, False, False
+        self.unreachable = False
         self.clock_s = 0.0
         self.starts = 1
         self.wipes = 0
@@ -40,6 +41,11 @@ class FakeNode:
     def client_address(self) -> str:
         """Return an address that nobody listens on."""
         return f"127.0.0.1:{self.id}"
+
+    @property
+    def process(self) -> str:
+        """Return what the engine says, which needs no network."""
+        return "paused" if self.paused else "running" if self.up else "exited"
 
     def kill(self) -> Evidence:
         """Die."""
@@ -59,7 +65,7 @@ class FakeNode:
     def wipe(self) -> Evidence:
         """Lose the disk."""
         self.wipes += not self.numb
-        return {"wiped_kb": 1, "left": ["myid"]}
+        return {"node": self.id, "wiped_kb": int(not self.numb), "left": ["myid"]}
 
     def pause(self) -> Evidence:
         """Freeze."""
@@ -108,7 +114,7 @@ class FakeNode:
     def status(self, *, metrics: bool = False) -> NodeStatus:
         """Return its state, without a role."""
         mode = "paused" if self.paused else "follower" if self.up else "down"
-        return NodeStatus(node=self.id, mode=mode)
+        return NodeStatus(node=self.id, mode="silent" if self.unreachable else mode)
 
     def state(self) -> tuple[Any, ...]:
         """Return all that healing must bring back."""
@@ -134,6 +140,7 @@ class FakeQuorum:
         self.releases = dict.fromkeys(self._nodes, "3.9.3")
         self.ledger = FakeLedger()
         self.slow_to_serve: set[int] = set()
+        self.mute: set[int] = set()
 
     @property
     def nodes(self) -> Mapping[int, FakeNode]:
@@ -164,9 +171,15 @@ class FakeQuorum:
         self.rules[rule] = dict(drops)
         return {"in_force_ms": 1}
 
-    def dropped(self, rule: str) -> Mapping[int, int]:
-        """Count one packet a node, or none if nothing takes effect."""
-        return dict.fromkeys(self.rules.get(rule, {}), int(not self.numb))
+    def dropped(self, rule: str) -> Mapping[int, Mapping[int, int]]:
+        """Count one packet from each peer that is not silent, or none if nothing takes effect."""
+        return {
+            id: {
+                peer: int(not self.numb and not self.mute.intersection({id, peer}))
+                for peer in sorted(drops.deaf_to | drops.mute_to)
+            }
+            for id, drops in self.rules.get(rule, {}).items()
+        }
 
     def remove_member(self, node: int) -> Evidence:
         """Take a voter out."""
@@ -218,6 +231,7 @@ class FakeClients:
         self.numb = numb
         self.states = {0: "running", 1: "running", 2: "running"}
         self.cuts: dict[int, Collection[int]] = {}
+        self.idle: set[int] = set()
 
     def running(self, workload: str) -> Sequence[int]:
         """Return those alive."""
@@ -241,16 +255,17 @@ class FakeClients:
     def cut(self, client: int, nodes: Collection[int]) -> Evidence:
         """Hear nothing from these."""
         self.cuts[client] = nodes
-        return {"client": client, "nodes": sorted(nodes), "held": 0}
+        return {"client": client, "nodes": sorted(nodes), "held": 0, "connections": 1}
 
-    def mend(self, client: int) -> Evidence:
-        """Hear all again."""
-        self.cuts.pop(client, None)
+    def mend(self, client: int, nodes: Collection[int]) -> Evidence:
+        """Hear these again."""
+        left = set(self.cuts.pop(client, ())) - set(nodes)
+        self.cuts |= {client: left} if left else {}
         return {"client": client, "held": 1}
 
     def held(self, client: int) -> int:
         """Count one held message, or none if nothing takes effect."""
-        return int(client in self.cuts and not self.numb)
+        return int(client in self.cuts and client not in self.idle and not self.numb)
 
     def state(self) -> tuple[Any, ...]:
         """Return all that healing must bring back."""

@@ -18,10 +18,11 @@ def test_a_rule_replaces_itself_in_one_script() -> None:
         "add table inet nemesis",
         "add chain inet nemesis cut_in { type filter hook input priority -10; }",
         "flush chain inet nemesis cut_in",
-        "add rule inet nemesis cut_in ip saddr { 10.0.0.2, 10.0.0.3 } counter drop",
+        "add rule inet nemesis cut_in ip saddr 10.0.0.2 counter drop",
+        "add rule inet nemesis cut_in ip saddr 10.0.0.3 counter drop",
         "add chain inet nemesis cut_out { type filter hook output priority -10; }",
         "flush chain inet nemesis cut_out",
-        "add rule inet nemesis cut_out ip daddr { 10.0.0.2 } counter drop",
+        "add rule inet nemesis cut_out ip daddr 10.0.0.2 counter drop",
     ]
 
 
@@ -49,11 +50,23 @@ def test_a_share_is_drawn_for_each_packet(percent: float, chance: int) -> None:
     assert f"numgen random mod 10000 < {chance} counter drop" in told
 
 
-def listing(*rules: tuple[str, int]) -> str:
-    """Return what nft lists for chains with so many packets each."""
+def listing(*rules: tuple[str, int, int]) -> str:
+    """Return what nft lists for rules: a chain, the peer it is about, and packets."""
+    header = {"payload": {"protocol": "ip", "field": "saddr"}}
+    chance = {"match": {"op": "<", "left": {"numgen": {"mod": 10000}}, "right": 2000}}
     entries = [
-        {"rule": {"chain": chain, "expr": [{"counter": {"packets": packets}}, {"drop": None}]}}
-        for chain, packets in rules
+        {
+            "rule": {
+                "chain": chain,
+                "expr": [
+                    {"match": {"op": "==", "left": header, "right": ADDRESSES[peer]}},
+                    *([chance] if chain.startswith("loss") else []),
+                    {"counter": {"packets": packets, "bytes": 9}},
+                    {"drop": None},
+                ],
+            }
+        }
+        for chain, peer, packets in rules
     ]
     return json.dumps({"nftables": [{"metainfo": {}}, *entries]})
 
@@ -61,17 +74,23 @@ def listing(*rules: tuple[str, int]) -> str:
 @pytest.mark.parametrize(
     ("told", "packets"),
     [
-        (listing(("cut_in", 3), ("cut_out", 4)), 7),
-        (listing(("cut_in", 3), ("loss_in", 9)), 3),
-        (listing(("cut_in", 0)), 0),
-        (listing(("loss_in", 9)), None),
-        ("{}", None),
+        (listing(("cut_in", 2, 3), ("cut_out", 2, 4), ("cut_in", 3, 1)), {2: 7, 3: 1}),
+        (listing(("cut_in", 2, 3), ("loss_in", 3, 9)), {2: 3}),
+        (listing(("cut_in", 2, 0)), {2: 0}),
+        (listing(("loss_in", 2, 9)), {}),
+        ("{}", {}),
     ],
-    ids=["both", "of-this-rule", "none-yet", "of-another", "no-table"],
+    ids=["both-ways", "of-this-rule", "none-yet", "of-another", "no-table"],
 )
-def test_packets_are_counted_by_rule(told: str, packets: int | None) -> None:
+def test_packets_are_counted_by_rule_and_peer(told: str, packets: dict[int, int]) -> None:
     """A rule's packets are those of its own chains; no rule is not a rule that counted none."""
-    assert network.counted(told, "cut") == packets
+    by_address = {ADDRESSES[peer]: count for peer, count in packets.items()}
+    assert network.counted(told, "cut") == by_address
+
+
+def test_a_share_is_counted_by_peer_too() -> None:
+    """The peer is the address that the rule matches, not the chance that it draws."""
+    assert network.counted(listing(("loss_in", 3, 9)), "loss") == {"10.0.0.3": 9}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """What every registered fault promises, on a quorum in memory."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -49,6 +49,11 @@ def targets(fault: Fault, system: System) -> list[int]:
     return roles.resolve(fault.target, system.quorum.statuses(), {}, Random(1))
 
 
+def aimed(fault: Fault, system: System) -> System:
+    """Return the system with the clients chosen that an injection now is about."""
+    return replace(system, chosen=fault.choose(system.clients))
+
+
 def state(system: System) -> object:
     """Return all that healing must bring back."""
     parts: tuple[Any, ...] = (system.quorum, system.clients, system.gateway)
@@ -59,7 +64,7 @@ def state(system: System) -> object:
 def test_bites_and_says_so(name: str) -> None:
     """What a fault observes of its effect is enough for it to say that it took effect."""
     fault, system = fault_named(name), system_for(name)
-    evidence = fault.inject(system, targets(fault, system))
+    evidence = fault.inject(aimed(fault, system), targets(fault, system))
     assert fault.bit(evidence)
     json.dumps(evidence)
 
@@ -70,7 +75,7 @@ def test_never_bites_where_nothing_takes_effect(name: str) -> None:
     fault, system = fault_named(name), system_for(name, numb=True)
     if name == "start":
         system.quorum.nodes[2].up = True  # type: ignore[misc]
-    assert not fault.bit(fault.inject(system, targets(fault, system)))
+    assert not fault.bit(fault.inject(aimed(fault, system), targets(fault, system)))
 
 
 @pytest.mark.parametrize("name", LASTING)
@@ -78,6 +83,7 @@ def test_hurts_then_heals(name: str) -> None:
     """Inject changes the system; heal, called twice, leaves it as it was."""
     fault, system = fault_named(name), system_for(name)
     before, nodes = state(system), targets(fault, system)
+    system = aimed(fault, system)
     fault.inject(system, nodes)
     assert state(system) != before
     fault.heal(system, nodes)
@@ -90,10 +96,104 @@ def test_another_process_can_undo_it(name: str) -> None:
     """What the ledger keeps of a fault, as JSON, is enough for another one to heal it."""
     fault, system = fault_named(name), system_for(name)
     before, nodes = state(system), targets(fault, system)
+    system = aimed(fault, system)
     fault.inject(system, nodes)
     kept = json.loads(json.dumps(asdict(fault)))  # type: ignore[call-overload]
     by_hand.fault_of(name, kept).heal(system, nodes)
     assert state(system) == before
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_heals_what_it_cannot_reach(name: str) -> None:
+    """Healing asks the engine, never the network: a probe that a slow link swallows tells nothing.
+
+    The exception is membership: who votes is for the ensemble itself to say.
+    """
+    fault, system = fault_named(name), system_for(name)
+    before, nodes = state(system), targets(fault, system)
+    system = aimed(fault, system)
+    fault.inject(system, nodes)
+    for node in cast(FakeQuorum, system.quorum).nodes.values():
+        node.unreachable = True
+    fault.heal(system, nodes)
+    assert state(system) == before
+
+
+def test_a_pause_that_answers_did_not_bite() -> None:
+    """What the engine calls frozen and answers all the same is not."""
+    evidence: Any = {"paused": [{"node": 1, "state": "paused"}], "modes": ["follower"]}
+    assert not fault_named("pause").bit(evidence)
+    assert fault_named("pause").bit(evidence | {"modes": ["down"]})
+
+
+@pytest.mark.parametrize("kind", ["kill", "replace"])
+def test_an_empty_disk_was_not_wiped(kind: str) -> None:
+    """A wipe that found 0 KB to delete did nothing, whatever the exit status says."""
+    settings = {"wipe": True} if kind == "kill" else {}
+    fault, system = by_hand.fault_of(kind, settings), system_for(kind)
+    evidence = fault.inject(system, targets(fault, system))
+    assert fault.bit(evidence)
+    assert not fault.bit(evidence | {"wiped": [evidence["wiped"][0] | {"wiped_kb": 0}]})
+
+
+def test_a_kill_that_never_wiped_is_no_wipe() -> None:
+    """`wipe: true` needs a disk that was wiped, and its absence one that was not."""
+    killed: Any = {"killed": [{"exit_code": 137}], "wiped": []}
+    assert fault_named("kill").bit(killed)
+    assert not by_hand.fault_of("kill", {"wipe": True}).bit(killed)
+
+
+@pytest.mark.parametrize("name", ["isolate", "one-way", "loss", "partition-minority"])
+def test_a_cut_of_several_nodes_meets_each(name: str) -> None:
+    """A packet counted for one of two nodes does not show that the other one is cut."""
+    fault, system = by_hand.fault_of(name, {"target": "minority"}), system_for(name)
+    nodes = [1, 2]
+    assert fault.bit(fault.inject(system, nodes))
+    cast(FakeQuorum, system.quorum).mute = {2}
+    assert not fault.bit(fault.inject(system, nodes))
+
+
+def test_followers_that_say_nothing_to_each_other_meet_no_cut() -> None:
+    """Of a leader's side only the leader must have lost a packet: the others speak to it alone."""
+    fault, system = fault_named("partition"), system_for("partition")
+    cut: Any = fault.inject(system, [1, 2, 3, 4, 5])  # 5 leads, on the side of 3 and 4
+    links = {"5": {"1": 1, "2": 1}}
+    evidence = cut | {"links": links, "packets": {"5": 2}}
+    assert fault.bit(evidence)
+    assert not fault.bit(evidence | {"links": {"5": {"1": 1, "2": 0}}})
+
+
+def test_a_node_that_was_down_meets_no_cut() -> None:
+    """A cut beside a kill needs no packet of the dead."""
+    fault, system = by_hand.fault_of("isolate", {"target": "minority"}), system_for("isolate")
+    quorum = cast(FakeQuorum, system.quorum)
+    quorum.nodes[2].up = False
+    quorum.mute = {2}
+    assert fault.bit(fault.inject(system, [1, 2]))
+
+
+def test_a_cut_of_several_clients_meets_each() -> None:
+    """A client that was connected and had nothing held back is not known to be cut off."""
+    fault, system = fault_named("client-cut"), system_for("client-cut")
+    aim = aimed(fault, system)
+    cast(FakeClients, system.clients).idle = {1}
+    evidence = fault.inject(aim, [1, 2])
+    assert not fault.bit(evidence)
+    evidence["cut"][1]["connections"] = 0
+    assert fault.bit(evidence)
+
+
+@pytest.mark.parametrize("kind", ["client-pause", "client-cut"])
+def test_heals_the_client_it_hurt(kind: str) -> None:
+    """A client of a smaller number that ended meanwhile does not shift the heal by one."""
+    fault, system = by_hand.fault_of(kind, {"number": 1}), system_for(kind)
+    aim, nodes = aimed(fault, system), targets(fault, system)
+    clients = cast(FakeClients, system.clients)
+    fault.inject(aim, nodes)
+    assert aim.chosen == [1]
+    clients.crash(0)
+    fault.heal(aim, nodes)
+    assert (clients.states[1], clients.states[2], clients.cuts) == ("running", "running", {})
 
 
 @pytest.mark.parametrize("name", list(faults))
