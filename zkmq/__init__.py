@@ -2,6 +2,7 @@
 
 from zkmq.batches import Put
 from zkmq.charter import Charter
+from zkmq.doubt import Settled
 from zkmq.errors import (
     AccessDeniedError,
     AckUnknownError,
@@ -27,7 +28,6 @@ from zkmq.queue import Queue
 from zkmq.reaper import Returned
 from zkmq.reserve import Reservation
 from zkmq.security import Security
-from zkmq.ticket import Settled
 
 __all__ = [
     "AccessDeniedError",

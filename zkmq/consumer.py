@@ -46,7 +46,7 @@ class Consumer:
         self._waiting = threading.Lock()
         clock = ServerClock(store)
         self.membership = Membership(
-            store, tree, clock, label=policy.encode(**about), on_lost=on_lost
+            store, tree, clock, label=policy.encode(**about), on_lost=on_lost, ask=self._settle
         )
         self._finisher = Finisher(store, tree, self.membership, clock, policy)
         self.reserver = Reserver(store, tree, self.membership, self._finisher, relaxed=not strict)
@@ -99,6 +99,12 @@ class Consumer:
                         held, delay_s=0.0, to="place", deadline_s=self._deadline()
                     )
             self.membership.leave(self._deadline())
+
+    def _settle(self) -> None:
+        """Find out what became of the call that is in doubt."""
+        with self._consuming:
+            self._demand_open()
+            self.membership.settle(self._deadline())
 
     def _look(self, n: int, done: Sequence[Item], *, sync: bool) -> Reservation:
         """One look, one claim."""

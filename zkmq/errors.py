@@ -1,7 +1,7 @@
 """The queue's errors, each saying whether the call certainly took no effect.
 
 ZkmqError                       definite = False: may have taken effect, or may yet
-├── OutcomeUnknownError         no answer before the deadline; `Queue.resolve()` can settle it
+├── OutcomeUnknownError         no answer before the deadline; its own `resolve()` can settle it
 │   └── AckUnknownError         the session ended with the operation in doubt: never known
 ├── PartlyPutError              put_many: some are put, the others certainly not
 └── NotAppliedError             definite = True: certainly took no effect
@@ -19,6 +19,10 @@ ZkmqError                       definite = False: may have taken effect, or may 
         └── OutdatedClientError was raised to a version that this client is too old for
 """
 
+from typing import Any
+
+from zkmq.doubt import Doubt, Settled
+
 
 class ZkmqError(Exception):
     """Root of what this package raises; unmarked means unknown, the safe side."""
@@ -33,10 +37,29 @@ class OutcomeUnknownError(ZkmqError):
         applied: of `put_many`, what is known to be put all the same, from the first item on.
         doubtful: of `put_many`, how many items after these are in doubt; those behind them are
             certainly not put.
+        doubt: the call that raised this; None if nothing can tell what became of it.
     """
 
     applied: tuple[object, ...] = ()
     doubtful: int = 1
+    doubt: Doubt | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave the doubt behind: only the process whose call it was can settle it."""
+        about = {name: value for name, value in self.__dict__.items() if name != "doubt"}
+        return type(self), self.args, about
+
+    def resolve(self) -> tuple[Settled, ...]:
+        """Say what became of the call that raised this; any thread may ask, and again.
+
+        One answer for each write that was in doubt, in their order. What has not taken effect by
+        now never will. `took_effect` is None where nothing can tell any more.
+
+        Raises:
+            OutcomeUnknownError: still no answer before the deadline.
+            ClosedError: the queue was closed before there was one.
+        """
+        return (self.doubt or Doubt.for_ever("call")).resolve()
 
     def tell(self, applied: tuple[object, ...], doubtful: int, count: int) -> None:
         """Say of a put of `count` items which of them are put, in doubt, and certainly not."""
@@ -45,8 +68,8 @@ class OutcomeUnknownError(ZkmqError):
             rest = count - len(applied) - doubtful
             told = (
                 f"put_many: of {count} items the first {len(applied)} are put, the next "
-                f"{doubtful} in doubt, which `resolve` can settle, and the last {rest} certainly "
-                f"not; {self}"
+                f"{doubtful} in doubt, which `error.resolve()` can settle, and the last {rest} "
+                f"certainly not; {self}"
             )
             self.args = (told,)
 

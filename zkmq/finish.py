@@ -17,7 +17,8 @@ from zkmq.ticket import Applied
 from zkmq.tree import Tree
 
 MAX_REASON = 1000
-Destinations = Callable[[], list[Op]]
+DONE = "done"
+Destinations = Callable[[Sequence[Item]], list[Op]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,19 @@ class Finisher:
 
     def done(self, items: Sequence[Item], deadline_s: float) -> Done:
         """Remove items for ever."""
-        return self._end(items, "done", Hold.DONE, list, deadline_s)
+        return self._end(items, DONE, Hold.DONE, lambda _: [], deadline_s)
+
+    def done_before(self, items: Sequence[Item]) -> tuple[Done | None, list[Item]]:
+        """What an earlier `done`, in doubt at the time, did; and the items that are left to do."""
+        return _ended_before(items, DONE)
 
     def release(self, items: Sequence[Item], *, delay_s: float, to: str, deadline_s: float) -> Done:
         """Give items back; those delivered too often are dead instead."""
         _demand_fit("release", items)
-        dead = [item for item in items if self._policy.place(item.header) == "dead"]
-        back = [item for item in items if item not in dead]
 
-        def destinations() -> list[Op]:
+        def destinations(left: Sequence[Item]) -> list[Op]:
+            dead = [item for item in left if self._policy.place(item.header) == "dead"]
+            back = [item for item in left if item not in dead]
             reason = "released after its last delivery"
             ops: list[Op] = [self._grave(item, reason) for item in dead]
             if delay_s > 0:
@@ -67,7 +72,8 @@ class Finisher:
             build = self._homes.returns if to == "place" else self._homes.to_back
             return ops + build(contents, deadline_s)
 
-        return self._end(items, "release", Hold.RETURNED, destinations, deadline_s)
+        request = f"release to {to} after {delay_s} s"
+        return self._end(items, request, Hold.RETURNED, destinations, deadline_s)
 
     def bury(self, items: Sequence[Item], *, reason: str, deadline_s: float) -> Done:
         """Put items aside as dead letters."""
@@ -75,9 +81,9 @@ class Finisher:
         checks.text("bury: reason", reason, MAX_REASON)
         return self._end(
             items,
-            "bury",
+            f"bury for {reason}",
             Hold.RETURNED,
-            lambda: [self._grave(item, reason) for item in items],
+            lambda left: [self._grave(item, reason) for item in left],
             deadline_s,
         )
 
@@ -85,7 +91,7 @@ class Finisher:
         """Start the items' time to run anew."""
         _demand_fit("touch", items)
         membership = self._membership
-        membership.ready(deadline_s, items)
+        membership.ready(deadline_s, items, "touch")
         ops = [
             SetData(
                 membership.claim_path(item), envelope.wrap(item.data, item.header), item.version
@@ -97,7 +103,7 @@ class Finisher:
             for item in items:
                 item.version += 1
 
-        result = membership.commit("touch", ops, apply, deadline_s)
+        result = membership.commit("touch", ops, apply, deadline_s, count=len(items))
         if isinstance(result, Applied):
             return Done(result.zxid, result.attempts)
         raise membership.not_held(items[result.index])
@@ -105,14 +111,17 @@ class Finisher:
     def _end(
         self,
         items: Sequence[Item],
-        label: str,
+        request: str,
         hold: Hold,
         destinations: Destinations,
         deadline_s: float,
     ) -> Done:
         """End holds and put the items where `destinations` says, in one multi."""
-        membership = self._membership
-        membership.ready(deadline_s, items)
+        membership, label = self._membership, request.split(maxsplit=1)[0]
+        membership.ready(deadline_s, items, request)
+        earlier, items = _ended_before(items, request)
+        if earlier is not None and not items:
+            return earlier
 
         def apply(registration: Registration, _: int | None) -> None:
             registration.remove(items, hold)
@@ -120,8 +129,10 @@ class Finisher:
         attempts = 0
         while True:
             ops: list[Op] = [membership.unclaim(item) for item in items]
-            ops += destinations()
-            result = membership.commit(label, ops, apply, deadline_s)
+            ops += destinations(items)
+            result = membership.commit(
+                label, ops, apply, deadline_s, count=len(items), ended=items, request=request
+            )
             attempts += result.attempts
             if isinstance(result, Applied):
                 return Done(result.zxid, attempts)
@@ -142,6 +153,14 @@ class Finisher:
         now_ms = self._clock.now_ms(recent, deadline_s)
         header = item.header | {"delay_s": delay_s}
         return self._delayed.put_back(item.name, item.data, header, now_ms, deadline_s)
+
+
+def _ended_before(items: Sequence[Item], request: str) -> tuple[Done | None, list[Item]]:
+    """What an earlier copy of a request did, which was in doubt; and the items it did not end."""
+    settled = [item.settled_by(request) for item in items]
+    ended = [each for each in settled if each is not None and each.took_effect]
+    left = [item for item, each in zip(items, settled, strict=True) if each not in ended]
+    return (Done(ended[0].zxid, 0) if ended else None), left
 
 
 def _demand_fit(what: str, items: Sequence[Item]) -> None:

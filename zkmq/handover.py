@@ -99,7 +99,12 @@ class Holder:
             _item(consumer, name, node) for name, node in held if isinstance(node, Node)
         ]
         self._membership = Membership(
-            store, tree, clock, label=label.decode(errors="replace"), on_lost=nobody_asked
+            store,
+            tree,
+            clock,
+            label=label.decode(errors="replace"),
+            on_lost=nobody_asked,
+            ask=lambda: self._membership.settle(deadline_s),
         )
         self._membership.adopt(consumer, active.version, self.items)
         self.finisher = Finisher(store, tree, self._membership, clock, Policy.decode(label))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from zkmq import envelope, names
+from zkmq.doubt import Doubt, Settled
 
 
 class Hold(Enum):
@@ -39,6 +40,14 @@ class Item:
     header: envelope.Header = field(repr=False)
     version: int = field(default=0, repr=False)
     hold: Hold = Hold.HELD
+    # The last request about it whose outcome was unknown.
+    in_doubt: tuple[str, Doubt] | None = field(default=None, repr=False)
+
+    def settled_by(self, request: str) -> Settled | None:
+        """What became of an earlier copy of a request that was in doubt; None if nothing yet."""
+        if self.in_doubt is None or self.in_doubt[0] != request:
+            return None
+        return self.in_doubt[1].answer
 
     @property
     def id(self) -> str:

@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 
+from zkmq.doubt import Doubt, Settled
 from zkmq.errors import (
     AckUnknownError,
     ConsumerLostError,
@@ -20,7 +21,7 @@ from zkmq.item import Hold, Item
 from zkmq.refusal import refusal
 from zkmq.server_clock import ServerClock
 from zkmq.store import Code, Committed, Create, Delete, Lost, Op, Rejected, Store
-from zkmq.ticket import Applied, Refused, Settled, Ticket, TicketGoneError
+from zkmq.ticket import Applied, Refused, Ticket, TicketGoneError
 from zkmq.tree import Tree
 
 OnLost = Callable[[str, Sequence[Item]], None]
@@ -40,7 +41,8 @@ class Registration:
         self.ticket = ticket
         self.held: dict[str, Item] = {}
         self.ended = False
-        # What to do if the operation in doubt turns out to have taken effect.
+        # The call in doubt, and what to do if it turns out to have taken effect.
+        self.doubt: Doubt | None = None
         self.if_applied: Apply | None = None
         self._on_lost = on_lost
         # Held only for a moment, never across a call to the store.
@@ -74,16 +76,27 @@ class Registration:
 
 
 class Membership:
-    """At most one registration at a time, made when it is first needed. Not thread-safe."""
+    """At most one registration at a time, made when it is first needed. Not thread-safe.
+
+    `ask` is what a caller in doubt calls later to have `settle` called.
+    """
 
     def __init__(
-        self, store: Store, tree: Tree, clock: ServerClock, *, label: str, on_lost: OnLost
+        self,
+        store: Store,
+        tree: Tree,
+        clock: ServerClock,
+        *,
+        label: str,
+        on_lost: OnLost,
+        ask: Callable[[], None],
     ) -> None:
         self._store = store
         self._tree = tree
         self._clock = clock
         self._label = label
         self._on_lost = on_lost
+        self._ask = ask
         self._registration: Registration | None = None
         # Items of a reserve whose outcome was unknown, and which turned out to be ours.
         self._arrived: list[Item] = []
@@ -100,17 +113,31 @@ class Membership:
         if registration is not None and registration.session == session:
             registration.end()
 
-    def ready(self, deadline_s: float, needed: Sequence[Item] = ()) -> Registration:
+    def ready(
+        self, deadline_s: float, needed: Sequence[Item] = (), request: str = ""
+    ) -> Registration:
         """A live registration that holds `needed`, with nothing in doubt.
+
+        Of `needed`, those need not be held that the same `request` ended when it was in doubt.
 
         Raises:
             NotHeldError: an item is not held.
-            OutcomeUnknownError: an earlier operation is still in doubt.
-            NoQuorumError: no answer before the deadline.
+            AckUnknownError: the session ended with the same request in doubt.
+            OutcomeUnknownError: the same request is still in doubt.
+            NoQuorumError: no answer before the deadline, or another call is still in doubt.
         """
-        self.settle(deadline_s)
+        try:
+            self.settle(deadline_s)
+        except OutcomeUnknownError as error:
+            # Unknown is the outcome of that call; not of this one, unless it is the same.
+            if needed and all(item.in_doubt == (request, error.doubt) for item in needed):
+                raise
+            earlier = error.doubt.label if error.doubt else "call"
+            raise NoQuorumError(
+                f"{request or 'reserve'}: not sent, an earlier {earlier} is still in doubt"
+            ) from error
         for item in needed:
-            self._demand_held(item)
+            self._demand_held(item, request)
         if self.worn and not self.held:
             self.leave(deadline_s)
         if self._registration is None or self._registration.ended:
@@ -150,10 +177,15 @@ class Membership:
         ops: Sequence[Op],
         apply: Apply,
         deadline_s: float,
+        *,
+        count: int,
+        ended: Sequence[Item] = (),
+        request: str = "",
     ) -> Applied | Refused:
-        """Do one operation of the registration that `ready` returned.
+        """Do one operation, about `count` items, of the registration that `ready` returned.
 
         `apply` is called with the zxid once it is known to have taken effect, now or by `settle`.
+        Until then the items that `request` would have `ended` remember that they are in doubt.
 
         Raises:
             ConsumerLostError: the session had ended; nothing took effect.
@@ -170,11 +202,18 @@ class Membership:
                 f"{label}: the session of {registration.consumer} has ended; "
                 "its items go to other consumers"
             ) from error
-        except AckUnknownError:
+        except AckUnknownError as error:
             registration.end()
+            error.doubt = Doubt.for_ever(label, (count,))
             raise
-        except (OutcomeUnknownError, KeyboardInterrupt):
-            registration.if_applied = apply
+        except BaseException as error:
+            if registration.ticket.in_doubt:
+                doubt = registration.doubt = Doubt(label, (count,), self._ask)
+                registration.if_applied = apply
+                for item in ended:
+                    item.in_doubt = (request, doubt)
+                if isinstance(error, OutcomeUnknownError):
+                    error.doubt = doubt
             raise
         if isinstance(result, Applied):
             apply(registration, result.zxid)
@@ -189,25 +228,31 @@ class Membership:
             "or an operator moved it"
         )
 
-    def settle(self, deadline_s: float) -> Settled | None:
-        """Settle the operation whose outcome is unknown, if there is one.
+    def settle(self, deadline_s: float) -> None:
+        """Settle the operation whose outcome is unknown, if there is one, and tell its call.
 
         Raises:
             OutcomeUnknownError: still no answer.
         """
         registration = self._registration
         if registration is None or not registration.ticket.in_doubt:
-            return None
-        settled = registration.ticket.settle(deadline_s)
+            return
+        doubt = registration.doubt
+        assert doubt is not None  # whoever left the ticket in doubt
+        try:
+            settled = registration.ticket.settle(deadline_s)
+        except OutcomeUnknownError as error:
+            error.doubt = doubt
+            raise
         before = set(registration.held)
         if settled.took_effect is None:
             registration.end()
         elif settled.took_effect and registration.if_applied is not None:
             registration.if_applied(registration, settled.zxid)
-        registration.if_applied = None
+        doubt.settle(settled)
+        registration.if_applied = registration.doubt = None
         held = registration.held.values()
         self._arrived += [item for item in held if item.name not in before]
-        return settled
 
     def leave(self, deadline_s: float) -> None:
         """Remove an empty registration; if that fails, the janitor will do it."""
@@ -224,10 +269,15 @@ class Membership:
         """What is held now."""
         return list(self._registration.held.values()) if self._registration else []
 
-    def _demand_held(self, item: Item) -> None:
+    def _demand_held(self, item: Item, request: str) -> None:
         registration = self._registration
         if registration is not None and registration.held.get(item.name) is item:
             return
+        settled = item.settled_by(request)
+        if settled is not None and settled.took_effect:
+            return
+        if settled is not None and settled.took_effect is None:
+            raise self._never_known(item, settled)
         if item.hold in {Hold.DONE, Hold.RETURNED}:
             raise NotHeldError(
                 f"{item.name}: expected an item still held, got one {item.hold.value}"
@@ -236,6 +286,14 @@ class Membership:
             f"{item.name}: expected an item held by this consumer; {item.consumer}, which "
             "reserved it, is another, or its session has ended"
         )
+
+    def _never_known(self, item: Item, settled: Settled) -> AckUnknownError:
+        error = AckUnknownError(
+            f"{item.name}: the session ended with an earlier {settled.label} in doubt; "
+            "it took effect before that, or never will"
+        )
+        error.doubt = Doubt.for_ever(settled.label, (settled.items,))
+        return error
 
     def _register(self, deadline_s: float) -> Registration:
         consumer = f"consumer-{secrets.token_hex(8)}"

@@ -193,11 +193,12 @@ class Pipeline:
         ticket = self._tickets.current
         gone = isinstance(error, AckUnknownError)
         known = isinstance(error, ZkmqError)
+        asked = gone or (ticket is not None and ticket.in_doubt)
         doubtful = [
             index
             for index, each in enumerate(sent)
             # Of the first, the ticket itself knows, unless it was not asked.
-            if (each.doubtful if index or not known else gone or (ticket and ticket.in_doubt))
+            if (asked if not index and (known or asked) else each.doubtful)
         ]
         if not doubtful:
             return

@@ -10,6 +10,7 @@ from zkmq import checks, registrations
 from zkmq.batches import MAX_BATCH_ITEMS, Put
 from zkmq.charter import SEGMENT_ITEMS
 from zkmq.consumer import Consumer
+from zkmq.doubt import Settled
 from zkmq.entry import Entry
 from zkmq.errors import BadArgumentError, ZkmqError
 from zkmq.finish import Done
@@ -24,7 +25,6 @@ from zkmq.reaper import OnReturned
 from zkmq.reserve import Reservation
 from zkmq.room import Room
 from zkmq.store import Store
-from zkmq.ticket import Settled
 
 # How long a client that closes waits for its ticket's deletion; the janitor does it otherwise.
 LEAVE_S = 1.0
@@ -98,7 +98,9 @@ class Queue(OpenedQueue):
         about = registrations.about(
             bound.edition.version, host=socket.gethostname(), pid=os.getpid(), label=label
         )
-        self._producer = Producer(bound, tree, segment_items=segment_items, about=about)
+        self._producer = Producer(
+            bound, tree, segment_items=segment_items, about=about, ask=self._settle_puts
+        )
         self._room = None
         if max_items is not None:
             self._room = Room(bound, tree, max_items=max_items, segment_items=segment_items)
@@ -147,7 +149,7 @@ class Queue(OpenedQueue):
         See `Entry` for the options.
 
         Raises:
-            OutcomeUnknownError: no answer before the deadline; `resolve` can tell.
+            OutcomeUnknownError: no answer before the deadline; its `resolve()` can tell.
             BadArgumentError: a value this queue cannot take.
             QueueFullError: about `max_items` wait.
             NoQuorumError: certainly not put.
@@ -166,7 +168,7 @@ class Queue(OpenedQueue):
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; `applied` has the puts that are
-                certain, `doubtful` how many items after these `resolve` can tell of.
+                certain, `doubtful` how many items after these its `resolve()` can tell of.
             PartlyPutError: some are put, and the others certainly not.
             BadArgumentError: a value this queue cannot take; nothing is put.
             QueueFullError: about `max_items` wait; nothing is put.
@@ -180,18 +182,19 @@ class Queue(OpenedQueue):
         return self._put(entries, batch)
 
     def resolve(self) -> tuple[Settled, ...]:
-        """Say what became of the last put whose outcome was unknown.
+        """Say what became of the calling thread's last put whose outcome was unknown.
 
+        The error of a call has a `resolve()` that answers for that very call, from any thread;
+        this is for a put that Ctrl-C interrupted, which left no error to ask.
         One answer for each write that was in doubt: one for a put, maybe several for a
         put_many, in their order. What has not taken effect by now never will.
 
         Raises:
             OutcomeUnknownError: still no answer before the deadline.
         """
-        with self._producing:
-            self._demand_open()
-            self._producer.settle(self._deadline())
-            return self._producer.settled
+        self._demand_open()
+        doubt = self._producer.doubt
+        return doubt.resolve() if doubt is not None else ()
 
     def reserve(
         self, n: int = 1, *, timeout_s: float = 0.0, done: Sequence[Item] = (), sync: bool = False
@@ -280,6 +283,12 @@ class Queue(OpenedQueue):
             pass  # the end of the session does the same, a little later
         finally:
             super().close()
+
+    def _settle_puts(self) -> None:
+        """Find out what became of the put that is in doubt."""
+        with self._producing:
+            self._demand_open()
+            self._producer.settle(self._deadline())
 
     def _put(self, entries: Sequence[Entry], batch: int) -> list[Put]:
         with self._producing:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from zkmq import checks, envelope
 from zkmq.errors import ConsumerLostError, NoQuorumError
-from zkmq.finish import Done, Finisher
+from zkmq.finish import DONE, Done, Finisher
 from zkmq.headcache import Candidate, HeadCache
 from zkmq.item import Hold, Item
 from zkmq.loads import fitting
@@ -75,7 +75,14 @@ class Reserver:
             NoQuorumError: no answer before the deadline; nothing took effect.
         """
         checks.number("reserve: n", n, 1, MAX_BATCH)
-        self._membership.ready(deadline_s, done)
+        self._membership.ready(deadline_s, done, DONE)
+        earlier, left = self._finisher.done_before(done)
+        found = self._reserve(n, left, sync=sync, extra=extra, deadline_s=deadline_s)
+        return found if found.done or earlier is None else replace(found, done=earlier)
+
+    def _reserve(
+        self, n: int, done: Sequence[Item], *, sync: bool, extra: Sequence[Op], deadline_s: float
+    ) -> Reservation:
         arrived = self._membership.arrived()
         if arrived:
             acked = self._finisher.done(done, deadline_s) if done else None
@@ -113,7 +120,7 @@ class Reserver:
     def _attempt(
         self, n: int, done: Sequence[Item], extra: Sequence[Op], deadline_s: float
     ) -> Reservation | None:
-        registration = self._membership.ready(deadline_s, done)
+        registration = self._membership.ready(deadline_s, done, DONE)
         if self._shares is not None:
             self._window = self._shares.window(n, registration.consumer, deadline_s)
         found = self.cache.batch(n, deadline_s, lambda each: self._usable(each, deadline_s))
@@ -147,7 +154,9 @@ class Reserver:
             registration.add(items)
 
         try:
-            result = self._membership.commit("reserve", ops, apply, deadline_s)
+            result = self._membership.commit(
+                "reserve", ops, apply, deadline_s, count=len(items), ended=done, request=DONE
+            )
         except ConsumerLostError:
             self.cache.drop()
             if done:

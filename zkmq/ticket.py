@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zkmq.doubt import Settled
 from zkmq.errors import (
     AccessDeniedError,
     AckUnknownError,
@@ -66,20 +67,6 @@ class Refused:
     index: int
     code: Code
     attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of an operation whose outcome was unknown.
-
-    `took_effect` is None when nothing can tell any more: its ticket is gone. `zxid` is that of
-    the operation, where it took effect and is known. `items` is how many it put, if it was a put.
-    """
-
-    label: str
-    took_effect: bool | None
-    zxid: int | None
-    items: int = 1
 
 
 class TicketGoneError(Exception):

@@ -241,5 +241,6 @@ def test_done_without_an_answer_is_settled_by_the_next_call(queue: Queue, world:
     world.faults = no_faults
     queue.touch(second)
     assert first.hold is Hold.DONE
+    assert queue.done(first) == queue.done(first)
     with pytest.raises(NotHeldError, match="got one done"):
-        queue.done(first)
+        queue.release(first)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from zkmq.batches import Put
+from zkmq.doubt import Settled
 from zkmq.entry import Entry
 from zkmq.errors import OutcomeUnknownError
 from zkmq.rest.client.exchange import Exchange, Reply
-from zkmq.ticket import Settled
 
 
 @dataclass(frozen=True, slots=True)

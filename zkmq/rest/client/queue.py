@@ -13,6 +13,7 @@ import httpx
 
 from zkmq.admin import Changed, Peeked, Stats
 from zkmq.batches import MAX_BATCH_ITEMS, Put
+from zkmq.doubt import Settled
 from zkmq.entry import Entry
 from zkmq.errors import (
     BadArgumentError,
@@ -29,7 +30,6 @@ from zkmq.rest.client.exchange import Exchange
 from zkmq.rest.client.putting import Putting
 from zkmq.rest.client.registration import OnLost
 from zkmq.rest.queues.producing import writes_of
-from zkmq.ticket import Settled
 
 # The longest a gateway is asked to wait in one request.
 _WAIT_S = 20.0
