@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness import roles, schema, worst_case
+from harness import labels, roles, schedules, schema, worst_case
 from harness.schema import FaultEntry, Phase, Scenario
 
 Complaint = tuple[Sequence[str | int], str]
@@ -34,6 +34,8 @@ def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
     yield from _of_availability(scenario)
     yield from _of_order(scenario)
     yield from _of_segments(scenario)
+    yield from labels.complaints(scenario)
+    yield from schedules.complaints(scenario)
     for number, phase in enumerate(scenario.phases):
         for place, complaint in _of_phase(scenario, phase):
             yield ("phases", number, *place), complaint
@@ -163,9 +165,11 @@ def _of_trigger(scenario: Scenario, phase: Phase, entry: FaultEntry) -> Iterator
     if entry.at is None:
         return
     for what in ("acknowledged", "invoked"):
-        wanted, reach = getattr(entry.at, what), _reach(phase)
-        if wanted is not None and reach is not None and wanted > reach:
-            yield ("at", what), f"expected at most {reach}, the phase's puts, got {wanted}"
+        first, reach = getattr(entry.at, what), _reach(phase)
+        if first is None or reach is None or (last := first * (entry.times or 1)) <= reach:
+            continue
+        told = f"{first}" if last == first else f"{entry.times} times {first}"
+        yield ("at", what), f"expected at most {reach}, the phase's puts, got {told}"
     if entry.at.log is not None:
         yield from _of_node(scenario, entry.at.log.node, ("at", "log", "node"))
 

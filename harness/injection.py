@@ -1,6 +1,6 @@
 """One planned injection on its way, and when its time has come."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from harness.clock import Clock
@@ -15,6 +15,8 @@ class Injection:
 
     Attributes:
         nodes, clients: whom it hit, or hits when its time comes: heal is about the same ones.
+        came_s: when its time or trigger came; None if it has not yet.
+        elections: how many there had been when it was injected.
         waits_since_s: when its time had come and it first met an obstacle; None if it never did.
         waits_for: the obstacle that it met last.
     """
@@ -25,6 +27,8 @@ class Injection:
     nodes: list[int] = field(default_factory=list)
     clients: list[int] = field(default_factory=list)
     heal_at_s: float | None = None
+    came_s: float | None = None
+    elections: int = 0
     waits_since_s: float | None = None
     waits_for: str = ""
 
@@ -68,22 +72,34 @@ def is_due(
     """Tell whether an injection's time or trigger has come."""
     if (at_s := injection.planned.at_s) is not None:
         return clock.now_s() - since.time_s >= at_s
-    trigger = injection.entry.at
-    if trigger is None:
-        return all(i.state == "over" for i in _waited_for(injection, earlier))
-    if trigger.log is not None:
-        return log_shows(trigger.log)
-    if trigger.event is not None:
-        return progress.elections > since.elections
-    if trigger.acknowledged is not None:
-        return progress.count("acknowledged") - since.acknowledged >= trigger.acknowledged
-    invoked = progress.count("invoked") - since.invoked
-    return trigger.invoked is not None and invoked >= trigger.invoked
-
-
-def _waited_for(injection: Injection, earlier: Iterable[Injection]) -> list[Injection]:
-    """Return those that must be over first: of the entry named by `after`, or of the one before."""
     before = list(earlier)
+    last = _round_before(injection, before)
+    if last is not None and last.state != "over":
+        return False
+    at = injection.entry.at
+    if at is None:
+        return all(i.state == "over" for i in _waited_for(injection, before))
+    if at.log is not None:
+        return log_shows(at.log)
+    if at.event is not None:
+        return progress.elections > (since.elections if last is None else last.elections)
+    return _counted(injection, since, progress)
+
+
+def _counted(injection: Injection, since: Since, progress: Progress) -> bool:
+    """Tell whether as many operations were seen as the plan says; see `plan.Planned.trigger`."""
+    ((what, wanted),) = (injection.planned.trigger or {}).items()
+    return progress.count(what) - int(getattr(since, what)) >= int(wanted)
+
+
+def _round_before(injection: Injection, earlier: Sequence[Injection]) -> Injection | None:
+    """Return the same entry's injection of the round before; None in the first round."""
+    last = earlier[-1] if injection.planned.round > 0 and earlier else None
+    return last if last is not None and last.planned.entry == injection.planned.entry else None
+
+
+def _waited_for(injection: Injection, before: Iterable[Injection]) -> list[Injection]:
+    """Return those that must be over first: of the entry named by `after`, or of the one before."""
     if (name := injection.entry.after) is not None:
         return [i for i in before if i.planned.name == name]
     entry = injection.planned.entry

@@ -84,6 +84,7 @@ class Nemesis:
         if entry.kind == "heal":
             self._heal_named(entry.heal or "all")
             injection.state = "over"
+            self._wait_until(injection)
             return
         rng = self._stream("roles", injection.planned.name)
         drawn, statuses = rng.getstate(), self._quorum.statuses()
@@ -183,12 +184,12 @@ class Nemesis:
             injection.state = "over" if hold_s is None else "in force"
             injection.heal_at_s = None if hold_s is None else self._clock.now_s() + hold_s
             self._progress.in_force[injection.planned.id] = injection.whom
-        if injection.entry.until is not None:
-            self._wait_until(injection)
+        self._wait_until(injection)
 
     def _wait_until(self, injection: Injection) -> None:
-        until = injection.entry.until
-        assert until is not None
+        """Wait for the node and mode that the entry names, if it names some."""
+        if (until := injection.entry.until) is None:
+            return
         node = self._bound.get(str(until.node), until.node)
         deadline_s = self._clock.now_s() + until.within_s
         while True:

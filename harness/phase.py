@@ -83,18 +83,23 @@ class PhaseOfFaults:
             if self._stop.is_set():
                 return
             if injection.state == "pending" and self._due(injection, place):
+                # Before it acts: the next round waits for an election after this moment.
+                injection.elections = self._progress.elections
                 self._nemesis.inject(injection)
 
     def _due(self, injection: Injection, place: int) -> bool:
-        """Tell whether its time or trigger has come, now or before it had to wait for room."""
-        return injection.waits_since_s is not None or is_due(
+        """Tell whether its time or trigger has come, and it is as late as planned."""
+        now_s = self._clock.now_s()
+        if injection.came_s is None and is_due(
             injection,
             self._injections[:place],
             since=self._since,
             clock=self._clock,
             progress=self._progress,
             log_shows=self._log_shows,
-        )
+        ):
+            injection.came_s = now_s
+        return injection.came_s is not None and now_s - injection.came_s >= injection.planned.late_s
 
     def _log_shows(self, line: LogLine) -> bool:
         return self._log_watch is not None and self._log_watch.seen(line)

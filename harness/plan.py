@@ -27,7 +27,9 @@ class Planned:
         name: the entry's name, or its kind.
         round: 0, or the number of the repetition.
         at_s: seconds after the phase's start; None for one that waits for something else.
-        trigger: what it waits for, in the scenario's words; None if `at_s` says it all.
+        trigger: what it waits for, in the scenario's words, counted from the phase's start or,
+            of an `event`, from the round before; None if `at_s` says it all.
+        late_s: seconds after its trigger came.
     """
 
     id: int
@@ -38,6 +40,7 @@ class Planned:
     round: int = 0
     at_s: float | None = None
     trigger: dict[str, Any] | None = None
+    late_s: float = 0.0
     hold_s: float | None = None
 
 
@@ -87,19 +90,29 @@ def rounds(entry: FaultEntry, limit_s: float) -> Iterator[float]:
 
 
 def _times(seed: int, phase: Phase, number: int, entry: FaultEntry) -> Iterator[dict[str, Any]]:
-    if entry.at is not None and entry.at.elapsed_s is None:
-        yield {"trigger": entry.at.model_dump(exclude_none=True)}
-    elif entry.after is not None:
-        yield {"trigger": {"after": entry.after}}
-    elif entry.sequential:
-        yield {"trigger": {"after": "the entry before"}}
-    elif entry.weight is not None:
+    if entry.weight is not None:
         for round_, at_s in enumerate(_drawn(seed, phase, number, entry)):
             yield {"round": round_, "at_s": round(at_s, 3)}
-    else:
-        rng = stream(seed, "jitter", number, entry.label)
+        return
+    rng = stream(seed, "jitter", number, entry.label)
+    if (trigger := _trigger(entry)) is None:
         for round_, at_s in enumerate(rounds(entry, phase.limit_s)):
             yield {"round": round_, "at_s": round(at_s + rng.uniform(0, entry.jitter_s), 3)}
+        return
+    for round_ in range(entry.times or 1):
+        # A count grows with each round; every other trigger stays what it is.
+        due = {k: v * (round_ + 1) if isinstance(v, int) else v for k, v in trigger.items()}
+        late_s = round(rng.uniform(0, entry.jitter_s), 3)
+        yield {"round": round_, "trigger": due, "late_s": late_s}
+
+
+def _trigger(entry: FaultEntry) -> dict[str, Any] | None:
+    """Return what an entry waits for in its first round; None if its times are known."""
+    if entry.at is not None and entry.at.elapsed_s is None:
+        return entry.at.model_dump(exclude_none=True)
+    if entry.after is not None:
+        return {"after": entry.after}
+    return {"after": "the entry before"} if entry.sequential else None
 
 
 def _drawn(seed: int, phase: Phase, number: int, entry: FaultEntry) -> Iterator[float]:

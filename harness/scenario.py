@@ -7,7 +7,7 @@ from typing import Any
 
 import pydantic
 
-from harness import document, schema
+from harness import document, labels, schema
 from harness.consistency import complaints
 from harness.document import Document
 from harness.errors import ScenarioError
@@ -43,7 +43,7 @@ def _checked(file: Document) -> Scenario:
         raise _together(_of_keys(file, error)) from None
     if wrong := list(complaints(scenario)):
         raise _together(file.error(_place_in_file(file, place), what) for place, what in wrong)
-    return scenario
+    return labels.unique(scenario)
 
 
 def cluster(settings: Mapping[str, Any]) -> Cluster:

@@ -126,7 +126,6 @@ class Schedule(Strict):
         timed = [w for w in ("at", "after", "first_s", "weight") if getattr(self, w) is not None]
         _refuse(len(timed) > 1, f"one of at, after, first_s, weight, got {' and '.join(timed)}")
         _refuse(bool(self.weight and self.every_s), "one of weight and every_s")
-        _refuse(bool(self.times and not self.every_s), "every_s beside times")
         return self
 
 

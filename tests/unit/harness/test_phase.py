@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.errors import RunError, TargetError
+from harness.phase import PhaseOfFaults
 from worlds.fake_quorum import FakeQuorum
 from worlds.stage import Stage
 
@@ -62,7 +63,7 @@ def test_a_trigger_counts_from_the_start_of_the_phase(played: Played) -> None:
     """What was acknowledged before the phase does not count for its triggers."""
     stage = played("faults: [{kill: {}, at: {acknowledged: 3}, down_s: 0}]", acknowledged=3)
     assert stage.told()[0] == ("kill", "inject", "installed")
-    stage.injections[0].state = "pending"
+    stage.injections[0].state, stage.injections[0].came_s = "pending", None
     with stage.phase() as faults:
         time.sleep(0.02)
         assert not faults.over
@@ -77,3 +78,69 @@ def test_a_nemesis_that_throws_fails_the_run(played: Played) -> None:
 
     with pytest.raises(RunError, match="nemesis: node 3: no answer"):
         played("faults: [{isolate: {}, for_s: 1}]", Broken())
+
+
+def seen_within(faults: PhaseOfFaults, wanted: Callable[[], bool]) -> None:
+    """Wait for what the nemesis must do."""
+    deadline = time.monotonic() + 10
+    while not wanted():
+        faults.raise_failure()
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_each_new_leader_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`times` beside an event: one round an election, and none for one that was before it."""
+    monkeypatch.setattr("harness.phase.TICK_S", 0.001)
+    text = "faults: [{kill: {}, at: {event: leader-elected}, times: 3, down_s: 0}]"
+    stage = Stage(tmp_path, text, FakeQuorum())
+
+    def kills() -> int:
+        return sum(told == ("kill", "inject", "installed") for told in stage.told())
+
+    with stage.phase() as faults:
+        for number in (1, 2, 3):
+            stage.progress.elections += 1
+            seen_within(faults, lambda number=number: kills() == number)  # type: ignore[misc]
+            time.sleep(0.02)
+            assert kills() == number
+        seen_within(faults, lambda: faults.over)
+    stage.close()
+    assert [i.planned.round for i in stage.injections] == [0, 1, 2]
+
+
+def test_an_election_while_a_round_lasts_counts_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next round waits until the one before is healed, and then for no further election."""
+    monkeypatch.setattr("harness.phase.TICK_S", 0.001)
+    text = "faults: [{kill: {}, at: {event: leader-elected}, times: 2, down_s: 0.1}]"
+    stage = Stage(tmp_path, text, FakeQuorum())
+    with stage.phase() as faults:
+        stage.progress.elections += 1
+        seen_within(faults, lambda: len(stage.told()) == 1)
+        stage.progress.elections += 1
+        seen_within(faults, lambda: faults.over)
+    stage.close()
+    assert [phase for _, phase, _ in stage.told()] == ["inject", "heal"] * 2
+
+
+def test_counts_add_up(played: Played) -> None:
+    """`times` beside a count: the next round at twice the count, and not before."""
+    text = "faults: [{kill: {}, at: {acknowledged: 3}, times: 2, down_s: 0}]"
+    stage = played(text, acknowledged=6)
+    assert [told[1] for told in stage.told()] == ["inject", "heal"] * 2
+    stage.injections[1].state, stage.injections[1].came_s = "pending", None
+    with stage.phase() as faults:
+        stage.progress.add({"acknowledged": 5})
+        time.sleep(0.02)
+        assert not faults.over
+
+
+def test_jitter_is_waited_for(played: Played) -> None:
+    """An injection comes `late_s` after its trigger, as planned."""
+    text = "faults: [{kill: {}, at: {acknowledged: 1}, jitter_s: 0.2, down_s: 0}]"
+    stage = played(text, acknowledged=1)
+    (kill,) = stage.injections
+    assert kill.came_s is not None
+    assert stage.events()[0]["time_ns"] / 1e9 - kill.came_s >= kill.planned.late_s > 0

@@ -218,7 +218,7 @@ REFUSED = {
     ),
     "times-of-nothing": (
         GOOD + "faults: [{kill: {}, first_s: 1, times: 3}]\n",
-        "x.yaml:3: faults[0]: expected every_s beside times",
+        "x.yaml:3: faults[0].times: expected every_s beside it, got none",
         [],
     ),
     "two-durations": (

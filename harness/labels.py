@@ -1,0 +1,63 @@
+"""What the entries of `faults` are called: each by a name of its own, in the whole scenario."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+
+from harness.schema import FaultEntry, Phase, Scenario
+
+Complaint = tuple[Sequence[str | int], str]
+
+
+def unique(scenario: Scenario) -> Scenario:
+    """Return the scenario with a name for each entry that shares its label: kill, kill-2, kill-3.
+
+    What an entry is called decides what it draws, and whether results tell it from others.
+    """
+    taken = {entry.name for entry in _entries(scenario) if entry.name is not None}
+    phases = [
+        phase.model_copy(update={"faults": [_named(entry, taken) for entry in phase.faults]})
+        for phase in scenario.phases
+    ]
+    return scenario.model_copy(update={"phases": phases})
+
+
+def complaints(scenario: Scenario) -> Iterator[Complaint]:
+    """Give the names that two entries have, and those that do not tell which entry is meant."""
+    named = Counter(entry.name for entry in _entries(scenario) if entry.name is not None)
+    everywhere = _labels(_entries(scenario))
+    for number, phase in enumerate(scenario.phases):
+        for place, entry in enumerate(phase.faults):
+            where = ("phases", number, "faults", place)
+            if entry.name is not None and named[entry.name] > 1:
+                yield (*where, "name"), f"expected a name of its own, got {entry.name!r} again"
+            for key, known in (
+                ("after", _labels(phase.faults[:place])),
+                ("replaces", everywhere),
+                ("heal", everywhere),
+            ):
+                meant = getattr(entry, key)
+                if known[meant] > 1:
+                    yield (*where, key), _ambiguous(meant, known[meant])
+
+
+def _ambiguous(meant: str, number: int) -> str:
+    return f"expected a name that one fault has, got {meant!r}: {number} have it; give each a name"
+
+
+def _named(entry: FaultEntry, taken: set[str]) -> FaultEntry:
+    if entry.name is not None:
+        return entry
+    tries = (entry.kind if number == 1 else f"{entry.kind}-{number}" for number in count(1))
+    name = next(label for label in tries if label not in taken)
+    taken.add(name)
+    return entry if name == entry.kind else entry.model_copy(update={"name": name})
+
+
+def _labels(entries: Iterable[FaultEntry]) -> Counter[str]:
+    return Counter(entry.label for entry in entries if entry.fault is not None)
+
+
+def _entries(scenario: Scenario) -> Iterator[FaultEntry]:
+    phases: Iterable[Phase] = scenario.phases
+    return (entry for phase in phases for entry in phase.faults)
