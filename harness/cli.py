@@ -116,6 +116,7 @@ def run(
 def check(run: RunArgument) -> int:
     """Judge a run that was made before, again, with today's checkers."""
     folder = store.open_run(run)
+    folder.require_ended()
     scenario = scenarios.load(folder.scenario)
     old = json.loads(folder.results.read_text()) if folder.results.is_file() else {}
     # The folder's copy has the file's seed; `run --seed` may have used another.

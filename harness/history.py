@@ -11,19 +11,33 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from harness.errors import HistoryError
 from harness.pairing import Columns, Pairing
-from harness.record import OPERATIONS, TRUNCATED, Event, HistoryWriter, Value, merge
+from harness.record import (
+    ENDED,
+    OPERATIONS,
+    PHASE,
+    RECOVERED,
+    TRUNCATED,
+    Event,
+    HistoryWriter,
+    Value,
+    merge,
+)
 
 __all__ = [
     "DONE",
+    "ENDED",
     "FAIL",
     "INFO",
     "NEVER_NS",
     "OK",
+    "PHASE",
     "PUT",
+    "RECOVERED",
     "RELEASE",
     "RESERVE",
     "TAKE",
@@ -95,6 +109,9 @@ class History:
         registrations: by process number, its sessions, consumers and producers, where recorded,
             in their order: one whose session ended between two calls has a new one in the next.
         notes: all other events, in order.
+        events: how many lines were events.
+        gap_at: the number, from 1, of the first line whose index is not its place: lines before
+            it are missing; None if there is none.
         malformed_lines: lines that were not events; `malformed_at` numbers them, from 1.
         truncated_lines: last lines that were cut short, as a killed process leaves them: of the
             workers' files, and of this one. They are no damage: what they told had not been sent.
@@ -113,6 +130,7 @@ class History:
         *,
         malformed_at: Sequence[int] = (),
         truncated_lines: int = 0,
+        gap_at: int | None = None,
     ) -> None:
         self.f = columns["f"]
         self.outcome = columns["outcome"]
@@ -139,6 +157,8 @@ class History:
         self.destinations = list(pairing.destinations)
         self.number_of_session: Mapping[int | str, int] = pairing.sessions
         self.notes = pairing.notes
+        self.events = pairing.count
+        self.gap_at = gap_at
         self.unmatched = pairing.unmatched
         self.overlapping = [self.processes[number] for number in pairing.overlapping]
         self.malformed_at = list(malformed_at)
@@ -166,9 +186,12 @@ class History:
             HistoryError: the file cannot be read.
         """
         pairing, malformed, before, truncated = Pairing(), list[int](), 0, 0
+        gap_at: int | None = None
         try:
             for chunk in _chunks(path):
                 events, bad = _decode(chunk)
+                if gap_at is None:
+                    gap_at = _gap(events, pairing.count)
                 pairing.add(events)
                 if bad and not chunk.endswith(b"\n"):
                     truncated = 1
@@ -178,7 +201,9 @@ class History:
         except OSError as error:
             raise HistoryError(f"{path}: cannot be read: {error.strerror}") from error
         columns = pairing.columns()
-        return cls(columns, pairing, malformed_at=malformed, truncated_lines=truncated)
+        return cls(
+            columns, pairing, malformed_at=malformed, truncated_lines=truncated, gap_at=gap_at
+        )
 
     def operation(self, row: int) -> Operation:
         """Return one row, for people."""
@@ -252,6 +277,14 @@ def _chunks(path: Path) -> Iterator[bytes]:
             rest = tail
     if rest.strip():
         yield rest
+
+
+def _gap(events: Iterable[Event], first: int) -> int | None:
+    """Return the number, from 1, of the first event whose index is not its place."""
+    for place, event in enumerate(events, first):
+        if event.index is not UNSET and event.index != place:
+            return place + 1
+    return None
 
 
 def _decode(chunk: bytes) -> tuple[list[Event], list[int]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.checkers import AvailabilityLimit, Checker, Claim, Order, Redelivery
+from harness.checkers import AvailabilityLimit, Checker, Claim, Course, Order, Redelivery
 from harness.checkers import checkers as registered
 from harness.checkers.account import account
 from harness.checkers.availability import measure
@@ -45,12 +45,16 @@ def judge(
     sync: bool = False,
     recovery_s: float | None = None,
     availability: Sequence[AvailabilityLimit] = (),
+    put_aside: Sequence[str] = (),
+    min_acknowledged: float = 0.0,
+    course: Course | None = None,
 ) -> Judgement:
     """Run the named checkers, or all whose needs are met, and merge what they say.
 
-    A checker that raises is UNKNOWN, and shown; a named one whose needs are not met too. If lines
-    of the history were malformed, or calls of one process overlapped, all is UNKNOWN: the missing
-    line, or the other pairing, may explain what was found.
+    A checker that raises is UNKNOWN, and shown; a named one whose needs are not met too. With a
+    `course` the history is a run's, and the checkers that a valid run must have passed are always
+    named. If lines of the history are malformed or missing, or calls of one process overlapped,
+    all is UNKNOWN: the missing line, or the other pairing, may explain what was found.
 
     Raises:
         ScenarioError: no checker has one of these names.
@@ -61,10 +65,14 @@ def judge(
         sync=sync,
         recovery_s=recovery_s,
         availability=tuple(availability),
+        put_aside=tuple(put_aside),
+        min_acknowledged=min_acknowledged,
+        course=course,
     )
     results, not_run = [], []
-    for result in examine(history, claims, checkers or registered):
-        if result.reasons == ("unmet",) and not checkers:
+    named = {*(checkers or ()), *_earned(course)}
+    for result in examine(history, claims, sorted({*(checkers or registered), *named})):
+        if result.reasons == ("unmet",) and result.name not in named:
             not_run.append({"name": result.name, "needs": str(result.details["needs"])})
         else:
             results.append(result)
@@ -72,7 +80,7 @@ def judge(
     return Judgement(
         results=tuple(results),
         not_run=tuple(not_run),
-        counts=account(history).counts(),
+        counts=account(history, put_aside).counts(),
         availability={"fraction": figures.fraction, "longest_gap_s": figures.longest_gap_s},
         unavailable_s={fault.id: fault.unavailable_s for fault in figures.faults},
     )
@@ -92,6 +100,13 @@ def as_expected(
         return False
     failing = (r for r in judgement.results if r.verdict is Verdict.INVALID)
     return because is None or any(because in result.reasons for result in failing)
+
+
+def _earned(course: Course | None) -> tuple[str, ...]:
+    """Return the checkers without which no run is valid: it ended, with every item, and it hurt."""
+    if course is None:
+        return ()
+    return ("completed", "total-queue", *(["faults-bit"] if course.injections else []))
 
 
 def _run(name: str, checker: Checker, history: History, claim: Claim) -> CheckResult:
@@ -124,6 +139,9 @@ def _doubted(result: CheckResult, history: History) -> CheckResult:
         reasons.add("malformed-lines")
         details["malformed_lines"] = history.malformed_lines
         details["malformed_at"] = history.malformed_at[:SHOWN]
+    if history.gap_at is not None:
+        reasons.add("missing-lines")
+        details["missing_before_line"] = history.gap_at
     if history.overlapping:
         reasons.add("overlapping-calls")
         details["overlapping_calls"] = history.overlapping[:SHOWN]

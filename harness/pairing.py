@@ -67,21 +67,21 @@ class Pairing:
         self.notes: list[Event] = []
         self.unmatched = 0
         self.overlapping: NDArray[Any] = np.zeros(0, np.int32)
-        self._count = 0
+        self.count = 0
         self._chunks: list[Columns] = []
         self._batches: dict[int, Event] = {}
 
     def add(self, events: Sequence[Event]) -> None:
         """Append events, in order; a note keeps its index."""
         operations, indices = [], []
-        for index, event in enumerate(events, self._count):
+        for index, event in enumerate(events, self.count):
             if event.f in _F:
                 operations.append(event)
                 indices.append(index)
             else:
                 event.index = index
                 self.notes.append(event)
-        self._count += len(events)
+        self.count += len(events)
         if operations:
             self._add_operations(operations, indices)
 

@@ -75,6 +75,22 @@ def write(planned: Sequence[Planned], path: Path) -> None:
     path.write_bytes(b"".join(msgspec.json.encode(asdict(p)) + b"\n" for p in planned))
 
 
+def read(path: Path) -> list[Planned] | None:
+    """Read what `write` wrote; None if it is not there or damaged."""
+    try:
+        return msgspec.json.Decoder(Planned).decode_lines(path.read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def owed(planned: Sequence[Planned]) -> dict[int, str]:
+    """Return by id the names of the injections of which a finished run must tell the outcome.
+
+    Repetitions simply stop with their phase; an entry that only heals tells of others.
+    """
+    return {p.id: p.name for p in planned if p.round == 0 and p.kind != "heal"}
+
+
 def rounds(entry: FaultEntry, limit_s: float) -> Iterator[float]:
     """Give the nominal times of an entry that has some, within `limit_s`, `times` at most."""
     elapsed_s = entry.at.elapsed_s if entry.at is not None else None

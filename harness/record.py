@@ -14,6 +14,10 @@ from msgspec import UNSET, UnsetType
 
 OPERATIONS = ("put", "reserve", "take", "done", "release")
 TRUNCATED = "truncated-line"
+# Notes of the harness on the course of a run.
+PHASE = "phase"
+RECOVERED = "recovered"
+ENDED = "run-ended"
 
 Value: TypeAlias = int | str
 
@@ -31,7 +35,8 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
         value: the item's id; a list for a batch; null for a reserve that found nothing; an
             object for a note.
         priority: of a put; a list beside a batch. Smaller is served first.
-        n: how many items a reserve or take asked for; 1 where absent and no batch is seen.
+        n: how many items a reserve or take asked for. Where it is absent, the largest batch of
+            the history counts.
         to: where a release sends the item: items (the default), back, delayed, dead.
         delivery: how many times the item has been delivered, this one included.
         window: the W of a relaxed claim: at most W-1 available items are overtaken.
@@ -110,8 +115,9 @@ def merge(parts: Path, merged: Path) -> None:
 
     Every open invocation is closed as `info`, at the time of the last event. For a truncated last
     line of a part there is a note: a killed worker had not sent what it had not flushed. Any other
-    malformed line is kept at the end, so that the reader counts it. The merged file appears whole
-    or not at all. O(n log n) in time, O(n) in memory.
+    malformed line is kept at the end, so that the reader counts it. The mark of a run's end stays
+    behind all that is added. The merged file appears whole or not at all. O(n log n) in time, O(n)
+    in memory.
     """
     good: list[tuple[int, int, int, _Head, bytes]] = []
     malformed: list[bytes] = []
@@ -127,9 +133,10 @@ def merge(parts: Path, merged: Path) -> None:
             else:
                 good.append((head.time_ns, worker, number, head, line))
     good.sort(key=lambda entry: entry[:3])
+    mark = [good.pop()[4]] if good and good[-1][3].f == ENDED else []
     lines = [line for *_, line in good] + list(_closings([entry[3] for entry in good], good))
     lines += _cut_short(cut, good[-1][0] if good else 0)
-    _write_whole(merged, [*_indexed(lines), *malformed])
+    _write_whole(merged, [*_indexed([*lines, *mark]), *malformed])
 
 
 def _complete_lines(path: Path) -> tuple[list[bytes], bytes]:

@@ -1,20 +1,25 @@
 """results.json: a judged run in the form that CI jobs and other programs read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.checkers import AvailabilityLimit
+from harness import plan
+from harness.checkers import AvailabilityLimit, Course
 from harness.errors import HarnessError
 from harness.history import History
 from harness.judge import Judgement, as_expected, judge
+from harness.plan import Planned
 from harness.schema import Scenario
 from harness.verdict import Verdict
 
 EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN = 0, 1, 2
 
 
-def judge_run(history: History, scenario: Scenario) -> Judgement:
-    """Judge a history by what its scenario claims."""
+def judge_run(history: History, scenario: Scenario, planned: Sequence[Planned] | None) -> Judgement:
+    """Judge a run's history by what its scenario claims, and by whether it came to its end.
+
+    `planned` is None if the run's plan cannot be read.
+    """
     bound = scenario.availability
     reserves = [entry.workload for entry in scenario.workloads if hasattr(entry.workload, "sync")]
     return judge(
@@ -24,6 +29,13 @@ def judge_run(history: History, scenario: Scenario) -> Judgement:
         recovery_s=scenario.recovery_s,
         availability=[] if bound is None else [AvailabilityLimit(**bound.model_dump())],
         sync=all(workload.sync for workload in reserves),
+        put_aside=scenario.put_aside,
+        min_acknowledged=scenario.min_acknowledged,
+        course=Course(
+            nodes=scenario.cluster.nodes,
+            phases=len(scenario.phases),
+            injections=None if planned is None else plan.owed(planned),
+        ),
     )
 
 

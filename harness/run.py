@@ -1,7 +1,7 @@
 """One run, on one page: quorum up, workload beside faults, heal, drain, look, judge.
 
     scenario -> quorum -> (workers || nemesis -> history) per phase -> heal -> drain -> trees, logs
-             -> merged history -> judgement -> results.json
+             -> end mark -> merged history -> judgement -> results.json
 
 What is recorded is on disk before it is judged, and everything is healed and removed on any way
 out of here, Ctrl-C included.
@@ -25,15 +25,18 @@ from harness.monitor import Monitor
 from harness.nemesis import Nemesis
 from harness.phase import PhaseOfFaults
 from harness.progress import Progress
-from harness.record import Event, HistoryWriter
+from harness.record import ENDED, PHASE, RECOVERED, Event, HistoryWriter
 from harness.recorded import BINDINGS, Recorded
 from harness.schema import Cluster, Phase, Scenario, WorkloadEntry
 from harness.store import RunFolder
 from harness.target import Quorum, TargetError
 from harness.view import View
 from harness.workers import Worker, Workers
+from harness.workloads import drain as drains
+from harness.workloads.drain import Drain
 
 READY_WITHIN_S = 90.0
+LAST_CALL_S = 10.0  # how long the last call of a drain may take once its limit is over
 TICK_S = 0.02
 
 Notes = Iterable[tuple[str, Mapping[str, Any]]]
@@ -77,25 +80,25 @@ def execute(
         UnmetError: the machine lacks what the scenario requires.
         HarnessError: the harness, Docker or the machine failed; what was recorded is kept.
     """
-    folder.running.touch()
     planned = list(again.planned) if again is not None else plan.make(scenario)
     pinned = again if same_nodes else None
-    plan.write(planned, folder.plan)
     interrupted = None
-    try:
-        with outside.quorum(scenario.cluster) as quorum:
-            view.say(f"quorum ready in {quorum.wait_ready(within_s=READY_WITHIN_S):.1f} s")
-            _require(scenario, quorum)
-            folder.write_json(folder.versions, outside.versions(quorum))
-            _Run(
-                scenario, planned, folder, outside, quorum=quorum, view=view, pinned=pinned
-            ).all_phases()
-    except KeyboardInterrupt:
-        interrupted = "Ctrl-C"
-        view.say(
-            "interrupted: what was recorded is kept and judged; the verdict is at best unknown"
-        )
-    return check(scenario, name, folder, interrupted=interrupted)
+    with folder.in_progress():
+        plan.write(planned, folder.plan)
+        try:
+            with outside.quorum(scenario.cluster) as quorum:
+                view.say(f"quorum ready in {quorum.wait_ready(within_s=READY_WITHIN_S):.1f} s")
+                _require(scenario, quorum)
+                folder.write_json(folder.versions, outside.versions(quorum))
+                _Run(
+                    scenario, planned, folder, outside, quorum=quorum, view=view, pinned=pinned
+                ).all_phases()
+        except KeyboardInterrupt:
+            interrupted = "Ctrl-C"
+            view.say(
+                "interrupted: what was recorded is kept and judged; the verdict is at best unknown"
+            )
+        return check(scenario, name, folder, interrupted=interrupted)
 
 
 def _require(scenario: Scenario, quorum: Quorum) -> None:
@@ -107,11 +110,15 @@ def _require(scenario: Scenario, quorum: Quorum) -> None:
 def check(
     scenario: Scenario, name: str, folder: RunFolder, *, interrupted: str | None = None
 ) -> dict[str, Any]:
-    """Judge what a run recorded, with today's checkers, and write results.json."""
-    if folder.parts.is_dir() and (interrupted or folder.running.exists()):
+    """Judge what a run recorded, with today's checkers, and write results.json.
+
+    Of a run that was never judged, since its harness died, the parts are merged first.
+    """
+    unmerged = folder.running.exists() or not folder.history.exists()
+    if unmerged and folder.parts.is_dir():
         record.merge(folder.parts, folder.history)
     history = History.load(folder.history)
-    judgement = results.judge_run(history, scenario)
+    judgement = results.judge_run(history, scenario, plan.read(folder.plan))
     judged = results.build(name, scenario, history, judgement, interrupted=interrupted)
     folder.write_json(folder.results, judged)
     folder.running.unlink(missing_ok=True)
@@ -163,15 +170,18 @@ class _Run:
                     _note(of_harness, self.clock, BINDINGS, nemesis.bind())
                     for number in range(len(self.scenario.phases)):
                         self._phase(number, nemesis)
+                        _note(of_harness, self.clock, PHASE, {"number": number, "event": "end"})
                     self._heal(nemesis, of_harness)
                     self._note_all(of_harness, self.outside.trees, when="healed")
-                    self._drain()
+                    self._drain(of_harness)
                 # The drain may hide what differs, so before it and after.
                 self._note_all(of_harness, self.outside.trees, when="drained")
                 self._note_all(of_harness, self.outside.logs, when="drained")
             finally:
                 self._workers.stop()
                 self._keep_logs()
+            # The last line of all: what lacks it came to no end, and is never valid.
+            _note(of_harness, self.clock, ENDED, {})
 
     @contextmanager
     def _gateway(self) -> Iterator[GatewayProcess | None]:
@@ -263,7 +273,7 @@ class _Run:
         except TargetError as error:
             self._go_on_without_some(error, history)
             return
-        _note(history, self.clock, "recovered", {"took_s": round(took_s, 3), "lost": []})
+        _note(history, self.clock, RECOVERED, {"took_s": round(took_s, 3), "lost": []})
         self.view.say(f"healed; all servers serve after {took_s:.1f} s; draining")
 
     def _go_on_without_some(self, error: TargetError, history: HistoryWriter) -> None:
@@ -276,7 +286,7 @@ class _Run:
         if not lost or 2 * len(lost) >= len(self.quorum.nodes):
             raise error
         value = {"took_s": None, "lost": lost, "why": str(error)}
-        _note(history, self.clock, "recovered", value)
+        _note(history, self.clock, RECOVERED, value)
         self.view.say(f"healed; {error}; draining what the others serve")
 
     def _note_all(
@@ -285,11 +295,18 @@ class _Run:
         for f, value in look(self.quorum):
             _note(history, self.clock, f, {"when": when, **value})
 
-    def _drain(self) -> None:
-        self.progress.begin("drain")
-        drain = self._workers.start_kind("drain", {})
-        while not workers.all_ended(drain):
+    def _drain(self, history: HistoryWriter) -> None:
+        """Drain the queue; one that waits for servers that are gone is ended all the same."""
+        deadline_s = self.clock.now_s() + Drain().limit_s + LAST_CALL_S
+        self.progress.begin("drain", limit_s=deadline_s)
+        drain = self._workers.start_kind(drains.NAME, {})
+        while not workers.all_ended(drain) and self.clock.now_s() < deadline_s:
             time.sleep(TICK_S)
+        if not workers.all_ended(drain):
+            self._workers.end(drain)
+            why = f"its last call had no answer {Drain().limit_s + LAST_CALL_S:g} s after it began"
+            _note(history, self.clock, drains.NAME, drains.ended(complete=False, why=why))
+            self.view.say(f"the drain was given up: {why}")
         self._workers.reap()
 
     def _keep_logs(self) -> None:

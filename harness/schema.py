@@ -210,6 +210,8 @@ class Scenario(Strict):
     deadline_s: Annotated[float, Field(gt=0)] = 30.0
     recovery_s: Annotated[float, Field(gt=0)] | None = None
     availability: AvailabilityBound | None = None
+    put_aside: list[Literal["partial", "dead"]] = []
+    min_acknowledged: Annotated[float, Field(ge=0, le=1)] = 0.5
     expect: Literal["valid", "invalid", "unknown"] = "valid"
     because: str | None = None
 

@@ -1,8 +1,10 @@
 """Where a run is kept: runs/<scenario>/<time>-<seed>/ and what is in it."""
 
+import fcntl
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +60,35 @@ class RunFolder:
 
     @property
     def running(self) -> Path:
-        """A mark that is there while the run is not judged yet."""
+        """A mark that is there while the run is not judged yet; its harness has it locked."""
         return self.path / "running"
+
+    @contextmanager
+    def in_progress(self) -> Iterator[None]:
+        """Mark the run as one in progress; the kernel ends that with this process, however."""
+        with self.running.open("w", encoding="utf-8") as mark:
+            fcntl.flock(mark, fcntl.LOCK_EX)
+            mark.write(f"{os.getpid()}\n")
+            mark.flush()
+            yield
+
+    def require_ended(self) -> None:
+        """Refuse a run that its harness is still at.
+
+        Raises:
+            ScenarioError: it is in progress.
+        """
+        try:
+            with self.running.open(encoding="utf-8") as mark:
+                fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return  # it was judged
+        except BlockingIOError:
+            pid = self.running.read_text(encoding="utf-8").strip()
+            raise ScenarioError(
+                f"{self.path}: expected a run that has ended, got one in progress (its harness is "
+                f"process {pid}); nothing was touched; ask again when it has ended"
+            ) from None
 
     def write_json(self, path: Path, data: Mapping[str, Any]) -> None:
         """Write a JSON file that appears whole or not at all, its keys in the given order."""

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,11 +122,17 @@ class Workers:
                     f"(all of it: {worker.errors})"
                 )
 
+    def end(self, ended: Iterable[Worker]) -> None:
+        """Kill workers that ought to have ended; that they die is no failure of theirs."""
+        for worker in ended:
+            if worker.running:
+                worker.dies = True
+                worker.process.kill()
+                worker.process.wait(JOIN_TIMEOUT_S)
+
     def stop(self) -> None:
         """End all workers now, and record the end of the sessions they leave behind."""
-        for worker in self._all:
-            if worker.running:
-                worker.process.kill()
+        self.end(self._all)
         for worker in self._all:
             if not worker.ended:
                 self._close(worker)

@@ -4,6 +4,7 @@ A checker reads no clock, draws no random number, and does not depend on the ord
 that judging a run again gives the same bytes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -25,6 +26,22 @@ class AvailabilityLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What a run sets out to do, all of which its history must show.
+
+    Attributes:
+        nodes: how many servers there are, from 1.
+        phases: how many phases there are, from 0.
+        injections: by id the names of planned injections that must have come to an outcome; None
+            if the plan cannot be read.
+    """
+
+    nodes: int
+    phases: int
+    injections: Mapping[int, str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """What a scenario claims of its run; ownership and accounting are claimed always.
 
@@ -35,6 +52,9 @@ class Claim:
         sync: each reserve looks after a sync, so that all counts that was over by then.
         recovery_s: how long an outage may last that a fault, or its heal, begins.
         availability: bounds on the share of time with successes.
+        put_aside: the places, `partial` and `dead`, where acknowledged items may be at the end.
+        min_acknowledged: the share of the puts tried that must have been acknowledged.
+        course: what the run set out to do; None for a history that is no run's.
     """
 
     order: Order = "snapshot"
@@ -42,6 +62,9 @@ class Claim:
     sync: bool = False
     recovery_s: float | None = None
     availability: tuple[AvailabilityLimit, ...] = ()
+    put_aside: tuple[str, ...] = ()
+    min_acknowledged: float = 0.0
+    course: Course | None = None
 
 
 class Checker(Protocol):

@@ -1,6 +1,7 @@
 """The books of a history: what was put, delivered, acknowledged, and what of it is missing."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,8 @@ from numpy.typing import NDArray
 
 from harness.checkers.episodes import capacity
 from harness.checkers.holds import Holds, holds
-from harness.checkers.notes import drain_begin_ns, ends, left_over
-from harness.history import DONE, FAIL, INFO, NEVER_NS, OK, PUT, RESERVE, TAKE, History, derived
+from harness.checkers.notes import last_drain, put_aside
+from harness.history import DONE, FAIL, INFO, OK, PUT, TAKE, History, derived
 
 Mask = NDArray[np.bool_]
 
@@ -19,10 +20,11 @@ class Account:
     """Each kind of item as a mask over `history.values`, and how often each was delivered.
 
     Attributes:
-        missing: waiting when the drain began (acknowledged and not delivered, or surely given
-            back), not delivered since, in no tree; None without a drain.
+        owed: acknowledged before the last drain began (without a drain: ever), and neither taken
+            nor acknowledged by a `done` that succeeded or may have.
+        missing: owed, and not put aside as the scenario allows; None without a finished drain.
         extra: deliveries beyond what its put and its returns explain.
-        takers: rows of calls of unknown outcome that may hold, or have taken, a missing item.
+        takers: rows of takes of unknown outcome, which may have removed an item unseen.
         capacity: how many items those calls asked for.
     """
 
@@ -32,6 +34,7 @@ class Account:
     deliveries: NDArray[np.int64]
     extra: NDArray[np.int64]
     completed: Mask
+    owed: Mask
     missing: Mask | None
     takers: NDArray[np.int64]
     capacity: int
@@ -81,9 +84,17 @@ class Account:
         }
 
 
+def account(history: History, aside: Collection[str] = ()) -> Account:
+    """Count every item of the history; those in a place of `aside` are not missing. O(n)."""
+    books = _account(history)
+    if books.missing is None or not aside:
+        return books
+    numbers = np.array(sorted(put_aside(history, aside)), np.int64)
+    return replace(books, missing=books.missing & ~_marked(len(history.values), numbers))
+
+
 @derived
-def account(history: History) -> Account:
-    """Count every item of the history. O(n)."""
+def _account(history: History) -> Account:
     size = len(history.values)
     puts = (history.f == PUT) & (history.value >= 0)
     attempted = _marked(size, history.value[puts])
@@ -92,7 +103,9 @@ def account(history: History) -> Account:
     held = holds(history)
     deliveries = np.bincount(held.value, minlength=size)
     allowed = 1 + np.bincount(held.value[held.may_return], minlength=size)
-    takers = _takers(history)
+    owed, drain = _owed(history), last_drain(history)
+    # A reserve of unknown outcome hides nothing: a drain ends only once nobody holds an item.
+    takers = np.flatnonzero(history.is_(TAKE, INFO) & (history.value < 0))
     return Account(
         attempted=attempted,
         acknowledged=acknowledged,
@@ -100,7 +113,8 @@ def account(history: History) -> Account:
         deliveries=deliveries,
         extra=np.maximum(deliveries - allowed, 0),
         completed=_marked(size, _completed(history, held)),
-        missing=_missing(history, held),
+        owed=owed,
+        missing=owed if drain is not None and drain.complete else None,
         takers=takers,
         capacity=int(capacity(history, takers).sum()),
     )
@@ -118,30 +132,11 @@ def _completed(history: History, held: Holds) -> NDArray[np.int64]:
     return np.concatenate([held.value[held.done], from_done[from_done >= 0]])
 
 
-def _missing(history: History, held: Holds) -> Mask | None:
-    begin_ns = drain_begin_ns(history)
-    if begin_ns is None:
-        return None
-    size = len(history.values)
-    early = history.is_(PUT, OK) & (history.complete_ns <= begin_ns)
-    undelivered = _marked(size, history.value[early]) & ~_marked(size, held.value)
-    left = _marked(size, np.array(sorted(left_over(history)), np.int64))
-    return (undelivered | _given_back(history, held, begin_ns)) & ~left
-
-
-def _given_back(history: History, held: Holds, by_ns: int) -> Mask:
-    """Mark the items of which each delivery was surely undone by then, and none acknowledged."""
-    size = len(history.values)
-    acknowledged = (history.f == DONE) & (history.outcome != FAIL) & (history.value >= 0)
-    kept = _marked(size, held.value[held.done | (held.back_ns > by_ns)])
-    return _marked(size, held.value) & ~kept & ~_marked(size, history.value[acknowledged])
-
-
-def _takers(history: History) -> NDArray[np.int64]:
-    """Return the calls of unknown outcome whose effect nothing has undone for certain.
-
-    A reserve of a process whose session has ended holds nothing when the drain begins.
-    """
-    ended = ends(history).alive_ns[history.process] < NEVER_NS
-    open_ended = (history.f == TAKE) | ((history.f == RESERVE) & ~ended)
-    return np.flatnonzero(open_ended & (history.outcome == INFO) & (history.value < 0))
+def _owed(history: History) -> Mask:
+    size, drain = len(history.values), last_drain(history)
+    put = history.is_(PUT, OK) & (history.value >= 0)
+    if drain is not None:
+        put &= history.complete_ns <= drain.begin_ns
+    over = ((history.f == DONE) & (history.outcome != FAIL)) | history.is_(TAKE, OK)
+    gone = _marked(size, history.value[over & (history.value >= 0)])
+    return _marked(size, history.value[put]) & ~gone

@@ -1,6 +1,6 @@
 """The notes that checkers need: ended sessions, returned items, end states, the drain."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from harness.history import NEVER_NS, Event, History, derived
 
 Ints = NDArray[np.int64]
+Tree = Mapping[str, Any]
 PLACES = ("items", "claims", "partial", "dead", "delayed", "purged")
 
 
@@ -45,6 +46,15 @@ class Returns:
     time_ns: Ints
     zxid: Ints
     to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """One drain: `end_ns` is None if it never ended; `complete` if it left nothing, by its word."""
+
+    begin_ns: int
+    end_ns: int | None = None
+    complete: bool = False
 
 
 @derived
@@ -87,40 +97,54 @@ def losses(history: History) -> Returns:
 
 
 @derived
-def trees(history: History) -> tuple[dict[str, Any], ...]:
-    """Return the last `tree` note of each node, by node."""
-    last = {note["node"]: note for note in map(_object, history.notes_named("tree"))}
-    return tuple(last[node] for node in sorted(last))
+def end_trees(history: History) -> tuple[Tree, ...]:
+    """Return the trees of the servers that could be read after the last drain, by node."""
+    drain = last_drain(history)
+    last: dict[Any, Tree] = {}
+    for note in history.notes_named("tree"):
+        value = _object(note)
+        if drain is not None and drain.end_ns is not None and note.time_ns >= drain.end_ns:
+            last[value.get("node")] = value
+    return tuple(last[node] for node in sorted(last) if last[node].get("reachable", True))
 
 
 @derived
-def remaining(history: History) -> dict[str, frozenset[int]]:
-    """Return the numbers of the values that stand in any node's tree at the end, by place."""
-    found: dict[str, set[int]] = {place: set() for place in PLACES}
-    for tree in trees(history):
+def stands(history: History) -> dict[int, dict[str, list[Any]]]:
+    """Return, by number of a value, the places it has in the trees at the end: nodes by place."""
+    found: dict[int, dict[str, list[Any]]] = {}
+    for tree in end_trees(history):
         for place in PLACES:
-            known = (history.number_of.get(v) for v in tree.get("places", {}).get(place, ()))
-            found[place].update(number for number in known if number is not None)
-    return {place: frozenset(numbers) for place, numbers in found.items()}
+            for value in tree.get("places", {}).get(place, ()):
+                if (number := history.number_of.get(value)) is not None:
+                    found.setdefault(number, {}).setdefault(place, []).append(tree["node"])
+    return found
+
+
+def put_aside(history: History, places: Collection[str]) -> frozenset[int]:
+    """Return the values that every server that was read has in one of these places at the end.
+
+    What only some servers have is not there: another one may lead next.
+    """
+    every = {tree["node"] for tree in end_trees(history)}
+    return frozenset(
+        number
+        for number, found in stands(history).items()
+        if every <= {node for place in places for node in found.get(place, ())}
+    )
 
 
 @derived
-def left_over(history: History) -> frozenset[int]:
-    """Return the numbers of the values that stand anywhere in any node's tree at the end."""
-    return frozenset[int]().union(*remaining(history).values())
-
-
-@derived
-def drain_begin_ns(history: History) -> int | None:
-    """Return when the last drain that was finished began; None if none was."""
-    begin_ns, finished_ns = None, None
+def last_drain(history: History) -> Drain | None:
+    """Return the last drain that began; None if none did."""
+    drain = None
     for note in history.notes_named("drain"):
         value = _object(note)
         if value.get("phase") == "begin":
-            begin_ns = note.time_ns
-        elif value.get("complete") is True:
-            finished_ns = begin_ns
-    return finished_ns
+            drain = Drain(begin_ns=note.time_ns)
+        elif drain is not None:
+            complete = value.get("complete") is True
+            drain = Drain(begin_ns=drain.begin_ns, end_ns=note.time_ns, complete=complete)
+    return drain
 
 
 def _object(note: Event) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checkers import Claim, checkers
-from harness.checkers.account import account
+from harness.checkers.account import Account, account
 from harness.checkers.findings import Violation, conclude
 from harness.checkers.holds import holds
 from harness.checkers.notes import ends
@@ -52,12 +52,12 @@ class StrictlyIncreasing:
         differ = np.flatnonzero(history.value[expected[:size]] != history.value[delivered[:size]])
         place = int(differ[0]) if len(differ) else size
         details = {"expected": len(expected), "delivered": len(delivered), "in_order": place}
-        violations, doubts = _judge(history, expected, delivered, place)
+        violations, doubts = _judge(history, claim, expected, delivered, place)
         return conclude(NAME, history, violations, doubts=doubts, details=details)
 
 
 def _judge(
-    history: History, expected: Ints, delivered: Ints, place: int
+    history: History, claim: Claim, expected: Ints, delivered: Ints, place: int
 ) -> tuple[list[Violation], list[str]]:
     """Return what the first difference shows: a violation, or a doubt."""
     if not history.is_(PUT, OK).any():
@@ -67,7 +67,7 @@ def _judge(
             return [], ["unknown-outcome"]
         return [_break(history, expected, delivered, place)], []
     if place < len(expected):
-        return _tail(history, expected[place:])
+        return _tail(history, account(history, claim.put_aside), expected[place:])
     return [], []
 
 
@@ -127,11 +127,10 @@ def _break(history: History, expected: Ints, delivered: Ints, place: int) -> Vio
     return _violation(reason, sentence, rows, due.value, came.value)
 
 
-def _tail(history: History, waiting: Ints) -> tuple[list[Violation], list[str]]:
-    lost = account(history).lost
-    if lost is None:
+def _tail(history: History, books: Account, waiting: Ints) -> tuple[list[Violation], list[str]]:
+    if books.missing is None:
         return [], ["still-waiting"]
-    if not lost:
+    if books.missing[history.value[waiting]].sum() <= books.capacity:
         return [], ["unknown-outcome"]
     value = history.operation(int(waiting[0])).value
     sentence = f"{value!r} was next and never came, nor did the {len(waiting) - 1} after it."

@@ -1,6 +1,8 @@
 """Accounting: every acknowledged item comes out, once, and nothing else does."""
 
+from collections import Counter
 from collections.abc import Container, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -9,9 +11,9 @@ import numpy as np
 from harness.checkers import Claim, checkers
 from harness.checkers.account import Account, Mask, account
 from harness.checkers.findings import SHOWN, Violation, conclude, in_order, named
-from harness.checkers.notes import left_over
+from harness.checkers.notes import end_trees, last_drain, stands
 from harness.history import PUT, RESERVE, TAKE, History, Value
-from harness.verdict import CheckResult
+from harness.verdict import CheckResult, Witness
 
 NAME = "total-queue"
 _ROWS = 12
@@ -19,21 +21,23 @@ _ROWS = 12
 
 @checkers.register(NAME)
 class TotalQueue:
-    """Every acknowledged item is delivered, once unless it was given back, and nothing else is.
+    """Every acknowledged item is accounted for at the end, came out once, and nothing else did.
 
-    O(n). Reasons:
-        lost            acknowledged before a finished drain, or given back before it, not delivered
-                        from then on, in no tree at the end
+    After a finished drain each acknowledged put is exactly one of: acknowledged by a `done` that
+    succeeded or may have; taken; put aside in a place that the scenario allows (`put_aside`), on
+    every server that was read. O(n). Reasons:
+        lost            none of those, whether or not it was ever delivered
         duplicated      delivered again, though nobody gave it back and no session ended with it
         unexpected      delivered, never put in this run: an invention, or another run's leftover
         phantom         delivered, though its put certainly failed
     UNKNOWN:
         nothing-acknowledged    such a history shows nothing
-        no-drain        items are missing, and no drain was finished: they may still be there
-        maybe-taken     items are missing, and as many calls of unknown outcome may have them
+        few-acknowledged        less than `min_acknowledged` of the puts that were tried
+        no-drain        items are not accounted for, and nobody has drained the queue
+        drain-gave-up   the last drain stopped before the queue was empty and nobody held an item
+        maybe-taken     items are missing, and as many takes of unknown outcome may have them
     Details are sorted lists of values; `recovered` (outcome unknown, delivered) is no error.
-    A batch call of unknown outcome that does not say how many it asked for (`n`) counts with the
-    largest batch of the history.
+    A reserve of unknown outcome excuses nothing: a drain is finished only once nobody holds items.
     Source: Jepsen's checker of the same name, which passes duplicates and an empty history.
     """
 
@@ -43,37 +47,50 @@ class TotalQueue:
 
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Count, and name what is wrong."""
-        books = account(history)
+        books = account(history, claim.put_aside)
         violations = [*_extra(history, books), *_invented(history, books), *_lost(history, books)]
-        return conclude(
+        doubts = dict(_doubts(history, books, claim))
+        result = conclude(
             NAME,
             history,
             violations,
-            doubts=_doubts(history, books),
+            doubts=[*doubts],
             details=_details(history, books),
             more=_undescribed(books),
         )
+        told = (Witness(sentence=sentence) for sentence in doubts.values())
+        return replace(result, witnesses=(*result.witnesses, *told))
 
 
 def _lost(history: History, books: Account) -> Iterator[Violation]:
     if not books.lost or books.missing is None:
         return
-    doubt = f"; calls of unknown outcome can have at most {books.capacity} of the "
-    where = f"{doubt}{int(books.missing.sum())} that are missing" if books.capacity else ""
+    doubt = f"; takes of unknown outcome can have at most {books.capacity} of the "
+    doubt = f"{doubt}{int(books.missing.sum())} that are missing" if books.capacity else ""
     for number, value in _smallest(history, books.missing):
         yield Violation(
             reason="lost",
-            sentence=f"{value!r} was {_waited(books, number)}, and nothing is left of it "
-            f"after the drain{where}.",
+            sentence=f"{value!r} was {_fate(books, number)}, and {_where(history, number)}{doubt}.",
             rows=(*_rows(history, number, range(5)), *(int(row) for row in books.takers[:3])),
             values=(value,),
         )
 
 
-def _waited(books: Account, number: int) -> str:
-    if books.deliveries[number]:
-        return "delivered, given back, not delivered again"
+def _fate(books: Account, number: int) -> str:
+    if times := int(books.deliveries[number]):
+        often = "delivered" if times == 1 else f"delivered {times} times"
+        return f"acknowledged when it was put, {often}, never acknowledged by a consumer"
     return "acknowledged, was never delivered"
+
+
+def _where(history: History, number: int) -> str:
+    """Tell where an item stands that no consumer will get any more."""
+    found = stands(history).get(number)
+    if found is None:
+        return "nothing is left of it after the drain"
+    read = len(end_trees(history))
+    places = (f"in {place} of {len(nodes)} of {read} servers" for place, nodes in found.items())
+    return f"after the drain it stands {' and '.join(places)}"
 
 
 def _extra(history: History, books: Account) -> Iterator[Violation]:
@@ -125,23 +142,36 @@ def _undescribed(books: Account) -> int:
     return sum(max(0, int(mask.sum()) - SHOWN) for mask in masks)
 
 
-def _doubts(history: History, books: Account) -> list[str]:
-    doubts = []
-    if not books.acknowledged.any():
-        doubts.append("nothing-acknowledged")
-    if books.missing is None:
-        left = left_over(history)
-        waiting = np.flatnonzero(books.acknowledged & ~books.delivered)
-        if any(int(number) not in left for number in waiting):
-            doubts.append("no-drain")
-    elif books.missing.any() and not books.lost:
-        doubts.append("maybe-taken")
-    return doubts
+def _doubts(history: History, books: Account, claim: Claim) -> Iterator[tuple[str, str]]:
+    """Give each reason to doubt with its sentence."""
+    tried, got = int(books.attempted.sum()), int(books.acknowledged.sum())
+    if not got:
+        yield "nothing-acknowledged", f"None of {tried} puts was acknowledged: it shows nothing."
+    elif got < claim.min_acknowledged * tried:
+        wanted = f"at least {claim.min_acknowledged:.0%} are wanted (min_acknowledged)"
+        yield "few-acknowledged", f"{got} of {tried} puts were acknowledged; {wanted}."
+    drain = last_drain(history)
+    if drain is not None and not drain.complete:
+        yield "drain-gave-up", f"The drain did not come to its end{_left(history)}."
+    elif drain is None and books.owed.any():
+        told = f"{int(books.owed.sum())} acknowledged items are not accounted for"
+        yield "no-drain", f"{told}, and nobody has drained the queue."
+    if books.missing is not None and books.missing.any() and not books.lost:
+        told = f"{int(books.missing.sum())} items are missing"
+        yield "maybe-taken", f"{told}, and takes of unknown outcome may have removed them."
+
+
+def _left(history: History) -> str:
+    """Tell what the servers still had when a drain stopped."""
+    count = Counter(place for found in stands(history).values() for place in found)
+    told = ", ".join(f"{number} in {place}" for place, number in sorted(count.items()))
+    return f"; what the servers still have: {told}" if told else ""
 
 
 def _details(history: History, books: Account) -> dict[str, Any]:
     masks = {
         "missing": books.missing,
+        "owed": books.owed,
         "duplicated": books.extra > 0,
         "unexpected": books.unexpected,
         "phantom": books.phantom,

@@ -13,8 +13,19 @@ _ORDER = ("invalid", "unknown", "valid")
 _DOUBTS = {
     "nothing-acknowledged": "no put was acknowledged, so the run shows nothing",
     "nothing-succeeded": "no call succeeded, so the run shows nothing",
-    "no-drain": "items are missing, and no drain was finished: they may still be in the queue",
+    "few-acknowledged": "too few puts were acknowledged for the run to show much",
+    "no-drain": "items are not accounted for, and nobody has drained the queue",
+    "drain-gave-up": "the drain stopped before the queue was empty and nobody held an item",
     "maybe-taken": "items are missing, and calls of unknown outcome may have taken them",
+    "no-end-mark": "the run did not come to its end, or its history was cut",
+    "phase-not-over": "a phase was not gone through to its end",
+    "injection-missing": "nothing tells what became of a planned injection",
+    "plan-missing": "what was planned cannot be read",
+    "not-recovered": "nothing was recorded after the last heal",
+    "not-drained": "no drain after the last heal came to its end",
+    "trees-missing": "not every server's tree was read after the drain",
+    "logs-missing": "not every server's log was read",
+    "missing-lines": "lines of the history are missing",
     "fault-not-seen": "a bound names a fault that was never injected",
     "unmet": "the history lacks what this check needs",
     "checker-failed": "the checker itself failed",
@@ -126,7 +137,9 @@ def _found(results: Mapping[str, Any], servers: int) -> str:
 
 
 def _lost(witness: Mapping[str, Any], servers: int) -> str | None:
-    """Return the sentence about a lost item, with when and to whom it was acknowledged."""
+    """Return the sentence about an item that is gone, with when and to whom it was acknowledged."""
+    if "it stands in" in witness["sentence"]:
+        return None
     where = f"and is on none of the {servers} servers" if servers else "and never came out"
     for row in witness["operations"]:
         if row["f"] == "put" and row["outcome"] == "ok" and row["value"] in witness["values"]:

@@ -60,7 +60,7 @@ class Client:
 
     def reserve(self, n: int = 1, timeout_s: float = 0.0, *, sync: bool = False) -> list[Taken]:
         """Take up to n items; an empty list if there were none or the outcome is not ok."""
-        asked = {"value": None} | ({"n": n} if n > 1 else {})
+        asked = {"value": None, "n": n}
         f = "take" if self._now().takes else "reserve"
         done = self._call(f, lambda s: s.reserve(n, timeout_s, sync=sync), asked)
         self.found_empty = done is not None and not done.items
@@ -76,9 +76,13 @@ class Client:
         """Give items back; return whether that is certain."""
         return self._call("release", lambda s: s.release(items), _values(items)) is not None
 
-    def leftover(self) -> int:
-        """Return how many items may yet come back to the queue."""
-        return self._now().leftover()
+    def leftover(self) -> int | None:
+        """Return how many items may yet come back to the queue; None if nobody answers that."""
+        try:
+            return self._now().leftover()
+        except Exception:  # noqa: BLE001 -- a look that failed says nothing; the next one may succeed
+            self.close("in-doubt")
+            return None
 
     def pace(self, rate_hz: float | None, step: int, began_s: float) -> None:
         """Sleep until step `step` (from 0) of a loop that does `rate_hz` steps a second."""

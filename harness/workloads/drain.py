@@ -1,16 +1,17 @@
 """The end of every run: a new session takes what is left, until nothing can come back."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
 from harness.registry import Count, Seconds
 from harness.workloads import workloads
 from harness.workloads.client import Client
 
+NAME: Final = "drain"
 LOOK_AGAIN_HZ = 2.0
 
 
-@workloads.register("drain")
+@workloads.register(NAME)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
     """Take and acknowledge all that is left, waiting for items that dead consumers hold.
@@ -30,16 +31,26 @@ class Drain:
         return 0
 
     def run(self, client: Client, number: int) -> None:
-        """Reserve with sync until empty with nothing in anybody's hand, or until `limit_s`."""
-        client.note("drain", {"phase": "begin"})
+        """Reserve with sync until empty with nothing in anybody's hand, or until `limit_s`.
+
+        First nobody holds an item, and then none is found: the other way round, one that comes
+        back in between would be missed.
+        """
+        client.note(NAME, {"phase": "begin"})
         began_s = client.now_s()
-        complete = False
+        nobody_holds = complete = False
         while not complete and client.now_s() - began_s < self.limit_s:
             items = client.reserve(self.batch, sync=True)
             if items:
                 client.done(items)
-            elif client.found_empty and client.leftover() == 0:
-                complete = True
-            else:
+            complete = client.found_empty and nobody_holds
+            if not complete:
+                nobody_holds = client.found_empty and client.leftover() == 0
+            if not (items or nobody_holds):
                 client.pace(LOOK_AGAIN_HZ, 1, client.now_s())
-        client.note("drain", {"phase": "end", "complete": complete})
+        client.note(NAME, ended(complete=complete))
+
+
+def ended(*, complete: bool, why: str | None = None) -> dict[str, Any]:
+    """Return the note that a drain is over: complete, or given up and why."""
+    return {"phase": "end", "complete": complete} | ({"why": why} if why else {})

@@ -17,6 +17,7 @@ from harness.history import History
 from harness.judge import Judgement, judge
 from harness.verdict import Verdict
 from worlds import planted_checkers as wrong
+from worlds import planted_endings as endings
 from worlds import planted_histories as shown
 from worlds import planted_queues as queues
 from worlds import planted_zxids as zxids
@@ -39,6 +40,7 @@ class Planted:
     claim: Order = "linearizable"
     recovery_s: float | None = None
     availability: tuple[AvailabilityLimit, ...] = ()
+    put_aside: tuple[str, ...] = ()
     within: wrong.Applied = nullcontext
 
     def reasons(self) -> set[str]:
@@ -58,6 +60,7 @@ class Planted:
             claim=self.claim,
             recovery_s=self.recovery_s,
             availability=self.availability,
+            put_aside=self.put_aside,
         )
 
 
@@ -219,6 +222,10 @@ HISTORIES = [
 ]
 
 HISTORIES += [
+    _run(name, "total-queue", reason, made, claim="snapshot", put_aside=("dead",))
+    for name, (reason, made) in endings.CASES.items()
+]
+HISTORIES += [
     _run(name, case.checker, case.reason, case.history, claim=case.claim)
     for name, case in zxids.CASES.items()
 ]
@@ -249,6 +256,9 @@ CHECKERS = [
         MISSED + "nobody reads the dead one's items",
         wrong.DELIVERED_IS_SAFE,
     ),
+    _mutant("one server suffices", MISSED + "on one server only", wrong.ONE_SERVER),
+    _mutant("any place will do", MISSED + "a dead one's item moved to partial", wrong.ANY_PLACE),
+    _mutant("giving up is fine", MISSED + "a dead one keeps its item", wrong.NO_DOUBTS),
     _mutant("inventions pass", MISSED + "not empty at the start", wrong.NO_INVENTED),
     _mutant("unknown takes excuse nothing", MISSED + "missing, perhaps taken", wrong.NO_EXCUSE),
     _mutant("unknown takes excuse all", MISSED + "more than a take can have", wrong.ANY_EXCUSE),

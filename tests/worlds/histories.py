@@ -73,6 +73,41 @@ def history(*parts: Iterable[Mapping[str, Any]]) -> History:
 def queue_run(
     count: int, *, lost: Iterable[int] = (), order: Iterable[int] | None = None, drain: bool = True
 ) -> History:
+    """Return the history of `queue_events`."""
+    return history(queue_events(count, lost=lost, order=order, drain=drain))
+
+
+def ended_run(
+    *parts: Iterable[Mapping[str, Any]], nodes: int = 5, phases: int = 1
+) -> list[dict[str, Any]]:
+    """Return the events of a run that drained at its end, with all that the harness adds to them.
+
+    Which phases are over and that all was healed stands before the last drain; the trees, the logs
+    and the end mark stand behind everything.
+    """
+    lines = events(*parts)
+    drains = (line for line in lines if line["f"] == "drain" and line["value"]["phase"] == "begin")
+    healed_ns, over_ns = max(line["time_ns"] for line in drains), lines[-1]["time_ns"] + 1
+    before = [note("phase", healed_ns, number=n, event="end") for n in range(phases)]
+    before.append(note("recovered", healed_ns, took_s=0.1, lost=[]))
+    looks = [
+        look
+        for node in range(1, nodes + 1)
+        for look in (
+            note("tree", over_ns, when="drained", **_tree(node)),
+            note("server-log", over_ns, node=node, patterns={}, samples=[]),
+        )
+    ]
+    return events(*before, lines, *looks, note("run-ended", over_ns))
+
+
+def _tree(node: int) -> dict[str, Any]:
+    return {"node": node, "reachable": True, "digest": "same", "settled": True, "places": {}}
+
+
+def queue_events(
+    count: int, *, lost: Iterable[int] = (), order: Iterable[int] | None = None, drain: bool = True
+) -> list[dict[str, Any]]:
     """One producer puts 1..count, then one consumer reserves and acknowledges them.
 
     `lost` are never delivered; `order` replaces the order of the deliveries.
@@ -88,4 +123,4 @@ def queue_run(
     parts.append(op("reserve", None, at_ns, at_ns + 3, process=1, consumer="c1"))
     if drain:
         parts.append(drained(at_ns + 10, at_ns + 20))
-    return history(*parts)
+    return events(*parts)

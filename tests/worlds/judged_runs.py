@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from harness import run, scenario
+from harness import plan, run, scenario
 from harness.store import RunFolder
-from worlds.histories import drained, events, note, op
+from worlds.histories import drained, ended_run, events, note, op
 
 SCENARIO = """\
 description: A run written by hand.
@@ -59,13 +59,19 @@ def tree(node: int, at_ms: int, **places: list[Any]) -> list[dict[str, Any]]:
 
 
 def judged(
-    place: Path, *parts: Iterable[Mapping[str, Any]], scenario_text: str = SCENARIO
+    place: Path,
+    *parts: Iterable[Mapping[str, Any]],
+    scenario_text: str = SCENARIO,
+    came_to_its_end: bool = False,
 ) -> RunFolder:
-    """Write a run with these events, and judge it."""
+    """Write a run with these events, and judge it; one that did not end is never valid."""
     folder = RunFolder(place)
     folder.logs.mkdir()
     folder.scenario.write_text(scenario_text)
-    lines = [{"index": index} | event for index, event in enumerate(events(*parts))]
+    told = ended_run(*parts) if came_to_its_end else events(*parts)
+    lines = [{"index": index} | event for index, event in enumerate(told)]
     folder.history.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
-    run.check(scenario.load(folder.scenario), "by-hand", folder)
+    loaded = scenario.load(folder.scenario)
+    plan.write(plan.make(loaded), folder.plan)
+    run.check(loaded, "by-hand", folder)
     return folder

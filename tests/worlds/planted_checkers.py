@@ -15,6 +15,7 @@ from harness.checkers import (
     fencing,
     fifo,
     lives,
+    notes,
     ownership,
     producer_order,
     total_queue,
@@ -30,6 +31,7 @@ from harness.pairing import Columns, Pairing
 from harness.verdict import CheckResult, Verdict
 
 Applied = Callable[[], AbstractContextManager[Any]]
+owed_by_all, all_trees = account._owed, notes.end_trees
 
 
 def replaced(owner: object, name: str, by: Callable[..., Any]) -> Applied:
@@ -96,6 +98,18 @@ def no_doubts(*_: object) -> list[str]:
     return []
 
 
+def never_delivered(history: History) -> account.Mask:
+    """Take what was delivered once for accounted for."""
+    owed = owed_by_all(history)
+    owed[holds(history).value] = False
+    return owed
+
+
+def one_server(history: History) -> tuple[notes.Tree, ...]:
+    """Read the tree of the first server only."""
+    return all_trees(history)[:1]
+
+
 def undoubted(result: CheckResult, _: History) -> CheckResult:
     """Judge a damaged file like any other."""
     return result
@@ -109,9 +123,9 @@ NO_INVENTED = replaced(total_queue, "_invented", nothing)
 NO_DOUBTS = replaced(total_queue, "_doubts", no_doubts)
 NO_EXCUSE = replaced(account, "capacity", lambda *_: np.array([0]))
 ANY_EXCUSE = replaced(account, "capacity", lambda *_: np.array([10**6]))
-DELIVERED_IS_SAFE = replaced(
-    account, "_given_back", lambda history, *_: np.zeros(len(history.values), np.bool_)
-)
+DELIVERED_IS_SAFE = replaced(account, "_owed", never_delivered)
+ONE_SERVER = replaced(notes, "end_trees", one_server)
+ANY_PLACE = replaced(account, "put_aside", lambda history, _: frozenset(notes.stands(history)))
 NO_REAL_TIME = replaced(zxid, "_real_time", lambda *_: ([], 0))
 NO_COUNTS = replaced(lives, "_miscounted", nothing)
 NO_CROWD = replaced(window, "crowd", lambda _, __, asked, *___: np.zeros(len(asked), np.int64))

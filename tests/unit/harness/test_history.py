@@ -189,6 +189,36 @@ def test_merge_closes_open_invocations(tmp_path: Path) -> None:
     assert [e["index"] for e in lines] == list(range(len(lines)))
 
 
+def test_merge_keeps_the_end_mark_last(tmp_path: Path) -> None:
+    """What the merge adds for calls and lines without an end stands before the mark."""
+    write(tmp_path / "history/1.jsonl", op("put", 1, 3, None))
+    with (tmp_path / "history/1.jsonl").open("a") as file:
+        file.write('{"time_ns": 5, "pro')
+    write(tmp_path / "history/harness.jsonl", note("run-ended", 9))
+    merge(tmp_path / "history", tmp_path / "history.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert [line["f"] for line in lines] == ["put", "put", "truncated-line", "run-ended"]
+    assert [line["index"] for line in lines] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("gone", "gap_at"), [(slice(0, 1), 1), (slice(2, 3), 3), (slice(1, 4), 2), (slice(5, 6), None)]
+)
+def test_lines_that_are_gone_leave_a_gap(gone: slice, gap_at: int | None, tmp_path: Path) -> None:
+    """The first line whose index is not its place is named; an end that is cut off is no gap."""
+    lines = list(enumerate(events(op("put", 1, 0, 1), op("put", 2, 2, 3), op("put", 3, 4, 5))))
+    del lines[gone]
+    write(tmp_path / "history.jsonl", ({"index": index} | line for index, line in lines))
+    h = History.load(tmp_path / "history.jsonl")
+    assert (h.gap_at, h.events) == (gap_at, len(lines))
+
+
+def test_a_file_without_indices_has_no_gap(tmp_path: Path) -> None:
+    """A history written by hand need not number its lines."""
+    write(tmp_path / "history.jsonl", op("put", 1, 0, 1))
+    assert History.load(tmp_path / "history.jsonl").gap_at is None
+
+
 def test_merge_drops_a_truncated_end_and_keeps_other_damage(tmp_path: Path) -> None:
     """A killed writer's last line is dropped; a malformed line inside stays to be counted."""
     write(tmp_path / "history/a.jsonl", events(op("put", 1, 0, 5)))

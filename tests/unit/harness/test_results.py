@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from harness import results, scenario
+from harness import plan, results, scenario
 from harness.history import History
 from harness.schema import Scenario
 from harness.verdict import Verdict
 from worlds import planted_histories as planted
-from worlds.histories import drained, history, note, op, queue_run
+from worlds.histories import drained, ended_run, history, note, op, queue_events, queue_run
 
 
 def described(tmp_path: Path, text: str = "") -> Scenario:
@@ -24,7 +24,7 @@ def described(tmp_path: Path, text: str = "") -> Scenario:
 
 def built(run: History, wanted: Scenario, interrupted: str | None = None) -> dict[str, Any]:
     """Judge a history and build results.json."""
-    judgement = results.judge_run(run, wanted)
+    judgement = results.judge_run(run, wanted, plan.make(wanted))
     return results.build("x", wanted, run, judgement, interrupted=interrupted)
 
 
@@ -46,7 +46,7 @@ def nemesis(id: int, phase: str, at_ns: int, outcome: str = "installed") -> list
 
 def test_a_clean_run(tmp_path: Path) -> None:
     """A run without findings is valid, as expected, and ends with 0."""
-    out = built(queue_run(5), described(tmp_path))
+    out = built(history(ended_run(queue_events(5))), described(tmp_path))
     assert (out["verdict"], out["expect"], out["as_expected"]) == ("valid", "valid", True)
     assert out["counts"]["acknowledged"] == 5
     assert out["counts"]["lost"] == 0
@@ -99,7 +99,8 @@ def test_a_control_must_find_its_bug(
 ) -> None:
     """A control is as expected only if it is invalid, and for the reason it names."""
     wanted = described(tmp_path, f"expect: invalid\n{because}\n")
-    assert results.exit_status(built(queue_run(5, lost=lost), wanted)) == status
+    run = history(ended_run(queue_events(5, lost=lost)))
+    assert results.exit_status(built(run, wanted)) == status
 
 
 def test_nothing_acknowledged_is_unknown(tmp_path: Path) -> None:
@@ -111,7 +112,8 @@ def test_nothing_acknowledged_is_unknown(tmp_path: Path) -> None:
 
 def test_an_interrupted_run_is_at_best_unknown(tmp_path: Path) -> None:
     """What was cut off is unknown even if all that was recorded is fine."""
-    out = built(queue_run(5), described(tmp_path), "Ctrl-C")
+    whole = history(ended_run(queue_events(5)))
+    out = built(whole, described(tmp_path), "Ctrl-C")
     assert (out["verdict"], out["interrupted"]) == ("unknown", "Ctrl-C")
     assert results.exit_status(out) == 2
 
@@ -151,7 +153,7 @@ def test_statuses_merge(statuses: list[int], merged: int) -> None:
 def test_a_fault_row_joins_injection_and_heal(tmp_path: Path) -> None:
     """Each injection is a row: target, nodes, outcome, evidence, and the time of its heal."""
     run = history(nemesis(7, "inject", 100), nemesis(7, "heal", 900), nemesis(8, "inject", 1000))
-    rows = results.faults_of(run, results.judge_run(run, described(tmp_path)))
+    rows = results.faults_of(run, results.judge_run(run, described(tmp_path), []))
     wanted = {
         "fault": "kill",
         "name": "kill",
@@ -175,8 +177,10 @@ def test_a_fault_that_never_bit_is_not_valid(tmp_path: Path) -> None:
         op("done", 1, 20, 25, process=1, consumer="c"),
         drained(100, 110),
     ]
-    assert built(history(*run), described(tmp_path))["verdict"] == "valid"
-    out = built(history(*run, nemesis(0, "inject", 50, "skipped")), described(tmp_path))
+    whole = history(ended_run(*run))
+    assert built(whole, described(tmp_path))["verdict"] == "valid"
+    toothless = ended_run(*run, nemesis(0, "inject", 50, "skipped"))
+    out = built(history(toothless), described(tmp_path))
     assert out["verdict"] == "unknown"
     assert results.exit_status(out) == 2
 
@@ -198,5 +202,5 @@ def test_windows_hold_what_came_before_the_call_where_all_reserves_sync(
         op("put", 2, 10, 15, zxid=2, priority=1),
         op("reserve", 1, 20, 25, process=1, consumer="c1", zxid=3, window=1),
     )
-    (window,) = [r for r in results.judge_run(run, wanted).results if r.name == "window"]
+    (window,) = [r for r in results.judge_run(run, wanted, []).results if r.name == "window"]
     assert (window.verdict is Verdict.VALID) == valid

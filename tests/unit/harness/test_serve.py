@@ -21,7 +21,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("runs")
     for name, lost in ((GOOD, []), (BAD, [2])):
         (runs / name).mkdir(parents=True)
-        folder = judged(runs / name, lives(lost=lost))
+        folder = judged(runs / name, lives(lost=lost), came_to_its_end=True)
         folder.scenario.write_text(f"description: {name}\nseed: 7\n")
     page.write(folder)
     (folder.logs / "node-1.log").write_text("<b>log</b>")

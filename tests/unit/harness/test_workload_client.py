@@ -1,5 +1,6 @@
 """The recording client: what its history says of a session whose end is in doubt."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from harness.history import NEVER_NS, History
 from harness.record import HistoryWriter, merge
 from harness.workloads.client import Client
 from harness.workloads.subject import Applied, Reserved, Taken
-from zkmq import AckUnknownError
+from zkmq import AckUnknownError, NoQuorumError
 
 
 class Nameless:
@@ -79,3 +80,40 @@ def test_what_it_may_hold_may_come_back_though_it_had_no_name(history: History) 
     assert len(unseen.begin) == 1
     assert unseen.alive[0] < NEVER_NS
     assert (unseen.until[0], unseen.capacity[0]) == (NEVER_NS, 1)
+
+
+class Deaf(Nameless):
+    """A subject that nobody answers when it asks what is held."""
+
+    def leftover(self) -> int:
+        """Fail."""
+        raise NoQuorumError("no answer")
+
+
+@pytest.fixture
+def deaf(tmp_path: Path) -> Iterator[Client]:
+    """A client of that subject."""
+    with HistoryWriter(tmp_path / "parts/0.jsonl") as writer:
+        yield Client(
+            connect=lambda _: Deaf(),
+            history=writer,
+            clock=Clock(),
+            process=3,
+            report=lambda _: None,
+            puts_over=lambda: True,
+        )
+
+
+def test_a_look_that_fails_is_no_answer_and_no_end(deaf: Client) -> None:
+    """Whoever drains while servers die goes on as a new process."""
+    assert deaf.leftover() is None
+    assert deaf.process == 1003
+
+
+def test_each_reserve_says_how_many_it_asked_for(deaf: Client, tmp_path: Path) -> None:
+    """One of unknown outcome that asked for one item cannot hide more."""
+    deaf.reserve()
+    deaf.reserve(7)
+    merge(tmp_path / "parts", tmp_path / "history.jsonl")
+    h = History.load(tmp_path / "history.jsonl")
+    assert h.n.tolist() == [1, 7]

@@ -11,7 +11,8 @@ def test_each_run_is_a_row_and_each_surprise_is_told(tmp_path: Path) -> None:
     """A run as expected is one row; another also says what was found and how to run it again."""
     for name in ("good", "bad"):
         (tmp_path / name).mkdir()
-    good = json.loads(judged(tmp_path / "good", lives(lost=())).results.read_text())
+    whole = judged(tmp_path / "good", lives(lost=()), came_to_its_end=True)
+    good = json.loads(whole.results.read_text())
     bad = json.loads(judged(tmp_path / "bad", lives()).results.read_text())
     text = markdown.summary([good, bad], {"third": "no <engine>"})
     assert text.startswith("## harness: 1 of 3 as expected")

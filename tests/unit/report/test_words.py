@@ -102,7 +102,7 @@ def test_a_finding_without_a_witness_names_its_reason() -> None:
     [
         ({"interrupted": "Ctrl-C"}, "interrupted (Ctrl-C)"),
         ({"checks": []}, "No check ran"),
-        ({"checks": [check("total-queue", "unknown", "no-drain")]}, "no drain was finished"),
+        ({"checks": [check("total-queue", "unknown", "no-drain")]}, "nobody has drained the queue"),
         ({"checks": [check("zxid", "unknown", "some-doubt")]}, "zxid: some doubt"),
     ],
 )

@@ -1,0 +1,109 @@
+"""Whether a run came to its end: what it set out to do stands in its history, to the last line."""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from harness.checkers import Claim, Course, checkers
+from harness.checkers.notes import end_trees, last_drain
+from harness.history import ENDED, PHASE, RECOVERED, History
+from harness.verdict import CheckResult, Verdict, Witness
+
+NAME = "completed"
+Doubt = tuple[str, str]
+
+
+@checkers.register(NAME)
+class Completed:
+    """The run came to its end: every phase over, all healed, drained, looked at, and marked so.
+
+    O(notes). A run is valid only by what it shows, so whatever is missing makes it UNKNOWN:
+        no-end-mark         the history does not end with the mark that the harness writes last
+        phase-not-over      a phase, with its workloads and faults, was not gone through
+        injection-missing   nothing tells what became of a planned injection
+        plan-missing        plan.jsonl cannot be read, so nobody can tell what was planned
+        not-recovered       nothing was recorded after the last heal
+        not-drained         no drain after that came to its end
+        trees-missing       not every server's tree was read after the drain
+        logs-missing        not every server's log was read
+    It is never INVALID. A history that is judged without its scenario has no course to compare
+    with, so it stands among those that were not run.
+    """
+
+    def unmet(self, history: History, claim: Claim) -> str | None:
+        """Ask for the course of a run."""
+        return None if claim.course is not None else "the course of a run, from its scenario"
+
+    def check(self, history: History, claim: Claim) -> CheckResult:
+        """Look for each part of the course."""
+        assert claim.course is not None
+        doubts = list(_doubts(history, claim.course))
+        return CheckResult(
+            name=NAME,
+            verdict=Verdict.UNKNOWN if doubts else Verdict.VALID,
+            reasons=tuple(sorted({reason for reason, _ in doubts})),
+            witnesses=tuple(Witness(sentence=sentence) for _, sentence in doubts),
+        )
+
+
+def _doubts(history: History, course: Course) -> Iterator[Doubt]:
+    yield from _end_mark(history)
+    yield from _phases(history, course)
+    yield from _injections(history, course)
+    yield from _drained(history)
+    yield from _looked(history, course)
+
+
+def _end_mark(history: History) -> Iterator[Doubt]:
+    last = history.notes[-1] if history.notes else None
+    if last is None or last.f != ENDED or last.index != history.events - 1:
+        why = "the run was ended before its time, its harness died, or its history was cut"
+        yield "no-end-mark", f"The history does not end with the harness' own end mark: {why}."
+
+
+def _phases(history: History, course: Course) -> Iterator[Doubt]:
+    over = {value.get("number") for value in _told(history, PHASE) if value.get("event") == "end"}
+    for number in range(course.phases):
+        if number not in over:
+            told = "its workloads and faults did not all come to their end"
+            yield "phase-not-over", f"Phase {number + 1} of {course.phases} is not over: {told}."
+
+
+def _injections(history: History, course: Course) -> Iterator[Doubt]:
+    if course.injections is None:
+        yield "plan-missing", "plan.jsonl cannot be read: what was planned is not known."
+        return
+    notes = (note.value for note in history.notes if note.process == "nemesis")
+    told = {v.get("id") for v in notes if isinstance(v, dict) and v.get("phase") == "inject"}
+    for id, name in course.injections.items():
+        if id not in told:
+            yield "injection-missing", f"Nothing tells what became of the planned {name} ({id})."
+
+
+def _drained(history: History) -> Iterator[Doubt]:
+    drain = last_drain(history)
+    healed = [note.time_ns for note in history.notes_named(RECOVERED)]
+    if not healed:
+        yield "not-recovered", "Nothing was recorded after the last heal: faults may be in force."
+    if drain is None or not drain.complete or not any(at <= drain.begin_ns for at in healed):
+        yield "not-drained", "No drain after the last heal came to its end."
+
+
+def _looked(history: History, course: Course) -> Iterator[Doubt]:
+    trees = {tree.get("node") for tree in end_trees(history)}
+    logs = {value.get("node") for value in _told(history, "server-log")}
+    for reason, what, seen in (
+        ("trees-missing", "tree was not read after the drain", trees),
+        ("logs-missing", "log was not read", logs),
+    ):
+        missing = _missing(course, seen)
+        if missing:
+            yield reason, f"Nodes {', '.join(map(str, missing))}: the {what}."
+
+
+def _missing(course: Course, seen: Collection[Any]) -> list[int]:
+    return [node for node in range(1, course.nodes + 1) if node not in seen]
+
+
+def _told(history: History, f: str) -> Iterator[dict[str, Any]]:
+    notes = (note.value for note in history.notes_named(f) if note.process == "harness")
+    return (value for value in notes if isinstance(value, dict))
