@@ -53,10 +53,6 @@ class Finisher:
         """Remove items for ever."""
         return self._end(items, DONE, Hold.DONE, lambda _: [], deadline_s)
 
-    def done_before(self, items: Sequence[Item]) -> tuple[Done | None, list[Item]]:
-        """What an earlier `done`, in doubt at the time, did; and the items that are left to do."""
-        return _ended_before(items, DONE)
-
     def release(self, items: Sequence[Item], *, delay_s: float, to: str, deadline_s: float) -> Done:
         """Give items back; those delivered too often are dead instead."""
         _demand_fit("release", items)
@@ -119,7 +115,7 @@ class Finisher:
         """End holds and put the items where `destinations` says, in one multi."""
         membership, label = self._membership, request.split(maxsplit=1)[0]
         membership.ready(deadline_s, items, request)
-        earlier, items = _ended_before(items, request)
+        earlier, items = ended_before(items, request)
         if earlier is not None and not items:
             return earlier
 
@@ -155,7 +151,7 @@ class Finisher:
         return self._delayed.put_back(item.name, item.data, header, now_ms, deadline_s)
 
 
-def _ended_before(items: Sequence[Item], request: str) -> tuple[Done | None, list[Item]]:
+def ended_before(items: Sequence[Item], request: str) -> tuple[Done | None, list[Item]]:
     """What an earlier copy of a request did, which was in doubt; and the items it did not end."""
     settled = [item.settled_by(request) for item in items]
     ended = [each for each in settled if each is not None and each.took_effect]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from zkmq import checks, envelope
 from zkmq.errors import ConsumerLostError, NoQuorumError
-from zkmq.finish import DONE, Done, Finisher
+from zkmq.finish import DONE, Done, Finisher, ended_before
 from zkmq.headcache import Candidate, HeadCache
 from zkmq.item import Hold, Item
 from zkmq.loads import fitting
@@ -76,7 +76,7 @@ class Reserver:
         """
         checks.number("reserve: n", n, 1, MAX_BATCH)
         self._membership.ready(deadline_s, done, DONE)
-        earlier, left = self._finisher.done_before(done)
+        earlier, left = ended_before(done, DONE)
         found = self._reserve(n, left, sync=sync, extra=extra, deadline_s=deadline_s)
         return found if found.done or earlier is None else replace(found, done=earlier)
 

@@ -1,49 +1,48 @@
 """Consuming over HTTP: one consumer at the gateway after the other."""
 
-import base64
 import json
-import secrets
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from zkmq.doubt import Doubt, Settled
 from zkmq.errors import AckUnknownError, ConsumerLostError, OutcomeUnknownError
-from zkmq.finish import Done
+from zkmq.finish import DONE, Done, ended_before
 from zkmq.item import Hold, Item
 from zkmq.reserve import Reservation
-from zkmq.rest.client.exchange import Exchange, Reply
+from zkmq.rest.client.exchange import Exchange
 from zkmq.rest.client.registration import OnLost, Registration, demand_held
+from zkmq.rest.client.reserving import Request, Reserving, answering
 
 _ENDS = {"done": Hold.DONE, "release": Hold.RETURNED, "bury": Hold.RETURNED}
-
-
-@dataclass(frozen=True, slots=True)
-class _Reserve:
-    """A reserve as it is sent, and sent again: with a key, by which it has the same answer."""
-
-    registration: Registration
-    arguments: Mapping[str, Any]
-    done: Sequence[Item]
-    key: str
 
 
 class Consuming:
     """The consuming side of one client.
 
-    Thread-safe in so far as a `done` may be on its way while a reserve waits.
+    Thread-safe in so far as a `done` may be on its way while a reserve waits. `deadline` gives
+    the one of a question that is asked now.
     """
 
     def __init__(
-        self, exchange: Exchange, base: str, settings: Mapping[str, Any], on_lost: OnLost
+        self,
+        exchange: Exchange,
+        base: str,
+        settings: Mapping[str, Any],
+        on_lost: OnLost,
+        deadline: Callable[[], float],
     ) -> None:
         self._exchange = exchange
         self._base = base
         self._settings = settings
         self._on_lost = on_lost
+        self._deadline = deadline
         self._registering = threading.Lock()
         self._registration: Registration | None = None
-        self._in_doubt: _Reserve | None = None
+        # Held while an end in doubt is asked for again: each has one answer.
+        self._asking = threading.Lock()
+        self._reserving = Reserving(deadline)
 
     @property
     def live(self) -> Registration | None:
@@ -62,18 +61,16 @@ class Consuming:
             AckUnknownError: the consumer ended with this in doubt; whatever was claimed goes to
                 others.
         """
-        registration = self._ready(done, deadline_s)
-        doubt, self._in_doubt = self._in_doubt, None
-        if doubt is not None and doubt.registration is registration:
-            found = self._ask(doubt, deadline_s)
-            left = [item for item in done if item.hold is Hold.HELD]
-            if found is None or found.items:
-                acked = self.end("done", left, deadline_s) if found and left else None
-                return replace(found, done=acked) if found and acked else found
-            done = left
-        arguments = {"n": n, "wait_s": wait_s, "sync": sync, "done": [item.name for item in done]}
-        request = _Reserve(registration, arguments, done, secrets.token_hex(8))
-        return self._ask(request, deadline_s)
+        self._reserving.settle(done, deadline_s)
+        acked, left = ended_before(done, DONE)
+        registration = self._ready(left, deadline_s)
+        arrived = self._reserving.arrived()
+        if arrived:
+            acked = self.end(DONE, left, deadline_s) if left else acked
+            return Reservation(arrived, arrived[0].fence, done=acked)
+        arguments = {"n": n, "wait_s": wait_s, "sync": sync, "done": [item.name for item in left]}
+        found = self._reserving.ask(Request(registration, arguments, left), deadline_s)
+        return found if found is None or found.done else replace(found, done=acked)
 
     def end(self, verb: str, items: Sequence[Item], deadline_s: float, **options: Any) -> Done:
         """Do `done`, `release`, `bury` or `touch` to items, all or none.
@@ -83,19 +80,65 @@ class Consuming:
             AckUnknownError: the consumer ended with this in doubt.
             OutcomeUnknownError: no answer before the deadline; it may be asked for again.
         """
+        request = " ".join([verb, *map(str, options.values())])
+        earlier, items = ended_before(items, request)
+        if earlier is not None and not items:
+            return earlier
         registration = self.live
         for item in items:
-            demand_held(item, registration)
+            demand_held(item, registration, request)
         assert registration is not None  # it holds items
         arguments = {"ids": [item.name for item in items], **options}
         try:
-            reply = self._post(registration, verb, arguments, deadline_s)
+            asked = any(item.in_doubt and item.in_doubt[0] == request for item in items)
+            return self._end(registration, verb, items, arguments, deadline_s, unsure=asked)
+        except AckUnknownError as error:
+            error.doubt = Doubt.for_ever(verb, (len(items),))
+            raise
+        except OutcomeUnknownError as error:
+            error.doubt = self._doubt(registration, verb, items, arguments)
+            for item in items:
+                item.in_doubt = (request, error.doubt)
+            raise
+
+    def _end(
+        self,
+        registration: Registration,
+        verb: str,
+        items: Sequence[Item],
+        arguments: Mapping[str, Any],
+        deadline_s: float,
+        *,
+        unsure: bool = False,
+    ) -> Done:
+        try:
+            reply = registration.post(verb, arguments, deadline_s, unsure=unsure)
         except (ConsumerLostError, AckUnknownError):
             registration.end()
             raise
         if verb in _ENDS:
             registration.remove(items, _ENDS[verb])
         return Done(reply.value["zxid"], reply.attempts)
+
+    def _doubt(
+        self,
+        registration: Registration,
+        verb: str,
+        items: Sequence[Item],
+        arguments: Mapping[str, Any],
+    ) -> Doubt:
+        """A handle that asks for the same again: the gateway does it once."""
+
+        def ask() -> None:
+            with self._asking, answering(doubt):
+                if doubt.answer is None:
+                    ended = self._end(
+                        registration, verb, items, arguments, self._deadline(), unsure=True
+                    )
+                    doubt.settle(Settled(verb, took_effect=True, zxid=ended.zxid))
+
+        doubt = Doubt(verb, (len(items),), ask)
+        return doubt
 
     def close(self, deadline_s: float) -> None:
         """Give back what is held, and end.
@@ -117,7 +160,7 @@ class Consuming:
         with self._registering:
             registration = self.live
             for item in needed:
-                demand_held(item, registration)
+                demand_held(item, registration, DONE)
             if registration is None:
                 registration = self._registration = self._register(deadline_s)
         return registration
@@ -130,75 +173,3 @@ class Consuming:
         session, session_s = int(answer["session"], 16), float(answer["session_s"])
         consumer = f"{path}/{answer['consumer']}"
         return Registration(self._exchange, consumer, session, session_s, self._on_lost)
-
-    def _ask(self, request: _Reserve, deadline_s: float) -> Reservation | None:
-        registration = request.registration
-        try:
-            reply = self._post(
-                registration, "reserve", request.arguments, deadline_s, key=request.key
-            )
-        except ConsumerLostError:
-            registration.end()
-            if request.done:
-                raise
-            return None  # nothing was claimed
-        except AckUnknownError:
-            registration.end()
-            raise
-        except OutcomeUnknownError:
-            self._in_doubt = request
-            raise
-        return self._reserved(request, reply)
-
-    def _post(
-        self,
-        registration: Registration,
-        verb: str,
-        arguments: Mapping[str, Any],
-        deadline_s: float,
-        *,
-        key: str | None = None,
-    ) -> Reply:
-        reply = self._exchange.ask(
-            "POST",
-            f"{registration.path}/{verb}",
-            deadline_s,
-            wait_s=arguments.get("wait_s", 0.0),
-            content=json.dumps(arguments).encode(),
-            headers={"Idempotency-Key": key} if key else None,
-        )
-        registration.contact(reply.sent_s)
-        return reply
-
-    def _reserved(self, request: _Reserve, reply: Reply) -> Reservation:
-        registration, told = request.registration, reply.headers
-        registration.consumer = told.get("Zkmq-Consumer", registration.consumer)
-        items = tuple(_item(each, registration.consumer or "") for each in reply.value or ())
-        registration.remove(request.done, Hold.DONE)
-        registration.add(items)
-        acked = Done(_number(told, "Zkmq-Done-Zxid"), reply.attempts) if request.done else None
-        return Reservation(
-            items,
-            _number(told, "Zkmq-Zxid"),
-            _number(told, "Zkmq-Read-Zxid"),
-            reply.attempts,
-            acked,
-            _number(told, "Zkmq-Window") or 1,
-        )
-
-
-def _item(each: Mapping[str, Any], consumer: str) -> Item:
-    return Item(
-        base64.b64decode(each["data64"]),
-        each["name"],
-        consumer,
-        each["delivery"],
-        each["fence"],
-        each["put_zxid"],
-        header={},
-    )
-
-
-def _number(headers: Mapping[str, str], name: str) -> int | None:
-    text = headers.get(name)
-    return None if text is None else int(text)

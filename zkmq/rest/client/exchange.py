@@ -17,7 +17,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 # Certainly not sent: the connection was never made.
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 # After a lost answer these may speak of a time after the first attempt took effect.
-_VAGUE = frozenset({"consumer-lost", "queue-full", "access-denied"})
+_VAGUE = frozenset(
+    {"consumer-lost", "queue-full", "access-denied", "outdated-client", "incompatible-tree"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,15 @@ class Exchange:
         *,
         wait_s: float = 0.0,
         repeat: bool = True,
+        unsure: bool = False,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send a request until it is answered.
 
         `wait_s` is how long the gateway was asked to wait; `repeat=False` is for requests that
-        may be sent again only if they certainly were not received.
+        may be sent again only if they certainly were not received; `unsure` says that an earlier
+        call sent this one, and had no answer.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline, and it may have taken effect.
@@ -70,6 +74,7 @@ class Exchange:
             ZkmqError: what the queue raised at the gateway.
         """
         attempt = _Attempt(self, method, path, deadline_s + wait_s, wait_s)
+        attempt.unsure = unsure
         pause_s = _FIRST_PAUSE_S
         while True:
             reply = attempt.send(self._client, content, headers or {})

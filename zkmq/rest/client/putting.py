@@ -3,15 +3,19 @@
 import base64
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from zkmq.batches import Put
-from zkmq.doubt import Settled
+from zkmq.doubt import Doubt, Settled
 from zkmq.entry import Entry
-from zkmq.errors import OutcomeUnknownError
+from zkmq.errors import AckUnknownError, NotAppliedError, OutcomeUnknownError
 from zkmq.rest.client.exchange import Exchange, Reply
+
+# After that a key may be forgotten, and a put that is asked for again would be put again.
+KEPT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,53 +24,89 @@ class _Request:
 
     content: bytes
     headers: Mapping[str, str]
+    sent_s: float
 
 
 class Putting:
-    """The producing side of one client. Not thread-safe."""
+    """The producing side of one client. For one put at a time.
 
-    def __init__(self, exchange: Exchange, base: str) -> None:
+    `deadline` gives the one of a question that is asked now.
+    """
+
+    def __init__(self, exchange: Exchange, base: str, deadline: Callable[[], float]) -> None:
         self.id = f"rest-{secrets.token_hex(8)}"
         self._exchange = exchange
+        self._deadline = deadline
         self._path = f"{base}/items"
         self._serial = 0
-        self._in_doubt: _Request | None = None
+        self._asking = threading.Lock()
+        # The last put in doubt of each thread.
+        self._last = threading.local()
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """The last put of the calling thread whose outcome was unknown."""
+        doubt: Doubt | None = getattr(self._last, "doubt", None)
+        return doubt
 
     def put(self, entries: Sequence[Entry], deadline_s: float) -> list[Put]:
         """Put entries that fit in one write, all or none.
 
         Raises:
-            OutcomeUnknownError: no answer before the deadline; `settle` can tell.
+            OutcomeUnknownError: no answer before the deadline; its `resolve` can tell.
         """
         self._serial += 1
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": f"{self.id}-{self._serial}",
         }
-        request = _Request(json.dumps([_encoded(entry) for entry in entries]).encode(), headers)
+        content = json.dumps([_encoded(entry) for entry in entries]).encode()
+        request = _Request(content, headers, self._exchange.now())
         try:
-            reply = self._send(request, deadline_s)
-        except OutcomeUnknownError:
-            self._in_doubt = request
+            reply = self._send(request, deadline_s, unsure=False)
+        except OutcomeUnknownError as error:
+            never = isinstance(error, AckUnknownError)
+            sizes = (len(entries),)
+            doubt = Doubt.for_ever("put", sizes) if never else self._doubt(request, sizes)
+            error.doubt = self._last.doubt = doubt
             raise
         return _puts(entries, reply)
 
-    def settle(self, deadline_s: float) -> tuple[Settled, ...]:
-        """Settle the last put without an answer by asking again: then it has taken effect, once.
+    def _doubt(self, request: _Request, sizes: Sequence[int]) -> Doubt:
+        doubt = Doubt("put", sizes, lambda: self._ask_again(request, doubt))
+        return doubt
+
+    def _ask_again(self, request: _Request, doubt: Doubt) -> None:
+        """Send a put without an answer once more: then it has taken effect, once, or never will.
 
         Raises:
             OutcomeUnknownError: still no answer.
         """
-        request = self._in_doubt
-        if request is None:
-            return ()
-        reply = self._send(request, deadline_s)
-        self._in_doubt = None
-        return (Settled("put", took_effect=True, zxid=reply.value["zxid"]),)
+        with self._asking:
+            if doubt.answer is not None:
+                return
+            if self._exchange.now() - request.sent_s > KEPT_S:
+                doubt.give_up()
+                return
+            try:
+                zxid = self._send(request, self._deadline(), unsure=True).value["zxid"]
+                doubt.settle(Settled("put", took_effect=True, zxid=zxid))
+            except AckUnknownError:
+                doubt.give_up()
+            except OutcomeUnknownError as error:
+                error.doubt = doubt
+                raise
+            except NotAppliedError:  # a refusal that every copy of it would have had
+                doubt.settle(Settled("put", took_effect=False, zxid=None))
 
-    def _send(self, request: _Request, deadline_s: float) -> Reply:
+    def _send(self, request: _Request, deadline_s: float, *, unsure: bool) -> Reply:
         return self._exchange.ask(
-            "POST", self._path, deadline_s, content=request.content, headers=request.headers
+            "POST",
+            self._path,
+            deadline_s,
+            unsure=unsure,
+            content=request.content,
+            headers=request.headers,
         )
 
 

@@ -74,11 +74,11 @@ class Queue:
         self._deadline_s = deadline_s
         self._closed = False
         self._producing = threading.Lock()
-        self._putting = Putting(exchange, base)
+        self._putting = Putting(exchange, base, self._deadline)
         settings = {"session_s": session_s, "order": order, "on_crash": on_crash, "label": label}
         if max_deliveries is not None:
             settings["max_deliveries"] = max_deliveries
-        self._consuming = Consuming(exchange, base, settings, lost or _nobody_asked)
+        self._consuming = Consuming(exchange, base, settings, lost or _nobody_asked, self._deadline)
 
     @classmethod
     def connect(cls, url: str, path: str = "/queue", **settings: Any) -> Self:
@@ -140,7 +140,7 @@ class Queue:
             for part in writes_of(entries, batch):
                 puts += self._put(part)
         except OutcomeUnknownError as error:
-            error.applied = tuple(puts)
+            error.tell(tuple(puts), len(part), len(entries))
             raise
         except ZkmqError as error:
             if puts:
@@ -149,16 +149,17 @@ class Queue:
         return puts
 
     def resolve(self) -> tuple[Settled, ...]:
-        """Settle the last put whose outcome was unknown, by asking for it until answered.
+        """Settle the calling thread's last put whose outcome was unknown, by asking for it again.
 
-        Then it has taken effect, once; or the queue refuses it, and the refusal is raised.
+        As `error.resolve()`, which is that of any call, from any thread: the call is asked for
+        until it is answered. Then it has taken effect, once, or never will.
 
         Raises:
             OutcomeUnknownError: still no answer before the deadline.
         """
-        with self._producing:
-            self._demand_open()
-            return self._putting.settle(self._deadline())
+        self._demand_open()
+        doubt = self._putting.doubt
+        return doubt.resolve() if doubt is not None else ()
 
     def reserve(
         self, n: int = 1, *, timeout_s: float = 0.0, done: Sequence[Item] = (), sync: bool = False

@@ -1,11 +1,13 @@
 """A client's consumer at the gateway: what it holds, and how it is kept alive."""
 
+import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from zkmq.errors import ConsumerLostError, NotHeldError, ZkmqError
+from zkmq.errors import AckUnknownError, ConsumerLostError, NotHeldError, ZkmqError
 from zkmq.item import Hold, Item
-from zkmq.rest.client.exchange import Exchange
+from zkmq.rest.client.exchange import Exchange, Reply
 
 OnLost = Callable[[str, Sequence[Item]], None]
 _BEATS = 3  # in the time that the gateway waits
@@ -38,6 +40,34 @@ class Registration:
     def contact(self, sent_s: float) -> None:
         """Take note that a call sent at `sent_s` reached the gateway."""
         self._contact_s = max(self._contact_s, sent_s)
+
+    def post(
+        self,
+        verb: str,
+        arguments: Mapping[str, Any],
+        deadline_s: float,
+        *,
+        unsure: bool = False,
+        key: str | None = None,
+    ) -> Reply:
+        """Ask the gateway to do something for this consumer, until it answers.
+
+        Raises:
+            OutcomeUnknownError: no answer before the deadline.
+            AckUnknownError: the consumer has ended, and a copy of this was not answered.
+            ZkmqError: what the queue raised at the gateway.
+        """
+        reply = self._exchange.ask(
+            "POST",
+            f"{self.path}/{verb}",
+            deadline_s,
+            wait_s=arguments.get("wait_s", 0.0),
+            unsure=unsure,
+            content=json.dumps(arguments).encode(),
+            headers={"Idempotency-Key": key} if key else None,
+        )
+        self.contact(reply.sent_s)
+        return reply
 
     def add(self, items: Sequence[Item]) -> None:
         """Take note of items reserved; if this has ended meanwhile, they are lost at once."""
@@ -92,14 +122,17 @@ class Registration:
             self.contact(reply.sent_s)
 
 
-def demand_held(item: Item, registration: Registration | None) -> None:
+def demand_held(item: Item, registration: Registration | None, request: str) -> None:
     """Make sure that an item is held.
 
     Raises:
         NotHeldError: it is not.
+        AckUnknownError: its consumer has ended with the same request in doubt.
     """
     if registration is not None and registration.held.get(item.name) is item:
         return
+    if item.hold is Hold.LOST and item.in_doubt is not None and item.in_doubt[0] == request:
+        raise AckUnknownError(f"{item.name}: the consumer ended with an earlier {request} in doubt")
     if item.hold is Hold.LOST:
         raise ConsumerLostError(f"{item.name}: the consumer that reserved it has ended")
     raise NotHeldError(f"{item.name}: expected an item still held, got one {item.hold.value}")

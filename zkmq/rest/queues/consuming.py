@@ -4,14 +4,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from zkmq import ConsumerLostError, Hold, Item, NotHeldError, Queue
+from zkmq import ConsumerLostError, Done, Item, NotHeldError, Queue
 from zkmq.reserve import Reservation
 from zkmq.rest.queues.once import Once
 
-T = TypeVar("T")
 # Runs a blocking call in a thread.
 Run = Callable[..., Awaitable[Any]]
 
@@ -19,7 +17,6 @@ _REMEMBERED = 10_000
 _ANSWERS = 16
 # How long one blocking look may last: so long a shutdown may have to wait for it.
 _SLICE_S = 5.0
-_ENDS = {"done": Hold.DONE, "release": Hold.RETURNED, "bury": Hold.RETURNED}
 
 
 class RemoteConsumer:
@@ -51,11 +48,9 @@ class RemoteConsumer:
         until_s = loop.time() + wait_s
         while True:
             timeout_s = min(max(0.0, until_s - loop.time()), _SLICE_S)
-            look = partial(self.queue.reserve, n, timeout_s=timeout_s, done=acked, sync=sync)
-            found: Reservation | None = await self._do("done", acked, look)
-            if found is None:  # only the acknowledgement was left to do, and it was done
-                acked = []
-                continue
+            found: Reservation = await self._run(
+                self.queue.reserve, n, timeout_s=timeout_s, done=acked, sync=sync
+            )
             self._note("done", acked, found.done.zxid if found.done else None)
             self._held.update((item.name, item) for item in found.items)
             if found.items or acked or loop.time() >= until_s:
@@ -66,11 +61,9 @@ class RemoteConsumer:
         items, zxid = self._resolve(verb, names)
         if not items:
             return zxid
-        method = getattr(self.queue, verb)
-        ended = await self._do(verb, items, partial(method, *items, **options))
-        zxid = ended.zxid if ended else None
-        self._note(verb, items, zxid)
-        return zxid
+        ended: Done = await self._run(getattr(self.queue, verb), *items, **options)
+        self._note(verb, items, ended.zxid)
+        return ended.zxid
 
     async def touch(self, names: Sequence[str]) -> int | None:
         """Start the items' time to run anew."""
@@ -87,18 +80,6 @@ class RemoteConsumer:
             yield
         finally:
             self.calls -= 1
-
-    async def _do(self, verb: str, items: Sequence[Item], call: Callable[[], T]) -> T | None:
-        """Run a call; None when an earlier copy of it, whose answer was lost, did it all."""
-        try:
-            answer: T = await self._run(call)
-        except NotHeldError:
-            # Settling what was in doubt may have found that it took effect.
-            if items and all(item.hold is _ENDS[verb] for item in items):
-                self._note(verb, items, None)
-                return None
-            raise
-        return answer
 
     def _resolve(self, verb: str, names: Sequence[str]) -> tuple[list[Item], int | None]:
         """Find the items of names; leave out those to which the same was done already."""

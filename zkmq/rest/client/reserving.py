@@ -1,0 +1,177 @@
+"""Reserving over HTTP: a reserve without an answer is asked for again, by its key."""
+
+import base64
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from zkmq.doubt import Doubt, Settled
+from zkmq.errors import (
+    AckUnknownError,
+    ConsumerLostError,
+    NoQuorumError,
+    NotAppliedError,
+    OutcomeUnknownError,
+)
+from zkmq.finish import DONE, Done
+from zkmq.item import Hold, Item
+from zkmq.reserve import Reservation
+from zkmq.rest.client.exchange import Reply
+from zkmq.rest.client.registration import Registration
+
+
+@dataclass(eq=False, slots=True)
+class Request:
+    """A reserve as it is sent, and sent again: with a key, by which it has the same answer."""
+
+    registration: Registration
+    arguments: Mapping[str, Any]
+    done: Sequence[Item]
+    doubt: Doubt | None = None
+    key: str = field(default_factory=lambda: secrets.token_hex(8))
+
+
+class Reserving:
+    """The reserves of one client, and those of them that are in doubt. Thread-safe.
+
+    `deadline` gives the one of a question that is asked now.
+    """
+
+    def __init__(self, deadline: Callable[[], float]) -> None:
+        self._deadline = deadline
+        # Held while a reserve is asked for again: each has one answer.
+        self._asking = threading.Lock()
+        self._in_doubt: list[Request] = []
+        # Items of such a reserve, for the next one.
+        self._arrived: list[Item] = []
+
+    def settle(self, done: Sequence[Item], deadline_s: float) -> None:
+        """Ask for what is in doubt until it is answered.
+
+        Raises:
+            OutcomeUnknownError: no answer, and it was to acknowledge the same items.
+            NoQuorumError: no answer.
+        """
+        for request in list(self._in_doubt):
+            try:
+                self._ask_again(request, deadline_s)
+            except OutcomeUnknownError as error:
+                if done and all(item.in_doubt == (DONE, error.doubt) for item in done):
+                    raise
+                raise NoQuorumError("reserve: not sent, an earlier one is in doubt") from error
+
+    def ask(self, request: Request, deadline_s: float) -> Reservation | None:
+        """Ask once; None if the consumer was found lost, with nothing claimed.
+
+        Raises:
+            OutcomeUnknownError: no answer before the deadline; whatever was claimed comes with
+                the next reserve.
+            AckUnknownError: the consumer ended with this in doubt.
+            ConsumerLostError: it had ended, and there was something to acknowledge.
+        """
+        registration = request.registration
+        try:
+            reply = self._send(request, deadline_s, unsure=False)
+        except ConsumerLostError:
+            registration.end()
+            if request.done:
+                raise
+            return None  # nothing was claimed
+        except AckUnknownError as error:
+            registration.end()
+            error.doubt = Doubt.for_ever("reserve")
+            raise
+        except OutcomeUnknownError as error:
+            error.doubt = request.doubt = Doubt("reserve", (1,), lambda: self._resolve(request))
+            for item in request.done:
+                item.in_doubt = (DONE, error.doubt)
+            self._in_doubt.append(request)
+            raise
+        return self._reserved(request, reply)
+
+    def _resolve(self, request: Request) -> None:
+        self._ask_again(request, self._deadline())
+
+    def _ask_again(self, request: Request, deadline_s: float) -> None:
+        """Ask for a reserve in doubt once more; what it claimed is for the next one.
+
+        Raises:
+            OutcomeUnknownError: still no answer.
+        """
+        doubt = request.doubt
+        with self._asking:
+            if request not in self._in_doubt or doubt is None:
+                return
+            try:
+                with answering(doubt):
+                    reply = self._send(request, deadline_s, unsure=True)
+                    found = self._reserved(request, reply)
+                    self._arrived += found.items
+                    took_effect = bool(found.items or found.done)
+                    doubt.settle(Settled("reserve", took_effect, found.zxid))
+            finally:
+                if doubt.answer is not None:
+                    self._in_doubt.remove(request)
+                    if doubt.answer.took_effect is None:
+                        request.registration.end()
+
+    def arrived(self) -> tuple[Item, ...]:
+        """Items that came with a reserve in doubt, and are still held; handed out once."""
+        with self._asking:
+            arrived, self._arrived = self._arrived, []
+        return tuple(item for item in arrived if item.hold is Hold.HELD)
+
+    def _send(self, request: Request, deadline_s: float, *, unsure: bool) -> Reply:
+        return request.registration.post(
+            "reserve", request.arguments, deadline_s, unsure=unsure, key=request.key
+        )
+
+    def _reserved(self, request: Request, reply: Reply) -> Reservation:
+        registration, told = request.registration, reply.headers
+        registration.consumer = told.get("Zkmq-Consumer", registration.consumer)
+        items = tuple(_item(each, registration.consumer or "") for each in reply.value or ())
+        registration.remove(request.done, Hold.DONE)
+        registration.add(items)
+        acked = Done(_number(told, "Zkmq-Done-Zxid"), reply.attempts) if request.done else None
+        return Reservation(
+            items,
+            _number(told, "Zkmq-Zxid"),
+            _number(told, "Zkmq-Read-Zxid"),
+            reply.attempts,
+            acked,
+            _number(told, "Zkmq-Window") or 1,
+        )
+
+
+@contextmanager
+def answering(doubt: Doubt) -> Iterator[None]:
+    """Tell a call in doubt what a refusal of the same, asked for again, says of it."""
+    try:
+        yield
+    except AckUnknownError:
+        doubt.give_up()
+    except OutcomeUnknownError as error:
+        error.doubt = doubt
+        raise
+    except NotAppliedError:  # nor was the first copy: the gateway remembers what it did
+        doubt.settle(Settled(doubt.label, took_effect=False, zxid=None))
+
+
+def _item(each: Mapping[str, Any], consumer: str) -> Item:
+    return Item(
+        base64.b64decode(each["data64"]),
+        each["name"],
+        consumer,
+        each["delivery"],
+        each["fence"],
+        each["put_zxid"],
+        header={},
+    )
+
+
+def _number(headers: Mapping[str, str], name: str) -> int | None:
+    text = headers.get(name)
+    return None if text is None else int(text)
