@@ -5,15 +5,36 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from harness.errors import ScenarioError
+
+CLOCK_REREAD_S = 2.0  # libfaketime keeps a time for 1 s, and counts that in whole seconds
+LEAST_JUMP_S = 5.0  # less could be the time that two looks at two clocks take on a busy machine
+
+
+def _seen(offset_s: float) -> float:
+    if abs(offset_s) < LEAST_JUMP_S:
+        told = f"at least {LEAST_JUMP_S:g} s either way, since less cannot be seen for certain"
+        raise ValueError(f"expected {told}, got {offset_s:g}")
+    return offset_s
+
+
+def _reread(period_s: float) -> float:
+    least_s = 2 * CLOCK_REREAD_S
+    if period_s < least_s:
+        told = f"at least {least_s:g} s, since a server rereads its clock each {CLOCK_REREAD_S:g} s"
+        raise ValueError(f"expected {told}, got {period_s:g}")
+    return period_s
+
 
 # Types of fields that are YAML keys: they carry their own bounds into the schema and its errors.
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
 Priority = Annotated[int, Field(ge=0, le=999)]
+Jump = Annotated[float, AfterValidator(_seen)]
+StrobePeriod = Annotated[float, AfterValidator(_reread)]
 Percent = Annotated[float, Field(gt=0, le=100)]
 
 T = TypeVar("T")

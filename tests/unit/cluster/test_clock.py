@@ -1,56 +1,139 @@
-"""Clocks of servers that cannot be asked: set all the same, and never a failure of the run."""
+"""A server's clock: what counts is the time that the server itself tells."""
 
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from types import SimpleNamespace
 from typing import Any, cast
-from unittest import mock
 
 import pytest
 
-from cluster import clock
+from cluster import clock, server_time
 from cluster.config import FAKETIME_LIBRARY
 from cluster.errors import ClusterError
 from cluster.pod import Pod
 from harness.faults.clock import Clock
 from harness.faults.clock_strobe import ClockStrobe
 
-NOT_RUNNING = ClusterError("date: 409 Client Error: Conflict")
+NOW_MS = 1_700_000_000_000
 
 
-def pod(status: str) -> tuple[Pod, list[list[str]]]:
+def pod(process: str = "running") -> tuple[Pod, list[str]]:
     """Return a node whose server is in a state, and the list of what its sandbox runs."""
-    ran: list[list[str]] = []
-    environment = {"Config": {"Env": [f"LD_PRELOAD={FAKETIME_LIBRARY}"]}}
-    server = mock.Mock(attrs=environment, status=status)
-    lease = SimpleNamespace(take=lambda: "true")
-    made = SimpleNamespace(id=4, server=server, lease=lease, run=lambda c: str(ran.append(c) or 0))
+    ran: list[str] = []
+
+    def run(command: list[str]) -> str:
+        ran.append(command[-1])
+        return f"{NOW_MS}\n" if command[0] == "date" else ""
+
+    attributes = {"Config": {"Env": [f"LD_PRELOAD={FAKETIME_LIBRARY}"]}}
+    made = SimpleNamespace(
+        id=4,
+        server=SimpleNamespace(attrs=attributes),
+        process=process,
+        address=("127.0.0.1", 1),
+        lease=SimpleNamespace(take=lambda: "true"),
+        run=run,
+    )
     return cast(Pod, made), ran
 
 
-@pytest.fixture(autouse=True)
-def _no_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "execute", mock.Mock(side_effect=NOT_RUNNING))
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function from seconds off to a server that tells them, the last one for ever."""
+
+    def tell(*offsets_s: float | None) -> None:
+        all_s: Iterator[float | None] = chain(offsets_s, repeat(offsets_s[-1]))
+
+        def told_ms(_: tuple[str, int]) -> int | None:
+            off_s = next(all_s)
+            return None if off_s is None else NOW_MS + round(off_s * 1000)
+
+        monkeypatch.setattr(server_time, "told_ms", told_ms)
+
+    monkeypatch.setattr(clock, "POLL_S", 0.0)
+    return tell
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "SEEN_WITHIN_S", 0.0)
 
 
-@pytest.mark.parametrize("status", ["exited", "paused"])
-def test_a_clock_is_set_right_though_its_server_is_down(status: str) -> None:
-    """A kill or a pause that meets a clock fault does not keep it from being healed."""
-    node, ran = pod(status)
-    assert clock.set_offset(node, 0.0) == {"node": 4, "offset_s": None}
-    assert "echo '+0'" in ran[0][-1]
+def test_a_jump_is_waited_for(told: Callable[..., None]) -> None:
+    """The new time counts once the server tells it, though the file has it before."""
+    told(0.0, 0.0, None, 60.2)
+    node, ran = pod()
+    assert clock.set_offset(node, 60.0) == {"node": 4, "offset_s": 60.2}
+    assert "echo '+60'" in ran[0]
 
 
-def test_a_clock_that_nobody_saw_move_did_not_bite() -> None:
-    """What cannot be observed is never called installed."""
-    node, _ = pod("exited")
+@pytest.mark.usefixtures("_impatient")
+def test_a_jump_that_the_server_never_sees_did_not_bite(told: Callable[..., None]) -> None:
+    """What the server does not tell is not installed, whatever a new process would see."""
+    told(0.0)
+    node, _ = pod()
     jumped: Any = {"wanted_s": 60.0, "clocks": [clock.set_offset(node, 60.0)]}
-    strobed: Any = {"clocks": [clock.strobe(node, 60.0, 0.0)]}
+    assert jumped["clocks"] == [{"node": 4, "offset_s": 0.0}]
     assert not Clock(offset_s=60.0).bit(jumped)
-    assert not ClockStrobe(offset_s=60.0).bit(strobed)
 
 
-def test_a_server_that_runs_and_cannot_be_asked_is_an_error() -> None:
-    """Only a server that is down or paused excuses it."""
-    node, _ = pod("running")
-    with pytest.raises(ClusterError, match="409"):
+@pytest.mark.parametrize("process", ["exited", "paused"])
+def test_a_clock_is_set_right_though_its_server_is_down(
+    told: Callable[..., None], process: str
+) -> None:
+    """A kill or a pause that meets a clock fault does not keep it from being healed."""
+    told(None)
+    node, ran = pod(process)
+    assert clock.set_offset(node, 0.0) == {"node": 4, "offset_s": None}
+    assert "echo '+0'" in ran[0]
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_clock_that_stays_wrong_is_an_error(told: Callable[..., None]) -> None:
+    """A heal that the server does not follow is none."""
+    told(60.0)
+    node, _ = pod()
+    with pytest.raises(ClusterError, match=r"node 4: expected its clock right .* got it \+60 s"):
         clock.set_offset(node, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("offsets_s", "seen_s", "bit"),
+    [
+        ((0.1, 0.0, -599.8), [-600.0, 0.0], True),
+        ((-599.8, -600.1), [-600.0], False),
+        ((0.0, 0.2), [0.0], False),
+        ((None,), [], False),
+    ],
+    ids=["both", "only-off", "only-right", "silent"],
+)
+def test_a_strobe_is_seen_at_both_times(
+    told: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    offsets_s: tuple[float | None, ...],
+    seen_s: list[float],
+    bit: bool,  # noqa: FBT001 -- a column of the table
+) -> None:
+    """A strobe of which the server tells one time only did not bite."""
+    monkeypatch.setattr(clock, "SEEN_WITHIN_S", 0.05)
+    told(*offsets_s)
+    node, _ = pod()
+    evidence: Any = {"clocks": [clock.strobe(node, -600.0, 0.0)]}
+    assert evidence["clocks"][0]["seen_s"] == seen_s
+    assert ClockStrobe(offset_s=-600.0).bit(evidence) is bit
+
+
+CONS = """\
+ /172.18.0.1:42008[0](queued=0,recved=1,sent=0)
+ /172.18.0.1:42006[1](queued=0,recved=1,sent=1,sid=0x300002b1cf10003,lop=SESS,est=1700000003600,to=4000,lcxid=0x0,lzxid=0x1)
+ /172.18.0.1:42004[1](queued=0,recved=9,sent=9,sid=0x300002b1cf10002,lop=PING,est=1700000000000,to=4000,lcxid=0x4)
+"""
+
+
+@pytest.mark.parametrize(
+    ("session", "told_ms"),
+    [(0x300002B1CF10003, 1700000003600), (0x300002B1CF10002, 1700000000000), (7, None)],
+)
+def test_a_connection_is_found_by_its_session(session: int, told_ms: int | None) -> None:
+    """Of all connections the one of our session tells the time."""
+    assert server_time.established_ms(CONS, session) == told_ms

@@ -87,6 +87,23 @@ REFUSED = {
         "faults: [{clock: {}, first_s: 1, for_s: 1}]\n",
         "x.yaml:3: faults[0].clock: expected `cluster: {faketime: ...}` for this fault, got none",
     ),
+    "a-strobe-that-no-server-sees": (
+        (
+            "cluster: {faketime: true}\n"
+            "faults: [{clock-strobe: {period_s: 0.2}, first_s: 1, for_s: 1}]\n"
+        ),
+        (
+            "x.yaml:4: faults[0].clock-strobe.period_s: expected at least 4 s, since a server "
+            "rereads its clock each 2 s, got 0.2"
+        ),
+    ),
+    "a-jump-that-no-one-can-see": (
+        "cluster: {faketime: true}\nfaults: [{clock: {offset_s: -1}, first_s: 1, for_s: 1}]\n",
+        (
+            "x.yaml:4: faults[0].clock.offset_s: expected at least 5 s either way, since less "
+            "cannot be seen for certain, got -1"
+        ),
+    ),
     "a-disk-without-a-size": (
         "faults: [{disk-full: {}, first_s: 1, for_s: 1}]\n",
         "x.yaml:3: faults[0].disk-full: expected `cluster: {data_mb: ...}` for this fault",
