@@ -4,6 +4,7 @@ The library comes from the sandbox's image through the disk they share, so any s
 do whose libc is not older than the sandbox's.
 """
 
+import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 SEEN_WITHIN_S = 5.0
 TOLERANCE_S = 1.5  # both times are asked for one after the other, on a machine that may be busy
 POLL_S = 0.1
+_STROBE = "/run/nemesis/strobe"
 
 
 def install(pod: "Pod") -> None:
@@ -44,7 +46,7 @@ def set_offset(pod: "Pod", offset_s: float) -> Evidence:
         [
             "sh",
             "-c",
-            f"rm -f /run/nemesis/strobe; {lease} && echo '{offset_s:+g}' > {FAKETIME_OFFSET}",
+            f"rm -f {_STROBE}; {lease} && echo '{offset_s:+g}' > {FAKETIME_OFFSET}",
         ]
     )
     deadline = time.monotonic() + SEEN_WITHIN_S
@@ -63,11 +65,13 @@ def set_offset(pod: "Pod", offset_s: float) -> Evidence:
 def strobe(pod: "Pod", offset_s: float, period_s: float) -> Evidence:
     """Jump to and fro in a loop that the sandbox runs, until `set_offset` or the lease ends it."""
     _require(pod)
-    half_s = f"{period_s / 2:g}"
+    mine, half_s = secrets.token_hex(4), f"{period_s / 2:g}"
+    # An earlier loop that sleeps must not take this one's file for its own.
+    goes_on = f'[ "$(cat {_STROBE} 2>/dev/null)" = {mine} ]'
     loop = (
-        f"touch /run/nemesis/strobe; while [ -f /run/nemesis/strobe ]; do "
+        f"echo {mine} > {_STROBE}; while {goes_on}; do "
         f"echo '{offset_s:+g}' > {FAKETIME_OFFSET}; sleep {half_s}; "
-        f"[ -f /run/nemesis/strobe ] || break; echo '+0' > {FAKETIME_OFFSET}; sleep {half_s}; done"
+        f"{goes_on} || break; echo '+0' > {FAKETIME_OFFSET}; sleep {half_s}; done"
     )
     pod.run(["sh", "-c", f"{pod.lease.take()} && ({loop}) > /dev/null 2>&1 &"])
     seen: set[float] = set()
