@@ -237,8 +237,16 @@ def list_(
         for name in registry:
             table.add_row(registry.kind, name, registry.summary(name))
     for path in sorted(folder.rglob("*.yaml")):
-        table.add_row("scenario", str(path), scenarios.load(path).description.split("\n")[0])
+        table.add_row("scenario", str(path), _title(path))
     Console(highlight=False).print(table)
+
+
+def _title(path: Path) -> str:
+    """Return what a scenario is about; of a bad file, what is wrong with it."""
+    try:
+        return scenarios.load(path).title
+    except ScenarioError as error:
+        return f"cannot be loaded: {str(error).splitlines()[0]}"
 
 
 @app.command(name="schema", epilog="Example: harness schema > scenario.schema.json")

@@ -1,12 +1,19 @@
 """What no single key of a scenario can tell: names that mean nothing, mixes that cannot be."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, pairwise
 
-from harness import labels, roles, schedules, schema, worst_case
+from harness import checkers, labels, plan, roles, schedules, schema, worst_case
 from harness.schema import FaultEntry, Phase, Scenario
 
 Complaint = tuple[Sequence[str | int], str]
 """Where it is, and `expected X, got Y`."""
+
+Known = Mapping[str, int]
+"""How many entries of all phases have each name."""
+
+MAX_LISTED = 30
 
 
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
@@ -23,22 +30,76 @@ def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
         if name not in schema.known_checkers():
             known = ", ".join(schema.known_checkers())
             yield ("checkers", number), f"expected one of {known}, got {name!r}"
-    if scenario.because is not None and scenario.expect != "invalid":
-        yield ("because",), f"expected `expect: invalid` beside it, got {scenario.expect!r}"
     if not list(scenario.workloads):
         yield ("workload",), "expected at least one workload, got none"
-    for name, role in scenario.bind.items():
-        if (complaint := roles.complaint_of_binding(role)) is not None:
-            yield ("bind", name), complaint
+    yield from _of_because(scenario)
+    yield from _of_bindings(scenario)
+    yield from _of_values(scenario)
+    yield from _of_injections(scenario)
     yield from _of_transport(scenario)
     yield from _of_availability(scenario)
     yield from _of_order(scenario)
     yield from _of_segments(scenario)
     yield from labels.complaints(scenario)
     yield from schedules.complaints(scenario)
+    names = Counter(entry.label for phase in scenario.phases for entry in phase.faults)
     for number, phase in enumerate(scenario.phases):
-        for place, complaint in _of_phase(scenario, phase):
+        for place, complaint in _of_phase(scenario, phase, names):
             yield ("phases", number, *place), complaint
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return the names one after the other, of very many the first."""
+    known = list(islice(names, MAX_LISTED + 1))
+    return ", ".join([*known[:MAX_LISTED], *(["..."] if len(known) > MAX_LISTED else [])])
+
+
+def _of_because(scenario: Scenario) -> Iterator[Complaint]:
+    """Require a reason that some checker can find."""
+    if scenario.because is None:
+        return
+    if scenario.expect != "invalid":
+        yield ("because",), f"expected `expect: invalid` beside it, got {scenario.expect!r}"
+    known = checkers.reasons(scenario.checkers)
+    if scenario.because not in known:
+        yield ("because",), f"expected one of {', '.join(known)}, got {scenario.because!r}"
+
+
+def _of_bindings(scenario: Scenario) -> Iterator[Complaint]:
+    """Require roles that the nodes can have, a node for each name."""
+    nodes, roles_seen = scenario.cluster.nodes, set[str]()
+    for number, (name, role) in enumerate(scenario.bind.items(), start=1):
+        if (complaint := roles.complaint_of_binding(role, nodes)) is not None:
+            yield ("bind", name), complaint
+        elif role in roles_seen and roles.only_one(role):
+            yield ("bind", name), f"expected one name for {role!r}, got a second"
+        elif number > nodes:
+            yield ("bind", name), f"expected at most {nodes} names, one a node, got more"
+        roles_seen.add(role)
+
+
+def _of_values(scenario: Scenario) -> Iterator[Complaint]:
+    """Refuse a value that two workloads put: nobody could tell which of the two was lost."""
+    puts: list[tuple[int, int, Sequence[str | int]]] = []
+    for number, phase in enumerate(scenario.phases):
+        for entry_number, entry in enumerate(phase.workload):
+            place: Sequence[str | int] = ("phases", number, "workload", entry_number, entry.kind)
+            puts += [(values[0], values[-1], place) for values in entry.workload.values() if values]
+    for (_, last, _), (first, _, place) in pairwise(sorted(puts)):
+        if first <= last:
+            yield place, f"expected values that nobody else puts, got {first} again; set `first`"
+
+
+def _of_injections(scenario: Scenario) -> Iterator[Complaint]:
+    """Refuse a plan that nobody could carry out, before it is made."""
+    planned = 0.0
+    for number, phase in enumerate(scenario.phases):
+        for place, entry in enumerate(phase.faults):
+            planned += plan.injections(entry, phase)
+            if planned > plan.MAX_INJECTIONS:
+                most = f"expected at most {plan.MAX_INJECTIONS} planned injections in all phases"
+                yield ("phases", number, "faults", place), f"{most}, got {planned:.6g} up to here"
+                return
 
 
 def _of_transport(scenario: Scenario) -> Iterator[Complaint]:
@@ -81,18 +142,20 @@ def _of_segments(scenario: Scenario) -> Iterator[Complaint]:
         yield ("segment_items",), f"expected {wanted} beside it, got {got}"
 
 
-def _of_phase(scenario: Scenario, phase: Phase) -> Iterator[Complaint]:
+def _of_phase(scenario: Scenario, phase: Phase, known: Known) -> Iterator[Complaint]:
     yield from _waits(phase)
-    names = [entry.label for entry in phase.faults]
+    labels = Counter(entry.label for entry in phase.faults)
+    above: dict[str, None] = {}
     for number, entry in enumerate(phase.faults):
         place = ("faults", number)
-        for where, what in _of_entry(scenario, phase, entry):
+        for where, what in _of_entry(scenario, phase, entry, known):
             yield (*place, *where), what
-        if entry.weight is not None and names.count(entry.label) > 1:
+        if entry.weight is not None and labels[entry.label] > 1:
             yield (*place, "name"), f"expected a name of its own beside weight, got {entry.label!r}"
-        if entry.after is not None and entry.after not in names[:number]:
-            known = ", ".join(names[:number]) or "none (it is the first)"
-            yield (*place, "after"), f"expected a fault above it ({known}), got {entry.after!r}"
+        if entry.after is not None and entry.after not in above:
+            names = listed(above) or "none (it is the first)"
+            yield (*place, "after"), f"expected a fault above it ({names}), got {entry.after!r}"
+        above[entry.label] = None
 
 
 def _waits(phase: Phase) -> Iterator[Complaint]:
@@ -120,11 +183,13 @@ def _circle(waits: Mapping[str, str | None], start: str) -> frozenset[str]:
     return frozenset(seen if step == start else ())
 
 
-def _of_entry(scenario: Scenario, phase: Phase, entry: FaultEntry) -> Iterator[Complaint]:
+def _of_entry(
+    scenario: Scenario, phase: Phase, entry: FaultEntry, known: Known
+) -> Iterator[Complaint]:
     yield from _of_fault(scenario, entry)
     yield from _of_trigger(scenario, phase, entry)
     yield from _of_first(phase, entry)
-    yield from _of_names(scenario, entry)
+    yield from _of_names(scenario, entry, known)
     if entry.weight is not None and phase.mix_s is None:
         yield ("weight",), "expected mix_s beside it in the phase, got none"
     if entry.weight is not None and entry.hold_s is None and _stays(entry):
@@ -153,6 +218,10 @@ def _of_fault(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
         what := roles.complaint_of_target(target, scenario.cluster.nodes, scenario.bind)
     ) is not None:
         yield (entry.kind, "groups" if isinstance(target, list) else "target"), what
+    kinds = ["any", *dict.fromkeys(work.kind for work in scenario.workloads)]
+    workload = getattr(entry.fault, "workload", "any")
+    if workload not in kinds:
+        yield (entry.kind, "workload"), f"expected one of {', '.join(kinds)}, got {workload!r}"
     if entry.fault.of_gateway and scenario.transport != "rest":
         yield (entry.kind,), "expected `transport: rest` for this fault, got none"
     for need in sorted(entry.fault.needs):
@@ -170,6 +239,8 @@ def _of_trigger(scenario: Scenario, phase: Phase, entry: FaultEntry) -> Iterator
             continue
         told = f"{first}" if last == first else f"{entry.times} times {first}"
         yield ("at", what), f"expected at most {reach}, the phase's puts, got {told}"
+    if entry.at.event is not None and scenario.cluster.nodes == 1:
+        yield ("at", "event"), "expected several nodes for an election, got one"
     if entry.at.log is not None:
         yield from _of_node(scenario, entry.at.log.node, ("at", "log", "node"))
 
@@ -187,24 +258,32 @@ def _of_first(phase: Phase, entry: FaultEntry) -> Iterator[Complaint]:
             )
 
 
-def _of_names(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
+def _of_names(scenario: Scenario, entry: FaultEntry, known: Known) -> Iterator[Complaint]:
     """Check what an entry says of other faults and of nodes."""
     if entry.heal is not None:
-        names = {e.label for p in scenario.phases for e in p.faults} - {"heal"}
-        known = ["never"] if entry.fault is not None else ["all", *sorted(names)]
-        if entry.heal not in known:
-            yield ("heal",), f"expected one of {', '.join(known)}, got {entry.heal!r}"
+        never = entry.fault is not None
+        right = entry.heal == "never" if never else _names_a_fault(entry.heal, known)
+        if not right:
+            names = ["never"] if never else ["all", *sorted(set(known) - {"heal"})]
+            yield ("heal",), f"expected one of {listed(names)}, got {entry.heal!r}"
     if entry.until is not None:
         yield from _of_node(scenario, entry.until.node, ("until", "node"))
     if entry.replaces is not None:
-        known = [e.label for p in scenario.phases for e in p.faults if e is not entry]
-        if entry.replaces not in known:
-            yield ("replaces",), f"expected one of {', '.join(known)}, got {entry.replaces!r}"
+        itself = entry.replaces == entry.label
+        if known.get(entry.replaces, 0) <= itself:
+            names = [name for name in known if name != entry.label]
+            yield ("replaces",), f"expected one of {listed(names)}, got {entry.replaces!r}"
+
+
+def _names_a_fault(heal: str, known: Known) -> bool:
+    return heal == "all" or (heal != "heal" and heal in known)
 
 
 def _of_node(scenario: Scenario, node: str | int, where: Sequence[str]) -> Iterator[Complaint]:
     last = scenario.cluster.nodes
-    if node not in scenario.bind and node != "leader" and node not in range(1, last + 1):
+    if node == "leader" and last == 1:
+        yield where, "expected 1, since a single node has no role, got 'leader'"
+    elif node not in scenario.bind and node != "leader" and node not in range(1, last + 1):
         known = ", ".join([*scenario.bind, "leader", f"1..{last}"])
         yield where, f"expected one of {known}, got {node!r}"
 

@@ -15,8 +15,9 @@ def unique(scenario: Scenario) -> Scenario:
     What an entry is called decides what it draws, and whether results tell it from others.
     """
     taken = {entry.name for entry in _entries(scenario) if entry.name is not None}
+    tries: dict[str, Iterator[str]] = {}  # goes on where it was: a name is tried once
     phases = [
-        phase.model_copy(update={"faults": [_named(entry, taken) for entry in phase.faults]})
+        phase.model_copy(update={"faults": [_named(entry, taken, tries) for entry in phase.faults]})
         for phase in scenario.phases
     ]
     return scenario.model_copy(update={"phases": phases})
@@ -27,31 +28,37 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     named = Counter(entry.name for entry in _entries(scenario) if entry.name is not None)
     everywhere = _labels(_entries(scenario))
     for number, phase in enumerate(scenario.phases):
+        above = Counter[str]()
         for place, entry in enumerate(phase.faults):
             where = ("phases", number, "faults", place)
             if entry.name is not None and named[entry.name] > 1:
                 yield (*where, "name"), f"expected a name of its own, got {entry.name!r} again"
             for key, known in (
-                ("after", _labels(phase.faults[:place])),
+                ("after", above),
                 ("replaces", everywhere),
                 ("heal", everywhere),
             ):
                 meant = getattr(entry, key)
                 if known[meant] > 1:
                     yield (*where, key), _ambiguous(meant, known[meant])
+            above.update(_labels([entry]))
 
 
 def _ambiguous(meant: str, number: int) -> str:
     return f"expected a name that one fault has, got {meant!r}: {number} have it; give each a name"
 
 
-def _named(entry: FaultEntry, taken: set[str]) -> FaultEntry:
+def _named(entry: FaultEntry, taken: set[str], tries: dict[str, Iterator[str]]) -> FaultEntry:
     if entry.name is not None:
         return entry
-    tries = (entry.kind if number == 1 else f"{entry.kind}-{number}" for number in count(1))
-    name = next(label for label in tries if label not in taken)
+    names = tries.setdefault(entry.kind, _names(entry.kind))
+    name = next(label for label in names if label not in taken)
     taken.add(name)
     return entry if name == entry.kind else entry.model_copy(update={"name": name})
+
+
+def _names(kind: str) -> Iterator[str]:
+    return (kind if number == 1 else f"{kind}-{number}" for number in count(1))
 
 
 def _labels(entries: Iterable[FaultEntry]) -> Counter[str]:

@@ -15,6 +15,8 @@ import msgspec
 
 from harness.schema import FaultEntry, Phase, Scenario
 
+MAX_INJECTIONS = 10_000  # of a scenario; a day of one each ten seconds is 8,640
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
@@ -103,6 +105,18 @@ def rounds(entry: FaultEntry, limit_s: float) -> Iterator[float]:
         if entry.every_s is None:
             return
         at_s += entry.every_s
+
+
+def injections(entry: FaultEntry, phase: Phase) -> float:
+    """Return how many injections an entry plans; of a mix, how many are expected. O(1)."""
+    if entry.weight is not None and phase.mix_s is not None:
+        return phase.limit_s / ((entry.hold_s or 0.0) + phase.mix_s / entry.weight)
+    if entry.every_s is None:
+        return entry.times or 1
+    elapsed_s = entry.at.elapsed_s if entry.at is not None else None
+    first_s = entry.first_s if entry.first_s is not None else elapsed_s
+    rounds = 1 + (phase.limit_s - (first_s or 0.0)) / entry.every_s
+    return rounds if entry.times is None else min(rounds, entry.times)
 
 
 def _times(seed: int, phase: Phase, number: int, entry: FaultEntry) -> Iterator[dict[str, Any]]:

@@ -29,13 +29,19 @@ def _reread(period_s: float) -> float:
 
 
 # Types of fields that are YAML keys: they carry their own bounds into the schema and its errors.
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(ge=0)]
-Rate = Annotated[float, Field(gt=0)]
+MAX_SECONDS = 1e6  # eleven days: longer than any run, and short enough for every clock and wait
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Clients = Annotated[int, Field(ge=1, le=500)]  # a process each
+Place = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
+Milliseconds = Annotated[int, Field(ge=0, le=60_000)]
+Rate = Annotated[float, Field(gt=0, le=1e6)]
 Priority = Annotated[int, Field(ge=0, le=999)]
-Jump = Annotated[float, AfterValidator(_seen)]
-StrobePeriod = Annotated[float, AfterValidator(_reread)]
+Jump = Annotated[float, Field(ge=-1e9, le=1e9), AfterValidator(_seen)]  # thirty years either way
+StrobePeriod = Annotated[float, Field(le=MAX_SECONDS), AfterValidator(_reread)]
+Share = Annotated[int, Field(ge=0, le=100)]  # percent
 Percent = Annotated[float, Field(gt=0, le=100)]
+Groups = Annotated[list[Annotated[list[str | int], Field(min_length=1)]], Field(min_length=2)]
 
 T = TypeVar("T")
 

@@ -26,14 +26,33 @@ def complaint_of_target(target: Target, nodes: int, bound: Mapping[str, str]) ->
         right = set(target) == {"node"} and isinstance(id, int) and 1 <= id <= nodes
         return None if right else f"expected {{node: 1..{nodes}}}, got {target!r}"
     known = [*ROLES, *bound]
-    return None if target in known else f"expected one of {', '.join(known)}, got {target!r}"
+    if target not in known:
+        return f"expected one of {', '.join(known)}, got {target!r}"
+    return None if target in bound else _complaint_of_role(target, nodes)
 
 
-def complaint_of_binding(role: str) -> str | None:
+def complaint_of_binding(role: str, nodes: int) -> str | None:
     """Return what is wrong with an entry of `bind`; None if nothing is."""
-    if role in _BINDINGS or _NODE.match(role):
-        return None
+    if named := _NODE.match(role):
+        right = 1 <= int(named[1]) <= nodes
+        return None if right else f"expected a node of 1..{nodes}, got {role!r}"
+    if role in _BINDINGS:
+        return _complaint_of_role(role, nodes)
     return f"expected one of {', '.join(_BINDINGS)}, node N, got {role!r}"
+
+
+def only_one(role: str) -> bool:
+    """Tell whether no two names of `bind` can have this role."""
+    return role == "leader" or _NODE.match(role) is not None
+
+
+def _complaint_of_role(role: str, nodes: int) -> str | None:
+    """Refuse a role that nobody among so many nodes can have."""
+    if nodes == 1 and ("leader" in role or "follower" in role):
+        return f"expected any or node 1, since a single node has no role, got {role!r}"
+    if size_of_role(role, nodes) == 0:
+        return f"expected a target that is somebody among {nodes} nodes, got {role!r}"
+    return None
 
 
 def resolve(

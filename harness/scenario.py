@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from harness.consistency import complaints
 from harness.document import Document
 from harness.errors import ScenarioError
 from harness.schema import Cluster, Scenario
+
+SHOWN = 20  # mistakes of one file
+MAX_SHOWN = 200  # characters of a wrong value
 
 __all__ = ["Scenario", "cluster", "load", "of"]
 
@@ -31,19 +35,19 @@ def of(data: Mapping[str, Any]) -> Scenario:
     Raises:
         ScenarioError: it is not one.
     """
-    return _checked(Document(Path("scenario"), dict(data), {}))
+    return _checked(Document(Path("scenario"), "", dict(data), {}))
 
 
 def _checked(file: Document) -> Scenario:
     data = _with_phases(file)
     try:
         # As JSON, since strict validation takes a mapping for a dataclass only from there.
-        scenario = schema.model().model_validate_json(json.dumps(data, default=str))
+        scenario = schema.model().model_validate_json(json.dumps(data))
     except pydantic.ValidationError as error:
         raise _together(_of_keys(file, error)) from None
-    if wrong := list(complaints(scenario)):
+    if wrong := list(islice(complaints(scenario), SHOWN + 1)):
         raise _together(file.error(_place_in_file(file, place), what) for place, what in wrong)
-    return labels.unique(scenario)
+    return labels.unique(scenario).loaded_from(file.text)
 
 
 def cluster(settings: Mapping[str, Any]) -> Cluster:
@@ -92,7 +96,9 @@ def _of_keys(file: Document, error: pydantic.ValidationError) -> Iterator[Scenar
 
 
 def _together(errors: Iterable[ScenarioError]) -> ScenarioError:
-    return ScenarioError("\n".join(map(str, errors)))
+    told = [str(error) for error in islice(errors, SHOWN + 1)]
+    more = ["there are more mistakes than these"] if len(told) > SHOWN else []
+    return ScenarioError("\n".join(told[:SHOWN] + more))
 
 
 def _steps_in_file(file: Document, place: Sequence[str | int]) -> tuple[str | int, ...]:
@@ -114,7 +120,12 @@ def _sentence(complaint: Mapping[str, Any], place: Sequence[str | int]) -> str:
         return str(complaint["ctx"]["error"])
     told = complaint["msg"].removeprefix("Input should be ")
     told = f"a value {told}" if told.startswith(("greater", "less")) else told
-    return f"expected {told}, got {got!r}"
+    return f"expected {told}, got {_shown(got)}"
+
+
+def _shown(got: object) -> str:
+    text = repr(got)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _known_keys(place: Sequence[str | int]) -> str:

@@ -1,8 +1,9 @@
 """Which keys of a schedule go together: a key that would change nothing is refused."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from harness.schema import FaultEntry, Phase, Scenario
+from harness.schema import FaultEntry, Scenario
 
 Complaint = tuple[Sequence[str | int], str]
 
@@ -25,13 +26,19 @@ def trigger_of(entry: FaultEntry) -> str:
 
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
     """Give each key that would be read and then change nothing, and what to do about it."""
+    by_label = defaultdict[str, list[FaultEntry]](list)
+    for entry in (entry for phase in scenario.phases for entry in phase.faults):
+        by_label[entry.label].append(entry)
     for number, phase in enumerate(scenario.phases):
         if phase.mix_s is not None and all(entry.weight is None for entry in phase.faults):
             yield ("phases", number, "mix_s"), "expected a fault with `weight` beside it, got none"
         for place, entry in enumerate(phase.faults):
             for key, what in _of_entry(entry):
                 yield ("phases", number, "faults", place, key), what
-            if entry.replaces is not None and (told := _of_replaces(scenario, entry)) is not None:
+            if entry.replaces is None:
+                continue
+            meant = [other for other in by_label[entry.replaces] if other is not entry]
+            if (told := _of_replaces(entry, meant)) is not None:
                 yield ("phases", number, "faults", place, "replaces"), told
 
 
@@ -62,13 +69,11 @@ def _of_times(entry: FaultEntry, trigger: str) -> str | None:
     return f"expected it beside every_s or `at` ({known}), got it beside {_told(trigger)}"
 
 
-def _of_replaces(scenario: Scenario, entry: FaultEntry) -> str | None:
+def _of_replaces(entry: FaultEntry, meant: Sequence[FaultEntry]) -> str | None:
     """Refuse to replace what stays in force behind it: that would be called healed."""
     slot = None if entry.fault is None else entry.fault.slot
     if slot not in TAKEN_OVER:
         return f"expected it beside a {' or '.join(sorted(TAKEN_OVER))} fault, got {entry.kind!r}"
-    phases: Sequence[Phase] = scenario.phases
-    meant = [e for p in phases for e in p.faults if e.label == entry.replaces and e is not entry]
     wrong = [e.kind for e in meant if e.fault is None or e.fault.slot != slot]
     return f"expected another {slot!r} fault, got {wrong[0]!r}" if wrong else None
 

@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     create_model,
     field_validator,
     model_validator,
@@ -22,10 +23,13 @@ from pydantic import (
 
 from harness.checkers import checkers
 from harness.faults import faults
-from harness.registry import Count, Registry, Seconds
+from harness.registry import MAX_SECONDS, Count, Registry, Seconds
 from harness.workloads import workloads
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=100)]
+Line = Annotated[str, Field(pattern=r"^[^\r\n]*$", max_length=1000)]
+Positive = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
+MAX_WORKLOADS, MAX_FAULTS, MAX_PHASES = 100, 10_000, 1000
 SPARE_TIME_S = 300.0
 T = TypeVar("T")
 
@@ -41,12 +45,12 @@ class Cluster(Strict):
 
     nodes: Annotated[int, Field(ge=1, le=9)] = 5
     zookeeper: Literal["3.9.6", "3.9.3", "3.8.0"] = "3.9.6"
-    image: str | None = None
-    heap_mb: Annotated[int, Field(ge=64)] = 256
-    zoo_cfg: dict[str, str | int] = {}
+    image: Line | None = None
+    heap_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 256
+    zoo_cfg: dict[Line, Line | int] = {}
     autocreate: bool = True
     port: Annotated[int, Field(ge=1, le=65000)] | None = None
-    data_mb: Annotated[int, Field(ge=32)] | None = None
+    data_mb: Annotated[int, Field(ge=32, le=1_000_000)] | None = None
     faketime: bool = False
     reconfig: bool = False
 
@@ -55,14 +59,14 @@ class LogLine(Strict):
     """A line that a server writes: the node (a role, a bound name or a number), and a pattern."""
 
     node: str | int
-    pattern: str
+    pattern: Annotated[str, Field(max_length=1000)]
 
     @field_validator("pattern")
     @classmethod
     def _pattern(cls, pattern: str) -> str:
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(f"expected a regular expression, got {pattern!r}: {error}") from None
         return pattern
 
@@ -96,7 +100,7 @@ class Schedule(Strict):
     at: Trigger | None = None
     after: Name | None = None
     first_s: Seconds | None = None
-    every_s: Annotated[float, Field(gt=0)] | None = None
+    every_s: Positive | None = None
     times: Count | None = None
     jitter_s: Seconds = 0.0
     down_s: Seconds | None = None
@@ -104,7 +108,7 @@ class Schedule(Strict):
     heal: str | None = None
     replaces: Name | None = None
     until: Until | None = None
-    weight: Annotated[float, Field(gt=0)] | None = None
+    weight: Annotated[float, Field(gt=0, le=1e6)] | None = None
 
     @property
     def hold_s(self) -> float | None:
@@ -157,7 +161,7 @@ class FaultEntry(Schedule):
         """Return what others call the entry: its name, or its fault's."""
         return self.name or self.kind
 
-    @property
+    @cached_property
     def fault(self) -> Any:
         """Return the fault with its settings; None for an entry that only heals."""
         return None if self.kind == "heal" else getattr(self, _attribute(self.kind))
@@ -186,8 +190,8 @@ class Phase(Strict):
     name: Name | None = None
     workload: list[WorkloadEntry] = []
     faults: list[FaultEntry] = []
-    mix_s: Annotated[float, Field(gt=0)] | None = None
-    limit_s: Annotated[float, Field(gt=0)] = SPARE_TIME_S
+    mix_s: Positive | None = None
+    limit_s: Positive = SPARE_TIME_S
 
 
 class Scenario(Strict):
@@ -197,7 +201,7 @@ class Scenario(Strict):
     seed: int = 1
     cluster: Cluster = Cluster()
     claim: Literal["snapshot", "stale", "window", "linearizable", "unordered"] = "snapshot"
-    bind: dict[Name, str] = {}
+    bind: dict[Name, Line] = {}
     budget: Literal["minority", "majority"] = "minority"
     requires: list[Literal["netem"]] = []
     phases: list[Phase] = []
@@ -206,14 +210,37 @@ class Scenario(Strict):
     transport: Literal["kazoo", "rest"] = "kazoo"
     order: Literal["strict", "relaxed"] = "strict"
     segment_items: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    session_timeout_s: Annotated[float, Field(ge=1)] = 4.0
-    deadline_s: Annotated[float, Field(gt=0)] = 30.0
-    recovery_s: Annotated[float, Field(gt=0)] | None = None
+    session_timeout_s: Annotated[float, Field(ge=1, le=MAX_SECONDS)] = 4.0
+    deadline_s: Positive = 30.0
+    recovery_s: Positive | None = None
     availability: AvailabilityBound | None = None
     put_aside: list[Literal["partial", "dead"]] = []
     min_acknowledged: Annotated[float, Field(ge=0, le=1)] = 0.5
     expect: Literal["valid", "invalid", "unknown"] = "valid"
     because: str | None = None
+
+    _text: str = PrivateAttr("")
+
+    @property
+    def text(self) -> str:
+        """Return the text of the file that it was loaded from; empty for one from no file."""
+        return self._text
+
+    def loaded_from(self, text: str) -> Self:
+        """Note the text it was loaded from, which a run keeps; return it."""
+        self._text = text
+        return self
+
+    @field_validator("description")
+    @classmethod
+    def _told(cls, description: str) -> str:
+        _refuse(not description.strip(), "some text, got none")
+        return description
+
+    @property
+    def title(self) -> str:
+        """Return the first line of the description."""
+        return self.description.strip().splitlines()[0]
 
     @property
     def workloads(self) -> Iterable[WorkloadEntry]:
@@ -231,10 +258,10 @@ class Scenario(Strict):
 def model() -> type[Scenario]:
     """Return the model of a whole scenario file, with all that is registered."""
     # Any: these types exist only now, so no type checker can know them.
-    work: Any = GenericAlias(list, (_entry_model("WorkloadEntryOf", WorkloadEntry, workloads),))
-    hurt: Any = GenericAlias(list, (_entry_model("FaultEntryOf", FaultEntry, faults),))
+    work: Any = _list_of(_entry_model("WorkloadEntryOf", WorkloadEntry, workloads), MAX_WORKLOADS)
+    hurt: Any = _list_of(_entry_model("FaultEntryOf", FaultEntry, faults), MAX_FAULTS)
     phase: Any = create_model("PhaseOf", __base__=Phase, workload=(work, []), faults=(hurt, []))
-    phases: Any = GenericAlias(list, (phase,))
+    phases: Any = _list_of(phase, MAX_PHASES)
     # A short scenario has one phase and leaves the list out.
     return create_model(
         "ScenarioOf",
@@ -242,10 +269,11 @@ def model() -> type[Scenario]:
         phases=(phases, []),
         workload=(work, []),
         faults=(hurt, []),
-        mix_s=(float | None, None),
+        mix_s=(Positive | None, None),
     )
 
 
+@cache
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of scenario files, for editors."""
     return model().model_json_schema()
@@ -254,6 +282,10 @@ def json_schema() -> dict[str, Any]:
 def known_checkers() -> list[str]:
     """Return the names that `checkers` may hold."""
     return list(checkers)
+
+
+def _list_of(entry: Any, at_most: int) -> Any:
+    return Annotated[GenericAlias(list, (entry,)), Field(max_length=at_most)]
 
 
 def _entry_model(name: str, base: type[Any], registry: Registry[Any]) -> Any:
@@ -281,6 +313,7 @@ def _chosen(entry: BaseModel, registry: Registry[Any]) -> str:
     return next(n for n in registry if getattr(entry, _attribute(n)) is not None)
 
 
+@cache
 def _attribute(name: str) -> str:
     return name.replace("-", "_") + "_"
 

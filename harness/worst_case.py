@@ -1,68 +1,146 @@
 """What a scenario's plan may come to at worst, before there are nodes: pure functions.
 
 An upper bound over everything that has a time or follows something. Entries with a weight are
-left out: what a mix may not do is skipped when its time comes.
+left out: what a mix may not do is skipped when its time comes. All of it is O(n log n) in the
+planned injections.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
-from harness import budget, plan
-from harness.faults import Fault
+from harness import budget, in_force
+from harness.faults import WHOLE_QUORUM
+from harness.in_force import Moment, Span
 from harness.roles import size_of_role
-from harness.schema import FaultEntry, Phase, Scenario
+from harness.schema import Scenario
 from harness.target import Target
 
-Moment = tuple[int, float, int]
-"""Phase, seconds, place in the list: entries that follow each other differ by their place only."""
-FOR_EVER: Moment = (1 << 31, 0.0, 0)
+
+@dataclass(frozen=True, slots=True)
+class Hurt:
+    """Nodes that are hurt: some that are known, and how many drawn ones."""
+
+    known: frozenset[int] = frozenset()
+    drawn: int = 0
+
+    def __add__(self, other: "Hurt") -> "Hurt":
+        return Hurt(self.known | other.known, self.drawn + other.drawn)
+
+    def __len__(self) -> int:
+        return len(self.known) + self.drawn
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """When one injection of an entry may be in force at most; the ends belong to it.
+class _Total:
+    """What is hurt by all that is in force now; each step costs as much as the nodes it names."""
 
-    Attributes:
-        after: the entries of its phase that are over before it begins.
-        certain: whether its time is known, so that it surely meets what it overlaps.
-    """
+    def __init__(self) -> None:
+        self._known: Counter[int] = Counter()
+        self._drawn = 0
 
-    phase: int
-    entry: int
-    fault: Fault
-    label: str
-    replaces: str | None
-    begin: Moment
-    end: Moment
-    after: frozenset[str]
-    certain: bool
+    def __len__(self) -> int:
+        return len(self._known) + self._drawn
+
+    def change(self, hurt: Hurt, by: int) -> None:
+        self._drawn += by * hurt.drawn
+        for node in hurt.known:
+            self._known[node] += by
+            if not self._known[node]:
+                del self._known[node]
 
 
 def over_budget(scenario: Scenario) -> tuple[Span, int] | None:
     """Return the first injection that may hurt too many at once, and how many; None if none.
 
     Roles are taken to mean nodes that nothing else hurts; only names of `bind` and numbers are
-    known to be the same node. O(injections^2).
+    known to be the same node.
     """
-    limit = budget.allowed(scenario.budget, scenario.cluster.nodes)
-    spans = list(_spans(scenario))
-    for span in spans:
-        beside = [s for s in spans if s.begin <= span.begin <= s.end and not _apart(s, span)]
-        hurt = _most_hurt(scenario, beside)
-        if hurt > limit:
-            return span, hurt
+    nodes = scenario.cluster.nodes
+    limit = budget.allowed(scenario.budget, nodes)
+    if limit >= nodes:
+        return None
+    now = _InForce(scenario)
+    for span in sorted(in_force.spans(scenario), key=lambda span: span.begin):
+        if now.begin(span) > limit:
+            return span, min(now.hurt, nodes)
     return None
+
+
+class _InForce:
+    """Spans that are in force, in order of their begin, and what they hurt together."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._hurts = _hurts(scenario)
+        self._followers = _followers(scenario, self._hurts)
+        self._total = _Total()
+        self._ends: list[tuple[Moment, int, Span]] = []
+        self._begun = 0
+        self._chains: dict[tuple[int, int], Counter[bool]] = {}
+
+    @property
+    def hurt(self) -> int:
+        return len(self._total)
+
+    def begin(self, span: Span) -> int:
+        """Let time go on to a span's begin; return how many are hurt from then on."""
+        while self._ends and self._ends[0][0] < span.begin:
+            self._change(heappop(self._ends)[-1], -1)
+        self._begun += 1
+        heappush(self._ends, (span.end, self._begun, span))
+        self._change(span, 1)
+        return len(self._total)
+
+    def _change(self, span: Span, by: int) -> None:
+        if span.chain is None:
+            self._total.change(self._hurts[span.phase, span.entry], by)
+            return
+        chain = (span.phase, span.chain)
+        parts = self._chains.setdefault(chain, Counter())
+        self._total.change(self._of_chain(chain, parts), -1)
+        parts[span.entry == span.chain] += by
+        self._total.change(self._of_chain(chain, parts), 1)
+
+    def _of_chain(self, chain: tuple[int, int], parts: Mapping[bool, int]) -> Hurt:
+        """Return the worst of a chain: its first entry, or what follows that."""
+        first = self._hurts[chain] if parts[True] else Hurt()
+        rest = self._followers[chain] if parts[False] else Hurt()
+        return max(first, rest, key=len)
 
 
 def excluded(scenario: Scenario) -> tuple[Span, Span] | None:
     """Return an injection that another one, surely in force then, leaves no room; None if none."""
-    spans = [span for span in _spans(scenario) if span.certain]
-    for later in spans:
-        for earlier in spans:
-            meet = earlier.begin < later.begin <= earlier.end
-            if meet and later.replaces != earlier.label and _one_slot(scenario, earlier, later):
-                return earlier, later
+    longest: dict[tuple[str, int | None], list[Span]] = {}
+    certain = (span for span in in_force.spans(scenario) if span.certain)
+    for later in sorted(certain, key=lambda span: span.begin):
+        for held in _held(scenario, later):
+            before = longest.setdefault(held, [])
+            for earlier in before:
+                meet = earlier.begin < later.begin <= earlier.end
+                if meet and later.replaces != earlier.label:
+                    return earlier, later
+            longest[held] = _two_longest([*before, later])
     return None
+
+
+def _held(scenario: Scenario, span: Span) -> list[tuple[str, int | None]]:
+    """Return what a span surely takes hold of: a slot, of the whole quorum or of known nodes."""
+    fault = span.fault
+    if fault.slot is None:
+        return []
+    if fault.slot in WHOLE_QUORUM:
+        return [(fault.slot, None)]
+    fixed = _fixed(fault.target, scenario.bind)
+    nodes = placeholders(fault.target, scenario) if fixed else []
+    return [(fault.slot, node) for node in nodes]
+
+
+def _two_longest(spans: Iterable[Span]) -> list[Span]:
+    """Return the last one to end, and the last of another label: `replaces` names only one."""
+    found: dict[str, Span] = {}
+    for span in sorted(spans, key=lambda span: span.end, reverse=True):
+        found.setdefault(span.label, span)
+    return list(found.values())[:2]
 
 
 def placeholders(target: Target, scenario: Scenario) -> list[int]:
@@ -76,37 +154,6 @@ def placeholders(target: Target, scenario: Scenario) -> list[int]:
     return list(range(1, 1 + size_of_role(target, scenario.cluster.nodes)))
 
 
-def _one_slot(scenario: Scenario, earlier: Span, later: Span) -> bool:
-    """Tell whether both surely take hold of the same thing."""
-    same = _fixed(earlier.fault.target, scenario.bind) and _fixed(later.fault.target, scenario.bind)
-    nodes = [placeholders(span.fault.target, scenario) if same else [] for span in (earlier, later)]
-    held = budget.Held(name=earlier.label, slot=earlier.fault.slot, nodes=nodes[0])
-    return budget.excluder(later.fault, nodes[1], [held]) is not None
-
-
-def _apart(one: Span, other: Span) -> bool:
-    """Tell whether one of them begins only when the other is over."""
-    return one.phase == other.phase and (one.label in other.after or other.label in one.after)
-
-
-def _most_hurt(scenario: Scenario, spans: Sequence[Span]) -> int:
-    """Return how many the spans hurt together; of those that follow each other, the worst."""
-    everyone = range(1, scenario.cluster.nodes + 1)
-    hurts = [s.fault.hurts(placeholders(s.fault.target, scenario), everyone) for s in spans]
-    kept: list[Span] = []
-    known: set[int] = set()
-    drawn = 0
-    for hurt, span in sorted(zip(hurts, spans, strict=True), key=lambda pair: -len(pair[0])):
-        if any(_apart(span, other) for other in kept):
-            continue
-        kept.append(span)
-        if _fixed(span.fault.target, scenario.bind):
-            known |= set(hurt)
-        else:
-            drawn += len(hurt)
-    return min(len(known) + drawn, scenario.cluster.nodes)
-
-
 def _fixed(target: Target, bound: Mapping[str, str]) -> bool:
     """Tell whether a target is the same node whenever it is asked for."""
     if isinstance(target, list):
@@ -114,69 +161,32 @@ def _fixed(target: Target, bound: Mapping[str, str]) -> bool:
     return isinstance(target, dict) or target in bound
 
 
-def _spans(scenario: Scenario) -> Iterator[Span]:
-    ends = _ends(scenario)
+def _hurts(scenario: Scenario) -> dict[tuple[int, int], Hurt]:
+    """Return what one injection of each entry hurts, by phase and place."""
+    everyone = range(1, scenario.cluster.nodes + 1)
+    found = {}
     for number, phase in enumerate(scenario.phases):
         for place, entry in enumerate(phase.faults):
-            if entry.fault is None or entry.weight is not None:
-                continue
-            windows = list(_windows(entry, phase.limit_s))
-            for begin_s, end_s in windows:
-                end = (number, end_s, place)
-                if entry.fault.lasting and entry.hold_s is None:
-                    end = ends.get((number, place), FOR_EVER)
-                yield Span(
-                    phase=number,
-                    entry=place,
-                    fault=entry.fault,
-                    label=entry.label,
-                    replaces=entry.replaces,
-                    begin=(number, begin_s, place),
-                    end=end,
-                    after=_before(entry, phase),
-                    certain=entry.sequential or end_s < float("inf"),
-                )
+            if (fault := entry.fault) is not None:
+                hurt = frozenset(fault.hurts(placeholders(fault.target, scenario), everyone))
+                fixed = _fixed(fault.target, scenario.bind)
+                found[number, place] = Hurt(hurt) if fixed else Hurt(drawn=len(hurt))
+    return found
 
 
-def _before(entry: FaultEntry, phase: Phase) -> frozenset[str]:
-    """Return what `after` waits for, step by step, as far as it ends by itself."""
-    found: set[str] = set()
-    while entry.after is not None and entry.after not in found:
-        entry = next(e for e in phase.faults if e.label == entry.after)
-        if entry.fault is None or (entry.fault.lasting and entry.hold_s is None):
-            break
-        found.add(entry.label)
-    return frozenset(found)
+def _followers(
+    scenario: Scenario, hurts: Mapping[tuple[int, int], Hurt]
+) -> dict[tuple[int, int], Hurt]:
+    """Return the most that the followers of each entry hurt at once, by phase and place.
 
-
-def _windows(entry: FaultEntry, limit_s: float) -> Iterator[tuple[float, float]]:
-    """Give earliest injection and latest heal of each round, in seconds of the phase."""
-    if entry.sequential:
-        yield 0.0, 0.0  # it is over, if it has a duration, before the next of its kind begins
-    elif entry.after is not None or (entry.at is not None and entry.at.elapsed_s is None):
-        yield 0.0, float("inf")
-    else:
-        for at_s in plan.rounds(entry, limit_s):
-            yield at_s, at_s + entry.jitter_s + (entry.hold_s or 0.0)
-
-
-def _ends(scenario: Scenario) -> dict[tuple[int, int], Moment]:
-    """Return where entries that stay are ended by a later one: `heal`, `replaces` or `start`."""
-    ends: dict[tuple[int, int], Moment] = {}
-    open_: dict[tuple[int, int], FaultEntry] = {}
+    Those that follow the same entry run beside each other; one and its own followers do not.
+    """
+    found: dict[tuple[int, int], Hurt] = {}
     for number, phase in enumerate(scenario.phases):
-        for place, entry in enumerate(phase.faults):
-            begin_s = next((begin for begin, _ in _windows(entry, phase.limit_s)), 0.0)
-            for key in [key for key, earlier in open_.items() if _ended_by(earlier, entry)]:
-                ends[key] = (number, begin_s, place - 1)  # before the entry that ends it
-                del open_[key]
-            if entry.fault is not None and entry.fault.lasting:
-                open_[number, place] = entry
-    return ends
-
-
-def _ended_by(earlier: FaultEntry, later: FaultEntry) -> bool:
-    if later.fault is None:
-        return later.heal in {"all", earlier.label}
-    same_nodes = earlier.fault.target == later.fault.target
-    return later.replaces == earlier.label or (earlier.kind in later.fault.ends and same_nodes)
+        followed = in_force.followed(phase)
+        for place in range(len(phase.faults) - 1, -1, -1):
+            key = (number, place)
+            worst = max(hurts.get(key, Hurt()), found.setdefault(key, Hurt()), key=len)
+            if (before := followed.get(place)) is not None:
+                found[number, before] = found.get((number, before), Hurt()) + worst
+    return found

@@ -4,9 +4,9 @@ A checker reads no clock, draws no random number, and does not depend on the ord
 that judging a run again gives the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import ClassVar, Final, Literal, Protocol
 
 from harness.history import History
 from harness.registry import Registry
@@ -68,7 +68,13 @@ class Claim:
 
 
 class Checker(Protocol):
-    """One question asked of a history."""
+    """One question asked of a history.
+
+    Attributes:
+        finds: the reasons with which it can call a history invalid; `because` names one of them.
+    """
+
+    finds: ClassVar[frozenset[str]]
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Return what the history or the claim lacks for this question; None if nothing."""
@@ -78,3 +84,9 @@ class Checker(Protocol):
 
 
 checkers: Final[Registry[Checker]] = Registry("checker", "harness.checkers")
+
+
+def reasons(names: Iterable[str] | None = None) -> list[str]:
+    """Return the reasons with which these checkers, or all, can call a history invalid."""
+    chosen = [name for name in names or checkers if name in checkers]
+    return sorted(frozenset[str]().union(*(checkers[name].finds for name in chosen)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +93,10 @@ class Availability:
     UNKNOWN: nothing-succeeded; fault-not-seen if a bound names a fault that was never injected;
     recovery-not-seen if recovery is bounded, and after a fault nobody's call succeeded.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset(
+        {"slow-recovery", "too-available", "too-unavailable"}
+    )
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for at least one call."""

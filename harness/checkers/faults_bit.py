@@ -1,7 +1,7 @@
 """Whether the planned faults took place: a run whose faults did not bite shows nothing."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 from harness.checkers import Claim, checkers
 from harness.history import History
@@ -17,6 +17,8 @@ class FaultsBit:
 
     Details: for each entry, how many injections ended in each outcome.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset()
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """It needs the nemesis's events."""

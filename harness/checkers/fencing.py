@@ -1,6 +1,7 @@
 """The fence: what a consumer did took effect before its session's end, by the servers' own logs."""
 
 from collections import Counter, defaultdict
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ class Fencing:
 
     It can miss what was done in a session that had been replaced when the answer was recorded.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset({"success-after-expiry"})
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for zxids, and for the servers' logs."""

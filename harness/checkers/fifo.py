@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,10 @@ class Fifo:
     Source: the bad patterns VFresh, VRepet, VOrd and VWit of Henzinger, Sezgin and Vafeiadis
     (2013) and the proof in docs/checkers.md that pairing unknown takes in order is best.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset(
+        {"false-empty", "fifo-order", "never-put", "taken-early", "taken-twice"}
+    )
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for takes of one priority, and a claim of linearizability."""

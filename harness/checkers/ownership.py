@@ -1,6 +1,7 @@
 """One owner at a time: holds of an item never overlap, and nobody acknowledges what is not his."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,18 @@ class Ownership:
     Exact for what holds alone can show: exclusive holds exist if and only if the sure parts are
     disjoint, and each hold that may have begun after its session's end has a moment free of them.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset(
+        {
+            "ack-without-hold",
+            "delivered-before-put",
+            "double-ack",
+            "double-ownership",
+            "redelivered-after-done",
+            "stale-ack",
+            "success-after-expiry",
+        }
+    )
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Return None: any history has owners to compare, if perhaps none."""

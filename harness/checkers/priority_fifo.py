@@ -1,7 +1,7 @@
 """Order with priorities and redelivery, from what clients saw alone."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ class PriorityFifo:
     reserves hid, are searched: docs/oracle.md has the measured rate.
     Source: docs/checkers.md, "cover sweep"; Gibbons, Bruno and Phillips (1999) for the bare queue.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset({"false-empty", "fifo-order", "priority-order"})
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for a claim of this order."""

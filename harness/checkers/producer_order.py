@@ -1,5 +1,7 @@
 """What one producer put one after the other, one consumer receives in that order."""
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,8 @@ class ProducerOrder:
     Sound; what it cannot see is order between producers, and between consumers. Reason:
         producer-order
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset({"producer-order"})
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for a claim that orders first deliveries."""

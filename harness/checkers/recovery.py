@@ -1,6 +1,6 @@
 """Whether every server serves again once everything is healed."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from harness.checkers import Claim, checkers
 from harness.history import History
@@ -17,6 +17,8 @@ class Recovery:
 
     Details: how long it took until all served, null if they never did.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset({"server-lost"})
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for a run that came to its end."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from harness.checkers import Claim, checkers
 from harness.checkers.findings import in_order
@@ -56,6 +56,8 @@ class Replicas:
 
     Source: ZOOKEEPER-4925, where a server serves half of the items for good, without an error.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset({"replicas-differ"})
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """It needs the trees of two servers."""

@@ -1,7 +1,7 @@
 """Whether the servers' own logs tell of a defect that no fault explains; and what they counted."""
 
 from collections import Counter
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from harness.checkers import Claim, checkers
 from harness.history import History
@@ -23,6 +23,8 @@ class ServerLogs:
     Details: how often each pattern was found, over all servers; by node the digest mismatches
     that it counted since its start, null for a server that did not answer.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset(DEFECTS)
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """It needs the servers' logs."""

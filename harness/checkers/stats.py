@@ -1,6 +1,6 @@
 """What a history consists of: how much was asked, answered, and asked at the same time."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ class Stats:
     scenario bounds availability. Never INVALID.
     Source: Jepsen's checker of the same name, which fails such a history.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset()
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for at least one call."""

@@ -1,5 +1,7 @@
 """The original's assertion: one consumer receives what one producer put, one by one, in order."""
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +34,8 @@ class StrictlyIncreasing:
     Processes that follow one another count as one: a client goes on as a new process.
     Source: check_all of the original harness, which saw neither a lost head nor a lost tail.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset({"missing", "out-of-order", "unexpected"})
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for one producer, one consumer, one priority."""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class TotalQueue:
     A reserve of unknown outcome excuses nothing: a drain is finished only once nobody holds items.
     Source: Jepsen's checker of the same name, which passes duplicates and an empty history.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset({"duplicated", "lost", "phantom", "unexpected"})
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Return None: any history can be counted."""

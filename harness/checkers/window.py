@@ -1,5 +1,7 @@
 """Relaxed order: whoever takes an item passes over fewer smaller ones than its window holds."""
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +34,8 @@ class Window:
     judged.
     Source: docs/checkers.md, `claim: window`.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset({"window-exceeded"})
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for the claim, zxids and windows."""

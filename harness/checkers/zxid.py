@@ -1,6 +1,7 @@
 """The exact check: in the order of their zxids, all calls are one run of a correct queue."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from harness.checkers.lives import by_item
 from harness.checkers.looks import whole
 from harness.checkers.notes import ends, returns
 from harness.checkers.order_witness import Case, explain
+from harness.checkers.ownership import Ownership
 from harness.checkers.sweeps import Swept, left_behind
 from harness.checkers.zxids import axis, by_zxid, by_zxid_and_reads, left_open, looked_at
 from harness.history import INFO, OK, RELEASE, History
@@ -51,6 +53,16 @@ class Zxid:
     theirs.
     Source: ZooKeeper applies all writes in the order of their zxids.
     """
+
+    finds: ClassVar[frozenset[str]] = Ownership.finds | {
+        "real-time",
+        "never-put",
+        "left-after-done",
+        "delivery-count",
+        "fifo-order",
+        "priority-order",
+        "false-empty",
+    }
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for zxids."""

@@ -47,7 +47,7 @@ class Batch:
     def run(self, file: Path, scenario: Scenario, *, by_hand: bool = False) -> None:
         """Run one scenario, print what came out, and remember it."""
         name, say = store.name_of(file), self._terminal.say
-        say(f"{name}: {scenario.description.strip().splitlines()[0]}")
+        say(f"{name}: {scenario.title}")
         say(f"seed {scenario.seed}")
         folder = prepare(file, scenario, self._keep_in)
         began_s = time.monotonic()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -15,7 +14,7 @@ from rich.text import Text
 from cluster import engine, ledger, leftovers, quorum
 from cluster.errors import EngineError
 from cluster.quorum import DockerQuorum
-from harness import by_hand
+from harness import by_hand, document
 from harness.errors import ScenarioError
 from harness.report.terminal import Terminal
 
@@ -140,7 +139,7 @@ def _settings(target: str | None, groups: str | None, words: Sequence[str]) -> d
         key, equals, value = word.partition("=")
         if not equals:
             raise ScenarioError(f"--set: expected KEY=VALUE, got {word!r}")
-        settings[key.replace("-", "_")] = yaml.safe_load(value)
+        settings[key.replace("-", "_")] = document.value(value, f"--set {key}")
     if target is not None:
         settings["target"] = {"node": int(target)} if target.isdigit() else target
     if groups is not None:

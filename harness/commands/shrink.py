@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from cluster.surroundings import Kept
-from harness import finding, shrink, store
+from harness import document, finding, shrink, store
 from harness.commands.replay import judged
 from harness.commands.trials import Trials
 from harness.errors import ScenarioError
@@ -48,7 +47,7 @@ def shrink_(
     if not cause.reasons:
         raise ScenarioError(f"{run}: expected a run that failed, got {old['verdict']}")
     whole = shrink.spelled_out(
-        yaml.safe_load(folder.scenario.read_text()), seed=old["seed"], because=min(cause.reasons)
+        document.load(folder.scenario).data, seed=old["seed"], because=min(cause.reasons)
     )
     target = output or folder.path / FILE
     store.require_writable(target, "--output")

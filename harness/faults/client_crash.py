@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from harness.faults import Fault, faults
 from harness.faults.clients import chosen
+from harness.registry import Place
 from harness.target import Clients, Evidence, System, Target
 
 SIGKILLED = -9  # how Python tells a death by this signal
@@ -17,7 +18,7 @@ class ClientCrash(Fault):
     """End clients of a workload with SIGKILL; their sessions live on until they expire."""
 
     workload: str = "any"
-    number: int | None = None
+    number: Place | None = None
     target: ClassVar[Target] = []
     lasting: ClassVar[bool] = False
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from harness.faults import Fault, faults
 from harness.faults.clients import chosen
+from harness.registry import Place
 from harness.target import Clients, Evidence, System, Target
 
 BITES_WITHIN_S = 5.0  # a client without work speaks once in a third of its session
@@ -22,7 +23,7 @@ class ClientCut(Fault):
     """
 
     workload: str = "any"
-    number: int | None = None
+    number: Place | None = None
     target: Target = "all"
     slot: ClassVar[str | None] = "clients"
     forwarded: ClassVar[bool] = True

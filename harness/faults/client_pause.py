@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from harness.faults import Fault, faults
 from harness.faults.clients import chosen
+from harness.registry import Place
 from harness.target import Clients, Evidence, System, Target
 
 
@@ -15,7 +16,7 @@ class ClientPause(Fault):
     """Freeze clients of a workload with SIGSTOP; for longer than their session makes zombies."""
 
     workload: str = "any"
-    number: int | None = None
+    number: Place | None = None
     target: ClassVar[Target] = []
 
     def choose(self, clients: Clients) -> Sequence[int]:

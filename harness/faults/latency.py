@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.faults import Fault, faults, shaping
-from harness.registry import Count
+from harness.registry import Milliseconds, Share
 from harness.target import Evidence, Shape, System, Target
 
 
@@ -15,9 +15,9 @@ class Latency(Fault):
     """Delay what nodes send, with jitter and reordering; needs netem, else it is skipped."""
 
     target: Target = "leader"
-    delay_ms: Count = 100
-    jitter_ms: int = 0
-    reorder_percent: int = 0
+    delay_ms: Milliseconds = 100
+    jitter_ms: Milliseconds = 0
+    reorder_percent: Share = 0
     slot: ClassVar[str | None] = shaping.SLOT
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:

@@ -6,6 +6,7 @@ from itertools import islice
 
 from harness.faults import faults, grudges
 from harness.faults.cutting import Cut
+from harness.registry import Groups
 from harness.target import Drops, Target
 
 
@@ -17,7 +18,7 @@ class Partition(Cut):
     A group holds `leader`, names of `bind` and numbers of nodes.
     """
 
-    groups: list[list[str | int]]
+    groups: Groups
 
     @property
     def target(self) -> Target:

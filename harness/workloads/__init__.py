@@ -27,6 +27,10 @@ class Workload(Protocol):
         """Return how many puts it can acknowledge at most; None for a workload that puts none."""
         ...
 
+    def values(self) -> Sequence[range]:
+        """Return the values that it puts, as ranges; no two workloads may put the same."""
+        ...
+
     def run(self, client: "Client", number: int) -> None:
         """Be client `number` (from 0) of this workload, in a process of its own, to the end."""
         ...

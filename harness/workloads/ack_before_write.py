@@ -1,5 +1,6 @@
 """A broken producer on purpose: the control of every run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +25,10 @@ class AckBeforeWrite:
     def reach(self) -> int | None:
         """Each value is acknowledged once."""
         return self.count
+
+    def values(self) -> Sequence[range]:
+        """Return the values it puts."""
+        return [range(self.first, self.first + self.count)]
 
     def run(self, client: Client, number: int) -> None:
         """Acknowledge all; write the oldest, and lose the buffer's tail as a crash would."""

@@ -1,9 +1,10 @@
 """The original's check_all: take items one after the other until there are no more."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.registry import Count, Rate, Seconds
+from harness.registry import Clients, Count, Rate, Seconds
 from harness.workloads import workloads
 from harness.workloads.client import Client
 
@@ -19,7 +20,7 @@ class CheckAll:
     `work_s`, and every `release_every`-th delivery of a client is given back instead.
     """
 
-    clients: Count = 1
+    clients: Clients = 1
     rate_hz: Rate | None = None
     batch: Count = 1
     wait_s: Seconds = 0.0
@@ -32,6 +33,10 @@ class CheckAll:
     def reach(self) -> int | None:
         """It puts nothing."""
         return 0
+
+    def values(self) -> Sequence[range]:
+        """Return none: it puts nothing."""
+        return []
 
     def run(self, client: Client, number: int) -> None:
         """Take; `rate_hz` counts the reserves of all clients together."""

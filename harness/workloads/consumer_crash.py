@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,6 +26,10 @@ class ConsumerCrash:
     def reach(self) -> int | None:
         """It puts nothing."""
         return 0
+
+    def values(self) -> Sequence[range]:
+        """Return none: it puts nothing."""
+        return []
 
     def run(self, client: Client, number: int) -> None:
         """Take one, then die."""

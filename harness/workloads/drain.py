@@ -1,5 +1,6 @@
 """The end of every run: a new session takes what is left, until nothing can come back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -29,6 +30,10 @@ class Drain:
     def reach(self) -> int | None:
         """It puts nothing."""
         return 0
+
+    def values(self) -> Sequence[range]:
+        """Return none: it puts nothing."""
+        return []
 
     def run(self, client: Client, number: int) -> None:
         """Reserve with sync until empty with nothing in anybody's hand, or until `limit_s`.

@@ -1,9 +1,10 @@
 """The original's put_all: numbered items, one after the other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.registry import Count, Priority, Rate
+from harness.registry import Clients, Count, Priority, Rate
 from harness.workloads import workloads
 from harness.workloads.client import Client
 
@@ -14,7 +15,7 @@ class PutAll:
     """Put the values first, first + 1, ... one at a time, shared out over the clients in turn."""
 
     count: Count = 500
-    clients: Count = 1
+    clients: Clients = 1
     rate_hz: Rate | None = None
     priority: Priority = 100
     first: int = 1
@@ -24,6 +25,10 @@ class PutAll:
     def reach(self) -> int | None:
         """Each value is put once."""
         return self.count
+
+    def values(self) -> Sequence[range]:
+        """Return the values it puts."""
+        return [range(self.first, self.first + self.count)]
 
     def run(self, client: Client, number: int) -> None:
         """Put every `clients`-th value; `rate_hz` is for all clients together."""

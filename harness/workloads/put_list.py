@@ -1,5 +1,6 @@
 """Put given values with given priorities, in the order of the list."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,6 +30,10 @@ class PutList:
     def reach(self) -> int | None:
         """Each item is put once."""
         return len(self.items)
+
+    def values(self) -> Sequence[range]:
+        """Return the values it puts, each by itself."""
+        return [range(item.value, item.value + 1) for item in self.items]
 
     def run(self, client: Client, number: int) -> None:
         """Put them."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from controls.gallery import CHECKERS, HISTORIES, KINDS, QUEUES, SOUND, Mutant, Planted, main
 
+from harness.checkers import checkers
 from harness.history import History
 from harness.judge import judge
 from harness.verdict import Verdict
@@ -17,6 +18,16 @@ ALL = [*QUEUES, *HISTORIES, *CHECKERS]
 def test_a_planted_bug_is_found_for_its_reason(planted: Planted | Mutant) -> None:
     """The named checker gives the named reason, or the gallery finds the broken checker out."""
     assert planted.reason in planted.reasons()
+
+
+@pytest.mark.parametrize("planted", [*QUEUES, *HISTORIES], ids=lambda planted: planted.name)
+def test_a_reason_that_is_found_can_be_expected(planted: Planted) -> None:
+    """What makes a history invalid stands in a checker's `finds`, so `because` may name it."""
+    with planted.within():
+        judged = planted.judged()
+    for result in judged.results:
+        if result.verdict is Verdict.INVALID:
+            assert checkers[result.name].finds.intersection(result.reasons)
 
 
 @pytest.mark.parametrize("made", SOUND.values(), ids=SOUND)

@@ -7,7 +7,8 @@ import pytest
 from harness import scenario
 from harness.errors import ScenarioError
 
-GOOD = "description: d\nworkload: [{put-all: {count: 5}}]\n"
+WORK = "workload: [{put-all: {count: 5}}]\n"
+GOOD = "description: d\n" + WORK
 BOUND = "bind: {l: leader, a: a follower, b: a follower}\n"
 
 REFUSED = {
@@ -144,6 +145,82 @@ REFUSED = {
         "faults: [{kill: {}, at: {log: {node: 9, pattern: x}}}]\n",
         "x.yaml:3: faults[0].at.log.node: expected one of leader, 1..5, got 9",
     ),
+    "values-of-two-producers": (
+        "workload: [{put-all: {count: 5}}, {put-list: {items: [{value: 5}]}}]\n",
+        (
+            "x.yaml:2: workload[1].put-list: expected values that nobody else puts, got 5 again; "
+            "set `first`"
+        ),
+    ),
+    "an-unknown-reason": (
+        "expect: invalid\nbecause: lots\n",
+        "x.yaml:4: because: expected one of ack-without-hold, ",
+    ),
+    "a-reason-of-another-checker": (
+        "checkers: [recovery]\nexpect: invalid\nbecause: lost\n",
+        "x.yaml:5: because: expected one of server-lost, got 'lost'",
+    ),
+    "no-groups": (
+        "faults: [{partition: {groups: []}, first_s: 1, for_s: 1}]\n",
+        "x.yaml:3: faults[0].partition.groups: expected List should have at least 2 items",
+    ),
+    "one-group": (
+        "faults: [{partition: {groups: [[1, 2]]}, first_s: 1, for_s: 1}]\n",
+        "x.yaml:3: faults[0].partition.groups: expected List should have at least 2 items",
+    ),
+    "an-empty-group": (
+        "faults: [{partition: {groups: [[1, 2], []]}, first_s: 1, for_s: 1}]\n",
+        "x.yaml:3: faults[0].partition.groups[1]: expected List should have at least 1 item",
+    ),
+    "a-client-before-the-first": (
+        "faults: [{client-crash: {number: -1}, first_s: 1}]\n",
+        "x.yaml:3: faults[0].client-crash.number: expected a value greater than or equal to 0, got",
+    ),
+    "clients-of-no-workload": (
+        "faults: [{client-crash: {workload: check-al}, first_s: 1}]\n",
+        "x.yaml:3: faults[0].client-crash.workload: expected one of any, put-all, got 'check-al'",
+    ),
+    "a-delay-back-in-time": (
+        "faults: [{latency: {jitter_ms: -1}, first_s: 1, for_s: 1}]\n",
+        "x.yaml:3: faults[0].latency.jitter_ms: expected a value greater than or equal to 0, got",
+    ),
+    "a-mix-back-in-time": ("mix_s: -1\n", "x.yaml:3: mix_s: expected a value greater than 0"),
+    "everything-lost": (
+        "faults: [{loss: {target: all, percent: 100}, first_s: 1, for_s: 1}]\n",
+        "x.yaml:3: faults[0]: expected at most a minority hurt at once, got up to 5 of 5 nodes",
+    ),
+    "the-leader-of-one": (
+        "cluster: {nodes: 1}\nfaults: [{pause: {target: leader}, first_s: 1, for_s: 1}]\n",
+        (
+            "x.yaml:4: faults[0].pause.target: expected any or node 1, since a single node has no "
+            "role, got 'leader'"
+        ),
+    ),
+    "a-minority-of-two": (
+        "cluster: {nodes: 2}\nfaults: [{pause: {target: minority}, first_s: 1, for_s: 1}]\n",
+        "x.yaml:4: faults[0].pause.target: expected a target that is somebody among 2 nodes",
+    ),
+    "an-election-of-one": (
+        "cluster: {nodes: 1}\nfaults: [{client-crash: {}, at: {event: leader-elected}}]\n",
+        "x.yaml:4: faults[0].at.event: expected several nodes for an election, got one",
+    ),
+    "two-names-for-the-leader": (
+        "bind: {a: leader, b: leader}\n",
+        "x.yaml:3: bind.b: expected one name for 'leader', got a second",
+    ),
+    "a-name-for-nobody": ("bind: {a: node 9}\n", "x.yaml:3: bind.a: expected a node of 1..5"),
+    "more-names-than-nodes": (
+        "cluster: {nodes: 1}\nbind: {a: any, b: any}\n",
+        "x.yaml:4: bind.b: expected at most 1 names, one a node, got more",
+    ),
+    "more-injections-than-anybody-can-do": (
+        "faults: [{client-crash: {}, every_s: 1.0e-300}]\n",
+        "x.yaml:3: faults[0]: expected at most 10000 planned injections in all phases, got 3e+302",
+    ),
+    "a-mix-of-more-injections": (
+        "mix_s: 0.001\nfaults: [{client-crash: {}, weight: 1}]\n",
+        "x.yaml:4: faults[0]: expected at most 10000 planned injections in all phases, got 300000",
+    ),
     "a-pattern-that-is-none": (
         "faults: [{kill: {}, at: {log: {node: 1, pattern: '('}}}]\n",
         "x.yaml:3: faults[0].at.log.pattern: expected a regular expression, got '('",
@@ -189,7 +266,8 @@ def test_refused_at_load(tmp_path: Path, case: str) -> None:
     """What cannot be, or hurts too many without leave, is refused with file, line and key."""
     text, told = REFUSED[case]
     path = tmp_path / "x.yaml"
-    path.write_text(GOOD + text)
+    own = text.startswith("workload:")
+    path.write_text(GOOD.replace(WORK, "") + text if own else GOOD + text)
     with pytest.raises(ScenarioError) as caught:
         scenario.load(path)
     assert told in str(caught.value)

@@ -7,6 +7,7 @@ import pytest
 from harness import estimate, plan, scenario
 
 PUTS = {"put-all": {"count": 100, "rate_hz": 10}}
+LATER = {"put-all": {"count": 100, "first": 101}}
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,14 @@ PUTS = {"put-all": {"count": 100, "rate_hz": 10}}
             {
                 "workload": [
                     PUTS,
-                    {"ack-before-write": {"count": 50, "rate_hz": 10, "after": "put-all"}},
+                    {
+                        "ack-before-write": {
+                            "count": 50,
+                            "first": 201,
+                            "rate_hz": 10,
+                            "after": "put-all",
+                        }
+                    },
                 ]
             },
             15.0,
@@ -32,7 +40,7 @@ PUTS = {"put-all": {"count": 100, "rate_hz": 10}}
 )
 def test_a_phase_takes_what_its_paced_puts_take(phase: Any, needed_s: float | None) -> None:
     """Paced puts one after the other, or the faults of a phase without clients; else unknown."""
-    loaded = scenario.of({"description": "x", "phases": [phase, {"workload": [PUTS]}]})
+    loaded = scenario.of({"description": "x", "phases": [phase, {"workload": [LATER]}]})
     planned = [p for p in plan.make(loaded) if p.phase == 0]
     assert estimate.phase_s(loaded.phases[0], planned) == needed_s
 

@@ -149,10 +149,10 @@ REFUSED = {
     ),
     "not-yaml": (
         HEAD + "workload: [1\n",
-        "x.yaml:3: expected YAML, got: expected ',' or ']', but got '<stream end>'",
+        "x.yaml:3: expected YAML, got: did not find expected ',' or ']'",
         [],
     ),
-    "a-control-character": (HEAD + "seed: \x07\n", "x.yaml:1: expected YAML, got: ", []),
+    "a-control-character": (HEAD + "seed: \x07\n", "x.yaml:2: expected YAML, got: ", []),
     "a-list": ("- 1\n", "x.yaml:1: expected a mapping of keys, got a list", []),
     "an-empty-file": ("", "x.yaml:1: expected a mapping of keys, got an empty file", []),
     "after-an-unknown-workload": (
@@ -346,4 +346,5 @@ def test_what_refers_to_something_is_accepted(tmp_path: Path) -> None:
 
 def test_loading_does_not_change_with_the_order_of_keys(tmp_path: Path) -> None:
     """The same keys in another order are the same scenario."""
-    assert load(tmp_path, HEAD + WORK) == load(tmp_path, WORK + HEAD)
+    one, other = load(tmp_path, HEAD + WORK), load(tmp_path, WORK + HEAD)
+    assert one.model_dump() == other.model_dump()

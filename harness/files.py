@@ -1,0 +1,55 @@
+"""Files that somebody else wrote: only regular ones, only so big, and none that is waited for."""
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from harness.errors import ScenarioError
+
+
+def read(path: Path, kind: str, *, at_most: int) -> bytes:
+    """Return a file's bytes; `kind` says what it should be, for people.
+
+    Raises:
+        ScenarioError: it is not there, not regular, bigger than `at_most` bytes, or not readable.
+    """
+    with open_regular(path, kind) as file:
+        try:
+            data = file.read(at_most + 1)
+        except OSError as error:
+            raise unreadable(path, kind, _reason(error)) from error
+    if len(data) > at_most:
+        raise unreadable(path, kind, f"one of more than {at_most} bytes")
+    return data
+
+
+def open_regular(path: Path, kind: str) -> BinaryIO:
+    """Open a regular file for reading; a FIFO or a device is refused and not waited for.
+
+    Raises:
+        ScenarioError: it is not there, not regular, or not readable.
+    """
+    try:
+        mode = path.stat().st_mode  # first: opening a device may already do something
+        if stat.S_ISREG(mode):
+            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except (OSError, ValueError) as error:
+        raise unreadable(path, kind, _reason(error)) from error
+    raise unreadable(path, kind, _kind_of_file(mode))
+
+
+def unreadable(path: Path, kind: str, got: str) -> ScenarioError:
+    """Make the error that says what a file should have been, and what was there."""
+    return ScenarioError(f"{path}: expected a readable {kind}, got {got}")
+
+
+def _kind_of_file(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file (`harness list` shows what there is)"
+    return getattr(error, "strerror", None) or str(error)
