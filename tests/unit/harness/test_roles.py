@@ -106,7 +106,7 @@ def test_bind_without_enough_nodes_names_the_name() -> None:
 @pytest.mark.parametrize("role", ["a follower", "leader", "node 3", "any"])
 def test_known_bindings_pass(role: str) -> None:
     """Each documented role may stand in `bind`."""
-    assert roles.complaint_of_binding(role) is None
+    assert roles.complaint_of_binding(role, 5) is None
 
 
 @pytest.mark.parametrize(
