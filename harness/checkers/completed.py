@@ -1,7 +1,7 @@
 """Whether a run came to its end: what it set out to do stands in its history, to the last line."""
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from harness.checkers import Claim, Course, checkers
 from harness.checkers.notes import end_trees, last_drain
@@ -28,6 +28,8 @@ class Completed:
     It is never INVALID. A history that is judged without its scenario has no course to compare
     with, so it stands among those that were not run.
     """
+
+    finds: ClassVar[frozenset[str]] = frozenset()
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for the course of a run."""
