@@ -136,6 +136,10 @@ class Leader:
         """The last transaction's."""
         return self.tree.zxid
 
+    def now_ms(self) -> int:
+        """The servers' wall clock."""
+        return self._clock_ms()
+
     def open_session(self) -> int:
         """Start a session; that is a transaction too."""
         self._last_session += 1

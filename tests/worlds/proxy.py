@@ -83,6 +83,7 @@ class Proxy:
         self.expired: dict[int, int] = {}
         self.errors: list[str] = []
         self.refusing = False
+        self.silent = False
         self.meanwhile: Callable[[], None] = _nothing
         self.pass_deadline: Callable[[], None] = _nothing
         self.kill: Callable[[], None] = _nothing
@@ -91,6 +92,7 @@ class Proxy:
         self._counted = 0
         self._held: list[tuple[bytes, Exchange]] = []
         self._links: list[Link] = []
+        self._unheard: list[socket.socket] = []
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -117,6 +119,21 @@ class Proxy:
         with self._lock:
             self._armed = False
         self.refusing = False
+        self.speak()
+
+    def hush(self) -> None:
+        """Accept connections and say nothing, as a server that hangs; until `speak` or `heal`."""
+        self.silent = True
+
+    def speak(self) -> None:
+        """Break the connections on which something was swallowed, and let others begin."""
+        self.silent = False
+        for link in list(self._links):
+            if link.hushed:
+                link.cut()
+        unheard, self._unheard = self._unheard, []
+        for client in unheard:
+            client.close()
 
     def refuse(self) -> None:
         """Let no client connect until `heal`, or for a moment if the call goes on without."""
@@ -192,6 +209,7 @@ class Proxy:
         for link in self._links:
             link.cut()
             link.join()
+        self.speak()
 
     def __enter__(self) -> Self:
         return self
@@ -221,6 +239,9 @@ class Proxy:
                 return
             if self.refusing:
                 client.close()
+                continue
+            if self.silent:
+                self._unheard.append(client)
                 continue
             self._links.append(Link(self, client))
 

@@ -42,6 +42,7 @@ class Link:
         self._answered = threading.Condition()
         self._deaf = False  # requests vanish
         self._mute = False  # replies vanish
+        self.hushed = False  # something was swallowed while the proxy was silent
         self._frozen = False  # the server may hang up without the client's noticing
         self._timer: threading.Timer | None = None
         self._threads = [
@@ -75,6 +76,8 @@ class Link:
             return
         request: Request | None = Request(0, Opcode.CONNECT, ())
         while body := receive(self._client):
+            if self._swallows():
+                continue
             if not self._request(request or read_request(body), body):
                 break
             request = None
@@ -116,6 +119,8 @@ class Link:
             return
         first = True
         while body := receive(self._server):
+            if self._swallows():
+                continue
             if first and INT.unpack_from(body)[0] == 0:
                 self._take_session(body)
             exchange = self._match(body, first=first)
@@ -131,6 +136,11 @@ class Link:
             self._settle(exchange)
         if not self._frozen:
             self.cut()
+
+    def _swallows(self) -> bool:
+        """Whether nothing passes any more: the proxy is silent, or was, and cuts it soon."""
+        self.hushed |= self._proxy.silent
+        return self.hushed
 
     def _take_session(self, body: bytes) -> None:
         known = read_handshake_reply(body)

@@ -59,6 +59,8 @@ class Ledger:
         # When the tree was raised beyond old clients, and whose sessions are theirs.
         self.raised: int | None = None
         self.is_old: Callable[[int], bool] = lambda _: False
+        # What is no item of the queue's, wherever it stands.
+        self.is_foreign: Callable[[bytes], bool] = lambda _: False
         self._held: dict[str, _Held] = {}
         self._max_deliveries = max_deliveries
         self._root = root
@@ -85,6 +87,8 @@ class Ledger:
         # What a claim takes is no more in its way.
         for effect in sorted(transaction.effects, key=lambda each: not isinstance(each, Deleted)):
             place = self._place(effect.path)
+            if place is not None and self.is_foreign(effect.data):
+                continue
             if isinstance(effect, Changed):
                 self._changed(place, effect, transaction)
                 continue

@@ -1,0 +1,47 @@
+"""Real clients on real sockets: whatever happens to them, nothing is lost, and nothing hangs."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from worlds.wire_fuzz import Report, fuzz
+from worlds.wire_plan import EVERYTHING, Plan, Trouble
+
+AT_ONCE = 3
+# What the queue does not bear yet is found by `make fuzz-wire` alone.
+BORNE = EVERYTHING - {Trouble.FOREIGN, Trouble.FORKS, Trouble.SIGNALS}
+
+
+def fuzzed(plans: list[Plan]) -> list[Report]:
+    """Run some rounds at once: each spends its time on waiting."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(fuzz, plans))
+
+
+@pytest.fixture(scope="module")
+def reports() -> list[Report]:
+    """What some rounds showed: each kind of trouble alone, or several, or all."""
+    return fuzzed([Plan.drawn(seed, BORNE) for seed in range(9)])
+
+
+def test_nothing_is_lost_and_nothing_hangs(reports: list[Report]) -> None:
+    """Threads that share queues, in processes that die, under every mix of troubles."""
+    print("the latest call:", max(report.late[0] for report in reports))
+    print("the latest duty:", max(report.duties_s for report in reports))
+    assert {report.seed: report.wrong for report in reports if report.wrong} == {}
+
+
+def test_the_rounds_are_not_idle(reports: list[Report]) -> None:
+    """Every kind of trouble comes and strikes, and most puts succeed all the same."""
+    assert set().union(*(report.struck for report in reports)) == {each.value for each in BORNE}
+    assert sum(report.puts for report in reports) > 500
+    ok = sum(report.outcomes["ok"] for report in reports)
+    assert ok > sum(report.outcomes.total() for report in reports) / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_many_rounds(part: int) -> None:
+    """The same for a hundred rounds."""
+    reports = fuzzed([Plan.drawn(1000 + 25 * part + seed, BORNE) for seed in range(25)])
+    assert {report.seed: report.wrong for report in reports if report.wrong} == {}
