@@ -94,6 +94,10 @@ check-checkers: $(READY) ## Checkers against the exhaustive oracle: make check-c
 fuzz-wire: $(READY) ## Real clients on real sockets under everything: make fuzz-wire N=100000 (items put)
 	@PYTHONPATH=tests $(BIN)/python tests/property/wire_rates.py $(N) $(ARGS)
 
+.PHONY: check-false-alarms
+check-false-alarms: $(READY) ## All checkers on simulated runs of a correct queue: make check-false-alarms N=100000
+	@PYTHONPATH=tests $(BIN)/python tests/property/false_alarms.py $(N) $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## Format check, ruff, mypy strict
 	@$(BIN)/ruff format --check .

@@ -21,6 +21,7 @@ from harness.worker import PUTS_OVER, Job
 
 JOIN_TIMEOUT_S = 10
 STDERR_TAIL = 2000
+_LAST = ("process", "session", "consumer", "alive_ns")
 
 
 @dataclass(slots=True)
@@ -28,7 +29,8 @@ class Worker:
     """One client process.
 
     Attributes:
-        last: what it last said of itself: session, consumer, and when it was surely alive.
+        last: what it last said of itself: the process of the history that it was, its session,
+            its consumer, and when it was surely alive.
         dies: whether its workload means it to die.
         forwarder: what it connects through, where clients can be cut off.
         ended: whether its end was noticed and its pipes are closed.
@@ -183,7 +185,7 @@ class Workers:
                 told = msgspec.json.decode(line)
             except msgspec.DecodeError:
                 continue  # cut off by a kill; the history file has it, these are only counts
-            worker.last |= {k: told[k] for k in ("session", "consumer", "alive_ns") if k in told}
+            worker.last |= {k: told[k] for k in _LAST if k in told}
             self._progress.add({k: v for k, v in told.items() if k not in worker.last})
 
     def _close(self, worker: Worker) -> None:
@@ -194,19 +196,19 @@ class Workers:
             if pipe is not None:
                 pipe.close()
         worker.ended = True
-        if worker.last.get("session") is not None:
+        if worker.last.get("process") is not None:
             self._record_death(worker)
 
     def _record_death(self, worker: Worker) -> None:
-        """Record the end of a session whose owner can no longer do it."""
+        """Record the end of a process, and of its session, if it had one that is known."""
         self._history.append(
             Event(
                 time_ns=self._clock.now_ns(),
-                process="harness",
+                process=worker.last["process"],
                 type="info",
                 f="session-end",
                 value={
-                    "session": worker.last["session"],
+                    "session": worker.last.get("session"),
                     "consumer": worker.last.get("consumer"),
                     "why": "killed",
                     "alive_until_ns": worker.last.get("alive_ns", 0),

@@ -1,7 +1,7 @@
 """Who held which item from when to when, as far as a history shows it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,14 +90,14 @@ def holds(history: History) -> Holds:
     row = row[np.lexsort((history.complete_ns[row], history.value[row]))]
     value, process = history.value[row].astype(np.int64), history.process[row].astype(np.int64)
     begin_ns, held_ns = history.invoke_ns[row], history.complete_ns[row]
-    endings = _endings(history, value, process, begin_ns)
+    endings = _endings(history, _Starts(row, value, process, begin_ns))
     begun_ns = _begun_ns(len(row), endings, endings.hold >= 0)
     done_ns, finishing_ns, released_ns, doubtful_ns, returned_ns, lost_ns = begun_ns
     taken = history.f[row] == TAKE
     done = taken | (done_ns < NEVER_NS)
     lived_ns = alive_ns(history)[process]
     # A hold lost while its session lived was taken away at an unknown time before the note.
-    away = np.minimum(returned_ns, lost_ns) < lived_ns
+    away = np.minimum(returned_ns, lost_ns) <= np.minimum(lived_ns, NEVER_NS - 1)
     lapse_ns = np.minimum(doubtful_ns, np.where(away, held_ns, lived_ns))
     over_ns = np.where(done, NEVER_NS, np.minimum(released_ns, lapse_ns))
     if history.by_zxid:
@@ -159,52 +159,75 @@ def alive_ns(history: History) -> Ints:
     return np.maximum(ends(history).alive_ns, seen_ns)
 
 
-def _endings(history: History, value: Ints, process: Ints, begin_ns: Ints) -> Endings:
+class _Starts(NamedTuple):
+    """Deliveries: row in the history, value, process, and the earliest beginning of the hold."""
+
+    row: Ints
+    value: Ints
+    process: Ints
+    begin_ns: Ints
+
+
+def _endings(history: History, starts: _Starts) -> Endings:
     acted = ((history.f == DONE) | (history.f == RELEASE)) & (history.outcome != FAIL)
     row = np.flatnonzero(acted & (history.value >= 0))
     kind = np.where(history.f[row] == DONE, DONE_OK, RELEASE_OK) + (history.outcome[row] == INFO)
-    merged = [
-        np.concatenate(columns)
-        for columns in zip(
-            (
-                history.value[row],
-                history.process[row],
-                kind,
-                row,
-                history.invoke_ns[row],
-                history.complete_ns[row],
-                history.to[row] == 0,
-                history.zxid[row],
-            ),
-            _noted(returns(history), RETURNED),
-            _noted(losses(history), LOST),
-            strict=True,
-        )
+    value, process = history.value[row], history.process[row]
+    # A process does one thing after the other: its rows are in order where clocks are not.
+    own = last_before((starts.value, starts.process, starts.row), (value, process, row))
+    called = (
+        own,
+        kind,
+        row,
+        history.invoke_ns[row],
+        history.complete_ns[row],
+        history.to[row] == 0,
+        history.zxid[row],
+    )
+    let_go = _let_go(history, len(starts.row), own, kind, row)
+    noted = [
+        _noted(notes, which, starts, let_go)
+        for notes, which in ((returns(history), RETURNED), (losses(history), LOST))
     ]
+    merged = [np.concatenate(columns) for columns in zip(called, *noted, strict=True)]
     return Endings(
-        hold=last_before((value, process, begin_ns), (merged[0], merged[1], merged[4])),
-        kind=merged[2],
-        row=merged[3],
-        begin_ns=merged[4],
-        end_ns=merged[5],
-        back=merged[6],
-        zxid=merged[7],
+        hold=merged[0],
+        kind=merged[1],
+        row=merged[2],
+        begin_ns=merged[3],
+        end_ns=merged[4],
+        back=merged[5],
+        zxid=merged[6],
     )
 
 
-def _noted(notes: Returns, kind: int) -> tuple[NDArray[Any], ...]:
+def _let_go(history: History, size: int, hold: Ints, kind: Ints, row: Ints) -> Mask:
+    """Return the holds after whose release their process may have got the item again, unseen.
+
+    What a note says of the item then may be about the hold that nobody saw.
+    """
+    unseen = np.flatnonzero(history.got(INFO))
+    last = np.full(len(history.processes), -1, np.int64)
+    np.maximum.at(last, history.process[unseen], unseen)
+    released = (hold >= 0) & ((kind == RELEASE_OK) | (kind == RELEASE_INFO))
+    mask = np.zeros(size, np.bool_)
+    mask[hold[released & (last[history.process[row]] > row)]] = True
+    return mask
+
+
+def _noted(notes: Returns, kind: int, starts: _Starts, let_go: Mask) -> tuple[NDArray[Any], ...]:
     size = len(notes.value)
-    back = np.array([to == "items" for to in notes.to], np.bool_)
-    same = np.full(size, kind, np.int64)
-    none = np.full(size, -1, np.int64)
+    hold = last_before(
+        (starts.value, starts.process, starts.begin_ns),
+        (notes.value, notes.process, notes.time_ns),
+    )
     return (
-        notes.value,
-        notes.process,
-        same,
-        none,
+        np.where((hold >= 0) & np.append(let_go, [False])[hold], -1, hold),
+        np.full(size, kind, np.int64),
+        np.full(size, -1, np.int64),
         notes.time_ns,
         notes.time_ns,
-        back,
+        np.array([to == "items" for to in notes.to], np.bool_),
         notes.zxid,
     )
 
@@ -212,7 +235,7 @@ def _noted(notes: Returns, kind: int) -> tuple[NDArray[Any], ...]:
 def last_before(starts: tuple[Ints, Ints, Ints], ends: tuple[Ints, Ints, Ints]) -> Ints:
     """Return, for each end, the place of the last start of the same pair at or before it; or -1.
 
-    Both are (value, process, time). O(n log n).
+    Both are (value, process, time or row). O(n log n).
     """
     count = len(starts[0])
     value, process, time_ns = (np.concatenate(pair) for pair in zip(starts, ends, strict=True))

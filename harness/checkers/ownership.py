@@ -158,7 +158,7 @@ def _kept(history: History, held: Holds) -> _Found:
     gave = np.zeros(len(held.row), np.bool_)
     ending = held.endings
     gave[ending.hold[(ending.hold >= 0) & (ending.kind != DONE_OK)]] = True
-    order = np.lexsort((held.begin_ns, held.process, held.value))
+    order = np.lexsort((held.row, held.process, held.value))
     same = (held.value[order][1:] == held.value[order][:-1]) & ~gave[order][:-1]
     same &= held.process[order][1:] == held.process[order][:-1]
     again = np.flatnonzero(same & ~held.done[order][:-1])

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checkers import Claim, checkers
-from harness.checkers.episodes import episodes
+from harness.checkers.episodes import Episodes, episodes
 from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
+from harness.checkers.holds import holds
 from harness.checkers.notes import ends
 from harness.history import INFO, NEVER_NS, OK, History
 from harness.verdict import CheckResult
@@ -20,10 +21,11 @@ Ints = NDArray[np.int64]
 class ProducerOrder:
     """Acknowledged puts of one process reach one other in order, within a priority.
 
-    First deliveries only, O(n log n). Needs the order of each process's own calls and no common
-    clock. Deliveries after the end of a session that may have held items unseen are left out:
-    an item may have been delayed by it. A call that returns several items gives them in order.
-    Sound; what it cannot see is order between producers, and between consumers. Reason:
+    First deliveries only, where it is certain which was the first. O(n log n). Needs the order of
+    each process's own calls and no common clock. Deliveries after the end of a session that may
+    have held items unseen are left out: an item may have been delayed by it. A call that returns
+    several items gives them in order. Sound; what it cannot see is order between producers, and
+    between consumers. Reason:
         producer-order
     """
 
@@ -62,8 +64,18 @@ def _pairs(history: History) -> tuple[Ints, Ints]:
     stays = episodes(history, "unordered")
     put, row, held_ns = stays.put_row, stays.row, stays.surely_taken_ns
     sure = (row >= 0) & (history.outcome[put] == OK) & (history.to[put] == 0)
-    sure &= held_ns < _delayed_from_ns(history)
+    sure &= (held_ns < _delayed_from_ns(history)) & _certain(history, stays)
     return put[sure], row[sure]
+
+
+def _certain(history: History, stays: Episodes) -> NDArray[np.bool_]:
+    """Return whether no other delivery of the item can have come before its first, or with it."""
+    held = holds(history)
+    by_ns = np.full(len(history.values) + 1, -1, np.int64)
+    by_ns[stays.value] = stays.surely_taken_ns
+    early = held.value[held.begin_ns <= by_ns[held.value]]
+    mask: NDArray[np.bool_] = np.bincount(early, minlength=len(by_ns))[stays.value] == 1
+    return mask
 
 
 def _delayed_from_ns(history: History) -> int:

@@ -38,7 +38,9 @@ class StrictlyIncreasing:
     finds: ClassVar[frozenset[str]] = frozenset({"missing", "out-of-order", "unexpected"})
 
     def unmet(self, history: History, claim: Claim) -> str | None:
-        """Ask for one producer, one consumer, one priority."""
+        """Ask for one producer, one consumer, one priority, and a claim that keeps their order."""
+        if claim.order in ("window", "unordered"):
+            return "a claim of linearizable, snapshot or stale"
         took = (history.f == RESERVE) | (history.f == TAKE)
         if _concurrent(history, history.f == PUT):
             return "one producer at a time"

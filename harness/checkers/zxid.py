@@ -31,7 +31,8 @@ class Zxid:
     No search, O(n log n). What has a zxid took effect at that point, and what found nothing saw
     the state of its read_zxid; what has none, such as a call of unknown outcome, may have been at
     any point that real time leaves, and is never held against the queue. Reasons:
-        real-time       begun after another call was over, with a zxid that is not larger; for
+        real-time       begun after another call was over, with a zxid that is not larger, or
+                        after an earlier call of its own process, with a smaller one; for
                         `linearizable` also: found nothing in a state older than the call
         never-put       delivered, though no put of it can have taken effect
         left-after-done acknowledged, and still in every tree that could be read at the end
@@ -147,8 +148,24 @@ def _real_time(history: History, claim: Claim) -> _Found:
     late &= ~commits.reads | (claim.order == "linearizable")
     bad = np.flatnonzero(late)
     bad = bad[np.argsort(newest[bad] - commits.rank[bad], kind="stable")]
-    found = [_disagreement(history, int(place), int(which[place])) for place in bad[:SHOWN]]
-    return found, len(bad) - len(found)
+    pairs = [(int(place), int(which[place])) for place in bad] or _backwards(history)
+    found = [_disagreement(history, *pair) for pair in pairs[:SHOWN]]
+    return found, len(pairs) - len(found)
+
+
+def _backwards(history: History) -> list[tuple[int, int]]:
+    """Return writes with a smaller zxid than their process's write before, and that one.
+
+    A process does one thing after the other, whatever the clock says.
+    """
+    commits = axis(history).commits
+    writes = np.flatnonzero((commits.row >= 0) & ~commits.reads)
+    row = commits.row[writes]
+    writes = writes[np.lexsort((row, history.process[row]))]
+    row, rank = commits.row[writes], commits.rank[writes]
+    same = history.process[row[1:]] == history.process[row[:-1]]
+    bad = np.flatnonzero(same & (rank[1:] < rank[:-1]))
+    return [(int(writes[at + 1]), int(writes[at])) for at in bad]
 
 
 def _disagreement(history: History, place: int, over: int) -> Violation:

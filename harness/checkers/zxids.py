@@ -132,6 +132,7 @@ def by_zxid(history: History) -> History:
         found nothing   where the state of its read_zxid is read
         ok, no zxid     from the newest state before its call to the oldest after it
         unknown         from the newest state before its call, without an end
+    What its process wrote before and after bounds a call too, whatever the clock says.
     All calls on an item that was lost to a living consumer at an unknown zxid get the outcome
     FAIL; by projection the rest stays legal.
     """
@@ -155,6 +156,7 @@ def _moved(history: History, *, fresh: bool) -> History:
     began[open_ended] = places.since(history.invoke_ns[open_ended], writes=writes[open_ended])
     last = places.until(history.complete_ns[open_ended], fresh=fresh)
     ended[open_ended] = np.maximum(last, began[open_ended])
+    began, ended = _in_own_order(history, began, ended)
     ended[outcome == INFO] = NEVER_NS
     view.outcome, view.invoke_ns, view.complete_ns = outcome, began, ended
     view.notes = [_placed(note, places) for note in history.notes if note.f in _KINDS]
@@ -168,7 +170,7 @@ def left_open(history: History) -> Mask:
     found = np.zeros(len(history.values) + 1, np.bool_)
     alive = alive_ns(history)
     for notes in (returns(history), losses(history)):
-        doubtful = (notes.zxid < 0) & (notes.time_ns < alive[notes.process])
+        doubtful = (notes.zxid < 0) & (notes.time_ns <= alive[notes.process])
         found[notes.value[doubtful]] = True
     return found
 
@@ -236,6 +238,24 @@ def _points(history: History, places: Axis) -> tuple[Ints, Ints]:
     began[row] = np.where(reads, places.read(rank), rank * step + part)
     ended[row] = np.where(reads, began[row], began[row] + width)
     return began, ended
+
+
+def _in_own_order(history: History, began: Ints, ended: Ints) -> tuple[Ints, Ints]:
+    """Return the places of calls, none before those of its process's earlier calls.
+
+    A call that found nothing may have read an old state, and is moved by no other.
+    """
+    writes = (history.outcome == OK) & (history.value >= 0)
+    row = np.argsort(history.process, kind="stable")
+    row = row[writes[row] | (history.outcome[row] == INFO)]
+    # Apart by more than any place: the maximum of one process does not reach into the next.
+    apart = (int(ended.max(initial=0)) + 1) * history.process[row].astype(np.int64)
+    first, last = began.copy(), ended.copy()
+    first[row] = np.maximum.accumulate(began[row] + apart) - apart
+    done = writes[row]
+    row, apart = row[done], apart[done]
+    last[row] = np.minimum.accumulate((ended[row] + apart)[::-1])[::-1] - apart
+    return first, np.maximum(first, last)
 
 
 def _shared(history: History, commits: Commits) -> Mask:

@@ -44,7 +44,7 @@ class Client:
         self.process = process
         self._lock = threading.Lock()
         self._subject: Subject | None = None
-        self._alive_ns = 0
+        self._alive_ns = 0  # when the last call began whose effect shows that the session lived
 
     def put(self, value: Value, priority: int = 100, *, buffered: bool = False) -> bool:
         """Put; return whether it was acknowledged.
@@ -129,20 +129,22 @@ class Client:
         self._append(
             Event(time_ns=now_ns, process=self.process, type="info", f="session-end", value=end)
         )
-        self._report({"session": None})
+        self._report({"process": None, "session": None, "consumer": None})
         self.process += PROCESS_STRIDE
 
     def _call(self, f: str, action: Callable[[Subject], T], fields: Mapping[str, Any]) -> T | None:
         """Record the invocation, do it, record its outcome; None unless it is ok."""
         subject = self._now()
-        self._append(self._event("invoke", f, fields))
-        self._report({"invoked": 1})
+        invoked = self._event("invoke", f, fields)
+        self._append(invoked)
+        self._report({"invoked": 1, "process": self.process})
         try:
             answer = action(subject)
         except Exception as error:  # noqa: BLE001 -- unmarked means unknown, the safe side
             self._failed(f, fields, error)
             return None
-        self._alive_ns = self._clock.now_ns()
+        if not isinstance(answer, Reserved) or answer.items:
+            self._alive_ns = invoked.time_ns
         self._append(self._event("ok", f, _with_answer(fields, answer), subject=subject))
         self._report(_counted(f, answer, fields) | self._session_of(subject))
         return answer

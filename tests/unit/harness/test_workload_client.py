@@ -69,7 +69,7 @@ def test_a_session_in_doubt_was_alive_at_its_last_success(history: History) -> N
     """Whether it lived until the client gave it up is not known; of one that was closed it is."""
     ended, number = ends(history), history.number_of_process
     put, doubt = history.operation(0), history.operation(1)
-    assert put.invoke_ns <= ended.alive_ns[number[3]] <= doubt.invoke_ns
+    assert ended.alive_ns[number[3]] == put.invoke_ns < doubt.invoke_ns
     assert not ended.closed[number[3]]
     assert ended.closed[number[1003]]
 
@@ -80,6 +80,38 @@ def test_what_it_may_hold_may_come_back_though_it_had_no_name(history: History) 
     assert len(unseen.begin) == 1
     assert unseen.alive[0] < NEVER_NS
     assert (unseen.until[0], unseen.capacity[0]) == (NEVER_NS, 1)
+
+
+class Empty(Nameless):
+    """A subject whose first reserve finds nothing, as a server that lags may answer anybody."""
+
+    asked = 0
+
+    def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
+        """Find nothing, then get no answer."""
+        self.asked += 1
+        if self.asked == 1:
+            return Reserved(items=())
+        raise AckUnknownError("no answer")
+
+
+def test_what_changed_nothing_does_not_show_that_the_session_lived(tmp_path: Path) -> None:
+    """A server that lags answers a read of a session that has ended; a write it cannot."""
+    with HistoryWriter(tmp_path / "parts/0.jsonl") as writer:
+        client = Client(
+            connect=lambda _: Empty(),
+            history=writer,
+            clock=Clock(),
+            process=3,
+            report=lambda _: None,
+            puts_over=lambda: True,
+        )
+        client.put(1)
+        client.reserve()
+        client.reserve()
+    merge(tmp_path / "parts", tmp_path / "history.jsonl")
+    history = History.load(tmp_path / "history.jsonl")
+    assert ends(history).alive_ns[history.number_of_process[3]] == history.operation(0).invoke_ns
 
 
 class Deaf(Nameless):
