@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from zkmq import envelope, names
+from zkmq.charter import SEGMENT_ITEMS
 from zkmq.errors import NoQuorumError, NotAppliedError, OutcomeUnknownError
 from zkmq.headcache import HeadCache
 from zkmq.homes import Homes
-from zkmq.loads import read_load
+from zkmq.loads import read_load, read_nodes, too_large
 from zkmq.once import once
 from zkmq.refusal import refusal
 from zkmq.store import (
@@ -26,9 +27,13 @@ from zkmq.store import (
     SetData,
     Store,
 )
+from zkmq.tails import Tails
 from zkmq.tree import Guard, Tree
 
 KICK_BATCH = 100
+READS_AT_ONCE = 500
+# What comes back has a shorter header than before, but for two operations.
+GROWTH_BYTES = 1000
 # A producer foresees the numbers of the next segments; after a purge none of them may exist.
 PURGE_GAP = 1000
 
@@ -46,7 +51,12 @@ class Peeked:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How many items are where, and who is there. Counted one after the other, not at once."""
+    """How many items are where, and who is there. Counted one after the other, not at once.
+
+    The servers count the nodes of a place, whatever they are called.
+    `skipped` is how many nodes clients leave alone, because they are not a queue's or stand in
+    the way; `skipped/*` in the tree say which, and why.
+    """
 
     waiting: dict[int, int]
     held: int
@@ -55,6 +65,7 @@ class Stats:
     dead: int
     consumers: int
     producers: int
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +88,19 @@ def peek(store: Store, tree: Tree, n: int, deadline_s: float) -> list[Peeked]:
 def peek_aside(store: Store, tree: Tree, place: str, n: int, deadline_s: float) -> list[Peeked]:
     """The first `n` items of `dead` or `partial`."""
     parent = tree.place(place)
-    listed = sorted(store.list(parent, deadline_s) or [])[:n]
-    view = store.read_many([GetData(f"{parent}/{name}") for name in listed], deadline_s)
-    return [
-        _peeked(name, node.data)
-        for name, node in zip(listed, view.results, strict=True)
-        if isinstance(node, Node)
-    ]
+    paths = [f"{parent}/{name}" for name in _aside(store, parent, deadline_s)[:n]]
+    return [_peeked(_name(path), node.data) for path, node in read_nodes(store, paths, deadline_s)]
 
 
 def stats(store: Store, tree: Tree, deadline_s: float) -> Stats:
-    """Count. Costs a read for each segment and each consumer, in few requests."""
+    """Count. Costs a read for each segment and each consumer, 500 of them in a request."""
+    places = [tree.place("partial"), tree.place("dead"), tree.producers, tree.place("skipped")]
+    partial, dead, producers, skipped = _children(store, places, deadline_s)
     consumers = store.list(tree.consumers, deadline_s) or []
+    consumers = [name for name in consumers if names.is_consumer(name)]
     held = _children(store, [tree.claims(consumer) for consumer in consumers], deadline_s)
-    minutes = store.list(tree.place("delayed"), deadline_s) or []
+    minutes = names.buckets(store.list(tree.place("delayed"), deadline_s) or [])
     buckets = [f"{tree.place('delayed')}/{minute}" for minute in minutes]
-    places = [tree.place("partial"), tree.place("dead"), tree.producers]
-    partial, dead, producers = _children(store, places, deadline_s)
     return Stats(
         waiting=_waiting(store, tree, deadline_s),
         held=sum(held),
@@ -102,6 +109,7 @@ def stats(store: Store, tree: Tree, deadline_s: float) -> Stats:
         dead=dead,
         consumers=len(consumers),
         producers=producers,
+        skipped=skipped,
     )
 
 
@@ -121,16 +129,20 @@ def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> Cha
     Raises:
         OutcomeUnknownError: no answer before the deadline; some may have come back.
     """
-    homes = Homes(store, tree)
+    homes = Homes(tree, Tails(store, tree, SEGMENT_ITEMS))
     parent = tree.place(place)
+    stay: set[str] = set()
     kicked, zxid = 0, None
     while kicked < n:
-        listed = sorted(store.list(parent, deadline_s) or [])[: min(KICK_BATCH, n - kicked)]
-        paths = [f"{parent}/{name}" for name in listed if names.parse(name)]
+        names_left = [name for name in _aside(store, parent, deadline_s) if name not in stay]
+        paths = [f"{parent}/{name}" for name in names_left[: min(KICK_BATCH, n - kicked)]]
         load, _ = read_load(store, paths, deadline_s)
-        nodes = [(path.rpartition("/")[2], node) for path, node in load]
-        if not nodes:
+        stay.update(_name(path) for path, node in load if too_large(path, node.data, GROWTH_BYTES))
+        nodes = [(_name(path), node) for path, node in load if _name(path) not in stay]
+        if not paths:
             break
+        if not nodes:
+            continue
         ops: list[Op] = [Delete(f"{parent}/{name}", node.version) for name, node in nodes]
         ops += homes.returns([(name, _forgiven(node.data)) for name, node in nodes], deadline_s)
         match store.commit(ops, deadline_s):
@@ -138,6 +150,8 @@ def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> Cha
                 kicked, zxid = kicked + len(nodes), written
             case Rejected(_, Code.NO_AUTH) if kicked:
                 break
+            case Rejected(index, Code.NOT_EMPTY):
+                stay.add(_name(ops[index].path))
             case Rejected(index, code):
                 if not homes.learn(ops[index], code):
                     _look_again(store, ops[index].path, "kick", code, deadline_s)
@@ -162,7 +176,7 @@ def purge(store: Store, tree: Tree, priorities: Sequence[int] | None, deadline_s
     """
     store.sync(tree.items, deadline_s)
     children = store.list(tree.items, deadline_s) or []
-    chosen = priorities if priorities is not None else [int(c) for c in children if c.isdigit()]
+    chosen = priorities if priorities is not None else names.priorities(children)
     _purge_flat(store, tree, [c for c in children if names.parse(c)], chosen, deadline_s)
     purged, zxid = 0, None
     for count, priority in enumerate(sorted(chosen)):
@@ -184,15 +198,16 @@ def _purge_one(
     """Purge one; whether it was there, and the zxid of the write, if there was one."""
     path = tree.priority(priority)
     goal: int | None = None
+    gap = PURGE_GAP
     while True:
         (node,) = store.read_many([GetData(path)], deadline_s).results
-        if not isinstance(node, Node):
+        guard = Guard.read(node.data, node.version) if isinstance(node, Node) else None
+        if guard is None:
             return False, None
-        guard = Guard.decode(node.data, node.version)
         goal = guard.tail if goal is None else goal
         if guard.purged >= goal:
             return True, None
-        purged = Guard(guard.tail + PURGE_GAP, guard.tail)
+        purged = Guard(guard.tail + gap, guard.tail)
         ops: list[Op] = [
             Create(tree.segment(priority, purged.tail_name)),
             SetData(path, purged.encode(), guard.version),
@@ -201,6 +216,7 @@ def _purge_one(
             case Committed(zxid=written):
                 return True, written
             case Rejected(index, code):
+                gap += code is Code.NODE_EXISTS  # somebody else has made that segment
                 _look_again(store, ops[index].path, "purge", code, deadline_s)
             case Lost(reason):
                 _pause(store, reason, deadline_s)
@@ -226,20 +242,34 @@ def _waiting(store: Store, tree: Tree, deadline_s: float) -> dict[int, int]:
         parsed = names.parse(child)
         if parsed is not None:
             counts[parsed.priority] = counts.get(parsed.priority, 0) + 1
-    for priority in sorted(int(child) for child in children if child.isdigit()):
+    for priority in names.priorities(children):
         path = tree.priority(priority)
         node, listed = store.read_many([GetData(path), GetChildren(path)], deadline_s).results
-        if isinstance(node, Node) and isinstance(listed, list):
-            live = Guard.decode(node.data, node.version).waiting(listed)
-            paths = [tree.segment(priority, segment) for segment in live]
+        guard = Guard.read(node.data, node.version) if isinstance(node, Node) else None
+        if guard is not None and isinstance(listed, list):
+            paths = [tree.segment(priority, segment) for segment in guard.waiting(listed)]
             counts[priority] = counts.get(priority, 0) + sum(_children(store, paths, deadline_s))
     return counts
 
 
 def _children(store: Store, paths: Sequence[str], deadline_s: float) -> list[int]:
-    reads: list[Read] = [GetData(path) for path in paths]
-    results = store.read_many(reads, deadline_s).results
-    return [node.children if isinstance(node, Node) else 0 for node in results]
+    """How many children each has; 0 if it is not there."""
+    counts: list[int] = []
+    for start in range(0, len(paths), READS_AT_ONCE):
+        reads: list[Read] = [GetData(path) for path in paths[start : start + READS_AT_ONCE]]
+        results = store.read_many(reads, deadline_s).results
+        counts += [node.children if isinstance(node, Node) else 0 for node in results]
+    return counts
+
+
+def _aside(store: Store, parent: str, deadline_s: float) -> list[str]:
+    """The items that were put aside, in order."""
+    (listed,) = store.read_many([GetChildren(parent)], deadline_s).results
+    return sorted(filter(names.parse, listed)) if isinstance(listed, list) else []
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _look_again(store: Store, path: str, what: str, code: Code, deadline_s: float) -> None:
@@ -265,6 +295,4 @@ def _forgiven(data: bytes) -> bytes:
 
 def _peeked(name: str, data: bytes) -> Peeked:
     header, payload = envelope.unwrap(data)
-    return Peeked(
-        name, payload, int(name[5:8]), int(header.get("deliveries", 0)), header.get("reason")
-    )
+    return Peeked(name, payload, int(name[5:8]), header.get("deliveries", 0), header.get("reason"))

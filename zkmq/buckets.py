@@ -1,5 +1,6 @@
 """Nodes grouped by a stretch of the servers' time, so that what is old can be found by name."""
 
+from zkmq.recent import Recent
 from zkmq.refusal import demand_access
 from zkmq.store import Code, Create, Op, Store
 
@@ -11,7 +12,7 @@ class Buckets:
         self._store = store
         self._path = path
         self._length_ms = length_ms
-        self._made: set[str] = set()
+        self._made = Recent()
 
     def number(self, time_ms: float) -> int:
         """The bucket of a moment."""

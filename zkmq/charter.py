@@ -60,7 +60,7 @@ class Charter:
         """
         try:
             value = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict) or "zkmq" not in value:
             raise IncompatibleTreeError(

@@ -16,7 +16,7 @@ from zkmq.admin import Stats
 from zkmq.cli_session import JsonOption, Status, described
 from zkmq.errors import BadArgumentError
 
-COLUMNS = ("waiting", "held", "delayed", "partial", "dead", "consumers", "producers")
+COLUMNS = ("waiting", "held", "delayed", "partial", "dead", "consumers", "producers", "skipped")
 
 
 class Place(StrEnum):

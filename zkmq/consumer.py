@@ -34,6 +34,7 @@ class Consumer:
         policy: Policy,
         *,
         strict: bool,
+        segment_items: int,
         deadline: Callable[[], float],
         about: dict[str, Any],
         on_lost: OnLost,
@@ -48,7 +49,9 @@ class Consumer:
         self.membership = Membership(
             store, tree, clock, label=policy.encode(**about), on_lost=on_lost, ask=self._settle
         )
-        self._finisher = Finisher(store, tree, self.membership, clock, policy)
+        self._finisher = Finisher(
+            store, tree, self.membership, clock, policy, segment_items=segment_items
+        )
         self.reserver = Reserver(store, tree, self.membership, self._finisher, relaxed=not strict)
         self._line = Line(store, tree)
         store.on_session_lost(self.membership.session_ended)

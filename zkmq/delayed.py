@@ -4,7 +4,7 @@ They wait in the bucket of the minute in which they are due, and the janitor mov
 one is due is decided by the servers: the stamp of its node's creation, plus its delay.
 """
 
-from zkmq import envelope, names
+from zkmq import envelope
 from zkmq.buckets import Buckets
 from zkmq.entry import Entry
 from zkmq.store import Code, Create, Node, Op, Store
@@ -21,21 +21,15 @@ class Delayed:
 
     def put(self, entry: Entry, now_ms: float, unique: str, deadline_s: float) -> Create:
         """A new item; its order counts from when it is due. `unique` is used only once, ever."""
-        bucket = self._bucket(now_ms, entry.delay_s, deadline_s)
+        bucket = self.bucket(now_ms, entry.delay_s, deadline_s)
         return Create(f"{bucket}/d-{entry.priority:03d}-{unique}", entry.envelope)
-
-    def put_back(
-        self, name: str, payload: bytes, header: envelope.Header, now_ms: float, deadline_s: float
-    ) -> Create:
-        """A released item, under its next name; `header` has its delay."""
-        bucket = self._bucket(now_ms, header["delay_s"], deadline_s)
-        return Create(f"{bucket}/{names.next_generation(name)}", envelope.wrap(payload, header))
 
     def learn(self, op: Op, code: Code) -> bool:
         """Take note of a bucket that is not there."""
         return self.minutes.learn(op, code)
 
-    def _bucket(self, now_ms: float, delay_s: float, deadline_s: float) -> str:
+    def bucket(self, now_ms: float, delay_s: float, deadline_s: float) -> str:
+        """The node below which an item waits that is due after that delay."""
         number = self.minutes.number(now_ms + delay_s * 1000)
         return self.minutes.ready(number, deadline_s)
 
@@ -43,4 +37,5 @@ class Delayed:
 def due_ms(node: Node) -> float:
     """When a delayed item is due, by the servers' clock."""
     header, _ = envelope.unwrap(node.data)
-    return node.ctime_ms + float(header.get("delay_s", 0)) * 1000
+    delay_s: float = header.get("delay_s", 0)
+    return node.ctime_ms + delay_s * 1000

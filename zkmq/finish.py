@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from zkmq import checks, envelope, names
+from zkmq import checks, envelope
 from zkmq.delayed import Delayed
 from zkmq.errors import BadArgumentError, NoQuorumError
 from zkmq.homes import Homes
@@ -11,8 +11,10 @@ from zkmq.item import Hold, Item
 from zkmq.loads import MAX_WRITE_BYTES, fitting
 from zkmq.membership import Membership, Registration
 from zkmq.policy import Policy
+from zkmq.refusal import refusal
 from zkmq.server_clock import ServerClock
-from zkmq.store import Create, Op, SetData, Store
+from zkmq.store import Code, Create, Op, SetData, Store
+from zkmq.tails import Tails
 from zkmq.ticket import Applied
 from zkmq.tree import Tree
 
@@ -39,14 +41,22 @@ class Finisher:
     """
 
     def __init__(
-        self, store: Store, tree: Tree, membership: Membership, clock: ServerClock, policy: Policy
+        self,
+        store: Store,
+        tree: Tree,
+        membership: Membership,
+        clock: ServerClock,
+        policy: Policy,
+        *,
+        segment_items: int,
     ) -> None:
         self._store = store
         self._tree = tree
         self._membership = membership
         self._clock = clock
         self._policy = policy
-        self._homes = Homes(store, tree)
+        self._tails = Tails(store, tree, segment_items)
+        self.homes = Homes(tree, self._tails)
         self._delayed = Delayed(store, tree)
 
     def done(self, items: Sequence[Item], deadline_s: float) -> Done:
@@ -65,8 +75,11 @@ class Finisher:
             if delay_s > 0:
                 return ops + [self._later(item, delay_s, deadline_s) for item in back]
             contents = [(item.name, envelope.wrap(item.data, item.header)) for item in back]
-            build = self._homes.returns if to == "place" else self._homes.to_back
-            return ops + build(contents, deadline_s)
+            if to == "place":
+                return ops + self.homes.returns(contents, deadline_s)
+            # Before the write, so that what fails here is certainly not applied.
+            self._tails.roll_full(deadline_s)
+            return ops + self._tails.appends(contents, deadline_s)
 
         request = f"release to {to} after {delay_s} s"
         return self._end(items, request, Hold.RETURNED, destinations, deadline_s)
@@ -131,9 +144,12 @@ class Finisher:
             )
             attempts += result.attempts
             if isinstance(result, Applied):
+                self._tails.note_created(result.created or ())
                 return Done(result.zxid, attempts)
             op = ops[result.index]
-            knows = (self._homes, self._delayed)
+            knows = (self.homes, self._tails, self._delayed)
+            if result.code is Code.NOT_EMPTY:  # somebody has made children of a held item
+                raise refusal(op.path, label, result.code)
             if not any(each.learn(op, result.code) for each in knows):
                 raise membership.not_held(items[min(result.index, len(items) - 1)])
             if self._store.now() >= deadline_s:
@@ -141,14 +157,16 @@ class Finisher:
 
     def _grave(self, item: Item, reason: str) -> Create:
         header = item.header | {"reason": reason, "last_owner": item.consumer}
-        path = f"{self._tree.place('dead')}/{names.next_generation(item.name)}"
+        path = self.homes.next_path(self._tree.place("dead"), item.name)
         return Create(path, envelope.wrap(item.data, header))
 
     def _later(self, item: Item, delay_s: float, deadline_s: float) -> Create:
         recent = self._tree.active(item.consumer)
         now_ms = self._clock.now_ms(recent, deadline_s)
         header = item.header | {"delay_s": delay_s}
-        return self._delayed.put_back(item.name, item.data, header, now_ms, deadline_s)
+        bucket = self._delayed.bucket(now_ms, delay_s, deadline_s)
+        path = self.homes.next_path(bucket, item.name)
+        return Create(path, envelope.wrap(item.data, header))
 
 
 def ended_before(items: Sequence[Item], request: str) -> tuple[Done | None, list[Item]]:

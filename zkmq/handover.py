@@ -16,6 +16,7 @@ from zkmq.finish import Finisher
 from zkmq.item import Item
 from zkmq.layout import open_tree
 from zkmq.membership import Membership, nobody_asked
+from zkmq.names import parse
 from zkmq.policy import Policy
 from zkmq.server_clock import ServerClock
 from zkmq.store import GetChildren, GetData, Node, Read, Store
@@ -80,7 +81,7 @@ class Holder:
     def __init__(self, store: Store, handover: Handover, deadline_s: float) -> None:
         tree, consumer = Tree(handover.path), handover.consumer
         # Syncs: the server connected to may not have seen yet what the first process did.
-        store = open_tree(store, tree, deadline_s)
+        store = bound = open_tree(store, tree, deadline_s)
         clock = ServerClock(store)
         reads: list[Read] = [GetData(tree.active(consumer)), GetData(tree.consumer(consumer))]
         reads.append(GetChildren(tree.claims(consumer)))
@@ -91,7 +92,7 @@ class Holder:
                 "its items go to other consumers"
             )
         label = about.data if isinstance(about, Node) else b""
-        listed = sorted(names) if isinstance(names, list) else []
+        listed = sorted(filter(parse, names)) if isinstance(names, list) else []
         claims = [tree.claim(consumer, name) for name in listed]
         nodes = store.read_many([GetData(path) for path in claims], deadline_s).results
         held = [(name, node) for name, node in zip(listed, nodes, strict=True)]
@@ -107,7 +108,14 @@ class Holder:
             ask=lambda: self._membership.settle(deadline_s),
         )
         self._membership.adopt(consumer, active.version, self.items)
-        self.finisher = Finisher(store, tree, self._membership, clock, Policy.decode(label))
+        self.finisher = Finisher(
+            store,
+            tree,
+            self._membership,
+            clock,
+            Policy.decode(label),
+            segment_items=bound.charter.segment_items,
+        )
 
     def leave(self, deadline_s: float) -> None:
         """Remove the registration, which holds nothing any more."""
@@ -120,7 +128,7 @@ def _item(consumer: str, name: str, node: Node) -> Item:
         data=data,
         name=name,
         consumer=consumer,
-        delivery=int(header.get("deliveries", 1)),
+        delivery=header.get("deliveries", 1),
         fence=node.czxid,
         put_zxid=header.get("put_zxid"),
         header=header,

@@ -16,6 +16,12 @@ class Lane:
     children: frozenset[str]
     segments: list[str]
     items: dict[str, list[str]] = field(default_factory=dict)
+    # What else is in a segment, made by no client of this queue.
+    foreign: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def listed(self, segment: str) -> frozenset[str]:
+        """All names in a segment that was read."""
+        return frozenset(self.items[segment]) | self.foreign.get(segment, frozenset())
 
 
 @dataclass(slots=True)
@@ -43,17 +49,24 @@ def flat_items(children: list[str]) -> dict[int, list[str]]:
     return flat
 
 
-def read_lane(answers: Iterator[Node | list[str] | None], segments: list[str]) -> Lane | None:
+def read_lane(
+    priority: int, answers: Iterator[Node | list[str] | None], segments: list[str]
+) -> Lane | None:
     """A lane from the answers about its guard, its children, and some of its segments."""
     guard, children = next(answers), next(answers)
     listed = [next(answers) for _ in segments]
     if not isinstance(guard, Node) or not isinstance(children, list):
         return None
-    decoded = Guard.decode(guard.data, guard.version)
+    decoded = Guard.read(guard.data, guard.version)
+    if decoded is None:
+        # It is damaged: nothing of it can be taken, and the other priorities go on.
+        return Lane(Guard(0), frozenset(children), [])
     lane = Lane(decoded, frozenset(children), decoded.waiting(children))
-    for segment, items in zip(segments, listed, strict=True):
-        if isinstance(items, list):
-            lane.items[segment] = sorted(items)
+    for segment, found in zip(segments, listed, strict=True):
+        if isinstance(found, list):
+            items = lane.items[segment] = names.items(found, priority)
+            if len(items) < len(found):
+                lane.foreign[segment] = frozenset(found).difference(items)
     return lane
 
 

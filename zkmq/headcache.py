@@ -9,8 +9,10 @@ items are handed out from memory; a claim that finds one taken says so.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from zkmq import names
 from zkmq.errors import IncompatibleTreeError
 from zkmq.head import Head, Lane, flat_items, needed, read_lane
+from zkmq.skips import Skips
 from zkmq.store import Delete, GetChildren, GetData, Node, Op, Read, Store
 from zkmq.tree import Tree
 
@@ -45,7 +47,8 @@ class HeadCache:
     """The head of the queue. Not thread-safe.
 
     `choose(paths, n, fresh)` picks up to `n` of the waiting paths, given in order; it may pick
-    none while the look is not `fresh`, to be asked again after a new one.
+    none while the look is not `fresh`, to be asked again after a new one. `skips` has what is not
+    to be offered.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class HeadCache:
         self._store = store
         self._tree = tree
         self._choose = choose
+        self.skips = Skips(store, tree)
         self._max_age_s = max_age_s
         # What the next look reads: the segments of each priority.
         self._plan: dict[int, list[str]] = {}
@@ -126,12 +130,17 @@ class HeadCache:
         while True:
             looked_s = self._store.now()
             head = self._read_head(deadline_s)
-            self._plan, complete = needed(head, wanted)
+            self._plan, complete = needed(head, wanted + len(self.skips))
             if complete:
                 break
         self.zxid = head.zxid
         self._head = head
         self._paths = list(self._in_order(head))
+        if self.skips:
+            found = self._paths
+            self._paths = [path for path in found if path not in self.skips]
+            # With something in it that stays, it was not seen empty.
+            self.zxid = head.zxid if len(self._paths) == len(found) else None
         self._looked_s = looked_s
         if self._read:
             listed = set(self._paths)
@@ -151,8 +160,8 @@ class HeadCache:
         for priority, lane in self._head.lanes.items():
             if lane is not None:
                 yield self._tree.priority(priority), lane.children
-                for segment, items in lane.items.items():
-                    yield self._tree.segment(priority, segment), frozenset(items)
+                for segment in lane.items:
+                    yield self._tree.segment(priority, segment), lane.listed(segment)
 
     def _read_head(self, deadline_s: float) -> Head:
         reads: list[Read] = [GetChildren(self._tree.items)]
@@ -165,10 +174,10 @@ class HeadCache:
         children = next(answers)
         if not isinstance(children, list):
             raise IncompatibleTreeError(f"{self._tree.items}: expected a queue, found nothing")
-        lanes: dict[int, Lane | None] = {int(c): None for c in children if c.isdigit()}
+        lanes: dict[int, Lane | None] = dict.fromkeys(names.priorities(children))
         head = Head(view.zxid, frozenset(children), flat_items(children), lanes)
         for priority, segments in self._plan.items():
-            head.lanes[priority] = read_lane(answers, segments)
+            head.lanes[priority] = read_lane(priority, answers, segments)
         return head
 
     def _in_order(self, head: Head) -> Iterator[str]:
@@ -198,7 +207,8 @@ class HeadCache:
             if lane is None:
                 continue
             for segment, items in lane.items.items():
-                if not items and segment < lane.guard.tail_name:
+                is_empty = not items and segment not in lane.foreign
+                if is_empty and segment < lane.guard.tail_name:
                     self._store.submit([Delete(self._tree.segment(priority, segment))])
 
     def _fetch(self, chosen: list[str], deadline_s: float) -> list[Candidate]:

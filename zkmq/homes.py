@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from zkmq import names
-from zkmq.errors import IncompatibleTreeError
-from zkmq.store import Check, Code, Create, GetData, Node, Op, Store
+from zkmq.recent import Recent
+from zkmq.store import Check, Code, Create, Op
+from zkmq.tails import Tails
 from zkmq.tree import Guard, Tree
 
 
@@ -17,12 +18,13 @@ class Homes:
     come between the decision and the return.
     """
 
-    def __init__(self, store: Store, tree: Tree) -> None:
-        self._store = store
+    def __init__(self, tree: Tree, tails: Tails) -> None:
         self._tree = tree
-        self._guards: dict[int, Guard] = {}
-        self._gone: set[str] = set()
-        self._made: set[str] = set()
+        self._tails = tails
+        self._gone = Recent()
+        self._made = Recent()
+        # Paths of returns where somebody else had made a node.
+        self._taken = Recent()
 
     def returns(self, items: Iterable[tuple[str, bytes]], deadline_s: float) -> list[Op]:
         """Operations that put (current name, data) back in place, each under its next name."""
@@ -34,34 +36,43 @@ class Homes:
             assert parsed is not None
             parent = self._tree.items
             if parsed.segment is not None:
-                guard = self._guard(parsed.priority, deadline_s)
-                checks[parsed.priority] = Check(self._tree.priority(parsed.priority), guard.version)
+                guard = self._tails.guard(parsed.priority, deadline_s)
+                checks[parsed.priority] = self._tails.check(parsed.priority, guard)
                 parent = self._parent(parsed, guard)
-                if parent.endswith("r") and parent not in self._made | making:
+                if parent.endswith("r") and parent not in self._made and parent not in making:
                     making.add(parent)
                     creates.append(Create(parent))
-            creates.append(Create(f"{parent}/{names.next_generation(name)}", data))
+            creates.append(Create(self.next_path(parent, name), data))
         return [*checks.values(), *creates]
 
-    def to_back(self, items: Iterable[tuple[str, bytes]], deadline_s: float) -> list[Op]:
-        """Operations that append (current name, data) at the tail, as new names."""
-        checks: dict[int, Op] = {}
-        creates: list[Op] = []
-        for name, data in items:
-            priority = int(name[5:8])
-            guard = self._guard(priority, deadline_s)
-            checks[priority] = Check(self._tree.priority(priority), guard.version)
-            creates.append(append(self._tree, priority, guard, data))
-        return [*checks.values(), *creates]
+    def find(self, name: str, deadline_s: float) -> None:
+        """Make sure that an item has a place to return to.
+
+        Raises:
+            IncompatibleTreeError: the node of its priority holds something else.
+            OutdatedClientError: this client may not read the tree any more.
+        """
+        parsed = names.parse(name)
+        if parsed is not None and parsed.segment is not None:
+            self._tails.guard(parsed.priority, deadline_s)
+
+    def next_path(self, parent: str, name: str) -> str:
+        """An item's next name in another place; not one where somebody else made a node."""
+        path = f"{parent}/{names.next_generation(name)}"
+        while path in self._taken:
+            path = f"{parent}/{names.next_generation(path.rpartition('/')[2])}"
+        return path
 
     def learn(self, op: Op, code: Code) -> bool:
         """Take note of a refused operation; False if it was not one of these."""
         match op, code:
-            case Check(path, _), _:
-                self._guards.pop(int(path.rpartition("/")[2]), None)
+            case Check(path, _), Code.BAD_VERSION | Code.NO_NODE:
+                return self._tails.learn(op, code)
+            case Create(path, _, _, False), Code.NODE_EXISTS if names.parse(_name(path)):
+                self._taken.add(path)
             case Create(path, b"", False, False), Code.NODE_EXISTS if path.endswith("r"):
                 self._made.add(path)
-            case Create(path), Code.NO_NODE if path.startswith(self._tree.items):
+            case Create(path, _, _, False), Code.NO_NODE if path.startswith(self._tree.items):
                 segment = path.rpartition("/")[0]
                 self._gone.add(segment)
                 self._made.discard(segment)
@@ -76,18 +87,6 @@ class Homes:
             return self._tree.segment(name.priority, names.returns_name(segment))
         return path
 
-    def _guard(self, priority: int, deadline_s: float) -> Guard:
-        if priority not in self._guards:
-            path = self._tree.priority(priority)
-            self._store.sync(path, deadline_s)
-            (node,) = self._store.read_many([GetData(path)], deadline_s).results
-            if not isinstance(node, Node):
-                raise IncompatibleTreeError(f"{path}: expected the guard of a used priority")
-            self._guards[priority] = Guard.decode(node.data, node.version)
-        return self._guards[priority]
 
-
-def append(tree: Tree, priority: int, guard: Guard, data: bytes) -> Create:
-    """The operation that appends an item at the tail; valid as long as the guard is."""
-    prefix = f"{tree.segment(priority, guard.tail_name)}/item-{priority:03d}-{guard.tail_name}-"
-    return Create(prefix, data, sequence=True)
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

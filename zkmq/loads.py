@@ -4,13 +4,23 @@ from collections.abc import Iterator, Sequence
 
 from zkmq.store import GetData, Node, Store
 
-# A request may have 1,048,575 bytes.
+MAX_REQUEST_BYTES = 1_048_575
 MAX_WRITE_BYTES = 1_000_000
 # What moving an item takes beside its value: two paths, a header, two operations.
 ITEM_OVERHEAD_BYTES = 512
+# The longest header, by a reason of 1,000 characters of which JSON makes 12 bytes each.
+MAX_HEADER_BYTES = 16_000
 # How many nodes are read at first, while their size is not known.
 FIRST_READS = 16
 MAX_READS = 500
+
+
+def too_large(path: str, data: bytes, growth_bytes: int = MAX_HEADER_BYTES) -> str | None:
+    """Why no write can move a node whose header grows by so much; None if one can."""
+    most = MAX_REQUEST_BYTES - growth_bytes - 4 * len(path)
+    if len(data) <= most:
+        return None
+    return f"expected an item of at most {most} bytes, which can be moved, got {len(data)}"
 
 
 def fitting(values: Sequence[bytes]) -> int:

@@ -3,13 +3,27 @@
 `item-100-0000000003-0000000123.001` is priority 100, segment 3, number 123, returned once. The
 part before the dot is the item; with its generation, one stay in one place, so that no path ever
 occurs twice. A name without a segment is one of the original's flat layout.
+
+Every name that a client lists is read here. Anybody who reaches the servers can create nodes of
+other names; for those each reader returns None, and no client touches them.
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 MAX_PRIORITY = 999
-ITEM = re.compile(r"item-(\d{3})-(?:(\d{10})-)?(\d{10})(?:\.(\d{3,}))?")
+# Not \d, which knows the digits of every script. A server's counter is an int32 that wraps.
+NUMBER = r"[0-9]{10}|-[0-9]{10}"
+GENERATION = r"[0-9]{3,9}"
+ITEM = re.compile(rf"item-([0-9]{{3}})-(?:([0-9]{{10}})-)?({NUMBER})(?:\.({GENERATION}))?")
+IN_SEGMENT = re.compile(rf"item-[0-9]{{3}}-[0-9]{{10}}-(?:{NUMBER})(?:\.{GENERATION})?")
+DELAYED = re.compile(r"d-[0-9]{3}-.+", re.DOTALL)
+PRIORITY = re.compile(r"[0-9]{3}")
+SEGMENT = re.compile(r"[0-9]{10}r?")
+BUCKET = re.compile(r"[0-9]{10}")
+CONSUMER = re.compile(r"consumer-[0-9A-Za-z._-]{1,200}")
+WAITER = re.compile(rf"w-.*-({NUMBER})", re.DOTALL)
 
 
 class ItemName(NamedTuple):
@@ -36,6 +50,61 @@ def parse(name: str) -> ItemName | None:
     return ItemName(
         int(priority), None if segment is None else int(segment), int(number), int(generation or 0)
     )
+
+
+def priority(name: str) -> int | None:
+    """The number of a child of `items` that is a priority."""
+    return int(name) if PRIORITY.fullmatch(name) else None
+
+
+def priorities(children: Iterable[str]) -> list[int]:
+    """The priorities among the children of `items`, most urgent first."""
+    return sorted(number for child in children if (number := priority(child)) is not None)
+
+
+def segments(children: Iterable[str]) -> list[str]:
+    """The segments, and those of returns, among a priority's children, in order."""
+    return sorted(child for child in children if SEGMENT.fullmatch(child))
+
+
+def items(children: Iterable[str], priority: int) -> list[str]:
+    """The items of a priority among the children of one of its segments, in order."""
+    start = f"item-{priority:03d}-"
+    matches = IN_SEGMENT.fullmatch
+    return sorted(child for child in children if child.startswith(start) and matches(child))
+
+
+def buckets(children: Iterable[str]) -> list[str]:
+    """The buckets of delayed items or of ids, or the epochs of the line, in order."""
+    return sorted(child for child in children if BUCKET.fullmatch(child))
+
+
+def is_delayed(name: str) -> bool:
+    """Whether it is the name of a delayed item: a new one, or one that was released."""
+    return DELAYED.fullmatch(name) is not None or parse(name) is not None
+
+
+def waiter(name: str) -> int | None:
+    """The number of a place in the line."""
+    match = WAITER.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def waiters(children: Iterable[str]) -> list[str]:
+    """The places in the line among an epoch's children, in order of arrival."""
+    numbered = [(number, child) for child in children if (number := waiter(child)) is not None]
+    # The counter is an int32 that wraps: what is below zero came last.
+    return [child for _, child in sorted(numbered, key=lambda each: (each[0] < 0, each))]
+
+
+def is_consumer(name: str) -> bool:
+    """Whether it is the name of a registration."""
+    return CONSUMER.fullmatch(name) is not None
+
+
+def is_producer(name: str) -> bool:
+    """Whether it is the name of a producer's ticket."""
+    return name.startswith("producer-")
 
 
 def next_generation(name: str) -> str:

@@ -179,6 +179,8 @@ class Pipeline:
                 each.reply = each.pending.reply(deadline_s)
             if each.batch is None and not isinstance(each.reply, Committed):
                 self._tails.forget(each.priority)
+                if isinstance(each.reply, Rejected):
+                    self._tails.learn(each.ops[each.reply.index], each.reply.code)
         while self._sent:
             if (batch := self._sent[0].batch) is not None:
                 self._finish(self._sent[0], batch, deadline_s)

@@ -24,10 +24,14 @@ class Policy:
         """Read it from a registration; the original's registrations have none."""
         try:
             value = json.loads(data or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             value = {}
         known: dict[str, Any] = value if isinstance(value, dict) else {}
-        return cls(known.get("on_crash", "requeue"), known.get("max_deliveries"))
+        most = known.get("max_deliveries")
+        return cls(
+            "partial" if known.get("on_crash") == "partial" else "requeue",
+            most if type(most) is int and most > 0 else None,
+        )
 
     def encode(self, **about: Any) -> str:
         """Write it into a registration, with what people may want to know."""
@@ -35,7 +39,7 @@ class Policy:
 
     def place(self, header: envelope.Header) -> str:
         """Where an item that is given back goes: "items" or "dead"."""
-        often = int(header.get("deliveries", 0)) - int(header.get("forgiven", 0))
+        often: int = header.get("deliveries", 0) - header.get("forgiven", 0)
         return "dead" if self.max_deliveries and often >= self.max_deliveries else "items"
 
     def place_after_crash(self, header: envelope.Header) -> str:

@@ -22,6 +22,7 @@ from zkmq.opened import MOST, OpenedQueue
 from zkmq.policy import Policy
 from zkmq.producer import Producer
 from zkmq.reaper import OnReturned
+from zkmq.reporter import Reporter
 from zkmq.reserve import Reservation
 from zkmq.room import Room
 from zkmq.store import Store
@@ -57,7 +58,8 @@ class Queue(OpenedQueue):
             put_many, from one answer to the next.
         lost: called with (consumer, items) when items are no longer this consumer's: from a
             thread of its own, or by the call that finds out.
-        on_returned: called by the elected janitor for items it took back from consumers.
+        on_returned: called, on a thread of its own, for items that this client's janitor took
+            back from consumers while it was the elected one.
         label: for people who look at the tree.
         segment_items: only when the tree is made: how many items share a segment.
         close_store: whether `close` ends the session too.
@@ -109,18 +111,20 @@ class Queue(OpenedQueue):
             tree,
             Policy(on_crash, max_deliveries),
             strict=order == "strict",
+            segment_items=segment_items,
             deadline=self._deadline,
             about=about,
             on_lost=lost or nobody_asked,
         )
         self._janitor = None
+        self._reporter = Reporter(on_returned) if janitor and on_returned else None
         if janitor:
             core = Janitor(
                 bound,
                 tree,
                 name=self._producer.id,
                 segment_items=segment_items,
-                on_returned=on_returned,
+                on_returned=self._reporter.tell if self._reporter else None,
             )
             self._janitor = JanitorThread(core, store)
             self._janitor.start()
@@ -270,6 +274,8 @@ class Queue(OpenedQueue):
         self._closed = True
         if self._janitor is not None:
             self._janitor.stop()
+        if self._reporter is not None:
+            self._reporter.close()
         leaving = None
         try:
             # A put that is under way keeps its ticket, which tells what becomes of it.

@@ -1,13 +1,17 @@
 """Taking back what consumers hold that are dead, or that held it too long."""
 
+import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from zkmq import envelope, names
+from zkmq.charter import SEGMENT_ITEMS
+from zkmq.errors import IncompatibleTreeError, OutdatedClientError
 from zkmq.homes import Homes
-from zkmq.loads import read_load, read_nodes
+from zkmq.loads import read_load, read_nodes, too_large
 from zkmq.policy import Policy
+from zkmq.skips import Skips
 from zkmq.store import (
     Code,
     Committed,
@@ -22,9 +26,16 @@ from zkmq.store import (
     Rejected,
     Store,
 )
+from zkmq.tails import Tails
 from zkmq.tree import Tree
 
 CLAIMS_PER_MULTI = 200
+LISTS_AT_ONCE = 100
+# How often the servers may refuse what was read for stale, before it is not staleness.
+MAX_REFUSALS = 3
+TAKEN_BACK = "its consumer died or held it too long"
+
+log = logging.getLogger("zkmq.janitor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,125 +61,219 @@ OnReturned = Callable[[Returned], None]
 Claims = Sequence[tuple[str, Node]]
 
 
+@dataclass(slots=True)
+class _Hold:
+    """What a dead consumer still holds, as far as one write can move it."""
+
+    policy: Policy
+    claims: Claims
+    # Whether there is more to move after it, and whether something stays for ever.
+    more: bool
+    blocked: bool
+    has_place: bool
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """How often the same operation was refused in a row."""
+
+    last: tuple[str, Code] | None = None
+    count: int = 0
+
+    def note(self, path: str, code: Code) -> int:
+        self.count = self.count + 1 if self.last == (path, code) else 1
+        self.last = (path, code)
+        return self.count
+
+
 class Reaper:
     """Moves claims back. Not thread-safe; two at once do no harm."""
 
-    def __init__(self, store: Store, tree: Tree, on_returned: OnReturned | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tree: Tree,
+        on_returned: OnReturned | None,
+        skips: Skips | None = None,
+    ) -> None:
         self._store = store
         self._tree = tree
         self._on_returned = on_returned
-        self._homes = Homes(store, tree)
-        # When each claim seen is over, by the servers' clock; None for those without a limit.
-        self._due_ms: dict[str, float | None] = {}
+        self._skips = skips or Skips(store, tree)
+        self._homes = Homes(tree, Tails(store, tree, SEGMENT_ITEMS))
+        # When each claim of a consumer is over, by the servers' clock; None: it has no limit.
+        self._due_ms: dict[str, dict[str, float | None]] = {}
 
-    def reap(self, consumer: str, deadline_s: float) -> None:
-        """Move all that a dead consumer held, some at a time, and then remove it.
+    def reap(self, consumer: str, deadline_s: float, until_s: float = math.inf) -> bool:
+        """Move what a dead consumer held, some at a time, and then remove it; False: go on later.
+
+        Begins nothing after `until_s`.
 
         Raises:
             NoQuorumError: no answer before the deadline; what is done is done.
         """
-        active = self._tree.active(consumer)
         unsure: Sequence[Returned] = ()
-        while self._store.now() < deadline_s:
-            policy, claims, more = self._claims_of(consumer, deadline_s)
-            if policy is None:
+        refusals = _Refusals()
+        while True:
+            hold = self._hold_of(consumer, deadline_s)
+            if hold is None:
                 # Gone, by a write of ours whose reply was lost or by another janitor.
                 self._report(unsure)
-                return
-            moves, returned = self._moves(consumer, policy, claims, deadline_s)
-            # Only if it is not there can it be made: together they demand that it is dead.
-            ops: list[Op] = [Create(active), Delete(active), *moves]
-            if not more:
-                ops += [
-                    Delete(self._tree.claims(consumer)),
-                    Delete(self._tree.consumer(consumer)),
-                ]
-            match self._store.commit(ops, deadline_s):
-                case Committed(zxid):
-                    self._report([replace(each, zxid=zxid) for each in returned])
-                    unsure = ()
-                case Rejected(0, Code.NODE_EXISTS):
-                    return  # it lives
-                case Rejected(index, code):
-                    self._learn(ops[index], code, deadline_s)
-                case Lost():
-                    unsure = returned
-                    if not self._store.wait_connected(deadline_s):
-                        return
+                return True
+            closing = not hold.more and not hold.blocked and refusals.count < MAX_REFUSALS
+            if not (hold.claims or hold.more or closing):
+                self._skips.add(self._tree.consumer(consumer), "it has nodes that are no items")
+                return True
+            ops, returned = self._reaping(consumer, hold, closing=closing, deadline_s=deadline_s)
+            reply = self._store.commit(ops, deadline_s)
+            if isinstance(reply, Committed):
+                self._report([replace(each, zxid=reply.zxid) for each in returned])
+                unsure = ()
+            elif isinstance(reply, Lost):
+                unsure = returned
+                if not self._store.wait_connected(deadline_s):
+                    return False
+            elif reply == Rejected(0, Code.NODE_EXISTS) or not self._learn(
+                consumer, ops[reply.index], reply.code, refusals, deadline_s
+            ):
+                return True  # it lives; or it cannot be reaped
+            if self._store.now() >= min(until_s, deadline_s):
+                return False
 
-    def take_overdue(self, consumers: Sequence[str], now_ms: float, deadline_s: float) -> None:
+    def take_overdue(
+        self,
+        consumers: Sequence[str],
+        now_ms: float,
+        deadline_s: float,
+        until_s: float = math.inf,
+    ) -> int:
         """Take back what living consumers have held longer than its time to run.
+
+        Returns how many of the consumers, from the first on, were looked at before `until_s`;
+        one, at least.
 
         Raises:
             NoQuorumError: no answer before the deadline; what is done is done.
         """
-        paths = [self._tree.claims(consumer) for consumer in consumers]
-        reads: list[Read] = [GetChildren(path) for path in paths]
-        held = self._store.read_many(reads, deadline_s).results
-        claims = {
-            f"{path}/{name}": consumer
-            for consumer, path, listed in zip(consumers, paths, held, strict=True)
-            for name in (listed if isinstance(listed, list) else ())
-        }
-        self._due_ms = {path: due for path, due in self._due_ms.items() if path in claims}
-        look = [path for path in claims if self._may_be_over(path, now_ms)]
-        for path, node in self._read(look, deadline_s):
+        looked = 0
+        while looked < len(consumers):
+            part = consumers[looked : looked + LISTS_AT_ONCE]
+            reads: list[Read] = [GetChildren(self._tree.claims(consumer)) for consumer in part]
+            held = self._store.read_many(reads, deadline_s).results
+            for consumer, listed in zip(part, held, strict=True):
+                claims = listed if isinstance(listed, list) else []
+                self._take_overdue_of(consumer, claims, now_ms, deadline_s)
+                looked += 1
+                if self._store.now() >= min(until_s, deadline_s):
+                    return looked
+        return looked
+
+    def forget_others(self, consumers: Iterable[str]) -> None:
+        """Keep in mind only what these consumers hold."""
+        known = set(consumers)
+        self._due_ms = {each: due for each, due in self._due_ms.items() if each in known}
+
+    def _take_overdue_of(
+        self, consumer: str, listed: Sequence[str], now_ms: float, deadline_s: float
+    ) -> None:
+        parent = self._tree.claims(consumer)
+        paths = [f"{parent}/{name}" for name in listed if names.parse(name)]
+        known = self._due_ms.get(consumer, {})
+        due = self._due_ms[consumer] = {path: known[path] for path in paths if path in known}
+        look = [path for path in paths if _may_be_over(due, path, now_ms)]
+        for path, node in self._read(
+            [path for path in look if path not in self._skips], deadline_s
+        ):
             header, _ = envelope.unwrap(node.data)
             ttr_s = header.get("ttr_s")
-            self._due_ms[path] = None if ttr_s is None else node.mtime_ms + float(ttr_s) * 1000
-            due_ms = self._due_ms[path]
-            if due_ms is not None and due_ms <= now_ms:
-                self._take(claims[path], path, node, deadline_s)
-
-    def _may_be_over(self, path: str, now_ms: float) -> bool:
-        due_ms = self._due_ms.get(path, -math.inf)  # not read yet
-        return due_ms is not None and due_ms <= now_ms
+            over_ms = None if ttr_s is None else node.mtime_ms + ttr_s * 1000
+            due[path] = over_ms
+            if over_ms is not None and over_ms <= now_ms:
+                self._take(consumer, path, node, deadline_s)
+                due.pop(path, None)  # gone, or touched; else it is looked at in the next round
 
     def _take(self, consumer: str, path: str, node: Node, deadline_s: float) -> None:
         """One claim; a `touch` or an end meanwhile changes its version, and it is left alone."""
+        if reason := too_large(path, node.data):
+            self._skips.add(path, reason)
+            return
         (registration,) = self._store.read_many(
             [GetData(self._tree.consumer(consumer))], deadline_s
         ).results
         if not isinstance(registration, Node):
             return
         claim = (path.rpartition("/")[2], node)
+        policy = Policy.decode(registration.data)
         while self._store.now() < deadline_s:
-            ops, returned = self._moves(
-                consumer, Policy.decode(registration.data), [claim], deadline_s
-            )
+            ops, returned = self._moves(consumer, policy, [claim], deadline_s)
             match self._store.commit(ops, deadline_s):
                 case Committed(zxid):
                     self._report([replace(each, zxid=zxid) for each in returned])
                     return
                 case Rejected(index, code) if self._homes.learn(ops[index], code):
                     continue
-                case _:
-                    self._due_ms.pop(path, None)  # look again in the next round
-                    return
+                case Rejected(0, Code.NOT_EMPTY):
+                    self._skips.add(path, "it has children")
+            return
 
-    def _learn(self, op: Op, code: Code, deadline_s: float) -> None:
-        if not self._homes.learn(op, code):
-            # What was read was stale: a claim more, or one less.
-            self._store.sync(self._tree.consumers, deadline_s)
+    def _learn(
+        self, consumer: str, op: Op, code: Code, refusals: "_Refusals", deadline_s: float
+    ) -> bool:
+        """Learn from a refusal; False if there is no use in going on with this consumer."""
+        if self._homes.learn(op, code):
+            return True
+        if code is Code.NOT_EMPTY and names.parse(op.path.rpartition("/")[2]):
+            self._skips.add(op.path, "it has children")
+            return True
+        if refusals.note(op.path, code) > MAX_REFUSALS:
+            self._skips.add(self._tree.consumer(consumer), f"{op.path}: refused ({code.name})")
+            return False
+        # What was read was stale: a claim more, or one less.
+        self._store.sync(self._tree.consumers, deadline_s)
+        return True
 
-    def _claims_of(self, consumer: str, deadline_s: float) -> tuple[Policy | None, Claims, bool]:
-        """Its policy, the first of its claims, and whether there are more; None if it is gone."""
-        tree = self._tree
-        reads: list[Read] = [GetData(tree.consumer(consumer)), GetChildren(tree.claims(consumer))]
+    def _hold_of(self, consumer: str, deadline_s: float) -> _Hold | None:
+        """The first of its claims, as many as one write can move; None if it is gone."""
+        parent = self._tree.claims(consumer)
+        reads: list[Read] = [GetData(self._tree.consumer(consumer)), GetChildren(parent)]
         registration, children = self._store.read_many(reads, deadline_s).results
         if not isinstance(registration, Node):
-            return None, [], False
-        held = sorted(children) if isinstance(children, list) else []
-        first = [
-            tree.claim(consumer, name) for name in held[:CLAIMS_PER_MULTI] if names.parse(name)
-        ]
-        load, whole = read_load(self._store, first, deadline_s)
-        claims = [(path.rpartition("/")[2], node) for path, node in load]
-        return Policy.decode(registration.data), claims, len(held) > CLAIMS_PER_MULTI or not whole
+            return None
+        listed = sorted(children) if isinstance(children, list) else []
+        ours = [name for name in listed if names.parse(name)]
+        self._skips.add_foreign(parent, (name for name in listed if not names.parse(name)))
+        free = [path for name in ours if (path := f"{parent}/{name}") not in self._skips]
+        load, whole = read_load(self._store, free[:CLAIMS_PER_MULTI], deadline_s)
+        claims = [(path.rpartition("/")[2], node) for path, node in load if self._fits(path, node)]
+        return _Hold(
+            policy=Policy.decode(registration.data),
+            claims=claims,
+            more=len(free) > CLAIMS_PER_MULTI or not whole,
+            blocked=len(free) < len(listed) or len(claims) < len(load),
+            has_place=isinstance(children, list),
+        )
 
-    def _read(self, paths: Sequence[str], deadline_s: float) -> list[tuple[str, Node]]:
-        items = [path for path in paths if names.parse(path.rpartition("/")[2])]
-        return list(read_nodes(self._store, items, deadline_s))
+    def _fits(self, path: str, node: Node) -> bool:
+        reason = too_large(path, node.data)
+        if reason is not None:
+            self._skips.add(path, reason)
+        return reason is None
+
+    def _read(self, paths: Sequence[str], deadline_s: float) -> Iterable[tuple[str, Node]]:
+        return read_nodes(self._store, paths, deadline_s)
+
+    def _reaping(
+        self, consumer: str, hold: _Hold, *, closing: bool, deadline_s: float
+    ) -> tuple[list[Op], list[Returned]]:
+        """The operations that move what it holds, and `closing` remove it."""
+        active = self._tree.active(consumer)
+        moves, returned = self._moves(consumer, hold.policy, hold.claims, deadline_s)
+        # Only if it is not there can it be made: together they demand that it is dead.
+        ops: list[Op] = [Create(active), Delete(active), *moves]
+        if closing:
+            ops += [Delete(self._tree.claims(consumer))] if hold.has_place else []
+            ops.append(Delete(self._tree.consumer(consumer)))
+        return ops, returned
 
     def _moves(
         self, consumer: str, policy: Policy, claims: Claims, deadline_s: float
@@ -180,13 +285,13 @@ class Reaper:
         for name, node in claims:
             ops.append(Delete(self._tree.claim(consumer, name), node.version))
             header, payload = envelope.unwrap(node.data)
-            place = policy.place_after_crash(header)
+            place, reason = self._place(policy, header, name, deadline_s)
             by_place.setdefault(place, []).append((name, payload))
             if place == "items":
                 home.append((name, node.data))
                 continue
-            header |= {"reason": "its consumer died or held it too long", "last_owner": consumer}
-            path = f"{self._tree.place(place)}/{names.next_generation(name)}"
+            header |= {"reason": reason, "last_owner": consumer}
+            path = self._homes.next_path(self._tree.place(place), name)
             ops.append(Create(path, envelope.wrap(payload, header)))
         ops += self._homes.returns(home, deadline_s)
         returned = [
@@ -195,7 +300,28 @@ class Reaper:
         ]
         return ops, returned
 
+    def _place(
+        self, policy: Policy, header: envelope.Header, name: str, deadline_s: float
+    ) -> tuple[str, str]:
+        """Where an item goes, and why."""
+        place = policy.place_after_crash(header)
+        if place == "items":
+            try:
+                self._homes.find(name, deadline_s)
+            except OutdatedClientError:
+                raise
+            except IncompatibleTreeError as error:
+                return "dead", f"it cannot return to its place: {error}"
+        return place, TAKEN_BACK
+
     def _report(self, returned: Sequence[Returned]) -> None:
-        if self._on_returned is not None:
-            for each in returned:
-                self._on_returned(each)
+        for each in returned if self._on_returned is not None else ():
+            try:
+                self._on_returned(each)  # type: ignore[misc]
+            except Exception:
+                log.exception("janitor: on_returned failed for items of %s", each.consumer)
+
+
+def _may_be_over(due: dict[str, float | None], path: str, now_ms: float) -> bool:
+    over_ms = due.get(path, -math.inf)  # not read yet
+    return over_ms is not None and over_ms <= now_ms

@@ -90,7 +90,7 @@ def _producer(id: str, node: Node) -> Registered:
 def _said(data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -99,5 +99,5 @@ def _version(value: Any) -> int:
     """The version; those who say none, or nonsense, are taken for the first."""
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return FIRST_VERSION

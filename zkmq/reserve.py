@@ -4,17 +4,19 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from zkmq import checks, envelope
+from zkmq import checks, envelope, names
 from zkmq.errors import ConsumerLostError, NoQuorumError
 from zkmq.finish import DONE, Done, Finisher, ended_before
 from zkmq.headcache import Candidate, HeadCache
 from zkmq.item import Hold, Item
 from zkmq.loads import fitting
 from zkmq.membership import Membership, Registration
+from zkmq.refusal import refusal
 from zkmq.shares import Shares
-from zkmq.store import Create, Delete, Op, Store
+from zkmq.store import Code, Create, Delete, Op, Store
 from zkmq.ticket import Refused
 from zkmq.tree import Tree
+from zkmq.undeliverable import Undeliverable
 
 MAX_BATCH = 500
 
@@ -60,6 +62,7 @@ class Reserver:
         # Whether the last claim had its extra operations with it.
         self.used_extra = False
         self.cache = HeadCache(store, tree, choose=self._choose)
+        self._undeliverable = Undeliverable(store, tree, finisher.homes, self.cache.skips)
 
     def reserve(
         self, n: int, done: Sequence[Item], *, sync: bool, extra: Sequence[Op], deadline_s: float
@@ -164,10 +167,15 @@ class Reserver:
             return None
         if isinstance(result, Refused):
             if result.index < len(done):
+                if result.code is Code.NOT_EMPTY:
+                    raise refusal(ops[result.index].path, "done", result.code)
                 raise self._membership.not_held(done[result.index])
             if result.index >= claims_end:  # what comes along has gone, with a session
                 return self._claim(batch, items, done, (), deadline_s)
-            self.cache.put_back(batch, ops[result.index])
+            self._learn(ops, result)
+            # Each item has two operations, of which the second deletes it.
+            taken = len(done) + (result.index - len(done)) // 2 * 2 + 1
+            self.cache.put_back(batch, ops[taken])
             self.cache.pace(conflict=True)
             self.contended_s = self._store.now()
             return None
@@ -175,6 +183,14 @@ class Reserver:
         self.used_extra = bool(extra)
         acked = Done(result.zxid, result.attempts) if done else None
         return Reservation(tuple(items), result.zxid, None, result.attempts, acked, self._window)
+
+    def _learn(self, ops: Sequence[Op], result: Refused) -> None:
+        """Skip what no consumer can take; what another has taken is gone by itself."""
+        op = ops[result.index]
+        if isinstance(op, Create) and result.code is Code.NODE_EXISTS:
+            self.cache.skips.add(ops[result.index + 1].path, f"{op.path} is there already")
+        elif isinstance(op, Delete) and result.code is Code.NOT_EMPTY:
+            self.cache.skips.add(op.path, "it has children")
 
     def _choose(self, paths: Sequence[str], n: int, fresh: bool) -> list[str]:  # noqa: FBT001
         me = self._membership.id
@@ -188,12 +204,17 @@ class Reserver:
         return list(window[start : start + n])
 
     def _usable(self, candidate: Candidate, deadline_s: float) -> bool:
-        """Whether nobody has tagged it: a REST client's claim, good while its session lives."""
+        """Whether it can be delivered, and nobody has tagged it.
+
+        A tag is a REST client's claim, good while its session lives.
+        """
+        if not self._undeliverable.is_fit(candidate.path, candidate.node, deadline_s):
+            return False
         if candidate.node.data.startswith(envelope.FRESH):
             return True
         header, _ = envelope.unwrap(candidate.node.data)
-        owner = header.get("owner")
-        if not isinstance(owner, str) or "/" in owner:
+        owner = header.get("owner", "")
+        if not names.is_consumer(owner):
             return True
         return self._store.exists(self._tree.active(owner), deadline_s) is None
 
@@ -207,7 +228,7 @@ class Reserver:
 def _claimed(consumer: str, candidate: Candidate) -> Item:
     header, payload = envelope.unwrap(candidate.node.data)
     header.pop("owner", None)
-    header["deliveries"] = int(header.get("deliveries", 0)) + 1
+    header["deliveries"] = header.get("deliveries", 0) + 1
     header.setdefault("put_zxid", candidate.node.czxid)
     return Item(
         payload,

@@ -1,5 +1,6 @@
 """A soft bound on the backlog."""
 
+from zkmq import names
 from zkmq.errors import QueueFullError
 from zkmq.store import GetChildren, GetData, Node, Read, Store
 from zkmq.tree import Guard, Tree
@@ -42,21 +43,21 @@ class Room:
 
 def backlog(store: Store, tree: Tree, segment_items: int, deadline_s: float) -> int:
     """About how many items wait: full segments are not counted one by one. 3 reads."""
-    priorities = sorted(c for c in store.list(tree.items, deadline_s) or [] if c.isdigit())
+    priorities = names.priorities(store.list(tree.items, deadline_s) or [])
     reads: list[Read] = []
     for priority in priorities:
-        path = tree.priority(int(priority))
+        path = tree.priority(priority)
         reads += [GetData(path), GetChildren(path)]
     answers = iter(store.read_many(reads, deadline_s).results)
     tails: list[Read] = []
     total = 0
     for priority in priorities:
         node, children = next(answers), next(answers)
-        if not isinstance(node, Node) or not isinstance(children, list):
+        guard = Guard.read(node.data, node.version) if isinstance(node, Node) else None
+        if guard is None or not isinstance(children, list):
             continue
-        guard = Guard.decode(node.data, node.version)
         total += segment_items * max(0, len(guard.waiting(children)) - 1)
-        tails.append(GetData(tree.segment(int(priority), guard.tail_name)))
+        tails.append(GetData(tree.segment(priority, guard.tail_name)))
     for tail in store.read_many(tails, deadline_s).results:
         total += tail.children if isinstance(tail, Node) else 0
     return total

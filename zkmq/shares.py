@@ -8,6 +8,7 @@ so that a slow or dead consumer's share is not left behind.
 import zlib
 from collections.abc import Sequence
 
+from zkmq import names
 from zkmq.store import Store
 from zkmq.tree import Tree
 
@@ -27,15 +28,16 @@ class Shares:
     def window(self, n: int, me: str, deadline_s: float) -> int:
         """How many of the first items to choose from; 1 consumer, or none, needs no choice."""
         if self._store.now() - self._known_s > READ_AGAIN_S or me not in self._consumers:
-            self._consumers = sorted(self._store.list(self._tree.consumers, deadline_s) or [])
+            listed = self._store.list(self._tree.consumers, deadline_s) or []
+            self._consumers = sorted(filter(names.is_consumer, listed))
             self._known_s = self._store.now()
         others = len(self._consumers)
         return n if others <= 1 else WINDOW_PER_CONSUMER * n * others
 
-    def own(self, names: Sequence[str], me: str) -> list[str]:
+    def own(self, items: Sequence[str], me: str) -> list[str]:
         """Those that are this consumer's."""
         count = len(self._consumers)
         if count <= 1 or me not in self._consumers:
-            return list(names)
+            return list(items)
         rank = self._consumers.index(me)
-        return [name for name in names if zlib.crc32(name.encode()) % count == rank]
+        return [name for name in items if zlib.crc32(name.encode()) % count == rank]

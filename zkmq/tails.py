@@ -4,11 +4,24 @@ Whoever appends demands the guard of the priority as it was read, so every appen
 comes before the roll to the next, and a put that begins after another returned comes behind it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from zkmq import names
 from zkmq.errors import NoQuorumError
 from zkmq.refusal import demand_access
-from zkmq.store import Check, Code, Create, GetData, Node, Op, SetData, Store
+from zkmq.store import (
+    Check,
+    Code,
+    Committed,
+    Create,
+    GetData,
+    Node,
+    Op,
+    Rejected,
+    SetData,
+    Store,
+)
 from zkmq.tree import Guard, Tree
 
 
@@ -28,6 +41,8 @@ class Tails:
         self._tree = tree
         self._segment_items = segment_items
         self._tails: dict[int, Tail] = {}
+        # The last tail of a priority to which nothing can be appended, by foreign nodes.
+        self._stuck: dict[int, int] = {}
 
     def guard(self, priority: int, deadline_s: float) -> Guard:
         """The guard to demand now; makes the priority if it was never used.
@@ -49,6 +64,18 @@ class Tails:
         segment = self._tree.segment(priority, guard.tail_name)
         return Create(f"{segment}/item-{priority:03d}-{guard.tail_name}-", data, sequence=True)
 
+    def appends(self, items: Iterable[tuple[str, bytes]], deadline_s: float) -> list[Op]:
+        """Operations that append (name so far, data), as new items of the same priority."""
+        checks: dict[int, Op] = {}
+        creates: list[Op] = []
+        for name, data in items:
+            parsed = names.parse(name)
+            assert parsed is not None
+            guard = self.guard(parsed.priority, deadline_s)
+            checks[parsed.priority] = self.check(parsed.priority, guard)
+            creates.append(self.append(parsed.priority, guard, data))
+        return [*checks.values(), *creates]
+
     def expect(self, priority: int, count: int) -> None:
         """Count appends that are being sent."""
         self._tails[priority].filled += count
@@ -57,7 +84,16 @@ class Tails:
         """Learn from a new item's number how full its segment is."""
         tail = self._tails.get(priority)
         if tail is not None and tail.guard == guard:
-            tail.filled = max(tail.filled, number + 1)
+            # A server's counter wraps below zero: then no more names follow in order.
+            tail.filled = max(tail.filled, number + 1 if number >= 0 else self._segment_items)
+
+    def note_created(self, paths: Iterable[str | None]) -> None:
+        """Learn from the paths of a write how full the segments are."""
+        for path in paths:
+            parsed = names.parse(path.rpartition("/")[2]) if path else None
+            tail = self._tails.get(parsed.priority) if parsed else None
+            if parsed and tail and parsed.segment == tail.guard.tail:
+                self.note(parsed.priority, tail.guard, parsed.number)
 
     def full(self) -> list[int]:
         """The priorities whose tail has to move on."""
@@ -68,14 +104,20 @@ class Tails:
 
         If another client was faster, the next append is refused, and `forget` mends it.
         """
-        tail = self._tails[priority]
-        old = tail.guard
-        new = Guard(old.tail + 1, old.purged, old.version + 1)
+        old = self._tails[priority].guard
+        new = self._next(priority, old)
         self._tails[priority] = Tail(new)
-        return [
-            Create(self._tree.segment(priority, new.tail_name)),
-            SetData(self._tree.priority(priority), new.encode(), old.version),
-        ]
+        return self._turn(priority, old, new)
+
+    def roll_full(self, deadline_s: float) -> None:
+        """Move on the tails that are full; if that fails, it is done later, or by others."""
+        for priority in self.full():
+            ops = self.roll(priority)
+            reply = self._store.commit(ops, deadline_s)
+            if isinstance(reply, Rejected):
+                self.learn(ops[reply.index], reply.code)
+            if not isinstance(reply, Committed):
+                self.forget(priority)
 
     def forget(self, priority: int) -> None:
         """Read the guard again before it is used."""
@@ -85,23 +127,68 @@ class Tails:
         """Take note of a refused operation; False if it was not one of these."""
         match op, code:
             case Check(path, _), Code.BAD_VERSION | Code.NO_NODE:
-                self.forget(int(path.rpartition("/")[2]))
-            case Create(path, _, False, True), Code.NO_NODE if path.startswith(self._tree.items):
-                self.forget(int(path.rpartition("/")[2][5:8]))
+                self._forget_path(path)
+            case SetData(path, _, _), Code.BAD_VERSION | Code.NO_NODE:
+                self._forget_path(path)  # another client was faster
+            case Create(path, _, False, True), Code.NO_NODE | Code.NODE_EXISTS:
+                # Its guard held. So somebody has deleted the segment, or made a node of the
+                # next number in it.
+                return self._learn_stuck(path.rpartition("/")[0])
+            case Create(path, b"", False, False), Code.NODE_EXISTS:
+                # Nobody had rolled. So somebody else has made the node of the next segment.
+                return self._learn_stuck(path)
             case _:
                 return False
         return True
+
+    def _forget_path(self, path: str) -> None:
+        number = names.priority(path.rpartition("/")[2])
+        if number is not None:
+            self.forget(number)
+
+    def _learn_stuck(self, segment: str) -> bool:
+        lane, _, name = segment.rpartition("/")
+        parent, _, child = lane.rpartition("/")
+        priority = names.priority(child)
+        if parent != self._tree.items or priority is None or not names.segments([name]):
+            return False
+        tail = names.segment_number(name)
+        self._stuck[priority] = max(tail, self._stuck.get(priority, tail))
+        self.forget(priority)
+        return True
+
+    def _next(self, priority: int, old: Guard) -> Guard:
+        tail = max(old.tail, self._stuck.get(priority, old.tail)) + 1
+        return Guard(tail, old.purged, next_version(old.version))
+
+    def _turn(self, priority: int, old: Guard, new: Guard) -> list[Op]:
+        return [
+            SetData(self._tree.priority(priority), new.encode(), old.version),
+            Create(self._tree.segment(priority, new.tail_name)),
+        ]
 
     def _read(self, priority: int, deadline_s: float) -> Guard:
         path = self._tree.priority(priority)
         while True:
             self._store.sync(path, deadline_s)
             (node,) = self._store.read_many([GetData(path)], deadline_s).results
-            if isinstance(node, Node):
-                return Guard.decode(node.data, node.version)
+            guard = Guard.decode(node.data, node.version) if isinstance(node, Node) else None
+            if guard is not None and guard.tail != self._stuck.get(priority):
+                return guard
             if self._store.now() >= deadline_s:
                 raise NoQuorumError(f"{path}: expected a guard, got only stale answers")
-            self._make(priority, deadline_s)
+            if guard is None:
+                self._make(priority, deadline_s)
+            else:
+                self._move_on(priority, guard, deadline_s)
+
+    def _move_on(self, priority: int, guard: Guard, deadline_s: float) -> None:
+        """Roll a tail to which nothing can be appended."""
+        ops = self._turn(priority, guard, self._next(priority, guard))
+        reply = self._store.commit(ops, deadline_s)
+        demand_access(ops[0].path, reply)
+        if isinstance(reply, Rejected):
+            self.learn(ops[reply.index], reply.code)
 
     def _make(self, priority: int, deadline_s: float) -> None:
         """Make a priority and its first segment; someone else having done so is as good."""
@@ -109,3 +196,8 @@ class Tails:
         create = Create(self._tree.priority(priority), guard.encode())
         first = Create(self._tree.segment(priority, guard.tail_name))
         demand_access(create.path, self._store.commit([create, first], deadline_s))
+
+
+def next_version(version: int) -> int:
+    """The version of a node after one more write: an int32, which the servers let wrap."""
+    return version + 1 if version < 2**31 - 1 else -(2**31)

@@ -18,6 +18,8 @@ from zkmq import envelope, names
 from zkmq.errors import IncompatibleTreeError
 
 NO_SEGMENT = -1
+LAST_SEGMENT = 10**10 - 1
+MAX_SHOWN = 100
 ACTIVE = "active"
 FIXED = (
     "items",
@@ -45,16 +47,34 @@ class Guard:
 
     @classmethod
     def decode(cls, data: bytes, version: int) -> "Guard":
-        """Read a guard; a bare number is a tail (plain REST clients may write that)."""
+        """Read a guard; a bare number is a tail (plain REST clients may write that).
+
+        Raises:
+            IncompatibleTreeError: it is none.
+        """
+        guard = cls.read(data, version)
+        if guard is None:
+            raise IncompatibleTreeError(
+                "items/<priority>: expected JSON with tail and purged, "
+                f"got {data[:MAX_SHOWN]!r}; mend the node's data, or use another priority"
+            )
+        return guard
+
+    @classmethod
+    def read(cls, data: bytes, version: int) -> "Guard | None":
+        """Read a guard; None if it is none, for those who can go on without this priority."""
         try:
             value = json.loads(data or b"0")
-        except ValueError as error:
-            raise IncompatibleTreeError(
-                f"items/<priority>: expected JSON with tail and purged, got {data!r}"
-            ) from error
-        if isinstance(value, int):
-            return cls(value, NO_SEGMENT, version)
-        return cls(int(value["tail"]), int(value.get("purged", NO_SEGMENT)), version)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(value, dict):
+            value = {"tail": value}
+        tail, purged = value.get("tail"), value.get("purged", NO_SEGMENT)
+        if type(tail) is not int or type(purged) is not int:
+            return None
+        if not 0 <= tail <= LAST_SEGMENT or not NO_SEGMENT <= purged <= LAST_SEGMENT:
+            return None
+        return cls(tail, purged, version)
 
     def encode(self) -> bytes:
         """Write both numbers; a writer that kept only one would bring purged items back."""
@@ -66,8 +86,8 @@ class Guard:
         return names.segment_name(self.tail)
 
     def waiting(self, segments: list[str]) -> list[str]:
-        """Those of the segments that are not purged, in the order of their items."""
-        live = sorted(segments)
+        """Those of a priority's children that are segments not purged, in order."""
+        live = names.segments(segments)
         if self.purged == NO_SEGMENT:
             return live
         purged = names.segment_name(self.purged)
@@ -172,27 +192,34 @@ def decode(nodes: Mapping[str, bytes], root: str = "/queue") -> Places:
 def _guards(nodes: Mapping[str, bytes], root: str) -> dict[str, Guard]:
     parent = f"{root}/items/"
     return {
-        path[len(parent) :]: Guard.decode(data, 0)
+        path[len(parent) :]: guard
         for path, data in nodes.items()
-        if path.startswith(parent) and path[len(parent) :].isdigit()
+        if path.startswith(parent)
+        and names.priority(path[len(parent) :]) is not None
+        and (guard := Guard.read(data, 0)) is not None
     }
 
 
 def _place(parts: list[str], guards: Mapping[str, Guard]) -> str | None:
     match parts:
-        case ["items", priority, segment, name] if names.parse(name):
-            guard = guards.get(priority, Guard(0))
-            return "items" if guard.waiting([segment]) else "purged"
+        case ["items", priority, segment, name] if priority in guards:
+            return _place_in_lane(guards[priority], int(priority), segment, name)
         case ["items", name] if names.parse(name):
             return "items"
         case ["consumers", _, "item", name] if names.parse(name):
             return "claims"
         case ["partial" | "dead" as place, name] if names.parse(name):
             return place
-        case ["delayed", _, _]:
+        case ["delayed", minute, name] if names.buckets([minute]) and names.is_delayed(name):
             return "delayed"
         case _:
             return None
+
+
+def _place_in_lane(guard: Guard, priority: int, segment: str, name: str) -> str | None:
+    if not names.segments([segment]) or not names.items([name], priority):
+        return None
+    return "items" if guard.waiting([segment]) else "purged"
 
 
 def _priority(name: str, header: envelope.Header) -> int:

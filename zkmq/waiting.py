@@ -10,6 +10,7 @@ item. The claim takes the place in the line along in the same write.
 import secrets
 from collections.abc import Iterable, Sequence
 
+from zkmq import names
 from zkmq.errors import NoQuorumError
 from zkmq.store import Code, Committed, Create, Delete, Op, Rejected, Store
 from zkmq.tree import Tree
@@ -98,7 +99,8 @@ class Line:
             self._join(deadline_s)
 
     def _join(self, deadline_s: float) -> None:
-        epoch = max(self._store.list(self._root, deadline_s) or [FIRST_EPOCH])
+        epochs = names.buckets(self._store.list(self._root, deadline_s) or [])
+        epoch = epochs[-1] if epochs else FIRST_EPOCH
         node = Create(f"{self._root}/{epoch}/{self._prefix}", ephemeral=True, sequence=True)
         match self._store.commit([node], deadline_s):
             case Committed():
@@ -111,10 +113,10 @@ class Line:
     def _list(self, deadline_s: float) -> list[str]:
         """Everybody in the line, in order: older epochs first."""
         line: list[str] = []
-        for epoch in sorted(self._store.list(self._root, deadline_s) or []):
+        for epoch in names.buckets(self._store.list(self._root, deadline_s) or []):
             path = f"{self._root}/{epoch}"
-            names = self._store.list(path, deadline_s) or []
-            line += [f"{path}/{name}" for name in sorted(names, key=lambda name: name[-10:])]
+            places = names.waiters(self._store.list(path, deadline_s) or [])
+            line += [f"{path}/{name}" for name in places]
         return line
 
     def _there(self, path: str, deadline_s: float) -> bool:

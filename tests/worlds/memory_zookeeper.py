@@ -85,6 +85,11 @@ def parent_of(path: str) -> str:
     return path.rpartition("/")[0] or "/"
 
 
+def wrapped(number: int) -> int:
+    """A counter as the servers hold it, an int32."""
+    return (number + 2**31) % 2**32 - 2**31
+
+
 class Tree:
     """One replica of the data."""
 
@@ -104,14 +109,14 @@ class Tree:
                     self.nodes[parent_of(path)].children.discard(path.rpartition("/")[2])
                 case Changed(path, data):
                     node = self.nodes[path]
-                    node.data, node.version = data, node.version + 1
+                    node.data, node.version = data, wrapped(node.version + 1)
                     node.mzxid, node.mtime_ms = transaction.zxid, transaction.time_ms
 
     def _create(self, path: str, data: bytes, owner: int, transaction: Transaction) -> None:
         zxid, time_ms = transaction.zxid, transaction.time_ms
         self.nodes[path] = Znode(data, zxid, zxid, time_ms, time_ms, owner)
         parent = self.nodes[parent_of(path)]
-        parent.creations += 1
+        parent.creations = wrapped(parent.creations + 1)
         parent.children.add(path.rpartition("/")[2])
 
 
@@ -200,7 +205,7 @@ class _Draft:
                 self._children[parent_of(path)] = self._child_count(parent_of(path)) - 1
                 self.effects.append(Deleted(path, self._data(path)))
             case SetData(path, data, version):
-                self._versions[path] = self._demand(index, path, version) + 1
+                self._versions[path] = wrapped(self._demand(index, path, version) + 1)
                 self.effects.append(Changed(path, data))
             case Check(path, version):
                 self._demand(index, path, version)
@@ -218,7 +223,7 @@ class _Draft:
         path = f"{op.path}{creations:010d}" if op.sequence else op.path
         if self._version(path) is not None:
             raise RefusedError(index, Code.NODE_EXISTS)
-        self._creations[parent] = creations + 1
+        self._creations[parent] = wrapped(creations + 1)
         self._children[parent] = self._child_count(parent) + 1
         self._versions[path] = 0
         self._creations[path] = 0

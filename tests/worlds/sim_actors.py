@@ -26,7 +26,6 @@ from zkmq.errors import (
 )
 from zkmq.item import Hold
 from zkmq.janitor import Janitor
-from zkmq.store import Delete
 from zkmq.tree import Tree
 
 ROOT = "/queue"
@@ -118,8 +117,7 @@ class Client:
                 with self._expected(f"{self.name}: step"):
                     janitor.step(self.store.now() + JANITOR_PERIOD_S * 5)
                 janitor.wake.wait(self.store.now() + JANITOR_PERIOD_S)
-            if janitor.elected:
-                self.store.submit([Delete(janitor.lock)])
+            janitor.resign(self.store, self.store.now() + JANITOR_PERIOD_S)
 
     def operate(self, steps: tuple[OperateStep, ...]) -> None:
         """Do what operators do, step by step."""

@@ -73,8 +73,10 @@ def _undemanded(self: Dedup, entry: Entry, now_ms: float, deadline_s: float) -> 
     return []
 
 
-def _impatient(self: Reaper, consumers: Sequence[str], now_ms: float, deadline_s: float) -> None:
-    take_overdue(self, consumers, now_ms + 3_600_000, deadline_s)
+def _impatient(
+    self: Reaper, consumers: Sequence[str], now_ms: float, deadline_s: float, until_s: float
+) -> int:
+    return take_overdue(self, consumers, now_ms + 3_600_000, deadline_s, until_s)
 
 
 def _untouched(self: Reaper, paths: Sequence[str], deadline_s: float) -> list[tuple[str, Node]]:

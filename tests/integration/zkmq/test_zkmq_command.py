@@ -63,6 +63,7 @@ def test_a_hold_outlives_its_process(zkmq: Zkmq, tmp_path: Path) -> None:
         "dead": 0,
         "consumers": 0,
         "producers": 0,
+        "skipped": 0,
     }
 
 

@@ -7,8 +7,9 @@ from worlds.memory_store import World
 from zkmq import Queue
 from zkmq.errors import ClosedError, NoQuorumError
 from zkmq.janitor_thread import JanitorThread
+from zkmq.mover import KEPT_MINUTES
 from zkmq.store import Create
-from zkmq.sweeper import KEPT_MINUTES, LAST_IN_EPOCH
+from zkmq.sweeper import LAST_IN_EPOCH
 
 
 def test_one_is_elected(queue: Queue, world: World) -> None:

@@ -56,7 +56,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             "waiting": {"type": "object", "additionalProperties": _COUNT},
             **dict.fromkeys(
-                ("held", "delayed", "partial", "dead", "consumers", "producers"), _COUNT
+                ("held", "delayed", "partial", "dead", "consumers", "producers", "skipped"), _COUNT
             ),
         }
     ),
