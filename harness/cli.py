@@ -19,7 +19,17 @@ from harness import run as runs
 from harness import scenario as scenarios
 from harness import schema, store
 from harness.checkers import checkers
-from harness.commands import batch, export, fuzz, replay, report, serve, shrink, standing
+from harness.commands import (
+    batch,
+    export,
+    fuzz,
+    plan_command,
+    replay,
+    report,
+    serve,
+    shrink,
+    standing,
+)
 from harness.commands import faults as hurting
 from harness.commands.launch import Ran, publish
 from harness.errors import HarnessError, ScenarioError
@@ -258,6 +268,7 @@ def schema_() -> None:
 # After the commands above, so that help lists what most people look for first.
 report.register(app)
 serve.register(app)
+plan_command.register(app)
 replay.register(app)
 shrink.register(app)
 fuzz.register(app)

@@ -106,7 +106,11 @@ def _earned(course: Course | None) -> tuple[str, ...]:
     """Return the checkers without which no run is valid: it ended, with every item, and it hurt."""
     if course is None:
         return ()
-    return ("completed", "total-queue", *(["faults-bit"] if course.injections else []))
+    return (
+        "completed",
+        "total-queue",
+        *(["faults-bit"] if course.injections or course.faults else []),
+    )
 
 
 def _run(name: str, checker: Checker, history: History, claim: Claim) -> CheckResult:

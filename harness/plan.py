@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from harness.checkers import PlannedFault
 from harness.schema import FaultEntry, Phase, Scenario
 
 MAX_INJECTIONS = 10_000  # of a scenario; a day of one each ten seconds is 8,640
@@ -93,6 +94,24 @@ def owed(planned: Sequence[Planned]) -> dict[int, str]:
     return {p.id: p.name for p in planned if p.round == 0 and p.kind != "heal"}
 
 
+def expected(scenario: Scenario, planned: Sequence[Planned]) -> tuple[PlannedFault, ...]:
+    """Return what the history of a run with this plan must tell of each entry of the faults."""
+    ids: dict[tuple[int, int], list[int]] = {}
+    for one in planned:
+        ids.setdefault((one.phase, one.entry), []).append(one.id)
+    return tuple(
+        _expected(entry, ids.get((number, place), []))
+        for number, phase in enumerate(scenario.phases)
+        for place, entry in enumerate(phase.faults)
+        if entry.fault is not None
+    )
+
+
+def undrawn(scenario: Scenario, planned: Sequence[Planned]) -> list[str]:
+    """Return the entries for which the seed draws no time: a run of this plan will be unknown."""
+    return [fault.name for fault in expected(scenario, planned) if not fault.ids]
+
+
 def rounds(entry: FaultEntry, limit_s: float) -> Iterator[float]:
     """Give the nominal times of an entry that has some, within `limit_s`, `times` at most."""
     elapsed_s = entry.at.elapsed_s if entry.at is not None else None
@@ -117,6 +136,16 @@ def injections(entry: FaultEntry, phase: Phase) -> float:
     first_s = entry.first_s if entry.first_s is not None else elapsed_s
     rounds = 1 + (phase.limit_s - (first_s or 0.0)) / entry.every_s
     return rounds if entry.times is None else min(rounds, entry.times)
+
+
+def _expected(entry: FaultEntry, ids: Sequence[int]) -> PlannedFault:
+    return PlannedFault(
+        name=entry.label,
+        ids=tuple(ids),
+        wanted=len(ids) if entry.times is not None else 1,
+        lasting=entry.fault.lasting,
+        shows=entry.fault.bit,
+    )
 
 
 def _times(seed: int, phase: Phase, number: int, entry: FaultEntry) -> Iterator[dict[str, Any]]:

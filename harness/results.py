@@ -35,6 +35,7 @@ def judge_run(history: History, scenario: Scenario, planned: Sequence[Planned] |
             nodes=scenario.cluster.nodes,
             phases=len(scenario.phases),
             injections=None if planned is None else plan.owed(planned),
+            faults=plan.expected(scenario, plan.make(scenario) if planned is None else planned),
         ),
     )
 

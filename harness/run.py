@@ -83,6 +83,8 @@ def execute(
     planned = list(again.planned) if again is not None else plan.make(scenario)
     pinned = again if same_nodes else None
     interrupted = None
+    for fault in plan.undrawn(scenario, planned):
+        view.say(f"{fault}: this seed draws no time for it, so the verdict will be unknown")
     with folder.in_progress():
         plan.write(planned, folder.plan)
         try:

@@ -4,9 +4,9 @@ A checker reads no clock, draws no random number, and does not depend on the ord
 that judging a run again gives the same bytes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 from harness.history import History
 from harness.registry import Registry
@@ -26,6 +26,25 @@ class AvailabilityLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFault:
+    """An entry of the scenario's faults, and what must be told of it.
+
+    Attributes:
+        name: what the entry is called; no other one is.
+        ids: the injections that were planned of it; none if a mix drew nothing.
+        wanted: how many of them must have been installed.
+        lasting: whether each must have been healed.
+        shows: whether what was observed of an injection shows that it took effect.
+    """
+
+    name: str
+    ids: tuple[int, ...]
+    wanted: int
+    lasting: bool
+    shows: Callable[[dict[str, Any]], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
     """What a run sets out to do, all of which its history must show.
 
@@ -34,11 +53,13 @@ class Course:
         phases: how many phases there are, from 0.
         injections: by id the names of planned injections that must have come to an outcome; None
             if the plan cannot be read.
+        faults: the entries of the scenario's faults, each with its planned injections.
     """
 
     nodes: int
     phases: int
     injections: Mapping[int, str] | None
+    faults: tuple[PlannedFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,31 @@
 """Whether the planned faults took place: a run whose faults did not bite shows nothing."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from harness.checkers import Claim, checkers
+from harness.checkers import Claim, PlannedFault, checkers
 from harness.history import History
 from harness.verdict import CheckResult, Verdict, Witness
 
+NAME = "faults-bit"
+INSTALLED, INDETERMINATE = "installed", "indeterminate"
+Told = Mapping[str, Any]
+Doubt = tuple[str, str]
 
-@checkers.register("faults-bit")
+
+@checkers.register(NAME)
 class FaultsBit:
-    """Every fault that was planned was installed, and healed, at least once. O(faults).
+    """Every fault that was planned was installed, and healed. O(faults).
 
-    An entry of `faults` that ended `skipped` or `indeterminate` each time makes the run UNKNOWN:
-    it says nothing about that fault. A heal that did not work makes it UNKNOWN too.
+    What was planned is the scenario's to say, so an entry of which the history tells nothing is
+    missed too. An entry with `times` must have been installed as often, any other one once. An
+    injection counts as installed if the nemesis says so and its recorded evidence shows it.
+    Never INVALID; UNKNOWN:
+        faults-did-not-bite   an entry was installed too few times, or never came
+        nothing-drawn         the seed draws no time at all for an entry of a mix
+        not-healed            a heal did not work, or nothing tells of it
 
     Details: for each entry, how many injections ended in each outcome.
     """
@@ -21,44 +33,114 @@ class FaultsBit:
     finds: ClassVar[frozenset[str]] = frozenset()
 
     def unmet(self, history: History, claim: Claim) -> str | None:
-        """It needs the nemesis's events."""
-        return None if _injections(history) else "faults"
+        """Ask for a fault that was planned, or the nemesis's events."""
+        return None if _planned(claim) or _told(history, "inject") else "faults"
 
     def check(self, history: History, claim: Claim) -> CheckResult:
-        """Count outcomes by entry."""
-        outcomes: dict[str, Counter[str]] = {}
-        for value in _injections(history):
-            outcomes.setdefault(str(value["name"]), Counter())[str(value["outcome"])] += 1
-        toothless = sorted(name for name, seen in outcomes.items() if not seen["installed"])
-        unhealed = [v for v in _phase(history, "heal") if v["outcome"] != "installed"]
-        witnesses = [_not_installed(name, history) for name in toothless]
-        witnesses += [_not_healed(value) for value in unhealed]
-        reasons = ("faults-did-not-bite",) * bool(toothless) + ("not-healed",) * bool(unhealed)
+        """Compare what was planned with what was told of it."""
+        heals = _told(history, "heal")
+        entries = list(_entries(_told(history, "inject"), _planned(claim)))
+        doubts = [doubt for entry in entries for doubt in _doubts(entry, heals)]
+        doubts += [("not-healed", _not_healed(v)) for v in heals if v.get("outcome") != INSTALLED]
         return CheckResult(
-            name="faults-bit",
-            verdict=Verdict.UNKNOWN if reasons else Verdict.VALID,
-            reasons=reasons,
-            details={name: dict(sorted(seen.items())) for name, seen in sorted(outcomes.items())},
-            witnesses=tuple(witnesses),
+            name=NAME,
+            verdict=Verdict.UNKNOWN if doubts else Verdict.VALID,
+            reasons=tuple(sorted({reason for reason, _ in doubts})),
+            details={e.name: e.outcomes for e in sorted(entries, key=lambda entry: entry.name)},
+            witnesses=tuple(Witness(sentence=sentence) for _, sentence in doubts),
         )
 
 
-def _phase(history: History, phase: str) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """An entry of `faults`: what was told of its injections, and what was planned if that is known.
+
+    Attributes:
+        told: each of its injections with the outcome that its evidence shows.
+    """
+
+    name: str
+    told: Sequence[tuple[str, Told]]
+    planned: PlannedFault | None = None
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many injections ended in each outcome, in order of the words."""
+        return dict(sorted(Counter(outcome for outcome, _ in self.told).items()))
+
+    @property
+    def installed(self) -> list[Any]:
+        """The numbers of the injections that took effect."""
+        return [value.get("id") for outcome, value in self.told if outcome == INSTALLED]
+
+
+def _entries(told: Sequence[Told], planned: Sequence[PlannedFault]) -> Iterator[_Entry]:
+    """Give each planned entry, and what else the nemesis told of, by name."""
+    by_id: dict[Any, list[Told]] = {}
+    for value in told:
+        by_id.setdefault(value.get("id"), []).append(value)
+    for fault in planned:
+        mine = [value for id in fault.ids for value in by_id.pop(id, [])]
+        seen = [(_outcome(value, fault), value) for value in mine]
+        yield _Entry(name=fault.name, told=seen, planned=fault)
+    by_name: dict[str, list[tuple[str, Told]]] = {}
+    for values in by_id.values():
+        for value in values:
+            seen = by_name.setdefault(str(value.get("name")), [])
+            seen.append((str(value.get("outcome")), value))
+    for name, rest in by_name.items():
+        yield _Entry(name=name, told=rest)
+
+
+def _outcome(value: Told, fault: PlannedFault) -> str:
+    """Return the outcome as recorded, unless the evidence beside it does not show it."""
+    outcome = str(value.get("outcome"))
+    if outcome != INSTALLED:
+        return outcome
+    try:
+        shown = fault.shows(value["evidence"])
+    except (LookupError, TypeError, ValueError, AttributeError):
+        shown = False  # evidence that cannot be read shows nothing
+    return INSTALLED if shown else INDETERMINATE
+
+
+def _doubts(entry: _Entry, heals: Sequence[Told]) -> Iterator[Doubt]:
+    fault, installed = entry.planned, entry.installed
+    if fault is not None and not fault.ids:
+        why = "the seed draws no time for it; another seed, more weight or a longer phase may"
+        yield "nothing-drawn", f"the fault {entry.name!r} was never planned: {why}"
+    elif len(installed) < (wanted := 1 if fault is None else fault.wanted):
+        yield "faults-did-not-bite", _too_few(entry, wanted)
+    healed = {value.get("id") for value in heals}
+    for id in installed if fault is not None and fault.lasting else ():
+        if id not in healed:
+            yield "not-healed", f"nothing tells that {entry.name!r} ({id}) was ever healed"
+
+
+def _too_few(entry: _Entry, wanted: int) -> str:
+    seen = len(entry.installed)
+    often = "never installed" if seen == 0 else f"installed {seen} of {wanted} times"
+    missed = [value for outcome, value in entry.told if outcome != INSTALLED]
+    if not missed:
+        return f"the fault {entry.name!r} was {often}; nothing tells what became of the rest"
+    evidence = missed[-1].get("evidence")
+    return f"the fault {entry.name!r} was {often}; the last was {_why(evidence)}"
+
+
+def _not_healed(value: Told) -> str:
+    why = _why(value.get("evidence"))
+    return f"healing {value.get('name')!r} on nodes {value.get('nodes')} failed: {why}"
+
+
+def _why(evidence: object) -> str:
+    told = evidence if isinstance(evidence, Mapping) else {}
+    return str(told.get("why") or told.get("error") or "what was observed does not show it")
+
+
+def _planned(claim: Claim) -> Sequence[PlannedFault]:
+    return () if claim.course is None else claim.course.faults
+
+
+def _told(history: History, phase: str) -> list[Told]:
     notes = (note.value for note in history.notes if note.process == "nemesis")
     return [value for value in notes if isinstance(value, dict) and value.get("phase") == phase]
-
-
-def _injections(history: History) -> list[dict[str, Any]]:
-    return _phase(history, "inject")
-
-
-def _not_installed(name: str, history: History) -> Witness:
-    last = [value for value in _injections(history) if value["name"] == name][-1]
-    evidence = last.get("evidence", {})
-    why = evidence.get("why") or evidence.get("error") or "what was observed does not show it"
-    return Witness(sentence=f"the fault {name!r} was never installed; the last was {why}")
-
-
-def _not_healed(value: dict[str, Any]) -> Witness:
-    why = value.get("evidence", {}).get("error", "what was observed does not show it")
-    return Witness(sentence=f"healing {value['name']!r} on nodes {value['nodes']} failed: {why}")

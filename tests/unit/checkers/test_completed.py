@@ -28,7 +28,8 @@ Line = dict[str, Any]
 def lived() -> list[Line]:
     """Return what clients and nemesis record of a run with one fault."""
     told = {"id": 0, "name": "kill", "target": "leader", "nodes": [1], "outcome": "installed"}
-    hurt = note("kill", 20, process="nemesis", phase="inject", evidence={}, **told)
+    seen = {"killed": [{"node": 1, "exit_code": 137}], "wiped": []}
+    hurt = note("kill", 20, process="nemesis", phase="inject", evidence=seen, **told)
     healed = note("kill", 40, process="nemesis", phase="heal", evidence={}, **told)
     return events(queue_events(3), hurt, healed)
 
@@ -177,7 +178,7 @@ def test_checkers_that_a_scenario_names_do_not_replace_those_that_a_valid_run_ne
     }
     assert judged(history(without("run-ended")), named).verdict is Verdict.UNKNOWN
     unhurt = judged(history(without("kill")), named)
-    assert {r.name: r.reasons for r in unhurt.results}["faults-bit"] == ("unmet",)
+    assert {r.name: r.reasons for r in unhurt.results}["faults-bit"] == ("faults-did-not-bite",)
 
 
 @pytest.mark.parametrize("ask", range(3))

@@ -60,7 +60,7 @@ COMMANDS = (
         "inject",
         "heal",
     ),
-    *("logs", "down", "list", "schema", "serve", "top", "clean"),
+    *("plan", "logs", "down", "list", "schema", "serve", "top", "clean"),
 )
 
 
@@ -91,6 +91,7 @@ BAD = [
     ("run {scenario} --runs {scenario}", ["--runs: expected a folder"]),
     ("run {scenario} --junit {tmp}/none/j.xml", ["--junit: expected a file in a folder"]),
     ("run {scenario} --junit {tmp}", ["--junit: expected a file in a folder"]),
+    ("plan none.yaml", ["none.yaml: expected a readable YAML file, got no such file"]),
     ("check none", ["none: expected the folder of a run", "runs/latest"]),
     ("check", ["Missing argument"]),
     ("report none", ["none: expected the folder of a run"]),

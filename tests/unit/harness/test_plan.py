@@ -145,3 +145,17 @@ def test_streams_of_different_users_differ() -> None:
     draws = {names: plan.stream(*names).random() for names in ((1, "a"), (1, "b"), (2, "a"))}
     assert len(set(draws.values())) == 3
     assert plan.stream(1, "a").random() == draws[1, "a"]
+
+
+def test_what_a_mix_draws_nothing_for_is_told(tmp_path: Path) -> None:
+    """At weight 0.2 each minute many seeds draw nothing in five, and `undrawn` says so."""
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "description: d\nworkload: [{put-all: {}}]\nmix_s: 60\n"
+        "faults: [{kill: {}, weight: 0.2, down_s: 1}]\n"
+    )
+    loaded = scenario.load(path)
+    seeds = [loaded.model_copy(update={"seed": seed}) for seed in range(200)]
+    empty = [s for s in seeds if not plan.make(s)]
+    assert 0 < len(empty) < 200
+    assert [s for s in seeds if plan.undrawn(s, plan.make(s)) == ["kill"]] == empty
