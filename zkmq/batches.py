@@ -1,9 +1,10 @@
 """What a put sends, and what it returns: items cut into writes, and the answer for each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from zkmq.entry import Entry
+from zkmq.loads import MAX_CALL_BYTES
 
 MAX_BATCH_ITEMS = 500
 MAX_BATCH_BYTES = 256 * 1024
@@ -70,14 +71,18 @@ def puts_of(batches: Iterable[Batch]) -> tuple[Put, ...]:
     return tuple(put for each in done for put in each.puts if put is not None)
 
 
-def parts(entries: Sequence[Entry], most: int) -> Iterable[Sequence[Entry]]:
-    """Cut into writes by number and size."""
-    start, size = 0, 0
+def parts(
+    entries: Sequence[Entry], most: int, request_bytes: Callable[[Entry], int]
+) -> Iterable[Sequence[Entry]]:
+    """Cut into writes by number and size; `request_bytes` is what an entry adds to a request."""
+    start, size, request = 0, 0, 0
     for index, entry in enumerate(entries):
-        bytes_ = len(entry.data) + ITEM_OVERHEAD_BYTES
-        if index > start and (index - start >= most or size + bytes_ > MAX_BATCH_BYTES):
+        size += len(entry.data) + ITEM_OVERHEAD_BYTES
+        request += request_bytes(entry)
+        full = index - start >= most or size > MAX_BATCH_BYTES or request > MAX_CALL_BYTES
+        if index > start and full:
             yield entries[start:index]
-            start, size = index, 0
-        size += bytes_
+            start, size = index, len(entry.data) + ITEM_OVERHEAD_BYTES
+            request = request_bytes(entry)
     if start < len(entries):
         yield entries[start:]

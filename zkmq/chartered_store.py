@@ -100,6 +100,10 @@ class CharteredStore:
             return _NeverSent(self._outdated("write", self._charter.min_writer))
         return _Pending(self.inner.submit([*ops, demand]), demand, len(ops))
 
+    def weigh(self, ops: Sequence[Op]) -> int:
+        """The length of a multi's request, the demand included."""
+        return self.inner.weigh([*ops, Check(self._root, 0)])
+
     def commit(self, ops: Sequence[Op], deadline_s: float) -> Reply:
         """Send a multi and wait; again if the charter has changed, and still allows it.
 

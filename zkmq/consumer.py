@@ -8,7 +8,6 @@ from typing import Any
 from zkmq.errors import BadArgumentError, ClosedError, NotHeldError
 from zkmq.finish import Done, Finisher
 from zkmq.item import Item
-from zkmq.loads import fitting
 from zkmq.membership import Membership, OnLost
 from zkmq.policy import Policy
 from zkmq.reserve import Reservation, Reserver
@@ -94,8 +93,7 @@ class Consumer:
         with self._consuming:
             self._line.leave(done=False)
             self.membership.settle(self._deadline())
-            while held := self.membership.held:
-                held = held[: fitting([item.data for item in held])]
+            while held := self._finisher.that_fit(self.membership.held):
                 # One that is not held any more is struck off, and the others go back.
                 with contextlib.suppress(NotHeldError):
                     self._finisher.release(

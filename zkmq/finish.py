@@ -5,20 +5,21 @@ from dataclasses import dataclass
 
 from zkmq import checks, envelope
 from zkmq.delayed import Delayed
-from zkmq.errors import BadArgumentError, NoQuorumError
+from zkmq.errors import NoQuorumError
 from zkmq.homes import Homes
 from zkmq.item import Hold, Item
-from zkmq.loads import MAX_WRITE_BYTES, fitting
+from zkmq.loads import fitting_sizes
 from zkmq.membership import Membership, Registration
 from zkmq.policy import Policy
 from zkmq.refusal import refusal
 from zkmq.server_clock import ServerClock
-from zkmq.store import Code, Create, Op, SetData, Store
+from zkmq.store import Code, Create, Delete, Op, SetData, Store
 from zkmq.tails import Tails
 from zkmq.ticket import Applied
 from zkmq.tree import Tree
 
 MAX_REASON = 1000
+RELEASED_AT_ONCE = 500
 DONE = "done"
 Destinations = Callable[[Sequence[Item]], list[Op]]
 
@@ -65,7 +66,6 @@ class Finisher:
 
     def release(self, items: Sequence[Item], *, delay_s: float, to: str, deadline_s: float) -> Done:
         """Give items back; those delivered too often are dead instead."""
-        _demand_fit("release", items)
 
         def destinations(left: Sequence[Item]) -> list[Op]:
             dead = [item for item in left if self._policy.place(item.header) == "dead"]
@@ -84,9 +84,12 @@ class Finisher:
         request = f"release to {to} after {delay_s} s"
         return self._end(items, request, Hold.RETURNED, destinations, deadline_s)
 
+    def that_fit(self, items: Sequence[Item]) -> Sequence[Item]:
+        """The first items that one `release` can give back; one, at least."""
+        return items[: max(1, fitting_sizes(map(self._size, items[:RELEASED_AT_ONCE])))]
+
     def bury(self, items: Sequence[Item], *, reason: str, deadline_s: float) -> Done:
         """Put items aside as dead letters."""
-        _demand_fit("bury", items)
         checks.text("bury: reason", reason, MAX_REASON)
         return self._end(
             items,
@@ -98,7 +101,6 @@ class Finisher:
 
     def touch(self, items: Sequence[Item], *, deadline_s: float) -> Done:
         """Start the items' time to run anew."""
-        _demand_fit("touch", items)
         membership = self._membership
         membership.ready(deadline_s, items, "touch")
         ops = [
@@ -155,6 +157,11 @@ class Finisher:
             if self._store.now() >= deadline_s:
                 raise NoQuorumError(f"{label}: refused until the deadline ({result.code.name})")
 
+    def _size(self, item: Item) -> int:
+        """About how long a request is that moves it; wherever to, the paths are alike."""
+        path, data = self._membership.claim_path(item), envelope.wrap(item.data, item.header)
+        return self._store.weigh([Delete(path), Create(path, data)])
+
     def _grave(self, item: Item, reason: str) -> Create:
         header = item.header | {"reason": reason, "last_owner": item.consumer}
         path = self.homes.next_path(self._tree.place("dead"), item.name)
@@ -175,13 +182,3 @@ def ended_before(items: Sequence[Item], request: str) -> tuple[Done | None, list
     ended = [each for each in settled if each is not None and each.took_effect]
     left = [item for item, each in zip(items, settled, strict=True) if each not in ended]
     return (Done(ended[0].zxid, 0) if ended else None), left
-
-
-def _demand_fit(what: str, items: Sequence[Item]) -> None:
-    """All or none is one write, and their values go along."""
-    if fitting([item.data for item in items]) < len(items):
-        size = sum(len(item.data) for item in items)
-        raise BadArgumentError(
-            f"{what}: expected items of at most {MAX_WRITE_BYTES} bytes together, got {size} in "
-            f"{len(items)}; hand over fewer at a time"
-        )

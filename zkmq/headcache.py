@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from zkmq import names
 from zkmq.errors import IncompatibleTreeError
 from zkmq.head import Head, Lane, flat_items, needed, read_lane
+from zkmq.loads import MAX_CALL_BYTES
 from zkmq.skips import Skips
 from zkmq.store import Delete, GetChildren, GetData, Node, Op, Read, Store
 from zkmq.tree import Tree
 
 MAX_AGE_S = 0.05
 MAX_READ_BYTES = 256 * 1024
+MAX_READS = 500
+# How many are read at first, while nothing is known of their size.
+FIRST_READS = 8
 # How many batches are read at once, at most, while nobody else takes the items.
 MAX_AHEAD = 64
 
@@ -65,7 +69,8 @@ class HeadCache:
         self._read: dict[str, Candidate] = {}
         self._looked_s = float("-inf")
         self._head: Head | None = None
-        self._mean_bytes = 1024.0
+        # How many items one read may be of.
+        self._at_once = FIRST_READS
         self._ahead = 1
         self.zxid: int | None = None
 
@@ -212,23 +217,28 @@ class HeadCache:
                     self._store.submit([Delete(self._tree.segment(priority, segment))])
 
     def _fetch(self, chosen: list[str], deadline_s: float) -> list[Candidate]:
-        """The chosen items that are still there; reads some that follow along with them."""
-        missing = [path for path in chosen if path not in self._read]
-        fits = max(1, int(MAX_READ_BYTES / self._mean_bytes))
-        if missing:
-            if len(missing) > fits:
-                # The others stay in the cache for the next batch.
-                missing = missing[:fits]
-                chosen = chosen[: chosen.index(missing[-1]) + 1]
-            self._forget(chosen)
-            more = min(fits, len(missing) * self._ahead) - len(missing)
-            ahead = self._choose(self._paths, more, False) if more > 0 else []  # noqa: FBT003
-            self._read_more(
-                [*missing, *(path for path in ahead if path not in self._read)], deadline_s
-            )
-        else:
-            self._forget(chosen)
-        return [self._read.pop(path) for path in chosen if path in self._read]
+        """The chosen items that are still there; reads some that follow along with them.
+
+        Ends early when it has what one claim can take; the others stay in the cache.
+        """
+        found: list[Candidate] = []
+        size = 0
+        while chosen and size < MAX_CALL_BYTES:
+            part, chosen = chosen[: self._at_once], chosen[self._at_once :]
+            missing = [path for path in part if path not in self._read]
+            self._forget(part)
+            if missing:
+                self._read_more(missing, [] if chosen else self._ahead_of(missing), deadline_s)
+            here = [self._read.pop(path) for path in part if path in self._read]
+            size += sum(len(each.node.data) for each in here)
+            found += here
+        return found
+
+    def _ahead_of(self, missing: Sequence[str]) -> list[str]:
+        """What to read along with the last of the chosen items, for the next batches."""
+        more = min(self._at_once, len(missing) * self._ahead) - len(missing)
+        ahead = self._choose(self._paths, more, False) if more > 0 else []  # noqa: FBT003
+        return [path for path in ahead if path not in self._read]
 
     def _forget(self, chosen: Sequence[str]) -> None:
         if self._paths[: len(chosen)] == chosen:
@@ -237,9 +247,15 @@ class HeadCache:
             gone = set(chosen)
             self._paths = [path for path in self._paths if path not in gone]
 
-    def _read_more(self, paths: Sequence[str], deadline_s: float) -> None:
+    def _read_more(self, missing: Sequence[str], ahead: Sequence[str], deadline_s: float) -> None:
+        paths = [*missing, *ahead]
         view = self._store.read_many([GetData(path) for path in paths], deadline_s)
+        size = 0
         for path, node in zip(paths, view.results, strict=True):
             if isinstance(node, Node):
                 self._read[path] = Candidate(path, node)
-                self._mean_bytes += (max(64, len(node.data)) - self._mean_bytes) / 16
+                size += len(node.data)
+        # How large the next are is not known: if they are like these, they are no more than one
+        # read may bring; and of no size are many read before a few were.
+        fits = MAX_READ_BYTES * len(paths) // max(1, size)
+        self._at_once = max(1, min(fits, max(2 * len(paths), self._at_once), MAX_READS))

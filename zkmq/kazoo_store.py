@@ -133,6 +133,10 @@ class KazooStore:
             self._send(wire.Multi(ops, self._acl, self._chroot)), self._session_timeout_s
         )
 
+    def weigh(self, ops: Sequence[Op]) -> int:
+        """The length of a multi's request."""
+        return wire.multi_bytes(ops, self._acl, self._chroot)
+
     def commit(self, ops: Sequence[Op], deadline_s: float) -> Reply:
         """Send a multi once and wait."""
         return self.submit(ops).reply(deadline_s)

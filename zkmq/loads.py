@@ -1,10 +1,12 @@
 """How much is moved together: what a server takes of one request, and gives in one answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from zkmq.store import GetData, Node, Store
+from zkmq.store import MAX_REQUEST_BYTES, GetData, Node, Store
 
-MAX_REQUEST_BYTES = 1_048_575
+# What goes along with the operations of a call: its ticket.
+TICKET_BYTES = 2_048
+MAX_CALL_BYTES = MAX_REQUEST_BYTES - TICKET_BYTES
 MAX_WRITE_BYTES = 1_000_000
 # What moving an item takes beside its value: two paths, a header, two operations.
 ITEM_OVERHEAD_BYTES = 512
@@ -21,6 +23,17 @@ def too_large(path: str, data: bytes, growth_bytes: int = MAX_HEADER_BYTES) -> s
     if len(data) <= most:
         return None
     return f"expected an item of at most {most} bytes, which can be moved, got {len(data)}"
+
+
+def fitting_sizes(sizes: Iterable[int], used: int = 0) -> int:
+    """How many of the first, with these sizes in bytes, fit one call beside what is `used`."""
+    count = 0
+    for size in sizes:
+        used += size
+        if used > MAX_CALL_BYTES:
+            break
+        count += 1
+    return count
 
 
 def fitting(values: Sequence[bytes]) -> int:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from zkmq.doubt import Doubt, Settled
 from zkmq.errors import (
     AckUnknownError,
+    BadArgumentError,
     ConsumerLostError,
     NoQuorumError,
     NotHeldError,
     OutcomeUnknownError,
 )
 from zkmq.item import Hold, Item
+from zkmq.loads import MAX_CALL_BYTES
 from zkmq.refusal import refusal
 from zkmq.server_clock import ServerClock
 from zkmq.store import Code, Committed, Create, Delete, Lost, Op, Rejected, Store
@@ -188,12 +190,19 @@ class Membership:
         Until then the items that `request` would have `ended` remember that they are in doubt.
 
         Raises:
+            BadArgumentError: it is more than one request can carry; nothing was sent.
             ConsumerLostError: the session had ended; nothing took effect.
             AckUnknownError: the session ended with the operation in doubt.
             OutcomeUnknownError: no answer before the deadline.
         """
         registration = self._registration
         assert registration is not None
+        size = self._store.weigh(ops)
+        if size > MAX_CALL_BYTES:
+            raise BadArgumentError(
+                f"{label}: expected at most {MAX_CALL_BYTES} bytes, which one request can carry, "
+                f"got {size} for {count} items; hand over fewer at a time"
+            )
         try:
             result = registration.ticket.commit(label, ops, deadline_s)
         except TicketGoneError as error:

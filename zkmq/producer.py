@@ -17,9 +17,11 @@ from zkmq.errors import (
 from zkmq.once import once
 from zkmq.pipeline import Pipeline
 from zkmq.server_clock import ServerClock
-from zkmq.store import Code, Create, Pending, Store
+from zkmq.store import Code, Create, Delete, Pending, Store
 from zkmq.tickets import Tickets
 from zkmq.tree import Tree
+
+HEADER_BYTES = 100
 
 
 class Producer:
@@ -43,6 +45,11 @@ class Producer:
         clock = ServerClock(store)
         self._tickets = Tickets(store, tree, clock, about)
         self._pipeline = Pipeline(store, tree, self._tickets, clock, segment_items=segment_items)
+        # An item's longest path and header; and what demands an id, in three buckets.
+        longest = f"{tree.place('delayed')}/{'0' * 10}/d-000-{self._tickets.id}-{'0' * 12}"
+        self._item_bytes = store.weigh([Create(longest, b" " * HEADER_BYTES)])
+        id_node = f"{tree.place('dedup')}/{'0' * 10}/{'0' * 64}"
+        self._id_bytes = store.weigh([Create(id_node)] * 3 + [Delete(id_node)] * 2)
         self._serial = 0
         self._ttr_marked = False
         self._ask = ask
@@ -79,7 +86,7 @@ class Producer:
             raise NoQuorumError("put: not sent, an earlier put is still in doubt") from error
         if self._tickets.current is not None and self._tickets.current.worn:
             self._tickets.renew()
-        batches = [self._batch(part) for part in parts(entries, batch)]
+        batches = [self._batch(part) for part in parts(entries, batch, self._request_bytes)]
         if any(entry.ttr_s is not None for entry in entries):
             self._mark_ttr(deadline_s)
         try:
@@ -117,6 +124,11 @@ class Producer:
     def leave(self) -> Pending | None:
         """Delete the ticket, if there is one: what is in doubt takes no effect from then on."""
         return self._tickets.leave()
+
+    def _request_bytes(self, entry: Entry) -> int:
+        """About how much an entry adds to a request."""
+        ids = self._id_bytes if entry.dedup_id is not None else 0
+        return self._item_bytes + len(entry.data) + ids
 
     def _give_up(self, error: BaseException) -> None:
         """Remember what the pipeline left in doubt, for the caller and for `settle`."""

@@ -3,13 +3,14 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from zkmq import checks, envelope, names
 from zkmq.errors import ConsumerLostError, NoQuorumError
 from zkmq.finish import DONE, Done, Finisher, ended_before
 from zkmq.headcache import Candidate, HeadCache
 from zkmq.item import Hold, Item
-from zkmq.loads import fitting
+from zkmq.loads import MAX_CALL_BYTES, fitting_sizes
 from zkmq.membership import Membership, Registration
 from zkmq.refusal import refusal
 from zkmq.shares import Shares
@@ -42,6 +43,14 @@ class Reservation:
     attempts: int = 0
     done: Done | None = None
     window: int = 1
+
+
+class _Move(NamedTuple):
+    """An item on its way from where it waits to the consumer that takes it."""
+
+    candidate: Candidate
+    item: Item
+    ops: tuple[Op, Op]
 
 
 class Reserver:
@@ -130,23 +139,25 @@ class Reserver:
         if not found:
             acked = self._finisher.done(done, deadline_s) if done else None
             return Reservation((), read_zxid=self.cache.zxid, done=acked)
-        batch = self._that_fit(found)
-        items = [_claimed(registration.consumer, candidate) for candidate in batch]
-        return self._claim(batch, items, done, extra, deadline_s)
+        moves = [self._move(registration.consumer, candidate) for candidate in found]
+        count = self._fitting(moves, done, extra)
+        if count < len(found):
+            self.cache.put_back(found[count:], None)
+        if not count:  # what is to be acknowledged leaves no room
+            return None
+        return self._claim(moves[:count], done, extra, deadline_s)
 
     def _claim(
         self,
-        batch: Sequence[Candidate],
-        items: Sequence[Item],
+        moves: Sequence[_Move],
         done: Sequence[Item],
         extra: Sequence[Op],
         deadline_s: float,
     ) -> Reservation | None:
+        items = [move.item for move in moves]
         ops: list[Op] = [self._membership.unclaim(item) for item in done]
-        for candidate, item in zip(batch, items, strict=True):
-            claim = envelope.wrap(item.data, item.header)
-            ops.append(Create(self._membership.claim_path(item), claim))
-            ops.append(Delete(candidate.path, candidate.node.version))
+        for move in moves:
+            ops += move.ops
         claims_end = len(ops)
         ops += extra
 
@@ -171,11 +182,11 @@ class Reserver:
                     raise refusal(ops[result.index].path, "done", result.code)
                 raise self._membership.not_held(done[result.index])
             if result.index >= claims_end:  # what comes along has gone, with a session
-                return self._claim(batch, items, done, (), deadline_s)
+                return self._claim(moves, done, (), deadline_s)
             self._learn(ops, result)
             # Each item has two operations, of which the second deletes it.
             taken = len(done) + (result.index - len(done)) // 2 * 2 + 1
-            self.cache.put_back(batch, ops[taken])
+            self.cache.put_back([move.candidate for move in moves], ops[taken])
             self.cache.pace(conflict=True)
             self.contended_s = self._store.now()
             return None
@@ -218,11 +229,19 @@ class Reserver:
             return True
         return self._store.exists(self._tree.active(owner), deadline_s) is None
 
-    def _that_fit(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
-        count = fitting([candidate.node.data for candidate in batch])
-        if count < len(batch):
-            self.cache.put_back(batch[count:], None)
-        return batch[:count]
+    def _move(self, consumer: str, candidate: Candidate) -> _Move:
+        item = _claimed(consumer, candidate)
+        claim = Create(self._membership.claim_path(item), envelope.wrap(item.data, item.header))
+        return _Move(candidate, item, (claim, Delete(candidate.path, candidate.node.version)))
+
+    def _fitting(self, moves: Sequence[_Move], done: Sequence[Item], extra: Sequence[Op]) -> int:
+        """How many of the first one write can take beside the rest; 1 at least, if alone."""
+        rest: list[Op] = [*(self._membership.unclaim(item) for item in done), *extra]
+        if self._store.weigh([*rest, *(op for move in moves for op in move.ops)]) <= MAX_CALL_BYTES:
+            return len(moves)
+        sizes = (self._store.weigh(move.ops) for move in moves)
+        count = fitting_sizes(sizes, self._store.weigh(rest))
+        return count if done else max(1, count)
 
 
 def _claimed(consumer: str, candidate: Candidate) -> Item:

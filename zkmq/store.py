@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+# What a server takes of one request, unless its `jute.maxbuffer` says otherwise.
+MAX_REQUEST_BYTES = 1_048_575
+
 
 class Create(NamedTuple):
     """Make a node; with `sequence`, the server appends ten digits to the path."""
@@ -160,6 +163,9 @@ class Store(Protocol):
 
     def submit(self, ops: Sequence[Op]) -> Pending:
         """Send a multi without waiting for its answer."""
+
+    def weigh(self, ops: Sequence[Op]) -> int:
+        """How many bytes the request of a multi has; servers take `MAX_REQUEST_BYTES`."""
 
     def commit(self, ops: Sequence[Op], deadline_s: float) -> Reply:
         """Send a multi once and wait for its answer."""

@@ -35,6 +35,8 @@ ROLLED_BACK, RUNTIME_INCONSISTENCY = 0, -2
 SESSION_EXPIRED, SESSION_MOVED = -112, -118
 KNOWN = {code.value: code for code in Code}
 
+# Its length, its number and its type.
+REQUEST_HEADER_BYTES = 12
 INT = struct.Struct("!i")
 OP_HEADER = struct.Struct("!iBi")
 REPLY_HEADER = struct.Struct("!iqi")
@@ -121,6 +123,19 @@ def _encode(op: Op, acl: bytes, chroot: str) -> bytes:
             return b"".join((SET_DATA_HEAD, path, _bytes(data), INT.pack(version)))
         case Check(_, version):
             return b"".join((CHECK_HEAD, path, INT.pack(version)))
+
+
+def multi_bytes(ops: Sequence[Op], acl: bytes, chroot: str = "") -> int:
+    """How long a request of these operations is, all in all."""
+    fixed = OP_HEADER.size + 2 * INT.size + len(chroot.encode())
+    total = REQUEST_HEADER_BYTES + len(END) + fixed * len(ops)
+    for op in ops:
+        total += len(op.path.encode())
+        if isinstance(op, Create):
+            total += len(op.data) + len(acl) + INT.size
+        elif isinstance(op, SetData):
+            total += len(op.data) + INT.size
+    return total
 
 
 def _rejected(codes: Sequence[int]) -> Reply:

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any
 from worlds.memory_zookeeper import Follower, Watch
 from worlds.scheduler import Flag
 from zkmq.errors import ClosedError
-from zkmq.store import Lost, Op, Watcher
+from zkmq.security import Security
+from zkmq.store import MAX_REQUEST_BYTES, Lost, Op, Watcher
+from zkmq.wire import encode_acl, multi_bytes
 
 if TYPE_CHECKING:
     from worlds.memory_store import World
 
 STALL_S = 3.0
-# What a server takes of one request (jute.maxbuffer), and about what an operation has beside its
-# path and its data.
-MAX_REQUEST_BYTES = 1_048_575
-OPERATION_BYTES = 40
+OPEN_ACL = encode_acl(Security.OPEN_ACL)
 
 
 class Fault(Enum):
@@ -131,7 +130,7 @@ class MemoryClient:
         if id(request) in connection.never or self._moved(connection):
             return
         leader = self._world.leader
-        if fault is Fault.LOSE_REQUEST or _bytes(request.ops) > MAX_REQUEST_BYTES:
+        if fault is Fault.LOSE_REQUEST or request_bytes(request.ops) > MAX_REQUEST_BYTES:
             connection.never.add(id(request))
             self._break(connection, reconnect_s=self._pause_s(), after=request)
             return
@@ -252,6 +251,6 @@ class MemoryClient:
             raise ClosedError(f"{self.name}: closed")
 
 
-def _bytes(ops: Sequence[Op]) -> int:
-    """About how long a request is; a server ends the connection that brings one too long."""
-    return sum(OPERATION_BYTES + len(op.path) + len(getattr(op, "data", b"")) for op in ops)
+def request_bytes(ops: Sequence[Op]) -> int:
+    """How long a request is; a server ends the connection that brings one too long."""
+    return multi_bytes(ops, OPEN_ACL)

@@ -7,7 +7,14 @@ queue = Queue(world.client("a"), janitor=False)
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from worlds.memory_network import Connection, Faults, MemoryClient, Request, no_faults
+from worlds.memory_network import (
+    Connection,
+    Faults,
+    MemoryClient,
+    Request,
+    no_faults,
+    request_bytes,
+)
 from worlds.memory_zookeeper import Follower, Leader, Znode
 from worlds.scheduler import Flag, Scheduler
 from zkmq.errors import NoQuorumError
@@ -125,6 +132,9 @@ class MemoryStore(MemoryClient):
         request = Request(lambda connection: self._serve_multi(connection, ops), ops, self.name)
         self._send(request)
         return _Pending(self._world, request)
+
+    def weigh(self, ops: Sequence[Op]) -> int:
+        return request_bytes(ops)
 
     def commit(self, ops: Sequence[Op], deadline_s: float) -> Reply:
         return self.submit(ops).reply(deadline_s)

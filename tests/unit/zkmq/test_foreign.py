@@ -6,8 +6,7 @@ from worlds.memory_queues import Open, drained, janitor_of, places_of, swept
 from worlds.memory_store import World
 from zkmq import Hold, Queue, envelope
 from zkmq.errors import IncompatibleTreeError
-from zkmq.loads import MAX_REQUEST_BYTES
-from zkmq.store import Create, Delete, SetData
+from zkmq.store import MAX_REQUEST_BYTES, Create, Delete, SetData
 
 FIRST, SECOND = "/queue/items/100/0000000000", "/queue/items/100/0000000001"
 
