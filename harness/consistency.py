@@ -21,8 +21,9 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
 
     The worst case is only asked for where every name means something.
     """
-    wrong = list(_of_names_and_times(scenario))
-    yield from wrong or _of_worst_case(scenario)
+    named = labels.unique(scenario)
+    wrong = [*labels.complaints(scenario), *_of_names_and_times(named)]
+    yield from wrong or _of_worst_case(named)
 
 
 def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
@@ -40,7 +41,6 @@ def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
     yield from _of_availability(scenario)
     yield from _of_order(scenario)
     yield from _of_segments(scenario)
-    yield from labels.complaints(scenario)
     yield from schedules.complaints(scenario)
     names = Counter(entry.label for phase in scenario.phases for entry in phase.faults)
     for number, phase in enumerate(scenario.phases):
@@ -144,14 +144,11 @@ def _of_segments(scenario: Scenario) -> Iterator[Complaint]:
 
 def _of_phase(scenario: Scenario, phase: Phase, known: Known) -> Iterator[Complaint]:
     yield from _waits(phase)
-    labels = Counter(entry.label for entry in phase.faults)
     above: dict[str, None] = {}
     for number, entry in enumerate(phase.faults):
         place = ("faults", number)
         for where, what in _of_entry(scenario, phase, entry, known):
             yield (*place, *where), what
-        if entry.weight is not None and labels[entry.label] > 1:
-            yield (*place, "name"), f"expected a name of its own beside weight, got {entry.label!r}"
         if entry.after is not None and entry.after not in above:
             names = listed(above) or "none (it is the first)"
             yield (*place, "after"), f"expected a fault above it ({names}), got {entry.after!r}"

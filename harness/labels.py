@@ -28,11 +28,15 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     named = Counter(entry.name for entry in _entries(scenario) if entry.name is not None)
     everywhere = _labels(_entries(scenario))
     for number, phase in enumerate(scenario.phases):
-        above = Counter[str]()
+        above, here = Counter[str](), Counter(entry.label for entry in phase.faults)
         for place, entry in enumerate(phase.faults):
             where = ("phases", number, "faults", place)
             if entry.name is not None and named[entry.name] > 1:
                 yield (*where, "name"), f"expected a name of its own, got {entry.name!r} again"
+            elif entry.weight is not None and here[entry.label] > 1:
+                # Its number, and with it all that it draws, would change when the other one goes.
+                told = f"expected a name of its own beside weight, got {entry.label!r}"
+                yield (*where, "name"), told
             for key, known in (
                 ("after", above),
                 ("replaces", everywhere),

@@ -13,6 +13,8 @@ from cluster.quorum import DockerQuorum
 from harness.clients import NoClients
 from harness.faults import grudges
 from harness.faults.bandwidth import Bandwidth
+from harness.faults.isolate import Isolate
+from harness.faults.kill import Kill
 from harness.target import Drops, System
 
 pytestmark = pytest.mark.docker
@@ -100,3 +102,40 @@ def test_a_slow_link_is_slow(quorum: DockerQuorum) -> None:
     healed = slow.heal(system, [leader])
     assert healed["seen"][0]["held"] > 0
     assert quorum.nodes[leader].shaped()["kind"] != "tbf"
+
+
+def test_a_cut_is_met_by_each_of_its_nodes(quorum: DockerQuorum) -> None:
+    """Two followers cut off are both seen to lose packets, and the leader loses them with each."""
+    leader = quorum.leader()
+    followers = [id for id in EVERYONE if id != leader][:2]
+    isolate, system = Isolate(target="minority"), System(quorum=quorum, clients=NoClients())
+    evidence = isolate.inject(system, followers)
+    isolate.heal(system, followers)
+    assert isolate.bit(evidence)
+    links = evidence["links"]
+    for id in map(str, followers):
+        assert links[str(leader)].get(id) or links[id].get(str(leader))
+
+
+def test_a_kill_behind_a_slow_link_is_healed(quorum: DockerQuorum) -> None:
+    """A server that no probe reaches in time is started again all the same: the engine knows."""
+    leader = quorum.leader()
+    system = System(quorum=quorum, clients=NoClients())
+    slow, kill = Bandwidth(rate_kbit=1), Kill()
+    slow.inject(system, [leader])
+    try:
+        assert kill.bit(kill.inject(system, [leader]))
+        assert [seen["node"] for seen in kill.heal(system, [leader])["started"]] == [leader]
+        assert quorum.nodes[leader].process == "running"
+    finally:
+        slow.heal(system, [leader])
+
+
+def test_a_disk_that_is_empty_has_nothing_to_wipe(quorum: DockerQuorum) -> None:
+    """The first wipe deletes some KB, and the next one, before the server ran again, none."""
+    follower = next(s.node for s in quorum.statuses() if s.mode == "follower")
+    system, kill = System(quorum=quorum, clients=NoClients()), Kill(wipe=True)
+    first = kill.inject(system, [follower])
+    again = first | {"wiped": [quorum.nodes[follower].wipe()]}
+    kill.heal(system, [follower])
+    assert (kill.bit(first), kill.bit(again)) == (True, False)

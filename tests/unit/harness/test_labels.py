@@ -45,6 +45,16 @@ def test_two_of_a_kind_draw_each_their_own(tmp_path: Path) -> None:
     assert [round(s - 8, 3) for s in late["kill-2"]] != late["kill"]
 
 
+def test_a_number_is_a_name_too(tmp_path: Path) -> None:
+    """Other entries, and bounds, can mean the second of a kind."""
+    loaded = load(
+        tmp_path,
+        f"faults: [{{{KILL}}}, {{{KILL}}}, {{pause: {{}}, for_s: 1, after: kill-2}}]\n"
+        "availability: {during: kill-2, max_fraction: 1}\n",
+    )
+    assert [entry.after for entry in loaded.phases[0].faults] == [None, None, "kill-2"]
+
+
 REFUSED = {
     "a-name-twice": (
         f"faults: [{{name: a, {KILL}, first_s: 1}}, {{name: a, pause: {{}}, first_s: 5}}]",
