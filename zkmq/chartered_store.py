@@ -6,12 +6,14 @@ a request of its own: once the tree has been raised, nothing that an older clien
 sent before, takes effect any more.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 from zkmq.charter import Charter, Edition
 from zkmq.errors import IncompatibleTreeError, NoQuorumError, OutdatedClientError
 from zkmq.store import (
     Check,
+    Code,
     Committed,
     GetData,
     Node,
@@ -110,11 +112,14 @@ class CharteredStore:
         Raises:
             OutdatedClientError: it allows it no more. No copy of the multi took effect, or will.
             NoQuorumError: the charter has changed, and was not read before the deadline.
+            IncompatibleTreeError: the queue is gone.
         """
         while True:
             pending = self.submit(ops)
             reply = pending.reply(deadline_s)
             if isinstance(pending, _NeverSent) or not pending.outdated:
+                if reply == Rejected(0, Code.NO_NODE):
+                    self._demand_root(deadline_s)
                 return reply
             self._renew(pending.demand, deadline_s)
 
@@ -123,13 +128,16 @@ class CharteredStore:
 
         Raises:
             OutdatedClientError: this client may not read the tree any more.
+            IncompatibleTreeError: the queue is gone.
         """
         if not reads:
             self._demand_readable()
             return View([], None)
         view = self.inner.read_many([*reads, GetData(self._root)], deadline_s)
         node = view.results[-1]
-        if isinstance(node, Node) and node.version > self._version:
+        if not isinstance(node, Node):
+            raise self._gone()
+        if node.version > self._version:
             self._adopt(node)
         self._demand_readable()
         return View(view.results[:-1], view.zxid)
@@ -144,8 +152,15 @@ class CharteredStore:
         return self.inner.wait_connected(deadline_s)
 
     def list(self, path: str, deadline_s: float, watch: Watcher | None = None) -> list[str] | None:
-        """As of the store."""
-        return self.inner.list(path, deadline_s, watch)
+        """As of the store; but a queue that is gone is an error, not an empty place.
+
+        Raises:
+            IncompatibleTreeError: the queue is gone.
+        """
+        children = self.inner.list(path, deadline_s, watch)
+        if children is None and path.rpartition("/")[0] == self._root:
+            self._demand_root(deadline_s)
+        return children
 
     def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Node | None:
         """As of the store."""
@@ -187,7 +202,7 @@ class CharteredStore:
             self.inner.sync(self._root, deadline_s)
             (node,) = self.inner.read_many([GetData(self._root)], deadline_s).results
             if not isinstance(node, Node):
-                raise IncompatibleTreeError(f"{self._root}: expected a queue, found nothing")
+                raise self._gone()
             if node.version != demand.version:
                 break
             # A server that lags, in spite of the sync.
@@ -197,6 +212,18 @@ class CharteredStore:
         self._adopt(node)
         if self._charter.min_writer > self.edition.version:
             raise self._outdated("write", self._charter.min_writer)
+
+    def _demand_root(self, deadline_s: float) -> None:
+        """Raise if the queue is gone; if nobody tells in time, what asked for it stands."""
+        with contextlib.suppress(NoQuorumError):
+            self.inner.sync(self._root, deadline_s)
+            if self.inner.exists(self._root, deadline_s) is None:
+                raise self._gone()
+
+    def _gone(self) -> IncompatibleTreeError:
+        return IncompatibleTreeError(
+            f"{self._root}: expected a queue, found nothing: somebody has deleted it"
+        )
 
     def _demand_readable(self) -> None:
         if self._charter.min_reader > self.edition.version:

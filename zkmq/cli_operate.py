@@ -52,7 +52,7 @@ def peek(
     as_json: JsonOption = False,
 ) -> int:
     """Look at the first items without taking them; status 1 if there are none."""
-    with context.obj.queue() as queue:
+    with context.obj.queue(make=False) as queue:
         found = queue.peek(n, place=place.value)
     if as_json:
         for each in found:
@@ -70,7 +70,7 @@ def peek(
 
 def stats(context: typer.Context, *, as_json: JsonOption = False) -> int:
     """Count what is where."""
-    with context.obj.queue() as queue:
+    with context.obj.queue(make=False) as queue:
         counted: Stats = queue.stats()
     if as_json:
         print(json.dumps(asdict(counted)))
@@ -95,7 +95,7 @@ def watch(
     if not as_json:
         print(" ".join(f"{name:>9}" for name in COLUMNS))
     # Ctrl-C is the way to end it.
-    with contextlib.suppress(KeyboardInterrupt), context.obj.queue() as queue:
+    with contextlib.suppress(KeyboardInterrupt), context.obj.queue(make=False) as queue:
         while True:
             counted = queue.stats()
             row = asdict(counted) | {"waiting": sum(counted.waiting.values())}
@@ -114,7 +114,7 @@ def kick(
     place: Annotated[Aside, typer.Option(help="Where from.")] = Aside.DEAD,
 ) -> int:
     """Bring items that were put aside back to their old places; prints how many came."""
-    with context.obj.queue() as queue:
+    with context.obj.queue(make=False) as queue:
         print(queue.kick(n, place=place.value).count)
     return Status.OK
 
@@ -131,7 +131,7 @@ def purge(
     which = ", ".join(map(str, priorities)) if priorities else "all"
     if not yes and not _confirmed(f"Forget all waiting items of priority {which}?"):
         raise BadArgumentError("purge: expected --yes, or yes as an answer; nothing was purged")
-    with context.obj.queue() as queue:
+    with context.obj.queue(make=False) as queue:
         print(queue.purge(*priorities or ()).count)
     return Status.OK
 
@@ -150,7 +150,7 @@ def upgrade(
     Status 4 says that some are still too old, and which; nothing is changed then. With --force
     these stop with an error at their next call, their items go to others, and nothing is lost.
     """
-    with context.obj.queue() as queue:
+    with context.obj.queue(make=False) as queue:
         now = queue.upgrade(force=force)
     said = {
         "min_reader": now.min_reader,

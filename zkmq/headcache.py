@@ -113,7 +113,7 @@ class HeadCache:
 
     def first(self, n: int, deadline_s: float) -> list[Candidate]:
         """The first `n` items as they are now, not to be claimed."""
-        self.look(n, deadline_s)
+        self._look(n, deadline_s)
         found: list[Candidate] = []
         while self._paths and len(found) < n:
             found += self._fetch(self._paths[: n - len(found)], deadline_s)
@@ -132,6 +132,9 @@ class HeadCache:
 
     def look(self, wanted: int, deadline_s: float) -> None:
         """Read the head of the queue at one state, and remove drained segments on the way."""
+        self._remove_drained(self._look(wanted, deadline_s))
+
+    def _look(self, wanted: int, deadline_s: float) -> Head:
         while True:
             looked_s = self._store.now()
             head = self._read_head(deadline_s)
@@ -150,7 +153,7 @@ class HeadCache:
         if self._read:
             listed = set(self._paths)
             self._read = {path: each for path, each in self._read.items() if path in listed}
-        self._remove_drained(head)
+        return head
 
     def _look_past(self, skipped: set[str], n: int, deadline_s: float) -> None:
         self.look(n + len(skipped), deadline_s)

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 
 from zkmq.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.chartered_store import CharteredStore
+from zkmq.errors import IncompatibleTreeError
 from zkmq.once import once
-from zkmq.store import Code, Create, GetData, Node, Op, SetData, Store
-from zkmq.tree import FIXED, Tree
+from zkmq.store import Code, Create, GetChildren, GetData, Node, Op, SetData, Store
+from zkmq.tree import FIXED, LOCK, Tree
+
+# What the root of a queue, or of one that is being made, may have.
+KNOWN = frozenset({*FIXED, LOCK})
 
 
 def open_tree(
@@ -16,12 +20,13 @@ def open_tree(
     *,
     segment_items: int = SEGMENT_ITEMS,
     edition: Edition = EDITION,
+    make: bool = True,
 ) -> CharteredStore:
-    """Return the store, bound to what the root says; makes the tree if there is none.
+    """Return the store, bound to what the root says; may `make` the tree if there is none.
 
     Raises:
         OutdatedClientError: this version may not even read the tree.
-        IncompatibleTreeError: it is not the tree of a queue.
+        IncompatibleTreeError: it is not the tree of a queue; nothing was changed.
         NoQuorumError: no answer before the deadline; the tree may have been made.
     """
     new = Charter(segment_items=segment_items).raised(edition).encode()
@@ -30,6 +35,12 @@ def open_tree(
         (node,) = store.read_many([GetData(tree.root)], deadline_s).results
         if isinstance(node, Node) and node.data:
             return CharteredStore(store, tree.root, edition, node)
+        if not make:
+            found = "no node" if node is None else "a node that is none yet"
+            raise IncompatibleTreeError(
+                f"{tree.root}: expected a queue, found {found}; choose another path: "
+                "the first put or reserve makes a queue"
+            )
         if isinstance(node, Node):
             _adopt(store, tree, node, new, deadline_s)
         else:
@@ -47,6 +58,13 @@ def _make(store: Store, tree: Tree, new: bytes, deadline_s: float) -> None:
 
 def _adopt(store: Store, tree: Tree, root: Node, new: bytes, deadline_s: float) -> None:
     """Complete a tree that the original made: it leaves its root empty."""
+    (children,) = store.read_many([GetChildren(tree.root)], deadline_s).results
+    foreign = sorted(set(children) - KNOWN) if isinstance(children, list) else []
+    if foreign:
+        raise IncompatibleTreeError(
+            f"{tree.root}: expected a queue, or an empty node, found one with other children "
+            f"({', '.join(foreign[:3])}); choose another path"
+        )
     for name in FIXED:
         _send(store, [Create(f"{tree.root}/{name}")], deadline_s)
     _send(store, [SetData(tree.root, new, root.version)], deadline_s)

@@ -23,7 +23,7 @@ PRIORITY = re.compile(r"[0-9]{3}")
 SEGMENT = re.compile(r"[0-9]{10}r?")
 BUCKET = re.compile(r"[0-9]{10}")
 CONSUMER = re.compile(r"consumer-[0-9A-Za-z._-]{1,200}")
-WAITER = re.compile(rf"w-.*-({NUMBER})", re.DOTALL)
+WAITER = re.compile(rf"w-.*?-({NUMBER})", re.DOTALL)
 
 
 class ItemName(NamedTuple):

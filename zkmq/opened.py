@@ -33,6 +33,7 @@ class OpenedQueue:
         deadline_s: float = 30.0,
         segment_items: int = SEGMENT_ITEMS,
         close_store: bool = False,
+        make: bool = True,
     ) -> None:
         checks.number("segment_items", segment_items, 1, MOST_SEGMENT_ITEMS)
         self._store = store
@@ -41,7 +42,12 @@ class OpenedQueue:
         self._close_store = close_store
         self._closed = False
         self._bound = open_tree(
-            store, self._tree, self._deadline(), segment_items=segment_items, edition=self.edition
+            store,
+            self._tree,
+            self._deadline(),
+            segment_items=segment_items,
+            edition=self.edition,
+            make=make,
         )
 
     @classmethod

@@ -63,6 +63,7 @@ class Queue(OpenedQueue):
         label: for people who look at the tree.
         segment_items: only when the tree is made: how many items share a segment.
         close_store: whether `close` ends the session too.
+        make: whether to make the queue if there is none at `path`; else IncompatibleTreeError.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Queue(OpenedQueue):
         label: str = "",
         segment_items: int = SEGMENT_ITEMS,
         close_store: bool = False,
+        make: bool = True,
     ) -> None:
         checks.choice("order", order, ("strict", "relaxed"))
         checks.choice("on_crash", on_crash, ("requeue", "partial"))
@@ -94,6 +96,7 @@ class Queue(OpenedQueue):
             deadline_s=deadline_s,
             segment_items=segment_items,
             close_store=close_store,
+            make=make,
         )
         self._producing = threading.Lock()
         bound, tree, segment_items = self._bound, self._tree, self.charter.segment_items

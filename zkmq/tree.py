@@ -21,6 +21,7 @@ NO_SEGMENT = -1
 LAST_SEGMENT = 10**10 - 1
 MAX_SHOWN = 100
 ACTIVE = "active"
+LOCK = "gc-lock"
 FIXED = (
     "items",
     "consumers",
@@ -125,7 +126,7 @@ class Tree:
     @property
     def lock(self) -> str:
         """The elected janitor's ephemeral node."""
-        return f"{self.root}/gc-lock"
+        return f"{self.root}/{LOCK}"
 
     @property
     def clock(self) -> str:

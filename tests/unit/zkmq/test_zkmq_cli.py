@@ -276,7 +276,7 @@ def test_credentials_come_from_a_file_or_the_environment(
 ) -> None:
     """Both ways give the same; both at once is an error; no way shows the password."""
     (tmp_path / "password").write_text("s3cret\n")
-    assert zkmq("--user", "me", "--password-file", tmp_path / "password", "stats") == 0
+    assert zkmq("--user", "me", "--password-file", tmp_path / "password", "put", "x") == 0
     monkeypatch.setenv("ZKMQ_PASSWORD", "s3cret")
     assert zkmq("--user", "me", "stats") == 0
     expected = Security(user="me", password="s3cret")  # noqa: S106 - a test's
