@@ -90,6 +90,10 @@ gallery: $(READY) ## The controls that need no Docker: found / planted, of queue
 check-checkers: $(READY) ## Checkers against the exhaustive oracle: make check-checkers N=10000 (in each mix) ARGS="--mix crashes"
 	@PYTHONPATH=tests $(BIN)/python tests/property/oracle_rates.py $(N) $(ARGS)
 
+.PHONY: mutants
+mutants: $(READY) ## Mutation testing of the queue's core and of the judge, by mutmut: make mutants N=300 ARGS="--seed 1"
+	@$(BIN)/python tests/controls/mutation_sample.py --count $(N) $(ARGS)
+
 .PHONY: fuzz-wire
 fuzz-wire: $(READY) ## Real clients on real sockets under everything: make fuzz-wire N=100000 (items put)
 	@PYTHONPATH=tests $(BIN)/python tests/property/wire_rates.py $(N) $(ARGS)
