@@ -79,6 +79,8 @@ def strobe(pod: "Pod", offset_s: float, period_s: float) -> Evidence:
     while time.monotonic() < deadline and not {0.0, offset_s} <= seen:
         if (seen_s := seen_offset_s(pod)) is not None:
             seen.add(next((at_s for at_s in (0.0, offset_s) if _near(seen_s, at_s)), seen_s))
+        elif pod.process != "running":
+            break  # nobody is there to tell the time
         time.sleep(POLL_S)
     most_s = max(seen, key=abs, default=None)
     return {"node": pod.id, "offset_s": most_s, "seen_s": sorted(seen)}

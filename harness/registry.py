@@ -38,7 +38,11 @@ Milliseconds = Annotated[int, Field(ge=0, le=60_000)]
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 Priority = Annotated[int, Field(ge=0, le=999)]
 Jump = Annotated[float, Field(ge=-1e9, le=1e9), AfterValidator(_seen)]  # thirty years either way
-StrobePeriod = Annotated[float, Field(le=MAX_SECONDS), AfterValidator(_reread)]
+StrobePeriod = Annotated[
+    float,
+    Field(le=MAX_SECONDS, json_schema_extra={"minimum": 2 * CLOCK_REREAD_S}),
+    AfterValidator(_reread),  # tells why, which a bound does not
+]
 Share = Annotated[int, Field(ge=0, le=100)]  # percent
 Percent = Annotated[float, Field(gt=0, le=100)]
 Groups = Annotated[list[Annotated[list[str | int], Field(min_length=1)]], Field(min_length=2)]

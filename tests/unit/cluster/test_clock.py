@@ -123,6 +123,14 @@ def test_a_strobe_is_seen_at_both_times(
     assert ClockStrobe(offset_s=-600.0).bit(evidence) is bit
 
 
+@pytest.mark.parametrize("process", ["exited", "paused"])
+def test_a_strobe_waits_for_nobody_who_is_down(told: Callable[..., None], process: str) -> None:
+    """Nothing is seen of a server that is not there, and it is asked once."""
+    told(None, -600.0)
+    node, _ = pod(process)
+    assert clock.strobe(node, -600.0, 4.0)["seen_s"] == []
+
+
 CONS = """\
  /172.18.0.1:42008[0](queued=0,recved=1,sent=0)
  /172.18.0.1:42006[1](queued=0,recved=1,sent=1,sid=0x300002b1cf10003,lop=SESS,est=1700000003600,to=4000,lcxid=0x0,lzxid=0x1)

@@ -247,6 +247,16 @@ def test_victims_are_each_fault_own(stage: Callable[..., Stage]) -> None:
     assert beside.injections[1].nodes == alone[0].nodes
 
 
+def test_a_paused_client_is_healed_by_its_number(stage: Callable[..., Stage]) -> None:
+    """Whom a client fault hurt stands in the undo ledger, and is healed whoever else has ended."""
+    played = stage("faults: [{client-pause: {number: 1}, first_s: 0, for_s: 1}]")
+    (pause,) = played.all()
+    assert [entry["clients"] for entry in played.quorum.ledger.entries.values()] == [[1]]
+    played.clients.crash(0)
+    played.nemesis.heal(pause)
+    assert played.clients.states == {0: "dead", 1: "running", 2: "running"}
+
+
 def test_client_faults_need_no_node(stage: Callable[..., Stage]) -> None:
     """A fault of clients resolves no node and hits the clients of its workload."""
     played = stage("faults: [{client-crash: {workload: put-all, number: 1}, first_s: 0}]")
