@@ -3,18 +3,20 @@
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from zkmq.errors import BadArgumentError, ClosedError, NotHeldError
+from zkmq.errors import BadArgumentError, ClosedError, NotAppliedError, NotHeldError
 from zkmq.finish import Done, Finisher
+from zkmq.holding import OnLost
 from zkmq.item import Item
-from zkmq.membership import Membership, OnLost
+from zkmq.membership import Membership
 from zkmq.policy import Policy
 from zkmq.reserve import Reservation, Reserver
 from zkmq.server_clock import ServerClock
 from zkmq.store import Store
 from zkmq.tree import Tree
-from zkmq.waiting import Line
+from zkmq.waiting import LOOK_AGAIN_S, Line
 
 CONTENDED_S = 1.0
 
@@ -56,13 +58,22 @@ class Consumer:
         store.on_session_lost(self.membership.session_ended)
 
     def reserve(self, n: int, *, timeout_s: float, done: Sequence[Item], sync: bool) -> Reservation:
-        """Take up to `n` items; wait for the first."""
+        """Take up to `n` items; wait for the first, also if there is something to acknowledge."""
         until_s = self._store.now() + timeout_s
-        while True:
-            found = self._look(n, list(done), sync=sync)
-            if found.items or found.done or self._store.now() >= until_s:
-                return found
-            self._wait(until_s)
+        acked: Done | None = None
+        try:
+            while True:
+                found = self._look(n, () if acked else list(done), sync=sync)
+                acked = acked or found.done
+                if found.items or self._store.now() >= until_s:
+                    return replace(found, done=acked)
+                self._wait(until_s)
+        except NotAppliedError:
+            if acked is None:
+                raise
+            return Reservation((), done=acked)  # that much did take effect
+        finally:
+            self._leave_line()
 
     def done(self, items: Sequence[Item]) -> Done:
         """Acknowledge items."""
@@ -123,14 +134,21 @@ class Consumer:
 
     def _wait(self, until_s: float) -> None:
         """Wait in the line, one thread at a time."""
-        if not self._waiting.acquire(timeout=max(0.0, until_s - self._store.now())):
+        left_s = min(max(0.0, until_s - self._store.now()), LOOK_AGAIN_S)
+        if not self._waiting.acquire(timeout=left_s):
             return
         try:
             self._line.wait(self.reserver.cache.seen(), until_s, self._deadline())
-            if self._store.now() >= until_s:
-                self._line.leave(done=False)
         finally:
             self._waiting.release()
+
+    def _leave_line(self) -> None:
+        """A place that is left behind is a client that puts wake in vain."""
+        if self._waiting.acquire(blocking=False):  # else another thread stands there
+            try:
+                self._line.leave(done=False)
+            finally:
+                self._waiting.release()
 
     def _end(self, items: Sequence[Item], end: Callable[[], Done]) -> Done:
         if not items:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from zkmq import checks, envelope
 from zkmq.delayed import Delayed
 from zkmq.errors import NoQuorumError
+from zkmq.holding import Registration
 from zkmq.homes import Homes
 from zkmq.item import Hold, Item
 from zkmq.loads import fitting_sizes
-from zkmq.membership import Membership, Registration
+from zkmq.membership import Membership
 from zkmq.policy import Policy
 from zkmq.refusal import refusal
 from zkmq.server_clock import ServerClock
@@ -113,6 +114,7 @@ class Finisher:
         def apply(_: Registration, __: int | None) -> None:
             for item in items:
                 item.version += 1
+                item.run_from(self._store.now())
 
         result = membership.commit("touch", ops, apply, deadline_s, count=len(items))
         if isinstance(result, Applied):

@@ -13,9 +13,10 @@ from typing import Self
 from zkmq import envelope
 from zkmq.errors import BadArgumentError, ConsumerLostError
 from zkmq.finish import Finisher
+from zkmq.holding import nobody_asked
 from zkmq.item import Item
 from zkmq.layout import open_tree
-from zkmq.membership import Membership, nobody_asked
+from zkmq.membership import Membership
 from zkmq.names import parse
 from zkmq.policy import Policy
 from zkmq.server_clock import ServerClock

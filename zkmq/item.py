@@ -40,6 +40,8 @@ class Item:
     header: envelope.Header = field(repr=False)
     version: int = field(default=0, repr=False)
     hold: Hold = Hold.HELD
+    # When its time to run is over, on the store's clock.
+    due_s: float = field(default=float("inf"), repr=False)
     # The last request about it whose outcome was unknown.
     in_doubt: tuple[str, Doubt] | None = field(default=None, repr=False)
 
@@ -53,6 +55,11 @@ class Item:
     def id(self) -> str:
         """The item's identity, the same in every delivery."""
         return names.base(self.name)
+
+    def run_from(self, now_s: float) -> None:
+        """Start its time to run."""
+        ttr_s = self.header.get("ttr_s")
+        self.due_s = float("inf") if ttr_s is None else now_s + float(ttr_s)
 
     @property
     def priority(self) -> int:

@@ -6,7 +6,6 @@ effect any more, whatever the process believes.
 """
 
 import secrets
-import threading
 from collections.abc import Callable, Sequence
 
 from zkmq.doubt import Doubt, Settled
@@ -18,6 +17,7 @@ from zkmq.errors import (
     NotHeldError,
     OutcomeUnknownError,
 )
+from zkmq.holding import Apply, OnLost, Registration
 from zkmq.item import Hold, Item
 from zkmq.loads import MAX_CALL_BYTES
 from zkmq.refusal import refusal
@@ -25,56 +25,6 @@ from zkmq.server_clock import ServerClock
 from zkmq.store import Code, Committed, Create, Delete, Lost, Op, Rejected, Store
 from zkmq.ticket import Applied, Refused, Ticket, TicketGoneError
 from zkmq.tree import Tree
-
-OnLost = Callable[[str, Sequence[Item]], None]
-Apply = Callable[["Registration", int | None], None]
-
-
-def nobody_asked(consumer: str, items: Sequence[Item]) -> None:
-    """The items themselves say that they are lost."""
-
-
-class Registration:
-    """One consumer id: as long as one session, and then never again."""
-
-    def __init__(self, store: Store, consumer: str, ticket: Ticket, on_lost: OnLost) -> None:
-        self.consumer = consumer
-        self.session = store.session_id
-        self.ticket = ticket
-        self.held: dict[str, Item] = {}
-        self.ended = False
-        # The call in doubt, and what to do if it turns out to have taken effect.
-        self.doubt: Doubt | None = None
-        self.if_applied: Apply | None = None
-        self._on_lost = on_lost
-        # Held only for a moment, never across a call to the store.
-        self._lock = threading.Lock()
-
-    def add(self, items: Sequence[Item]) -> None:
-        """Take note of claimed items; if the session ended meanwhile, they are lost at once."""
-        with self._lock:
-            self.held.update((item.name, item) for item in items)
-            ended = self.ended
-        if ended:
-            self.end()
-
-    def remove(self, items: Sequence[Item], hold: Hold) -> None:
-        """Take note that items are no longer held, and why."""
-        with self._lock:
-            for item in items:
-                item.hold = hold
-                self.held.pop(item.name, None)
-
-    def end(self) -> None:
-        """The session is over: whatever was held now belongs to others; say so, once."""
-        with self._lock:
-            self.ended = True
-            lost = list(self.held.values())
-            self.held.clear()
-            for item in lost:
-                item.hold = Hold.LOST
-        if lost:
-            self._on_lost(self.consumer, lost)
 
 
 class Membership:
@@ -138,6 +88,7 @@ class Membership:
             raise NoQuorumError(
                 f"{request or 'reserve'}: not sent, an earlier {earlier} is still in doubt"
             ) from error
+        self._strike_overdue(deadline_s)
         for item in needed:
             self._demand_held(item, request)
         if self.worn and not self.held:
@@ -231,7 +182,7 @@ class Membership:
     def not_held(self, item: Item) -> NotHeldError:
         """Take note that an item is not held any more though the session lives."""
         if self._registration is not None:
-            self._registration.remove([item], Hold.LOST)
+            self._registration.lose([item])
         return NotHeldError(
             f"{item.name}: expected an item still held; its time to run was over, "
             "or an operator moved it"
@@ -291,10 +242,21 @@ class Membership:
             raise NotHeldError(
                 f"{item.name}: expected an item still held, got one {item.hold.value}"
             )
+        if registration is not None and item.consumer == self.id:
+            raise self.not_held(item)
         raise ConsumerLostError(
             f"{item.name}: expected an item held by this consumer; {item.consumer}, which "
             "reserved it, is another, or its session has ended"
         )
+
+    def _strike_overdue(self, deadline_s: float) -> None:
+        """See which items a janitor has taken back; an application may have forgotten them."""
+        registration = self._registration
+        if registration is None or registration.ended:
+            return
+        if late := registration.overdue():
+            claimed = self._store.list(self._tree.claims(registration.consumer), deadline_s) or []
+            registration.lose([item for item in late if item.name not in claimed])
 
     def _never_known(self, item: Item, settled: Settled) -> AckUnknownError:
         error = AckUnknownError(

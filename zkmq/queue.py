@@ -14,10 +14,10 @@ from zkmq.doubt import Settled
 from zkmq.entry import Entry
 from zkmq.errors import BadArgumentError, ZkmqError
 from zkmq.finish import Done
+from zkmq.holding import OnLost, nobody_asked
 from zkmq.item import Item
 from zkmq.janitor import Janitor
 from zkmq.janitor_thread import JanitorThread
-from zkmq.membership import OnLost, nobody_asked
 from zkmq.opened import MOST, OpenedQueue
 from zkmq.policy import Policy
 from zkmq.producer import Producer
@@ -208,9 +208,10 @@ class Queue(OpenedQueue):
     ) -> Reservation:
         """Take up to `n` items, most urgent and oldest first, and hold them until `done`.
 
-        Waits up to `timeout_s` for the first item. `done` acknowledges other items in the same
-        write. `sync` first makes this client see all that was committed before the call; without
-        it an item just put by another client may be missed.
+        Waits up to `timeout_s` for the first item, `math.inf` for ever. `done` acknowledges other
+        items in the same write, or at once if there is nothing to take yet. `sync` first makes
+        this client see all that was committed before the call; without it an item just put by
+        another client may be missed.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; whatever was claimed comes with

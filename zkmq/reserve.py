@@ -9,9 +9,10 @@ from zkmq import checks, envelope, names
 from zkmq.errors import ConsumerLostError, NoQuorumError
 from zkmq.finish import DONE, Done, Finisher, ended_before
 from zkmq.headcache import Candidate, HeadCache
+from zkmq.holding import Registration
 from zkmq.item import Hold, Item
 from zkmq.loads import MAX_CALL_BYTES, fitting_sizes
-from zkmq.membership import Membership, Registration
+from zkmq.membership import Membership
 from zkmq.refusal import refusal
 from zkmq.shares import Shares
 from zkmq.store import Code, Create, Delete, Op, Store

@@ -9,6 +9,7 @@ item. The claim takes the place in the line along in the same write.
 
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from zkmq import names
 from zkmq.errors import NoQuorumError
@@ -22,6 +23,8 @@ STAGGER_S = 0.02
 LOOK_AGAIN_S = 3.0
 # Strict order: how long to let others go first while they claim what this one would claim.
 PATIENCE_S = 0.25
+# How long an interrupted call looks for the place it may have taken.
+LEAVE_S = 0.25
 FIRST_EPOCH = "0000000000"
 
 Seen = Iterable[tuple[str, frozenset[str]]]
@@ -35,6 +38,8 @@ class Line:
         self._root = tree.place("waiting")
         self._prefix = f"w-{secrets.token_hex(4)}-"
         self._path: str | None = None
+        # A place was asked for, and where it is has not been seen yet.
+        self._joining = False
         self._signal = store.signal()
         self._watches = Watches(self._signal, wanted=lambda: self._rank < WATCHERS)
         self._ahead = Watches(self._signal)
@@ -46,7 +51,9 @@ class Line:
 
     def leave(self, *, done: bool) -> None:
         """Leave the line, if that was not `done` with a claim; nobody waits for the answer."""
-        if self._path is not None and not done:
+        if self._joining:
+            self._leave_unknown()
+        elif self._path is not None and not done:
             self._store.submit([Delete(self._path)])
         self._path = None
 
@@ -94,7 +101,7 @@ class Line:
                 # More than one if a lost reply hid the first: the younger goes.
                 for path in mine[1:]:
                     self._store.submit([Delete(path)])
-                self._path = mine[0]
+                self._path, self._joining = mine[0], False
                 return line[: line.index(mine[0])]
             self._join(deadline_s)
 
@@ -102,6 +109,7 @@ class Line:
         epochs = names.buckets(self._store.list(self._root, deadline_s) or [])
         epoch = epochs[-1] if epochs else FIRST_EPOCH
         node = Create(f"{self._root}/{epoch}/{self._prefix}", ephemeral=True, sequence=True)
+        self._joining = True
         match self._store.commit([node], deadline_s):
             case Committed():
                 return
@@ -109,6 +117,15 @@ class Line:
                 self._store.commit([Create(f"{self._root}/{epoch}")], deadline_s)
         if self._store.now() >= deadline_s or not self._store.wait_connected(deadline_s):
             raise NoQuorumError("reserve: no answer in time while waiting for items")
+
+    def _leave_unknown(self) -> None:
+        """Leave a place whose making was interrupted; without an answer, the next call does."""
+        with suppress(NoQuorumError):
+            line = self._list(self._store.now() + LEAVE_S)
+            for path in line:
+                if self._prefix in path:
+                    self._store.submit([Delete(path)])
+            self._joining = False
 
     def _list(self, deadline_s: float) -> list[str]:
         """Everybody in the line, in order: older epochs first."""

@@ -238,3 +238,41 @@ def test_the_gateway_acknowledges_once_with_a_reserve_asked_again() -> None:
     again = asyncio.run(consumer.reserve(1, wait_s=0, done=[first.name], sync=False))
     assert [item.data for item in again.items] == [b"y"]
     assert again.done is not None
+
+
+def test_the_gateway_remembers_what_a_reserve_in_doubt_acknowledged() -> None:
+    """It was done before the claim that is in doubt: asked again, it is not called not held."""
+    world = World(seed=1, session_timeout_s=1000)
+    queue = zkmq.Queue(world.client(), janitor=False, deadline_s=1.0)
+    queue.put(b"x")
+    consumer = RemoteConsumer("c", queue, session_s=1000, run=at_once)
+    first = asyncio.run(consumer.reserve(1, wait_s=0, done=[], sync=False)).items[0]
+    other = zkmq.Queue(world.client("other"), janitor=False)
+
+    def put_later() -> None:
+        world.scheduler.sleep(1.0)
+        other.put(b"y")
+
+    world.scheduler.spawn("later", put_later)
+    world.faults = Strike("reserve", Fault.LOSE_REPLY, times=10_000)
+    with pytest.raises(OutcomeUnknownError):
+        asyncio.run(consumer.reserve(1, wait_s=3, done=[first.name], sync=False))
+    world.faults = Strike("reserve", Fault.LOSE_REPLY, times=0)
+    again = asyncio.run(consumer.reserve(1, wait_s=0, done=[first.name], sync=False))
+    assert [item.data for item in again.items] == [b"y"]
+
+
+def test_a_reserve_that_acknowledges_goes_on_waiting() -> None:
+    """It asks the gateway again, without what is done, until an item comes."""
+
+    def done(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(204, headers={"Zkmq-Done-Zxid": "6"})
+
+    gateway = Gateway(reserve=[claimed("item-0"), done, claimed("item-1")])
+    queue = gateway.queue()
+    (first,) = queue.reserve().items
+    found = queue.reserve(timeout_s=60, done=[first])
+    assert [item.name for item in found.items] == ["item-1"]
+    assert found.done is not None
+    asked = [json.loads(request.content)["done"] for request in gateway.seen["reserve"]]
+    assert asked == [[], ["item-0"], []]

@@ -5,6 +5,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from zkmq.entry import Entry
 from zkmq.errors import (
     BadArgumentError,
     ClosedError,
+    NotAppliedError,
     OutcomeUnknownError,
     PartlyPutError,
     ZkmqError,
@@ -168,14 +170,22 @@ class Queue:
         if not 1 <= n <= MAX_BATCH_ITEMS:
             raise BadArgumentError(f"reserve: n: expected 1 to {MAX_BATCH_ITEMS}, got {n!r}")
         until_s = self._exchange.now() + timeout_s
-        while True:
-            self._demand_open()
-            left_s = max(0.0, until_s - self._exchange.now())
-            found = self._consuming.reserve(
-                n, min(left_s, _WAIT_S), list(done), sync=sync, deadline_s=self._deadline()
-            )
-            if found and (found.items or found.done or self._exchange.now() >= until_s):
-                return found
+        acked: Done | None = None
+        try:
+            while True:
+                self._demand_open()
+                wait_s = min(max(0.0, until_s - self._exchange.now()), _WAIT_S)
+                left = () if acked else list(done)
+                found = self._consuming.reserve(
+                    n, wait_s, left, sync=sync, deadline_s=self._deadline()
+                )
+                acked = acked or (found.done if found else None)
+                if found and (found.items or self._exchange.now() >= until_s):
+                    return replace(found, done=acked)
+        except NotAppliedError:
+            if acked is None:
+                raise
+            return Reservation((), done=acked)  # that much did take effect
 
     def done(self, *items: Item) -> Done:
         """Acknowledge items, as `zkmq.Queue.done`."""

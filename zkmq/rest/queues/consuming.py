@@ -4,9 +4,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from zkmq import ConsumerLostError, Done, Item, NotHeldError, Queue
+from zkmq import ConsumerLostError, Done, Hold, Item, NotHeldError, Queue, ZkmqError
 from zkmq.reserve import Reservation
 from zkmq.rest.queues.once import Once
 
@@ -46,15 +47,23 @@ class RemoteConsumer:
         acked, _ = self._resolve("done", done)
         loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_s
+        done_at: Done | None = None
         while True:
             timeout_s = min(max(0.0, until_s - loop.time()), _SLICE_S)
-            found: Reservation = await self._run(
-                self.queue.reserve, n, timeout_s=timeout_s, done=acked, sync=sync
-            )
+            try:
+                found: Reservation = await self._run(
+                    self.queue.reserve, n, timeout_s=timeout_s, done=acked, sync=sync
+                )
+            except ZkmqError:
+                self._note("done", [item for item in acked if item.hold is Hold.DONE], None)
+                raise
             self._note("done", acked, found.done.zxid if found.done else None)
+            done_at, acked = done_at or found.done, []
+            # Those whose time to run was over are forgotten.
+            self._held = {name: item for name, item in self._held.items() if item.hold is Hold.HELD}
             self._held.update((item.name, item) for item in found.items)
-            if found.items or acked or loop.time() >= until_s:
-                return found
+            if found.items or loop.time() >= until_s:
+                return replace(found, done=done_at)
 
     async def end(self, verb: str, names: Sequence[str], **options: Any) -> int | None:
         """Do `done`, `release` or `bury` to items, all or none; return the zxid if it is known."""
