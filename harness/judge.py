@@ -47,6 +47,7 @@ def judge(
     availability: Sequence[AvailabilityLimit] = (),
     put_aside: Sequence[str] = (),
     min_acknowledged: float = 0.0,
+    because: str | None = None,
     course: Course | None = None,
 ) -> Judgement:
     """Run the named checkers, or all whose needs are met, and merge what they say.
@@ -67,6 +68,7 @@ def judge(
         availability=tuple(availability),
         put_aside=tuple(put_aside),
         min_acknowledged=min_acknowledged,
+        because=because,
         course=course,
     )
     results, not_run = [], []

@@ -31,6 +31,7 @@ def judge_run(history: History, scenario: Scenario, planned: Sequence[Planned] |
         sync=all(workload.sync for workload in reserves),
         put_aside=scenario.put_aside,
         min_acknowledged=scenario.min_acknowledged,
+        because=scenario.because,
         course=Course(
             nodes=scenario.cluster.nodes,
             phases=len(scenario.phases),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness import estimate, plan, record, results, workers
+from harness import estimate, plan, record, results, server_log, workers
 from harness.clients import RunningClients
 from harness.clock import Clock
 from harness.errors import RunError, UnmetError
@@ -120,6 +120,7 @@ def check(
     if unmerged and folder.parts.is_dir():
         record.merge(folder.parts, folder.history)
     history = History.load(folder.history)
+    server_log.reread(history, folder.logs)
     judgement = results.judge_run(history, scenario, plan.read(folder.plan))
     judged = results.build(name, scenario, history, judgement, interrupted=interrupted)
     folder.write_json(folder.results, judged)

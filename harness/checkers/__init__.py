@@ -75,6 +75,7 @@ class Claim:
         availability: bounds on the share of time with successes.
         put_aside: the places, `partial` and `dead`, where acknowledged items may be at the end.
         min_acknowledged: the share of the puts tried that must have been acknowledged.
+        because: the reason for which the run is to be invalid; None if it is to be valid.
         course: what the run set out to do; None for a history that is no run's.
     """
 
@@ -85,6 +86,7 @@ class Claim:
     availability: tuple[AvailabilityLimit, ...] = ()
     put_aside: tuple[str, ...] = ()
     min_acknowledged: float = 0.0
+    because: str | None = None
     course: Course | None = None
 
 

@@ -62,20 +62,22 @@ class ProducerOrder:
 def _pairs(history: History) -> tuple[Ints, Ints]:
     """Return the rows of acknowledged puts, and of their first deliveries."""
     stays = episodes(history, "unordered")
-    put, row, held_ns = stays.put_row, stays.row, stays.surely_taken_ns
+    put, row, held_ns = stays.put_row, _first_rows(history, stays), stays.surely_taken_ns
     sure = (row >= 0) & (history.outcome[put] == OK) & (history.to[put] == 0)
-    sure &= (held_ns < _delayed_from_ns(history)) & _certain(history, stays)
+    sure &= held_ns < _delayed_from_ns(history)
     return put[sure], row[sure]
 
 
-def _certain(history: History, stays: Episodes) -> NDArray[np.bool_]:
-    """Return whether no other delivery of the item can have come before its first, or with it."""
+def _first_rows(history: History, stays: Episodes) -> Ints:
+    """Return the row of each item's first delivery; -1 where another one may have been it."""
     held = holds(history)
     by_ns = np.full(len(history.values) + 1, -1, np.int64)
     by_ns[stays.value] = stays.surely_taken_ns
-    early = held.value[held.begin_ns <= by_ns[held.value]]
-    mask: NDArray[np.bool_] = np.bincount(early, minlength=len(by_ns))[stays.value] == 1
-    return mask
+    early = held.begin_ns <= by_ns[held.value]
+    first = np.full(len(by_ns), -1, np.int64)
+    first[held.value[early]] = held.row[early]
+    alone = np.bincount(held.value[early], minlength=len(by_ns)) == 1
+    return np.where(alone, first, -1)[stays.value]
 
 
 def _delayed_from_ns(history: History) -> int:

@@ -80,6 +80,7 @@ def summary_lines(results: Mapping[str, Any], folder: str) -> list[Text]:
     if longest is not None:
         lines.append(Text(f"longest gap without a successful call: {longest:.1f} s"))
     lines += _findings(results)
+    lines += [Text(f"server-logs: {known}") for known in words.known_defects(results)]
     if (why := results.get("interrupted")) is not None:
         lines.append(Text(f"interrupted by {why}: what was recorded is judged as far as it goes"))
     lines.append(Text(f"report: {folder}/report.html"))

@@ -27,6 +27,7 @@ _DOUBTS = {
     "logs-missing": "not every server's log was read",
     "missing-lines": "lines of the history are missing",
     "fault-not-seen": "a bound names a fault that was never injected",
+    "recovery-not-seen": "no call succeeded after the last fault, so nobody saw a recovery",
     "unmet": "the history lacks what this check needs",
     "checker-failed": "the checker itself failed",
     "malformed-lines": "lines of the history cannot be read, and may hold the explanation",
@@ -96,6 +97,19 @@ def nodes(ids: Sequence[int]) -> str:
 def meaning(reason: str) -> str:
     """Return what a reason means; its own words if it needs no explanation."""
     return _DOUBTS.get(reason, reason.replace("-", " "))
+
+
+def known_defects(results: Mapping[str, Any]) -> list[str]:
+    """Return a line for each known defect of its servers that the run met."""
+    checks = results["checks"]
+    return [_known(each) for check in checks for each in check["details"].get("known_defects", ())]
+
+
+def _known(defect: Mapping[str, Any]) -> str:
+    times = f"{defect['seen']} time{'' if defect['seen'] == 1 else 's'}"
+    about = [defect["issue"], defect["finding"]]
+    more = f" ({', '.join(each for each in about if each)})" if any(about) else ""
+    return f"known: {defect['name']}, seen {times} on {nodes(defect['nodes'])}{more}"
 
 
 def _passed(results: Mapping[str, Any]) -> str:

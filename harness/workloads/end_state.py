@@ -1,24 +1,13 @@
 """The end of a run as notes of the history: what each server holds, and what its logs say."""
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
+from harness import server_log
 from harness.target import NodeStatus
 from harness.workloads.subjects import places
 
 QUEUE_ROOT = "/queue"
-_SAMPLES = 5
-# Lines that mean trouble inside a server, whatever the faults; what faults cause is not here.
-PATTERNS: Mapping[str, re.Pattern[bytes]] = {
-    "digest-mismatch": re.compile(rb"digest.*(mismatch|not matching)", re.IGNORECASE),
-    "null-pointer": re.compile(rb"NullPointerException"),
-    "out-of-memory": re.compile(rb"OutOfMemoryError"),
-    "corrupt-log": re.compile(rb"(CRC check failed|Unreasonable length|corrupt)", re.IGNORECASE),
-    "severe": re.compile(rb"(Severe unrecoverable error|Unexpected exception causing exit)"),
-    "fsync-warning": re.compile(rb"fsync-ing the write ahead log"),
-}
 
 
 class RawTree(Protocol):
@@ -91,7 +80,7 @@ def of_logs(
     """
     counted = {status.node: _mismatches(status) for status in statuses}
     for node, log in logs:
-        yield "server-log", _log_note(node, log) | {"digest_mismatches": counted.get(node)}
+        yield server_log.NOTE, server_log.told(node, log) | {"digest_mismatches": counted.get(node)}
     for ends in session_ends:
         ended = {f"0x{session:x}": zxid for session, zxid in ends.ended.items()}
         yield "sessions-ended", {"node": ends.node, "zxids": ended, "error": ends.error}
@@ -116,15 +105,3 @@ def _mismatches(status: NodeStatus) -> int | None:
     """Return how often a server found its data to differ since it started; None if silent."""
     told = (status.metrics or {}).get("zk_digest_mismatches_count")
     return None if told is None else int(told)
-
-
-def _log_note(node: int, log: bytes) -> dict[str, Any]:
-    counts: Counter[str] = Counter()
-    samples: list[str] = []
-    for line in log.splitlines():
-        for name, pattern in PATTERNS.items():
-            if pattern.search(line):
-                counts[name] += 1
-                if counts[name] == 1 and len(samples) < _SAMPLES:
-                    samples.append(line.decode(errors="replace")[:300])
-    return {"node": node, "patterns": dict(counts), "samples": samples}

@@ -89,6 +89,8 @@ def _judged(seeds: range) -> Iterator[Tally]:
     with multiprocessing.Pool(PROCESSES, _leave_interrupts) as pool:
         for done, tally in enumerate(pool.imap_unordered(chunk, chunks), start=1):
             alarms += len(tally.alarms)
+            for alarm in tally.alarms:
+                print(alarm, flush=True)
             yield tally
             if time.monotonic() - said_s > SAID_EVERY_S:
                 said_s = time.monotonic()

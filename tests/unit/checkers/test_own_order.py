@@ -130,6 +130,20 @@ def test_an_item_whose_first_delivery_is_not_certain_says_nothing_of_a_producer(
     assert ProducerOrder().check(alone, FRESH).reasons == ("producer-order",)
 
 
+def test_a_hold_that_may_have_ended_early_is_not_taken_for_the_first() -> None:
+    """2 had 6 first, and 1, whose session may have ended before the reply, had it after 7."""
+    run = history(
+        put(6, 0, 1),
+        put(7, 2, 3),
+        by(2, "reserve", 6, 10, 16),
+        by(1, "reserve", 7, 18, 21),
+        by(2, "release", 6, 30, 33),
+        by(1, "reserve", 6, 28, 31),
+        ended(1, 40, alive_until_ns=28, why="killed"),
+    )
+    assert ProducerOrder().check(run, FRESH).verdict is Verdict.VALID
+
+
 @pytest.mark.parametrize(
     ("order", "runs"),
     [("linearizable", True), ("snapshot", True), ("stale", True), ("window", False),

@@ -109,3 +109,12 @@ def test_time_left(due: dict[str, float], told: str) -> None:
     progress.begin("phase 1 of 2", **due)
     assert time_left(progress, 10.0) == told
     assert told in rendered(_Picture(progress, Clock(time.monotonic_ns() - 10 * NS_PER_S)))
+
+
+def test_known_defects_of_the_servers_are_told_beside_a_valid_verdict(tmp_path: Path) -> None:
+    """They change no verdict, so nobody would look for them in the details."""
+    results = results_of(tmp_path, lost=())
+    known = {"name": "a", "seen": 2, "nodes": [1, 3], "issue": "ZOOKEEPER-1", "finding": None}
+    results["checks"][0]["details"]["known_defects"] = [known]
+    lines = [line.plain for line in summary_lines(results, "runs/x")]
+    assert "server-logs: known: a, seen 2 times on nodes 1, 3 (ZOOKEEPER-1)" in lines
