@@ -20,7 +20,8 @@ from itertools import product
 from harness.checkers import Order
 from harness.judge import judge
 from harness.verdict import Verdict
-from worlds.listing_queue import Zxids, run
+from worlds.listing_lines import Zxids
+from worlds.listing_queue import run
 
 CLAIMS: tuple[Order, ...] = ("snapshot", "stale", "unordered")
 ZXIDS: tuple[Zxids, ...] = ("on", "off", "half")

@@ -5,7 +5,8 @@ import pytest
 from harness.checkers import Order
 from harness.judge import judge
 from harness.verdict import Verdict
-from worlds.listing_queue import Zxids, run
+from worlds.listing_lines import Zxids
+from worlds.listing_queue import run
 
 RUNS = 100
 KINDS: list[tuple[bool, Order]] = [(True, "snapshot"), (False, "stale"), (False, "unordered")]
