@@ -9,16 +9,43 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import docker
+from docker.api.client import APIClient
 from docker.constants import DEFAULT_UNIX_SOCKET
 from docker.errors import DockerException
 from docker.utils import parse_host
 
-from cluster.errors import EngineError
+from cluster.errors import EngineError, EngineGoneError
 
 REQUEST_TIMEOUT_S = 120
 POOL_SIZE = 32  # nodes are worked on at the same time, one connection each
+
+
+class _Api(APIClient):
+    """Requests whose failure on the way is one of docker's errors too, as callers expect."""
+
+    def send(self, *request: Any, **settings: Any) -> Any:
+        """Send a request and return the answer.
+
+        Raises:
+            EngineGoneError: there was none.
+        """
+        try:
+            return super().send(*request, **settings)
+        except OSError as error:  # what the transport raises, time-outs too
+            raise EngineGoneError(
+                f"Docker engine: expected an answer, got none ({type(error).__name__}); has it "
+                f"been stopped? `harness clean` removes what is left once it runs again"
+            ) from error
+
+
+class Engine(docker.DockerClient):
+    """A Docker client that tells an engine that is gone from one that says no."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.api = _Api(**settings)
 
 
 def connect() -> docker.DockerClient:
@@ -29,7 +56,7 @@ def connect() -> docker.DockerClient:
     """
     try:
         _require_listener()
-        client = docker.from_env(timeout=REQUEST_TIMEOUT_S, max_pool_size=POOL_SIZE)
+        client = Engine.from_env(timeout=REQUEST_TIMEOUT_S, max_pool_size=POOL_SIZE)
     except (DockerException, OSError) as error:
         where = os.environ.get("DOCKER_HOST", "its usual socket")
         raise EngineError(

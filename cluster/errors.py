@@ -3,9 +3,13 @@
 TargetError (of the harness: exit status 255)
 └── ClusterError
     ├── EngineError   no Docker engine, or it refuses
+    │   └── EngineGoneError   it answered before, and does not any more
+    ├── ContainerGoneError   a container of a quorum is there no more
     ├── ImageError    the ZooKeeper image could not be built or is not what was asked for
     └── PortError     a port that was asked for by number is taken
 """
+
+from docker.errors import DockerException
 
 from harness.target import TargetError
 
@@ -16,6 +20,14 @@ class ClusterError(TargetError):
 
 class EngineError(ClusterError):
     """No Docker engine answers, or it refused what was asked."""
+
+
+class EngineGoneError(EngineError, DockerException):
+    """A request to the engine got no answer; docker's own errors are about answers only."""
+
+
+class ContainerGoneError(ClusterError):
+    """A container of a quorum is there no more, and not by a doing of ours."""
 
 
 class ImageError(ClusterError):

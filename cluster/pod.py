@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from docker.models.networks import Network as DockerNetwork
 from docker.types import Mount
@@ -18,11 +18,12 @@ from docker.types import Mount
 from cluster import clock, disk, labels, network, probe
 from cluster.config import CLIENT_PORT, ENVIRONMENT
 from cluster.containers import UID, execute, freeze, pack, remove
-from cluster.errors import ClusterError, PortError
+from cluster.errors import ClusterError, ContainerGoneError, PortError
 from cluster.lease import Lease
 from harness.target import DOWN, Evidence, NodeStatus, Shape
 
 STATE_TIMEOUT_S = 10
+ASK_AGAIN_S = 1.0  # how soon the engine is asked again about a server that does not answer
 LOOPBACK = "127.0.0.1"
 # What is not there cannot be taken off, which is fine; a disk that is not empty is not.
 _PRISTINE = (
@@ -51,6 +52,7 @@ class Pod:
         self._port: int | None = None
         self._ip: str | None = None
         self._earlier_log = b""
+        self._asked_s = -ASK_AGAIN_S
         self.lease = self._new_lease()
 
     @classmethod
@@ -101,8 +103,8 @@ class Pod:
 
     def clear(self) -> None:
         """Leave the sandbox as it was made: no server, nothing on the disk, no rule in force."""
-        remove(self.server)
-        self._server, self._earlier_log = None, b""
+        self._take_off()
+        self._earlier_log = b""
         self.lease.end()
         self.lease = self._new_lease()
         self.run(["sh", "-c", _PRISTINE])
@@ -121,9 +123,14 @@ class Pod:
             if name in ENVIRONMENT
         }
         self._earlier_log = self.log()
-        remove(self.server)
+        self._take_off()
         self._create_server(image, environment)
         self.server.put_archive("/", configuration)
+
+    def _take_off(self) -> None:
+        """Remove the server's container; whoever looks meanwhile must not miss it."""
+        server, self._server = self.server, None
+        remove(server)
 
     def _create_server(self, image: str, environment: Mapping[str, str]) -> None:
         self._server = self._client.containers.create(
@@ -252,15 +259,25 @@ class Pod:
         return text
 
     def status(self, *, metrics: bool = False) -> NodeStatus:
-        """Look at the server once; never blocks longer than about a second."""
+        """Look at the server once; never blocks longer than about a second.
+
+        Raises:
+            ClusterError: the engine is gone, or has a container of this node no more.
+        """
         seen = probe.look(self.id, self.address, metrics=metrics)
+        if seen.mode == "down":
+            self._require_containers()
         if seen.mode == "silent" and self.process == "paused":
             return NodeStatus(node=self.id, mode="paused")
         return seen
 
     def log(self) -> bytes:
         """Return all that the node's servers have written."""
-        return self._earlier_log + bytes(self.server.logs(stdout=True, stderr=True))
+        server = self.server
+        try:
+            return self._earlier_log + bytes(server.logs(stdout=True, stderr=True))
+        except DockerException as error:
+            raise self._failed(server, error) from error
 
     def _new_lease(self) -> Lease:
         return Lease(lambda command: self.run(["sh", "-c", command]))
@@ -269,9 +286,38 @@ class Pod:
         return f"zkmq-{self._run}-{part}-{self.id}"
 
     def _state(self) -> dict[str, Any]:
-        self.server.reload()
-        state: dict[str, Any] = self.server.attrs["State"]
+        server = self.server
+        self._reload(server)
+        state: dict[str, Any] = server.attrs["State"]
         return state
+
+    def _require_containers(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._asked_s < ASK_AGAIN_S:
+            return
+        self._asked_s = now_s
+        for container in (self._sandbox, self._server):
+            if container is not None:
+                self._reload(container)
+
+    def _reload(self, container: Container) -> None:
+        """Ask the engine for a container's state; one that we took off meanwhile is fine."""
+        try:
+            container.reload()
+        except DockerException as error:
+            if container in (self._sandbox, self._server):
+                raise self._failed(container, error) from error
+
+    def _failed(self, container: Container, error: DockerException) -> ClusterError:
+        """Return what to raise where the engine failed us over a container."""
+        if isinstance(error, ClusterError):
+            return error
+        if isinstance(error, NotFound):
+            return ContainerGoneError(
+                f"node {self.id}: expected its container {container.name}, got none: somebody "
+                f"outside of this run has removed it"
+            )
+        return ClusterError(f"node {self.id}: {error}")
 
     def _bring(self, wanted: str, request: Callable[[], object], what: str) -> Evidence:
         """Ask the engine to bring the server to a state, and wait until it says so."""

@@ -8,8 +8,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from docker.errors import DockerException
+
 from cluster import quorum, transactions
 from cluster.config import QuorumConfig
+from cluster.errors import ClusterError
 from cluster.quorum import DockerQuorum
 from cluster.transactions import SessionEnds
 from cluster.trees import Tree, read_all
@@ -31,10 +34,34 @@ def started(
     """Start a quorum, and remove it when the context ends; `by_hand` leaves it up."""
     up = quorum.up(config_of(settings), by_hand=by_hand, say=say)
     try:
-        yield up
-    finally:
+        with _as_ours(up):
+            yield up
+    except BaseException:
         if not by_hand:
+            _remove_all_the_same(up, say)
+        raise
+    if not by_hand:
+        with _as_ours(up):
             up.down()
+
+
+@contextmanager
+def _as_ours(up: DockerQuorum) -> Iterator[None]:
+    """Turn what docker raises of an engine that says no into an error for the user."""
+    try:
+        yield
+    except DockerException as error:
+        if isinstance(error, ClusterError):
+            raise
+        raise ClusterError(f"quorum {up.run}: the Docker engine says: {error}") from error
+
+
+def _remove_all_the_same(up: DockerQuorum, say: Callable[[str], None]) -> None:
+    """Remove the quorum of a run that failed; that this fails too must not hide why."""
+    try:
+        up.down()
+    except (ClusterError, DockerException) as error:
+        say(f"quorum {up.run} could not be removed: {error}; `harness clean` removes it later")
 
 
 class Kept:
@@ -60,9 +87,12 @@ class Kept:
             self._renew(self._up, config)
         self._config = config
         try:
-            yield self._up
+            with _as_ours(self._up):
+                yield self._up
         except BaseException:
-            self.close()
+            failed, self._up = self._up, None
+            if failed is not None:
+                _remove_all_the_same(failed, self._say)
             raise
 
     def close(self) -> None:

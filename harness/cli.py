@@ -111,14 +111,16 @@ def run(
     store.make_folder(keep_in, "--runs")
     terminal = Terminal()
     runner = batch.Batch(terminal, keep_in, require_all=require_all)
-    with _clean_exit():
-        hurting.tidy(terminal.say)
-        for file, scenario in loaded:
-            chosen = scenario if seed is None else scenario.model_copy(update={"seed": seed})
-            runner.run(file, chosen, by_hand=keep)
-            if _interrupted():
-                break
-    runner.write(junit)
+    try:
+        with _clean_exit():
+            hurting.tidy(terminal.say)
+            for file, scenario in loaded:
+                chosen = scenario if seed is None else scenario.model_copy(update={"seed": seed})
+                runner.run(file, chosen, by_hand=keep)
+                if _interrupted():
+                    break
+    finally:
+        runner.write(junit)
     return _announce(runner.status, terminal)
 
 

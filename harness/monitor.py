@@ -40,7 +40,16 @@ class Monitor:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        if self._failure is not None and error is None:
+        if error is None:
+            self.raise_failure()
+
+    def raise_failure(self) -> None:
+        """Raise what a look at the servers failed with, if one did: the engine may be gone.
+
+        Raises:
+            RunError: the run cannot go on.
+        """
+        if self._failure is not None:
             raise RunError(f"monitor: {self._failure}") from self._failure
 
     def _watch(self) -> None:

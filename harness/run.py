@@ -8,7 +8,7 @@ out of here, Ctrl-C included.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from typing import Any
 from harness import estimate, plan, record, results, server_log, workers
 from harness.clients import RunningClients
 from harness.clock import Clock
+from harness.ending import READY_WITHIN_S, Ending, Look
 from harness.errors import RunError, UnmetError
 from harness.forwarder import Forwarding
 from harness.gateway import GatewayProcess
@@ -25,21 +26,15 @@ from harness.monitor import Monitor
 from harness.nemesis import Nemesis
 from harness.phase import PhaseOfFaults
 from harness.progress import Progress
-from harness.record import ENDED, PHASE, RECOVERED, Event, HistoryWriter
+from harness.record import PHASE, HistoryWriter
 from harness.recorded import BINDINGS, Recorded
 from harness.schema import Cluster, Phase, Scenario, WorkloadEntry
 from harness.store import RunFolder
 from harness.target import Quorum, TargetError
 from harness.view import View
 from harness.workers import Worker, Workers
-from harness.workloads import drain as drains
-from harness.workloads.drain import Drain
 
-READY_WITHIN_S = 90.0
-LAST_CALL_S = 10.0  # how long the last call of a drain may take once its limit is over
 TICK_S = 0.02
-
-Notes = Iterable[tuple[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +50,8 @@ class Surroundings:
     """
 
     quorum: Callable[[Cluster], AbstractContextManager[Quorum]]
-    trees: Callable[[Quorum], Notes]
-    logs: Callable[[Quorum], Notes]
+    trees: Look
+    logs: Look
     versions: Callable[[Quorum], Mapping[str, Any]]
     environment: Mapping[str, str]
 
@@ -156,6 +151,13 @@ class _Run:
             self.view.live(self.progress, self.clock),
             self._gateway() as gateway,
         ):
+            ending = Ending(
+                self.quorum,
+                of_harness,
+                clock=self.clock,
+                progress=self.progress,
+                say=self.view.say,
+            )
             self._workers = self._new_workers(of_harness, gateway)
             nemesis = Nemesis(
                 self.scenario,
@@ -169,22 +171,21 @@ class _Run:
                 gateway=gateway,
             )
             try:
-                with Monitor(self.quorum, of_monitor, self.clock, self.progress):
-                    _note(of_harness, self.clock, BINDINGS, nemesis.bind())
+                with Monitor(self.quorum, of_monitor, self.clock, self.progress) as monitor:
+                    ending.note(BINDINGS, nemesis.bind())
                     for number in range(len(self.scenario.phases)):
-                        self._phase(number, nemesis)
-                        _note(of_harness, self.clock, PHASE, {"number": number, "event": "end"})
-                    self._heal(nemesis, of_harness)
-                    self._note_all(of_harness, self.outside.trees, when="healed")
-                    self._drain(of_harness)
+                        self._phase(number, nemesis, monitor)
+                        ending.note(PHASE, {"number": number, "event": "end"})
+                    ending.heal(nemesis)
+                    ending.look(self.outside.trees, when="healed")
+                    ending.drain(self._workers, monitor.raise_failure)
                 # The drain may hide what differs, so before it and after.
-                self._note_all(of_harness, self.outside.trees, when="drained")
-                self._note_all(of_harness, self.outside.logs, when="drained")
+                ending.look(self.outside.trees, when="drained")
+                ending.look(self.outside.logs, when="drained")
             finally:
                 self._workers.stop()
                 self._keep_logs()
-            # The last line of all: what lacks it came to no end, and is never valid.
-            _note(of_harness, self.clock, ENDED, {})
+            ending.mark()
 
     @contextmanager
     def _gateway(self) -> Iterator[GatewayProcess | None]:
@@ -226,7 +227,7 @@ class _Run:
         nodes = self.quorum.nodes
         return Forwarding({id: node.client_address for id, node in nodes.items()})
 
-    def _phase(self, number: int, nemesis: Nemesis) -> None:
+    def _phase(self, number: int, nemesis: Nemesis, monitor: Monitor) -> None:
         """Run one phase's workload and faults at the same time, until it is over."""
         phase = self.scenario.phases[number]
         deadline_s = self.clock.now_s() + phase.limit_s
@@ -242,6 +243,7 @@ class _Run:
                 self._start_due(number, started)
                 self._workers.reap()
                 faults.raise_failure()
+                monitor.raise_failure()
                 running = any(not workers.all_ended(group) for group in started.values())
                 idle = not running and len(started) == len(phase.workload)
                 if idle and (phase.workload or faults.over):
@@ -268,57 +270,14 @@ class _Run:
         if ended(lambda e: e.workload.reach() != 0):
             self._workers.puts_over()
 
-    def _heal(self, nemesis: Nemesis, history: HistoryWriter) -> None:
-        self.progress.begin("heal", limit_s=self.clock.now_s() + READY_WITHIN_S)
-        nemesis.heal_all()
-        try:
-            took_s = self.quorum.wait_ready(within_s=READY_WITHIN_S)
-        except TargetError as error:
-            self._go_on_without_some(error, history)
-            return
-        _note(history, self.clock, RECOVERED, {"took_s": round(took_s, 3), "lost": []})
-        self.view.say(f"healed; all servers serve after {took_s:.1f} s; draining")
-
-    def _go_on_without_some(self, error: TargetError, history: HistoryWriter) -> None:
-        """Take note of servers that do not come back; what a majority serves can be judged.
-
-        Raises:
-            TargetError: no majority serves.
-        """
-        lost = [seen.node for seen in self.quorum.statuses() if not seen.serving]
-        if not lost or 2 * len(lost) >= len(self.quorum.nodes):
-            raise error
-        value = {"took_s": None, "lost": lost, "why": str(error)}
-        _note(history, self.clock, RECOVERED, value)
-        self.view.say(f"healed; {error}; draining what the others serve")
-
-    def _note_all(
-        self, history: HistoryWriter, look: Callable[[Quorum], Notes], *, when: str
-    ) -> None:
-        for f, value in look(self.quorum):
-            _note(history, self.clock, f, {"when": when, **value})
-
-    def _drain(self, history: HistoryWriter) -> None:
-        """Drain the queue; one that waits for servers that are gone is ended all the same."""
-        deadline_s = self.clock.now_s() + Drain().limit_s + LAST_CALL_S
-        self.progress.begin("drain", limit_s=deadline_s)
-        drain = self._workers.start_kind(drains.NAME, {})
-        while not workers.all_ended(drain) and self.clock.now_s() < deadline_s:
-            time.sleep(TICK_S)
-        if not workers.all_ended(drain):
-            self._workers.end(drain)
-            why = f"its last call had no answer {Drain().limit_s + LAST_CALL_S:g} s after it began"
-            _note(history, self.clock, drains.NAME, drains.ended(complete=False, why=why))
-            self.view.say(f"the drain was given up: {why}")
-        self._workers.reap()
-
     def _keep_logs(self) -> None:
-        for id, log in self.quorum.logs():
+        """Keep each server's log, or why there is none: what fails here must not hide a failure."""
+        for id, node in self.quorum.nodes.items():
+            try:
+                log = node.log()
+            except TargetError as error:
+                log = f"the log could not be read: {error}\n".encode()
             (self.folder.logs / f"node-{id}.log").write_bytes(log)
-
-
-def _note(history: HistoryWriter, clock: Clock, f: str, value: Mapping[str, Any]) -> None:
-    history.append(Event(time_ns=clock.now_ns(), process="harness", type="info", f=f, value=value))
 
 
 def _is_of_kind(kind: str | None, entry: WorkloadEntry) -> bool:

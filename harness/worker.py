@@ -8,6 +8,7 @@ lines of JSON with counts to standard output.
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -51,10 +52,16 @@ def main() -> None:
     job = msgspec.json.decode(stdin.readline(), type=Job)
     puts_over = threading.Event()
     threading.Thread(target=_obey, args=(stdin, puts_over), daemon=True).start()
-    work(job, stdout, puts_over)
+    status = 0
+    try:
+        work(job, stdout, puts_over)
+    except Exception:  # noqa: BLE001 -- the harness reads its last line in the worker's log
+        traceback.print_exc()
+        status = 1
     stdout.flush()
+    sys.stderr.flush()
     # Threads of a client library must not hold up the end; the history is on disk already.
-    os._exit(0)
+    os._exit(status)
 
 
 def work(job: Job, out: BinaryIO, puts_over: threading.Event) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -45,31 +46,42 @@ class Batch:
         self._failed: dict[str, str] = {}
 
     def run(self, file: Path, scenario: Scenario, *, by_hand: bool = False) -> None:
-        """Run one scenario, print what came out, and remember it."""
-        name, say = store.name_of(file), self._terminal.say
+        """Run one scenario, print what came out, and remember it, also if it could not be run."""
+        name, began_s = store.name_of(file), time.monotonic()
+        try:
+            self._run(name, file, scenario, by_hand=by_hand)
+        except UnmetError as unmet:
+            self._terminal.say(f"{name}: skipped: {unmet}")
+            self._suites.append(Suite.skipped(name, str(unmet), time.monotonic() - began_s))
+            self._statuses.append(results.EXIT_UNKNOWN if self._require_all else 0)
+        except HarnessError as error:
+            self._no_verdict(name, str(error), error.exit_status, time.monotonic() - began_s)
+        except Exception as error:  # noqa: BLE001 -- the scenarios after it are run all the same
+            traceback.print_exc()
+            told = f"a defect of the harness, not of the queue: {type(error).__name__}: {error}"
+            self._no_verdict(name, told, HarnessError.exit_status, time.monotonic() - began_s)
+
+    def _run(self, name: str, file: Path, scenario: Scenario, *, by_hand: bool) -> None:
+        say = self._terminal.say
         say(f"{name}: {scenario.title}")
         say(f"seed {scenario.seed}")
         folder = prepare(file, scenario, self._keep_in)
-        began_s = time.monotonic()
         try:
             ran = launch(scenario, name, folder, self._terminal, by_hand=by_hand)
-        except UnmetError as unmet:
-            say(f"{name}: skipped: {unmet}")
-            self._suites.append(Suite.skipped(name, str(unmet), time.monotonic() - began_s))
-            self._statuses.append(results.EXIT_UNKNOWN if self._require_all else 0)
-            return
-        except HarnessError as error:
-            self._terminal.complain(f"{name}: {error}")
-            say(f"what was recorded is kept in {folder.path}")
-            self._failed[name] = str(error)
-            self._suites.append(Suite.failed(name, str(error), time.monotonic() - began_s))
-            self._statuses.append(error.exit_status)
-            return
+        except HarnessError:
+            say(f"what was recorded is kept in {os.path.relpath(folder.path)}")
+            raise
         publish(ran, self._terminal)
         self._ran.append(ran)
         self._suites.append(Suite.of(ran.results, ran.took_s))
         self._statuses.append(results.exit_status(ran.results))
         self._terminal.summary(ran.results, os.path.relpath(folder.path))
+
+    def _no_verdict(self, name: str, why: str, status: int, took_s: float) -> None:
+        self._terminal.complain(f"{name}: {why}")
+        self._failed[name] = why
+        self._suites.append(Suite.failed(name, why, took_s))
+        self._statuses.append(status)
 
     def write(self, junit_file: Path | None) -> None:
         """Write junit.xml where it was asked for, and the summary where the CI offers a file."""

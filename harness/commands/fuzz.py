@@ -16,11 +16,11 @@ from harness import finding, fuzz, scenario, shrink, store
 from harness.campaign import Campaign
 from harness.commands.launch import launch, prepare, publish
 from harness.commands.trials import Trials
+from harness.ending import READY_WITHIN_S
 from harness.errors import ScenarioError
 from harness.replay import Cause
 from harness.report.terminal import Terminal
 from harness.results import EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN
-from harness.run import READY_WITHIN_S
 from harness.shrink import Data
 from harness.view import Silent
 

@@ -11,10 +11,10 @@ from cluster import ledger, surroundings
 from cluster.quorum import DockerQuorum
 from harness import by_hand, scenario, store
 from harness.commands.launch import launch, prepare, publish
+from harness.ending import READY_WITHIN_S
 from harness.errors import TargetError
 from harness.report.terminal import Terminal, summary_lines
 from harness.results import EXIT_AS_EXPECTED, exit_status
-from harness.run import READY_WITHIN_S
 
 LEASE_S = 600.0
 

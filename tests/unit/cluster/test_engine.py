@@ -2,11 +2,14 @@
 
 import gc
 import socket
+from contextlib import closing
 
 import pytest
+from docker.errors import DockerException
 
 from cluster import engine
-from cluster.errors import EngineError
+from cluster.errors import EngineError, EngineGoneError
+from harness.errors import TargetError
 
 
 def test_no_engine_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,3 +37,14 @@ def test_no_engine_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> Non
     gc.collect()
     assert made
     assert [one.fileno() for one in made] == [-1] * len(made)
+
+
+def test_an_engine_that_is_gone_is_an_error_of_ours_and_of_dockers() -> None:
+    """Whoever expects docker's errors gets it, and whoever does not has one sentence for people."""
+    with (
+        closing(engine.Engine(base_url="tcp://127.0.0.1:1", version="1.43")) as client,
+        pytest.raises(EngineGoneError, match="expected an answer, got none") as told,
+    ):
+        client.containers.list()
+    assert isinstance(told.value, DockerException)
+    assert isinstance(told.value, TargetError)

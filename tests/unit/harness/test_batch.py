@@ -1,9 +1,16 @@
-"""Shares of scenarios, for CI jobs that run side by side."""
+"""Several scenarios: shares for CI jobs side by side, and what a failure does to the others."""
+
+import re
+from pathlib import Path
+from typing import Never
 
 import pytest
 
-from harness.commands.batch import shard
-from harness.errors import ScenarioError
+from cluster.errors import EngineGoneError
+from harness import scenario
+from harness.commands.batch import Batch, shard
+from harness.errors import ScenarioError, UnmetError
+from harness.report.terminal import Terminal
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 20])
@@ -24,3 +31,36 @@ def test_a_share_that_cannot_be(which: str) -> None:
     """A wrong word names the option and what it wants; no scenario is left out silently."""
     with pytest.raises(ScenarioError, match="--shard: expected I/N"):
         shard([1, 2], which)
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (EngineGoneError("Docker engine: got none"), "Docker engine: got none"),
+        (RuntimeError("oh"), "a defect of the harness, not of the queue: RuntimeError: oh"),
+    ],
+)
+def test_a_scenario_that_fails_does_not_end_the_batch(
+    failure: Exception,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One message, 255 for it, those after it are tried, and junit.xml has all of them."""
+    outcomes: list[Exception] = [failure, UnmetError("requires netem")]
+
+    def fails(*_: object, **__: object) -> Never:
+        raise outcomes.pop(0)
+
+    monkeypatch.setattr("harness.commands.batch.launch", fails)
+    file = tmp_path / "x.yaml"
+    file.write_text("description: d\nworkload: [{put-all: {}}]\n")
+    runner = Batch(Terminal(), tmp_path / "runs")
+    for _ in range(2):
+        runner.run(file, scenario.load(file))
+    runner.write(tmp_path / "junit.xml")
+    assert runner.status == 255
+    assert capsys.readouterr().err.count(f"harness: x: {told}") == 1
+    written = (tmp_path / "junit.xml").read_text()
+    assert re.findall(r"<(error|skipped) message", written) == ["error", "skipped"]

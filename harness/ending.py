@@ -1,0 +1,117 @@
+"""How every run ends: heal, look, drain, look again; within limits, whatever servers do."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from harness.clock import Clock
+from harness.nemesis import Nemesis
+from harness.progress import Progress
+from harness.record import ENDED, RECOVERED, Event, HistoryWriter
+from harness.target import Quorum, TargetError
+from harness.workers import Worker, all_ended
+from harness.workloads import drain as drains
+from harness.workloads.drain import Drain
+
+READY_WITHIN_S = 90.0
+LAST_CALL_S = 10.0  # how long the last call of a drain may take once its limit is over
+TICK_S = 0.02
+DRAIN = Drain()
+
+Notes = Iterable[tuple[str, Mapping[str, Any]]]
+Look = Callable[[Quorum], Notes]
+
+
+class Drainers(Protocol):
+    """The part of `harness.workers.Workers` that a drain needs."""
+
+    def start_kind(self, kind: str, settings: dict[str, Any]) -> list[Worker]:
+        """Start all clients of a workload by its registered name."""
+        ...
+
+    def reap(self) -> None:
+        """Look after those that ended."""
+        ...
+
+    def end(self, ended: Sequence[Worker]) -> None:
+        """Kill workers that ought to have ended."""
+        ...
+
+
+class Ending:
+    """The last part of a run, while the quorum is up; what it sees goes to the harness' history."""
+
+    def __init__(
+        self,
+        quorum: Quorum,
+        history: HistoryWriter,
+        *,
+        clock: Clock,
+        progress: Progress,
+        say: Callable[[str], None],
+    ) -> None:
+        self._quorum, self._history = quorum, history
+        self._clock, self._progress, self._say = clock, progress, say
+
+    def heal(self, nemesis: Nemesis) -> None:
+        """Undo every fault, wait until all servers serve, and note how soon they did.
+
+        Raises:
+            TargetError: something could not be undone, or no majority serves.
+        """
+        self._progress.begin("heal", limit_s=self._clock.now_s() + READY_WITHIN_S)
+        nemesis.heal_all()
+        try:
+            took_s = self._quorum.wait_ready(within_s=READY_WITHIN_S)
+        except TargetError as error:
+            self._go_on_without_some(error)
+            return
+        self.note(RECOVERED, {"took_s": round(took_s, 3), "lost": []})
+        self._say(f"healed; all servers serve after {took_s:.1f} s; draining")
+
+    def drain(self, workers: Drainers, check: Callable[[], None], settings: Drain = DRAIN) -> None:
+        """Drain the queue; one that waits for servers that are gone is ended all the same.
+
+        `check` is called meanwhile, and raises if the run cannot go on.
+        """
+        within_s = settings.limit_s + LAST_CALL_S
+        deadline_s = self._clock.now_s() + within_s
+        self._progress.begin("drain", limit_s=deadline_s)
+        drain = workers.start_kind(drains.NAME, asdict(settings))
+        while not all_ended(drain) and self._clock.now_s() < deadline_s:
+            check()
+            time.sleep(TICK_S)
+        if not all_ended(drain):
+            workers.end(drain)
+            why = f"{within_s:g} s after it began its last call still had no answer"
+            self.note(drains.NAME, drains.ended(complete=False, why=why))
+            self._say(f"the drain was given up: {why}")
+        workers.reap()
+
+    def look(self, look: Look, *, when: str) -> None:
+        """Note what a look at the servers shows."""
+        for f, value in look(self._quorum):
+            self.note(f, {"when": when, **value})
+
+    def mark(self) -> None:
+        """Write the last line of all: what lacks it came to no end, and is never valid."""
+        self.note(ENDED, {})
+
+    def note(self, f: str, value: Mapping[str, Any]) -> None:
+        """Append a note of the harness."""
+        self._history.append(
+            Event(time_ns=self._clock.now_ns(), process="harness", type="info", f=f, value=value)
+        )
+
+    def _go_on_without_some(self, error: TargetError) -> None:
+        """Take note of servers that do not come back; what a majority serves can be judged.
+
+        Raises:
+            TargetError: no majority serves.
+        """
+        lost = [seen.node for seen in self._quorum.statuses() if not seen.serving]
+        if not lost or 2 * len(lost) >= len(self._quorum.nodes):
+            raise error
+        self.note(RECOVERED, {"took_s": None, "lost": lost, "why": str(error)})
+        self._say(f"healed; {error}; draining what the others serve")

@@ -1,0 +1,104 @@
+"""How a run ends when servers do not: within limits, and with what was seen in its record."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness import ending
+from harness.clock import Clock
+from harness.ending import Ending
+from harness.errors import RunError, WorkerError
+from harness.monitor import Monitor
+from harness.progress import Progress
+from harness.record import HistoryWriter
+from harness.target import NodeStatus, TargetError
+from harness.workers import Workers
+from harness.workloads.drain import Drain
+from worlds.fake_quorum import FakeQuorum
+
+NO_SERVERS = "127.0.0.1:1"
+
+
+class Stage:
+    """A run's end with real client processes and no servers."""
+
+    def __init__(self, place: Path, quorum: FakeQuorum, *, deadline_s: float = 30.0) -> None:
+        self.path = place / "history/harness.jsonl"
+        self.said: list[str] = []
+        self.history = HistoryWriter(self.path)
+        clock, progress = Clock(), Progress()
+        self.ending = Ending(
+            quorum, self.history, clock=clock, progress=progress, say=self.said.append
+        )
+        self.workers = Workers(
+            folder=place,
+            clock=clock,
+            progress=progress,
+            history=self.history,
+            subject={"kind": "zkmq", "hosts": NO_SERVERS, "deadline_s": deadline_s},
+            environment={},
+        )
+
+    def notes(self, f: str) -> list[dict[str, Any]]:
+        """Return the values of the notes of one kind."""
+        lines = map(msgspec.json.decode, self.path.read_bytes().splitlines())
+        return [line["value"] for line in lines if line["f"] == f]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Return the end of a run on five servers that nobody can reach."""
+    made = Stage(tmp_path, FakeQuorum())
+    with made.history:
+        yield made
+        made.workers.stop()
+
+
+def test_a_drain_that_no_server_answers_is_ended_all_the_same(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last call waits for thirty seconds and more; the run does not, and says so."""
+    monkeypatch.setattr(ending, "LAST_CALL_S", 0.5)
+    stage.ending.drain(stage.workers, lambda: None, Drain(limit_s=0.5))
+    assert [w.running for w in stage.workers.all] == [False]
+    (end,) = stage.notes("drain")
+    assert (end["phase"], end["complete"]) == ("end", False)
+    assert "its last call still had no answer" in end["why"]
+    assert "the drain was given up" in stage.said[0]
+
+
+def test_a_run_that_cannot_go_on_does_not_wait_for_its_drain(stage: Stage) -> None:
+    """An engine that dies during the drain ends the run at once."""
+
+    def gone() -> None:
+        raise RunError("monitor: Docker engine: gone")
+
+    with pytest.raises(RunError, match="Docker engine: gone"):
+        stage.ending.drain(stage.workers, gone, Drain(limit_s=1000.0))
+
+
+def test_a_drain_that_dies_of_itself_is_a_failure_of_the_harness(stage: Stage) -> None:
+    """A client that ends with an error has not given up: it is broken."""
+    stage.workers._subject["kind"] = "no-such-queue"
+    with pytest.raises(WorkerError, match="KeyError"):
+        stage.ending.drain(stage.workers, lambda: None)
+
+
+def test_a_failed_look_of_the_monitor_can_be_raised_meanwhile(tmp_path: Path) -> None:
+    """The run need not wait for its end to learn that the engine is gone."""
+
+    class GoneQuorum(FakeQuorum):
+        """A quorum whose engine is gone."""
+
+        def statuses(self, *, metrics: bool = False) -> list[NodeStatus]:
+            raise TargetError("Docker engine: gone")
+
+    with HistoryWriter(tmp_path / "monitor.jsonl") as history:
+        monitor = Monitor(GoneQuorum(), history, Clock(), Progress())
+        monitor._thread.start()
+        monitor._thread.join()
+        with pytest.raises(RunError, match="monitor: Docker engine: gone"):
+            monitor.raise_failure()
