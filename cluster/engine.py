@@ -37,7 +37,7 @@ class _Api(APIClient):
         except OSError as error:  # what the transport raises, time-outs too
             raise EngineGoneError(
                 f"Docker engine: expected an answer, got none ({type(error).__name__}); has it "
-                f"been stopped? `harness clean` removes what is left once it runs again"
+                f"been stopped?"
             ) from error
 
 

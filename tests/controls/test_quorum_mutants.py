@@ -13,6 +13,7 @@ import pytest
 
 from worlds.command_line import ROOT, harness
 from worlds.crash_point_mutants import MUTANTS
+from worlds.reaper_mutants import REAPER_MUTANTS, ReaperMutant
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 WITHIN_S = 400
@@ -29,9 +30,12 @@ FOUND = {
 }
 
 
-def judged(scenario: str, runs: Path) -> dict[str, Any]:
-    """Run it and return its results.json."""
-    file = MUTATED / f"{scenario}.yaml"
+# The scenario about dead consumers, over ZooKeeper's own protocol and over HTTP.
+DEAD = {"kazoo": ROOT / "scenarios/seed/consumer-crash.yaml", "rest": MUTATED / "dead-rest.yaml"}
+
+
+def judged(file: Path, runs: Path) -> dict[str, Any]:
+    """Run a scenario and return its results.json."""
     done = harness("run", str(file), "--runs", str(runs), within_s=WITHIN_S)
     written = runs / "latest/results.json"
     assert written.exists(), done.stdout + done.stderr
@@ -52,7 +56,7 @@ def test_a_mutant_is_found_for_the_expected_reason(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(MUTATED), str(TESTS)]))
     monkeypatch.setenv("ZKMQ_MUTANT", mutant)
     scenario, reason = FOUND[mutant]
-    results = judged(scenario, tmp_path)
+    results = judged(MUTATED / f"{scenario}.yaml", tmp_path)
     assert results["verdict"] == "invalid"
     assert reason in {found for check in results["checks"] for found in check["reasons"]}
 
@@ -60,4 +64,26 @@ def test_a_mutant_is_found_for_the_expected_reason(
 @pytest.mark.parametrize("scenario", sorted({scenario for scenario, _ in FOUND.values()}))
 def test_the_queue_itself_is_valid_under_the_same_faults(scenario: str, tmp_path: Path) -> None:
     """What finds the mutants finds nothing in the queue as it is."""
-    assert judged(scenario, tmp_path)["verdict"] == "valid"
+    assert judged(MUTATED / f"{scenario}.yaml", tmp_path)["verdict"] == "valid"
+
+
+@pytest.mark.parametrize("transport", DEAD)
+@pytest.mark.parametrize("mutant", REAPER_MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_of_the_reaper_costs_the_verdict(
+    mutant: ReaperMutant, transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue that does not give a dead consumer's item back is never valid, and it is said why."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(MUTATED), str(TESTS)]))
+    monkeypatch.setenv("ZKMQ_MUTANT", mutant.name)
+    results = judged(DEAD[transport], tmp_path)
+    assert results["verdict"] == mutant.verdict
+    (books,) = (check for check in results["checks"] if check["name"] == "total-queue")
+    assert mutant.reason in books["reasons"]
+    assert len(books["details"]["owed"]) == 1
+
+
+@pytest.mark.parametrize("transport", DEAD)
+def test_the_queue_itself_gives_a_dead_consumers_item_back(transport: str, tmp_path: Path) -> None:
+    """What finds the mutants of the reaper finds nothing in the queue as it is."""
+    results = judged(DEAD[transport], tmp_path)
+    assert (results["verdict"], results["counts"]["redelivered"]) == ("valid", 1)

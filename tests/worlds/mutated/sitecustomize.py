@@ -7,6 +7,8 @@ import os
 from contextlib import ExitStack
 
 from worlds.crash_point_mutants import MUTANTS
+from worlds.reaper_mutants import REAPER_MUTANTS
 
 _mutated = ExitStack()  # kept: a context that nobody refers to is left
-_mutated.enter_context(next(m for m in MUTANTS if m.name == os.environ["ZKMQ_MUTANT"]).applied())
+_mutants = {mutant.name: mutant.applied for mutant in (*MUTANTS, *REAPER_MUTANTS)}
+_mutated.enter_context(_mutants[os.environ["ZKMQ_MUTANT"]]())
