@@ -30,7 +30,7 @@ FOUND = {
 }
 
 
-# The scenario about dead consumers, over ZooKeeper's own protocol and over HTTP.
+# What leaves items to the reaper: a dead consumer, and over HTTP a dead gateway.
 DEAD = {"kazoo": ROOT / "scenarios/seed/consumer-crash.yaml", "rest": MUTATED / "dead-rest.yaml"}
 
 
@@ -72,18 +72,18 @@ def test_the_queue_itself_is_valid_under_the_same_faults(scenario: str, tmp_path
 def test_a_mutant_of_the_reaper_costs_the_verdict(
     mutant: ReaperMutant, transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A queue that does not give a dead consumer's item back is never valid, and it is said why."""
+    """A queue that does not give the items of the dead back is never valid, and it is said why."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(MUTATED), str(TESTS)]))
     monkeypatch.setenv("ZKMQ_MUTANT", mutant.name)
     results = judged(DEAD[transport], tmp_path)
     assert results["verdict"] == mutant.verdict
     (books,) = (check for check in results["checks"] if check["name"] == "total-queue")
     assert mutant.reason in books["reasons"]
-    assert len(books["details"]["owed"]) == 1
+    assert books["details"]["owed"]
 
 
 @pytest.mark.parametrize("transport", DEAD)
-def test_the_queue_itself_gives_a_dead_consumers_item_back(transport: str, tmp_path: Path) -> None:
+def test_the_queue_itself_gives_the_items_of_the_dead_back(transport: str, tmp_path: Path) -> None:
     """What finds the mutants of the reaper finds nothing in the queue as it is."""
     results = judged(DEAD[transport], tmp_path)
-    assert (results["verdict"], results["counts"]["redelivered"]) == ("valid", 1)
+    assert (results["verdict"], results["counts"]["redelivered"] > 0) == ("valid", True)
