@@ -37,7 +37,7 @@ def _aside(*_: object) -> str:
     return "partial"
 
 
-def _never(self: Reaper, consumer: str, deadline_s: float) -> None:
+def _never(*_: object) -> None:
     """Leave a dead consumer's claims where they are."""
 
 
