@@ -130,7 +130,8 @@ def check(run: RunArgument) -> int:
     folder = store.open_run(run)
     folder.require_ended()
     scenario = scenarios.load(folder.scenario)
-    old = json.loads(folder.results.read_text()) if folder.results.is_file() else {}
+    judged_before = folder.results.is_file()
+    old = json.loads(folder.results.read_text()) if judged_before else folder.begun()
     # The folder's copy has the file's seed; `run --seed` may have used another.
     scenario = scenario.model_copy(update={"seed": old.get("seed", scenario.seed)})
     name = old.get("scenario") or folder.path.parent.name

@@ -80,7 +80,7 @@ def execute(
     interrupted = None
     for fault in plan.undrawn(scenario, planned):
         view.say(f"{fault}: this seed draws no time for it, so the verdict will be unknown")
-    with folder.in_progress():
+    with folder.in_progress(name, scenario.seed):
         plan.write(planned, folder.plan)
         try:
             with outside.quorum(scenario.cluster) as quorum:

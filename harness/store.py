@@ -64,13 +64,21 @@ class RunFolder:
         return self.path / "running"
 
     @contextmanager
-    def in_progress(self) -> Iterator[None]:
+    def in_progress(self, scenario: str, seed: int) -> Iterator[None]:
         """Mark the run as one in progress; the kernel ends that with this process, however."""
-        with self.running.open("w", encoding="utf-8") as mark:
+        with self.running.open("wb", buffering=0) as mark:
             fcntl.flock(mark, fcntl.LOCK_EX)
-            mark.write(f"{os.getpid()}\n")
-            mark.flush()
+            about = {"scenario": scenario, "seed": seed, "pid": os.getpid()}
+            mark.write(msgspec.json.encode(about) + b"\n")
             yield
+
+    def begun(self) -> dict[str, Any]:
+        """Return scenario, seed and pid as its harness noted them; nothing once it was judged."""
+        try:
+            about = msgspec.json.decode(self.running.read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return {}  # judged, or killed at this very moment, or of an older release
+        return about if isinstance(about, dict) else {}
 
     def require_ended(self) -> None:
         """Refuse a run that its harness is still at.
@@ -79,12 +87,12 @@ class RunFolder:
             ScenarioError: it is in progress.
         """
         try:
-            with self.running.open(encoding="utf-8") as mark:
+            with self.running.open("rb") as mark:
                 fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return  # it was judged
         except BlockingIOError:
-            pid = self.running.read_text(encoding="utf-8").strip()
+            pid = self.begun().get("pid")
             raise ScenarioError(
                 f"{self.path}: expected a run that has ended, got one in progress (its harness is "
                 f"process {pid}); nothing was touched; ask again when it has ended"

@@ -58,7 +58,7 @@ def _doubts(history: History, course: Course) -> Iterator[Doubt]:
 def _end_mark(history: History) -> Iterator[Doubt]:
     last = history.notes[-1] if history.notes else None
     if last is None or last.f != ENDED or last.index != history.events - 1:
-        why = "the run was ended before its time, its harness died, or its history was cut"
+        why = "the run failed or was killed, its history was cut, or it is of an older release"
         yield "no-end-mark", f"The history does not end with the harness' own end mark: {why}."
 
 

@@ -1,5 +1,6 @@
 """The mark of a run in progress: it tells a run that is under way from one whose harness died."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from harness.store import RunFolder
-with RunFolder(Path(sys.argv[1])).in_progress():
+with RunFolder(Path(sys.argv[1])).in_progress("seed/its-name", 77):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -76,7 +77,9 @@ def test_a_run_whose_harness_was_killed_is_judged(
     for _ in range(2):
         asked = harness("check", str(folder.path))
         assert asked.returncode == 2, asked.stderr
+        assert asked.stdout.startswith("seed/its-name: unknown")
         assert "completed: unknown: " in asked.stdout
+        assert json.loads(folder.results.read_text())["seed"] == 77
         assert "The history does not end with the harness' own end mark" in asked.stdout
 
 
@@ -87,7 +90,7 @@ def test_a_run_that_was_judged_is_not_in_progress(folder: RunFolder) -> None:
 
 def test_the_mark_is_held_only_while_the_run_is_under_way(folder: RunFolder) -> None:
     """A run that failed leaves its mark, unlocked."""
-    with folder.in_progress(), pytest.raises(ScenarioError, match="one in progress"):
+    with folder.in_progress("x", 1), pytest.raises(ScenarioError, match="one in progress"):
         folder.require_ended()
     folder.require_ended()
     assert folder.running.exists()
