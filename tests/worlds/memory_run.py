@@ -5,8 +5,10 @@ Time is the simulation's: whenever a client waits, the janitor sweeps.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, ClassVar
 
 from harness import plan, record, results
@@ -21,21 +23,24 @@ from harness.workloads.drain import Drain
 from harness.workloads.put_all import PutAll
 from harness.workloads.subject import Note
 from harness.workloads.subjects import ZkmqSubject
+from worlds.memory_faults import Drawn
+from worlds.memory_network import no_faults
 from worlds.memory_queues import janitor_of, swept
 from worlds.memory_store import MemoryStore, World
-from zkmq import Queue
+from zkmq import NoQuorumError, Queue
+from zkmq.janitor import Janitor
 from zkmq.tree import Tree
 
 SERVERS = 5
+PUTS = 24
 NS_PER_S = 1_000_000_000
 
 
 class WorldClock:
-    """The run's clock, by the simulation; the janitor sweeps while somebody sleeps."""
+    """The run's clock, by the simulation; with a janitor, that sweeps whenever somebody sleeps."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._janitor = janitor_of(world)
+    def __init__(self, world: World, janitor: Janitor | None = None) -> None:
+        self._world, self._janitor = world, janitor
 
     def now_ns(self) -> int:
         """Return the nanoseconds since the run's start."""
@@ -48,7 +53,8 @@ class WorldClock:
     def sleep_until_s(self, when_s: float) -> None:
         """Let the simulation go on until then."""
         self._world.scheduler.sleep(max(0.0, when_s - self.now_s()))
-        swept(self._janitor, self._world)
+        if self._janitor is not None:
+            swept(self._janitor, self._world)
 
 
 class MemorySubject(ZkmqSubject):
@@ -68,42 +74,44 @@ class MemorySubject(ZkmqSubject):
         self._memory.crash()
 
 
+Act = Callable[[Client, list[MemorySubject]], None]
+
+
 @dataclass(slots=True)
 class MemoryRun:
-    """What the clients of a run do, one after the other, and what is recorded of it."""
+    """What the clients of a run do, and what is recorded of it.
+
+    Attributes:
+        puts_over: whether the consumers may end once they find nothing.
+    """
 
     folder: Path
     world: World
     clock: WorldClock
     clients: int = 0
+    puts_over: bool = False
 
-    @classmethod
-    def begin(cls, folder: Path) -> "MemoryRun":
-        """Start the servers."""
-        world = World(seed=1, followers=SERVERS)
-        return cls(folder, world, WorldClock(world))
-
-    def client(self, act: Callable[[Client, list[MemorySubject]], None]) -> None:
+    def client(self, act: Act) -> None:
         """Let one client, in a file of its own, do something; it closes at the end."""
-        subjects: list[MemorySubject] = []
+        number, subjects = self.clients, list[MemorySubject]()
+        self.clients += 1
 
         def connect(note: Note) -> MemorySubject:
-            store = self.world.client(f"client-{self.clients}-{len(subjects)}")
+            store = self.world.client(f"client-{number}-{len(subjects)}")
             subjects.append(MemorySubject(store, note))
             return subjects[-1]
 
-        with HistoryWriter(self.folder / f"parts/{self.clients:02d}.jsonl") as history:
+        with HistoryWriter(self.folder / f"parts/{number:02d}.jsonl") as history:
             client = Client(
                 connect=connect,
                 history=history,
-                clock=self.clock,  # type: ignore[arg-type]  # what a client uses of a clock
-                process=self.clients,
+                clock=self.clock,  # type: ignore[arg-type]  # all that a client uses of it
+                process=number,
                 report=lambda _: None,
-                puts_over=lambda: True,
+                puts_over=lambda: self.puts_over,
             )
             act(client, subjects)
             client.close()
-        self.clients += 1
 
     def judged(self, scenario: Scenario) -> tuple[Judgement, History]:
         """Mark the run's end, merge its parts, and judge it by its scenario."""
@@ -121,7 +129,8 @@ class MemoryRun:
                 )
 
     def end(self) -> None:
-        """Look at every server, and mark the end."""
+        """Look at every server once it has followed, and mark the end."""
+        self.world.scheduler.sleep(1.0)
         trees = end_state.of_trees("zkmq", self._trees())
         logs = end_state.of_logs(((node, b"") for node in range(1, SERVERS + 1)), [], [])
         self.note(*((f, {"when": "drained", **value}) for f, value in [*trees, *logs]))
@@ -148,17 +157,58 @@ class ServerTree:
         return hashlib.sha256(repr(sorted((self.data or {}).items())).encode()).hexdigest()
 
 
+def die(client: Client, subjects: list[MemorySubject]) -> None:
+    """Take an item, if there is one, and die with it."""
+    while not client.reserve(1, 5.0) and not client.puts_over():
+        pass
+    subjects[-1].crash()
+
+
 def consumer_crash(folder: Path, scenario: Scenario) -> tuple[Judgement, History]:
     """Run scenarios/seed/consumer-crash.yaml: put, die with an item in hand, take all, drain."""
-    run = MemoryRun.begin(folder)
-
-    def die(client: Client, subjects: list[MemorySubject]) -> None:
-        client.reserve(1, 5.0)
-        subjects[-1].crash()
-
+    world = World(seed=1, followers=SERVERS)
+    run = MemoryRun(folder, world, WorldClock(world, janitor_of(world)), puts_over=True)
     run.client(lambda client, _: PutAll(count=20).run(client, 0))
     run.client(die)
     run.client(lambda client, _: CheckAll(sync=True).run(client, 0))
+    return _ended(run, scenario)
+
+
+def rough(folder: Path, scenario: Scenario, seed: int) -> tuple[Judgement, History]:
+    """Run two producers beside three consumers, of which one dies, while requests meet faults."""
+    rng = Random(seed)
+    world = World(seed, followers=SERVERS, lag_s=0.05, faults=Drawn(rng, rng.choice((0.0, 0.1))))
+    run = MemoryRun(folder, world, WorldClock(world))
+
+    def put(client: Client, number: int) -> None:
+        PutAll(count=PUTS, clients=2, rate_hz=5.0).run(client, number)
+
+    def take(client: Client, number: int) -> None:
+        batch, again = rng.choice((1, 3)), rng.choice((None, 3))
+        CheckAll(clients=2, rate_hz=10.0, batch=batch, release_every=again).run(client, number)
+
+    acts: list[Act] = [lambda c, _, n=n: put(c, n) for n in range(2)]  # type: ignore[misc]
+    takers: list[Act] = [lambda c, _, n=n: take(c, n) for n in range(2)]  # type: ignore[misc]
+    actors = [
+        world.scheduler.spawn(f"actor-{place}", lambda act=act: run.client(act))  # type: ignore[misc]
+        for place, act in enumerate([*acts, die, *takers])
+    ]
+    try:
+        janitor = janitor_of(world)
+        while not all(actor.finished for actor in actors):
+            world.scheduler.sleep(0.5)
+            with suppress(NoQuorumError):  # what met a fault is done in the next step
+                janitor.step(world.scheduler.now_s + 5)
+            run.puts_over = all(actor.finished for actor in actors[:2])
+        world.scheduler.join()
+        world.faults = no_faults
+        run.clock = WorldClock(world, janitor)
+        return _ended(run, scenario)
+    finally:
+        world.scheduler.stop()
+
+
+def _ended(run: MemoryRun, scenario: Scenario) -> tuple[Judgement, History]:
     run.note((PHASE, {"number": 0, "event": "end"}), (RECOVERED, {"took_s": 0.0, "lost": []}))
     run.client(lambda client, _: Drain().run(client, 0))
     run.end()
