@@ -35,7 +35,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
         value: the item's id; a list for a batch; null for a reserve that found nothing; an
             object for a note.
         priority: of a put; a list beside a batch. Smaller is served first.
-        n: how many items a reserve or take asked for. Where it is absent, the largest batch of
+        n: how many items a reserve or take can have got. Where it is absent, the largest batch of
             the history counts.
         to: where a release sends the item: items (the default), back, delayed, dead.
         delivery: how many times the item has been delivered, this one included.

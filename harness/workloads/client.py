@@ -60,8 +60,10 @@ class Client:
 
     def reserve(self, n: int = 1, timeout_s: float = 0.0, *, sync: bool = False) -> list[Taken]:
         """Take up to n items; an empty list if there were none or the outcome is not ok."""
-        asked = {"value": None, "n": n}
-        f = "take" if self._now().takes else "reserve"
+        subject = self._now()
+        f = "take" if subject.takes else "reserve"
+        # What the call can have, at most, if it never gets its answer.
+        asked = {"value": None, "n": min(n, subject.most or n)}
         done = self._call(f, lambda s: s.reserve(n, timeout_s, sync=sync), asked)
         self.found_empty = done is not None and not done.items
         return [] if done is None else list(done.items)

@@ -59,6 +59,7 @@ class KazooQueueSubject(_KazooSubject):
     """kazoo.recipe.queue.Queue: taking an item removes it before it is processed."""
 
     takes: ClassVar[bool] = True
+    most: ClassVar[int | None] = 1
 
     def __init__(self, config: SubjectConfig, note: Note) -> None:
         super().__init__(config, note)
@@ -99,6 +100,7 @@ class KazooLockingQueueSubject(_KazooSubject):
     """kazoo.recipe.queue.LockingQueue: an item is locked by an ephemeral node until consumed."""
 
     takes: ClassVar[bool] = False
+    most: ClassVar[int | None] = 1
 
     def __init__(self, config: SubjectConfig, note: Note) -> None:
         super().__init__(config, note)

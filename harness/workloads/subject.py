@@ -45,9 +45,11 @@ class Subject(Protocol):
 
     Attributes:
         takes: its reserve removes the item at once, so it is recorded as `take` and needs no done.
+        most: how many items one reserve gives, whatever it is asked for; None if it may give all.
     """
 
     takes: ClassVar[bool]
+    most: ClassVar[int | None]
 
     @property
     def session(self) -> str | None:

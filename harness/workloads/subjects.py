@@ -33,6 +33,7 @@ class ZkmqSubject:
     """zkmq over ZooKeeper's own protocol."""
 
     takes: ClassVar[bool] = False
+    most: ClassVar[int | None] = None
 
     def __init__(self, config: SubjectConfig, note: Note) -> None:
         self._note, self._deadline_s = note, config.deadline_s

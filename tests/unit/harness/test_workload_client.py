@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -19,6 +20,7 @@ class Nameless:
     """A subject that has no name yet, and whose reserve is in doubt for ever."""
 
     takes = False
+    most: ClassVar[int | None] = None
     session = consumer = producer = None
 
     def put(self, value: object, priority: int) -> Applied:
@@ -140,6 +142,16 @@ def test_a_look_that_fails_is_no_answer_and_no_end(deaf: Client) -> None:
     """Whoever drains while servers die goes on as a new process."""
     assert deaf.leftover() is None
     assert deaf.process == 1003
+
+
+def test_a_subject_that_gives_one_at_a_time_cannot_hide_more(
+    deaf: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drain asks for fifty, and its call of unknown outcome can have taken one."""
+    monkeypatch.setattr(Deaf, "most", 1)
+    deaf.reserve(50)
+    merge(tmp_path / "parts", tmp_path / "history.jsonl")
+    assert History.load(tmp_path / "history.jsonl").n.tolist() == [1]
 
 
 def test_each_reserve_says_how_many_it_asked_for(deaf: Client, tmp_path: Path) -> None:
