@@ -111,7 +111,7 @@ def _earned(course: Course | None) -> tuple[str, ...]:
     return (
         "completed",
         "total-queue",
-        *(["faults-bit"] if course.injections or course.faults else []),
+        *(["faults-bit"] if course.faults else []),
     )
 
 

@@ -1,7 +1,7 @@
 """What the entries of `faults` are called: each by a name of its own, in the whole scenario."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import count
 
 from harness.schema import FaultEntry, Phase, Scenario
@@ -14,7 +14,7 @@ def unique(scenario: Scenario) -> Scenario:
 
     What an entry is called decides what it draws, and whether results tell it from others.
     """
-    taken = {entry.name for entry in _entries(scenario) if entry.name is not None}
+    taken = {entry.name for entry in _entries(scenario)}
     tries: dict[str, Iterator[str]] = {}  # goes on where it was: a name is tried once
     phases = [
         phase.model_copy(update={"faults": [_named(entry, taken, tries) for entry in phase.faults]})
@@ -52,12 +52,13 @@ def _ambiguous(meant: str, number: int) -> str:
     return f"expected a name that one fault has, got {meant!r}: {number} have it; give each a name"
 
 
-def _named(entry: FaultEntry, taken: set[str], tries: dict[str, Iterator[str]]) -> FaultEntry:
+def _named(
+    entry: FaultEntry, taken: Collection[str | None], tries: dict[str, Iterator[str]]
+) -> FaultEntry:
     if entry.name is not None:
         return entry
     names = tries.setdefault(entry.kind, _names(entry.kind))
     name = next(label for label in names if label not in taken)
-    taken.add(name)
     return entry if name == entry.kind else entry.model_copy(update={"name": name})
 
 

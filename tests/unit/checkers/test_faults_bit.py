@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness import plan, scenario
+from harness import plan, results, scenario
 from harness.checkers import Claim, Course, PlannedFault
 from harness.checkers.faults_bit import FaultsBit
 from harness.history import History
@@ -128,6 +128,9 @@ def test_evidence_beside_the_outcome_counts(evidence: dict[str, Any]) -> None:
         del event["value"]["evidence"]
     heal = nemesis(0, "a", "heal", "installed")
     assert judged(event, heal, faults=[planned("a", 0)]) == ("faults-did-not-bite",)
+    course = Course(nodes=5, phases=1, injections={}, faults=(planned("a", 0),))
+    result = FaultsBit().check(History.from_events([event, heal]), Claim(course=course))
+    assert result.details == {"a": {"indeterminate": 1}}
 
 
 def test_a_fault_that_nobody_healed_is_unknown() -> None:
@@ -151,6 +154,18 @@ def test_an_older_run_that_wiped_nothing_is_seen_as_such(tmp_path: Path) -> None
         return judged(event, nemesis(0, "kill", "heal", "installed"), faults=faults)
 
     assert (wiped(52), wiped(0)) == ((), ("faults-did-not-bite",))
+
+
+def test_a_scenario_that_names_its_checkers_is_asked_for_its_faults_too(tmp_path: Path) -> None:
+    """A mix that drew nothing is seen whichever checkers the scenario names."""
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "description: d\nworkload: [{put-all: {}}]\nmix_s: 60\ncheckers: [stats]\n"
+        "faults: [{kill: {}, weight: 0.000001, down_s: 1}]\n"
+    )
+    judgement = results.judge_run(History.from_events([]), scenario.load(path), [])
+    reasons = {result.name: result.reasons for result in judgement.results}
+    assert reasons["faults-bit"] == ("nothing-drawn",)
 
 
 def test_needs_faults() -> None:

@@ -66,7 +66,7 @@ def test_bites_and_says_so(name: str) -> None:
     fault, system = fault_named(name), system_for(name)
     evidence = fault.inject(aimed(fault, system), targets(fault, system))
     assert fault.bit(evidence)
-    json.dumps(evidence)
+    assert fault.bit(json.loads(json.dumps(evidence))), "a run is judged by what is on disk"
 
 
 @pytest.mark.parametrize("name", list(faults))

@@ -159,3 +159,21 @@ def test_what_a_mix_draws_nothing_for_is_told(tmp_path: Path) -> None:
     empty = [s for s in seeds if not plan.make(s)]
     assert 0 < len(empty) < 200
     assert [s for s in seeds if plan.undrawn(s, plan.make(s)) == ["kill"]] == empty
+
+
+@pytest.mark.parametrize(
+    ("when", "wanted"),
+    [
+        ("first_s: 1", 1),
+        ("every_s: 50", 1),
+        ("every_s: 50, times: 3", 3),
+        ("every_s: 100, times: 9", 3),  # as many as there is time for
+        ("at: {event: leader-elected}, times: 5", 5),
+    ],
+)
+def test_how_often_a_fault_must_have_been(planned: Plan, when: str, wanted: int) -> None:
+    """`times` is a number that was planned; other repetitions come as often as the phase lasts."""
+    loaded = planned.load(f"[{{kill: {{}}, down_s: 1, {when}}}]")
+    (kill,) = plan.expected(loaded, plan.make(loaded))
+    assert (kill.name, kill.wanted, kill.lasting) == ("kill", wanted, True)
+    assert kill.ids == tuple(p.id for p in plan.make(loaded))

@@ -183,6 +183,12 @@ def test_refused_with_the_key_and_what_to_do(case: str) -> None:
     assert f"faults[2].{told}" in str(caught.value) or told in str(caught.value)
 
 
+def test_once_needs_no_end() -> None:
+    """`times: 1` says what is so anyway, also of a fault that stays."""
+    once = {"kill": {}, "at": {"event": "leader-elected"}, "times": 1}
+    assert [p.round for p in planned(once) if p.kind == "kill"] == [0]
+
+
 def test_a_mix_of_nothing_is_refused() -> None:
     """`mix_s` is about entries with a weight."""
     data = {"description": "d", "workload": [{"put-all": {}}], "mix_s": 20}
