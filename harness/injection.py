@@ -42,7 +42,7 @@ class Injection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Since:
-    """What triggers count from: the state at the start of the phase."""
+    """What triggers count from: counts at the start of the phase, time at its first calls."""
 
     time_s: float
     acknowledged: int

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +17,8 @@ from harness.schema import LogLine
 class PhaseOfFaults:
     """The thread that runs one phase's faults; leaving the context ends and joins it.
 
-    A fault with a duration is healed when the phase ends; one without stays in force.
+    Counts of triggers begin when this is made, times when the context is entered: on a busy machine
+    seconds pass between, until the phase's clients have begun to call. A fault with a duration is healed when the phase ends; one without stays in force.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class PhaseOfFaults:
         self._log_watch = nemesis.log_watch() if watched else None
 
     def __enter__(self) -> Self:
+        self._since = replace(self._since, time_s=self._clock.now_s())
         self._thread.start()
         return self
 

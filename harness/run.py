@@ -35,6 +35,8 @@ from harness.view import View
 from harness.workers import Worker, Workers
 
 TICK_S = 0.02
+# A client's process starts in half a second; beside other work it has taken seven.
+CALLS_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,12 +235,15 @@ class _Run:
         deadline_s = self.clock.now_s() + phase.limit_s
         estimate.tell(self.progress, self.scenario, self.planned, number, self.clock.now_s())
         started: dict[int, list[Worker]] = {}
-        with PhaseOfFaults(
+        faults = PhaseOfFaults(
             nemesis,
             nemesis.injections(number, self.planned),
             clock=self.clock,
             progress=self.progress,
-        ) as faults:
+        )
+        self._start_due(number, started)
+        self._await_first_calls(started)
+        with faults:
             while True:
                 self._start_due(number, started)
                 self._workers.reap()
@@ -254,6 +259,15 @@ class _Run:
                         f"still running: {', '.join(_still(phase, started)) or 'its faults'}"
                     )
                 time.sleep(TICK_S)
+
+    def _await_first_calls(self, started: Mapping[int, list[Worker]]) -> None:
+        """Wait until each client calls: a fault that is over before anybody asks shows nothing."""
+        deadline_s = self.clock.now_s() + CALLS_WITHIN_S
+        while self.clock.now_s() < deadline_s:
+            self._workers.reap()
+            if workers.all_called(worker for group in started.values() for worker in group):
+                return
+            time.sleep(TICK_S)
 
     def _start_due(self, number: int, started: dict[int, list[Worker]]) -> None:
         """Start the workloads that wait for nothing any more; tell when the puts are over."""

@@ -52,6 +52,11 @@ class Worker:
         """Tell whether the process is there."""
         return self.process.poll() is None
 
+    @property
+    def called(self) -> bool:
+        """Tell whether it has begun its first call."""
+        return bool(self.last)
+
 
 class Workers:
     """All client processes of a run.
@@ -216,6 +221,11 @@ class Workers:
                 },
             )
         )
+
+
+def all_called(workers: Iterable[Worker]) -> bool:
+    """Tell whether every one of them has begun its first call, or has ended."""
+    return all(worker.called or not worker.running for worker in workers)
 
 
 def all_ended(workers: Sequence[Worker]) -> bool:

@@ -48,8 +48,8 @@ class Figures:
     """What clients saw of the whole run.
 
     Attributes:
-        fraction: of 100 ms windows, from the first call to the last heal (the last call, without
-            one), in which a put, reserve or take began that succeeded. None without calls.
+        fraction: of 100 ms windows, from the first call to the last heal after it (the last call,
+            without one), in which a put, reserve or take began that succeeded. None without calls.
         longest_gap_s: the longest outage in the same span.
         last_success_ns: when the last call began that succeeded; -1 without one.
     """
@@ -70,8 +70,9 @@ def measure(history: History) -> Figures:
     good = calls & (history.outcome == OK)
     successes = history.invoke_ns[good], history.complete_ns[good]
     seen, spans = outages(history), list(_faults(history))
-    last_ns = max((heal_ns for *_, heal_ns in spans if heal_ns), default=int(begun_ns[-1]))
-    first_ns, last_ns = int(begun_ns[0]), min(last_ns, int(begun_ns[-1]))
+    first_ns, last_call_ns = int(begun_ns[0]), int(begun_ns[-1])
+    heals_ns = [heal_ns for *_, heal_ns in spans if heal_ns and heal_ns > first_ns]
+    last_ns = min(max(heals_ns, default=last_call_ns), last_call_ns)
     injected_ns = np.sort(np.array([inject_ns for *_, inject_ns, _ in spans], np.int64))
     faults = [_fault(span, successes, seen, injected_ns, int(begun_ns[-1])) for span in spans]
     return Figures(

@@ -160,3 +160,10 @@ def test_what_is_answered_after_the_heal_was_not_available_during_the_fault() ->
     claim = Claim(availability=(AvailabilityLimit(during="pause", max_fraction=0.0),))
     assert figures(run)[0].fraction == 0.0
     assert Availability().check(run, claim).verdict is Verdict.VALID
+
+
+def test_a_fault_that_was_over_before_the_first_call_hides_no_success() -> None:
+    """A run whose clients came late is measured from their first call to their last."""
+    judged = history(fault(0.5, 1.0), steady(1, 2, 4))
+    assert measure(judged).fraction == 1.0
+    assert Availability().check(judged, Claim()).verdict is Verdict.VALID

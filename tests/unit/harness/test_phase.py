@@ -69,6 +69,16 @@ def test_a_trigger_counts_from_the_start_of_the_phase(played: Played) -> None:
         assert not faults.over
 
 
+def test_times_count_from_the_first_calls(played: Played) -> None:
+    """A fault due at once waits for the context, and its time then counts from there."""
+    stage = played("faults: [{kill: {}, first_s: 0, down_s: 0}]")
+    phase = stage.phase()
+    made_s = phase.began_s
+    time.sleep(0.01)
+    with phase as faults:
+        assert faults.began_s > made_s
+
+
 def test_a_nemesis_that_throws_fails_the_run(played: Played) -> None:
     """What the nemesis throws in its thread is raised in the run's."""
 
