@@ -11,6 +11,7 @@ from zkmq.headcache import HeadCache
 from zkmq.homes import Homes
 from zkmq.loads import read_load, read_nodes, too_large
 from zkmq.once import once
+from zkmq.order import in_force
 from zkmq.refusal import refusal
 from zkmq.store import (
     Code,
@@ -56,6 +57,8 @@ class Stats:
     The servers count the nodes of a place, whatever they are called.
     `skipped` is how many nodes clients leave alone, because they are not a queue's or stand in
     the way; `skipped/*` in the tree say which, and why.
+    `order` is the one in which the registered consumers take now, "strict" or "relaxed"; "mixed"
+    if they were told different ones, None if there is none.
     """
 
     waiting: dict[int, int]
@@ -66,6 +69,7 @@ class Stats:
     consumers: int
     producers: int
     skipped: int = 0
+    order: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ def stats(store: Store, tree: Tree, deadline_s: float) -> Stats:
         consumers=len(consumers),
         producers=producers,
         skipped=skipped,
+        order=in_force(_data(store, [tree.consumer(name) for name in consumers], deadline_s)),
     )
 
 
@@ -254,12 +259,19 @@ def _waiting(store: Store, tree: Tree, deadline_s: float) -> dict[int, int]:
 
 def _children(store: Store, paths: Sequence[str], deadline_s: float) -> list[int]:
     """How many children each has; 0 if it is not there."""
-    counts: list[int] = []
+    return [node.children if node else 0 for node in _nodes(store, paths, deadline_s)]
+
+
+def _data(store: Store, paths: Sequence[str], deadline_s: float) -> list[bytes]:
+    """What each holds that is there."""
+    return [node.data for node in _nodes(store, paths, deadline_s) if node]
+
+
+def _nodes(store: Store, paths: Sequence[str], deadline_s: float) -> Iterator[Node | None]:
     for start in range(0, len(paths), READS_AT_ONCE):
         reads: list[Read] = [GetData(path) for path in paths[start : start + READS_AT_ONCE]]
-        results = store.read_many(reads, deadline_s).results
-        counts += [node.children if isinstance(node, Node) else 0 for node in results]
-    return counts
+        for node in store.read_many(reads, deadline_s).results:
+            yield node if isinstance(node, Node) else None
 
 
 def _aside(store: Store, parent: str, deadline_s: float) -> list[str]:

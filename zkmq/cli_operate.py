@@ -80,6 +80,7 @@ def stats(context: typer.Context, *, as_json: JsonOption = False) -> int:
         table.add_row(f"waiting, priority {priority}", str(count))
     for name in COLUMNS[1:]:
         table.add_row(name, str(getattr(counted, name)))
+    table.add_row("order", counted.order or "-")
     _console().print(table)
     return Status.OK
 

@@ -11,6 +11,7 @@ from zkmq.finish import Done, Finisher
 from zkmq.holding import OnLost
 from zkmq.item import Item
 from zkmq.membership import Membership
+from zkmq.order import Order
 from zkmq.policy import Policy
 from zkmq.reserve import Reservation, Reserver
 from zkmq.server_clock import ServerClock
@@ -34,14 +35,13 @@ class Consumer:
         tree: Tree,
         policy: Policy,
         *,
-        strict: bool,
+        order: Order,
         segment_items: int,
         deadline: Callable[[], float],
         about: dict[str, Any],
         on_lost: OnLost,
     ) -> None:
         self._store = store
-        self._strict = strict
         self._deadline = deadline
         self._closed = False
         self._consuming = threading.RLock()
@@ -53,7 +53,7 @@ class Consumer:
         self._finisher = Finisher(
             store, tree, self.membership, clock, policy, segment_items=segment_items
         )
-        self.reserver = Reserver(store, tree, self.membership, self._finisher, relaxed=not strict)
+        self.reserver = Reserver(store, tree, self.membership, self._finisher, order=order)
         self._line = Line(store, tree)
         store.on_session_lost(self.membership.session_ended)
 
@@ -122,7 +122,8 @@ class Consumer:
         """One look, one claim."""
         with self._consuming:
             self._demand_open()
-            if self._strict and self._store.now() - self.reserver.contended_s < CONTENDED_S:
+            contended_s = self._store.now() - self.reserver.contended_s
+            if contended_s < CONTENDED_S and not self.reserver.relaxed:
                 self._line.await_turn(self._deadline())
             leave = self._line.departure()
             found = self.reserver.reserve(

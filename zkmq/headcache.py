@@ -52,15 +52,23 @@ class HeadCache:
 
     `choose(paths, n, fresh)` picks up to `n` of the waiting paths, given in order; it may pick
     none while the look is not `fresh`, to be asked again after a new one. `skips` has what is not
-    to be offered.
+    to be offered. With `count_consumers` each look counts the registrations in `consumers`.
     """
 
     def __init__(
-        self, store: Store, tree: Tree, *, choose: Choose = in_order, max_age_s: float = MAX_AGE_S
+        self,
+        store: Store,
+        tree: Tree,
+        *,
+        choose: Choose = in_order,
+        max_age_s: float = MAX_AGE_S,
+        count_consumers: bool = False,
     ) -> None:
         self._store = store
         self._tree = tree
         self._choose = choose
+        self._count_consumers = count_consumers
+        self.consumers = 0
         self.skips = Skips(store, tree)
         self._max_age_s = max_age_s
         # What the next look reads: the segments of each priority.
@@ -177,6 +185,8 @@ class HeadCache:
             path = self._tree.priority(priority)
             reads += [GetData(path), GetChildren(path)]
             reads += [GetChildren(f"{path}/{segment}") for segment in segments]
+        if self._count_consumers:
+            reads.append(GetData(self._tree.consumers))
         view = self._store.read_many(reads, deadline_s)
         answers = iter(view.results)
         children = next(answers)
@@ -186,6 +196,8 @@ class HeadCache:
         head = Head(view.zxid, frozenset(children), flat_items(children), lanes)
         for priority, segments in self._plan.items():
             head.lanes[priority] = read_lane(priority, answers, segments)
+        registered = next(answers, None)
+        self.consumers = registered.children if isinstance(registered, Node) else 0
         return head
 
     def _in_order(self, head: Head) -> Iterator[str]:

@@ -19,6 +19,8 @@ from zkmq.item import Item
 from zkmq.janitor import Janitor
 from zkmq.janitor_thread import JanitorThread
 from zkmq.opened import MOST, OpenedQueue
+from zkmq.order import KEY as ORDER_KEY
+from zkmq.order import ORDERS, Order
 from zkmq.policy import Policy
 from zkmq.producer import Producer
 from zkmq.reaper import OnReturned
@@ -48,7 +50,8 @@ class Queue(OpenedQueue):
         store: an open session; `Queue.connect` opens one.
         path: the queue's root.
         order: "strict", or "relaxed" for many consumers of one queue, which then take items of
-            a window at its head instead of all the same one.
+            a window at its head instead of all the same one. "auto" is strict while one consumer
+            is registered, and relaxed from two on.
         on_crash: what becomes of this consumer's items if it dies: "requeue" to their old
             place, or "partial", put aside as by the original.
         max_deliveries: an item that was delivered so often and comes back is dead instead.
@@ -71,7 +74,7 @@ class Queue(OpenedQueue):
         store: Store,
         path: str = "/queue",
         *,
-        order: Literal["strict", "relaxed"] = "strict",
+        order: Order = "auto",
         on_crash: Literal["requeue", "partial"] = "requeue",
         max_deliveries: int | None = None,
         max_items: int | None = None,
@@ -84,7 +87,7 @@ class Queue(OpenedQueue):
         close_store: bool = False,
         make: bool = True,
     ) -> None:
-        checks.choice("order", order, ("strict", "relaxed"))
+        checks.choice("order", order, ORDERS)
         checks.choice("on_crash", on_crash, ("requeue", "partial"))
         checks.text("label", label, 1000)
         for name, most in (("max_deliveries", max_deliveries), ("max_items", max_items)):
@@ -113,10 +116,10 @@ class Queue(OpenedQueue):
             bound,
             tree,
             Policy(on_crash, max_deliveries),
-            strict=order == "strict",
+            order=order,
             segment_items=segment_items,
             deadline=self._deadline,
-            about=about,
+            about=about | {ORDER_KEY: order},
             on_lost=lost or nobody_asked,
         )
         self._janitor = None

@@ -13,6 +13,7 @@ from zkmq.holding import Registration
 from zkmq.item import Hold, Item
 from zkmq.loads import MAX_CALL_BYTES, fitting_sizes
 from zkmq.membership import Membership
+from zkmq.order import Order
 from zkmq.refusal import refusal
 from zkmq.shares import Shares
 from zkmq.store import Code, Create, Delete, Op, Store
@@ -58,21 +59,30 @@ class Reserver:
     """The taking side of one consumer. Not thread-safe."""
 
     def __init__(
-        self, store: Store, tree: Tree, membership: Membership, finisher: Finisher, *, relaxed: bool
+        self, store: Store, tree: Tree, membership: Membership, finisher: Finisher, *, order: Order
     ) -> None:
         self._store = store
         self._tree = tree
         self._membership = membership
         self._finisher = finisher
-        self._shares = Shares(store, tree) if relaxed else None
+        self._auto = order == "auto"
+        self._shares = None if order == "strict" else Shares(store, tree)
+        # Whether this attempt chooses from a window.
+        self._chooses = False
         self._window = 1
         self._rng = random.Random()  # noqa: S311 - spreads consumers, protects nothing
         # When a claim last lost a race, on the store's clock.
         self.contended_s = float("-inf")
         # Whether the last claim had its extra operations with it.
         self.used_extra = False
-        self.cache = HeadCache(store, tree, choose=self._choose)
+        self.cache = HeadCache(store, tree, choose=self._choose, count_consumers=self._auto)
         self._undeliverable = Undeliverable(store, tree, finisher.homes, self.cache.skips)
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether consumers take out of order now, as far as the last look has seen."""
+        alone = self._auto and self.cache.consumers <= 1
+        return self._shares is not None and not alone
 
     def reserve(
         self, n: int, done: Sequence[Item], *, sync: bool, extra: Sequence[Op], deadline_s: float
@@ -134,7 +144,8 @@ class Reserver:
         self, n: int, done: Sequence[Item], extra: Sequence[Op], deadline_s: float
     ) -> Reservation | None:
         registration = self._membership.ready(deadline_s, done, DONE)
-        if self._shares is not None:
+        self._window, self._chooses = 1, self.relaxed
+        if self._shares is not None and self._chooses:
             self._window = self._shares.window(n, registration.consumer, deadline_s)
         found = self.cache.batch(n, deadline_s, lambda each: self._usable(each, deadline_s))
         if not found:
@@ -206,7 +217,7 @@ class Reserver:
 
     def _choose(self, paths: Sequence[str], n: int, fresh: bool) -> list[str]:  # noqa: FBT001
         me = self._membership.id
-        if self._shares is None or me is None:
+        if self._shares is None or me is None or not (self._chooses and self.relaxed):
             return list(paths[:n])
         window = paths[: self._window]
         own = self._shares.own(window, me)[:n]

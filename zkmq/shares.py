@@ -9,11 +9,13 @@ import zlib
 from collections.abc import Sequence
 
 from zkmq import names
-from zkmq.store import Store
+from zkmq.store import GetData, Store
 from zkmq.tree import Tree
 
 READ_AGAIN_S = 1.0
 WINDOW_PER_CONSUMER = 16
+# A dead consumer has no share, though its registration stays until a janitor removes it.
+MOST_LOOKED_AT = 32
 
 
 class Shares:
@@ -29,10 +31,18 @@ class Shares:
         """How many of the first items to choose from; 1 consumer, or none, needs no choice."""
         if self._store.now() - self._known_s > READ_AGAIN_S or me not in self._consumers:
             listed = self._store.list(self._tree.consumers, deadline_s) or []
-            self._consumers = sorted(filter(names.is_consumer, listed))
+            self._consumers = self._live(sorted(filter(names.is_consumer, listed)), deadline_s)
             self._known_s = self._store.now()
         others = len(self._consumers)
         return n if others <= 1 else WINDOW_PER_CONSUMER * n * others
+
+    def _live(self, consumers: list[str], deadline_s: float) -> list[str]:
+        """Those whose session lives; too many are not looked at one by one."""
+        if len(consumers) > MOST_LOOKED_AT:
+            return consumers
+        reads = [GetData(self._tree.active(consumer)) for consumer in consumers]
+        nodes = self._store.read_many(reads, deadline_s).results
+        return [each for each, node in zip(consumers, nodes, strict=True) if node is not None]
 
     def own(self, items: Sequence[str], me: str) -> list[str]:
         """Those that are this consumer's."""

@@ -98,7 +98,7 @@ class Schedule:
     strikes: tuple[Strike, ...] = ()
     lag_s: float = 0.0
     deadline_s: float = 30.0
-    order: Literal["strict", "relaxed"] = "strict"
+    order: Literal["auto", "strict", "relaxed"] = "strict"
     on_crash: Literal["requeue", "partial"] = "requeue"
     max_deliveries: int | None = None
     new: tuple[str, ...] = ()
@@ -161,7 +161,7 @@ def schedules(draw: st.DrawFn, *, most_strikes: int = 6) -> Schedule:
         strikes=draw(_strikes(clients, most_strikes)),
         lag_s=draw(st.sampled_from([0.0, 0.05, 1.0])),
         deadline_s=draw(st.sampled_from([30.0, 5.0, 0.5])),
-        order=draw(st.sampled_from(["strict", "relaxed"])),
+        order=draw(st.sampled_from(["strict", "relaxed", "auto"])),
         on_crash=draw(st.sampled_from(["requeue", "requeue", "partial"])),
         max_deliveries=draw(st.sampled_from([None, None, 2])),
         new=tuple(draw(st.lists(st.sampled_from(clients), unique=True))),

@@ -26,6 +26,7 @@ from zkmq.errors import (
 )
 from zkmq.finish import Done
 from zkmq.item import Item
+from zkmq.order import Order
 from zkmq.reserve import Reservation
 from zkmq.rest.client.consuming import Consuming
 from zkmq.rest.client.exchange import Exchange
@@ -63,7 +64,7 @@ class Queue:
         session_s: float = 10.0,
         deadline_s: float = 30.0,
         lost: OnLost | None = None,
-        order: Literal["strict", "relaxed"] = "strict",
+        order: Order = "auto",
         on_crash: Literal["requeue", "partial"] = "requeue",
         max_deliveries: int | None = None,
         label: str = "",

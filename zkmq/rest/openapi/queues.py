@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from zkmq.order import ORDERS
 from zkmq.rest.negotiation import JSON, OCTETS
 from zkmq.rest.openapi.parts import Part, answer, as_json, body, errors, header, in_path, query
 from zkmq.rest.openapi.schemas import (
@@ -58,6 +59,7 @@ SCHEMAS: dict[str, Schema] = {
             **dict.fromkeys(
                 ("held", "delayed", "partial", "dead", "consumers", "producers", "skipped"), _COUNT
             ),
+            "order": {"enum": ["strict", "relaxed", "mixed", None]},
         }
     ),
     "Consumer": record({"consumer": TEXT, "session": TEXT, "session_s": _SECONDS}),
@@ -139,7 +141,7 @@ def _open() -> Part:
     arguments = {
         "session_s": {"type": "number", "minimum": 1},
         "label": TEXT,
-        "order": {"enum": ["strict", "relaxed"]},
+        "order": {"enum": list(ORDERS)},
         "on_crash": {"enum": ["requeue", "partial"]},
         "max_deliveries": {**INT32, "minimum": 1},
     }

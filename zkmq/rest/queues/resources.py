@@ -11,6 +11,7 @@ from starlette.responses import Response
 from zkmq import Item, ZkmqError
 from zkmq.batches import MAX_BATCH_BYTES, MAX_BATCH_ITEMS
 from zkmq.entry import Entry
+from zkmq.order import ORDERS
 from zkmq.reserve import Reservation
 from zkmq.rest.call import Call, reply
 from zkmq.rest.endpoint import Endpoint
@@ -147,7 +148,7 @@ async def _open_consumer(call: Call, hub: Hub, name: str) -> Response:
     session_s = fields.number("session_s", 10, least=1, most=_DAY_S)
     settings: dict[str, Any] = {
         "label": fields.text("label", "gateway"),
-        "order": fields.text("order", "strict", "strict", "relaxed"),
+        "order": fields.text("order", "auto", *ORDERS),
         "on_crash": fields.text("on_crash", "requeue", "requeue", "partial"),
     }
     if fields.has("max_deliveries"):
