@@ -102,6 +102,10 @@ fuzz-wire: $(READY) ## Real clients on real sockets under everything: make fuzz-
 check-false-alarms: $(READY) ## All checkers on simulated runs of a correct queue: make check-false-alarms N=100000
 	@PYTHONPATH=tests $(BIN)/python tests/property/false_alarms.py $(N) $(ARGS)
 
+.PHONY: fuzz-files
+fuzz-files: $(READY) ## Damaged scenario files, histories and results: make fuzz-files N=10000 (of each kind)
+	@PYTHONPATH=tests $(BIN)/python tests/property/damaged_files.py $(N) $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## Format check, ruff, mypy strict
 	@$(BIN)/ruff format --check .

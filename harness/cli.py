@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster import engine, leftovers, processes, quorum, surroundings
+from harness import judged as judged_run
 from harness import results as results_json
 from harness import run as runs
 from harness import scenario as scenarios
@@ -130,8 +131,8 @@ def check(run: RunArgument) -> int:
     folder = store.open_run(run)
     folder.require_ended()
     scenario = scenarios.load(folder.scenario)
-    judged_before = folder.results.is_file()
-    old = json.loads(folder.results.read_text()) if judged_before else folder.begun()
+    judged_before = judged_run.load_if_any(folder)
+    old = folder.begun() if judged_before is None else judged_before
     # The folder's copy has the file's seed; `run --seed` may have used another.
     scenario = scenario.model_copy(update={"seed": old.get("seed", scenario.seed)})
     name = old.get("scenario") or folder.path.parent.name

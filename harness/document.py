@@ -17,6 +17,7 @@ from harness.errors import ScenarioError
 
 Place = tuple[str | int, ...]
 
+HINT: Final = " (`harness list` shows what there is)"
 MAX_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 30
 MAX_VALUES: Final = 200_000
@@ -103,7 +104,7 @@ def dotted(place: Sequence[str | int]) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return files.read(path, "YAML file", at_most=MAX_BYTES).decode()
+        return files.read(path, "YAML file", at_most=MAX_BYTES, hint=HINT).decode()
     except UnicodeDecodeError as error:
         raise files.unreadable(path, "YAML file", "bytes that are not UTF-8") from error
 

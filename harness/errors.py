@@ -7,7 +7,7 @@ HarnessError
 │   ├── TargetError    the quorum did not do what it was asked
 │   │   └── UnsupportedError    it cannot, on this machine or as it was started
 │   └── WorkerError    a workload process could not be started or went silent
-└── HistoryError       a history file cannot be judged
+└── HistoryError       a run's files cannot be judged: exit status 254
 """
 
 
@@ -47,3 +47,5 @@ class WorkerError(RunError):
 
 class HistoryError(HarnessError):
     """A history cannot be judged: unreadable, or outside what its checker is defined for."""
+
+    exit_status = 254

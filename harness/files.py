@@ -8,13 +8,13 @@ from typing import BinaryIO
 from harness.errors import ScenarioError
 
 
-def read(path: Path, kind: str, *, at_most: int) -> bytes:
-    """Return a file's bytes; `kind` says what it should be, for people.
+def read(path: Path, kind: str, *, at_most: int, hint: str = "") -> bytes:
+    """Return a file's bytes; `kind` says what it should be, and `hint` where to look for one.
 
     Raises:
         ScenarioError: it is not there, not regular, bigger than `at_most` bytes, or not readable.
     """
-    with open_regular(path, kind) as file:
+    with open_regular(path, kind, hint=hint) as file:
         try:
             data = file.read(at_most + 1)
         except OSError as error:
@@ -24,7 +24,7 @@ def read(path: Path, kind: str, *, at_most: int) -> bytes:
     return data
 
 
-def open_regular(path: Path, kind: str) -> BinaryIO:
+def open_regular(path: Path, kind: str, *, hint: str = "") -> BinaryIO:
     """Open a regular file for reading; a FIFO or a device is refused and not waited for.
 
     Raises:
@@ -34,6 +34,8 @@ def open_regular(path: Path, kind: str) -> BinaryIO:
         mode = path.stat().st_mode  # first: opening a device may already do something
         if stat.S_ISREG(mode):
             return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except FileNotFoundError as error:
+        raise unreadable(path, kind, f"no such file{hint}") from error
     except (OSError, ValueError) as error:
         raise unreadable(path, kind, _reason(error)) from error
     raise unreadable(path, kind, _kind_of_file(mode))
@@ -50,6 +52,4 @@ def _kind_of_file(mode: int) -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file (`harness list` shows what there is)"
     return getattr(error, "strerror", None) or str(error)

@@ -14,9 +14,11 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from harness.errors import HistoryError
+from harness import files, note_shapes
+from harness.errors import HistoryError, ScenarioError
 from harness.pairing import Columns, Pairing
 from harness.record import (
+    DECODE_ERRORS,
     ENDED,
     OPERATIONS,
     PHASE,
@@ -200,6 +202,8 @@ class History:
                 before += chunk.count(b"\n")
         except OSError as error:
             raise HistoryError(f"{path}: cannot be read: {error.strerror}") from error
+        except ScenarioError as error:
+            raise HistoryError(str(error)) from error
         columns = pairing.columns()
         return cls(
             columns, pairing, malformed_at=malformed, truncated_lines=truncated, gap_at=gap_at
@@ -267,7 +271,7 @@ _decoder = msgspec.json.Decoder(Event)
 def _chunks(path: Path) -> Iterator[bytes]:
     """Yield whole lines, some megabytes at a time; a last one without its newline alone."""
     rest = b""
-    with path.open("rb") as file:
+    with files.open_regular(path, "history") as file:
         while block := file.read(_CHUNK_BYTES):
             whole, newline, tail = block.rpartition(b"\n")
             if not newline:
@@ -290,16 +294,30 @@ def _gap(events: Iterable[Event], first: int) -> int | None:
 def _decode(chunk: bytes) -> tuple[list[Event], list[int]]:
     """Return the events of a chunk of lines, and the numbers, from 1, of lines that are none."""
     try:
-        return _decoder.decode_lines(chunk), []
-    except msgspec.DecodeError:
-        lines = enumerate(chunk.split(b"\n"), start=1)
-        decoded = [(number, _decode_line(line)) for number, line in lines if line.strip()]
-        events = [event for _, event in decoded if isinstance(event, Event)]
-        return events, [number for number, event in decoded if not isinstance(event, Event)]
+        events = _decoder.decode_lines(chunk)
+        if all(map(_fits, events)):
+            return events, []
+    except DECODE_ERRORS:
+        pass  # line by line, to tell which
+    lines = enumerate(chunk.split(b"\n"), start=1)
+    decoded = [(number, _decode_line(line)) for number, line in lines if line.strip()]
+    return [event for _, event in decoded if event], [n for n, event in decoded if not event]
 
 
-def _decode_line(line: bytes) -> Event | msgspec.DecodeError:
+def _fits(event: Event) -> bool:
+    """Tell whether an event's value is one for its kind: an item, a batch, or a note's object."""
+    value = event.value
+    if event.f not in OPERATIONS:
+        return note_shapes.fits(event)
+    if value.__class__ is list:
+        beside = (event.priority, event.delivery)
+        return all(b.__class__ is not list or len(b) == len(value) for b in beside)
+    return value.__class__ is not dict
+
+
+def _decode_line(line: bytes) -> Event | None:
     try:
-        return _decoder.decode(line)
-    except msgspec.DecodeError as error:
-        return error
+        event = _decoder.decode(line)
+    except DECODE_ERRORS:
+        return None
+    return event if _fits(event) else None

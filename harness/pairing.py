@@ -29,7 +29,7 @@ _DTYPES = {
     "f": np.int8,
     "value": np.int32,
     "priority": np.int32,
-    "to": np.int8,
+    "to": np.int32,
     "n": np.int32,
     "window": np.int32,
     "delivery": np.int32,

@@ -13,9 +13,13 @@ from typing import Any
 
 import msgspec
 
+from harness import files
 from harness.checkers import PlannedFault
+from harness.errors import ScenarioError
+from harness.record import DECODE_ERRORS
 from harness.schema import FaultEntry, Phase, Scenario
 
+MAX_BYTES = 1 << 26  # of plan.jsonl
 MAX_INJECTIONS = 10_000  # of a scenario; a day of one each ten seconds is 8,640
 
 
@@ -81,8 +85,10 @@ def write(planned: Sequence[Planned], path: Path) -> None:
 def read(path: Path) -> list[Planned] | None:
     """Read what `write` wrote; None if it is not there or damaged."""
     try:
-        return msgspec.json.Decoder(Planned).decode_lines(path.read_bytes())
-    except (OSError, msgspec.MsgspecError):
+        return msgspec.json.Decoder(Planned).decode_lines(
+            files.read(path, "plan", at_most=MAX_BYTES)
+        )
+    except (ScenarioError, *DECODE_ERRORS):
         return None
 
 

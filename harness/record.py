@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
+
+from harness import files
 
 OPERATIONS = ("put", "reserve", "take", "done", "release")
 TRUNCATED = "truncated-line"
@@ -19,7 +21,16 @@ PHASE = "phase"
 RECOVERED = "recovered"
 ENDED = "run-ended"
 
-Value: TypeAlias = int | str
+# Bounds that the arithmetic on columns of 64 bits needs, far beyond any run.
+Ns = Annotated[int, Meta(ge=0, le=2**61)]
+Zxid = Annotated[int, Meta(ge=-1, le=2**61)]
+Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Value: TypeAlias = Whole | str
+if TYPE_CHECKING:
+    Given = Any  # which of them it is depends on `f`; `note_shapes` and `history` see to that
+else:
+    Given = Value | list[Value] | dict[str, Any] | None
 
 
 class Event(msgspec.Struct, kw_only=True, gc=False):
@@ -47,30 +58,35 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     """
 
     index: int | UnsetType = UNSET
-    time_ns: int
-    process: int | str
+    time_ns: Ns
+    process: Value
     type: Literal["invoke", "ok", "fail", "info"]
     f: str
-    value: Any = None
-    priority: int | list[int] | UnsetType | None = UNSET
-    n: int | UnsetType = UNSET
+    value: Given = None
+    priority: Number | list[Number] | UnsetType | None = UNSET
+    n: Number | UnsetType = UNSET
     to: str | UnsetType = UNSET
-    delivery: int | list[int] | UnsetType | None = UNSET
-    window: int | UnsetType | None = UNSET
-    zxid: int | UnsetType | None = UNSET
-    read_zxid: int | UnsetType | None = UNSET
-    session: int | str | UnsetType | None = UNSET
-    consumer: int | str | UnsetType | None = UNSET
-    producer: int | str | UnsetType | None = UNSET
+    delivery: Number | list[Number] | UnsetType | None = UNSET
+    window: Number | UnsetType | None = UNSET
+    zxid: Zxid | UnsetType | None = UNSET
+    read_zxid: Zxid | UnsetType | None = UNSET
+    session: Value | UnsetType | None = UNSET
+    consumer: Value | UnsetType | None = UNSET
+    producer: Value | UnsetType | None = UNSET
     attempts: int | UnsetType = UNSET
     error: str | UnsetType = UNSET
+
+
+DECODE_ERRORS = (ValueError, RecursionError)
+"""What msgspec raises for foreign bytes: its own errors, one for a key that is no UTF-8, and the
+second for what is nested too deeply."""
 
 
 class _Head(msgspec.Struct, gc=False):
     """The part of a line that the merge reads; the rest of it passes through unread."""
 
-    time_ns: int
-    process: int | str
+    time_ns: Ns
+    process: Value
     type: str
     f: str
 
@@ -89,10 +105,19 @@ class HistoryWriter:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
+        self._before = b""
 
     def append(self, event: Event) -> None:
-        """Write one line, in one system call."""
-        self._file.write(_encoder.encode(event) + b"\n")
+        """Write one line, in one system call unless the disk is nearly full.
+
+        Raises:
+            OSError: it could not be written; what was written of it is a line of its own.
+        """
+        line = self._before + _encoder.encode(event) + b"\n"
+        self._before = b"\n"  # what of this one stands there if it fails damages no other
+        while line:
+            line = line[self._file.write(line) :]
+        self._before = b""
 
     def close(self) -> None:
         """Close the file; appending afterwards raises ValueError."""
@@ -141,7 +166,8 @@ def merge(parts: Path, merged: Path) -> None:
 
 def _complete_lines(path: Path) -> tuple[list[bytes], bytes]:
     """Return the whole lines, the last perhaps without its newline, and what was cut short."""
-    *lines, last = path.read_bytes().split(b"\n")
+    with files.open_regular(path, "history") as file:
+        *lines, last = file.read().split(b"\n")
     if _decode_head(last) is not None:
         lines, last = [*lines, last], b""
     return [line for line in lines if line.strip()], last
@@ -158,7 +184,7 @@ def _cut_short(cut: Iterable[tuple[str, int]], at_ns: int) -> Iterator[bytes]:
 def _decode_head(line: bytes) -> _Head | None:
     try:
         return _head_decoder.decode(line)
-    except msgspec.DecodeError:
+    except DECODE_ERRORS:
         return None
 
 
@@ -173,7 +199,10 @@ def _closings(
         elif head.f in OPERATIONS:
             open_at.pop(head.process, None)
     for place in sorted(open_at.values()):
-        event = msgspec.json.decode(entries[place][4])
+        try:
+            event = msgspec.json.decode(entries[place][4])
+        except DECODE_ERRORS:
+            continue  # nested too deeply: the reader calls it malformed
         closing = {"time_ns": heads[-1].time_ns, "type": "info", "error": "no completion recorded"}
         yield _encoder.encode(event | closing)
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from harness.errors import HistoryError
-from harness.plan import Planned
-from harness.record import Event
+from harness import files, note_shapes
+from harness.errors import HistoryError, ScenarioError
+from harness.plan import MAX_BYTES, Planned
+from harness.record import DECODE_ERRORS, Event
 from harness.store import RunFolder
 
 BINDINGS = "bind"  # the note that says which node each name of `bind` came to mean
@@ -35,10 +36,10 @@ def load(folder: RunFolder) -> Recorded:
         HistoryError: one of its files is not there, or cannot be read.
     """
     try:
-        plan = folder.plan.read_bytes()
+        plan = files.read(folder.plan, "plan", at_most=MAX_BYTES)
         planned = msgspec.json.Decoder(Planned).decode_lines(plan)
         notes = list(_notes(folder))
-    except (OSError, msgspec.MsgspecError) as error:
+    except (ScenarioError, OSError, *DECODE_ERRORS) as error:
         raise HistoryError(f"{folder.path}: expected a recorded run, got {error}") from error
     bound = next((dict(note.value) for note in notes if note.f == BINDINGS), {})
     injected = [note.value for note in notes if _phase(note) == "inject"]
@@ -52,10 +53,13 @@ def load(folder: RunFolder) -> Recorded:
 def _notes(folder: RunFolder) -> Iterator[Event]:
     """Yield the notes of nemesis and harness, without decoding the clients' operations."""
     decoder = msgspec.json.Decoder(Event)
-    with folder.history.open("rb") as lines:
+    with files.open_regular(folder.history, "history") as lines:
         for line in lines:
             if b'"process":"nemesis"' in line or b'"process":"harness"' in line:
-                yield decoder.decode(line)
+                note = decoder.decode(line)
+                if not note_shapes.fits(note):
+                    raise ScenarioError(f"history.jsonl: expected a note, got {note}")
+                yield note
 
 
 def _phase(note: Event) -> Any:

@@ -1,6 +1,5 @@
 """`harness replay`: the recorded plan again, once or until there is a rate."""
 
-import json
 import os
 from collections.abc import Mapping
 from contextlib import closing
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cluster.surroundings import Kept
-from harness import recorded, results, scenario, store
+from harness import judged, recorded, results, scenario, store
 from harness.commands.launch import Ran, launch, prepare, publish
 from harness.errors import ScenarioError
 from harness.recorded import Recorded
@@ -39,8 +38,9 @@ def replay(
 ) -> int:
     """Run a recorded plan again, and say at what rate its failure shows."""
     folder = store.open_run(run)
-    before, old = recorded.load(folder), judged(folder)
+    before, old = recorded.load(folder), judged.load(folder)
     chosen = loaded(folder, old)
+    _require_plan_of(chosen, before, folder)
     if same_nodes and set(before.bound) != set(chosen.bind):
         raise ScenarioError(
             f"{run}: --same-nodes: expected the nodes of {', '.join(chosen.bind)} in its history, "
@@ -72,23 +72,28 @@ def replay(
     return results.merge_exit_statuses(statuses)
 
 
-def judged(folder: RunFolder) -> dict[str, Any]:
-    """Return a run's results.json.
-
-    Raises:
-        ScenarioError: it has none.
-    """
-    if not folder.results.is_file():
-        raise ScenarioError(
-            f"{folder.path}: expected a judged run (with a results.json), got none; "
-            f"`harness check` judges it"
-        )
-    return dict(json.loads(folder.results.read_text()))
-
-
 def loaded(folder: RunFolder, old: Mapping[str, Any]) -> Scenario:
     """Return the scenario of a run, with the seed it was run with."""
     return scenario.load(folder.scenario).model_copy(update={"seed": old["seed"]})
+
+
+def _require_plan_of(chosen: Scenario, before: Recorded, folder: RunFolder) -> None:
+    """Refuse a plan that is another scenario's.
+
+    Raises:
+        ScenarioError: it plans an entry that the scenario has not.
+    """
+    kinds = {
+        (number, place): entry.kind
+        for number, phase in enumerate(chosen.phases)
+        for place, entry in enumerate(phase.faults)
+    }
+    for planned in before.planned:
+        if kinds.get((planned.phase, planned.entry)) != planned.kind:
+            raise ScenarioError(
+                f"{folder.plan}: expected the plan of scenario.yaml beside it, "
+                f"got an injection ({planned.name}) that it has not"
+            )
 
 
 def again_as(old: Mapping[str, Any], cause: Cause, ran: Ran) -> bool:

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from cluster.surroundings import Kept
-from harness import document, finding, shrink, store
-from harness.commands.replay import judged
+from harness import document, finding, judged, shrink, store
 from harness.commands.trials import Trials
 from harness.errors import ScenarioError
 from harness.replay import Cause, Rate
@@ -42,7 +41,7 @@ def shrink_(
     Ctrl-C ends the search; the smallest that failed so far is written then, too.
     """
     folder = store.open_run(run)
-    old, terminal = judged(folder), Terminal()
+    old, terminal = judged.load(folder), Terminal()
     cause = Cause.of(old).gravest
     if not cause.reasons:
         raise ScenarioError(f"{run}: expected a run that failed, got {old['verdict']}")

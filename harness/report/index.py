@@ -1,18 +1,18 @@
 """All runs in a table, and two of them side by side, as pages for `harness serve`."""
 
 import difflib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HistoryError
+from harness import judged
+from harness.errors import HistoryError, ScenarioError
 from harness.report import page
 from harness.store import RunFolder
 
-VERDICTS = ("invalid", "unknown", "valid", "not judged")
-NOT_JUDGED = "not judged"
+NOT_JUDGED, DAMAGED = "not judged", "damaged"
+VERDICTS = ("invalid", "unknown", "valid", DAMAGED, NOT_JUDGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,18 +21,20 @@ class Row:
 
     Attributes:
         name: its folder below the folder of all runs.
-        results: its results.json; empty if it was not judged.
+        results: its results.json; empty if it was not judged, or that cannot be read.
+        damaged: whether there is one that cannot be read.
         report: whether it has a report.html.
     """
 
     name: str
     results: Mapping[str, Any]
     report: bool
+    damaged: bool = False
 
     @property
     def verdict(self) -> str:
-        """The verdict, or that there is none."""
-        return str(self.results.get("verdict", NOT_JUDGED))
+        """The verdict, or why there is none."""
+        return DAMAGED if self.damaged else str(self.results.get("verdict", NOT_JUDGED))
 
     @property
     def stamp(self) -> str:
@@ -84,9 +86,13 @@ def complaint(text: str) -> str:
 
 def _row(runs: Path, folder: Path) -> Row:
     run = RunFolder(folder)
-    results = json.loads(run.results.read_text()) if run.results.is_file() else {}
-    report = (folder / page.FILE).is_file()
-    return Row(name=folder.relative_to(runs).as_posix(), results=results, report=report)
+    report, damaged = (folder / page.FILE).is_file(), False
+    try:
+        results = judged.load_if_any(run) or {}
+    except ScenarioError:
+        results, damaged = {}, True
+    name = folder.relative_to(runs).as_posix()
+    return Row(name=name, results=results, report=report, damaged=damaged)
 
 
 def _parts(
@@ -130,7 +136,9 @@ def _cell(value: Any) -> str:
 
 def _difference(runs: Path, names: Sequence[str]) -> str:
     first, second = names
-    before, after = (RunFolder(runs / name).scenario.read_text().splitlines() for name in names)
+    before, after = (
+        page.text(RunFolder(runs / name).scenario, "scenario").splitlines() for name in names
+    )
     lines = difflib.unified_diff(before, after, fromfile=first, tofile=second, n=2, lineterm="")
     return "\n".join(lines)
 

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import msgspec
 import numpy as np
 
+from harness import files, judged
 from harness.errors import ScenarioError
 from harness.history import History, Value
+from harness.record import DECODE_ERRORS
 from harness.report import end_state, figure, lives, sample, spans, words
 from harness.store import RunFolder
 
@@ -37,13 +40,9 @@ def write(folder: RunFolder, items: Iterable[str] = ()) -> Path:
     Raises:
         ScenarioError: the run has not been judged, or an item is not in its history.
     """
-    if not folder.results.is_file():
-        raise ScenarioError(
-            f"{folder.path}: expected a judged run (with a results.json), got none; "
-            f"`harness check` judges it"
-        )
+    results = judged.load(folder)
     history = History.load(folder.history)
-    page = render(history, folder, _known(history, items))
+    page = render(history, results, folder, _known(history, items))
     target = folder.path / FILE
     partial = target.with_suffix(".partial")
     partial.write_text(page, encoding="utf-8")
@@ -51,9 +50,10 @@ def write(folder: RunFolder, items: Iterable[str] = ()) -> Path:
     return target
 
 
-def render(history: History, folder: RunFolder, items: Sequence[Value] = ()) -> str:
-    """Return the page of a run whose history is loaded already."""
-    results = json.loads(folder.results.read_text())
+def render(
+    history: History, results: Mapping[str, Any], folder: RunFolder, items: Sequence[Value] = ()
+) -> str:
+    """Return the page of a run whose history and results are loaded already."""
     picture = figure.draw(history, results)
     servers = end_state.compare(history)
     return template("report.html.j2").render(
@@ -68,8 +68,8 @@ def render(history: History, folder: RunFolder, items: Sequence[Value] = ()) -> 
         servers=servers,
         logs=sorted(path.name for path in folder.logs.glob("node-*.log")),
         versions=versions(folder),
-        scenario=folder.scenario.read_text(),
-        plan=_lines(folder.plan),
+        scenario=text(folder.scenario, "scenario"),
+        plan=text(folder.plan, "plan"),
         data=_script(
             {"figure": picture.figure} | lives.tell(history, results, items),
         ),
@@ -84,9 +84,8 @@ def render(history: History, folder: RunFolder, items: Sequence[Value] = ()) -> 
 
 def versions(folder: RunFolder) -> list[tuple[str, str]]:
     """Return versions.json flat, one line where all servers are the same."""
-    told = json.loads(folder.versions.read_text()) if folder.versions.is_file() else {}
     rows = []
-    for name, value in told.items():
+    for name, value in _told_versions(folder).items():
         if isinstance(value, dict) and len(set(map(str, value.values()))) == 1 and len(value) > 1:
             rows.append((name, f"{next(iter(value.values()))} (all {len(value)})"))
         elif isinstance(value, dict):
@@ -94,6 +93,16 @@ def versions(folder: RunFolder) -> list[tuple[str, str]]:
         else:
             rows.append((name, str(value)))
     return rows
+
+
+def _told_versions(folder: RunFolder) -> dict[str, Any]:
+    if not folder.versions.exists():
+        return {}
+    try:
+        data = files.read(folder.versions, "versions.json", at_most=judged.MAX_BYTES)
+        return msgspec.json.decode(data, type=dict[str, Any])
+    except (ScenarioError, *DECODE_ERRORS) as error:
+        return {"versions": f"not readable: {error}"}
 
 
 def template(name: str) -> jinja2.Template:
@@ -168,8 +177,12 @@ def _events(history: History, results: Mapping[str, Any]) -> Iterator[tuple[int,
     yield from sorted(found)
 
 
-def _lines(path: Path) -> str:
-    return path.read_text() if path.is_file() else ""
+def text(path: Path, kind: str) -> str:
+    """Return a file's text, or why there is none to show."""
+    try:
+        return files.read(path, kind, at_most=judged.MAX_BYTES).decode(errors="replace")
+    except ScenarioError as error:
+        return str(error) if path.exists() else ""
 
 
 def _script(data: Mapping[str, Any]) -> str:

@@ -137,7 +137,7 @@ def test_counts_malformed_lines_and_forgives_a_truncated_last_one(tmp_path: Path
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     """A history that cannot be read is an error that names the file."""
-    with pytest.raises(HistoryError, match=r"none\.jsonl: cannot be read"):
+    with pytest.raises(HistoryError, match=r"none\.jsonl: expected a readable history"):
         History.load(tmp_path / "none.jsonl")
 
 

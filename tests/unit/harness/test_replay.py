@@ -85,12 +85,13 @@ def run(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path)
     folder.scenario.write_text(SCENARIO)
     plan.write(plan.make(scenario.load(folder.scenario)), folder.plan)
-    injected = {"phase": "inject", "outcome": "installed"}
+    told = {"name": "kill", "target": "l", "outcome": "installed", "evidence": {}}
+    injected = {"phase": "inject", **told}
     lines = events(
         note("bind", 0, l=2),
         op("put", "nemesis", 1, 5),
         note("kill", 10, process="nemesis", id=0, nodes=[2], **injected),
-        note("kill", 20, process="nemesis", id=0, nodes=[2], phase="heal"),
+        note("kill", 20, process="nemesis", id=0, nodes=[2], phase="heal", **told),
         note("kill", 30, process="nemesis", id=1, nodes=[3], **injected),
     )
     folder.history.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))

@@ -12,8 +12,10 @@ from harness import scenario
 from harness.commands import shrink, trials
 from harness.commands.launch import Ran
 from harness.errors import HarnessError, HistoryError, RunError
+from harness.report import page
 from harness.schema import Scenario
 from harness.store import RunFolder
+from harness.verdict import CheckResult, Verdict
 
 SCENARIOS = Path(__file__).parents[3] / "scenarios"
 Oracle = Callable[[Scenario], bool]
@@ -58,9 +60,12 @@ class World:
 def run_of(name: str, folder: Path) -> Path:
     """Return the folder of a run of a scenario that lost items."""
     (folder / "scenario.yaml").write_text((SCENARIOS / f"{name}.yaml").read_text())
-    lost = {"name": "total-queue", "verdict": "invalid", "reasons": ["lost"]}
-    told = {"scenario": name, "seed": 7, "verdict": "invalid", "because": "lost"}
-    (folder / "results.json").write_text(json.dumps(told | {"checks": [lost]}))
+    lost = CheckResult(name="total-queue", verdict=Verdict.INVALID, reasons=("lost",))
+    told = {"scenario": name, "seed": 7, "verdict": "invalid", "expect": "invalid"}
+    told |= {"because": "lost", "as_expected": True, "counts": dict.fromkeys(page.COUNTS, 0)}
+    told |= {"checks": [lost.as_json()], "not_run": [], "faults": []}
+    told |= {"availability": {"fraction": None, "longest_gap_s": None}}
+    (folder / "results.json").write_text(json.dumps(told))
     return folder
 
 
