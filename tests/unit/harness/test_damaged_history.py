@@ -94,6 +94,7 @@ def test_a_short_write_goes_on(tmp_path: Path) -> None:
     """A line that the disk takes in pieces is whole; one it did not take damages no other."""
     writer = HistoryWriter(tmp_path / "w.jsonl")
     disk = _FullDisk([5, 7, 1000, 9, 0, 1000])
+    writer.close()
     writer._file = disk  # type: ignore[assignment]
     event = Event(time_ns=1, process=0, type="invoke", f="put", value=1)
     writer.append(event)
