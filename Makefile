@@ -64,23 +64,27 @@ check: $(READY) ## Judge a run again: make check RUN=runs/latest
 test: lint unit integration ## All that a change must pass: lint, unit tests, tests on the real quorum
 
 .PHONY: test-all
-test-all: lint unit ## `test`, the slow tests too
+test-all: lint unit chromium ## `test`, the slow tests too
 	@$(BIN)/python -m cluster.engine
-	@REQUIRE_DOCKER=1 $(BIN)/pytest -m "docker or slow" $(ARGS)
+	@REQUIRE_ALL=1 $(BIN)/pytest -m "docker or slow or browser" $(ARGS)
 
 .PHONY: unit
 unit: $(READY) ## Tests that need no Docker: unit, property, controls, repository
-	@$(BIN)/pytest -m "not docker and not slow" $(ARGS)
+	@REQUIRE_ALL=1 $(BIN)/pytest -m "not docker and not slow and not browser" $(ARGS)
 
 .PHONY: integration
-integration: $(READY) ## Tests on a real quorum
+integration: $(READY) chromium ## Tests on a real quorum, and of pages in a real browser; none may be skipped
 	@$(BIN)/python -m cluster.engine
-	@REQUIRE_DOCKER=1 $(BIN)/pytest -m "docker and not slow" $(ARGS)
+	@REQUIRE_ALL=1 $(BIN)/pytest -m "(docker or browser) and not slow" $(ARGS)
+
+.PHONY: chromium
+chromium: ## Install the browser that the tests of pages use, where there is none (Debian, root)
+	@.ci/chromium
 
 .PHONY: controls
 controls: $(READY) gallery ## Run what is broken on purpose; each must be found, for the right reason
 	@$(BIN)/harness run $(CONTROL_SCENARIOS) $(ARGS)
-	@REQUIRE_DOCKER=1 $(BIN)/pytest -m docker tests/controls/test_quorum_mutants.py
+	@REQUIRE_ALL=1 $(BIN)/pytest -m docker tests/controls/test_quorum_mutants.py
 
 .PHONY: gallery
 gallery: $(READY) ## The controls that need no Docker: found / planted, of queues, histories, checkers

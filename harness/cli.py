@@ -105,14 +105,13 @@ def run(
     ] = False,
 ) -> int:
     """Run scenarios, judge them, and say whether each verdict is as expected."""
-    # All of them, before anything is started.
-    loaded = [(file, scenarios.load(file)) for file in batch.shard(files, shard)]
     if junit is not None:
         store.require_writable(junit, "--junit")
-    store.make_folder(keep_in, "--runs")
     terminal = Terminal()
     runner = batch.Batch(terminal, keep_in, require_all=require_all)
     try:
+        loaded = runner.load(batch.shard(files, shard))
+        store.make_folder(keep_in, "--runs")
         with _clean_exit():
             hurting.tidy(terminal.say)
             for file, scenario in loaded:

@@ -1,4 +1,4 @@
-"""Files that somebody else wrote: only regular ones, only so big, and none that is waited for."""
+"""Files as they should be read and written: regular ones of a bounded size; whole or not at all."""
 
 import os
 import stat
@@ -39,6 +39,24 @@ def open_regular(path: Path, kind: str, *, hint: str = "") -> BinaryIO:
     except (OSError, ValueError) as error:
         raise unreadable(path, kind, _reason(error)) from error
     raise unreadable(path, kind, _kind_of_file(mode))
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file that appears whole or not at all, on disk before it appears.
+
+    Raises:
+        OSError: it could not be written; what stood there before is there still.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def unreadable(path: Path, kind: str, got: str) -> ScenarioError:

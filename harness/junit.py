@@ -4,14 +4,17 @@ A check that found what its scenario expects (a control) passes; one that could 
 that matters is an error; one that did not run is skipped. So no case passes that showed nothing.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from harness import files
+
 FILE = "junit.xml"
-_NOT_IN_XML = {code: " " for code in range(32) if code not in {9, 10, 13}}
+_NOT_IN_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ def write(suites: Sequence[Suite], path: Path) -> None:
         root.append(_suite(suite))
     ET.indent(root)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
+    files.write(path, ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
 
 
 def _cases(results: Mapping[str, Any]) -> Iterator[Case]:
@@ -96,20 +99,25 @@ def _check(check: Mapping[str, Any], *, as_expected: bool) -> Case:
 
 
 def _suite(suite: Suite) -> ET.Element:
+    scenario = _printable(suite.scenario)
     element = ET.Element(
-        "testsuite",
-        {"name": suite.scenario, "time": f"{suite.took_s:.3f}", **_counts(suite.cases)},
+        "testsuite", {"name": scenario, "time": f"{suite.took_s:.3f}", **_counts(suite.cases)}
     )
     for place, case in enumerate(suite.cases):
         took_s = suite.took_s if place == 0 else 0.0
-        attributes = {"classname": suite.scenario, "name": case.name, "time": f"{took_s:.3f}"}
+        attributes = {"classname": scenario, "name": _printable(case.name), "time": f"{took_s:.3f}"}
         inner = ET.SubElement(element, "testcase", attributes)
-        text = case.text.translate(_NOT_IN_XML)
+        text = _printable(case.text)
         if case.outcome != "passed":
             ET.SubElement(inner, case.outcome, {"message": text.split("\n", 1)[0]}).text = text
         elif text:
             ET.SubElement(inner, "system-out").text = text
     return element
+
+
+def _printable(text: str) -> str:
+    """Return text that XML can hold: control characters and halves of characters become spaces."""
+    return _NOT_IN_XML.sub(" ", text)
 
 
 def _counts(cases: Sequence[Case]) -> dict[str, str]:

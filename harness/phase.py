@@ -18,7 +18,8 @@ class PhaseOfFaults:
     """The thread that runs one phase's faults; leaving the context ends and joins it.
 
     Counts of triggers begin when this is made, times when the context is entered: on a busy machine
-    seconds pass between, until the phase's clients have begun to call. A fault with a duration is healed when the phase ends; one without stays in force.
+    seconds pass between, until the phase's clients have begun to call. A fault with a duration is
+    healed when the phase ends; one without stays in force.
     """
 
     def __init__(

@@ -79,7 +79,7 @@ def make(scenario: Scenario) -> list[Planned]:
 
 def write(planned: Sequence[Planned], path: Path) -> None:
     """Write plan.jsonl, one injection a line."""
-    path.write_bytes(b"".join(msgspec.json.encode(asdict(p)) + b"\n" for p in planned))
+    files.write(path, b"".join(msgspec.json.encode(asdict(p)) + b"\n" for p in planned))
 
 
 def read(path: Path) -> list[Planned] | None:

@@ -1,8 +1,9 @@
 """Where a run is kept: runs/<scenario>/<time>-<seed>/ and what is in it."""
 
+import errno
 import fcntl
 import os
-import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import Any
 
 import msgspec
 
-from harness import clock
+from harness import clock, files
 from harness.errors import ScenarioError
 
 LATEST = "latest"
+SAME_MOMENT = 1000  # tries for a folder of its own, a millisecond each
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +102,35 @@ class RunFolder:
 
     def write_json(self, path: Path, data: Mapping[str, Any]) -> None:
         """Write a JSON file that appears whole or not at all, its keys in the given order."""
-        text = msgspec.json.format(msgspec.json.encode(data), indent=2)
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(text + b"\n")
-        partial.replace(path)
+        files.write(path, msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
 
 
-def create(runs: Path, scenario: Path, seed: int, *, name: str | None = None) -> RunFolder:
-    """Make the folder of a new run, with a copy of its scenario, and point `latest` at it.
+def create(runs: Path, name: str, seed: int, text: str) -> RunFolder:
+    """Make the folder of a new run, with the text of its scenario, and point `latest` at it.
 
-    Without a `name` the scenario's own is taken.
+    Raises:
+        OSError: it cannot be made.
     """
-    folder = runs / (name or name_of(scenario)) / f"{clock.utc_stamp()}-{seed}"
-    folder.mkdir(parents=True)
-    run = RunFolder(folder)
-    shutil.copyfile(scenario, run.scenario)
+    run = RunFolder(_new_folder(runs / name, seed))
+    files.write(run.scenario, text.encode())
     run.parts.mkdir()
     run.logs.mkdir()
-    _point_latest(runs, folder)
+    _point_latest(runs, run.path)
     return run
+
+
+def _new_folder(runs: Path, seed: int) -> Path:
+    """Make a folder named by the time; a run of the same millisecond takes the next one."""
+    runs.mkdir(parents=True, exist_ok=True)
+    for _ in range(SAME_MOMENT):
+        folder = runs / f"{clock.utc_stamp()}-{seed}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            time.sleep(0.001)
+        else:
+            return folder
+    raise FileExistsError(errno.EEXIST, "runs of this scenario and millisecond are there", folder)
 
 
 def open_run(path: Path) -> RunFolder:
@@ -165,11 +177,15 @@ def name_of(scenario: Path) -> str:
     parts = scenario.resolve().with_suffix("").parts
     if "scenarios" in parts:
         last = len(parts) - 1 - parts[::-1].index("scenarios")
-        return "/".join(parts[last + 1 :])
-    return scenario.stem
+        name = "/".join(parts[last + 1 :])
+    else:
+        name = scenario.stem
+    # runs/latest is the link to the newest run.
+    return f"scenarios/{name}" if name.split("/")[0] == LATEST else name
 
 
 def _point_latest(runs: Path, folder: Path) -> None:
     link, new = runs / LATEST, runs / f".{LATEST}-{os.getpid()}"
+    new.unlink(missing_ok=True)  # of a process that had this number and was killed
     new.symlink_to(folder.relative_to(runs))
     new.replace(link)

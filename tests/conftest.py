@@ -1,7 +1,7 @@
 """What all tests share: the gate of the `docker` marker, and the quorums that tests borrow."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 
 import pytest
@@ -13,6 +13,7 @@ from cluster.quorum import DockerQuorum
 
 READY_WITHIN_S = 90.0
 NEED_DOCKER = {"quorum", "standalone_zookeeper"}
+NEED_BROWSER = "chromium"
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no defect
 settings.load_profile("untimed")
@@ -20,19 +21,30 @@ settings.load_profile("untimed")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what borrows a quorum, so that `-m "not docker"` can never start one."""
+    """Mark what borrows a quorum or a browser, so that `-m "not docker"` can never start one."""
     for item in items:
         if NEED_DOCKER.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.docker)
+        if NEED_BROWSER in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a `docker` test with the reason; with REQUIRE_DOCKER=1 the reason is an error."""
-    if item.get_closest_marker("docker") is None or (why := _no_engine()) is None:
-        return
-    if os.environ.get("REQUIRE_DOCKER") == "1":
-        pytest.fail(f"REQUIRE_DOCKER=1: {why}", pytrace=False)
-    pytest.skip(why)
+    """Skip a `docker` test with the reason where there is no engine."""
+    if item.get_closest_marker("docker") is not None and (why := _no_engine()) is not None:
+        pytest.skip(why)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With REQUIRE_ALL=1 make every skip a failure: a test that did not run has shown nothing."""
+    report = yield
+    if report.skipped and os.environ.get("REQUIRE_ALL") == "1":
+        why = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome, report.longrepr = "failed", f"REQUIRE_ALL=1: {why}"
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from harness import junit, results, store
+from harness import junit, results, scenario, store
 from harness.commands.launch import Ran, launch, prepare, publish
 from harness.errors import HarnessError, ScenarioError, UnmetError
 from harness.junit import Suite
@@ -45,11 +45,36 @@ class Batch:
         self._suites: list[Suite] = []
         self._failed: dict[str, str] = {}
 
-    def run(self, file: Path, scenario: Scenario, *, by_hand: bool = False) -> None:
+    def load(self, files: Sequence[Path]) -> list[tuple[Path, Scenario]]:
+        """Load all of them, before anything is started.
+
+        Raises:
+            ScenarioError: some cannot be; none is run then, and each is told.
+        """
+        loaded, broken = [], dict[Path, str]()
+        for file in files:
+            try:
+                loaded.append((file, scenario.load(file)))
+            except ScenarioError as error:
+                broken[file] = str(error)
+        if not broken:
+            return loaded
+        for file in files:
+            name, why = store.name_of(file), broken.get(file)
+            if why is not None:
+                self._failed[name] = why
+            self._suites.append(
+                Suite.skipped(name, "not run: another scenario cannot be loaded", 0.0)
+                if why is None
+                else Suite.failed(name, why, 0.0)
+            )
+        raise ScenarioError("\n".join(broken.values()))
+
+    def run(self, file: Path, wanted: Scenario, *, by_hand: bool = False) -> None:
         """Run one scenario, print what came out, and remember it, also if it could not be run."""
         name, began_s = store.name_of(file), time.monotonic()
         try:
-            self._run(name, file, scenario, by_hand=by_hand)
+            self._run(name, file, wanted, by_hand=by_hand)
         except UnmetError as unmet:
             self._terminal.say(f"{name}: skipped: {unmet}")
             self._suites.append(Suite.skipped(name, str(unmet), time.monotonic() - began_s))
@@ -61,13 +86,13 @@ class Batch:
             told = f"a defect of the harness, not of the queue: {type(error).__name__}: {error}"
             self._no_verdict(name, told, HarnessError.exit_status, time.monotonic() - began_s)
 
-    def _run(self, name: str, file: Path, scenario: Scenario, *, by_hand: bool) -> None:
+    def _run(self, name: str, file: Path, wanted: Scenario, *, by_hand: bool) -> None:
         say = self._terminal.say
-        say(f"{name}: {scenario.title}")
-        say(f"seed {scenario.seed}")
-        folder = prepare(file, scenario, self._keep_in)
+        say(f"{name}: {wanted.title}")
+        say(f"seed {wanted.seed}")
+        folder = prepare(file, wanted, self._keep_in)
         try:
-            ran = launch(scenario, name, folder, self._terminal, by_hand=by_hand)
+            ran = launch(wanted, name, folder, self._terminal, by_hand=by_hand)
         except HarnessError:
             say(f"what was recorded is kept in {os.path.relpath(folder.path)}")
             raise

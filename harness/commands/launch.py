@@ -44,7 +44,9 @@ def prepare(file: Path, scenario: Scenario, keep_in: Path, *, name: str | None =
     """
     store.make_folder(keep_in, "--runs")
     try:
-        return store.create(keep_in.resolve(), file, scenario.seed, name=name)
+        return store.create(
+            keep_in.resolve(), name or store.name_of(file), scenario.seed, scenario.text
+        )
     except OSError as error:
         raise ScenarioError(
             f"--runs: expected a folder that can be written to, got {keep_in}: {error.strerror}"

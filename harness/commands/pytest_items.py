@@ -1,7 +1,10 @@
 """What the pytest plugin collects and lends; apart from it, since every pytest loads the plugin."""
 
 import itertools
+import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,15 @@ import pytest
 from cluster import ledger, surroundings
 from cluster.quorum import DockerQuorum
 from harness import by_hand, scenario, store
+from harness.commands.faults import tidy
 from harness.commands.launch import launch, prepare, publish
 from harness.ending import READY_WITHIN_S
-from harness.errors import TargetError
+from harness.errors import HarnessError, TargetError, UnmetError
 from harness.report.terminal import Terminal, summary_lines
 from harness.results import EXIT_AS_EXPECTED, exit_status
 
 LEASE_S = 600.0
+INTERRUPTED = 2
 
 
 class NotAsExpectedError(Exception):
@@ -41,16 +46,23 @@ class ScenarioItem(pytest.Item):
     def runtest(self) -> None:
         """Run, judge and keep it like `harness run`; unknown is a failure too."""
         loaded = scenario.load(self.path)
+        tidy(print)
         folder = prepare(self.path, loaded, self.config.rootpath / self.config.getini("runs"))
-        ran = launch(loaded, self.name, folder, Terminal())
+        try:
+            with ended_by_sigterm():
+                ran = launch(loaded, self.name, folder, Terminal())
+        except UnmetError as unmet:
+            pytest.skip(str(unmet))
         publish(ran, Terminal())
+        if ran.results.get("interrupted"):
+            pytest.exit("interrupted; the run is kept and judged", returncode=INTERRUPTED)
         if exit_status(ran.results) != EXIT_AS_EXPECTED:
             lines = summary_lines(ran.results, str(ran.folder.path))
             raise NotAsExpectedError("\n".join(line.plain for line in lines))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what a person reads of the run, and not the harness's stack."""
-        if isinstance(excinfo.value, NotAsExpectedError):
+        if isinstance(excinfo.value, NotAsExpectedError | HarnessError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
@@ -91,9 +103,31 @@ class ByHand:
         self._quorum.wait_ready(within_s=READY_WITHIN_S)
 
 
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let the first SIGTERM end the session as Ctrl-C does, so that a quorum is removed."""
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # what is left to do takes a few seconds
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears signals
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def lend(*, nodes: int, zookeeper: str) -> Iterator[DockerQuorum]:
     """Give a quorum that serves, and remove it afterwards."""
     wanted = scenario.cluster({"nodes": nodes, "zookeeper": zookeeper})
-    with surroundings.started(wanted.model_dump(), by_hand=False, say=print) as quorum:
+    tidy(print)
+    with (
+        ended_by_sigterm(),
+        surroundings.started(wanted.model_dump(), by_hand=False, say=print) as quorum,
+    ):
         quorum.wait_ready(within_s=READY_WITHIN_S)
         yield quorum

@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 from typing import Never
+from xml.etree import ElementTree as ET
 
 import pytest
+from typer.testing import CliRunner
 
 from cluster.errors import EngineGoneError
-from harness import scenario
+from harness import cli, scenario
 from harness.commands.batch import Batch, shard
 from harness.errors import ScenarioError, UnmetError
 from harness.report.terminal import Terminal
@@ -64,3 +66,25 @@ def test_a_scenario_that_fails_does_not_end_the_batch(
     assert capsys.readouterr().err.count(f"harness: x: {told}") == 1
     written = (tmp_path / "junit.xml").read_text()
     assert re.findall(r"<(error|skipped) message", written) == ["error", "skipped"]
+
+
+def test_a_broken_scenario_stops_all_and_junit_says_so(tmp_path: Path) -> None:
+    """Nothing is started beside a scenario that cannot be loaded; junit.xml tells of each."""
+    (tmp_path / "good.yaml").write_text("description: d\nworkload: [{put-all: {count: 1}}]\n")
+    (tmp_path / "bad.yaml").write_text("seed: [\n")
+    files = [str(tmp_path / name) for name in ("good.yaml", "bad.yaml", "none.yaml")]
+    junit = tmp_path / "junit.xml"
+    options = ["--junit", str(junit), "--runs", str(tmp_path / "runs")]
+    ended = CliRunner().invoke(cli.app, ["run", *files, *options])
+    assert isinstance(ended.exception, ScenarioError)
+    assert [line.partition(": ")[0] for line in str(ended.exception).splitlines()] == [
+        f"{files[1]}:2",
+        files[2],
+    ]
+    root = ET.parse(junit).getroot()  # noqa: S314 -- our own file
+    assert [(suite.get("name"), suite[0][0].tag) for suite in root] == [
+        ("good", "skipped"),
+        ("bad", "error"),
+        ("none", "error"),
+    ]
+    assert not (tmp_path / "runs").exists()

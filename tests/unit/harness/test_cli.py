@@ -8,6 +8,7 @@ import pytest
 
 from harness import cli, results
 from harness.errors import HarnessError, RunError, ScenarioError, UnmetError
+from harness.report import page
 
 SCENARIO = "description: x\nworkload:\n  - put-all: {count: 5}\n"
 
@@ -27,6 +28,9 @@ def run(tmp_path: Path, scenario: Path) -> Path:
     folder.mkdir()
     (folder / "scenario.yaml").write_text(scenario.read_text())
     valid = {"scenario": "sound", "seed": 1, "verdict": "valid", "because": None, "checks": []}
+    valid |= {"expect": "valid", "as_expected": True, "not_run": [], "faults": []}
+    valid |= {"counts": dict.fromkeys(page.COUNTS, 0)}
+    valid |= {"availability": {"fraction": None, "longest_gap_s": None}}
     (folder / "results.json").write_text(json.dumps(valid))
     return folder
 

@@ -95,6 +95,17 @@ def test_several_scenarios_are_several_suites(tmp_path: Path) -> None:
     assert [suite.get("name") for suite in root] == ["seed/x", "b"]
 
 
+def test_whatever_stands_in_names_and_texts_is_xml(tmp_path: Path) -> None:
+    """Every character of Unicode, and halves of some, may stand in a file's name and in a text."""
+    everything = "".join(map(chr, range(0x11000)))
+    root = written(tmp_path, Suite.failed(everything, everything, 0.1))
+    assert root[0].get("name") == root[0][0].get("classname")
+    assert "\ufffd  \U00010000" in str(root[0].get("name"))
+    told = results("valid", as_expected=True)
+    check = CHECK | {"name": "\ud800", "verdict": "unknown"}
+    assert outcomes(written(tmp_path, Suite.of(told | {"checks": [check]}, 1.0)))[" "] == "passed"
+
+
 def test_control_characters_cannot_break_the_file(tmp_path: Path) -> None:
     """A character that XML forbids becomes a space."""
     root = written(tmp_path, Suite.failed("a", "bad \x00\x1b[31m end", 0.1))

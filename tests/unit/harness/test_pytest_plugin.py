@@ -12,7 +12,7 @@ from harness import by_hand
 from harness.commands import pytest_items
 from harness.commands.launch import Ran
 from harness.commands.pytest_items import ByHand
-from harness.errors import TargetError
+from harness.errors import TargetError, UnmetError
 from harness.store import RunFolder
 
 SCENARIO = """\
@@ -36,19 +36,26 @@ LOST = RESULTS | {"verdict": "invalid", "as_expected": False}
 UNKNOWN = RESULTS | {"verdict": "unknown", "as_expected": False}
 pytest_plugins = ["pytester"]
 Run = Callable[..., pytest.RunResult]
+NOT_ASKED = "not asked"
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> Run:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return pytest in a project with scenarios and other YAML files."""
-    for name in ("scenarios/mine/quiet.yaml", "compose.yaml", "tests/scenarios.yaml"):
+    monkeypatch.setattr(pytest_items, "tidy", lambda _: None)
+    other = pytester.path / "scenarios" / "compose.yaml"
+    other.parent.mkdir()
+    other.write_text("services: {}\n# workload: none\n")
+    for name in ("scenarios/mine/quiet.yaml", "elsewhere/quiet.yaml", "tests/scenarios.yaml"):
         file = pytester.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(SCENARIO)
 
     def run(*words: str) -> pytest.RunResult:
         plugin = ("-p", "harness.pytest_plugin", "-p", "no:cacheprovider")
-        return pytester.runpytest_inprocess(*plugin, *words)
+        asked = () if "--scenarios" in words or NOT_ASKED in words else ("--scenarios", "scenarios")
+        chosen = [word for word in words if word != NOT_ASKED]
+        return pytester.runpytest_inprocess(*plugin, *asked, *chosen)
 
     return run
 
@@ -64,10 +71,116 @@ def judged(monkeypatch: pytest.MonkeyPatch, results: dict[str, Any]) -> None:
 
 
 def test_scenarios_are_collected_and_nothing_else(project: Run) -> None:
-    """Only YAML files below a folder named `scenarios` become tests, named as their runs are."""
+    """Only scenarios below the folder become tests, named as their runs are; no other YAML."""
     collected = project("--collect-only", "-q").stdout.str()
     assert "mine/quiet" in collected
     assert "1 test collected" in collected
+
+
+def test_nothing_is_collected_unasked(project: Run) -> None:
+    """Without the option or the setting no YAML file becomes a test, wherever it is."""
+    assert "no tests collected" in project(NOT_ASKED, "--collect-only", "-q", ".").stdout.str()
+
+
+def test_a_yml_file_is_one_too(project: Run, pytester: pytest.Pytester) -> None:
+    """The other ending of YAML files is as good, and a path beside the option is kept."""
+    (pytester.path / "scenarios" / "short.yml").write_text(SCENARIO)
+    pytester.makepyfile(test_own="def test_own(): pass")
+    collected = project("--collect-only", "-q", "test_own.py").stdout.str()
+    assert "short" in collected
+    assert "test_own" in collected
+    assert "3 tests collected" in collected
+
+
+def test_the_setting_asks_for_a_folder(project: Run, pytester: pytest.Pytester) -> None:
+    """With the setting a folder is collected when pytest comes there."""
+    pytester.makeini("[pytest]\nscenarios = elsewhere\n")
+    collected = project(NOT_ASKED, "--collect-only", "-q", ".").stdout.str()
+    assert "elsewhere/quiet.yaml" in collected
+    assert "1 test collected" in collected
+
+
+def test_nothing_beyond_the_project_is_collected(project: Run, tmp_path: Path) -> None:
+    """A folder that is not below the root directory has no tests of this project."""
+    outside = tmp_path / "scenarios" / "x.yaml"
+    outside.parent.mkdir()
+    outside.write_text(SCENARIO)
+    collected = project("--collect-only", "-q", "--scenarios", str(outside.parent), "--rootdir=.")
+    assert "no tests collected" in collected.stdout.str()
+
+
+def test_what_the_machine_lacks_is_a_skip(project: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scenario whose `requires` is not met is skipped, with the reason."""
+
+    def launch(*_: object) -> Ran:
+        raise UnmetError("requires netem: this machine has not")
+
+    monkeypatch.setattr(pytest_items, "launch", launch)
+    result = project("-rs")
+    result.assert_outcomes(skipped=1)
+    assert "requires netem: this machine has not" in result.stdout.str()
+
+
+def test_a_harness_that_fails_is_told_without_its_stack(
+    project: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the harness says of the machine is what is shown."""
+
+    def launch(*_: object) -> Ran:
+        raise TargetError("node 2: expected an answer, got none")
+
+    monkeypatch.setattr(pytest_items, "launch", launch)
+    result = project()
+    result.assert_outcomes(failed=1)
+    assert "node 2: expected an answer, got none" in result.stdout.str()
+    assert "Traceback" not in result.stdout.str()
+    assert "def launch" not in result.stdout.str()
+
+
+def test_an_interrupted_run_ends_the_session(project: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After Ctrl-C, or SIGTERM, no other scenario is started."""
+    judged(monkeypatch, UNKNOWN | {"interrupted": "Ctrl-C"})
+    assert project().ret == 2
+
+
+QUORUM = """\
+import contextlib, os, signal
+from pathlib import Path
+from harness.commands import pytest_items
+
+@contextlib.contextmanager
+def started(*_, **__):
+    class Quorum:
+        def wait_ready(self, *, within_s):
+            pass
+    Path("up").touch()
+    try:
+        yield Quorum()
+    finally:
+        Path("up").unlink()
+
+pytest_items.surroundings.started = started
+pytest_items.tidy = lambda say: Path("tidied").touch()
+"""
+
+
+def test_sigterm_removes_the_quorum(pytester: pytest.Pytester) -> None:
+    """SIGTERM to pytest ends the session as Ctrl-C does; what another left is removed first."""
+    pytester.makeconftest(QUORUM)
+    pytester.makepyfile(
+        "import os, signal\nfrom pathlib import Path\n"
+        "def test_one(zk_quorum):\n"
+        "    assert Path('up').exists() and Path('tidied').exists()\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "def test_two(zk_quorum):\n    Path('went on').touch()\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "harness.pytest_plugin"]
+    done = subprocess.run(
+        [*command, "-p", "no:cacheprovider"], capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == 2, done.stdout
+    assert not Path("up").exists()
+    assert not Path("went on").exists()
 
 
 def test_a_scenario_needs_docker(project: Run) -> None:
@@ -100,10 +213,12 @@ def test_another_verdict_fails_with_the_summary(
 def test_a_wrong_scenario_fails_with_its_place(project: Run, pytester: pytest.Pytester) -> None:
     """A scenario that cannot be read is a failure that names file, line and key."""
     wrong = pytester.path / "scenarios" / "mine" / "quiet.yaml"
-    wrong.write_text("description: x\nnonsense: 1\n")
+    wrong.write_text(SCENARIO + "nonsense: 1\n")
     result = project()
     result.assert_outcomes(failed=1)
-    assert "quiet.yaml:2: nonsense: expected a known key" in result.stdout.str()
+    assert "quiet.yaml:3: nonsense: expected a known key" in result.stdout.str()
+    assert "Traceback" not in result.stdout.str()
+    assert "scenario.load" not in result.stdout.str()
 
 
 class _Ledger:
