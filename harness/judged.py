@@ -167,6 +167,17 @@ def load_if_any(folder: RunFolder) -> dict[str, Any] | None:
     return load(folder) if folder.results.exists() else None
 
 
+def versions(folder: RunFolder) -> dict[str, Any]:
+    """Return a run's versions.json; of one that cannot be read, why."""
+    if not folder.versions.exists():
+        return {}
+    try:
+        data = files.read(folder.versions, "versions.json", at_most=MAX_BYTES)
+        return msgspec.json.decode(data, type=dict[str, Any])
+    except (ScenarioError, *DECODE_ERRORS) as error:
+        return {"versions": f"not readable: {error}"}
+
+
 def _damaged(folder: RunFolder, got: str) -> ScenarioError:
     return ScenarioError(
         f"{folder.results}: expected what `harness check` wrote, got: {got}; "

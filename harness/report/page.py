@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import msgspec
 import numpy as np
 
 from harness import files, judged
 from harness.errors import ScenarioError
 from harness.history import History, Value
-from harness.record import DECODE_ERRORS
 from harness.report import end_state, figure, lives, sample, spans, words
 from harness.store import RunFolder
 
@@ -85,7 +83,7 @@ def render(
 def versions(folder: RunFolder) -> list[tuple[str, str]]:
     """Return versions.json flat, one line where all servers are the same."""
     rows = []
-    for name, value in _told_versions(folder).items():
+    for name, value in judged.versions(folder).items():
         if isinstance(value, dict) and len(set(map(str, value.values()))) == 1 and len(value) > 1:
             rows.append((name, f"{next(iter(value.values()))} (all {len(value)})"))
         elif isinstance(value, dict):
@@ -93,16 +91,6 @@ def versions(folder: RunFolder) -> list[tuple[str, str]]:
         else:
             rows.append((name, str(value)))
     return rows
-
-
-def _told_versions(folder: RunFolder) -> dict[str, Any]:
-    if not folder.versions.exists():
-        return {}
-    try:
-        data = files.read(folder.versions, "versions.json", at_most=judged.MAX_BYTES)
-        return msgspec.json.decode(data, type=dict[str, Any])
-    except (ScenarioError, *DECODE_ERRORS) as error:
-        return {"versions": f"not readable: {error}"}
 
 
 def template(name: str) -> jinja2.Template:
