@@ -97,8 +97,11 @@ def holds(history: History) -> Holds:
     done = taken | (done_ns < NEVER_NS)
     lived_ns = alive_ns(history)[process]
     # A hold lost while its session lived was taken away at an unknown time before the note.
-    away = np.minimum(returned_ns, lost_ns) <= np.minimum(lived_ns, NEVER_NS - 1)
-    lapse_ns = np.minimum(doubtful_ns, np.where(away, held_ns, lived_ns))
+    gone_ns = np.minimum(returned_ns, lost_ns)
+    away = gone_ns <= np.minimum(lived_ns, NEVER_NS - 1)
+    # What was gone before its answer came was held at some time before, and surely at none.
+    kept_ns = np.where(gone_ns <= held_ns, begin_ns, held_ns)
+    lapse_ns = np.minimum(doubtful_ns, np.where(away, kept_ns, lived_ns))
     over_ns = np.where(done, NEVER_NS, np.minimum(released_ns, lapse_ns))
     if history.by_zxid:
         given_back_ns = _begun_ns(len(row), endings, endings.zxid >= 0)[RETURNED]
@@ -110,7 +113,7 @@ def holds(history: History) -> Holds:
         value=value,
         process=process,
         begin_ns=begin_ns,
-        held_ns=np.minimum(held_ns, np.minimum(returned_ns, recovered_ns)),
+        held_ns=np.minimum(held_ns, np.minimum(gone_ns, recovered_ns)),
         over_ns=over_ns,
         back_ns=np.where(done, NEVER_NS, back_ns),
         done=done,

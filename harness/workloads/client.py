@@ -183,7 +183,7 @@ class Client:
             role = "producer" if f == "put" else "consumer"
             who = {"session": subject.session, role: getattr(subject, role)}
         return Event(
-            time_ns=self._clock.now_ns(), process=self.process, type=type_, f=f, **fields, **who
+            time_ns=self._clock.now_ns(), process=self.process, type=type_, f=f, **{**who, **fields}
         )
 
     def _append(self, event: Event) -> None:
@@ -214,6 +214,8 @@ def _with_answer(fields: Mapping[str, Any], answer: Applied) -> dict[str, Any]:
             told["delivery"] = deliveries[0] if len(deliveries) == 1 else deliveries
         if answer.window is not None:
             told["window"] = answer.window
+        if answer.consumer is not None:
+            told["consumer"] = answer.consumer
     return told
 
 

@@ -33,9 +33,13 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved(Applied):
-    """The answer to a reserve; `read_zxid` is where an empty one found nothing."""
+    """The answer to a reserve; `read_zxid` is where an empty one found nothing.
+
+    `consumer` is who got the items, which may be lost again, and the name with them, by now.
+    """
 
     items: Sequence[Taken] = ()
+    consumer: str | None = None
     read_zxid: int | None = None
     window: int | None = None
 

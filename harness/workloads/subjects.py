@@ -87,6 +87,7 @@ class ZkmqSubject:
                 Taken(value=value_of(item.data), delivery=item.delivery, handle=item)
                 for item in found.items
             ),
+            consumer=found.items[0].consumer if found.items else None,
             read_zxid=found.read_zxid,
             window=found.window if self._relaxed and found.items else None,
         )
