@@ -50,11 +50,18 @@ class Returns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
-    """One drain: `end_ns` is None if it never ended; `complete` if it left nothing, by its word."""
+    """One drain.
+
+    Attributes:
+        end_ns: None if it never ended.
+        complete: whether it left nothing, by its word.
+        why: why it gave up, where it says so.
+    """
 
     begin_ns: int
     end_ns: int | None = None
     complete: bool = False
+    why: str = ""
 
 
 @derived
@@ -142,8 +149,12 @@ def last_drain(history: History) -> Drain | None:
         if value.get("phase") == "begin":
             drain = Drain(begin_ns=note.time_ns)
         elif drain is not None:
-            complete = value.get("complete") is True
-            drain = Drain(begin_ns=drain.begin_ns, end_ns=note.time_ns, complete=complete)
+            drain = Drain(
+                begin_ns=drain.begin_ns,
+                end_ns=note.time_ns,
+                complete=value.get("complete") is True,
+                why=str(value.get("why") or ""),
+            )
     return drain
 
 

@@ -1,7 +1,6 @@
 """Accounting: every acknowledged item comes out, once, and nothing else does."""
 
-from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar
@@ -17,6 +16,7 @@ from harness.verdict import CheckResult, Witness
 
 NAME = "total-queue"
 _ROWS = 12
+_VALUES = 5
 
 
 @checkers.register(NAME)
@@ -154,7 +154,8 @@ def _doubts(history: History, books: Account, claim: Claim) -> Iterator[tuple[st
         yield "few-acknowledged", f"{got} of {tried} puts were acknowledged; {wanted}."
     drain = last_drain(history)
     if drain is not None and not drain.complete:
-        yield "drain-gave-up", f"The drain did not come to its end{_left(history)}."
+        why = f": {drain.why}" if drain.why else ""
+        yield "drain-gave-up", f"The drain did not come to its end{why}{_left(history)}."
     elif drain is None and books.owed.any():
         told = f"{int(books.owed.sum())} acknowledged items are not accounted for"
         yield "no-drain", f"{told}, and nobody has drained the queue."
@@ -164,10 +165,18 @@ def _doubts(history: History, books: Account, claim: Claim) -> Iterator[tuple[st
 
 
 def _left(history: History) -> str:
-    """Tell what the servers still had when a drain stopped."""
-    count = Counter(place for found in stands(history).values() for place in found)
-    told = ", ".join(f"{number} in {place}" for place, number in sorted(count.items()))
-    return f"; what the servers still have: {told}" if told else ""
+    """Tell what the servers still had when a drain stopped: how much in each place, and what."""
+    places: dict[str, list[int]] = {}
+    for number, found in stands(history).items():
+        for place in found:
+            places.setdefault(place, []).append(number)
+    told = [f"{len(n)} in {place} ({_few(history, n)})" for place, n in sorted(places.items())]
+    return f"; what the servers still have: {', '.join(told)}" if told else ""
+
+
+def _few(history: History, numbers: Sequence[int]) -> str:
+    values = named(history, numbers)
+    return ", ".join(map(str, values[:_VALUES])) + (", ..." if len(values) > _VALUES else "")
 
 
 def _details(history: History, books: Account) -> dict[str, Any]:

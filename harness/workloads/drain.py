@@ -53,7 +53,8 @@ class Drain:
                 nobody_holds = client.found_empty and client.leftover() == 0
             if not (items or nobody_holds):
                 client.pace(LOOK_AGAIN_HZ, 1, client.now_s())
-        client.note(NAME, ended(complete=complete))
+        why = None if complete else f"its {self.limit_s:g} s were over"
+        client.note(NAME, ended(complete=complete, why=why))
 
 
 def ended(*, complete: bool, why: str | None = None) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def test_a_tree_read_before_the_drain_is_no_evidence() -> None:
         (
             history(PUT_1, GOT_1, DIED, GAVE_UP, tree(1, claims=[1]), tree(2, claims=[1])),
             "drain-gave-up",
-            "what the servers still have: 1 in claims",
+            "what the servers still have: 1 in claims (1)",
         ),
         (
             history(PUT_1, GOT_1, op("done", 1, 16, 18, process=1), GAVE_UP),
@@ -149,6 +149,15 @@ def test_a_tree_read_before_the_drain_is_no_evidence() -> None:
             "did not come to its end.",
         ),
         (history(PUT_1, note("drain", 50, phase="begin")), "drain-gave-up", "did not come"),
+        (
+            history(
+                PUT_1,
+                note("drain", 50, phase="begin"),
+                note("drain", 60, phase="end", complete=False, why="its 5 s were over"),
+            ),
+            "drain-gave-up",
+            "to its end: its 5 s were over.",
+        ),
         (history(PUT_1, drained(6, 9), GAVE_UP), "drain-gave-up", "did not come"),
         (history(PUT_1, GOT_1), "no-drain", "1 acknowledged items are not accounted for"),
         (history(PUT_1, op("take", None, 10, None, n=1), DRAINED), "maybe-taken", "1 items are"),

@@ -100,5 +100,6 @@ def test_a_drain_gives_up_at_its_limit(
 ) -> None:
     """What does not come to its end in time says so."""
     client = drained(finds, held, limit_s=5.0)
-    assert client.notes == [{"phase": "begin"}, {"phase": "end", "complete": False}]
+    told = {"phase": "end", "complete": False, "why": "its 5 s were over"}
+    assert client.notes == [{"phase": "begin"}, told]
     assert client.now < 6.0
