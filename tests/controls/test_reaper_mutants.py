@@ -12,7 +12,9 @@ from harness.schema import Scenario
 from harness.verdict import Verdict
 from worlds.command_line import ROOT
 from worlds.memory_run import consumer_crash
-from worlds.reaper_mutants import REAPER_MUTANTS, ReaperMutant
+from worlds.reaper_mutants import GIVING_BACK_DELETES, REAPER_MUTANTS, ReaperMutant
+
+MUTANTS = [*REAPER_MUTANTS, GIVING_BACK_DELETES]
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def test_the_queue_itself_is_valid(about_it: Scenario, tmp_path: Path) -> None:
     assert history.gap_at is None
 
 
-@pytest.mark.parametrize("mutant", REAPER_MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_of_the_reaper_is_found(
     mutant: ReaperMutant, about_it: Scenario, tmp_path: Path
 ) -> None:

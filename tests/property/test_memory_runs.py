@@ -8,7 +8,9 @@ from harness import scenario
 from harness.schema import Scenario
 from harness.verdict import Verdict
 from worlds.memory_run import rough
-from worlds.reaper_mutants import REAPER_MUTANTS, ReaperMutant
+from worlds.reaper_mutants import GIVING_BACK_DELETES, REAPER_MUTANTS, ReaperMutant
+
+MUTANTS = [*REAPER_MUTANTS, GIVING_BACK_DELETES]
 
 RUNS = 60
 SOME = 10
@@ -40,7 +42,7 @@ def test_a_correct_queue_loses_nothing_whatever_its_clients_meet(
     assert unfinished > 0  # acknowledged by calls of unknown outcome only
 
 
-@pytest.mark.parametrize("mutant", REAPER_MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_of_the_reaper_is_found_in_rough_runs(
     mutant: ReaperMutant, wanted: Scenario, tmp_path: Path
 ) -> None:

@@ -67,7 +67,9 @@ class MemorySubject(ZkmqSubject):
         self._memory = store
         self._store = store  # type: ignore[assignment]  # the part of it that `leftover` uses
         self._tree = Tree("/queue")
-        self._queue = Queue(store, janitor=False, lost=self._on_lost, close_store=True)
+        self._queue = Queue(
+            store, order="strict", janitor=False, lost=self._on_lost, close_store=True
+        )
 
     def crash(self) -> None:
         """Die with all that is held; the session ends by its time-out."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
+from zkmq.homes import Homes
 from zkmq.policy import Policy
 from zkmq.reaper import Reaper, Returned
 from zkmq.store import Delete, Op
@@ -61,3 +62,11 @@ REAPER_MUTANTS = [
         applied=lambda: mock.patch.object(Reaper, "reap", _never),
     ),
 ]
+
+# Also what a consumer gives back itself, by `release` or when it closes with items in its hand.
+GIVING_BACK_DELETES = ReaperMutant(
+    name="giving back deletes",
+    verdict="invalid",
+    reason="lost",
+    applied=lambda: mock.patch.object(Homes, "returns", return_value=[]),
+)
