@@ -30,7 +30,9 @@ class Edition:
     features: tuple[str, ...] = ()
 
 
-EDITION = Edition(version=1, min_reader=1, min_writer=1)
+# Priorities that nobody uses are parked: `zkmq.parking`.
+PARKED = "parked"
+EDITION = Edition(version=2, min_reader=1, min_writer=2, features=(PARKED,))
 
 
 @dataclass(frozen=True, slots=True)
