@@ -30,7 +30,7 @@ class Edition:
     features: tuple[str, ...] = ()
 
 
-# Priorities that nobody uses are parked: `zkmq.parking`.
+# Priorities that nobody uses are parked (`zkmq.parking`).
 PARKED = "parked"
 EDITION = Edition(version=2, min_reader=1, min_writer=2, features=(PARKED,))
 

@@ -195,7 +195,9 @@ class HeadCache:
         lanes: dict[int, Lane | None] = dict.fromkeys(names.priorities(children))
         head = Head(view.zxid, frozenset(children), flat_items(children), lanes)
         for priority, segments in self._plan.items():
-            head.lanes[priority] = read_lane(priority, answers, segments)
+            lane = read_lane(priority, answers, segments)
+            if priority in lanes:  # else it is gone
+                lanes[priority] = lane
         registered = next(answers, None)
         self.consumers = registered.children if isinstance(registered, Node) else 0
         return head

@@ -28,7 +28,7 @@ class Homes:
 
     def returns(self, items: Iterable[tuple[str, bytes]], deadline_s: float) -> list[Op]:
         """Operations that put (current name, data) back in place, each under its next name."""
-        checks: dict[int, Op] = {}
+        checks: dict[int, Guard] = {}
         creates: list[Op] = []
         making: set[str] = set()
         for name, data in items:
@@ -37,13 +37,14 @@ class Homes:
             parent = self._tree.items
             if parsed.segment is not None:
                 guard = self._tails.guard(parsed.priority, deadline_s)
-                checks[parsed.priority] = self._tails.check(parsed.priority, guard)
+                checks[parsed.priority] = guard
                 parent = self._parent(parsed, guard)
                 if parent.endswith("r") and parent not in self._made and parent not in making:
                     making.add(parent)
                     creates.append(Create(parent))
             creates.append(Create(self.next_path(parent, name), data))
-        return [*checks.values(), *creates]
+        demands = [op for number, guard in checks.items() for op in self._demands(number, guard)]
+        return [*demands, *creates]
 
     def find(self, name: str, deadline_s: float) -> None:
         """Make sure that an item has a place to return to.
@@ -79,6 +80,11 @@ class Homes:
             case _:
                 return False
         return True
+
+    def _demands(self, priority: int, guard: Guard) -> list[Op]:
+        """That the guard holds, and is not that of an earlier life of the priority."""
+        tail = self._tree.segment(priority, guard.tail_name)
+        return [self._tails.check(priority, guard), Check(tail, 0)]
 
     def _parent(self, name: names.ItemName, guard: Guard) -> str:
         segment = guard.home(name)

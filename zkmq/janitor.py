@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from zkmq import names
 from zkmq.errors import ClosedError, OutdatedClientError
 from zkmq.mover import Mover
+from zkmq.parking import Parking
 from zkmq.reaper import OnReturned, Reaper
 from zkmq.skips import Skips
 from zkmq.store import (
@@ -50,6 +51,8 @@ Duty = Callable[[float, float, float], bool]
 class Janitor:
     """One client's janitor. Not thread-safe; shares nothing with the queue but the store.
 
+    `lists` tells whether the tree's charter lists a feature.
+
     Attributes:
         wake: set when there may be something to do.
         busy: whether the last step left something to do.
@@ -64,6 +67,7 @@ class Janitor:
         segment_items: int = 1000,
         sweep_period_s: float = SWEEP_PERIOD_S,
         on_returned: OnReturned | None = None,
+        lists: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._store = store
         self._tree = tree
@@ -85,6 +89,7 @@ class Janitor:
             sweeper.drop_old_ids,
             sweeper.drop_idle_producers,
             sweeper.turn_epoch,
+            Parking(store, tree, lists).park_idle,
             sweeper.drop_marks,
         )
         self._sweep_period_s = sweep_period_s

@@ -131,6 +131,7 @@ class Queue(OpenedQueue):
                 name=self._producer.id,
                 segment_items=segment_items,
                 on_returned=self._reporter.tell if self._reporter else None,
+                lists=bound.lists,
             )
             self._janitor = JanitorThread(core, store)
             self._janitor.start()

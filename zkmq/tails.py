@@ -15,6 +15,7 @@ from zkmq.store import (
     Code,
     Committed,
     Create,
+    Delete,
     GetData,
     Node,
     Op,
@@ -107,7 +108,9 @@ class Tails:
         old = self._tails[priority].guard
         new = self._next(priority, old)
         self._tails[priority] = Tail(new)
-        return self._turn(priority, old, new)
+        # Versions start again with each life of a priority; segments' names never do.
+        same_life = Check(self._tree.segment(priority, old.tail_name), 0)
+        return [*self._turn(priority, old, new), same_life]
 
     def roll_full(self, deadline_s: float) -> None:
         """Move on the tails that are full; if that fails, it is done later, or by others."""
@@ -142,7 +145,9 @@ class Tails:
         return True
 
     def _forget_path(self, path: str) -> None:
-        number = names.priority(path.rpartition("/")[2])
+        """Forget the priority of that path, or of one of its segments."""
+        parent, _, name = path.rpartition("/")
+        number = names.priority(name if parent == self._tree.items else parent[-3:])
         if number is not None:
             self.forget(number)
 
@@ -171,14 +176,15 @@ class Tails:
         path = self._tree.priority(priority)
         while True:
             self._store.sync(path, deadline_s)
-            (node,) = self._store.read_many([GetData(path)], deadline_s).results
+            reads = [GetData(path), GetData(self._tree.parked(priority))]
+            node, parked = self._store.read_many(reads, deadline_s).results
             guard = Guard.decode(node.data, node.version) if isinstance(node, Node) else None
             if guard is not None and guard.tail != self._stuck.get(priority):
                 return guard
             if self._store.now() >= deadline_s:
                 raise NoQuorumError(f"{path}: expected a guard, got only stale answers")
             if guard is None:
-                self._make(priority, deadline_s)
+                self._make(priority, parked if isinstance(parked, Node) else None, deadline_s)
             else:
                 self._move_on(priority, guard, deadline_s)
 
@@ -190,12 +196,26 @@ class Tails:
         if isinstance(reply, Rejected):
             self.learn(ops[reply.index], reply.code)
 
-    def _make(self, priority: int, deadline_s: float) -> None:
-        """Make a priority and its first segment; someone else having done so is as good."""
+    def _make(self, priority: int, parked: Node | None, deadline_s: float) -> None:
+        """Make a priority and its first segment; someone else having done so is as good.
+
+        One that was parked goes on behind its last segment, so that no name is used twice. That
+        it was not is demanded, because what was read may be old.
+        """
+        place = self._tree.parked(priority)
         guard = Guard(0)
-        create = Create(self._tree.priority(priority), guard.encode())
-        first = Create(self._tree.segment(priority, guard.tail_name))
-        demand_access(create.path, self._store.commit([create, first], deadline_s))
+        ops: list[Op] = [Create(place), Delete(place)]
+        if parked is not None:
+            last = Guard.decode(parked.data, parked.version)
+            guard = Guard(last.tail + 1, last.purged)
+            ops = [Delete(place, parked.version)]
+        path = self._tree.priority(priority)
+        ops += [Create(path, guard.encode()), Create(f"{path}/{guard.tail_name}")]
+        reply = self._store.commit(ops, deadline_s)
+        demand_access(path, reply)
+        if parked is None and reply == Rejected(0, Code.NO_NODE):
+            # A tree made by an earlier release.
+            self._store.commit([Create(self._tree.place("parked"))], deadline_s)
 
 
 def next_version(version: int) -> int:

@@ -7,6 +7,7 @@
                  /item/…    held
   /producers/<id>           its version counts the producer's operations
   /partial /dead /delayed   interrupted, given up, not yet due
+  /parked/100               the guard of a priority that nobody has used for an hour
   /dedup /waiting /gc-lock
 """
 
@@ -32,6 +33,7 @@ FIXED = (
     "dedup",
     "waiting",
     "clock",
+    "parked",
 )
 
 
@@ -140,6 +142,10 @@ class Tree:
     def priority(self, priority: int) -> str:
         """The guard of one priority, parent of its segments."""
         return f"{self.root}/items/{priority:03d}"
+
+    def parked(self, priority: int) -> str:
+        """Where the guard of a priority is kept that nobody uses."""
+        return f"{self.root}/parked/{priority:03d}"
 
     def segment(self, priority: int, segment: str) -> str:
         """One segment."""

@@ -7,6 +7,7 @@ from worlds.memory_queues import janitor_of
 from worlds.memory_store import MemoryStore, World
 from zkmq import Queue
 from zkmq.store import Create, Op
+from zkmq.tree import Guard
 
 TREE_PLACES = ("items", "consumers", "producers", "partial", "dead", "delayed", "dedup", "waiting")
 SEGMENT = "items/100/0000000000"
@@ -52,6 +53,8 @@ def _make(world: World, nodes: list[tuple[str, list[str], bytes]]) -> None:
         path = f"/queue/{parent}".rstrip("/")
         for name in names:
             path = f"{path}/{name}"
+            if path == "/queue/items/100" and Guard.read(data, 0) is None:
+                break  # puts into a damaged priority are refused, and say so
             create: list[Op] = [Create(path, b"z" * 1_048_300 if data == LARGE else data)]
             store.commit(create, store.now() + 9)
     store.close()

@@ -83,6 +83,7 @@ def _unguarded_roll() -> Iterator[None]:
         return [
             SetData(op.path, op.data, -1) if isinstance(op, SetData) else op
             for op in guarded(self, priority)
+            if not isinstance(op, Check)
         ]
 
     with mock.patch.object(Tails, "roll", roll):

@@ -61,7 +61,7 @@ def test_a_new_client_keeps_to_an_old_tree(opened_as: OpenAs) -> None:
     old.put(b"1")
     new.put(b"2")
     assert drained(old) == [b"1", b"2"]
-    assert new.charter.features == ()
+    assert new.charter.features == OLD.features
     assert new.charter.min_writer == OLD.version
 
 
@@ -82,7 +82,7 @@ def test_a_rolling_upgrade_loses_nothing(opened_as: OpenAs, world: World) -> Non
     assert held.hold is Hold.RETURNED
     old.close()
     assert new.upgrade() == new.charter
-    assert new.charter.features == NEW.features
+    assert new.charter.features == (*OLD.features, *NEW.features)
     newer = opened_as(NEW, "newer")
     newer.put(b"5")
     assert drained(new) == [b"1", b"2", b"3", b"4", b"5"]

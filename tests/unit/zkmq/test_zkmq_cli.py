@@ -353,7 +353,10 @@ def test_upgrade_says_what_is_demanded_or_who_is_too_old(
         assert zkmq("upgrade") == 4
         assert f"{queue.producer_id} (version {OLD.version}" in capsys.readouterr().err
         assert zkmq("upgrade", "--force") == 0
-        assert capsys.readouterr().out == "versions: 2 to read, 2 to write; features: shouting\n"
+        assert (
+            capsys.readouterr().out
+            == "versions: 3 to read, 3 to write; features: parked, shouting\n"
+        )
     assert zkmq("stats") == 4
     assert "upgrade this client" in capsys.readouterr().err
 
