@@ -97,13 +97,19 @@ class NoClients:
         """Refuse."""
         raise UnsupportedError(f"client {client}: expected a run with a workload, got none")
 
-    pause = resume = crash
+    pause = crash
+
+    def resume(self, client: int) -> Evidence:
+        """Do nothing: the clients of a harness that is gone ended with it."""
+        return {"client": client, "state": "ended"}
 
     def cut(self, client: int, nodes: Collection[int]) -> Evidence:
         """Refuse."""
         return self.crash(client)
 
-    mend = cut
+    def mend(self, client: int, nodes: Collection[int]) -> Evidence:
+        """Do nothing: the forwarders of a harness that is gone ended with it."""
+        return {"client": client, "held": 0}
 
     def held(self, client: int) -> int:
         """Return nothing."""

@@ -59,8 +59,8 @@ def listing(*rules: tuple[str, int, int]) -> str:
             "rule": {
                 "chain": chain,
                 "expr": [
-                    {"match": {"op": "==", "left": header, "right": ADDRESSES[peer]}},
                     *([chance] if chain.startswith("loss") else []),
+                    {"match": {"op": "==", "left": header, "right": ADDRESSES[peer]}},
                     {"counter": {"packets": packets, "bytes": 9}},
                     {"drop": None},
                 ],

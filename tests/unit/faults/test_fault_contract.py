@@ -196,6 +196,20 @@ def test_heals_the_client_it_hurt(kind: str) -> None:
     assert (clients.states[1], clients.states[2], clients.cuts) == ("running", "running", {})
 
 
+@pytest.mark.parametrize("name", LASTING)
+def test_what_a_killed_harness_left_is_healed_without_its_clients(name: str) -> None:
+    """The ledger of a harness that is gone can be healed, though its clients ended with it."""
+    fault, system = fault_named(name), system_for(name)
+    quorum, nodes = cast(FakeQuorum, system.quorum), targets(fault, system)
+    before, aim = quorum.state(), aimed(fault, system)
+    fault.inject(aim, nodes)
+    settings = asdict(fault)  # type: ignore[call-overload]
+    left = {"id": 1, "name": name, "fault": name, "settings": settings, "nodes": nodes}
+    kept = json.loads(json.dumps(left | {"clients": list(aim.chosen)}))
+    assert by_hand.heal(quorum, quorum.ledger, [kept]) == [name]
+    assert quorum.state() == before
+
+
 @pytest.mark.parametrize("name", list(faults))
 def test_whom_it_hurts_is_among_the_nodes(name: str) -> None:
     """`hurts` names nodes that exist, and no more than there are."""
