@@ -92,7 +92,8 @@ class Availability:
                         fault, unless a bound for that fault says that calls may fail
         too-available, too-unavailable    the fraction during a named fault is out of its bounds
     UNKNOWN: nothing-succeeded; fault-not-seen if a bound names a fault that was never injected;
-    recovery-not-seen if recovery is bounded, and after a fault nobody's call succeeded.
+    recovery-not-seen if recovery is bounded, and within that time after a fault, or its heal,
+    nobody asked, or afterwards nobody was served.
     """
 
     finds: ClassVar[frozenset[str]] = frozenset(
@@ -109,7 +110,9 @@ class Availability:
         violations = [*_slow(figures, claim), *_out_of_bounds(figures, claim)]
         details = asdict(figures)
         details["faults"] = list(details["faults"])
-        return conclude(NAME, history, violations, doubts=_doubts(figures, claim), details=details)
+        return conclude(
+            NAME, history, violations, doubts=_doubts(history, figures, claim), details=details
+        )
 
 
 _Span = tuple[int | str, str, str | None, int, int | None]
@@ -166,21 +169,36 @@ def _seconds(duration_ns: int | None) -> float | None:
     return None if duration_ns is None else round(duration_ns / 1e9, 6)
 
 
+def _moments(fault: FaultFigures, claim: Claim) -> Iterator[tuple[str, int, float | None]]:
+    """Yield what recovery is bounded after, when that was, and the longest outage from then on."""
+    if fault.heal_ns is not None:
+        yield "heal", fault.heal_ns, fault.after_heal_s
+    if not any(limit.during in (fault.name, fault.fault) for limit in claim.availability):
+        yield "injection", fault.inject_ns, fault.after_inject_s
+
+
 def _slow(figures: Figures, claim: Claim) -> Iterator[Violation]:
     """Yield the outages over the bound."""
     if claim.recovery_s is None:
         return
     for fault in figures.faults:
-        moments = [("heal", fault.after_heal_s)]
-        if not any(limit.during in (fault.name, fault.fault) for limit in claim.availability):
-            moments.append(("injection", fault.after_inject_s))
-        for what, took_s in moments:
+        for what, _, took_s in _moments(fault, claim):
             if took_s is not None and took_s > claim.recovery_s:
                 sentence = (
                     f"After the {what} of {fault.fault} ({fault.id}) no call that began succeeded "
                     f"for {took_s} s; at most {claim.recovery_s} s were allowed."
                 )
                 yield Violation(reason="slow-recovery", sentence=sentence, rows=())
+
+
+def _untested(history: History, figures: Figures, claim: Claim) -> bool:
+    """Tell whether after a fault or its heal nobody asked, or was served, to see a recovery."""
+    if claim.recovery_s is None:
+        return False
+    seen, bound_ns = outages(history), round(claim.recovery_s * 1e9)
+    moments = [at_ns for fault in figures.faults for _, at_ns, _ in _moments(fault, claim)]
+    unasked = any(seen.longest_ns(at_ns, at_ns + bound_ns) is None for at_ns in moments)
+    return unasked or figures.last_success_ns < max(moments, default=-1)
 
 
 def _out_of_bounds(figures: Figures, claim: Claim) -> Iterator[Violation]:
@@ -203,14 +221,8 @@ def _out_of_bounds(figures: Figures, claim: Claim) -> Iterator[Violation]:
                 yield Violation(reason=reason, sentence=sentence, rows=())
 
 
-def _doubts(figures: Figures, claim: Claim) -> list[str]:
+def _doubts(history: History, figures: Figures, claim: Claim) -> list[str]:
     seen = {name for fault in figures.faults for name in (fault.name, fault.fault)}
     doubts = [] if figures.fraction or claim.availability else ["nothing-succeeded"]
-    if claim.recovery_s is not None and figures.last_success_ns < _last_ns(figures):
-        doubts.append("recovery-not-seen")
+    doubts += ["recovery-not-seen"] * _untested(history, figures, claim)
     return doubts + ["fault-not-seen" for limit in claim.availability if limit.during not in seen]
-
-
-def _last_ns(figures: Figures) -> int:
-    """Return when the last fault was healed, or injected for good; -1 without a fault."""
-    return max((fault.heal_ns or fault.inject_ns for fault in figures.faults), default=-1)

@@ -27,7 +27,7 @@ _DOUBTS = {
     "logs-missing": "not every server's log was read",
     "missing-lines": "lines of the history are missing",
     "fault-not-seen": "a bound names a fault that was never injected",
-    "recovery-not-seen": "no call succeeded after the last fault, so nobody saw a recovery",
+    "recovery-not-seen": "nobody called soon enough after a fault or its heal to see a recovery",
     "unmet": "the history lacks what this check needs",
     "checker-failed": "the checker itself failed",
     "malformed-lines": "lines of the history cannot be read, and may hold the explanation",

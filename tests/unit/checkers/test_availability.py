@@ -127,9 +127,9 @@ def dies_in_a_call() -> History:
     )
 
 
-@pytest.mark.parametrize("run", [quick, slow_beside_quick, nobody_asks, dies_in_a_call])
+@pytest.mark.parametrize("run", [quick, slow_beside_quick])
 def test_a_correct_recovery_is_not_called_slow(run: Any) -> None:
-    """Slow calls beside others that are served, pauses and dead clients are no outage."""
+    """A slow call beside others that are served is no outage."""
     result = Availability().check(run(), BOUND)
     assert (result.verdict, result.reasons) == (Verdict.VALID, ())
 
@@ -151,6 +151,19 @@ def test_recovery_that_nobody_saw_is_unknown() -> None:
     result = Availability().check(unseen, BOUND)
     assert (result.verdict, result.reasons) == (Verdict.UNKNOWN, ("recovery-not-seen",))
     assert Availability().check(unseen, Claim()).verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize("run", [nobody_asks, dies_in_a_call])
+def test_a_recovery_in_which_nobody_asks_is_no_outage_and_not_seen(run: Any) -> None:
+    """Pauses and deaths of the clients say nothing: neither that it was slow, nor quick."""
+    result = Availability().check(run(), BOUND)
+    assert (result.verdict, result.reasons) == (Verdict.UNKNOWN, ("recovery-not-seen",))
+
+
+def test_whoever_asks_within_the_bound_sees_the_recovery() -> None:
+    """The first call comes 17.9 s after the fault and is served at once."""
+    assert Availability().check(nobody_asks(), Claim(recovery_s=15)).verdict is Verdict.UNKNOWN
+    assert Availability().check(nobody_asks(), Claim(recovery_s=20)).verdict is Verdict.VALID
 
 
 def test_what_is_answered_after_the_heal_was_not_available_during_the_fault() -> None:
