@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,9 @@ def reread(history: History, logs: Path) -> None:
         value = note.value
         if not isinstance(value, dict) or "traces" in value or type(value.get("node")) is not int:
             continue
-        kept = logs / f"node-{value['node']}.log"
-        if kept.is_file():
-            note.value = value | {"traces": told(value["node"], kept.read_bytes())["traces"]}
+        with suppress(OSError):  # without its log the note's counts stay what they are: unexplained
+            log = (logs / f"node-{value['node']}.log").read_bytes()
+            note.value = value | {"traces": told(value["node"], log)["traces"]}
 
 
 def _counted(lines: list[bytes]) -> list[dict[str, Any]]:
