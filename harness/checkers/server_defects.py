@@ -59,7 +59,10 @@ DEFECTS: Final = (
     ),
     ServerDefect(
         name="zookeeper-4409",
-        at=(f"{QUORUM}SendAckRequestProcessor.flush",),
+        at=(
+            f"{QUORUM}SendAckRequestProcessor.flush",
+            f"{QUORUM}SendAckRequestProcessor.processRequest",
+        ),
         releases=frozenset({"3.8.0"}),
         issue="ZOOKEEPER-4409",
         finding=None,

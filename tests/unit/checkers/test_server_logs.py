@@ -96,6 +96,22 @@ def test_the_harness_own_probe_of_a_starting_server_is_no_finding() -> None:
     ]
 
 
+def test_what_3_8_0_wrote_in_a_run_is_known() -> None:
+    """Three traces from the logs of one run of the finding's scenario, their innermost methods."""
+    sync, send = "org.apache.zookeeper.server.SyncRequestProcessor", "SendAckRequestProcessor"
+    logs = [
+        traced(
+            f"{QUORUM}Learner.syncWithLeader", f"{QUORUM}Follower.followLeader", release="3.8.0"
+        ),
+        traced(f"{QUORUM}{send}.flush", f"{sync}.flush", f"{sync}.run", release="3.8.0", node=2),
+        traced(f"{QUORUM}{send}.processRequest", f"{sync}.flush", release="3.8.0", node=3),
+    ]
+    known = judged(*logs).details["known_defects"]
+    assert [(each["name"], each["seen"]) for each in known] == [
+        ("zookeeper-4394", 1), ("zookeeper-4409", 2),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("because", ["zookeeper-4394", "null-pointer"])
 def test_a_known_defect_counts_in_the_scenario_about_it(because: str) -> None:
     """By its name, or by the pattern, as in scenarios recorded before the table was there."""
