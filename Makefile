@@ -110,6 +110,10 @@ check-false-alarms: $(READY) ## All checkers on simulated runs of a correct queu
 fuzz-files: $(READY) ## Damaged scenario files, histories and results: make fuzz-files N=10000 (of each kind)
 	@PYTHONPATH=tests $(BIN)/python tests/property/damaged_files.py $(N) $(ARGS)
 
+.PHONY: years
+years: $(READY) ## Five years of use in virtual time, whether anything grows: make years ARGS=12 (months)
+	@PYTHONPATH=tests $(BIN)/python tests/property/years_rates.py $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## Format check, ruff, mypy strict
 	@$(BIN)/ruff format --check .

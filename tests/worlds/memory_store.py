@@ -66,6 +66,10 @@ class World:
         """The servers' wall clock."""
         return self._start_ms + int(self.scheduler.now_s * 1000)
 
+    def set_clock(self, seconds: float) -> None:
+        """Let the servers' wall clock jump."""
+        self._start_ms += int(seconds * 1000)
+
     def client(self, name: str = "client") -> "MemoryStore":
         """A connected client."""
         store = MemoryStore(self, name)

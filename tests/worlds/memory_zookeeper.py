@@ -128,7 +128,9 @@ class Leader:
 
     def __init__(self, clock_ms: Callable[[], int]) -> None:
         self.tree = Tree()
+        # The entries after `trimmed`, the zxid up to which nobody needs them any more.
         self.log: list[Transaction] = []
+        self.trimmed = 0
         self.sessions: set[int] = set()
         # session -> the zxid at which it ended
         self.ended: dict[int, int] = {}
@@ -144,6 +146,12 @@ class Leader:
     def now_ms(self) -> int:
         """The servers' wall clock."""
         return self._clock_ms()
+
+    def trim(self) -> None:
+        """Forget the log so far, which every follower has, and the sessions that have ended."""
+        self.log.clear()
+        self.ended.clear()
+        self.trimmed = self.zxid
 
     def open_session(self) -> int:
         """Start a session; that is a transaction too."""
@@ -282,9 +290,9 @@ class Follower:
 
     def catch_up(self, zxid: int) -> None:
         """Apply the log up to `zxid`, and fire the watches on the way."""
-        log = self._leader.log
-        while self.tree.zxid < min(zxid, len(log)):
-            transaction = log[self.tree.zxid]
+        leader = self._leader
+        while self.tree.zxid < min(zxid, leader.zxid):
+            transaction = leader.log[self.tree.zxid - leader.trimmed]
             self.tree.apply(transaction)
             for watch in list(self._touched(transaction)):
                 watch.fire()
@@ -300,8 +308,12 @@ class Follower:
     def forget(self, watches: set[Watch]) -> None:
         """Drop the watches of a connection that broke."""
         for table in (self._child_watches, self._node_watches):
-            for path, watching in table.items():
-                table[path] = [watch for watch in watching if watch not in watches]
+            for path, watching in list(table.items()):
+                left = [watch for watch in watching if watch not in watches]
+                if left:
+                    table[path] = left
+                else:
+                    del table[path]
 
     def _touched(self, transaction: Transaction) -> Iterator[Watch]:
         for effect in transaction.effects:

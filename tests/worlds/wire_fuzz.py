@@ -105,7 +105,7 @@ class Round:
             self._let_happen()
             report.duties_s = self._await_duties()
             for member in self._crew:
-                member.send_home()
+                self.heard.trouble += member.send_home()
             with self.server.leader_now() as leader:
                 self._vandal.leave(leader)
             self._drain()

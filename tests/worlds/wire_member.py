@@ -10,10 +10,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from random import Random
 
+from worlds.crash_points_checks import Reason, Violation
 from worlds.proxy import Proxy
 from worlds.wire_judge import HANGS_S, Testimony
 from worlds.wire_plan import Drawn, Plan, Trouble
 from worlds.wire_process import live
+
+# Calls that are under way end by their deadlines, and then it closes.
+CLOSES_WITHIN_S = 15.0
 
 
 class Member:
@@ -27,6 +31,8 @@ class Member:
         self._heard = heard
         self._pipe: Connection
         self._process: BaseProcess
+        self._listener = threading.Thread(target=self._listen)
+        self._killed = False
 
     @contextmanager
     def at_work(self, server: str) -> Iterator[None]:
@@ -41,14 +47,13 @@ class Member:
             self._process = context.Process(target=live, args=(role, theirs), daemon=True)
             self._process.start()
             theirs.close()
-            listener = threading.Thread(target=self._listen)
-            listener.start()
+            self._listener.start()
             try:
                 yield
             finally:
                 self.kill()
                 self._process.join()
-                listener.join()
+                self._listener.join()
                 self._pipe.close()
 
     @property
@@ -59,13 +64,20 @@ class Member:
     def kill(self) -> None:
         """Let it die at once."""
         if self._process.pid is not None and self._process.is_alive():
+            self._killed = True
             os.kill(self._process.pid, signal.SIGKILL)
 
-    def send_home(self) -> None:
-        """Let it close its queue and end, if it waits for that."""
+    def send_home(self) -> list[Violation]:
+        """Let it close its queue and end, if it waits for that; what is wrong if it does not."""
         with suppress(OSError):  # it was killed
             self._pipe.send("close")
-        self._process.join(HANGS_S)
+        self._process.join(CLOSES_WITHIN_S)
+        self._listener.join(HANGS_S if self._process.exitcode is not None else 0.0)
+        if self._killed or self._index in self._heard.ended:
+            return []
+        status = self._process.exitcode
+        how = "does not end" if status is None else f"ended with {status}"
+        return [Violation(Reason.WEDGED, f"process {self._index} {how}")]
 
     def _listen(self) -> None:
         """Hear what it says until it has said its last."""

@@ -70,6 +70,7 @@ class Role:
     order: str
     troubles: frozenset[Trouble]
     stays: bool
+    mutant: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class Plan:
     Attributes:
         ends_after_s: when the last step begins.
         deadline_s: of every call.
+        mutant: the name of one of `worlds.wire_mutants`, for controls.
     """
 
     seed: int
@@ -99,6 +101,7 @@ class Plan:
     ends_after_s: float = 3.0
     deadline_s: float = 0.8
     session_timeout_s: float = 2.0
+    mutant: str = ""
 
     @classmethod
     def drawn(cls, seed: int, among: frozenset[Trouble] = EVERYTHING) -> "Plan":
@@ -128,6 +131,7 @@ class Plan:
             order=self.order,
             troubles=self.troubles,
             stays=index == 0,
+            mutant=self.mutant,
         )
 
     def strikes(self) -> list[Strike]:

@@ -84,6 +84,10 @@ class Process:
         with self._telling:
             self._told.send(message)
 
+    def await_word(self) -> None:
+        """Wait until the judge says something."""
+        self._told.recv()
+
     @property
     def over(self) -> bool:
         """Whether no step is to begin any more."""
@@ -148,9 +152,16 @@ def claim(item: Item) -> tuple[Item, str]:
 
 def live(role: Role, told: Connection) -> None:
     """Do what the role says; the process's main function."""
+    from worlds.wire_mutants import applied  # noqa: PLC0415 - nobody else needs it
+
+    with applied(role.mutant):
+        _work(Process(role, told))
+
+
+def _work(process: Process) -> None:
     from worlds.wire_hand import Hand  # noqa: PLC0415 - it imports this
 
-    process = Process(role, told)
+    role = process.role
     hands = [Hand(process, number) for number in range(role.threads + 1)]
     threads = [threading.Thread(target=hand.run, name=hand.name) for hand in hands[1:]]
     signal.signal(signal.SIGALRM, _raise)
@@ -162,7 +173,7 @@ def live(role: Role, told: Connection) -> None:
     process.tell("idle")
     if role.stays:
         process.queue(insist=True)
-        told.recv()
+        process.await_word()
     process.reopen()
     process.tell("bye")
 

@@ -108,6 +108,13 @@ class WireZooKeeper:
         with self._lock:
             return {path: node.data for path, node in self.leader.tree.nodes.items()}
 
+    def expire(self, session: int) -> None:
+        """End a session, as its time-out would."""
+        with self._lock:
+            self._end(session)
+            if session in self._connections:
+                self._hang_up(self._connections[session])
+
     def start(self) -> None:
         """Begin to serve."""
         self._thread.start()
@@ -284,12 +291,11 @@ class WireZooKeeper:
         now_s = time.monotonic()
         for session, heard_s in list(self._heard_s.items()):
             if now_s - heard_s > self._timeouts_ms[session] / 1000:
-                self._end(session)
-                if session in self._connections:
-                    self._hang_up(self._connections[session])
+                self.expire(session)
 
     def _end(self, session: int) -> None:
         self._heard_s.pop(session, None)
+        self._timeouts_ms.pop(session, None)
         self.leader.close_session(session)
 
     def _hang_up(self, connection: Connection) -> None:

@@ -1,0 +1,22 @@
+"""The wire fuzz bites: what keeps the queue alive and right, once taken away, is missed."""
+
+import pytest
+
+from worlds.wire_fuzz import fuzz
+from worlds.wire_mutants import MUTANTS
+from worlds.wire_plan import Plan
+
+SEEDS = range(1, 9)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_found(name: str) -> None:
+    """Within some rounds of the trouble that it cannot bear, for a reason that fits."""
+    mutant = MUTANTS[name]
+    seen: list[str] = []
+    for seed in SEEDS:
+        report = fuzz(Plan(seed=seed, troubles=frozenset({mutant.trouble}), mutant=name))
+        seen += [f"{seed}: {violation}" for violation in report.wrong]
+        if mutant.reasons & {violation.reason.value for violation in report.wrong}:
+            return
+    pytest.fail(f"expected one of {sorted(mutant.reasons)} in {len(SEEDS)} rounds, got {seen}")
