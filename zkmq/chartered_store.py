@@ -182,9 +182,9 @@ class CharteredStore:
         """As of the store."""
         self.inner.sleep(seconds)
 
-    def on_session_lost(self, callback: Callable[[int], None]) -> None:
+    def on_session_lost(self, callback: Callable[[int], None]) -> Callable[[], None]:
         """As of the store."""
-        self.inner.on_session_lost(callback)
+        return self.inner.on_session_lost(callback)
 
     def close(self) -> None:
         """As of the store."""

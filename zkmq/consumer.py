@@ -55,7 +55,7 @@ class Consumer:
         )
         self.reserver = Reserver(store, tree, self.membership, self._finisher, order=order)
         self._line = Line(store, tree)
-        store.on_session_lost(self.membership.session_ended)
+        self.forget = store.on_session_lost(self.membership.session_ended)
 
     def reserve(self, n: int, *, timeout_s: float, done: Sequence[Item], sync: bool) -> Reservation:
         """Take up to `n` items; wait for the first, also if there is something to acknowledge."""

@@ -185,9 +185,10 @@ class KazooStore:
         """Let time pass."""
         time.sleep(seconds)
 
-    def on_session_lost(self, callback: Callable[[int], None]) -> None:
-        """Call on a thread of its own when a session has ended."""
+    def on_session_lost(self, callback: Callable[[int], None]) -> Callable[[], None]:
+        """Call on a thread of its own when a session has ended; returns what ends that."""
         self._lost_callbacks.append(callback)
+        return lambda: self._lost_callbacks.remove(callback)
 
     def close(self) -> None:
         """End the session; waits for the server at most some seconds."""
@@ -280,7 +281,7 @@ class KazooStore:
     def _tell_lost(self, session: int | None) -> None:
         if session is None:
             return
-        for callback in self._lost_callbacks:
+        for callback in list(self._lost_callbacks):
             # kazoo's own thread must not wait for what an application does in here.
             self._client.handler.spawn(callback, session)
 

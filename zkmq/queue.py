@@ -296,6 +296,7 @@ class Queue(OpenedQueue):
         except ZkmqError:
             pass  # the end of the session does the same, a little later
         finally:
+            self._consumer.forget()
             super().close()
 
     def _settle_puts(self) -> None:

@@ -197,8 +197,11 @@ class Store(Protocol):
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
 
-    def on_session_lost(self, callback: Callable[[int], None]) -> None:
-        """Call with the session's id when it has ended, or was silent for its whole time-out."""
+    def on_session_lost(self, callback: Callable[[int], None]) -> Callable[[], None]:
+        """Call with the session's id when it has ended, or was silent for its whole time-out.
+
+        Returns what ends that: a store outlives the queues that use it.
+        """
 
     def close(self) -> None:
         """End the session; its ephemeral nodes go."""

@@ -231,7 +231,7 @@ class MemoryClient:
         self._scheduler.set(self._connecting)
 
     def _tell_lost(self, session: int) -> None:
-        for callback in self._lost_callbacks:
+        for callback in list(self._lost_callbacks):
             callback(session)
 
     def _watch(self, connection: Connection, watcher: Watcher) -> Watch:

@@ -197,8 +197,9 @@ class MemoryStore(MemoryClient):
     def sleep(self, seconds: float) -> None:
         self._scheduler.sleep(seconds)
 
-    def on_session_lost(self, callback: Callable[[int], None]) -> None:
+    def on_session_lost(self, callback: Callable[[int], None]) -> Callable[[], None]:
         self._lost_callbacks.append(callback)
+        return lambda: self._lost_callbacks.remove(callback)
 
     def _ask(self, serve: Callable[[Connection], Any], deadline_s: float) -> Any:
         while True:

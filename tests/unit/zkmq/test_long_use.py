@@ -1,5 +1,8 @@
 """What years of use leave behind in a client, and in the tree, is bounded."""
 
+import gc
+import weakref
+
 import pytest
 
 from worlds.memory_queues import Open, drained, janitor_of, swept
@@ -71,3 +74,19 @@ def test_consumers_that_each_return_one_item_roll_too(opened: Open, world: World
         consumer.close()
     assert world.leader.tree.nodes["/queue/items/100"].version >= 3
     assert drained(queue) == [b"1"]
+
+
+def test_a_queue_that_was_closed_is_freed(world: World) -> None:
+    """Though the store that it used goes on, and serves a thousand more."""
+    store = world.client("shared")
+    freed: list[weakref.ref[object]] = []
+    for _ in range(20):
+        queue = Queue(store, janitor=False)
+        queue.put(b"x")
+        queue.done(*queue.reserve(sync=True).items)
+        freed.append(weakref.ref(queue._consumer.membership))
+        queue.close()
+    del queue
+    gc.collect()
+    assert not any(each() for each in freed)
+    assert not store._lost_callbacks
