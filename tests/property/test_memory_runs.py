@@ -7,21 +7,20 @@ import pytest
 from harness import scenario
 from harness.schema import Scenario
 from harness.verdict import Verdict
-from worlds.memory_run import rough
+from worlds.memory_run import ROUGH, rough
 from worlds.reaper_mutants import GIVING_BACK_DELETES, REAPER_MUTANTS, ReaperMutant
 
 MUTANTS = [*REAPER_MUTANTS, GIVING_BACK_DELETES]
 
 RUNS = 60
 SOME = 10
-TEXT = "description: d\nclaim: stale\nworkload: [{put-all: {}}, {check-all: {}}]\n"
 
 
 @pytest.fixture
 def wanted(tmp_path: Path) -> Scenario:
     """Return a scenario of what the clients do."""
     path = tmp_path / "x.yaml"
-    path.write_text(TEXT)
+    path.write_text(ROUGH)
     return scenario.load(path)
 
 

@@ -1,9 +1,13 @@
 """A whole run without servers: the real clients and checkers, and zkmq on a ZooKeeper in memory.
 
-Time is the simulation's: whenever a client waits, the janitor sweeps.
+Time is the simulation's: whenever a client waits, the janitor sweeps. As a program it judges the
+rough runs of the seeds from FIRST to before LAST: `python -m worlds.memory_run FIRST LAST`.
 """
 
 import hashlib
+import sys
+import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,10 +16,12 @@ from random import Random
 from typing import Any, ClassVar
 
 from harness import plan, record, results
+from harness import scenario as scenarios
 from harness.history import History
 from harness.judge import Judgement
 from harness.record import ENDED, PHASE, RECOVERED, Event, HistoryWriter
 from harness.schema import Scenario
+from harness.verdict import Verdict
 from harness.workloads import end_state
 from harness.workloads.check_all import CheckAll
 from harness.workloads.client import Client
@@ -33,6 +39,7 @@ from zkmq.tree import Tree
 
 SERVERS = 5
 PUTS = 24
+ROUGH = "description: d\nclaim: stale\nworkload: [{put-all: {}}, {check-all: {}}]\n"
 NS_PER_S = 1_000_000_000
 
 
@@ -131,8 +138,7 @@ class MemoryRun:
                 )
 
     def end(self) -> None:
-        """Look at every server once it has followed, and mark the end."""
-        self.world.scheduler.sleep(1.0)
+        """Look at every server, after a sync as the harness does, and mark the end."""
         trees = end_state.of_trees("zkmq", self._trees())
         logs = end_state.of_logs(((node, b"") for node in range(1, SERVERS + 1)), [], [])
         self.note(*((f, {"when": "drained", **value}) for f, value in [*trees, *logs]))
@@ -140,6 +146,7 @@ class MemoryRun:
 
     def _trees(self) -> Iterator["ServerTree"]:
         for node, follower in enumerate(self.world.followers, start=1):
+            follower.catch_up(self.world.leader.tree.zxid)
             yield ServerTree(node, {path: one.data for path, one in follower.tree.nodes.items()})
 
 
@@ -215,3 +222,24 @@ def _ended(run: MemoryRun, scenario: Scenario) -> tuple[Judgement, History]:
     run.client(lambda client, _: Drain().run(client, 0))
     run.end()
     return run.judged(scenario)
+
+
+def main(first: int, last: int) -> int:
+    """Judge the rough runs of these seeds; print each accused one, and the tally."""
+    tally: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "rough.yaml"
+        file.write_text(ROUGH)
+        wanted = scenarios.load(file)
+        for seed in range(first, last):
+            judgement, _ = rough(Path(place) / str(seed), wanted, seed)
+            tally[judgement.verdict.word] += 1
+            for result in judgement.results:
+                if result.verdict is Verdict.INVALID:
+                    print(f"seed {seed}: {result.name}: {', '.join(result.reasons)}", flush=True)
+    print(f"{last - first} runs: {dict(tally)}")
+    return int(tally["invalid"] > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))
