@@ -249,7 +249,7 @@ def list_(
     for registry in (workloads, faults, checkers):
         for name in registry:
             table.add_row(registry.kind, name, registry.summary(name))
-    for path in sorted(folder.rglob("*.yaml")):
+    for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
         table.add_row("scenario", str(path), _title(path))
     Console(highlight=False).print(table)
 

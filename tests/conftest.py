@@ -41,7 +41,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With REQUIRE_ALL=1 make every skip a failure: a test that did not run has shown nothing."""
     report = yield
-    if report.skipped and os.environ.get("REQUIRE_ALL") == "1":
+    expected = hasattr(report, "wasxfail")
+    if report.skipped and not expected and os.environ.get("REQUIRE_ALL") == "1":
         why = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome, report.longrepr = "failed", f"REQUIRE_ALL=1: {why}"
     return report
