@@ -176,7 +176,9 @@ def _tree(rng: Random, data: Any) -> Any:
         elif step == 1:
             holder[key] = json.loads(json.dumps(other[other_key], default=str))
         elif step == 2:
-            holder[key] = [holder[key]] * rng.choice((1, 2, MOST_REPEATS))
+            # Of what holds more only a few: one of many of many would never end here.
+            many = 2 if isinstance(holder[key], dict | list) else MOST_REPEATS
+            holder[key] = [holder[key]] * rng.choice((1, 2, many))
         elif step == 3:
             holder[key] = {rng.choice(("a", "name", "kill", "node")): holder[key]}
         elif step == 4 and isinstance(holder, list):
