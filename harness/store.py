@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -16,7 +16,16 @@ from harness import clock, files
 from harness.errors import ScenarioError
 
 LATEST = "latest"
+_MARK_BYTES = 1 << 16
 SAME_MOMENT = 1000  # tries for a folder of its own, a millisecond each
+
+
+class _Mark(TypedDict):
+    """What the mark of a run in progress says."""
+
+    scenario: str
+    seed: int
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +86,10 @@ class RunFolder:
     def begun(self) -> dict[str, Any]:
         """Return scenario, seed and pid as its harness noted them; nothing once it was judged."""
         try:
-            about = msgspec.json.decode(self.running.read_bytes())
-        except (OSError, msgspec.DecodeError):
+            data = files.read(self.running, "mark", at_most=_MARK_BYTES)
+            return dict(msgspec.json.decode(data, type=_Mark))
+        except (ScenarioError, ValueError, RecursionError):
             return {}  # judged, or killed at this very moment, or of an older release
-        return about if isinstance(about, dict) else {}
 
     def require_ended(self) -> None:
         """Refuse a run that its harness is still at.

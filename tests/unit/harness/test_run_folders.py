@@ -64,3 +64,13 @@ def test_a_link_that_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
     second = store.create(tmp_path, "x", 2, TEXT)
     assert first.path != second.path
     assert (tmp_path / store.LATEST).resolve() == second.path.resolve()
+
+
+@pytest.mark.parametrize(
+    "mark", [b"", b"[1]", b'{"seed": "x"}', b"[" * 9999, b'{"seed":1,"pid":[]}']
+)
+def test_a_damaged_mark_says_nothing(tmp_path: Path, mark: bytes) -> None:
+    """A mark that cannot be read leaves name and seed to the folder and the scenario."""
+    run = store.create(tmp_path, "x", 7, TEXT)
+    run.running.write_bytes(mark)
+    assert run.begun() == {}
