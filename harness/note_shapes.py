@@ -60,12 +60,19 @@ class _Tree(msgspec.Struct):
     zxid: Zxid | None = None
     digest: str | None = None
     settled: bool | None = None
-    places: dict[str, Values] = {}
+    places: dict[str, Values] | None = None
     consumers: list[str] = []
 
     def __post_init__(self) -> None:
-        if self.reachable and self.digest is None:
-            raise ValueError("expected the digest of a tree that was read, got none")
+        if self.reachable and None in (self.digest, self.places):
+            raise ValueError("expected digest and places of a tree that was read")
+
+
+class _Trace(msgspec.Struct):
+    pattern: str
+    frames: list[str]
+    count: Number
+    release: str | None
 
 
 class _ServerLog(msgspec.Struct):
@@ -73,17 +80,18 @@ class _ServerLog(msgspec.Struct):
     patterns: dict[str, Number]
     samples: list[str]
     digest_mismatches: Number | None = None
+    traces: list[_Trace] = []
 
 
 class _SessionsEnded(msgspec.Struct):
     node: Number
     zxids: dict[str, Zxid]
-    error: str | None = None
+    error: str | None
 
 
 class _Recovered(msgspec.Struct):
-    took_s: Annotated[float, Meta(ge=0)] | None = None
-    lost: list[Number] = []
+    took_s: Annotated[float, Meta(ge=0)] | None
+    lost: list[Number]
     why: str | None = None
 
 

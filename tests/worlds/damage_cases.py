@@ -162,6 +162,9 @@ def _events() -> Iterator[list[dict[str, object]]]:
     yield note("hold-lost", 161 * MS, consumer="c3", values=["twelve"])
     yield ended(3, 162 * MS, alive_until_ns=155 * MS, zxid=91)
     yield tree(1, 163 * MS, items=[13], claims=[])
+    trace = {"pattern": "null-pointer", "frames": ["A.b"], "count": 1, "release": "3.9.6"}
+    counted = {"null-pointer": 1}
+    yield note("server-log", 163 * MS, node=1, patterns=counted, samples=["x"], traces=[trace])
     yield note("sessions-ended", 164 * MS, node=1, zxids={"0x3": 91}, error=None)
     yield drained(170 * MS, 180 * MS)
 

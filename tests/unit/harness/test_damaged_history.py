@@ -37,6 +37,8 @@ MALFORMED: dict[str, dict[str, Any]] = {
     "an-unknown-note-of-nothing": NOTE | {"f": "other", "value": [1]},
     "a-tree-of-nobody": NOTE | {"f": "tree", "value": {"reachable": True, "digest": "d"}},
     "a-tree-without-its-digest": NOTE | {"f": "tree", "value": {"node": 1, "reachable": True}},
+    "a-recovery-of-nobody": NOTE | {"f": "recovered", "value": {"took_s": 1.0}},
+    "sessions-without-an-error": NOTE | {"f": "sessions-ended", "value": {"node": 1, "zxids": {}}},
     "an-end-before-the-start": NOTE | {"f": "session-end", "value": {"alive_until_ns": -1}},
     "returned-values-of-a-word": NOTE | {"f": "returned", "value": {"values": "all"}},
     "a-fault-without-evidence": NOTE | {"f": "kill", "process": "nemesis", "value": HURT},
