@@ -35,12 +35,20 @@ def seconds(name: str, value: Any, *, zero: bool = True, endless: bool = False) 
     return float(value)
 
 
-def text(name: str, value: Any, most: int) -> str:
-    """A string that is not too long."""
-    if not isinstance(value, str) or len(value) > most:
+def text(name: str, value: Any, most: int, *, least: int = 0) -> str:
+    """A string that is not too long, of characters that UTF-8 has."""
+    if not isinstance(value, str) or not least <= len(value) <= most:
+        length = f"{least} to {most}" if least else f"at most {most}"
         raise BadArgumentError(
-            f"{name}: expected a string of at most {most} characters, got {str(value)[:40]!r}"
+            f"{name}: expected a string of {length} characters, got {str(value)[:40]!r}"
         )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BadArgumentError(
+            f"{name}: expected text that UTF-8 can hold, got {value[error.start]!r} at character "
+            f"{error.start}; is it from an argument or a file name in another encoding?"
+        ) from error
     return value
 
 

@@ -1,5 +1,6 @@
 """`zkmq`: the queue for people with a shell."""
 
+import io
 import json
 import signal
 import sys
@@ -17,6 +18,7 @@ from zkmq.cli_session import (
     Settings,
     Status,
     complain,
+    forget_output,
     security,
     sentence,
     status_of,
@@ -47,6 +49,9 @@ _USAGE_ERROR: Any = typer.BadParameter.__base__
 def main() -> None:
     """Run the command line and end with the status that scripts read."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names and values are shown on any terminal, also one that knows ASCII only.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -54,6 +59,7 @@ def run(arguments: Sequence[str]) -> int:
     """Do what the arguments say; an error is one line on standard error, and a status."""
     try:
         status = app(args=list(arguments), prog_name="zkmq", standalone_mode=False)
+        sys.stdout.flush()
     except typer.Exit as ended:
         return ended.exit_code
     except _USAGE_ERROR as error:
@@ -63,9 +69,12 @@ def run(arguments: Sequence[str]) -> int:
     except ZkmqError as error:
         complain(sentence(error))
         return status_of(error)
-    except OSError as error:
-        complain(f"expected a file or a stream that can be used, got {error}")
-        return Status.USAGE
+    except (OSError, SystemExit) as error:
+        # The parser ends the process by itself when standard output is a closed pipe.
+        cause = error.__context__ if isinstance(error, SystemExit) else error
+        if not isinstance(cause, OSError):
+            raise
+        return _stream_failed(cause)
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return Status.UNKNOWN
@@ -146,6 +155,15 @@ def put(  # noqa: PLR0917 - typer makes options of them
         for each in queue.put_many(entries):
             print(json.dumps(asdict(each)) if as_json else _named(each))
     return Status.OK
+
+
+def _stream_failed(error: OSError) -> Status:
+    """Tell of a file or stream; a reader that has seen enough, as `head` has, is no error."""
+    if isinstance(error, BrokenPipeError):
+        forget_output()
+        return Status.OK  # what was to be done is done
+    complain(f"expected a file or a stream that can be used, got {error}")
+    return Status.USAGE
 
 
 def _standard_input(*, lines: bool) -> list[bytes]:

@@ -1,5 +1,6 @@
 """What all commands share: where the queue is, who asks, and how an error becomes a status."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -135,6 +136,12 @@ def sentence(error: ZkmqError) -> str:
 def complain(text: str) -> None:
     """Say something on standard error, in one line."""
     sys.stderr.write(f"zkmq: {' '.join(text.split())}\n")
+
+
+def forget_output() -> None:
+    """Write what is left to nowhere: else Python complains of a closed pipe at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def described(data: bytes) -> dict[str, str]:

@@ -16,8 +16,14 @@ from typing import Annotated, TextIO
 
 import typer
 
-from zkmq.cli_session import Settings, Status, complain
-from zkmq.errors import BadArgumentError, ConsumerLostError, NotHeldError, ZkmqError
+from zkmq.cli_session import Settings, Status, complain, forget_output, sentence, status_of
+from zkmq.errors import (
+    AckUnknownError,
+    BadArgumentError,
+    ConsumerLostError,
+    NotHeldError,
+    ZkmqError,
+)
 from zkmq.handover import Handover, Holder
 from zkmq.item import Item
 from zkmq.kazoo_store import KazooStore
@@ -156,8 +162,15 @@ class _Worker:
         status, count = Status.OK, 0
         while found := queue.reserve(1, timeout_s=wait_s, sync=True).items:
             count += 1
-            if not self._work_on(queue, found[0]):
-                status = Status.COMMAND_FAILED
+            try:
+                ended = Status.OK if self._work_on(queue, found[0]) else Status.COMMAND_FAILED
+            except (NotHeldError, AckUnknownError) as error:
+                # The session ended, or the item's time to run: the next one is another matter.
+                if not every:
+                    raise
+                complain(sentence(error))
+                ended = status_of(error)
+            status = ended if ended is not Status.OK else status
             if not every:
                 break
         return status if count else Status.EMPTY
@@ -228,8 +241,12 @@ def _reserve_to(
         )
         file.write(handover.encode() + "\n")
         file.flush()
-        sys.stdout.buffer.write(found[0].data)
-        sys.stdout.flush()
+        try:
+            sys.stdout.buffer.write(found[0].data)
+            sys.stdout.flush()
+        except BrokenPipeError as error:  # nobody has the value: the item goes back
+            forget_output()
+            raise BadArgumentError("reserve: expected a reader of the value, got none") from error
         undo.pop_all()
         file.close()
     return Status.OK
@@ -250,10 +267,11 @@ def _new_file(hold: Path) -> TextIO:
 def _taken_over(hold: Path, settings: Settings) -> Iterator[tuple[Holder, float]]:
     """Take the session up; when the hold is certainly over, so are the session and the file."""
     try:
-        text = hold.read_text()
-    except OSError as error:
+        text = hold.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise BadArgumentError(
-            f"--hold: expected the file of `zkmq reserve --hold`, got {hold} ({error.strerror})"
+            f"--hold: expected the file of `zkmq reserve --hold`, got {hold} ({reason})"
         ) from error
     handover = Handover.decode(text, str(hold))
     store = settings.store(session=(handover.session, handover.password))

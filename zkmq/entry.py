@@ -8,6 +8,7 @@ from zkmq.errors import BadArgumentError, BadPriorityError, ValueTooLargeError
 
 # A request may have 1,048,575 bytes; the rest is for paths and headers, and for the claim.
 MAX_VALUE_BYTES = 1_000_000
+MAX_ID = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +39,8 @@ class Entry:
         checks.seconds("put: delay_s", self.delay_s)
         if self.ttr_s is not None:
             checks.seconds("put: ttr_s", self.ttr_s, zero=False)
-        if self.dedup_id is not None and not isinstance(self.dedup_id, str):
-            raise BadArgumentError(f"put: dedup_id: expected a string, got {self.dedup_id!r}")
+        if self.dedup_id is not None:
+            checks.text("put: dedup_id", self.dedup_id, MAX_ID, least=1)
 
     @property
     def envelope(self) -> bytes:

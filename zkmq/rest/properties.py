@@ -23,7 +23,8 @@ def load(path: Path) -> GatewayConfig:
         ConfigError: unreadable, or a value that cannot be meant.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        # Editors on Windows put a mark of the byte order in front.
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: expected a readable properties file, got {error}") from error
     try:

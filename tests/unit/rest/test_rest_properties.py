@@ -104,3 +104,10 @@ def test_missing_file(tmp_path: Path) -> None:
     """7: a file that is not there is an error, not a default."""
     with pytest.raises(ConfigError, match="expected a readable properties file"):
         load(tmp_path / "none")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
+    """7: editors on Windows put one in front."""
+    file = tmp_path / "rest.properties"
+    file.write_bytes(b"\xef\xbb\xbfrest.endpoint.1=/;h:1\n")
+    assert load(file).endpoints[0].hosts == "h:1"

@@ -35,7 +35,7 @@ NO_SECONDS = (-1, math.nan, "1", None, True)
         *(("put: priority", value) for value in (-1, 1000, 1.0, True, "100", None)),
         *(("put: delay_s", value) for value in (*NO_SECONDS, math.inf)),
         *(("put: ttr_s", value) for value in (-1, 0, math.nan, "1", True, math.inf)),
-        *(("put: dedup_id", value) for value in (b"x", 1)),
+        *(("put: dedup_id", value) for value in (b"x", 1, "", "a\ud800b", "x" * 10_001)),
         *(("put_many: batch", value) for value in (0, 501, 1.5, None)),
         *(("reserve: n", value) for value in (0, 501, "1", None, True)),
         *(("reserve: timeout_s", value) for value in NO_SECONDS),

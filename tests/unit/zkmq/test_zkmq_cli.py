@@ -1,7 +1,10 @@
 """The command `zkmq`: what each command does, prints and ends with."""
 
+import io
 import json
+import os
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -369,3 +372,95 @@ def test_every_command_has_help_with_an_example() -> None:
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         assert command.help, name
         assert f"zkmq {name}" in (command.epilog or ""), name
+
+
+class _ClosedPipe(io.TextIOWrapper):
+    """Standard output whose reader has gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+class _ClosedBuffer(io.BytesIO):
+    """The same, of bytes."""
+
+    def write(self, data: object) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(
+    zkmq: Zkmq, queue: Queue, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`zkmq put --lines | head -1` has put every line, and says so by its status."""
+    monkeypatch.setattr("sys.stdin", _Input(b"a\nb\n"))
+    monkeypatch.setattr("sys.stdout", _ClosedPipe(io.BytesIO()))
+    assert zkmq("put", "--lines") == 0
+    assert capsys.readouterr().err == ""
+    assert drained(queue) == [b"a", b"b"]
+
+
+def test_a_real_pipe_that_is_closed_ends_in_silence() -> None:
+    """Python itself has nothing to add when it ends."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "zkmq", "--help"]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_value_whose_reader_has_gone_goes_back(
+    zkmq: Zkmq, queue: Queue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nobody has it: the item is not held, nor is there a file of a hold."""
+    queue.put(b"x")
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(_ClosedBuffer()))
+    assert zkmq("reserve", "--hold", tmp_path / "hold") == 254
+    assert not (tmp_path / "hold").exists()
+    assert drained(queue) == [b"x"]
+
+
+def test_names_and_values_are_shown_on_an_ascii_terminal(
+    connections: list[dict[str, Any]], queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it cannot show is escaped."""
+    queue.put("größer".encode())
+    shown = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(shown, encoding="ascii"))
+    monkeypatch.setattr("sys.argv", ["zkmq", "peek"])
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    assert b"gr\\xf6\\xdfer" in shown.getvalue()
+
+
+def test_a_hold_file_that_is_no_text_is_refused(
+    zkmq: Zkmq, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a line, without a trace."""
+    hold = tmp_path / "hold"
+    hold.write_bytes(b"\xff\xfe\x00")
+    assert zkmq("done", "--hold", hold) == 254
+    assert "it is not text" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_worker_goes_on_after_a_lost_session(
+    zkmq: Zkmq, queue: Queue, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says what was lost, registers again, and works on the rest; its status tells."""
+    queue.put_many([b"a", b"b"])
+    world.faults = Strike("done", Fault.EXPIRE_BEFORE)
+    assert zkmq("reserve", "--all", "--no-janitor", "--", *ECHO) == 2
+    assert "in doubt" in capsys.readouterr().err
+    assert places_of(world).items == []
+    assert [data for _, data in places_of(world).claims] == [b"a"]
+
+
+def test_a_worker_on_one_item_ends_with_the_loss(zkmq: Zkmq, queue: Queue, world: World) -> None:
+    """Without --all its status is about that item."""
+    queue.put_many([b"a", b"b"])
+    world.faults = Strike("done", Fault.EXPIRE_BEFORE)
+    assert zkmq("reserve", "--no-janitor", "--", *ECHO) == 2
+    assert [data for _, data in places_of(world).items] == [b"b"]

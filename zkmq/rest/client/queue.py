@@ -10,8 +10,6 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
-import httpx
-
 from zkmq.admin import Changed, Peeked, Stats
 from zkmq.batches import MAX_BATCH_ITEMS, Put
 from zkmq.doubt import Settled
@@ -30,6 +28,7 @@ from zkmq.order import Order
 from zkmq.reserve import Reservation
 from zkmq.rest.client.consuming import Consuming
 from zkmq.rest.client.exchange import Exchange
+from zkmq.rest.client.http import open_client
 from zkmq.rest.client.putting import Putting
 from zkmq.rest.client.registration import OnLost
 from zkmq.rest.queues.producing import writes_of
@@ -53,7 +52,8 @@ class Queue:
         deadline_s: how long a call may take, besides the time a reserve may wait for items.
         lost: called with (consumer, items) when items are no longer this consumer's.
         order, on_crash, max_deliveries, label: as for `zkmq.Queue`.
-        http: settings of `httpx.Client`, such as `auth` and `verify`.
+        http: settings of `httpx.Client`, such as `auth` and `verify`. The environment's proxies
+            and certificates do not count for a gateway on loopback.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Queue:
         http: Mapping[str, Any] | None = None,
     ) -> None:
         base = f"queues/v1/{quote(_name(path), safe='')}"
-        self._client = httpx.Client(base_url=_checked_url(url), **(http or {}))
+        self._client = open_client(url, http or {})
         self._exchange = exchange = Exchange(self._client)
         self._base = base
         self._deadline_s = deadline_s
@@ -301,9 +301,3 @@ def _name(path: str) -> str:
     if not name or "/" in name:
         raise BadArgumentError(f"path: expected one segment like /queue, got {path!r}")
     return name
-
-
-def _checked_url(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
-        raise BadArgumentError(f"url: expected http://host:port or https://..., got {url!r}")
-    return url.rstrip("/") + "/"

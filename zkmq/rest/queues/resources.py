@@ -78,8 +78,8 @@ async def _entries(call: Call, name: str, key: str | None) -> list[Entry]:
     most = call.config.limits.packet_bytes
     if takes_octets(call.joined("content-type")):
         data = await call.body(most, name)
-        given = {each: call.query.get(each) for each in _OPTIONS}
-        options = {each: _option(name, each, text) for each, text in given.items() if text}
+        given = ((each, call.query.get(each)) for each in _OPTIONS)
+        options = {each: _option(name, each, text) for each, text in given if text is not None}
         return [_entry(Fields(options, name, *_OPTIONS), data, key, 0)]
     listed = await call.json_body(2 * most, name)
     if not isinstance(listed, list) or not listed:
