@@ -152,9 +152,9 @@ class TestInterface:
 
     def test_beside_binary(self, connect: Connect, served: tuple[str, str]) -> None:
         """Both transports see one queue, one order, one owner."""
-        queue = connect()
+        queue = connect(order="strict")
         path = queue._base.rpartition("/")[2]
-        with zkmq.Queue.connect(served[1], f"/{path}") as direct:
+        with zkmq.Queue.connect(served[1], f"/{path}", order="strict") as direct:
             for number in range(6):
                 (queue if number % 2 else direct).put(str(number).encode())
             taken = [(direct if n % 2 else queue).reserve(sync=True).items[0] for n in range(6)]

@@ -115,7 +115,7 @@ def split(data: bytes) -> tuple[dict[str, object], bytes]:
 @pytest.fixture
 def binary(hosts: str, top: str) -> Iterator[zkmq.Queue]:
     """A binary client of a queue that has its first priority."""
-    with zkmq.Queue.connect(hosts, f"{top}/queue") as queue:
+    with zkmq.Queue.connect(hosts, f"{top}/queue", order="strict") as queue:
         queue.put(b"first")
         queue.done(*queue.reserve(sync=True).items)
         yield queue
@@ -133,7 +133,7 @@ def test_put(rest: Rest, binary: zkmq.Queue, top: str) -> None:
 
 def test_put_after_a_roll(rest: Rest, hosts: str, top: str) -> None:
     """A plain put goes into the segment that binary clients put into, however often it rolled."""
-    with zkmq.Queue.connect(hosts, f"{top}/queue", segment_items=3) as binary:
+    with zkmq.Queue.connect(hosts, f"{top}/queue", segment_items=3, order="strict") as binary:
         binary.put_many([str(n).encode() for n in range(8)])
         plain = PlainClient(rest, f"{top}/queue")
         plain.put(b"8")

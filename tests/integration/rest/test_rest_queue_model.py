@@ -154,8 +154,8 @@ def test_a_queue_does_what_its_model_does(
 
     def opened(transport: str) -> Any:
         if transport == "rest":
-            return zkmq.rest.client.Queue.connect(url, path)
-        return zkmq.Queue.connect(hosts, path, janitor=False)
+            return zkmq.rest.client.Queue.connect(url, path, order="strict")
+        return zkmq.Queue.connect(hosts, path, janitor=False, order="strict")
 
     with closing(opened("kazoo")) as outside:
         outside.kick(500)
