@@ -71,7 +71,7 @@ class Epilogue:
         """Let the client ask, acknowledge what it believes to hold, and close."""
         try:
             if client.opened:
-                self._ask(client)
+                self._ask()
                 self.proxy.release_held()
                 self._acknowledge(client, client.queue._consumer.membership.held)
                 self._acknowledge(client, list(client.queue.reserve(100).items))
@@ -79,13 +79,11 @@ class Epilogue:
         except ZkmqError as error:
             self._note(Reason.WEDGED, f"after the call: {error!r}")
 
-    def _ask(self, client: Client) -> None:
-        """Ask for the outcome if it is unknown."""
-        if not isinstance(self.outcome.error, OutcomeUnknownError):
-            return
-        settled = client.queue._consumer.membership.settle(client.store.now() + WEDGED_S)
-        answers = [settled] if settled is not None else client.queue.resolve()
-        self.outcome.settled = tuple(each.took_effect for each in answers)
+    def _ask(self) -> None:
+        """Ask the call's own error for the outcome if it is unknown."""
+        if isinstance(self.outcome.error, OutcomeUnknownError):
+            answers = self.outcome.error.resolve()
+            self.outcome.settled = tuple(each.took_effect for each in answers)
 
     def _acknowledge(self, client: Client, items: list[Item]) -> None:
         for item in [item for item in items if item.hold is Hold.HELD]:

@@ -14,6 +14,7 @@ from worlds.crash_points_operation import (
     Other,
 )
 from worlds.editions import FeaturedQueue
+from zkmq.doubt import Doubt
 
 A, B, C, NEW, MORE = b"a", b"b", b"c", b"new", b"more"
 MANY = tuple(f"n{number}".encode() for number in range(6))
@@ -95,7 +96,7 @@ def _doubt(client: Client) -> None:
     producer = client.queue._producer
     assert producer._tickets.current is not None
     producer._tickets.current.doubt("put")
-    producer._doubtful = [1]
+    producer._doubt = producer._last.doubt = Doubt("put", [1], producer._ask)
 
 
 def _resolve(client: Client) -> None:
