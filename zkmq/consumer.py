@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from zkmq.errors import BadArgumentError, ClosedError, NotAppliedError, NotHeldError
+from zkmq.errors import BadArgumentError, ClosedError, NotAppliedError, NotHeldError, ZkmqError
 from zkmq.finish import Done, Finisher
 from zkmq.holding import OnLost
 from zkmq.item import Item
@@ -147,7 +147,8 @@ class Consumer:
         """A place that is left behind is a client that puts wake in vain."""
         if self._waiting.acquire(blocking=False):  # else another thread stands there
             try:
-                self._line.leave(done=False)
+                with contextlib.suppress(ZkmqError):  # the end of the session does the same
+                    self._line.leave(done=False)
             finally:
                 self._waiting.release()
 

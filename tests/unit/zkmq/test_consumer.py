@@ -66,6 +66,8 @@ def test_a_close_does_not_take_an_acknowledgement_back(
     (item,) = queue.reserve().items
 
     def closed(*_: object) -> None:
+        queue._consumer._line._path = "/queue/waiting/0000000000/w-mine"
+        queue._store.close()
         raise ClosedError("meanwhile")
 
     monkeypatch.setattr(queue._consumer, "_wait", closed)
