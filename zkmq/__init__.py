@@ -19,6 +19,7 @@ from zkmq.errors import (
     OutdatedClientError,
     PartlyPutError,
     QueueFullError,
+    ServerRefusedError,
     ValueTooLargeError,
     ZkmqError,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "Reservation",
     "Returned",
     "Security",
+    "ServerRefusedError",
     "Settled",
     "ValueTooLargeError",
     "ZkmqError",

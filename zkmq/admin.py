@@ -153,13 +153,13 @@ def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> Cha
         match store.commit(ops, deadline_s):
             case Committed(zxid=written):
                 kicked, zxid = kicked + len(nodes), written
-            case Rejected(_, Code.NO_AUTH) if kicked:
+            case Rejected(_, Code.NO_AUTH | Code.OTHER) if kicked:
                 break
             case Rejected(index, Code.NOT_EMPTY):
                 stay.add(_name(ops[index].path))
-            case Rejected(index, code):
+            case Rejected(index, code, number):
                 if not homes.learn(ops[index], code):
-                    _look_again(store, ops[index].path, "kick", code, deadline_s)
+                    _look_again(store, ops[index].path, "kick", (code, number), deadline_s)
             case Lost(reason):
                 _pause(store, reason, deadline_s)
                 store.sync(parent, deadline_s)
@@ -220,9 +220,9 @@ def _purge_one(
         match store.commit(ops, deadline_s):
             case Committed(zxid=written):
                 return True, written
-            case Rejected(index, code):
+            case Rejected(index, code, number):
                 gap += code is Code.NODE_EXISTS  # somebody else has made that segment
-                _look_again(store, ops[index].path, "purge", code, deadline_s)
+                _look_again(store, ops[index].path, "purge", (code, number), deadline_s)
             case Lost(reason):
                 _pause(store, reason, deadline_s)
                 store.sync(path, deadline_s)
@@ -284,10 +284,13 @@ def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _look_again(store: Store, path: str, what: str, code: Code, deadline_s: float) -> None:
+def _look_again(
+    store: Store, path: str, what: str, refused: tuple[Code, int], deadline_s: float
+) -> None:
     """What was read was stale: let the server catch up, while there is time."""
-    if code is Code.NO_AUTH:
-        raise refusal(path, what, code)
+    code, number = refused
+    if code in {Code.NO_AUTH, Code.OTHER}:
+        raise refusal(path, what, code, number)
     if store.now() >= deadline_s:
         raise NoQuorumError(f"{path}: {what}: refused until the deadline ({code.name})")
     store.sync(path, deadline_s)

@@ -44,10 +44,10 @@ class _Pending:
         match self._pending.reply(deadline_s):
             case Committed(zxid, created, mtime_ms):
                 return Committed(zxid, created[: self._count], mtime_ms)
-            case Rejected(index, code) if index == self._count:
+            case Rejected(index, code, number) if index == self._count:
                 self.outdated = True
                 # For those who pipeline: to be sent again by `commit`, which says more.
-                return Rejected(0, code)
+                return Rejected(0, code, number)
             case reply:
                 return reply
 

@@ -14,6 +14,7 @@ ZkmqError                       definite = False: may have taken effect, or may 
     ├── ClosedError
     ├── NoQuorumError           no server answered before the deadline
     ├── AccessDeniedError
+    ├── ServerRefusedError      by a rule of the servers: a quota, a throttle; `code` is theirs
     ├── ClientsTooOldError      the tree is not raised: some who use it are too old
     └── IncompatibleTreeError   the tree is not a queue's, or
         └── OutdatedClientError was raised to a version that this client is too old for
@@ -135,6 +136,18 @@ class NoQuorumError(NotAppliedError):
 
 class AccessDeniedError(NotAppliedError):
     """The servers refused these credentials."""
+
+
+class ServerRefusedError(NotAppliedError):
+    """The servers refused for a reason of their own, such as a quota.
+
+    Attributes:
+        code: ZooKeeper's number for it; 0 if it gave none.
+    """
+
+    def __init__(self, what: str, code: int, name: str) -> None:
+        super().__init__(f"{what}: the servers refused with error {code} ({name})")
+        self.code = code
 
 
 class IncompatibleTreeError(NotAppliedError):

@@ -282,8 +282,8 @@ class Membership:
                 case Committed() | Rejected(0, Code.NODE_EXISTS):
                     ticket = Ticket(self._store, active, self._clock)
                     return Registration(self._store, consumer, ticket, self._on_lost)
-                case Rejected(_, code):
-                    raise refusal(ops[0].path, "create", code)
+                case Rejected(_, code, number):
+                    raise refusal(ops[0].path, "create", code, number)
                 case Lost(reason):
                     now_s = self._store.now()
                     if now_s >= deadline_s or not self._store.wait_connected(deadline_s):

@@ -15,16 +15,17 @@ def once(
     Raises:
         NoQuorumError: no answer before the deadline; it may have taken effect, which does no harm.
         AccessDeniedError: the servers refused the credentials.
+        ServerRefusedError: they refused by a rule of their own.
         IncompatibleTreeError: any other refusal.
     """
     while True:
         match store.commit(ops, deadline_s):
             case Committed():
                 return
-            case Rejected(_, code):
+            case Rejected(_, code, number):
                 if code in as_good:
                     return
-                raise refusal(ops[0].path, what, code)
+                raise refusal(ops[0].path, what, code, number)
             case Lost(reason):
                 if store.now() >= deadline_s or not store.wait_connected(deadline_s):
                     raise NoQuorumError(f"{ops[0].path}: no answer in time ({reason})")

@@ -45,7 +45,7 @@ class _Sent:
     @property
     def doubtful(self) -> bool:
         """Whether it may have taken effect, or may yet, though nobody said so."""
-        return self.reply is None or isinstance(self.reply, Lost)
+        return self.reply is None or (isinstance(self.reply, Lost) and self.reply.sent)
 
 
 class Pipeline:
@@ -219,7 +219,9 @@ class Pipeline:
         if isinstance(reply, Committed):
             self._accept(sent, reply)
             return
-        unsure, attempts = isinstance(reply, Lost), 1
+        unsure, attempts = sent.doubtful, 1
+        if isinstance(reply, Rejected) and reply.code is Code.OTHER:
+            raise refusal(ops[0].path, "put", reply.code, reply.number)
         if isinstance(reply, Rejected) and reply.index > 0:
             self._learn(batch, ops[reply.index - 1], reply.code)
             ops, guards = self._operations(batch, self._tickets.ready(deadline_s), deadline_s)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kazoo.security import OPEN_ACL_UNSAFE, make_digest_acl
+from kazoo.security import CREATOR_ALL_ACL, OPEN_ACL_UNSAFE, make_digest_acl
 
 from zkmq.errors import BadArgumentError
 
@@ -30,11 +30,13 @@ class Security:
     Attributes:
         user: for digest authentication; every node made is then this user's alone.
         password: its password.
-        sasl: kazoo's `sasl_options`, for DIGEST-MD5 or GSSAPI.
+        sasl: kazoo's `sasl_options`, for DIGEST-MD5 or GSSAPI; every node made is then that
+            identity's alone, unless a user is given too.
         ca: a PEM file; with it the connection is TLS, and the servers must prove who they are, to
             it or to an authority that the system trusts.
         check_names: a server's certificate must be for the name or address connected to.
-        certificate: the client's own PEM file, for servers that ask for one.
+        certificate: the client's own PEM file, for servers that ask for one and take it for an
+            identity; every node made is then that identity's alone, unless a user is given too.
         key: its key, if not in the same file.
         key_password: what opens the key.
     """
@@ -58,6 +60,11 @@ class Security:
             )
         if self.ca is None and (self.certificate or self.key):
             raise BadArgumentError("ca: expected what the servers are checked with, got none")
+        if self.user is not None and ":" in self.user:
+            raise BadArgumentError(
+                f"user: expected a name without ':', which ends it for the servers, "
+                f"got {self.user!r}"
+            )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Security":
@@ -89,8 +96,11 @@ class Security:
         if self.user is not None:
             arguments["auth_data"] = [("digest", f"{self.user}:{self.password or ''}")]
             arguments["default_acl"] = [make_digest_acl(self.user, self.password or "", all=True)]
+        elif self.sasl is not None or self.certificate is not None:
+            # Whoever the servers take this session for.
+            arguments["default_acl"] = CREATOR_ALL_ACL
         if self.sasl is not None:
-            arguments["sasl_options"] = self.sasl
+            arguments["sasl_options"] = dict(self.sasl)
         if self.ca is not None:
             self._demand_usable(self.ca)
             arguments |= {

@@ -5,7 +5,7 @@ The core uses nothing else, starts no thread and reads no other clock, so the sa
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -73,17 +73,26 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The multi took no effect, because operation `index` (from 0) could not."""
+    """The multi took no effect, because operation `index` (from 0) could not.
+
+    `number` is ZooKeeper's own for the reason. It tells more where the code is OTHER; `index` is
+    0 then if the server refused the request as such, without a look at its operations.
+    """
 
     index: int
     code: Code
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No answer: the multi may have taken effect, may yet, or never will."""
+    """No answer: the multi may have taken effect, may yet, or never will.
+
+    Not `sent`, because there was no connection, it certainly never will.
+    """
 
     reason: str
+    sent: bool = True
 
 
 Reply = Committed | Rejected | Lost
@@ -198,8 +207,10 @@ class Store(Protocol):
         """Let time pass."""
 
     def on_session_lost(self, callback: Callable[[int], None]) -> Callable[[], None]:
-        """Call with the session's id when it has ended, or was silent for its whole time-out.
+        """Call with the session's id when it has ended, or may have.
 
+        It is never used again from then on, and closed if a server still has it: what it held is
+        free soon, whether or not this client ever asks again.
         Returns what ends that: a store outlives the queues that use it.
         """
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from zkmq.doubt import Settled
 from zkmq.errors import (
-    AccessDeniedError,
     AckUnknownError,
     IncompatibleTreeError,
     NoQuorumError,
@@ -24,6 +23,7 @@ from zkmq.errors import (
     OutcomeUnknownError,
     OutdatedClientError,
 )
+from zkmq.refusal import refusal
 from zkmq.server_clock import ServerClock
 from zkmq.store import (
     Code,
@@ -165,8 +165,8 @@ class Ticket:
                     label = self._doubts[0]
                     self._doubts.clear()
                     return Settled(label, None, None)
-                case Rejected():
-                    raise AccessDeniedError(f"{self.path}: the servers refused these credentials")
+                case Rejected(_, code, number):
+                    raise refusal(self.path, "settle", code, number)
                 case Lost():
                     self._wait(self._doubts[0], 0, deadline_s)
 
@@ -194,14 +194,14 @@ class Ticket:
                 case Rejected():
                     return self._refused(label, reply, attempts)
                 case Lost():
-                    unsure = True
+                    unsure = unsure or reply.sent
 
     def _multi(self, label: str, ops: Sequence[Op], version: int) -> list[Op]:
         return [SetData(self.path, f"{label}{self._mark}".encode(), version), *ops]
 
     def _refused(self, label: str, reply: Rejected, attempts: int) -> Refused:
-        if reply.code is Code.NO_AUTH:
-            raise AccessDeniedError(f"{label}: the servers refused these credentials")
+        if reply.code in {Code.NO_AUTH, Code.OTHER}:
+            raise refusal(self.path, label, *_why(reply))
         if reply.index == 0:
             raise IncompatibleTreeError(
                 f"{self.path}: expected version {self.version}, which only this client writes; "
@@ -251,22 +251,33 @@ class Ticket:
 
     def _send(self, label: str, multi: list[Op], deadline_s: float, *, unsure: bool) -> Reply:
         try:
-            return self._store.commit(multi, deadline_s)
+            reply = self._store.commit(multi, deadline_s)
         except NotAppliedError as error:
             # Outdated: the servers, who say so, would say it of every copy.
             if not unsure or isinstance(error, OutdatedClientError):
                 raise
-            self._doubts.append(label)
-            raise OutcomeUnknownError(f"{label}: a copy was in doubt; then: {error}") from error
+            raise self._still_in_doubt(label, error) from error
+        match reply:
+            case Rejected(0, Code.OTHER) if unsure:
+                # Of this copy as such, so that it tells nothing of those before.
+                raise self._still_in_doubt(label, refusal(self.path, label, *_why(reply)))
+            case Lost(reason, False) if not unsure:
+                if self._store.now() >= deadline_s or not self._store.wait_connected(deadline_s):
+                    raise NoQuorumError(f"{label}: not sent: {reason}")
+        return reply
+
+    def _still_in_doubt(self, label: str, error: Exception) -> OutcomeUnknownError:
+        self._doubts.append(label)
+        return OutcomeUnknownError(f"{label}: a copy was in doubt; then: {error}")
 
     def _pause(self, label: str, attempts: int, deadline_s: float) -> None:
         try:
             self._wait(label, attempts, deadline_s)
         except (OutcomeUnknownError, NotAppliedError) as error:
-            self._doubts.append(label)
             if isinstance(error, OutcomeUnknownError):
+                self._doubts.append(label)
                 raise
-            raise OutcomeUnknownError(f"{label}: a copy was in doubt; then: {error}") from error
+            raise self._still_in_doubt(label, error) from error
 
     def _wait(self, label: str, attempts: int, deadline_s: float) -> None:
         """Wait until it makes sense to send again."""
@@ -284,3 +295,7 @@ class Ticket:
             f"{label}: {self.path} is gone and a copy was in doubt; "
             "it took effect before that, or never will"
         )
+
+
+def _why(reply: Rejected) -> tuple[Code, int]:
+    return reply.code, reply.number

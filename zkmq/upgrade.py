@@ -38,8 +38,8 @@ def upgrade(store: CharteredStore, tree: Tree, *, force: bool, deadline_s: float
         match store.inner.commit([change], deadline_s):
             case Committed() | Rejected(_, Code.BAD_VERSION):
                 pass  # by us, by an earlier copy of ours, or by somebody else: look at it
-            case Rejected(_, code):
-                raise refusal(tree.root, "upgrade", code)
+            case Rejected(_, code, number):
+                raise refusal(tree.root, "upgrade", code, number)
             case Lost(reason):
                 if store.now() >= deadline_s or not store.wait_connected(deadline_s):
                     raise OutcomeUnknownError(f"upgrade: no answer in time ({reason})")

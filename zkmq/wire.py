@@ -11,6 +11,7 @@ from typing import Any
 
 from kazoo.protocol.serialization import Exists, GetChildren2
 
+from zkmq.snapshots import Seen
 from zkmq.store import (
     Check,
     Code,
@@ -144,8 +145,8 @@ def _rejected(codes: Sequence[int]) -> Reply:
         if code in {SESSION_EXPIRED, SESSION_MOVED}:
             return Lost(f"the session was over (error {code})")
         if code not in {ROLLED_BACK, RUNTIME_INCONSISTENCY}:
-            return Rejected(index, KNOWN.get(code, Code.OTHER))
-    return Rejected(0, Code.OTHER)
+            return Rejected(index, KNOWN.get(code, Code.OTHER), code)
+    return Rejected(0, Code.OTHER, codes[0])
 
 
 class MultiRead:
@@ -189,10 +190,14 @@ class MultiRead:
 class ReadRefusedError(Exception):
     """A server refused one of several reads for another reason than that the node is absent."""
 
+    def __init__(self, code: int) -> None:
+        super().__init__(f"error {code}")
+        self.code = code
+
 
 def _demand_missing(code: int) -> None:
     if code != Code.NO_NODE.value:
-        raise ReadRefusedError(f"error {code}")
+        raise ReadRefusedError(code)
 
 
 class ChildrenRequest(GetChildren2):  # type: ignore[misc]
@@ -201,10 +206,11 @@ class ChildrenRequest(GetChildren2):  # type: ignore[misc]
     __slots__ = ()
 
     @classmethod
-    def deserialize(cls, data: bytes, offset: int) -> tuple[list[str], int]:
+    def deserialize(cls, data: bytes, offset: int) -> Seen:
         """The names, and the zxid at which they were all there were."""
-        names, _ = decode_names(data, offset)
-        return names, REPLY_HEADER.unpack_from(data, 0)[1]
+        names, offset = decode_names(data, offset)
+        *_, last_change = STAT.unpack_from(data, offset)
+        return Seen(names, REPLY_HEADER.unpack_from(data, 0)[1], last_change)
 
 
 class DataRequest:
@@ -220,10 +226,10 @@ class DataRequest:
         """The request's body."""
         return _bytes(self.path.encode()) + b"\0"
 
-    def deserialize(self, data: bytes, offset: int) -> tuple[Node, int]:
+    def deserialize(self, data: bytes, offset: int) -> Seen:
         """The node, and the zxid at which it was so."""
         node, _ = decode_node(data, offset)
-        return node, REPLY_HEADER.unpack_from(data, 0)[1]
+        return Seen(node, REPLY_HEADER.unpack_from(data, 0)[1])
 
 
 class SyncRequest:

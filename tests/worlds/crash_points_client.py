@@ -5,7 +5,6 @@ which the proxy can move past a call's deadline.
 """
 
 import contextlib
-import logging
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -13,14 +12,15 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-from kazoo.client import KazooClient
 from kazoo.retry import KazooRetry
 
 from zkmq import kazoo_client, kazoo_store, ticket
 from zkmq.item import Item
 from zkmq.janitor import Janitor
+from zkmq.kazoo_answers import PendingMulti
 from zkmq.kazoo_store import KazooStore
 from zkmq.queue import Queue
+from zkmq.security import Security
 from zkmq.signals import ThreadSignal
 from zkmq.store import Op, Reply
 from zkmq.tree import Tree
@@ -51,15 +51,10 @@ class SteeredStore(KazooStore):
     @classmethod
     def open(cls, hosts: str, patience_s: float = SESSION_TIMEOUT_S) -> "SteeredStore":
         """Open a session; a request without an answer is lost after `patience_s`."""
-        client = KazooClient(
-            hosts=hosts,
-            timeout=SESSION_TIMEOUT_S,
-            handler=kazoo_client.Handler(),
-            connection_retry=KazooRetry(max_tries=-1, delay=PAUSE_S, max_delay=0.02),
-            logger=logging.getLogger("zkmq.kazoo"),
-        )
-        store = cls(client, session_timeout_s=patience_s, multi_read=True)
-        client.start(timeout=DEADLINE_S)
+        retry = KazooRetry(max_tries=-1, delay=PAUSE_S, max_delay=0.02)
+        client = kazoo_client.make_client(hosts, SESSION_TIMEOUT_S, Security(), retry=retry)
+        store = cls(client, patience_s=patience_s)
+        store.start(store.now() + DEADLINE_S)
         return store
 
     def now(self) -> float:
@@ -97,11 +92,11 @@ class SteeredStore(KazooStore):
         super()._pause(error, self.real(deadline_s))
 
 
-class _SteeredPending(kazoo_store._Pending):
+class _SteeredPending(PendingMulti):
     """A multi on its way, on the same clock."""
 
-    def __init__(self, pending: kazoo_store._Pending, store: SteeredStore) -> None:
-        super().__init__(pending._result, pending._longest_s)
+    def __init__(self, pending: PendingMulti, store: SteeredStore) -> None:
+        super().__init__(pending.result, pending.longest_s)
         self._store = store
 
     def reply(self, deadline_s: float) -> Reply:

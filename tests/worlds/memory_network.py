@@ -2,7 +2,7 @@
 
 Every request may meet a fault; what is around it is affected as on a real connection: what was
 in flight is lost or arrives late, late arrivals of a session that has moved are refused, what is
-asked while disconnected is sent later, even in the next session.
+asked while disconnected is not sent.
 """
 
 from collections.abc import Callable, Sequence
@@ -78,7 +78,6 @@ class MemoryClient:
         self._closed = False
         self._crashed = False
         self._lost_callbacks: list[Callable[[int], None]] = []
-        self._waiting: list[Request] = []
         self._connecting = Flag()
         self._session = world.leader.open_session()
         # All it has had, the current one last.
@@ -110,7 +109,8 @@ class MemoryClient:
     def _send(self, request: Request) -> None:
         self._demand_open()
         if self._connection is None:
-            self._waiting.append(request)
+            request.answer = Lost("there is no connection", sent=False)
+            self._scheduler.set(request.flag)
         else:
             self._transmit(self._connection, request)
 
@@ -225,9 +225,6 @@ class MemoryClient:
             self._seen_zxid = leader.zxid
         follower.catch_up(self._seen_zxid)
         self._connection = Connection(self._session, follower)
-        waiting, self._waiting = self._waiting, []
-        for request in waiting:
-            self._transmit(self._connection, request)
         self._scheduler.set(self._connecting)
 
     def _tell_lost(self, session: int) -> None:

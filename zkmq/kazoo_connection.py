@@ -1,0 +1,205 @@
+"""kazoo's connection as the store wants it: it never blocks a caller, and no answer ends it.
+
+What kazoo's own does otherwise: it takes one wake-up byte for one request, so that a byte too few
+leaves every request one behind; an error number it does not know ends its thread for good, and
+so the client; it takes a connection that breaks during SASL for refused credentials; it writes
+passwords to the log; and it keeps neither the time-out that was granted nor when it was last
+heard of.
+"""
+
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from kazoo.exceptions import (
+    EXCEPTIONS,
+    AuthFailedError,
+    ConnectionDropped,
+    NoNodeError,
+    SASLException,
+    SessionExpiredError,
+)
+from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.protocol.connection import AUTH_XID, ConnectionHandler, RWServerAvailable
+from kazoo.protocol.serialization import SASL, Auth, CloseInstance, Connect, Exists, int_struct
+
+SECRET = (Auth, Connect, SASL)
+EXPECTED = (
+    AuthFailedError,
+    ConnectionDropped,
+    KazooTimeoutError,
+    RWServerAvailable,
+    SessionExpiredError,
+)
+WAKE_UPS = 4096
+# How many requests are sent before answers are looked at again.
+AT_ONCE = 16
+
+
+class ServerError(Exception):
+    """An error number that kazoo has no class for."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"error {code}")
+        self.code = code
+
+
+class Connection(ConnectionHandler):  # type: ignore[misc]
+    """One client's connection, run by a thread of its own.
+
+    Attributes:
+        granted_s: the session's time-out, as the server granted it.
+        answered_s: when the last of the requests that were answered was sent. The server heard
+            this client then, or later.
+        forsaken: a session that was told to be lost; if the server still has it, it is closed.
+        failure: what ended the connection for good.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.granted_s = 0.0
+        self.answered_s = float("-inf")
+        self.forsaken: int | None = None
+        self.failure: Exception | None = None
+        self._asked_s: dict[int, float] = {}
+        self._xid: int = 0
+        self._was_let_in = False
+        self._abandoned = False
+
+    def wake(self) -> None:
+        """Let the thread look for requests; never blocks."""
+        with contextlib.suppress(OSError, AttributeError):  # full: it is awake; None: it has ended
+            self._write_sock.send(b"\0")
+
+    def drop(self) -> None:
+        """Break the connection under way, from any thread; the session goes on."""
+        sock = self._socket
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                # TLS sockets have a shutdown of their own, which the reading thread cannot bear.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def abandon(self) -> None:
+        """Let the thread end when it can: one that waits for a server to accept cannot be woken."""
+        self._abandoned = True
+        self.drop()
+        if self.connection_stopped.is_set():
+            self.close()
+
+    def zk_loop(self) -> None:
+        """Keep connected until the client is stopped."""
+        try:
+            super().zk_loop()
+        except Exception as error:  # noqa: BLE001 - the store asks for it
+            self.failure = error
+        finally:
+            if self._abandoned:
+                self.close()
+
+    def _connect(self, host: str, hostip: str, port: int) -> tuple[float, float]:
+        self._asked_s.clear()
+        with self._surviving():
+            timeouts: tuple[float, float] = super()._connect(host, hostip, port)
+        self._was_let_in = True
+        return timeouts
+
+    def _invoke(self, timeout: float, request: Any, xid: int | None = None) -> Any:
+        asked_s = time.monotonic()
+        answer = super()._invoke(timeout, request, xid)
+        if isinstance(request, Connect) and answer[0].time_out > 0:
+            self.granted_s = answer[0].time_out / 1000
+            self.answered_s = asked_s
+            if answer[0].session_id == self.forsaken:
+                self._close_forsaken(timeout)
+        return answer
+
+    def _close_forsaken(self, timeout: float) -> None:
+        """What the session held was given up, so nobody else has to wait for its time-out."""
+        self._submit(CloseInstance, timeout, 1)
+        with contextlib.suppress(ConnectionDropped, KazooTimeoutError):
+            self._read_header(timeout)
+        raise SessionExpiredError("it was told to be lost")
+
+    def _authenticate_with_sasl(self, host: str, timeout: float) -> None:
+        try:
+            super()._authenticate_with_sasl(host, timeout)
+        except AuthFailedError as error:
+            if self._was_let_in:  # with the same credentials
+                raise ConnectionDropped(f"in SASL: {error}") from error
+            raise
+
+    def _submit(self, request: Any, timeout: float, xid: int | None = None) -> None:
+        if xid and xid != AUTH_XID:
+            # Of several pings the oldest: their answers cannot be told apart.
+            self._asked_s.setdefault(xid, time.monotonic())
+        if not isinstance(request, SECRET):
+            super()._submit(request, timeout, xid)
+            return
+        self.logger.debug("Sending request(xid=%s): %s", xid, type(request).__name__)
+        head = b"".join(int_struct.pack(part) for part in (xid, request.type) if part)
+        body = head + request.serialize()
+        self._write(int_struct.pack(len(body)) + body, timeout)
+
+    def _read_header(self, timeout: float) -> Any:
+        header, body, offset = super()._read_header(timeout)
+        asked_s = self._asked_s.pop(header.xid, None)
+        if asked_s is not None:
+            self.answered_s = asked_s
+        return header, body, offset
+
+    def _read_socket(self, read_timeout: float) -> Any:
+        with self._surviving():
+            return super()._read_socket(read_timeout)
+
+    def _read_response(self, header: Any, buffer: bytes, offset: int) -> Any:
+        pending = self.client._pending  # noqa: SLF001 - as kazoo's own does
+        request, result, _ = pending[0]
+        is_absent = header.err == NoNodeError.code and request.type == Exists.type
+        if not header.err or is_absent or result is None:
+            return super()._read_response(header, buffer, offset)
+        pending.popleft()
+        known = header.err in EXCEPTIONS
+        error: Any = EXCEPTIONS[header.err]() if known else ServerError(header.err)
+        error.zxid = header.zxid
+        result.set_exception(error)
+        return None
+
+    def _send_request(self, read_timeout: float, connect_timeout: float) -> None:
+        """Send what is queued: a wake-up may stand for several requests, or for none."""
+        with contextlib.suppress(BlockingIOError):
+            self._read_sock.recv(WAKE_UPS)
+        with self._surviving():
+            for _ in range(AT_ONCE):
+                if not self.client._queue:  # noqa: SLF001 - as kazoo's own does
+                    return
+                self._send_first(connect_timeout)
+        self.wake()
+
+    def _send_first(self, connect_timeout: float) -> None:
+        client = self.client
+        request, result = client._queue[0]  # noqa: SLF001 - as kazoo's own does
+        is_auth = request.type == Auth.type
+        if not is_auth:
+            self._xid = self._xid % 2147483647 + 1
+        xid = AUTH_XID if is_auth else self._xid
+        # Only then it leaves the queue: whose connection breaks here is told so.
+        self._submit(request, connect_timeout, xid)
+        client._queue.popleft()  # noqa: SLF001
+        client._pending.append((request, result, xid))  # noqa: SLF001
+
+    @contextlib.contextmanager
+    def _surviving(self) -> Iterator[None]:
+        """Whatever a server sends, the worst that happens is another connection."""
+        try:
+            yield
+        except EXPECTED:
+            raise
+        except SASLException as error:
+            self.failure = error
+            raise
+        except Exception as error:
+            self.logger.log(logging.WARNING, "unusable: %r", error)
+            raise ConnectionDropped(f"unusable: {error!r}") from error
