@@ -17,6 +17,7 @@ from zkmq.reserve import Reservation, Reserver
 from zkmq.server_clock import ServerClock
 from zkmq.store import Store
 from zkmq.tree import Tree
+from zkmq.turn import Turn
 from zkmq.waiting import LOOK_AGAIN_S, Line
 
 CONTENDED_S = 1.0
@@ -44,7 +45,7 @@ class Consumer:
         self._store = store
         self._deadline = deadline
         self._closed = False
-        self._consuming = threading.RLock()
+        self._turn = Turn(store.now)
         self._waiting = threading.Lock()
         clock = ServerClock(store)
         self.membership = Membership(
@@ -77,58 +78,62 @@ class Consumer:
 
     def done(self, items: Sequence[Item]) -> Done:
         """Acknowledge items."""
-        return self._end(items, lambda: self._finisher.done(items, self._deadline()))
+        return self._end(items, lambda deadline_s: self._finisher.done(items, deadline_s))
 
     def release(self, items: Sequence[Item], *, delay_s: float, to: str) -> Done:
         """Give items back."""
         return self._end(
             items,
-            lambda: self._finisher.release(
-                items, delay_s=delay_s, to=to, deadline_s=self._deadline()
+            lambda deadline_s: self._finisher.release(
+                items, delay_s=delay_s, to=to, deadline_s=deadline_s
             ),
         )
 
     def touch(self, items: Sequence[Item]) -> Done:
         """Start the items' time anew."""
-        return self._end(items, lambda: self._finisher.touch(items, deadline_s=self._deadline()))
+        return self._end(
+            items, lambda deadline_s: self._finisher.touch(items, deadline_s=deadline_s)
+        )
 
     def bury(self, items: Sequence[Item], *, reason: str) -> Done:
         """Put items aside."""
         return self._end(
-            items, lambda: self._finisher.bury(items, reason=reason, deadline_s=self._deadline())
+            items,
+            lambda deadline_s: self._finisher.bury(items, reason=reason, deadline_s=deadline_s),
         )
 
-    def close(self) -> None:
+    def close(self, deadline_s: float) -> None:
         """Return what is held, and remove the registration; no call has an effect afterwards."""
         self._closed = True
-        with self._consuming:
+        self._line.wake()
+        with self._turn.take(deadline_s):
             self._line.leave(done=False)
-            self.membership.settle(self._deadline())
+            self.membership.settle(deadline_s)
             while held := self._finisher.that_fit(self.membership.held):
                 # One that is not held any more is struck off, and the others go back.
                 with contextlib.suppress(NotHeldError):
-                    self._finisher.release(
-                        held, delay_s=0.0, to="place", deadline_s=self._deadline()
-                    )
-            self.membership.leave(self._deadline())
+                    self._finisher.release(held, delay_s=0.0, to="place", deadline_s=deadline_s)
+            self.membership.leave(deadline_s)
 
     def _settle(self) -> None:
         """Find out what became of the call that is in doubt."""
-        with self._consuming:
+        self._demand_open()
+        deadline_s = self._deadline()
+        with self._turn.take(deadline_s):
             self._demand_open()
-            self.membership.settle(self._deadline())
+            self.membership.settle(deadline_s)
 
     def _look(self, n: int, done: Sequence[Item], *, sync: bool) -> Reservation:
         """One look, one claim."""
-        with self._consuming:
+        self._demand_open()
+        deadline_s = self._deadline()
+        with self._turn.take(deadline_s):
             self._demand_open()
             contended_s = self._store.now() - self.reserver.contended_s
             if contended_s < CONTENDED_S and not self.reserver.relaxed:
-                self._line.await_turn(self._deadline())
+                self._line.await_turn(deadline_s)
             leave = self._line.departure()
-            found = self.reserver.reserve(
-                n, done, sync=sync, extra=leave, deadline_s=self._deadline()
-            )
+            found = self.reserver.reserve(n, done, sync=sync, extra=leave, deadline_s=deadline_s)
             if found.items:
                 self._line.leave(done=self.reserver.used_extra)
             return found
@@ -139,6 +144,7 @@ class Consumer:
         if not self._waiting.acquire(timeout=left_s):
             return
         try:
+            self._demand_open()
             self._line.wait(self.reserver.cache.seen(), until_s, self._deadline())
         finally:
             self._waiting.release()
@@ -152,14 +158,16 @@ class Consumer:
             finally:
                 self._waiting.release()
 
-    def _end(self, items: Sequence[Item], end: Callable[[], Done]) -> Done:
+    def _end(self, items: Sequence[Item], end: Callable[[float], Done]) -> Done:
         if not items:
             raise BadArgumentError("items: expected at least one, got none")
         if len(set(map(id, items))) < len(items):
             raise BadArgumentError("items: expected each once")
-        with self._consuming:
+        self._demand_open()
+        deadline_s = self._deadline()
+        with self._turn.take(deadline_s):
             self._demand_open()
-            return end()
+            return end(deadline_s)
 
     def _demand_open(self) -> None:
         if self._closed:

@@ -234,10 +234,10 @@ class KazooStore:
     def _send(self, request: Any) -> Any:
         """Hand a request to the connection; None if there is none."""
         self._demand_open()
-        result = self._client.handler.async_result()
         with self._changed:
             if not self._is_connected:
                 return None
+            result = self._client.handler.async_result()
             self._client.submit(request, result)
         return result
 

@@ -1,5 +1,6 @@
 """A queue that is open: what it takes neither a producer nor a consumer to do."""
 
+import os
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
@@ -41,6 +42,7 @@ class OpenedQueue:
         self._deadline_s = checks.seconds("deadline_s", deadline_s, zero=False)
         self._close_store = close_store
         self._closed = False
+        self._process = os.getpid()
         self._bound = open_tree(
             store,
             self._tree,
@@ -143,7 +145,7 @@ class OpenedQueue:
         return upgrade(self._bound, self._tree, force=force, deadline_s=self._deadline())
 
     def close(self) -> None:
-        """Take no more calls, and end the session if it is ours."""
+        """Take no more calls, at once, and end the session if it is ours."""
         self._closed = True
         if self._close_store:
             self._store.close()
@@ -163,5 +165,9 @@ class OpenedQueue:
         return self._store.now() + self._deadline_s
 
     def _demand_open(self) -> None:
+        if self._process != os.getpid():
+            raise ClosedError(
+                f"the queue belongs to process {self._process}; a forked child connects its own"
+            )
         if self._closed:
             raise ClosedError("the queue was closed; connect a new one")

@@ -68,8 +68,8 @@ class Pipeline:
         self._sent: deque[_Sent] = deque()
         self.doubtful: list[int] = []
 
-    def run(self, batches: Sequence[Batch], patience_s: float) -> None:
-        """Send all batches, and wait for each at most `patience_s` after the one before.
+    def run(self, batches: Sequence[Batch], deadline_s: float, patience_s: float) -> None:
+        """Send all batches; wait for the first until then, for each other at most `patience_s`.
 
         Raises:
             OutcomeUnknownError: no answer in time; `doubtful` says of which.
@@ -78,7 +78,6 @@ class Pipeline:
         self._sent.clear()
         self.doubtful = []
         waiting = deque(batches)
-        deadline_s = self._store.now() + patience_s
         try:
             while waiting or self._sent:
                 self._fill_up(waiting, deadline_s)

@@ -68,17 +68,19 @@ class Producer:
         doubt: Doubt | None = getattr(self._last, "doubt", None)
         return doubt
 
-    def put_all(self, entries: Sequence[Entry], *, batch: int, patience_s: float) -> list[Put]:
+    def put_all(
+        self, entries: Sequence[Entry], *, batch: int, deadline_s: float, patience_s: float
+    ) -> list[Put]:
         """Append entries in order, up to `batch` in each write, all of a write or none.
 
-        Waits for each write at most `patience_s` after the one before.
+        Waits for the first write until `deadline_s`, and for each other at most `patience_s` after
+        the one before.
 
         Raises:
             OutcomeUnknownError: no answer in time; its `resolve` can tell later.
             PartlyPutError: some are put, and the others certainly not.
             NoQuorumError: nothing is put.
         """
-        deadline_s = self._store.now() + patience_s
         try:
             self.settle(deadline_s)
         except OutcomeUnknownError as error:
@@ -90,7 +92,7 @@ class Producer:
         if any(entry.ttr_s is not None for entry in entries):
             self._mark_ttr(deadline_s)
         try:
-            self._pipeline.run(batches, patience_s)
+            self._pipeline.run(batches, deadline_s, patience_s)
         except BaseException as error:
             put = puts_of(batches)
             self._give_up(error)

@@ -1,8 +1,8 @@
 """The queue as an application sees it."""
 
+import contextlib
 import os
 import socket
-import threading
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -12,7 +12,7 @@ from zkmq.charter import SEGMENT_ITEMS
 from zkmq.consumer import Consumer
 from zkmq.doubt import Settled
 from zkmq.entry import Entry
-from zkmq.errors import BadArgumentError, ZkmqError
+from zkmq.errors import BadArgumentError, NoQuorumError, ZkmqError
 from zkmq.finish import Done
 from zkmq.holding import OnLost, nobody_asked
 from zkmq.item import Item
@@ -28,8 +28,11 @@ from zkmq.reporter import Reporter
 from zkmq.reserve import Reservation
 from zkmq.room import Room
 from zkmq.store import Store
+from zkmq.turn import Turn
 
-# How long a client that closes waits for its ticket's deletion; the janitor does it otherwise.
+# How long a client that closes waits, for the janitor's step, for the servers, all in all: the
+# end of its session does the same, a little later.
+CLOSED_WITHIN_S = 5.0
 LEAVE_S = 1.0
 
 
@@ -101,7 +104,7 @@ class Queue(OpenedQueue):
             close_store=close_store,
             make=make,
         )
-        self._producing = threading.Lock()
+        self._producing = Turn(store.now)
         bound, tree, segment_items = self._bound, self._tree, self.charter.segment_items
         about = registrations.about(
             bound.edition.version, host=socket.gethostname(), pid=os.getpid(), label=label
@@ -225,6 +228,7 @@ class Queue(OpenedQueue):
             NoQuorumError: nothing took effect.
         """
         checks.seconds("reserve: timeout_s", timeout_s, endless=True)
+        self._demand_open()
         return self._consumer.reserve(n, timeout_s=timeout_s, done=done, sync=sync)
 
     def done(self, *items: Item) -> Done:
@@ -276,38 +280,52 @@ class Queue(OpenedQueue):
         return self._consumer.bury(items, reason=reason)
 
     def close(self) -> None:
-        """Return what is held, remove the registration, and end the session if it is ours."""
-        if self._closed:
+        """Return what is held, remove the registration, and end the session if it is ours.
+
+        Takes five seconds at most, also without a server; the servers then do the same when the
+        session's time is over. Calls that other threads are waiting in end with a ClosedError. In a
+        forked child nothing is ended: the queue is the parent's.
+        """
+        if self._closed or self._process != os.getpid():
             return
         self._closed = True
-        if self._janitor is not None:
-            self._janitor.stop()
-        if self._reporter is not None:
-            self._reporter.close()
-        leaving = None
+        deadline_s = self._store.now() + min(self._deadline_s, CLOSED_WITHIN_S)
         try:
-            # A put that is under way keeps its ticket, which tells what becomes of it.
-            if self._producing.acquire(blocking=False):
-                leaving = self._producer.leave()
-                self._producing.release()
-            self._consumer.close()
-            if leaving is not None:
-                leaving.reply(self._store.now() + LEAVE_S)
+            self._leave(deadline_s)
         except ZkmqError:
             pass  # the end of the session does the same, a little later
         finally:
             self._consumer.forget()
             super().close()
 
+    def _leave(self, deadline_s: float) -> None:
+        if self._janitor is not None:
+            self._janitor.stop(max(0.0, deadline_s - self._store.now()))
+        if self._reporter is not None:
+            self._reporter.close()
+        leaving = None
+        # A put that is under way keeps its ticket, which tells what becomes of it.
+        with contextlib.suppress(NoQuorumError), self._producing.take(self._store.now()):
+            leaving = self._producer.leave()
+        self._consumer.close(deadline_s)
+        if leaving is not None:
+            leaving.reply(min(deadline_s, self._store.now() + LEAVE_S))
+
     def _settle_puts(self) -> None:
         """Find out what became of the put that is in doubt."""
-        with self._producing:
+        self._demand_open()
+        deadline_s = self._deadline()
+        with self._producing.take(deadline_s):
             self._demand_open()
-            self._producer.settle(self._deadline())
+            self._producer.settle(deadline_s)
 
     def _put(self, entries: Sequence[Entry], batch: int) -> list[Put]:
-        with self._producing:
+        self._demand_open()
+        deadline_s = self._deadline()
+        with self._producing.take(deadline_s):
             self._demand_open()
             if self._room is not None:
-                self._room.demand(len(entries), self._deadline())
-            return self._producer.put_all(entries, batch=batch, patience_s=self._deadline_s)
+                self._room.demand(len(entries), deadline_s)
+            return self._producer.put_all(
+                entries, batch=batch, deadline_s=deadline_s, patience_s=self._deadline_s
+            )

@@ -57,6 +57,10 @@ class Line:
             self._store.submit([Delete(self._path)])
         self._path = None
 
+    def wake(self) -> None:
+        """Let who waits look again, from any thread."""
+        self._signal.set()
+
     def wait(self, seen: Seen, until_s: float, deadline_s: float) -> None:
         """Return when an item may have come, or at `until_s`, or some seconds later at most.
 

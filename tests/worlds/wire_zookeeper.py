@@ -40,6 +40,7 @@ MAX_REQUEST_BYTES = 1_048_575
 SEND_WITHIN_S = 5.0
 SRVR = b"Zookeeper version: 3.9.4-in-memory, built on no date\nMode: standalone\n"
 CHANGED, DELETED, CHILD = 3, 2, 4
+UNIMPLEMENTED = -6
 
 # What a multi is refused with before it is looked at: (the code, whether by the reply's header).
 Refusal = tuple[int, bool]
@@ -72,9 +73,16 @@ class WireZooKeeper:
     Attributes:
         refuses: asked about every multi; what it returns is the answer, and nothing is applied.
         hears: called with every request before it is served.
+        silent: what comes is thrown away, on connections that stay open.
+        expires: sessions end by their time-out.
+        old: of a release before 3.6, which reads one thing at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, longest_timeout_ms: int = LONGEST_TIMEOUT_MS) -> None:
+        self.silent = False
+        self.expires = True
+        self.old = False
+        self._longest_timeout_ms = longest_timeout_ms
         self.leader = Leader(lambda: START_MS + int(time.monotonic() * 1000))
         self.refuses: Refuses = _never
         self.hears: Hears = _ignore
@@ -164,6 +172,8 @@ class WireZooKeeper:
         if not received:
             self._hang_up(connection)
             return
+        if self.silent:
+            return
         connection.received += received
         try:
             self._frames(connection)
@@ -196,7 +206,7 @@ class WireZooKeeper:
         session = wanted.session
         if not session:
             session = self.leader.open_session()
-            self._timeouts_ms[session] = min(wanted.timeout_ms, LONGEST_TIMEOUT_MS)
+            self._timeouts_ms[session] = min(wanted.timeout_ms, self._longest_timeout_ms)
         if session not in self.leader.sessions or (
             wanted.session and wanted.password != _password(session)
         ):
@@ -222,6 +232,8 @@ class WireZooKeeper:
                 self._hang_up(connection)
             case Opcode.MULTI:
                 self._multi(connection, request)
+            case Opcode.MULTI_READ if self.old:
+                self._answer(connection, request, error=UNIMPLEMENTED)
             case Opcode.MULTI_READ:
                 views = codec.views(self.leader.tree, request.reads)
                 self._answer(connection, request, views)
@@ -289,6 +301,8 @@ class WireZooKeeper:
 
     def _expire(self) -> None:
         now_s = time.monotonic()
+        if not self.expires:
+            return
         for session, heard_s in list(self._heard_s.items()):
             if now_s - heard_s > self._timeouts_ms[session] / 1000:
                 self.expire(session)

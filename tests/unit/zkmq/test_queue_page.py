@@ -43,7 +43,7 @@ def in_memory(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setattr(KazooStore, "connect", connect)
     # A real thread has no place in virtual time.
     monkeypatch.setattr(JanitorThread, "start", lambda _: None)
-    monkeypatch.setattr(JanitorThread, "stop", lambda _: None)
+    monkeypatch.setattr(JanitorThread, "stop", lambda *_: None)
     monkeypatch.setenv("ZKMQ_HOSTS", "localhost:2181")
     monkeypatch.delenv("ZKMQ_PATH", raising=False)
     monkeypatch.chdir(tmp_path)
