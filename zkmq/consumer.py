@@ -60,11 +60,21 @@ class Consumer:
 
     def reserve(self, n: int, *, timeout_s: float, done: Sequence[Item], sync: bool) -> Reservation:
         """Take up to `n` items; wait for the first, also if there is something to acknowledge."""
+        taken: list[Item] = []
+        try:
+            return self._reserve(n, taken, timeout_s=timeout_s, done=done, sync=sync)
+        except BaseException:
+            self.membership.come(taken)  # a signal's handler raised: nobody has got them
+            raise
+
+    def _reserve(
+        self, n: int, taken: list[Item], *, timeout_s: float, done: Sequence[Item], sync: bool
+    ) -> Reservation:
         until_s = self._store.now() + timeout_s
         acked: Done | None = None
         try:
             while True:
-                found = self._look(n, () if acked else list(done), sync=sync)
+                found = self._look(n, () if acked else list(done), taken, sync=sync)
                 acked = acked or found.done
                 if found.items or self._store.now() >= until_s:
                     return replace(found, done=acked)
@@ -123,8 +133,8 @@ class Consumer:
             self._demand_open()
             self.membership.settle(deadline_s)
 
-    def _look(self, n: int, done: Sequence[Item], *, sync: bool) -> Reservation:
-        """One look, one claim."""
+    def _look(self, n: int, done: Sequence[Item], taken: list[Item], *, sync: bool) -> Reservation:
+        """One look, one claim; what it brings is `taken` too, by the call alone."""
         self._demand_open()
         deadline_s = self._deadline()
         with self._turn.take(deadline_s):
@@ -136,6 +146,8 @@ class Consumer:
             found = self.reserver.reserve(n, done, sync=sync, extra=leave, deadline_s=deadline_s)
             if found.items:
                 self._line.leave(done=self.reserver.used_extra)
+            taken += found.items
+            self.membership.hand_out(found.items)
             return found
 
     def _wait(self, until_s: float) -> None:

@@ -1,6 +1,5 @@
 """Calls whose outcome is unknown, and how each of them is told its own."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -33,7 +32,7 @@ class Doubt:
 
     def __init__(self, label: str, sizes: Sequence[int], ask: Callable[[], None]) -> None:
         self.label = label
-        self._missing = deque(sizes)
+        self._sizes = tuple(sizes)
         self._answers: list[Settled] = []
         self._ask = ask
 
@@ -45,18 +44,28 @@ class Doubt:
         return doubt
 
     @property
+    def left(self) -> int:
+        """How many answers are missing."""
+        return len(self._sizes) - len(self._answers)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an answer is missing."""
+        return self.left > 0
+
+    @property
     def answer(self) -> Settled | None:
         """The first write's, if it has come."""
         return self._answers[0] if self._answers else None
 
     def settle(self, settled: Settled) -> None:
-        """Take note of what became of the next write."""
-        self._answers.append(replace(settled, items=self._missing[0]))
-        self._missing.popleft()
+        """Take note of what became of the next write; of none if all are answered."""
+        if self.is_open:
+            self._answers.append(replace(settled, items=self._sizes[len(self._answers)]))
 
     def give_up(self) -> None:
         """Take note that nothing can tell of the writes that are left."""
-        while self._missing:
+        while self.is_open:
             self.settle(Settled(self.label, None, None))
 
     def resolve(self) -> tuple[Settled, ...]:
@@ -66,6 +75,6 @@ class Doubt:
             OutcomeUnknownError: still no answer before the deadline.
             ClosedError: the queue was closed before there was one.
         """
-        if self._missing:
+        if self.is_open:
             self._ask()
         return tuple(self._answers)

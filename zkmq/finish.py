@@ -111,9 +111,11 @@ class Finisher:
             for item in items
         ]
 
+        versions = [item.version + 1 for item in items]
+
         def apply(_: Registration, __: int | None) -> None:
-            for item in items:
-                item.version += 1
+            for item, version in zip(items, versions, strict=True):
+                item.version = version
                 item.run_from(self._store.now())
 
         result = membership.commit("touch", ops, apply, deadline_s, count=len(items))

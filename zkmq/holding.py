@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from zkmq.doubt import Doubt
 from zkmq.item import Hold, Item
@@ -18,21 +19,33 @@ def nobody_asked(consumer: str, items: Sequence[Item]) -> None:
     """The items themselves say that they are lost."""
 
 
+class Begun(NamedTuple):
+    """An operation that was begun, and what to do if it turns out to have taken effect.
+
+    `apply` may be called more than once, to the same effect.
+    """
+
+    doubt: Doubt
+    apply: Apply
+    claimed: Sequence[Item]
+
+
 class Registration:
     """One consumer id: as long as one session, and then never again."""
 
-    def __init__(self, store: Store, consumer: str, ticket: Ticket, on_lost: OnLost) -> None:
+    def __init__(
+        self, store: Store, session: int | None, consumer: str, ticket: Ticket, on_lost: OnLost
+    ) -> None:
         self.consumer = consumer
-        self.session = store.session_id
+        self.session = session
         self.ticket = ticket
         self.held: dict[str, Item] = {}
         self.ended = False
         # When to see next whether items were taken back for their time to run.
         self.due_s = float("inf")
         self._store = store
-        # The call in doubt, and what to do if it turns out to have taken effect.
-        self.doubt: Doubt | None = None
-        self.if_applied: Apply | None = None
+        # The last operation; whether it is in doubt, the ticket says.
+        self.begun: Begun | None = None
         self._on_lost = on_lost
         # Held only for a moment, never across a call to the store.
         self._lock = threading.Lock()

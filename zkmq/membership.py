@@ -14,10 +14,11 @@ from zkmq.errors import (
     BadArgumentError,
     ConsumerLostError,
     NoQuorumError,
+    NotAppliedError,
     NotHeldError,
     OutcomeUnknownError,
 )
-from zkmq.holding import Apply, OnLost, Registration
+from zkmq.holding import Apply, Begun, OnLost, Registration
 from zkmq.item import Hold, Item
 from zkmq.loads import MAX_CALL_BYTES
 from zkmq.refusal import refusal
@@ -50,7 +51,7 @@ class Membership:
         self._on_lost = on_lost
         self._ask = ask
         self._registration: Registration | None = None
-        # Items of a reserve whose outcome was unknown, and which turned out to be ours.
+        # Items that are ours, and were not handed out yet, or not for certain.
         self._arrived: list[Item] = []
 
     @property
@@ -96,6 +97,9 @@ class Membership:
         if self._registration is None or self._registration.ended:
             self._arrived.clear()
             self._registration = self._register(deadline_s)
+            if self._registration.session != self._store.session_id:
+                # It ended before there was anybody to be told.
+                self._registration.end()
         return self._registration
 
     @property
@@ -108,13 +112,24 @@ class Membership:
         """Go on with a registration that an earlier process of this session made."""
         ticket = Ticket(self._store, self._tree.active(consumer), self._clock)
         ticket.version = version
-        self._registration = Registration(self._store, consumer, ticket, self._on_lost)
+        session = self._store.session_id
+        self._registration = Registration(self._store, session, consumer, ticket, self._on_lost)
         self._registration.add(items)
 
     def arrived(self) -> tuple[Item, ...]:
-        """Items that came with an operation in doubt; handed out once."""
-        items, self._arrived = tuple(self._arrived), []
-        return items
+        """Items that came with an operation in doubt, until they are handed out."""
+        return tuple(self._arrived)
+
+    def come(self, items: Sequence[Item]) -> None:
+        """Take note of items that nobody has got yet, for the next who asks."""
+        known = set(map(id, self._arrived))
+        new = [item for item in items if id(item) not in known and item.hold is Hold.HELD]
+        self._arrived = [*self._arrived, *new]
+
+    def hand_out(self, items: Sequence[Item]) -> None:
+        """Take note that somebody gets them."""
+        known = set(map(id, items))
+        self._arrived = [item for item in self._arrived if id(item) not in known]
 
     def claim_path(self, item: Item) -> str:
         """Where an item is while it is held."""
@@ -133,12 +148,15 @@ class Membership:
         *,
         count: int,
         ended: Sequence[Item] = (),
+        claimed: Sequence[Item] = (),
         request: str = "",
     ) -> Applied | Refused:
         """Do one operation, about `count` items, of the registration that `ready` returned.
 
-        `apply` is called with the zxid once it is known to have taken effect, now or by `settle`.
-        Until then the items that `request` would have `ended` remember that they are in doubt.
+        `apply` is called with the zxid once it is known to have taken effect, now or by `settle`;
+        what it `claimed` has arrived then, and is to be handed out. Until then the items that
+        `request` would have `ended` remember that they are in doubt. It is in doubt from here on:
+        also if a signal's handler raises, wherever.
 
         Raises:
             BadArgumentError: it is more than one request can carry; nothing was sent.
@@ -154,30 +172,44 @@ class Membership:
                 f"{label}: expected at most {MAX_CALL_BYTES} bytes, which one request can carry, "
                 f"got {size} for {count} items; hand over fewer at a time"
             )
+        ticket, doubt = registration.ticket, Doubt(label, (count,), self._ask)
+        registration.begun = Begun(doubt, apply, claimed)
+        for item in ended:
+            item.in_doubt = (request, doubt)
         try:
-            result = registration.ticket.commit(label, ops, deadline_s)
+            result = ticket.commit(label, ops, deadline_s, items=count)
         except TicketGoneError as error:
             registration.end()
+            self._close(ticket, ended)
             raise ConsumerLostError(
                 f"{label}: the session of {registration.consumer} has ended; "
                 "its items go to other consumers"
             ) from error
         except AckUnknownError as error:
             registration.end()
-            error.doubt = Doubt.for_ever(label, (count,))
+            doubt.give_up()
+            error.doubt = doubt
+            self._close(ticket, ())
             raise
-        except BaseException as error:
-            if registration.ticket.in_doubt:
-                doubt = registration.doubt = Doubt(label, (count,), self._ask)
-                registration.if_applied = apply
-                for item in ended:
-                    item.in_doubt = (request, doubt)
-                if isinstance(error, OutcomeUnknownError):
-                    error.doubt = doubt
+        except OutcomeUnknownError as error:
+            error.doubt = doubt
+            raise
+        except NotAppliedError:
+            self._close(ticket, ended)
             raise
         if isinstance(result, Applied):
             apply(registration, result.zxid)
+            self.come(claimed)
+            doubt.settle(Settled(label, took_effect=True, zxid=result.zxid))
+        ticket.enter(used=isinstance(result, Applied))
+        self._close(ticket, ended)
         return result
+
+    def _close(self, ticket: Ticket, ended: Sequence[Item]) -> None:
+        """Be in doubt no more."""
+        ticket.be_in_doubt("", [])
+        for item in ended:
+            item.in_doubt = None
 
     def not_held(self, item: Item) -> NotHeldError:
         """Take note that an item is not held any more though the session lives."""
@@ -197,22 +229,20 @@ class Membership:
         registration = self._registration
         if registration is None or not registration.ticket.in_doubt:
             return
-        doubt = registration.doubt
-        assert doubt is not None  # whoever left the ticket in doubt
+        begun = registration.begun
+        assert begun is not None  # whoever left the ticket in doubt
         try:
-            settled = registration.ticket.settle(deadline_s)
+            settled, used = registration.ticket.settle(deadline_s)
         except OutcomeUnknownError as error:
-            error.doubt = doubt
+            error.doubt = begun.doubt
             raise
-        before = set(registration.held)
         if settled.took_effect is None:
             registration.end()
-        elif settled.took_effect and registration.if_applied is not None:
-            registration.if_applied(registration, settled.zxid)
-        doubt.settle(settled)
-        registration.if_applied = registration.doubt = None
-        held = registration.held.values()
-        self._arrived += [item for item in held if item.name not in before]
+        elif settled.took_effect:
+            begun.apply(registration, settled.zxid)
+            self.come(begun.claimed)
+        begun.doubt.settle(settled)
+        registration.ticket.enter(used=used)
 
     def leave(self, deadline_s: float) -> None:
         """Remove an empty registration; if that fails, the janitor will do it."""
@@ -274,14 +304,16 @@ class Membership:
             Create(active, ephemeral=True),
             Create(self._tree.claims(consumer)),
         ]
-        if self._registration is not None:
-            # A session that was only silent may still live: then this frees its items.
-            self._store.submit([Delete(self._registration.ticket.path)])
         while True:
+            session = self._store.session_id
             match self._store.commit(ops, deadline_s):
                 case Committed() | Rejected(0, Code.NODE_EXISTS):
+                    if session is None or session != self._store.session_id:
+                        # Made by the one before, or the one after.
+                        node = self._store.exists(active, deadline_s)
+                        session = None if node is None else node.owner
                     ticket = Ticket(self._store, active, self._clock)
-                    return Registration(self._store, consumer, ticket, self._on_lost)
+                    return Registration(self._store, session, consumer, ticket, self._on_lost)
                 case Rejected(_, code, number):
                     raise refusal(ops[0].path, "create", code, number)
                 case Lost(reason):

@@ -52,7 +52,8 @@ class Pipeline:
     """The writes of one producer. Not thread-safe.
 
     After `run` has raised, `doubtful` has how many items each write had whose outcome is unknown;
-    the ticket is in doubt about as many, unless it is gone.
+    the ticket is in doubt about as many, unless it is gone. That it raised a ZkmqError is how this
+    is known; after anything else, the ticket alone tells.
     """
 
     def __init__(
@@ -67,6 +68,12 @@ class Pipeline:
         # In the order in which they were sent; each leaves when it has come to its end.
         self._sent: deque[_Sent] = deque()
         self.doubtful: list[int] = []
+
+    @property
+    def first_is_certain(self) -> bool:
+        """Whether the first write in doubt is entered already: a signal came between the two."""
+        sent = [each.batch for each in self._sent if each.batch is not None]
+        return bool(sent) and not sent[0].rest and len(self.doubtful) >= len(sent)
 
     def run(self, batches: Sequence[Batch], deadline_s: float, patience_s: float) -> None:
         """Send all batches; wait for the first until then, for each other at most `patience_s`.
@@ -112,8 +119,7 @@ class Pipeline:
             self._sent.append(_Sent(self._store.submit(ops), ops, None, {}, priority))
         ticket = self._tickets.ready(deadline_s)
         ops, guards = self._operations(batch, ticket, deadline_s)
-        ahead = sum(each.batch is not None for each in self._sent)
-        pending = ticket.submit("put", ops, ahead)
+        pending = ticket.submit("put", ops, len(batch.rest))
         for entry in batch.open:
             if not entry.delay_s:
                 self._tails.expect(entry.priority, 1)
@@ -157,7 +163,8 @@ class Pipeline:
     def _accept(self, sent: _Sent, reply: Committed) -> None:
         ticket = self._tickets.current
         if sent.batch is not None and ticket is not None:
-            self._enter(sent.batch, sent.guards, ticket.accept(reply))
+            self._enter(sent.batch, sent.guards, ticket.applied(reply))
+            ticket.enter()
 
     def _enter(self, batch: Batch, guards: dict[int, Guard], applied: Applied) -> None:
         """Enter what was put."""
@@ -190,26 +197,22 @@ class Pipeline:
 
         Their numbers follow each other, so that the first has to be used up first.
         """
-        sent = [each for each in self._sent if each.batch is not None]
         ticket = self._tickets.current
-        gone = isinstance(error, AckUnknownError)
-        known = isinstance(error, ZkmqError)
-        asked = gone or (ticket is not None and ticket.in_doubt)
+        if not isinstance(error, ZkmqError):
+            # A signal's handler raised, wherever: the ticket is in doubt about all that was sent.
+            self.doubtful = ticket.doubtful if ticket else []
+            return
+        sent = [each for each in self._sent if each.batch is not None]
+        unknown = isinstance(error, OutcomeUnknownError)
+        # Of the first, the ticket itself knows.
         doubtful = [
-            index
-            for index, each in enumerate(sent)
-            # Of the first, the ticket itself knows, unless it was not asked.
-            if (asked if not index and (known or asked) else each.doubtful)
+            index for index, each in enumerate(sent) if (each.doubtful if index else unknown)
         ]
-        if not doubtful:
-            return
-        last = max(doubtful)
+        last = max(doubtful, default=-1)
         self.doubtful = [len(each.batch.rest) for each in sent[: last + 1] if each.batch]
-        if gone or ticket is None:
-            return
-        for _ in range(last + 1 - ticket.in_doubt):
-            ticket.doubt("put")
-        if known and not isinstance(error, OutcomeUnknownError):
+        if ticket is not None:
+            ticket.be_in_doubt("put", [] if isinstance(error, AckUnknownError) else self.doubtful)
+        if doubtful and not unknown:
             raise OutcomeUnknownError(f"put_many: {last} writes in doubt; {error}") from error
 
     def _finish(self, sent: _Sent, batch: Batch, deadline_s: float) -> None:
@@ -227,19 +230,23 @@ class Pipeline:
         while batch.rest:
             try:
                 ticket = self._tickets.ready(deadline_s)
-                result = ticket.commit("put", ops, deadline_s, unsure=unsure)
+                items = len(batch.rest)
+                result = ticket.commit("put", ops, deadline_s, unsure=unsure, items=items)
             except TicketGoneError:
                 self._tickets.renew()
             else:
                 attempts += result.attempts
                 if isinstance(result, Applied):
                     self._enter(batch, guards, replace(result, attempts=attempts))
+                    ticket.enter()
                     return
                 self._learn(batch, ops[result.index], result.code)
                 if self._store.now() >= deadline_s:
                     raise NoQuorumError(f"put: refused until the deadline ({result.code.name})")
             unsure = False
             ops, guards = self._operations(batch, self._tickets.ready(deadline_s), deadline_s)
+        # All of it were duplicates: its number is free for the next.
+        self._tickets.ready(deadline_s).enter(used=False)
 
     def _learn(self, batch: Batch, op: Op, code: Code) -> None:
         """Find out what stood in the way of a batch."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zkmq.batches import Batch, Put, parts, puts_of
-from zkmq.doubt import Doubt
+from zkmq.doubt import Doubt, Settled
 from zkmq.entry import Entry
 from zkmq.errors import (
     AckUnknownError,
@@ -93,15 +93,15 @@ class Producer:
             self._mark_ttr(deadline_s)
         try:
             self._pipeline.run(batches, deadline_s, patience_s)
+            return list(puts_of(batches))  # within: a signal may come here, too
         except BaseException as error:
             put = puts_of(batches)
-            self._give_up(error)
+            self._give_up(error, batches)
             if isinstance(error, OutcomeUnknownError):
                 error.tell(put, sum(self._pipeline.doubtful), len(entries))
             elif isinstance(error, ZkmqError) and put:
                 raise PartlyPutError(put, len(entries), error) from error
             raise
-        return list(puts_of(batches))
 
     def settle(self, deadline_s: float) -> None:
         """Settle every write whose outcome is unknown, and tell the call that it was of.
@@ -111,17 +111,21 @@ class Producer:
         """
         while (ticket := self._tickets.current) is not None and ticket.in_doubt:
             doubt = self._doubt
-            assert doubt is not None  # whoever left the ticket in doubt
+            if doubt is None or not doubt.is_open:
+                # A signal's handler raised before anybody was told.
+                doubt = self._doubt = Doubt("put", ticket.doubtful, self._ask)
             try:
-                settled = ticket.settle(deadline_s)
+                settled, used = ticket.settle(deadline_s)
             except OutcomeUnknownError as error:
                 error.doubt = doubt
                 raise
             if settled.took_effect is None:
                 self._tickets.renew()
                 doubt.give_up()
-            else:
+                return
+            if doubt.left == len(ticket.doubtful):  # or a signal came between the two that follow
                 doubt.settle(settled)
+            ticket.enter(used=used)
 
     def leave(self) -> Pending | None:
         """Delete the ticket, if there is one: what is in doubt takes no effect from then on."""
@@ -132,11 +136,24 @@ class Producer:
         ids = self._id_bytes if entry.dedup_id is not None else 0
         return self._item_bytes + len(entry.data) + ids
 
-    def _give_up(self, error: BaseException) -> None:
+    def interrupted(self, puts: Sequence[Put]) -> None:
+        """Take note that all was put, and that the caller was not told."""
+        doubt = Doubt("put", [len(puts)], self._ask)
+        doubt.settle(Settled("put", took_effect=True, zxid=puts[0].zxid))
+        self._last.doubt = doubt
+
+    def _give_up(self, error: BaseException, batches: Sequence[Batch]) -> None:
         """Remember what the pipeline left in doubt, for the caller and for `settle`."""
-        if not self._pipeline.doubtful:
+        # Who is told by an exception of its own has not seen what is put.
+        put = [] if isinstance(error, ZkmqError) else [each for each in batches if not each.rest]
+        if put and self._pipeline.first_is_certain:
+            put.pop()
+        sizes = [len(each.entries) for each in put] + self._pipeline.doubtful
+        if not sizes:
             return
-        doubt = Doubt("put", self._pipeline.doubtful, self._ask)
+        doubt = Doubt("put", sizes, self._ask)
+        for each in put:
+            doubt.settle(Settled("put", took_effect=True, zxid=_zxid(each)))
         self._doubt = self._last.doubt = doubt
         if isinstance(error, AckUnknownError):
             self._tickets.renew()
@@ -154,3 +171,8 @@ class Producer:
             create = Create(self._tree.place("ttr"))
             once(self._store, "create", [create], deadline_s, as_good={Code.NODE_EXISTS})
             self._ttr_marked = True
+
+
+def _zxid(batch: Batch) -> int | None:
+    first = batch.puts[0]
+    return first.zxid if first is not None else None

@@ -322,10 +322,17 @@ class Queue(OpenedQueue):
     def _put(self, entries: Sequence[Entry], batch: int) -> list[Put]:
         self._demand_open()
         deadline_s = self._deadline()
-        with self._producing.take(deadline_s):
-            self._demand_open()
-            if self._room is not None:
-                self._room.demand(len(entries), deadline_s)
-            return self._producer.put_all(
-                entries, batch=batch, deadline_s=deadline_s, patience_s=self._deadline_s
-            )
+        puts: list[Put] = []
+        try:
+            with self._producing.take(deadline_s):
+                self._demand_open()
+                if self._room is not None:
+                    self._room.demand(len(entries), deadline_s)
+                puts = self._producer.put_all(
+                    entries, batch=batch, deadline_s=deadline_s, patience_s=self._deadline_s
+                )
+            return puts  # noqa: RET504, TRY300 - a signal may come here, too
+        except BaseException:
+            if puts:  # a signal's handler raised
+                self._producer.interrupted(puts)
+            raise

@@ -181,7 +181,14 @@ class Reserver:
 
         try:
             result = self._membership.commit(
-                "reserve", ops, apply, deadline_s, count=len(items), ended=done, request=DONE
+                "reserve",
+                ops,
+                apply,
+                deadline_s,
+                count=len(items),
+                ended=done,
+                claimed=items,
+                request=DONE,
             )
         except ConsumerLostError:
             self.cache.drop()

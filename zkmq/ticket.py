@@ -8,11 +8,14 @@ that another copy took effect. Number v belongs to one message for ever.
 A later copy is answered only after the earlier ones were decided, or can no longer arrive: one
 session's requests are in order, and ZooKeeper refuses what comes late over an old connection or
 for an ended session. So a refusal of the last copy is the refusal of all.
+
+An operation is in doubt from before its first copy is sent until its caller has entered what
+became of it. So whatever a signal's handler raises, wherever, the next call finds out.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from zkmq.doubt import Settled
 from zkmq.errors import (
@@ -73,6 +76,14 @@ class TicketGoneError(Exception):
     """The ticket's node is gone, and no copy of the operation took effect."""
 
 
+class _At(NamedTuple):
+    """How far a ticket is: replaced as a whole, so that no signal comes between its parts."""
+
+    version: int
+    # Of each operation in doubt, from that number on: its label, and how many items it has.
+    doubts: tuple[tuple[str, int], ...] = ()
+
+
 class Ticket:
     """One writer's sequence of operations. Not thread-safe.
 
@@ -81,99 +92,123 @@ class Ticket:
 
     def __init__(self, store: Store, path: str, clock: ServerClock, *, mark: str = "") -> None:
         self.path = path
-        self.version = 0
+        self._at = _At(0)
         self._mark = mark
         self._store = store
         self._clock = clock
-        # Labels of the operations given up without an answer, from the current number on.
-        self._doubts: deque[str] = deque()
+
+    @property
+    def version(self) -> int:
+        """The number of the next operation, or of the first in doubt."""
+        return self._at.version
+
+    @version.setter
+    def version(self, version: int) -> None:
+        self._at = _At(version)
 
     @property
     def in_doubt(self) -> bool:
-        """Whether an operation was given up without an answer; `settle` first."""
-        return bool(self._doubts)
+        """Whether it is not entered yet what became of an operation; `settle` first."""
+        return bool(self._at.doubts)
+
+    @property
+    def doubtful(self) -> list[int]:
+        """How many items each operation in doubt has."""
+        return [items for _, items in self._at.doubts]
 
     @property
     def worn(self) -> bool:
         """Whether its writer should take a new one, long before the numbers are used up."""
         return self.version >= WORN
 
-    def submit(self, label: str, ops: Sequence[Op], ahead: int) -> Pending:
-        """Send one copy without waiting, `ahead` numbers after the next: for a pipeline.
+    def submit(self, label: str, ops: Sequence[Op], items: int) -> Pending:
+        """Send one copy without waiting, behind those in doubt: for a pipeline.
 
-        Every answer has to be handed to `accept`, in order; once one is not a success, the
-        operations from there on are to be sent again by `commit`.
+        Every answer has to be entered, in order; once one is not a success, the operations from
+        there on are to be sent again by `commit`.
         """
-        return self._store.submit(self._multi(label, ops, self.version + ahead))
+        version, doubts = self._at
+        self._at = _At(version, (*doubts, (label, items)))
+        return self._store.submit(self._multi(label, ops, version + len(doubts)))
 
-    def accept(self, reply: Committed) -> Applied:
-        """Take note that the next number was used."""
-        self.version += 1
+    def applied(self, reply: Committed) -> Applied:
+        """What a success means; to be entered."""
         self._clock.note(reply.mtime_ms)
         return Applied(reply.zxid, reply.created[1:], 1)
 
-    def commit(
-        self, label: str, ops: Sequence[Op], deadline_s: float, *, unsure: bool = False
-    ) -> Applied | Refused:
-        """Send until answered. `label` is written to the ticket, for people and for `settle`.
+    def enter(self, *, used: bool = True) -> None:
+        """Be in doubt about the first operation no more: what became of it is known to all.
 
-        `unsure` says that a copy was sent before and its answer lost.
+        `used` says that its number was used up: by it, or by `settle`.
+        """
+        version, doubts = self._at
+        self._at = _At(version + used, doubts[1:])
+
+    def be_in_doubt(self, label: str, sizes: Sequence[int]) -> None:
+        """Be in doubt about these operations, by how many items they have, and no others."""
+        self._at = _At(self.version, tuple((label, items) for items in sizes))
+
+    def commit(
+        self,
+        label: str,
+        ops: Sequence[Op],
+        deadline_s: float,
+        *,
+        unsure: bool = False,
+        items: int = 1,
+    ) -> Applied | Refused:
+        """Send the first operation in doubt, or a new one, until answered; to be entered.
+
+        `label` is written to the ticket, for people and for `settle`. `unsure` says that a copy
+        was sent before and its answer lost. Whatever it raises, the operation stays in doubt.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline.
             AckUnknownError: the ticket vanished while a copy was in doubt.
             TicketGoneError: the ticket had vanished before, or its numbers are used up.
-            AccessDeniedError: the servers refused.
+            NotAppliedError: certainly no copy took effect, or will.
         """
-        try:
-            return self._commit(label, ops, deadline_s, unsure=unsure)
-        except BaseException as error:
-            if not isinstance(error, Exception):  # Ctrl-C: a copy may be on its way
-                self._doubts.append(label)
-            raise
+        if not self.in_doubt:
+            self.be_in_doubt(label, [items])
+        return self._commit(label, ops, deadline_s, unsure=unsure)
 
-    def doubt(self, label: str) -> None:
-        """Take note of one more operation given up without an answer, after those in doubt."""
-        self._doubts.append(label)
-
-    def settle(self, deadline_s: float) -> Settled:
+    def settle(self, deadline_s: float) -> tuple[Settled, bool]:
         """Find out whether the first operation in doubt took effect; if not, it never will.
 
         Uses its number up by writing the ticket alone: then either that write or the operation
-        had it.
+        had it. To be entered, as the second value says. Asked again before that, it answers the
+        same.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; ask again.
             AccessDeniedError: the servers refused.
         """
         burn = self._multi(BURNT, [], self.version)
+        label = self._at.doubts[0][0]
         while True:
             try:
                 reply = self._store.commit(burn, deadline_s)
             except OutdatedClientError:
                 # The servers refused the burn for the tree's new charter. They refuse for it
                 # every copy that is still on its way, and had the number used by none before.
-                return Settled(self._doubts.popleft(), took_effect=False, zxid=None)
+                return Settled(label, took_effect=False, zxid=None), False
             match reply:
                 case Committed(_, _, mtime_ms):
                     self._clock.note(mtime_ms)
-                    return self._settled(took_effect=False)
+                    return Settled(label, took_effect=False, zxid=None), True
                 case Rejected(_, Code.BAD_VERSION):
                     # A copy of the burn itself may have used the number: the data tells.
-                    return self._read_settled(deadline_s)
+                    return self._read_settled(label, deadline_s), True
                 case Rejected(_, Code.NO_NODE):
-                    label = self._doubts[0]
-                    self._doubts.clear()
-                    return Settled(label, None, None)
+                    return Settled(label, None, None), False
                 case Rejected(_, code, number):
                     raise refusal(self.path, "settle", code, number)
                 case Lost():
-                    self._wait(self._doubts[0], 0, deadline_s)
+                    self._wait(label, 0, deadline_s)
 
     def _commit(
         self, label: str, ops: Sequence[Op], deadline_s: float, *, unsure: bool
     ) -> Applied | Refused:
-        assert not self._doubts
         if self.version >= LAST:
             raise TicketGoneError(self.path)
         multi = self._multi(label, ops, self.version)
@@ -185,7 +220,7 @@ class Ticket:
             attempts += 1
             match reply:
                 case Committed():
-                    applied = self.accept(reply)
+                    applied = self.applied(reply)
                     return Applied(applied.zxid, applied.created, attempts)
                 case Rejected(0, Code.BAD_VERSION) if unsure:
                     return Applied(self._spent(deadline_s), None, attempts)
@@ -209,24 +244,19 @@ class Ticket:
             )
         return Refused(reply.index - 1, reply.code, attempts)
 
-    def _read_settled(self, deadline_s: float) -> Settled:
+    def _read_settled(self, label: str, deadline_s: float) -> Settled:
         node = self._read_spent(deadline_s)
         burn = f"{BURNT}{self._mark}".encode()
-        burnt = node is not None and node.version == self.version + 1 and node.data == burn
-        return self._settled(took_effect=not burnt, zxid=self._zxid(node))
-
-    def _settled(self, *, took_effect: bool, zxid: int | None = None) -> Settled:
-        self.version += 1
-        return Settled(self._doubts.popleft(), took_effect, zxid if took_effect else None)
+        if node is not None and node.version == self.version + 1 and node.data == burn:
+            return Settled(label, took_effect=False, zxid=None)
+        return Settled(label, took_effect=True, zxid=self._zxid(node))
 
     def _spent(self, deadline_s: float) -> int | None:
-        """Take note that an earlier copy took effect; its zxid, while a read can still tell."""
+        """An earlier copy took effect; its zxid, while a read can still tell."""
         try:
-            zxid = self._zxid(self._read_spent(deadline_s))
+            return self._zxid(self._read_spent(deadline_s))
         except OutcomeUnknownError:
-            zxid = None  # that it took effect is certain all the same
-        self.version += 1
-        return zxid
+            return None  # that it took effect is certain all the same
 
     def _zxid(self, node: Node | None) -> int | None:
         known = node is not None and node.version == self.version + 1
@@ -256,28 +286,21 @@ class Ticket:
             # Outdated: the servers, who say so, would say it of every copy.
             if not unsure or isinstance(error, OutdatedClientError):
                 raise
-            raise self._still_in_doubt(label, error) from error
+            raise _still_in_doubt(label, error) from error
         match reply:
             case Rejected(0, Code.OTHER) if unsure:
                 # Of this copy as such, so that it tells nothing of those before.
-                raise self._still_in_doubt(label, refusal(self.path, label, *_why(reply)))
+                raise _still_in_doubt(label, refusal(self.path, label, *_why(reply)))
             case Lost(reason, False) if not unsure:
                 if self._store.now() >= deadline_s or not self._store.wait_connected(deadline_s):
                     raise NoQuorumError(f"{label}: not sent: {reason}")
         return reply
 
-    def _still_in_doubt(self, label: str, error: Exception) -> OutcomeUnknownError:
-        self._doubts.append(label)
-        return OutcomeUnknownError(f"{label}: a copy was in doubt; then: {error}")
-
     def _pause(self, label: str, attempts: int, deadline_s: float) -> None:
         try:
             self._wait(label, attempts, deadline_s)
-        except (OutcomeUnknownError, NotAppliedError) as error:
-            if isinstance(error, OutcomeUnknownError):
-                self._doubts.append(label)
-                raise
-            raise self._still_in_doubt(label, error) from error
+        except NotAppliedError as error:
+            raise _still_in_doubt(label, error) from error
 
     def _wait(self, label: str, attempts: int, deadline_s: float) -> None:
         """Wait until it makes sense to send again."""
@@ -295,6 +318,10 @@ class Ticket:
             f"{label}: {self.path} is gone and a copy was in doubt; "
             "it took effect before that, or never will"
         )
+
+
+def _still_in_doubt(label: str, error: Exception) -> OutcomeUnknownError:
+    return OutcomeUnknownError(f"{label}: a copy was in doubt; then: {error}")
 
 
 def _why(reply: Rejected) -> tuple[Code, int]:
