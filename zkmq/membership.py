@@ -21,6 +21,7 @@ from zkmq.errors import (
 from zkmq.holding import Apply, Begun, OnLost, Registration
 from zkmq.item import Hold, Item
 from zkmq.loads import MAX_CALL_BYTES
+from zkmq.once import once
 from zkmq.refusal import refusal
 from zkmq.server_clock import ServerClock
 from zkmq.store import Code, Committed, Create, Delete, Lost, Op, Rejected, Store
@@ -304,6 +305,11 @@ class Membership:
             Create(active, ephemeral=True),
             Create(self._tree.claims(consumer)),
         ]
+        old = self._registration
+        if old is not None and old.session == self._store.session_id:
+            # Its numbers are used up, and its session lives: this frees its items.
+            delete = [Delete(old.ticket.path)]
+            once(self._store, "delete", delete, deadline_s, as_good={Code.NO_NODE})
         while True:
             session = self._store.session_id
             match self._store.commit(ops, deadline_s):

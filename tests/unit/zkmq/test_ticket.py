@@ -36,7 +36,9 @@ def test_an_answered_operation_is_exact(ticket: Ticket, store: MemoryStore, worl
     """Without trouble: one attempt, the zxid, and what was made."""
     done = ticket.commit("put", ITEM, store.now() + 1)
     assert done == Applied(world.leader.zxid, ["/item-0000000001"], 1)
-    assert ticket.version == 1
+    assert ticket.in_doubt  # until the caller has entered it
+    ticket.enter()
+    assert (ticket.version, ticket.in_doubt) == (1, False)
 
 
 def test_a_lost_request_is_sent_again(ticket: Ticket, store: MemoryStore, world: World) -> None:
@@ -62,7 +64,8 @@ def test_a_refusal_says_which_operation(ticket: Ticket, store: MemoryStore) -> N
     """The index counts after the ticket, and the number stays free."""
     refused = ticket.commit("put", [*ITEM, Delete("/nothing")], store.now() + 1)
     assert refused == Refused(1, Code.NO_NODE, 1)
-    assert ticket.version == 0
+    ticket.enter(used=False)
+    assert (ticket.version, ticket.in_doubt) == (0, False)
 
 
 def test_a_ticket_that_is_gone_before_the_first_send(ticket: Ticket, store: MemoryStore) -> None:
@@ -98,7 +101,10 @@ def test_settle_tells_what_became_of_it(
     with pytest.raises(OutcomeUnknownError):
         ticket.commit("put", ITEM, store.now() + 0.5)
     assert ticket.in_doubt
-    settled = ticket.settle(store.now() + 9)
+    settled, used = ticket.settle(store.now() + 9)
+    assert used
+    assert ticket.settle(store.now() + 9)[0] == settled  # also if asked again before it is entered
+    ticket.enter(used=used)
     assert settled.took_effect is took_effect
     assert (settled.zxid is not None) is took_effect
     world.scheduler.sleep(30)
@@ -112,27 +118,27 @@ def test_settle_survives_a_lost_answer(ticket: Ticket, store: MemoryStore, world
     with pytest.raises(OutcomeUnknownError):
         ticket.commit("put", ITEM, store.now() + 0.5)
     world.faults = Strike("burnt", Fault.LOSE_REPLY)
-    assert ticket.settle(store.now() + 9).took_effect is False
-    assert ticket.version == 1
+    settled, used = ticket.settle(store.now() + 9)
+    assert (settled.took_effect, used) == (False, True)
 
 
 def test_settle_of_a_ticket_that_is_gone(ticket: Ticket, store: MemoryStore) -> None:
     """Nobody can tell any more, and it says so."""
-    ticket.doubt("put")
+    ticket.be_in_doubt("put", [1])
     store.commit([Delete("/ticket")], store.now() + 1)
-    assert ticket.settle(store.now() + 1).took_effect is None
+    assert ticket.settle(store.now() + 1)[0].took_effect is None
 
 
 def test_settle_without_an_answer_can_be_asked_again(
     ticket: Ticket, store: MemoryStore, world: World
 ) -> None:
     """The doubt stays until somebody answers."""
-    ticket.doubt("put")
+    ticket.be_in_doubt("put", [1])
     store.cut(5)
     with pytest.raises(OutcomeUnknownError):
         ticket.settle(store.now() + 1)
     assert ticket.in_doubt
-    assert ticket.settle(store.now() + 9).took_effect is False
+    assert ticket.settle(store.now() + 9)[0].took_effect is False
 
 
 def test_a_ticket_wears_out_long_before_its_numbers_do(
@@ -144,6 +150,7 @@ def test_a_ticket_wears_out_long_before_its_numbers_do(
         assert ticket.worn is worn
     world.leader.tree.nodes["/ticket"].version = ticket.version = LAST - 1
     assert isinstance(ticket.commit("put", ITEM, store.now() + 1), Applied)
+    ticket.enter()
     with pytest.raises(TicketGoneError):
         ticket.commit("put", ITEM, store.now() + 1)
     assert world.leader.tree.nodes["/ticket"].version == LAST == 2**31 - 1
