@@ -39,16 +39,23 @@ class _TwoSteps(Ticket):
     first: type[Op] = Delete
 
     def commit(
-        self, label: str, ops: Sequence[Op], deadline_s: float, *, unsure: bool = False
+        self,
+        label: str,
+        ops: Sequence[Op],
+        deadline_s: float,
+        *,
+        unsure: bool = False,
+        items: int = 1,
     ) -> Applied | Refused:
         if label != "reserve":
-            return super().commit(label, ops, deadline_s, unsure=unsure)
+            return super().commit(label, ops, deadline_s, unsure=unsure, items=items)
         one = [op for op in ops if isinstance(op, self.first)]
         other = [op for op in ops if not isinstance(op, self.first)]
-        taken = super().commit(label, one, deadline_s, unsure=unsure)
+        taken = super().commit(label, one, deadline_s, unsure=unsure, items=items)
         if isinstance(taken, Refused):
             return taken
-        return super().commit(label, other, deadline_s)
+        self.enter()
+        return super().commit(label, other, deadline_s, items=items)
 
 
 class _Move(_TwoSteps):
@@ -61,18 +68,31 @@ class _NoFence(Ticket):
     """Done deletes the claims, whatever became of the session."""
 
     def commit(
-        self, label: str, ops: Sequence[Op], deadline_s: float, *, unsure: bool = False
+        self,
+        label: str,
+        ops: Sequence[Op],
+        deadline_s: float,
+        *,
+        unsure: bool = False,
+        items: int = 1,
     ) -> Applied | Refused:
         if label != "done":
-            return super().commit(label, ops, deadline_s, unsure=unsure)
+            return super().commit(label, ops, deadline_s, unsure=unsure, items=items)
+        self.be_in_doubt(label, [items])
         while True:
             match self._store.commit(ops, deadline_s):
                 case Committed(zxid, created):
+                    super().enter(used=False)
                     return Applied(zxid, created, 1)
                 case Rejected(index, code):
+                    super().enter(used=False)
                     return Refused(index, code, 1)
                 case Lost():
                     self._pause(label, 1, deadline_s)
+
+    def enter(self, *, used: bool = True) -> None:
+        """Use no number for what was sent without one."""
+        super().enter(used=used and self.in_doubt)
 
 
 @contextmanager
