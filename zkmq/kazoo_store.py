@@ -198,7 +198,7 @@ class KazooStore:
         time.sleep(seconds)
 
     def on_session_lost(self, callback: Callable[[int], None]) -> Callable[[], None]:
-        """Call on a thread of its own when a session has ended, or may have; returns what ends that.
+        """Call on a thread of its own when a session has ended, or may have; return its end.
 
         Such a session is never used again, and closed if a server still has it.
         """
