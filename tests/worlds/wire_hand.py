@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from worlds.crash_points_checks import Ended, Outcome, Reason
 from worlds.sim_actors import PutCall
-from worlds.wire_plan import Trouble
+from worlds.wire_plan import SIGNALLED, Trouble
 from worlds.wire_process import AlarmError, AlarmExit, Process, claim, forked
 from zkmq import Item, Queue
 from zkmq.entry import Entry
@@ -202,7 +202,7 @@ class Hand:
     def _call(
         self, what: str, act: Callable[[], Answer], allowed_s: float, *, alarmed: bool = True
     ) -> Answer:
-        alarm = alarmed and self._main and Trouble.SIGNALS in self._role.troubles
+        alarm = alarmed and self._main and SIGNALLED & self._role.troubles
         if not alarm or self._rng.random() > ALARM_RATE:
             return self._process.timed(what, act, allowed_s)
         try:
@@ -212,7 +212,8 @@ class Hand:
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except (AlarmError, AlarmExit) as alarm_rang:
-            self._tell("struck", Trouble.SIGNALS)
+            for trouble in SIGNALLED & self._role.troubles:
+                self._tell("struck", trouble)
             raise InterruptedCallError from alarm_rang
         return answer
 

@@ -3,6 +3,7 @@
 Everything is told as it happens, through a pipe: a process may be killed at any moment.
 """
 
+import linecache
 import os
 import signal
 import threading
@@ -15,7 +16,7 @@ from random import Random
 from types import FrameType
 from typing import Any, TypeVar
 
-from worlds.wire_plan import Role
+from worlds.wire_plan import Role, Trouble
 from zkmq import Item, Queue
 from zkmq.errors import ZkmqError
 
@@ -25,6 +26,9 @@ NAP_S = 0.01
 # A nap that is longer than this was not the process's own doing.
 LATE_S = 0.005
 FORK_HANGS_S = 5
+COMES_BACK_S = 0.0005
+# The one line on which a condition waits.
+WAITS = "waiter.acquire(True, timeout)"
 Answer = TypeVar("Answer")
 
 
@@ -164,7 +168,8 @@ def _work(process: Process) -> None:
     role = process.role
     hands = [Hand(process, number) for number in range(role.threads + 1)]
     threads = [threading.Thread(target=hand.run, name=hand.name) for hand in hands[1:]]
-    signal.signal(signal.SIGALRM, _raise)
+    anywhere = Trouble.ANYWHERE in role.troubles
+    signal.signal(signal.SIGALRM, Alarm(anywhere=anywhere))
     for thread in threads:
         thread.start()
     hands[0].run()
@@ -178,8 +183,26 @@ def _work(process: Process) -> None:
     process.tell("bye")
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise Random(time.monotonic_ns()).choice([AlarmError, AlarmExit])("the time is over")
+class Alarm:
+    """The handler of a signal, which raises: out of a wait, or at once, wherever it comes."""
+
+    def __init__(self, *, anywhere: bool) -> None:
+        self._anywhere = anywhere
+        self._rng = Random()
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Raise, or come back a little later."""
+        if not self._anywhere and not _waits(frame):
+            signal.setitimer(signal.ITIMER_REAL, COMES_BACK_S)
+            return
+        raise self._rng.choice([AlarmError, AlarmExit])("the time is over")
+
+
+def _waits(frame: FrameType | None) -> bool:
+    """Whether it came within a wait for a lock, an event, or an answer."""
+    if frame is None or frame.f_code.co_filename != threading.__file__:
+        return False
+    return WAITS in linecache.getline(threading.__file__, frame.f_lineno)
 
 
 def forked(queue: Queue, payload: bytes) -> str:

@@ -260,3 +260,24 @@ def test_ctrl_c_while_a_put_is_sent_again_leaves_one_doubt(
     monkeypatch.undo()
     assert [settled.took_effect for settled in queue.resolve()] == [True]
     assert drained(other) == [b"%d" % number for number in range(1, 8)]
+
+
+@pytest.mark.parametrize("raised", [TimeoutError, KeyboardInterrupt])
+def test_whatever_ends_a_wait_leaves_a_doubt(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, raised: type[BaseException]
+) -> None:
+    """The handler of a signal may raise any exception; the next call settles what was sent."""
+    queue.put_many([b"1", b"2"])
+    one, two = queue.reserve(2).items
+
+    def interrupted(self: Ticket, label: str, multi: list[Op], *_: object, **__: object) -> Reply:
+        self._store.submit(multi)
+        raise raised("the time is over")
+
+    monkeypatch.setattr(Ticket, "_send", interrupted)
+    with pytest.raises(raised):
+        queue.done(one)
+    monkeypatch.undo()
+    queue.done(two)
+    assert one.hold is Hold.DONE
+    assert queue.done(one).attempts == 0
