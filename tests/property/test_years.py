@@ -1,7 +1,9 @@
 """Whatever is used for months is no larger, and no slower, than after the first weeks."""
 
 from worlds.growth import grown, small_caches
+from worlds.wire_zookeeper import WireZooKeeper
 from worlds.years import Years
+from worlds.years_restarts import Restarts
 
 
 def test_nothing_grows_in_two_months() -> None:
@@ -9,4 +11,14 @@ def test_nothing_grows_in_two_months() -> None:
     with small_caches():
         months = list(Years(seed=1).months(4, days=15))
     assert months[-1].puts > 1500
+    assert grown(months) == []
+
+
+def test_nothing_grows_in_two_months_of_restarts() -> None:
+    """Sessions and queues of the real client that come and go leave no thread and no memory."""
+    with small_caches(), WireZooKeeper() as server:
+        restarts = Restarts(server)
+        months = list(restarts.months(4, days=15))
+        restarts.close()
+    assert months[-1].puts >= 180
     assert grown(months) == []
