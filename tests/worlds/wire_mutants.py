@@ -30,13 +30,12 @@ class WireMutant:
 
 def _forgetful(self: Ticket, *arguments: Any, **settings: Any) -> Applied | Refused:
     """An operation that a signal ended is forgotten, as if it had not been sent."""
-    doubts = self._doubts.copy()
     try:
         return _commit(self, *arguments, **settings)
     except ZkmqError:
         raise
     except BaseException:
-        self._doubts = doubts
+        self.version = self.version  # and nothing in doubt from there on
         raise
 
 

@@ -34,8 +34,7 @@ class Trouble(Enum):
     REFUSALS = "refusals"
 
 
-# What the queue promises to bear.
-EVERYTHING = frozenset(Trouble) - {Trouble.ANYWHERE}
+EVERYTHING = frozenset(Trouble)
 SIGNALLED = frozenset({Trouble.SIGNALS, Trouble.ANYWHERE})
 # Troubles that come at a moment and last for a while.
 TIMED = (Trouble.OUTAGE, Trouble.SILENT, Trouble.KILLS, Trouble.FOREIGN, Trouble.REFUSALS)
