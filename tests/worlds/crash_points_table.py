@@ -95,7 +95,7 @@ def _doubt(client: Client) -> None:
     client.queue.put(MORE)
     producer = client.queue._producer
     assert producer._tickets.current is not None
-    producer._tickets.current.doubt("put")
+    producer._tickets.current.be_in_doubt("put", [1])
     producer._doubt = producer._last.doubt = Doubt("put", [1], producer._ask)
 
 
