@@ -46,7 +46,7 @@ def set_offset(pod: "Pod", offset_s: float) -> Evidence:
         [
             "sh",
             "-c",
-            f"rm -f {_STROBE}; {lease} && echo '{offset_s:+g}' > {FAKETIME_OFFSET}",
+            f"rm -f {_STROBE}; {lease} && {_written(offset_s)}",
         ]
     )
     deadline = time.monotonic() + SEEN_WITHIN_S
@@ -70,8 +70,8 @@ def strobe(pod: "Pod", offset_s: float, period_s: float) -> Evidence:
     goes_on = f'[ "$(cat {_STROBE} 2>/dev/null)" = {mine} ]'
     loop = (
         f"echo {mine} > {_STROBE}; while {goes_on}; do "
-        f"echo '{offset_s:+g}' > {FAKETIME_OFFSET}; sleep {half_s}; "
-        f"{goes_on} || break; echo '+0' > {FAKETIME_OFFSET}; sleep {half_s}; done"
+        f"{_written(offset_s)}; sleep {half_s}; "
+        f"{goes_on} || break; {_written(0.0)}; sleep {half_s}; done"
     )
     pod.run(["sh", "-c", f"{pod.lease.take()} && ({loop}) > /dev/null 2>&1 &"])
     seen: set[float] = set()
@@ -94,6 +94,16 @@ def seen_offset_s(pod: "Pod") -> float | None:
     if (told_ms := server_time.told_ms(pod.address)) is None:
         return None
     return round((told_ms - int(pod.run(["date", "+%s%3N"]))) / 1000, 1)
+
+
+def _written(offset_s: float) -> str:
+    """Return a shell command that replaces the offset's file whole.
+
+    libfaketime ends the server's process if it reads an empty file, as it is for a moment when a
+    shell writes into it.
+    """
+    new = f"{FAKETIME_OFFSET}.$$"
+    return f"echo '{offset_s:+g}' > {new} && mv {new} {FAKETIME_OFFSET}"
 
 
 def _near(seen_s: float | None, wanted_s: float) -> bool:

@@ -63,7 +63,9 @@ class Lease:
     def _command(self) -> str:
         return (
             "mkdir -p /run/nemesis && read -r now _ < /proc/uptime "
-            f"&& echo $(( ${{now%%.*}} + {self._term_s} )) > /run/nemesis/lease"
+            # Replaced whole: a sandbox that reads an empty file takes the lease for over.
+            f"&& echo $(( ${{now%%.*}} + {self._term_s} )) > /run/nemesis/lease.$$ "
+            "&& mv /run/nemesis/lease.$$ /run/nemesis/lease"
         )
 
     def _keep(self) -> None:

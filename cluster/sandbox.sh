@@ -15,7 +15,10 @@ while :; do
       tc qdisc del dev eth0 root 2> /dev/null
       rm -f /data/nemesis/fill /run/nemesis/strobe /run/nemesis/lease
       # The server reads its clock's offset from this file, if it runs under libfaketime.
-      if [ -f /data/nemesis/clock ]; then echo '+0' > /data/nemesis/clock; fi
+      # It is replaced whole: the library ends the process that reads an empty one.
+      if [ -f /data/nemesis/clock ]; then
+        echo '+0' > /data/nemesis/clock.lease && mv /data/nemesis/clock.lease /data/nemesis/clock
+      fi
     fi
   fi
   sleep 0.5 &

@@ -1,7 +1,9 @@
 """A server's clock: what counts is the time that the server itself tells."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -65,6 +67,23 @@ def test_a_jump_is_waited_for(told: Callable[..., None]) -> None:
     node, ran = pod()
     assert clock.set_offset(node, 60.0) == {"node": 4, "offset_s": 60.2}
     assert "echo '+60'" in ran[0]
+
+
+def test_the_offset_is_replaced_whole(
+    told: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A server that has the offset's file open never reads it empty: libfaketime would end it."""
+    offset = tmp_path / "clock"
+    offset.write_text("+0\n")
+    monkeypatch.setattr(clock, "FAKETIME_OFFSET", str(offset))
+    told(60.0)
+    node, ran = pod()
+    with offset.open() as before:
+        clock.set_offset(node, 60.0)
+        subprocess.run(["sh", "-c", ran[0].rpartition("; ")[2]], check=True)
+        assert before.read() == "+0\n"
+    assert offset.read_text() == "+60\n"
+    assert list(tmp_path.iterdir()) == [offset]
 
 
 @pytest.mark.usefixtures("_impatient")

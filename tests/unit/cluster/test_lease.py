@@ -14,7 +14,7 @@ def test_the_command_sets_a_full_term() -> None:
     command = Lease(lambda _: None, term_s=7, renewed=False).take()
     assert "/proc/uptime" in command
     assert "+ 7 ))" in command
-    assert command.endswith("> /run/nemesis/lease")
+    assert command.endswith("mv /run/nemesis/lease.$$ /run/nemesis/lease")
 
 
 def test_by_hand_nobody_renews() -> None:
