@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.checkers import AvailabilityLimit, Checker, Claim, Course, Order, Redelivery
+from harness.checkers import AvailabilityLimit, Checker, Claim, Course, Order
 from harness.checkers import checkers as registered
 from harness.checkers.account import account
 from harness.checkers.availability import measure
@@ -41,7 +41,6 @@ def judge(
     *,
     claim: Order,
     checkers: Sequence[str] | None = None,
-    redelivery: Redelivery = "origin",
     sync: bool = False,
     recovery_s: float | None = None,
     availability: Sequence[AvailabilityLimit] = (),
@@ -62,7 +61,6 @@ def judge(
     """
     claims = Claim(
         order=claim,
-        redelivery=redelivery,
         sync=sync,
         recovery_s=recovery_s,
         availability=tuple(availability),

@@ -13,7 +13,6 @@ from harness.registry import Registry
 from harness.verdict import CheckResult
 
 Order = Literal["linearizable", "snapshot", "stale", "window", "unordered"]
-Redelivery = Literal["origin", "front", "tail", "unordered"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +67,6 @@ class Claim:
 
     Attributes:
         order: which order deliveries keep; docs/checkers.md says what each word promises.
-        redelivery: where an item goes that comes back: to its old place (origin), before all
-            others (front), behind all others (tail); or nothing is said (unordered).
         sync: each reserve looks after a sync, so that all counts that was over by then.
         recovery_s: how long an outage may last that a fault, or its heal, begins.
         availability: bounds on the share of time with successes.
@@ -80,7 +77,6 @@ class Claim:
     """
 
     order: Order = "snapshot"
-    redelivery: Redelivery = "origin"
     sync: bool = False
     recovery_s: float | None = None
     availability: tuple[AvailabilityLimit, ...] = ()

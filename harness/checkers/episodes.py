@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkers import Redelivery
 from harness.checkers.holds import Holds, holds
 from harness.checkers.notes import ends
 from harness.errors import HistoryError
@@ -14,7 +13,6 @@ from harness.history import FAIL, INFO, NEVER_NS, OK, PUT, RELEASE, TAKE, Histor
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-FRONT = -1
 AT_ONCE = 100
 
 
@@ -28,9 +26,9 @@ class Episodes:
         taken_ns, surely_taken_ns: it is reserved in between; NEVER_NS if it is not, or if that
             is not determined.
         key_ns, surely_key_ns: bounds of what orders it within its priority: its put, or its
-            return where returns go to the front or to the back.
+            release to anywhere but its old place.
         freed_by: process whose session's end, and nothing else, made it available; else -1.
-        priority: of the put; FRONT for items returned to the front.
+        priority: of the put.
         put_row, row: of the put and of the reserve (-1) in the history.
     """
 
@@ -80,7 +78,7 @@ def put_rows(history: History) -> Ints:
     return found
 
 
-def episodes(history: History, redelivery: Redelivery) -> Episodes:
+def episodes(history: History) -> Episodes:
     """Return all stays of items that were put. O(n log n).
 
     An item two holds of which can have come in either order keeps only its first stay, up to its
@@ -90,10 +88,8 @@ def episodes(history: History, redelivery: Redelivery) -> Episodes:
         HistoryError: a value was put twice.
     """
     first, again = _stays(history)
-    if redelivery == "unordered":
-        return first
     stays = first.followed_by(again) if len(again) else first
-    return _keyed(stays, redelivery, _sent_back(history, again, len(first)))
+    return _keyed(stays, _sent_back(history, again, len(first)))
 
 
 @derived
@@ -248,16 +244,12 @@ def _sent_back(history: History, again: Episodes, skip: int) -> Mask:
     return np.concatenate([np.zeros(skip, np.bool_), np.array(back, np.bool_)])
 
 
-def _keyed(stays: Episodes, redelivery: Redelivery, sent_back: Mask) -> Episodes:
-    """Order returned stays by their return where they do not keep their place."""
-    again = stays.number > 0
-    moved = (again & (redelivery != "origin")) | sent_back
-    front = again & (redelivery == "front") & ~sent_back
-    if not moved.any():
+def _keyed(stays: Episodes, sent_back: Mask) -> Episodes:
+    """Order the stays that began elsewhere by their return."""
+    if not sent_back.any():
         return stays
     return replace(
         stays,
-        key_ns=np.where(moved, stays.free_ns, stays.key_ns),
-        surely_key_ns=np.where(moved, stays.surely_free_ns, stays.surely_key_ns),
-        priority=np.where(front, FRONT, stays.priority),
+        key_ns=np.where(sent_back, stays.free_ns, stays.key_ns),
+        surely_key_ns=np.where(sent_back, stays.surely_free_ns, stays.surely_key_ns),
     )

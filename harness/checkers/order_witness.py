@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checkers import Order
-from harness.checkers.episodes import FRONT, Episodes
+from harness.checkers.episodes import Episodes
 from harness.checkers.findings import Violation
 from harness.checkers.sweeps import Hidden, Swept
 from harness.checkers.windows import chain
@@ -188,8 +188,6 @@ def _why(history: History, stays: Episodes, stay: int, links: list[int]) -> str:
     if len(links) != 1:
         return "at every moment of the call an item ahead of it was available"
     link, value = links[0], history.values[stays.value[links[0]]]
-    if stays.priority[link] == FRONT:
-        return f"{value!r} had come back, and returned items go first"
     if stays.priority[link] < stays.priority[stay]:
         return (
             f"{value!r} is more urgent ({stays.priority[link]} before {stays.priority[stay]}) "

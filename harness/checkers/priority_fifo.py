@@ -58,7 +58,7 @@ class PriorityFifo:
 
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Sweep at the level of the claim."""
-        case = case_of(history, claim)
+        case = case_of(history)
         swept = swept_by(case, claim)
         violations, more = explain(history, case, swept, claim.order)
         details: dict[str, Any] = {
@@ -74,9 +74,9 @@ class PriorityFifo:
         )
 
 
-def case_of(history: History, claim: Claim) -> Case:
+def case_of(history: History) -> Case:
     """Return what there is to judge: stays, calls that found nothing, unknown calls."""
-    stays = episodes(history, claim.redelivery)
+    stays = episodes(history)
     stays = stays.where(stays.surely_taken_ns >= stays.free_ns)  # ownership reports the others
     rows = np.flatnonzero(history.got(OK) & (history.value < 0))
     return Case(
@@ -85,64 +85,39 @@ def case_of(history: History, claim: Claim) -> Case:
         empties=(history.invoke_ns[rows], history.complete_ns[rows]),
         looked_ns=stays.taken_ns,
         hidden=Hidden(**unseen_holds(history)._asdict()),
-        by_delivery=claim.redelivery == "origin" and bool((stays.number > 0).any()),
+        by_delivery=bool((stays.number > 0).any()),
     )
 
 
 def swept_by(case: Case, claim: Claim) -> Swept:
     """Return which deliveries and empties no queue of this claim has."""
     stays, certain = case.stays, case.hidden.certain(case.stays)
-    in_place = claim.redelivery == "origin"
     if claim.order == "stale":
         nothing = np.zeros(len(case.empty_rows), np.bool_)
         return Swept(bad=overtaken(stays, certain), bad_empty=nothing, taken_ns=stays.taken_ns)
     if claim.order == "snapshot":
         swept = whole(stays, case.empties, certain, case.looked_ns)
     else:
-        line = _line(case, claim, certain)
-        swept, certain = _linearizable(case, claim, line), line.certain
-    behind = left_behind(stays, case.hidden, certain, in_place=in_place)
+        line = _line(case, certain)
+        swept, certain = _linearizable(case, line), line.certain
+    behind = left_behind(stays, case.hidden, certain)
     return replace(swept, bad=swept.bad | behind)
 
 
-def _line(case: Case, claim: Claim, certain: Mask) -> Line:
+def _line(case: Case, certain: Mask) -> Line:
     """Order the stays by their puts or returns, and see which of them unknown calls can hide."""
     keys = {"key_ns": case.stays.key_ns, "surely_key_ns": case.stays.surely_key_ns}
     line = Line(**keys, hidden=case.hidden, certain=certain)
     if not len(case.hidden):
         return line
-    # At the tail an item that was hidden is no longer where its put says.
-    hidden = case.hidden.for_ever() if claim.redelivery == "tail" else case.hidden
-    can_hide = hideable(case.stays, replace(line, hidden=hidden))
-    return replace(line, certain=certain | ~can_hide)
+    return replace(line, certain=certain | ~hideable(case.stays, line))
 
 
-def _linearizable(case: Case, claim: Claim, line: Line) -> Swept:
-    everyone = np.ones(len(case.stays), np.bool_)
-    if claim.redelivery == "origin":
-        swept = cover(case.stays, case.empties, line, everyone)
-        for again in (_by_first_delivery, _before_a_return, _after_the_session):
-            swept = again(case, line, swept)
-        return swept
-    if claim.redelivery == "tail" and len(case.hidden):
-        return _at_tail(case, line)
-    # An item that was hidden may have moved to the front, where it has another turn.
-    return cover(case.stays, case.empties, line, line.certain)
-
-
-def _at_tail(case: Case, line: Line) -> Swept:
-    """Sweep with hidden items gone for ever, and with their latest place once they are back."""
-    everyone = np.ones(len(case.stays), np.bool_)
-    gone = replace(line, hidden=case.hidden.for_ever())
-    first = cover(case.stays, case.empties, gone, everyone)
-    back_ns = min(int(case.hidden.until.max()), NEVER_NS - 1)
-    latest_ns = np.where(line.certain, line.surely_key_ns, np.maximum(line.surely_key_ns, back_ns))
-    moved = cover(case.stays, case.empties, replace(line, surely_key_ns=latest_ns), everyone)
-    return Swept(
-        bad=first.bad | moved.bad,
-        bad_empty=first.bad_empty | moved.bad_empty,
-        taken_ns=np.maximum(first.taken_ns, moved.taken_ns),
-    )
+def _linearizable(case: Case, line: Line) -> Swept:
+    swept = cover(case.stays, case.empties, line, np.ones(len(case.stays), np.bool_))
+    for again in (_by_first_delivery, _before_a_return, _after_the_session):
+        swept = again(case, line, swept)
+    return swept
 
 
 def _by_first_delivery(case: Case, line: Line, swept: Swept) -> Swept:
@@ -164,7 +139,7 @@ def _by_first_delivery(case: Case, line: Line, swept: Swept) -> Swept:
     key_ns, surely_key_ns = earliest[stays.value], latest[stays.value]
     delivered = replace(line, key_ns=key_ns, surely_key_ns=surely_key_ns)
     in_order = replace(stays, key_ns=key_ns, surely_key_ns=surely_key_ns)
-    behind = left_behind(in_order, line.hidden, line.certain, in_place=True)
+    behind = left_behind(in_order, line.hidden, line.certain)
     swept = replace(swept, bad=swept.bad | (behind & seen[stays.value]))
     swept = _again(case, swept, stays, delivered, seen[stays.value])
     if not len(line.hidden):

@@ -61,7 +61,8 @@ class ProducerOrder:
 
 def _pairs(history: History) -> tuple[Ints, Ints]:
     """Return the rows of acknowledged puts, and of their first deliveries."""
-    stays = episodes(history, "unordered")
+    stays = episodes(history)
+    stays = stays.where(stays.number == 0)
     put, row, held_ns = stays.put_row, _first_rows(history, stays), stays.surely_taken_ns
     sure = (row >= 0) & (history.outcome[put] == OK) & (history.to[put] == 0)
     sure &= held_ns < _delayed_from_ns(history)

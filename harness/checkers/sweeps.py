@@ -76,10 +76,6 @@ class Hidden:
         kept: Mask = ~found
         return kept
 
-    def for_ever(self) -> "Hidden":
-        """Return the same calls, as if nothing they held came back to where it was."""
-        return replace(self, until=np.full(len(self), NEVER_NS, np.int64))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -216,12 +212,11 @@ def overtaken(stays: Episodes, certain: Mask) -> Mask:
     return bad
 
 
-def left_behind(stays: Episodes, hidden: Hidden, certain: Mask, *, in_place: bool) -> Mask:
+def left_behind(stays: Episodes, hidden: Hidden, certain: Mask) -> Mask:
     """Return the deliveries of items that came back together with a better one still there.
 
     What a session held comes back at one moment, so an item ahead, delivered only later, was
-    available whenever this one was. O(n log n). With `in_place` items come back to the order of
-    their puts; else only priorities order them.
+    available whenever this one was. O(n log n).
     """
     bad = np.zeros(len(stays), np.bool_)
     freed = np.flatnonzero(stays.freed_by >= 0)
@@ -232,9 +227,8 @@ def left_behind(stays: Episodes, hidden: Hidden, certain: Mask, *, in_place: boo
         group = freed[start : start + count]
         for stay in group if count <= AT_ONCE else ():
             ahead = stays.priority[group] < stays.priority[stay]
-            if in_place:
-                same = stays.priority[group] == stays.priority[stay]
-                ahead |= same & (stays.surely_key_ns[group] < stays.key_ns[stay])
+            same = stays.priority[group] == stays.priority[stay]
+            ahead |= same & (stays.surely_key_ns[group] < stays.key_ns[stay])
             last_ns = stays.surely_taken_ns[stay]
             sure = certain[group] | (last_ns < first_hidden_ns)
             bad[stay] = (ahead & sure & (stays.taken_ns[group] > last_ns)).any()

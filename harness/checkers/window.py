@@ -48,7 +48,7 @@ class Window:
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Count the smaller items of each delivery."""
         view = by_zxid(history)
-        case = priority_fifo.case_of(view, claim)
+        case = priority_fifo.case_of(view)
         stays, certain = case.stays, case.hidden.certain(case.stays)
         delivered = np.flatnonzero(stays.surely_taken_ns < NEVER_NS)
         asked = delivered[_judged(history, stays, delivered)]

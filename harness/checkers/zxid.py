@@ -191,7 +191,7 @@ def _named(history: History, row: int) -> str:
 
 
 def _order(history: History, view: History, claim: Claim) -> _Found:
-    case = priority_fifo.case_of(view, claim)
+    case = priority_fifo.case_of(view)
     if claim.order == "linearizable":
         return explain(view, case, priority_fifo.swept_by(case, claim), "linearizable")
     looked = looked_at(history, case.stays, called=claim.order == "snapshot")
@@ -211,6 +211,5 @@ def _seen(history: History, case: Case) -> Case:
 def _promised(case: Case, claim: Claim, swept: Swept, certain: Mask) -> Swept:
     if claim.order in ("window", "unordered"):
         return replace(swept, bad=np.zeros(len(case.stays), np.bool_))
-    in_place = claim.redelivery == "origin"
-    behind = left_behind(case.stays, case.hidden, certain, in_place=in_place)
+    behind = left_behind(case.stays, case.hidden, certain)
     return replace(swept, bad=swept.bad | behind)

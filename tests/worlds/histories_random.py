@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from harness.history import History
-from worlds.oracle import NEVER, Model, Op, State, Variant
+from worlds.oracle import NEVER, Model, Op, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,6 @@ class Mix:
         zxids: whether calls and observed recoveries know their zxids.
     """
 
-    variant: Variant = "origin"
     take: bool = False
     priorities: int = 1
     producers: int = 2
@@ -71,7 +70,7 @@ class _Run:
 
     def __init__(self, rng: Random, mix: Mix) -> None:
         self.rng, self.mix = rng, mix
-        self.model = Model(variant=mix.variant)
+        self.model = Model()
         self.state = State()
         self.ops: list[Op] = []
         self.puts = self.started = 0

@@ -5,7 +5,6 @@ Slow, and simple enough to be believed: the checkers are compared with it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -14,7 +13,6 @@ from msgspec.structs import replace
 NEVER = 10**9
 
 Line = tuple[tuple[int, str | int | None], ...]
-Variant = Literal["origin", "front", "tail"]
 
 
 class Op(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,25 +46,20 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(NamedTuple):
-    """The queue: items in line with their holders, returned items that go first, ended sessions."""
+    """The queue: items in line with their holders, ended sessions."""
 
     line: Line = ()
-    front: Line = ()
     ended: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A correct queue with one way of taking items back."""
+    """A correct queue: what comes back is where it was."""
 
-    variant: Variant = "origin"
     priorities: dict[int, int] = field(default_factory=dict)
 
     def head(self, state: State) -> int | None:
         """Return the item that is next, if one is available."""
-        for value, holder in state.front:
-            if holder is None:
-                return value
         free = [value for value, holder in state.line if holder is None]
         return min(free, key=lambda v: self.priorities[v], default=None)
 
@@ -77,15 +70,13 @@ class Model:
         match op.f:
             case "put":
                 assert op.value is not None
-                yield State(
-                    line=(*state.line, (op.value, None)), front=state.front, ended=state.ended
-                )
+                yield State(line=(*state.line, (op.value, None)), ended=state.ended)
             case "reserve" | "take":
                 yield from self._reserve(state, op)
             case "done" | "release":
                 yield from self._finish(state, op)
             case "crash":
-                yield from self._crash(state, op.process)
+                yield _crashed(state, op.process)
 
     def _reserve(self, state: State, op: Op) -> Iterator[State]:
         head = self.head(state)
@@ -100,26 +91,9 @@ class Model:
 
     def _finish(self, state: State, op: Op) -> Iterator[State]:
         assert op.value is not None
-        if dict(state.line + state.front).get(op.value, None) != op.process:
+        if dict(state.line).get(op.value, None) != op.process:
             return
-        yield _without(state, op.value) if op.f == "done" else self._back(state, op.value)
-
-    def _crash(self, state: State, process: int) -> Iterator[State]:
-        """Give back all that the process holds, at one moment, in any order."""
-        mine = [value for value, holder in state.front + state.line if holder == process]
-        for values in permutations(mine) if self.variant != "origin" else [mine]:
-            after = state
-            for value in values:
-                after = self._back(after, value)
-            yield State(line=after.line, front=after.front, ended=after.ended | {process})
-
-    def _back(self, state: State, value: int) -> State:
-        if self.variant == "origin":
-            return _held(state, value, None)
-        state = _without(state, value)
-        if self.variant == "tail":
-            return State(line=(*state.line, (value, None)), front=state.front, ended=state.ended)
-        return State(line=state.line, front=(*state.front, (value, None)), ended=state.ended)
+        yield _without(state, op.value) if op.f == "done" else _held(state, op.value, None)
 
 
 def _harmless(op: Op) -> bool:
@@ -128,21 +102,22 @@ def _harmless(op: Op) -> bool:
     return op.f == "put" or empty
 
 
-def _without(state: State, value: int) -> State:
-    def rest(line: Line) -> Line:
-        return tuple(item for item in line if item[0] != value)
+def _crashed(state: State, process: int) -> State:
+    """Give back all that the process holds, at one moment."""
+    line = tuple((value, None if holder == process else holder) for value, holder in state.line)
+    return State(line=line, ended=state.ended | {process})
 
-    return State(line=rest(state.line), front=rest(state.front), ended=state.ended)
+
+def _without(state: State, value: int) -> State:
+    return state._replace(line=tuple(item for item in state.line if item[0] != value))
 
 
 def _held(state: State, value: int, holder: int | None) -> State:
-    def changed(line: Line) -> Line:
-        return tuple((v, holder if v == value else h) for v, h in line)
-
-    return State(line=changed(state.line), front=changed(state.front), ended=state.ended)
+    line = tuple((v, holder if v == value else h) for v, h in state.line)
+    return state._replace(line=line)
 
 
-def legal(ops: Sequence[Op], variant: Variant = "origin") -> bool:
+def legal(ops: Sequence[Op]) -> bool:
     """Say whether the calls can have taken effect in some order, each within its interval.
 
     A call of unknown outcome takes effect at any time after its invocation, or never; one that
@@ -158,7 +133,6 @@ def legal(ops: Sequence[Op], variant: Variant = "origin") -> bool:
     calls.sort(key=_deadline)
     before = [_before(calls, op) for op in calls]
     model = Model(
-        variant=variant,
         priorities={
             op.value: op.priority for op in calls if op.f == "put" and op.value is not None
         },
