@@ -234,7 +234,7 @@ def _after_expiry(history: History) -> _Found:
 
 def _late(history: History, row: int) -> Violation:
     call = history.operation(row)
-    said = f"A {call.f} of process {call.process!r} succeeded after its session was gone."
+    said = f"A {call.f} of {call.value!r} succeeded after the session of {call.process!r} was gone."
     return _said("success-after-expiry", call.value, [row], said)
 
 

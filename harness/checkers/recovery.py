@@ -34,7 +34,8 @@ class Recovery:
             reasons=("server-lost",) if lost else (),
             details={"took_s": seen["took_s"]},
             witnesses=tuple(
-                Witness(sentence=f"Node {node} did not serve again: {seen['why']}") for node in lost
+                Witness(sentence=f"Node {node} did not serve again: {seen['why']}.")
+                for node in lost
             ),
         )
 

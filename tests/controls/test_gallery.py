@@ -1,16 +1,19 @@
 """The gallery of planted bugs: each is found, for the reason that it must be found for."""
 
+import re
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from controls.gallery import CHECKERS, HISTORIES, KINDS, QUEUES, SOUND, Mutant, Planted, main
 
 from harness.checkers import checkers
 from harness.history import History
 from harness.judge import judge
-from harness.verdict import Verdict
+from harness.verdict import CheckResult, Verdict
 
 LEAST = 40
+WORD = re.compile(r"[a-z0-9]+([-_ ][a-z0-9]+)*")
 ALL = [*QUEUES, *HISTORIES, *CHECKERS]
 
 
@@ -28,6 +31,20 @@ def test_a_reason_that_is_found_can_be_expected(planted: Planted) -> None:
     for result in judged.results:
         if result.verdict is Verdict.INVALID:
             assert checkers[result.name].finds.intersection(result.reasons)
+
+
+@pytest.mark.parametrize("planted", [*QUEUES, *HISTORIES], ids=lambda planted: planted.name)
+def test_what_is_said_of_it_can_be_read(planted: Planted) -> None:
+    """Reasons and keys are words, sentences are whole, and each names the values it is about."""
+    with planted.within():
+        judged = planted.judged()
+    for result in judged.results:
+        assert all(map(WORD.fullmatch, [*result.reasons, *result.details]))
+        assert _survives_json(result)
+        for witness in result.witnesses if result.verdict is Verdict.INVALID else ():
+            assert witness.sentence.endswith(".")
+            assert all(repr(value) in witness.sentence for value in witness.values)
+            assert set(witness.values) <= {shown["value"] for shown in witness.operations}
 
 
 @pytest.mark.parametrize("made", SOUND.values(), ids=SOUND)
@@ -56,3 +73,8 @@ def test_a_bug_that_is_not_found_is_counted(
         "not found: history: no bug: expected lost, got nothing",
         "gallery: found 1 / planted 2",
     ]
+
+
+def _survives_json(result: CheckResult) -> bool:
+    told = msgspec.json.decode(msgspec.json.encode(result.as_json()))
+    return bool(told["name"] == result.name and told["details"].keys() == result.details.keys())

@@ -22,7 +22,7 @@ def test_each_server_that_stays_away_is_told(
     result = Recovery().check(run, Claim())
     assert (result.verdict, result.reasons) == (verdict, reasons)
     assert [w.sentence for w in result.witnesses] == [
-        f"Node {node} did not serve again: 2 down" for node in lost
+        f"Node {node} did not serve again: 2 down." for node in lost
     ]
 
 
