@@ -58,9 +58,7 @@ def test_an_empty_queue_is_disproved_by_the_item_that_was_there_longest() -> Non
     parts = (put(1, 0), put(2, 10), reserve(None, 30), reserve(1, 31, 2), reserve(2, 60, 3))
     found = witness(*parts, order="linearizable")
     assert found.values == (2,)
-    assert found.sentence == (
-        "A call found the queue empty, though all the while 2 was available."
-    )
+    assert found.sentence == ("A call found the queue empty, though all the while 2 was available.")
 
 
 def test_items_that_relay_each_other_are_all_named() -> None:
