@@ -1,4 +1,4 @@
-"""Two deliveries of one item at one zxid: one transaction gives an item to one, or takes it back."""
+"""Two deliveries of one item at one zxid: a transaction gives it to one, or takes it back."""
 
 from typing import Any
 
