@@ -44,6 +44,11 @@ class KazooStore:
     def __init__(
         self, client: Client, *, patience_s: float | None = None, multi_read: bool = True
     ) -> None:
+        if not isinstance(client, Client):
+            raise BadArgumentError(
+                f"KazooStore: client: expected one that zkmq made, got {type(client).__name__}; "
+                "call KazooStore.connect(hosts), which opens a session of its own"
+            )
         self._client = client
         self._connection = client.connection
         self._patience_s = patience_s

@@ -12,7 +12,7 @@ from zkmq import Queue, Returned, envelope
 from zkmq.dedup import HOUR_MS
 from zkmq.errors import NoQuorumError, ZkmqError
 from zkmq.janitor import STUCK_S, Janitor
-from zkmq.janitor_thread import STEP_S, JanitorThread
+from zkmq.janitor_thread import PERIOD_S, STEP_S, JanitorThread
 from zkmq.reporter import Reporter
 from zkmq.store import Create, Delete, Op, Read, SetData, View
 from zkmq.tree import Tree
@@ -139,6 +139,25 @@ def test_a_step_that_fails_resigns(
     assert TREE.lock not in world.dump()
     assert [record.getMessage() for record in caplog.records] == [f"janitor: {error}"]
     assert bool(caplog.records[0].exc_info) is not isinstance(error, ZkmqError)
+
+
+def test_a_janitor_that_resigned_comes_back_soon(
+    queue: Queue, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often its steps failed, it is away for less than ten seconds: others may be none."""
+    janitor = janitor_of(world)
+    away_s: list[float] = []
+
+    def fail(*_: object) -> bool:
+        raise NoQuorumError("nobody answers")
+
+    monkeypatch.setattr(janitor, "_first", (fail,))
+    thread = JanitorThread(janitor, janitor._store)
+    monkeypatch.setattr(thread._stopping, "wait", away_s.append)
+    for _ in range(10):
+        thread._round()
+    assert len(away_s) == 10
+    assert max(away_s) + PERIOD_S < 10.0
 
 
 def test_a_step_that_takes_too_long_resigns(

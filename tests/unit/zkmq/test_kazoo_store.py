@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from kazoo.client import KazooClient
 from kazoo.security import CREATOR_ALL_ACL
 
 from worlds.proxy import Proxy
@@ -402,3 +403,9 @@ def soon_or_raise(call: Callable[[], Any]) -> Any:
     if isinstance(ended, Exception):
         raise ended
     return ended
+
+
+def test_a_client_that_is_not_ours_is_refused() -> None:
+    """A plain KazooClient keeps requests in an outage; the error says what to call instead."""
+    with pytest.raises(BadArgumentError, match=r"KazooStore\.connect\(hosts\)"):
+        KazooStore(KazooClient())
