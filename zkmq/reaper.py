@@ -99,7 +99,7 @@ class Reaper:
         self._store = store
         self._tree = tree
         self._on_returned = on_returned
-        self._skips = skips or Skips(store, tree)
+        self._skips = Skips(store, tree) if skips is None else skips
         self._homes = Homes(tree, Tails(store, tree, SEGMENT_ITEMS))
         # When each claim of a consumer is over, by the servers' clock; None: it has no limit.
         self._due_ms: dict[str, dict[str, float | None]] = {}

@@ -147,6 +147,18 @@ def test_each_part_of_a_run_is_asked_for(
     assert len(result.witnesses) >= len(reasons)
 
 
+@pytest.mark.parametrize("node", range(1, 6))
+@pytest.mark.parametrize(
+    ("f", "reason"), [("tree", "trees-missing"), ("server-log", "logs-missing")]
+)
+def test_each_server_is_asked_for(f: str, reason: str, node: int, wanted: Scenario) -> None:
+    """Whichever one is missing is named by its number."""
+    lines = [line for line in whole() if line["f"] != f or line["value"]["node"] != node]
+    result = completed(history(lines), wanted)
+    assert result.reasons == (reason,)
+    assert [shown.sentence.split(":")[0] for shown in result.witnesses] == [f"Nodes {node}"]
+
+
 def test_a_plan_that_cannot_be_read_is_a_doubt(wanted: Scenario) -> None:
     """Without it nobody can tell what should have happened."""
     judgement = results.judge_run(history(whole()), wanted, None)

@@ -74,6 +74,18 @@ def test_a_look_reads_what_is_used(opened: Open, keeper: Queue, world: World) ->
     assert world.requests - before < 30
 
 
+def test_a_short_rest_parks_nothing(queue: Queue, keeper: Queue, world: World) -> None:
+    """Only the time since it was found empty counts, however old the tree is."""
+    world.scheduler.sleep(10 * IDLE_S)
+    queue.put(b"x")
+    assert drained(queue) == [b"x"]
+    sweeping = janitor(keeper)
+    for _ in range(3):
+        assert sweeping.step(world.scheduler.now_s + 60)
+        world.scheduler.sleep(IDLE_S / 4)
+    assert used(world)
+
+
 def test_a_priority_that_is_used_again_goes_on(opened: Open, keeper: Queue, world: World) -> None:
     """By clients that know it and by new ones; no name occurs twice."""
     queue = opened("user")
