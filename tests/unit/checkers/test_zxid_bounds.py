@@ -35,3 +35,10 @@ def test_a_return_is_not_before_its_consumers_last_sign_of_life() -> None:
     for alive_ns, found in ((22, set()), (30, {"real-time"})):
         end = note("session-end", 50, process=1, alive_until_ns=alive_ns, why="expired", **who)
         assert reasons(*calls, end, returned(1, 60, 1, zxid=30)) == found
+
+
+def test_a_session_may_end_after_the_note_of_its_end() -> None:
+    """Who sees that it must be over writes so; until the servers end it, others may be first."""
+    calls = [op("put", 1, 0, 5, zxid=10), op("put", 2, 55, 60, zxid=30)]
+    end = note("session-end", 50, process=1, alive_until_ns=45, why="expired", zxid=40)
+    assert reasons(*calls, end) == set()

@@ -24,6 +24,18 @@ def test_every_checker_runs_or_says_why_not() -> None:
     judgement = judge(queue_run(9), claim="snapshot")
     names = {r.name for r in judgement.results} | {entry["name"] for entry in judgement.not_run}
     assert names == set(checkers)
+    assert all(entry["needs"] for entry in judgement.not_run)
+
+
+def test_a_line_that_is_gone_is_told_by_every_checker() -> None:
+    """Whatever was found or not, the missing line may explain it; the place is given."""
+    cut = queue_run(9)
+    cut.gap_at = 3
+    judgement = judge(cut, claim="snapshot")
+    assert judgement.verdict is Verdict.UNKNOWN
+    told = [each for each in judgement.results if "missing-lines" in each.reasons]
+    assert {each.name for each in told} >= {"total-queue", "ownership"}
+    assert {each.details["missing_before_line"] for each in told} == {3}
 
 
 def test_an_empty_history_is_unknown() -> None:
