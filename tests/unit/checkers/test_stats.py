@@ -44,6 +44,13 @@ def test_latency_is_that_of_what_succeeded() -> None:
     assert details(given)["calls"]["put"]["max_ms"] == 4
 
 
+def test_latency_is_told_to_the_microsecond() -> None:
+    """Three digits after the point, for people."""
+    given = history(op("put", 1, 0, 1_234_567), op("put", 2, 10_000_000, 12_345_678))
+    put = details(given)["calls"]["put"]
+    assert {name: put[name] for name in ("p50_ms", "max_ms")} == {"p50_ms": 1.79, "max_ms": 2.346}
+
+
 def test_one_client_overlaps_nothing() -> None:
     """A producer and then a consumer, each alone, are no evidence of anything concurrent."""
     figures = details(queue_run(5))

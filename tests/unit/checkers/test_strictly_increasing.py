@@ -6,8 +6,8 @@ import pytest
 
 from harness.checkers import Claim, checkers
 from harness.history import History
-from harness.verdict import CheckResult
-from worlds.histories import drained, ended, history, op, queue_run
+from harness.verdict import CheckResult, Verdict
+from worlds.histories import drained, ended, history, note, op, queue_run
 
 CHECKER = checkers["strictly-increasing"]()
 
@@ -100,3 +100,28 @@ def test_sentence() -> None:
     witness = check(queue_run(3, order=[1, 3, 2])).witnesses[0]
     assert witness.sentence == "3 was delivered where 2 was next; 2 only came later."
     assert [row["f"] for row in witness.operations] == ["put", "put", "reserve", "reserve"]
+
+
+def test_it_tells_how_far_the_order_held() -> None:
+    """The numbers of items, and how many came in order; the witness has both values."""
+    result = check(queue_run(3, order=[1, 3, 2]))
+    assert result.details == {"expected": 3, "delivered": 3, "in_order": 1}
+    assert result.witnesses[0].values == (2, 3)
+    (stranger,) = check(queue_run(2, order=[1, 9, 2])).witnesses
+    assert (stranger.values, [row["f"] for row in stranger.operations]) == ((9,), ["reserve"])
+
+
+@pytest.mark.parametrize(("aside", "word"), [(("dead",), "valid"), ((), "invalid")])
+def test_what_is_put_aside_on_purpose_is_not_missing(aside: tuple[str, ...], word: str) -> None:
+    """The last item is where the scenario allows it to be at the end."""
+    tree = note("tree", 80, node=1, reachable=True, when="drained", places={"dead": [2]})
+    h = history(
+        op("put", 1, 0, 1),
+        op("put", 2, 2, 3),
+        op("reserve", 1, 10, 15, process=1, consumer="c1"),
+        op("done", 1, 20, 25, process=1, consumer="c1"),
+        drained(60, 70),
+        tree,
+    )
+    result = CHECKER.check(h, Claim(put_aside=aside))
+    assert (result.verdict is not Verdict.INVALID) == (word == "valid"), result
