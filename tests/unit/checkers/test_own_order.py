@@ -153,3 +153,13 @@ def test_strictly_increasing_asks_for_a_claim_of_order(order: Order, *, runs: bo
     """Where no order is promised there is none to keep: the checker does not run."""
     needs = StrictlyIncreasing().unmet(queue_run(3, order=[2, 1, 3]), Claim(order=order))
     assert (needs is None) is runs
+
+
+def test_what_is_not_shown_of_a_producers_order_is_counted() -> None:
+    """Ten witnesses, and the number of the others."""
+    puts = [line for value in range(1, 14) for line in put(value, 10 * value, 10 * value + 5)]
+    taken = by(1, "reserve", 13, 200, 205)
+    for value in range(1, 13):
+        taken += by(1, "reserve", value, 200 + 10 * value, 205 + 10 * value)
+    result = ProducerOrder().check(history(puts, taken), Claim())
+    assert (len(result.witnesses), result.more_witnesses) == (10, 2)
