@@ -89,11 +89,13 @@ def strobe(pod: "Pod", offset_s: float, period_s: float) -> Evidence:
 def seen_offset_s(pod: "Pod") -> float | None:
     """Return how many seconds the server's own clock is off; None if it cannot be asked.
 
-    Right is the clock of the sandbox, which nothing moves and which is on the same machine.
+    Right is the clock of the sandbox, which nothing moves and which is on the same machine. On a
+    busy machine the engine may give an empty answer; whoever waits asks again.
     """
     if (told_ms := server_time.told_ms(pod.address)) is None:
         return None
-    return round((told_ms - int(pod.run(["date", "+%s%3N"]))) / 1000, 1)
+    right_ms = pod.run(["date", "+%s%3N"]).strip()
+    return round((told_ms - int(right_ms)) / 1000, 1) if right_ms.isdecimal() else None
 
 
 def _written(offset_s: float) -> str:

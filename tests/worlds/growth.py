@@ -8,6 +8,7 @@ what is not bounded stands out.
 """
 
 import gc
+import logging
 import sys
 import threading
 from collections import Counter
@@ -30,8 +31,10 @@ MOST_MORE_OBJECTS = 150
 MOST_MORE_BLOCKS = 4000
 MOST_TIMES_DEARER = 1.1
 REMEMBERED = 16
+# A logger leads to the records that pytest keeps of each test.
 NOT_FOLLOWED = (
     type, FunctionType, ModuleType, MemoryClient, Scheduler, Request, KazooClient, threading.Thread,
+    logging.Logger,
 )  # fmt: skip
 
 

@@ -69,6 +69,15 @@ def test_a_jump_is_waited_for(told: Callable[..., None]) -> None:
     assert "echo '+60'" in ran[0]
 
 
+def test_an_engine_that_answers_nothing_is_asked_again(told: Callable[..., None]) -> None:
+    """An empty answer to a command in the sandbox is no time, and no error of the run."""
+    told(60.0)
+    node, ran = pod()
+    answers = iter(["", "", f"{NOW_MS}\n"])
+    node.run = lambda command: next(answers) if command[0] == "date" else str(ran.append(""))
+    assert clock.set_offset(node, 60.0) == {"node": 4, "offset_s": 60.0}
+
+
 def test_the_offset_is_replaced_whole(
     told: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
