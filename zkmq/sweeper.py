@@ -49,9 +49,9 @@ class Sweeper:
         self._store = store
         self._tree = tree
         self._skips = skips
-        # Where to go on: priority and segment, and mark.
+        # Behind what to go on: priority and segment, and mark.
         self._cursor = (0, "")
-        self._next_mark = ""
+        self._last_mark = ""
 
     def drop_segments(self, _: float, until_s: float, deadline_s: float) -> bool:
         """Delete purged items, and segments that were drained or purged."""
@@ -65,7 +65,10 @@ class Sweeper:
                 continue
             if priority > self._cursor[0]:
                 self._cursor = (priority, "")
-            if self._drop_segments_of(priority, until_s, deadline_s) or self._late(until_s):
+            if self._drop_segments_of(priority, until_s, deadline_s):
+                return True
+            self._cursor = (priority + 1, "")
+            if self._late(until_s):
                 return True
         self._cursor = (0, "")
         return False
@@ -113,15 +116,15 @@ class Sweeper:
         """Delete the marks of nodes that were skipped and are gone."""
         parent = self._tree.place("skipped")
         listed = self._store.list(parent, deadline_s) or []
-        marks = [f"{parent}/{name}" for name in sorted(listed) if name >= self._next_mark]
+        marks = [f"{parent}/{name}" for name in sorted(listed) if name > self._last_mark]
         for mark, node in read_nodes(self._store, marks, deadline_s):
             path = _marked(node.data)
             if path is not None and self._is_gone(path, deadline_s):
                 self._store.commit([Delete(mark)], deadline_s)
             if self._late(until_s):
-                self._next_mark = mark.rpartition("/")[2]
+                self._last_mark = mark.rpartition("/")[2]
                 return True
-        self._next_mark = ""
+        self._last_mark = ""
         return False
 
     def _drop_segments_of(self, priority: int, until_s: float, deadline_s: float) -> bool:
@@ -141,7 +144,7 @@ class Sweeper:
             if self._empty(f"{path}/{segment}", until_s, deadline_s):
                 return True
         before = [segment for segment in waiting if segment < guard.tail_name]
-        left = [f"{path}/{segment}" for segment in before if segment >= self._cursor[1]]
+        left = [f"{path}/{segment}" for segment in before if segment > self._cursor[1]]
         for segment_path, segment_node in read_nodes(self._store, left, deadline_s):
             if segment_node.children == 0:
                 self._store.commit([Delete(segment_path)], deadline_s)
