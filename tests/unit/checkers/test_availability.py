@@ -180,3 +180,23 @@ def test_a_fault_that_was_over_before_the_first_call_hides_no_success() -> None:
     judged = history(fault(0.5, 1.0), steady(1, 2, 4))
     assert measure(judged).fraction == 1.0
     assert Availability().check(judged, Claim()).verdict is Verdict.VALID
+
+
+def test_only_an_injection_that_was_installed_is_a_fault() -> None:
+    """One that failed, and the report of a heal, change nothing that clients saw."""
+    said: Mapping[str, Any] = {"id": 1, "name": "pause-1"}
+    failed = note("pause", 3 * S, process="nemesis", phase="inject", outcome="failed", **said)
+    status = note("pause", 4 * S, process="nemesis", phase="status", outcome="installed", **said)
+    assert figures(history(steady(1, 0, 5), failed, status)) == ()
+
+
+def test_where_nothing_succeeds_it_is_unknown() -> None:
+    """Without a bound, a run in which no call succeeded says nothing of availability."""
+    barren = history(put(1, 0, 1, outcome="fail"), put(2, 2, 3, outcome="fail"))
+    result = Availability().check(barren, Claim())
+    assert (result.verdict, result.reasons) == (Verdict.UNKNOWN, ("nothing-succeeded",))
+
+
+def test_a_call_that_takes_no_time_is_an_outage_of_none() -> None:
+    """Zero is a measurement; None says that nobody asked."""
+    assert measure(history(put(1, 1, 1))).longest_gap_s == 0.0

@@ -116,3 +116,9 @@ def test_what_it_needs(made: Any, needs: str) -> None:
 def test_it_runs_on_what_it_needs() -> None:
     """One claim with a zxid, and one log, are enough."""
     assert Fencing().unmet(history(PUT, TAKEN, logs({})), Claim()) is None
+
+
+def test_it_tells_how_much_was_compared() -> None:
+    """The calls of sessions that ended, and how many such sessions the calls needed."""
+    result = checked(PUT, TAKEN, done(25), logs({"0xa": 30}))
+    assert result.details == {"compared": 2, "sessions_ended": 1, "unsure": 0}
