@@ -70,11 +70,9 @@ class Model:
         return taken
 
     def kick(self, n: int) -> int:
-        """Bring the first `n` dead back, their deliveries forgiven."""
+        """Bring the first `n` dead back; `item.delivery` goes on where it was."""
         self.dead.sort()
         kicked, self.dead = self.dead[:n], self.dead[n:]
-        for entry in kicked:
-            entry.deliveries = 0
         self.back(kicked)
         return len(kicked)
 
