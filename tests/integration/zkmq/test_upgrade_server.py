@@ -55,7 +55,9 @@ def consume(queue: Queue, until: threading.Event) -> list[bytes]:
 def test_a_rolling_upgrade_under_load_loses_nothing(opened_as: OpenAs) -> None:
     """Old clients leave one by one, new ones come, the queue is upgraded; all the while it runs."""
     old_leave, new_leave = threading.Event(), threading.Event()
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, ExitStack() as at_last:
+        for leave in (old_leave, new_leave):
+            at_last.callback(leave.set)  # a test that fails waits for nobody
         old_takes = pool.submit(consume, opened_as(OLD), old_leave)
         puts = [pool.submit(produce, opened_as(OLD), f"old-{i}") for i in range(2)]
         new = opened_as(NEW)
@@ -68,7 +70,7 @@ def test_a_rolling_upgrade_under_load_loses_nothing(opened_as: OpenAs) -> None:
         values = [value for put in puts[:2] for value in put.result()]
         old_leave.set()
         taken = old_takes.result()
-        assert new.upgrade().features == NEW.features
+        assert new.upgrade().features == (*OLD.features, *NEW.features)
         puts.append(pool.submit(produce, opened_as(NEW), "new-1"))
         values += [value for put in puts[2:] for value in put.result()]
         while new.stats().waiting.get(100) or new.stats().held:

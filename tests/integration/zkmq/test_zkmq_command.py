@@ -56,6 +56,7 @@ def test_a_hold_outlives_its_process(zkmq: Zkmq, tmp_path: Path) -> None:
     done = zkmq("done", "--hold", hold)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(zkmq("stats", "--json").stdout) == {
+        "order": None,
         "waiting": {"100": 0},
         "held": 0,
         "delayed": 0,
