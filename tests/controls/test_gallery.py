@@ -39,6 +39,7 @@ def test_what_is_said_of_it_can_be_read(planted: Planted) -> None:
     with planted.within():
         judged = planted.judged()
     for result in judged.results:
+        assert result.name in checkers
         assert all(map(WORD.fullmatch, [*result.reasons, *result.details]))
         assert _survives_json(result)
         for witness in result.witnesses if result.verdict is Verdict.INVALID else ():

@@ -65,3 +65,15 @@ def test_staleness_is_counted_where_it_is_no_fault() -> None:
     result = judged([*PASSED_OVER, *reserve(None, 20, 25, 2)], "stale")
     assert result.details["staleness"] == {"inversions": 1, "false_empties": 1}
     assert "staleness" not in judged(PASSED_OVER, "snapshot").details
+
+
+def test_an_item_that_was_released_to_the_back_is_behind_the_others() -> None:
+    """It is ordered by its return; one that was released to its place by its put."""
+    puts, taken = [*put(1, 0, NORMAL), *put(2, 5, NORMAL)], reserve(1, 10, 15, 1)
+    for to, valid in (("back", True), (None, False)):
+        where = {} if to is None else {"to": to}
+        back = op("release", 1, 20, 25, process=1, consumer="c1", **where)
+        result = judged([*puts, *taken, *back, *reserve(2, 30, 35, 2)], "linearizable")
+        assert (result.verdict is Verdict.VALID) == valid
+        early = judged([*puts, *taken, *back, *reserve(1, 30, 35, 2)], "linearizable")
+        assert (early.verdict is Verdict.VALID) != valid

@@ -42,3 +42,14 @@ def test_a_session_may_end_after_the_note_of_its_end() -> None:
     calls = [op("put", 1, 0, 5, zxid=10), op("put", 2, 55, 60, zxid=30)]
     end = note("session-end", 50, process=1, alive_until_ns=45, why="expired", zxid=40)
     assert reasons(*calls, end) == set()
+
+
+def test_a_put_without_zxid_is_before_what_its_process_put_next() -> None:
+    """So it is before what others put after that, though the clock leaves it open."""
+    for process, found in ((5, {"fifo-order"}), (7, set())):
+        unplaced = op("put", 1, 0, 50, process=process)
+        following = op("put", 2, 50, 60, process=5, zxid=10)
+        other = op("put", 3, 0, 60, process=6, zxid=20)
+        taken = op("reserve", 2, 70, 75, process=1, consumer="c1", zxid=30)
+        taken += op("reserve", 3, 80, 85, process=1, consumer="c1", zxid=40)
+        assert reasons(unplaced, other, following, taken) == found

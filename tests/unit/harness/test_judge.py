@@ -9,7 +9,7 @@ from harness.errors import ScenarioError
 from harness.history import History
 from harness.judge import as_expected, judge
 from harness.verdict import Verdict
-from worlds.histories import drained, history, op, queue_run
+from worlds.histories import drained, ended_run, history, op, queue_events, queue_run
 
 
 def test_a_clean_run_is_valid() -> None:
@@ -36,6 +36,14 @@ def test_a_line_that_is_gone_is_told_by_every_checker() -> None:
     told = [each for each in judgement.results if "missing-lines" in each.reasons]
     assert {each.name for each in told} >= {"total-queue", "ownership"}
     assert {each.details["missing_before_line"] for each in told} == {3}
+
+
+def test_each_result_carries_its_checkers_name() -> None:
+    """Of a whole run too, in which the checkers of servers have something to look at."""
+    judgement = judge(history(ended_run(queue_events(9))), claim="snapshot")
+    ran = {result.name for result in judgement.results}
+    assert ran | {entry["name"] for entry in judgement.not_run} == set(checkers)
+    assert ran >= {"server-logs", "replicas", "recovery"}
 
 
 def test_an_empty_history_is_unknown() -> None:
