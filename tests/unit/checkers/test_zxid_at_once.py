@@ -45,3 +45,11 @@ def test_a_transaction_that_takes_it_back_gives_it_again() -> None:
     """Released and delivered at one zxid, it was its first owner's and then the second's."""
     first = call("reserve", 1, 50, 1) + call("release", 1, 50, 1)
     assert reasons(first, call("reserve", 1, 50, 2)) == set()
+
+
+def test_what_is_not_shown_is_counted() -> None:
+    """Ten of twelve deliveries of what was never put; two more are told as a number."""
+    taken = [call("reserve", 10 + n, 50 + n, n) for n in range(12)]
+    result = Zxid().check(history(PUTS, *taken), Claim(order="unordered"))
+    assert result.reasons == ("never-put",)
+    assert (len(result.witnesses), result.more_witnesses) == (10, 2)

@@ -1,5 +1,7 @@
 """Tickets: at most once however often sent, and an outcome that can be asked for."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from worlds.memory_faults import Strike
@@ -7,7 +9,7 @@ from worlds.memory_network import Fault
 from worlds.memory_store import MemoryStore, World
 from zkmq.errors import AckUnknownError, IncompatibleTreeError, OutcomeUnknownError
 from zkmq.server_clock import ServerClock
-from zkmq.store import Code, Create, Delete, SetData
+from zkmq.store import Code, Create, Delete, Node, Read, SetData, View
 from zkmq.ticket import LAST, WORN, Applied, Refused, Ticket, TicketGoneError
 
 ITEM = [Create("/item-", b"x", sequence=True)]
@@ -58,6 +60,27 @@ def test_a_lost_reply_is_no_second_item(ticket: Ticket, store: MemoryStore, worl
     assert len(items(world)) == 1
     (made,) = [t for t in world.leader.log if any(e.path == items(world)[0] for e in t.effects)]
     assert done.zxid == made.zxid
+
+
+def test_a_server_that_lags_is_asked_again(
+    ticket: Ticket, store: MemoryStore, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In spite of a sync it may not have seen the ticket used: its later answer counts."""
+    world.faults = Strike("put", Fault.LOSE_REPLY)
+    read_many, lags = store.read_many, iter([True, True])
+
+    def lagging(reads: Sequence[Read], deadline_s: float) -> View:
+        view = read_many(reads, deadline_s)
+        (node,) = view.results
+        assert isinstance(node, Node)
+        return View([node._replace(version=0)], view.zxid) if next(lags, False) else view
+
+    monkeypatch.setattr(store, "read_many", lagging)
+    done = ticket.commit("put", ITEM, store.now() + 9)
+    (made,) = [t for t in world.leader.log if any(e.path in items(world) for e in t.effects)]
+    assert isinstance(done, Applied)
+    assert done.zxid == made.zxid
+    assert not next(lags, False)
 
 
 def test_a_refusal_says_which_operation(ticket: Ticket, store: MemoryStore) -> None:
