@@ -65,7 +65,7 @@ test: lint unit integration ## All that a change must pass: lint, unit tests, te
 
 .PHONY: test-all
 test-all: lint unit chromium ## `test`, the slow tests too
-	@$(BIN)/python -m cluster.engine
+	@$(BIN)/python -m cluster.engine.engine
 	@REQUIRE_ALL=1 $(BIN)/pytest -m "docker or slow or browser" $(ARGS)
 
 .PHONY: unit
@@ -74,7 +74,7 @@ unit: $(READY) ## Tests that need no Docker: unit, property, controls, repositor
 
 .PHONY: integration
 integration: $(READY) chromium ## Tests on a real quorum, and of pages in a real browser; none may be skipped
-	@$(BIN)/python -m cluster.engine
+	@$(BIN)/python -m cluster.engine.engine
 	@REQUIRE_ALL=1 $(BIN)/pytest -m "(docker or browser) and not slow" $(ARGS)
 
 .PHONY: chromium
@@ -115,10 +115,11 @@ years: $(READY) ## Five years of use in virtual time, whether anything grows: ma
 	@PYTHONPATH=tests $(BIN)/python tests/property/years_rates.py $(ARGS)
 
 .PHONY: lint
-lint: $(READY) ## Format check, ruff, mypy strict
+lint: $(READY) ## Format check, ruff, mypy strict, who may import whom
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
 
 .PHONY: fmt
 fmt: $(READY) ## Format the code and mend what ruff can
@@ -147,7 +148,7 @@ clean: $(READY) ## Remove what killed runs left: containers, networks, volumes, 
 
 .PHONY: bench
 bench: $(READY) ## The queue beside kazoo's queues and the bare ZooKeeper limit, as ratios
-	@$(BIN)/python -m cluster.engine
+	@$(BIN)/python -m cluster.engine.engine
 	@$(BIN)/python bench/bench_queue.py $(ARGS)
 
 .PHONY: bench-table
@@ -156,7 +157,7 @@ bench-table: $(READY) ## Write what `make bench` measured into docs/queue.md
 
 .PHONY: bench-rest
 bench-rest: $(READY) ## The gateway beside kazoo in its own process: requests a second, as ratios
-	@$(BIN)/python -m cluster.engine
+	@$(BIN)/python -m cluster.engine.engine
 	@$(BIN)/python bench/bench_rest.py $(ARGS)
 
 .PHONY: bench-report
@@ -169,12 +170,12 @@ bench-checkers: $(READY) ## All checkers on 10^4 to 10^7 operations: time, memor
 
 .PHONY: bench-faults
 bench-faults: $(READY) ## Time from a trigger to its effect: kill, pause, a partition of five nodes
-	@$(BIN)/python -m cluster.engine
+	@$(BIN)/python -m cluster.engine.engine
 	@$(BIN)/python bench/bench_faults.py $(ARGS)
 
 .PHONY: bench-quorum
 bench-quorum: $(READY) ## Time from nothing to a ready quorum, against five plain JVM processes
-	@$(BIN)/python -m cluster.engine
+	@$(BIN)/python -m cluster.engine.engine
 	@$(BIN)/python bench/bench_quorum.py $(ARGS)
 
 .PHONY: lock

@@ -24,8 +24,9 @@ import msgspec
 from rich.console import Console
 from rows import limit_row, write_row
 
-from harness.checkers import Order, checkers
-from harness.history import History
+from harness.checkers import checkers
+from harness.claim import Order
+from harness.history.columns import History
 from harness.judge import judge
 from harness.verdict import Verdict
 

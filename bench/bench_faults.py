@@ -23,13 +23,13 @@ from rows import write_row
 from cluster import quorum
 from cluster.config import QuorumConfig
 from cluster.quorum import DockerQuorum
-from harness import plan, scenario
-from harness.clients import NoClients
-from harness.clock import NS_PER_S, Clock
-from harness.nemesis import Nemesis
-from harness.phase import PhaseOfFaults
+from harness.history.record import HistoryWriter
+from harness.nemesis.nemesis import Nemesis
+from harness.nemesis.phase_faults import PhaseOfFaults
 from harness.progress import Progress
-from harness.record import HistoryWriter
+from harness.run_clock import NS_PER_S, Clock
+from harness.scenario import loading, plan
+from harness.workers.running_clients import NoClients
 
 DUE_S = 0.2
 READY_WITHIN_S = 60.0
@@ -98,7 +98,7 @@ def _played(up: DockerQuorum, name: str, folder: Path, history: HistoryWriter) -
     file = folder / f"{name}.yaml"
     entry = FAULTS[name] % DUE_S
     file.write_text(f"description: d\nworkload: [{{put-all: {{}}}}]\nfaults: [{entry}]\n")
-    wanted, clock, progress = scenario.load(file), Clock(), Progress()
+    wanted, clock, progress = loading.load(file), Clock(), Progress()
     nemesis = Nemesis(wanted, up, NoClients(), history, clock=clock, progress=progress)
     injections = nemesis.injections(0, plan.make(wanted))
     with PhaseOfFaults(nemesis, injections, clock=clock, progress=progress) as faults:

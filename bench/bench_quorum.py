@@ -18,8 +18,10 @@ import docker
 from rich.console import Console
 from rows import write_row
 
-from cluster import engine, image, labels, probe, quorum
+from cluster import quorum
 from cluster.config import QuorumConfig, environment, zoo_cfg
+from cluster.engine import engine, image, labels
+from cluster.pods import probe
 
 MOST_RATIO = 2.5
 READY_WITHIN_S = 60.0

@@ -25,8 +25,9 @@ from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rows import limit_row, write_row
 
-from harness import run, scenario
-from harness.store import RunFolder
+from harness import run
+from harness.run_folder import RunFolder
+from harness.scenario import loading
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
@@ -69,7 +70,7 @@ def synthetic_run(place: Path, operations: int) -> RunFolder:
     with folder.history.open("wb") as file:
         for index, event in enumerate(events(operations)):
             file.write(msgspec.json.encode({"index": index} | event) + b"\n")
-    run.check(scenario.load(folder.scenario), "synthetic", folder)
+    run.check(loading.load(folder.scenario), "synthetic", folder)
     return folder
 
 
@@ -144,7 +145,10 @@ def _note(time_ns: int, process: str, f: str, value: dict[str, Any]) -> dict[str
 def build(folder: RunFolder) -> dict[str, float]:
     """Build the report in a process of its own; return seconds, peak GB and MB of the file."""
     began_s = time.monotonic()
-    subprocess.run([sys.executable, "-m", "harness.cli", "report", folder.path], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "harness.commands.harness_command", "report", folder.path],
+        check=True,
+    )
     took_s = time.monotonic() - began_s
     peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     size = (folder.path / "report.html").stat().st_size

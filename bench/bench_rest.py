@@ -26,8 +26,8 @@ from rows import write_row
 
 from cluster import quorum
 from cluster.config import QuorumConfig
-from zkmq.rest.config import EndpointConfig, GatewayConfig
-from zkmq.rest.server import GatewayServer, listen, spare_collections
+from zkmq.rest.server.serving import GatewayServer, listen, spare_collections
+from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig
 
 CONNECTIONS = 64
 VALUE = b"x" * 100

@@ -7,10 +7,10 @@ a server that serves, so it talks to that server on the same machine.
 import re
 import time
 
+from cluster.cluster_errors import ClusterError
 from cluster.config import CLIENT_PORT, server_line
-from cluster.containers import execute
-from cluster.errors import ClusterError
-from cluster.pod import Pod
+from cluster.engine.containers import execute
+from cluster.pods.pod import Pod
 from harness.target import Evidence, UnsupportedError
 
 _MAIN = "org.apache.zookeeper.ZooKeeperMain"

@@ -10,13 +10,15 @@ import tenacity
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from cluster import clock, engine, image, labels, leftovers, members
+from cluster import members
+from cluster.cluster_errors import ClusterError
 from cluster.config import QuorumConfig, environment, files
-from cluster.each import each
-from cluster.errors import ClusterError
-from cluster.ledger import Ledger
-from cluster.network import Network, supports_netem
-from cluster.pod import Pod
+from cluster.engine import engine, image, labels, leftovers
+from cluster.engine.each import each
+from cluster.engine.ledger import Ledger
+from cluster.pods import clock
+from cluster.pods.network import Network, supports_netem
+from cluster.pods.pod import Pod
 from harness.target import Drops, Evidence, NodeStatus
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from typing import Any
 from docker.errors import DockerException
 
 from cluster import quorum, transactions
+from cluster.cluster_errors import ClusterError
 from cluster.config import QuorumConfig
-from cluster.errors import ClusterError
 from cluster.quorum import DockerQuorum
 from cluster.transactions import SessionEnds
 from cluster.trees import Tree, read_all

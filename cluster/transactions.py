@@ -13,9 +13,9 @@ from typing import IO
 
 from docker.errors import DockerException
 
-from cluster.containers import download
-from cluster.each import each
-from cluster.pod import Pod
+from cluster.engine.containers import download
+from cluster.engine.each import each
+from cluster.pods.pod import Pod
 from cluster.quorum import DockerQuorum
 
 FOLDER = "/data/version-2"

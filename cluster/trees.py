@@ -14,8 +14,8 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
 
-from cluster.each import each
-from cluster.pod import Pod
+from cluster.engine.each import each
+from cluster.pods.pod import Pod
 from cluster.quorum import DockerQuorum
 
 CONNECT_TIMEOUT_S = 15.0

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from harness.clock import Clock
-from harness.nemesis import Nemesis
+from harness.history.record import ENDED, RECOVERED, Event, HistoryWriter
+from harness.nemesis.nemesis import Nemesis
 from harness.progress import Progress
-from harness.record import ENDED, RECOVERED, Event, HistoryWriter
+from harness.run_clock import Clock
 from harness.target import Quorum, TargetError
-from harness.workers import Worker, all_ended
+from harness.workers.pool import Worker, all_ended
 from harness.workloads import drain as drains
 from harness.workloads.drain import Drain
 
@@ -24,7 +24,7 @@ Look = Callable[[Quorum], Notes]
 
 
 class Drainers(Protocol):
-    """The part of `harness.workers.Workers` that a drain needs."""
+    """The part of `harness.workers.pool.Workers` that a drain needs."""
 
     def start_kind(self, kind: str, settings: dict[str, Any]) -> list[Worker]:
         """Start all clients of a workload by its registered name."""

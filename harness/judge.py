@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.checkers import AvailabilityLimit, Checker, Claim, Course, Order
+from harness.checkers import Checker
 from harness.checkers import checkers as registered
-from harness.checkers.account import account
 from harness.checkers.availability import measure
-from harness.checkers.findings import SHOWN
-from harness.history import History
+from harness.checkers.evidence.account import account
+from harness.checkers.evidence.violations import SHOWN
+from harness.claim import AvailabilityLimit, Claim, Course, Order
+from harness.history.columns import History
 from harness.verdict import CheckResult, Verdict, Witness
 
 

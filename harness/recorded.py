@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
-from harness import files, note_shapes
-from harness.errors import HistoryError, ScenarioError
-from harness.plan import MAX_BYTES, Planned
-from harness.record import DECODE_ERRORS, Event
-from harness.store import RunFolder
+from harness import files
+from harness.harness_errors import HistoryError, ScenarioError
+from harness.history import note_shapes
+from harness.history.record import DECODE_ERRORS, Event
+from harness.run_folder import RunFolder
+from harness.scenario.plan import MAX_BYTES, Planned
 
 BINDINGS = "bind"  # the note that says which node each name of `bind` came to mean
 

@@ -7,7 +7,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from harness.errors import ScenarioError
+from harness.harness_errors import ScenarioError
 
 CLOCK_REREAD_S = 2.0  # libfaketime keeps a time for 1 s, and counts that in whole seconds
 LEAST_JUMP_S = 5.0  # less could be the time that two looks at two clocks take on a busy machine

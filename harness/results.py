@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness import plan
-from harness.checkers import AvailabilityLimit, Course
-from harness.errors import HarnessError
-from harness.history import History
+from harness.claim import AvailabilityLimit, Course
+from harness.harness_errors import HarnessError
+from harness.history.columns import History
 from harness.judge import Judgement, as_expected, judge
-from harness.plan import Planned
-from harness.schema import Scenario
+from harness.scenario import plan
+from harness.scenario.plan import Planned
+from harness.scenario.schema import Scenario
 from harness.verdict import Verdict
 
 EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN = 0, 1, 2

@@ -14,25 +14,29 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness import estimate, plan, record, results, server_log, workers
-from harness.clients import RunningClients
-from harness.clock import Clock
+from harness import results
+from harness.clients import server_log
 from harness.ending import READY_WITHIN_S, Ending, Look
-from harness.errors import RunError, UnmetError
-from harness.forwarder import Forwarding
-from harness.gateway import GatewayProcess
-from harness.history import History
-from harness.monitor import Monitor
-from harness.nemesis import Nemesis
-from harness.phase import PhaseOfFaults
+from harness.harness_errors import RunError, UnmetError
+from harness.history import record
+from harness.history.columns import History
+from harness.history.record import PHASE, HistoryWriter
+from harness.nemesis.monitor import Monitor
+from harness.nemesis.nemesis import Nemesis
+from harness.nemesis.phase_faults import PhaseOfFaults
 from harness.progress import Progress
-from harness.record import PHASE, HistoryWriter
 from harness.recorded import BINDINGS, Recorded
-from harness.schema import Cluster, Phase, Scenario, WorkloadEntry
-from harness.store import RunFolder
+from harness.run_clock import Clock
+from harness.run_folder import RunFolder
+from harness.scenario import estimate, plan
+from harness.scenario.schema import Cluster, Phase, Scenario, WorkloadEntry
 from harness.target import Quorum, TargetError
 from harness.view import View
-from harness.workers import Worker, Workers
+from harness.workers import pool
+from harness.workers.forwarder import Forwarding
+from harness.workers.gateway import GatewayProcess
+from harness.workers.pool import Worker, Workers
+from harness.workers.running_clients import RunningClients
 
 TICK_S = 0.02
 # A client's process starts in half a second; beside other work it has taken seven.
@@ -249,7 +253,7 @@ class _Run:
                 self._workers.reap()
                 faults.raise_failure()
                 monitor.raise_failure()
-                running = any(not workers.all_ended(group) for group in started.values())
+                running = any(not pool.all_ended(group) for group in started.values())
                 idle = not running and len(started) == len(phase.workload)
                 if idle and (phase.workload or faults.over):
                     return
@@ -265,7 +269,7 @@ class _Run:
         deadline_s = self.clock.now_s() + CALLS_WITHIN_S
         while self.clock.now_s() < deadline_s:
             self._workers.reap()
-            if workers.all_called(worker for group in started.values() for worker in group):
+            if pool.all_called(worker for group in started.values() for worker in group):
                 return
             time.sleep(TICK_S)
 
@@ -275,7 +279,7 @@ class _Run:
 
         def ended(of: Callable[[WorkloadEntry], bool]) -> bool:
             places = [place for place, entry in enumerate(entries) if of(entry)]
-            return all(p in started and workers.all_ended(started[p]) for p in places)
+            return all(p in started and pool.all_ended(started[p]) for p in places)
 
         for place, entry in enumerate(entries):
             if place not in started and ended(partial(_is_of_kind, entry.workload.after)):
@@ -299,5 +303,5 @@ def _is_of_kind(kind: str | None, entry: WorkloadEntry) -> bool:
 
 
 def _still(phase: Phase, started: Mapping[int, list[Worker]]) -> list[str]:
-    running = [p for p, group in started.items() if not workers.all_ended(group)]
+    running = [p for p, group in started.items() if not pool.all_ended(group)]
     return [phase.workload[place].kind for place in running]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.errors import TargetError, UnsupportedError
+from harness.harness_errors import TargetError, UnsupportedError
 
 __all__ = [
     "DOWN",

@@ -3,8 +3,8 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from harness.clock import Clock
 from harness.progress import Progress
+from harness.run_clock import Clock
 
 
 class View(Protocol):

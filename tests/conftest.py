@@ -7,8 +7,9 @@ from functools import cache
 import pytest
 from hypothesis import settings
 
-from cluster import engine, surroundings
-from cluster.errors import ClusterError
+from cluster import surroundings
+from cluster.cluster_errors import ClusterError
+from cluster.engine import engine
 from cluster.quorum import DockerQuorum
 
 READY_WITHIN_S = 90.0

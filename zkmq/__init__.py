@@ -1,7 +1,5 @@
 """A message queue on ZooKeeper."""
 
-from zkmq.batches import Put
-from zkmq.charter import Charter
 from zkmq.doubt import Settled
 from zkmq.errors import (
     AccessDeniedError,
@@ -23,12 +21,14 @@ from zkmq.errors import (
     ValueTooLargeError,
     ZkmqError,
 )
-from zkmq.finish import Done
-from zkmq.item import Hold, Item
+from zkmq.janitor.reaper import Returned
+from zkmq.putting.batches import Put
 from zkmq.queue import Queue
-from zkmq.reaper import Returned
-from zkmq.reserve import Reservation
-from zkmq.security import Security
+from zkmq.taking.finish import Done
+from zkmq.taking.reserve import Reservation
+from zkmq.tree.charter import Charter
+from zkmq.tree.item import Hold, Item
+from zkmq.zookeeper.security import Security
 
 __all__ = [
     "AccessDeniedError",

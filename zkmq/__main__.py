@@ -1,5 +1,5 @@
 """`python -m zkmq` is `zkmq`."""
 
-from zkmq.cli import main
+from zkmq.cli.zkmq_command import main
 
 main()

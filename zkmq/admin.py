@@ -4,16 +4,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from zkmq import envelope, names
-from zkmq.charter import SEGMENT_ITEMS
 from zkmq.errors import NoQuorumError, NotAppliedError, OutcomeUnknownError
-from zkmq.headcache import HeadCache
-from zkmq.homes import Homes
-from zkmq.loads import read_load, read_nodes, too_large
-from zkmq.once import once
-from zkmq.order import in_force
-from zkmq.refusal import refusal
-from zkmq.store import (
+from zkmq.putting.tails import Tails
+from zkmq.taking.head_cache import HeadCache
+from zkmq.taking.order import in_force
+from zkmq.taking.return_places import Homes
+from zkmq.tree import envelope, item_names
+from zkmq.tree.charter import SEGMENT_ITEMS
+from zkmq.tree.paths import Guard, Tree
+from zkmq.zookeeper.refusal import refusal
+from zkmq.zookeeper.repeatable import once
+from zkmq.zookeeper.request_sizes import read_load, read_nodes, too_large
+from zkmq.zookeeper.store import (
     Code,
     Committed,
     Create,
@@ -28,8 +30,6 @@ from zkmq.store import (
     SetData,
     Store,
 )
-from zkmq.tails import Tails
-from zkmq.tree import Guard, Tree
 
 KICK_BATCH = 100
 READS_AT_ONCE = 500
@@ -101,9 +101,9 @@ def stats(store: Store, tree: Tree, deadline_s: float) -> Stats:
     places = [tree.place("partial"), tree.place("dead"), tree.producers, tree.place("skipped")]
     partial, dead, producers, skipped = _children(store, places, deadline_s)
     consumers = store.list(tree.consumers, deadline_s) or []
-    consumers = [name for name in consumers if names.is_consumer(name)]
+    consumers = [name for name in consumers if item_names.is_consumer(name)]
     held = _children(store, [tree.claims(consumer) for consumer in consumers], deadline_s)
-    minutes = names.buckets(store.list(tree.place("delayed"), deadline_s) or [])
+    minutes = item_names.buckets(store.list(tree.place("delayed"), deadline_s) or [])
     buckets = [f"{tree.place('delayed')}/{minute}" for minute in minutes]
     return Stats(
         waiting=_waiting(store, tree, deadline_s),
@@ -181,8 +181,8 @@ def purge(store: Store, tree: Tree, priorities: Sequence[int] | None, deadline_s
     """
     store.sync(tree.items, deadline_s)
     children = store.list(tree.items, deadline_s) or []
-    chosen = priorities if priorities is not None else names.priorities(children)
-    _purge_flat(store, tree, [c for c in children if names.parse(c)], chosen, deadline_s)
+    chosen = priorities if priorities is not None else item_names.priorities(children)
+    _purge_flat(store, tree, [c for c in children if item_names.parse(c)], chosen, deadline_s)
     purged, zxid = 0, None
     for count, priority in enumerate(sorted(chosen)):
         try:
@@ -233,7 +233,7 @@ def _purge_flat(
 ) -> None:
     """The original's items have no segment; they are deleted one by one."""
     for name in flat:
-        parsed = names.parse(name)
+        parsed = item_names.parse(name)
         if parsed is not None and parsed.priority in priorities:
             # Somebody else having deleted it, or having taken it, is as good.
             flat_item = [Delete(f"{tree.items}/{name}")]
@@ -244,10 +244,10 @@ def _waiting(store: Store, tree: Tree, deadline_s: float) -> dict[int, int]:
     children = store.list(tree.items, deadline_s) or []
     counts: dict[int, int] = {}
     for child in children:
-        parsed = names.parse(child)
+        parsed = item_names.parse(child)
         if parsed is not None:
             counts[parsed.priority] = counts.get(parsed.priority, 0) + 1
-    for priority in names.priorities(children):
+    for priority in item_names.priorities(children):
         path = tree.priority(priority)
         node, listed = store.read_many([GetData(path), GetChildren(path)], deadline_s).results
         guard = Guard.read(node.data, node.version) if isinstance(node, Node) else None
@@ -277,7 +277,7 @@ def _nodes(store: Store, paths: Sequence[str], deadline_s: float) -> Iterator[No
 def _aside(store: Store, parent: str, deadline_s: float) -> list[str]:
     """The items that were put aside, in order."""
     (listed,) = store.read_many([GetChildren(parent)], deadline_s).results
-    return sorted(filter(names.parse, listed)) if isinstance(listed, list) else []
+    return sorted(filter(item_names.parse, listed)) if isinstance(listed, list) else []
 
 
 def _name(path: str) -> str:

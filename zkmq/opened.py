@@ -4,15 +4,16 @@ import os
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
-from zkmq import admin, checks, names
+from zkmq import admin, checks
 from zkmq.admin import Changed, Peeked, Stats
-from zkmq.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.errors import ClosedError
-from zkmq.kazoo_store import KazooStore
-from zkmq.layout import open_tree
-from zkmq.store import Store
-from zkmq.tree import Tree
+from zkmq.tree import item_names
+from zkmq.tree.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
+from zkmq.tree.layout import open_tree
+from zkmq.tree.paths import Tree
 from zkmq.upgrade import upgrade
+from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.store import Store
 
 MOST = 2**31 - 1
 MOST_SEGMENT_ITEMS = 10_000
@@ -125,7 +126,7 @@ class OpenedQueue:
             OutcomeUnknownError: no answer before the deadline; some may have been purged.
         """
         for priority in priorities:
-            checks.number("purge: priority", priority, 0, names.MAX_PRIORITY)
+            checks.number("purge: priority", priority, 0, item_names.MAX_PRIORITY)
         self._demand_open()
         return admin.purge(self._bound, self._tree, priorities or None, self._deadline())
 

@@ -6,29 +6,30 @@ import socket
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from zkmq import checks, registrations
-from zkmq.batches import MAX_BATCH_ITEMS, Put
-from zkmq.charter import SEGMENT_ITEMS
-from zkmq.consumer import Consumer
+from zkmq import checks
 from zkmq.doubt import Settled
-from zkmq.entry import Entry
 from zkmq.errors import BadArgumentError, NoQuorumError, ZkmqError
-from zkmq.finish import Done
-from zkmq.holding import OnLost, nobody_asked
-from zkmq.item import Item
-from zkmq.janitor import Janitor
-from zkmq.janitor_thread import JanitorThread
+from zkmq.janitor.background import JanitorThread
+from zkmq.janitor.elected import Janitor
+from zkmq.janitor.reaper import OnReturned
+from zkmq.janitor.reporter import Reporter
 from zkmq.opened import MOST, OpenedQueue
-from zkmq.order import KEY as ORDER_KEY
-from zkmq.order import ORDERS, Order
-from zkmq.policy import Policy
-from zkmq.producer import Producer
-from zkmq.reaper import OnReturned
-from zkmq.reporter import Reporter
-from zkmq.reserve import Reservation
-from zkmq.room import Room
-from zkmq.store import Store
-from zkmq.turn import Turn
+from zkmq.putting.backlog_limit import Room
+from zkmq.putting.batches import MAX_BATCH_ITEMS, Put
+from zkmq.putting.entry import Entry
+from zkmq.putting.producer import Producer
+from zkmq.taking.consumer import Consumer
+from zkmq.taking.finish import Done
+from zkmq.taking.holding import OnLost, nobody_asked
+from zkmq.taking.order import KEY as ORDER_KEY
+from zkmq.taking.order import ORDERS, Order
+from zkmq.taking.reserve import Reservation
+from zkmq.tree import registrations
+from zkmq.tree.charter import SEGMENT_ITEMS
+from zkmq.tree.item import Item
+from zkmq.tree.policy import Policy
+from zkmq.zookeeper.store import Store
+from zkmq.zookeeper.turn import Turn
 
 # How long a client that closes waits, for the janitor's step, for the servers, all in all: the
 # end of its session does the same, a little later.

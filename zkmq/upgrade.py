@@ -1,17 +1,17 @@
 """Raising a tree to the version of this client, once all who use it are new enough."""
 
-from zkmq.charter import Charter
-from zkmq.chartered_store import CharteredStore
 from zkmq.errors import (
     ClientsTooOldError,
     IncompatibleTreeError,
     OutcomeUnknownError,
     OutdatedClientError,
 )
-from zkmq.refusal import refusal
-from zkmq.registrations import clients
-from zkmq.store import Code, Committed, GetData, Lost, Node, Rejected, SetData
-from zkmq.tree import Tree
+from zkmq.tree.charter import Charter
+from zkmq.tree.chartered_store import CharteredStore
+from zkmq.tree.paths import Tree
+from zkmq.tree.registrations import clients
+from zkmq.zookeeper.refusal import refusal
+from zkmq.zookeeper.store import Code, Committed, GetData, Lost, Node, Rejected, SetData
 
 
 def upgrade(store: CharteredStore, tree: Tree, *, force: bool, deadline_s: float) -> Charter:

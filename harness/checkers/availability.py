@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkers import Claim, checkers
-from harness.checkers.findings import Violation, conclude
-from harness.checkers.outages import Outages, outages
-from harness.history import OK, PUT, RESERVE, TAKE, History, derived
+from harness.checkers import checkers
+from harness.checkers.evidence.outages import Outages, outages
+from harness.checkers.evidence.violations import Violation, conclude
+from harness.claim import Claim
+from harness.history.columns import OK, PUT, RESERVE, TAKE, History, derived
 from harness.verdict import CheckResult
 
 NAME = "availability"
@@ -21,7 +22,7 @@ AFTER_HEAL_NS = 30_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultFigures:
-    """What clients saw of one fault; outages are those of `harness.checkers.outages`.
+    """What clients saw of one fault; outages are those of `harness.checkers.evidence.outages`.
 
     Attributes:
         unavailable_s: the longest outage between the injection and 30 s after the heal; None if

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterator
 from typing import Any, ClassVar
 
-from harness.checkers import Claim, Course, checkers
-from harness.checkers.notes import end_trees, last_drain
-from harness.history import ENDED, PHASE, RECOVERED, History
+from harness.checkers import checkers
+from harness.checkers.evidence.notes import end_trees, last_drain
+from harness.claim import Claim, Course
+from harness.history.columns import ENDED, PHASE, RECOVERED, History
 from harness.verdict import CheckResult, Verdict, Witness
 
 NAME = "completed"

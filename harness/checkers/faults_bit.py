@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from harness.checkers import Claim, PlannedFault, checkers
-from harness.history import History
+from harness.checkers import checkers
+from harness.claim import Claim, PlannedFault
+from harness.history.columns import History
 from harness.verdict import CheckResult, Verdict, Witness
 
 NAME = "faults-bit"

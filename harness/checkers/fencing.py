@@ -6,10 +6,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkers import Claim, checkers
-from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
-from harness.checkers.holds import DONE_OK, RELEASE_OK, holds
-from harness.history import OK, RESERVE, History, derived
+from harness.checkers import checkers
+from harness.checkers.evidence.holds import DONE_OK, RELEASE_OK, holds
+from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
+from harness.claim import Claim
+from harness.history.columns import OK, RESERVE, History, derived
 from harness.verdict import CheckResult
 
 NAME = "fencing"

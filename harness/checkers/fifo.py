@@ -7,11 +7,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkers import Claim, checkers
-from harness.checkers.episodes import put_rows, unseen_holds
-from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
-from harness.checkers.windows import chain, covered_until
-from harness.history import NEVER_NS, OK, PUT, RESERVE, TAKE, History
+from harness.checkers import checkers
+from harness.checkers.evidence.episodes import put_rows, unseen_holds
+from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
+from harness.checkers.evidence.windows import chain, covered_until
+from harness.claim import Claim
+from harness.history.columns import NEVER_NS, OK, PUT, RESERVE, TAKE, History
 from harness.verdict import CheckResult
 
 NAME = "fifo"

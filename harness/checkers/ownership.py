@@ -6,12 +6,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkers import Claim, checkers
-from harness.checkers.episodes import put_rows
-from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
-from harness.checkers.holds import DONE_OK, RETURNED, Holds, holds
-from harness.checkers.notes import ends
-from harness.history import INFO, NEVER_NS, OK, PUT, TAKE, History
+from harness.checkers import checkers
+from harness.checkers.evidence.episodes import put_rows
+from harness.checkers.evidence.holds import DONE_OK, RETURNED, Holds, holds
+from harness.checkers.evidence.notes import ends
+from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
+from harness.claim import Claim
+from harness.history.columns import INFO, NEVER_NS, OK, PUT, TAKE, History
 from harness.verdict import CheckResult
 
 NAME = "ownership"

@@ -6,12 +6,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkers import Claim, checkers
-from harness.checkers.episodes import Episodes, episodes, unseen_holds
-from harness.checkers.findings import conclude, nothing_shown
-from harness.checkers.looks import whole
-from harness.checkers.order_witness import Case, explain
-from harness.checkers.sweeps import (
+from harness.checkers import checkers
+from harness.checkers.evidence.episodes import Episodes, episodes, unseen_holds
+from harness.checkers.evidence.looks import whole
+from harness.checkers.evidence.order_witness import Case, explain
+from harness.checkers.evidence.sweeps import (
     PROBES,
     Hidden,
     Line,
@@ -21,7 +20,9 @@ from harness.checkers.sweeps import (
     left_behind,
     overtaken,
 )
-from harness.history import NEVER_NS, OK, History
+from harness.checkers.evidence.violations import conclude, nothing_shown
+from harness.claim import Claim
+from harness.history.columns import NEVER_NS, OK, History
 from harness.verdict import CheckResult
 
 NAME = "priority-fifo"

@@ -5,12 +5,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkers import Claim, checkers
-from harness.checkers.episodes import Episodes, episodes
-from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
-from harness.checkers.holds import holds
-from harness.checkers.notes import ends
-from harness.history import INFO, NEVER_NS, OK, History
+from harness.checkers import checkers
+from harness.checkers.evidence.episodes import Episodes, episodes
+from harness.checkers.evidence.holds import holds
+from harness.checkers.evidence.notes import ends
+from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
+from harness.claim import Claim
+from harness.history.columns import INFO, NEVER_NS, OK, History
 from harness.verdict import CheckResult
 
 NAME = "producer-order"

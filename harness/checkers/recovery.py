@@ -2,8 +2,9 @@
 
 from typing import Any, ClassVar
 
-from harness.checkers import Claim, checkers
-from harness.history import History
+from harness.checkers import checkers
+from harness.claim import Claim
+from harness.history.columns import History
 from harness.verdict import CheckResult, Verdict, Witness
 
 

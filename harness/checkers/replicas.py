@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from harness.checkers import Claim, checkers
-from harness.checkers.findings import in_order
-from harness.history import History, Value
+from harness.checkers import checkers
+from harness.checkers.evidence.violations import in_order
+from harness.claim import Claim
+from harness.history.columns import History, Value
 from harness.verdict import CheckResult, Verdict, Witness
 
 SHOWN = 5

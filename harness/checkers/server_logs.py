@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from harness.checkers import Claim, checkers
-from harness.checkers.server_defects import DEFECTS, ServerDefect, known
-from harness.history import History
+from harness.checkers import checkers
+from harness.checkers.evidence.server_defects import DEFECTS, ServerDefect, known
+from harness.claim import Claim
+from harness.history.columns import History
 from harness.verdict import CheckResult, Verdict, Witness
 
 # What no fault of ours can cause in a correct server. A full disk ends one with a severe error and
@@ -20,11 +21,11 @@ class ServerLogs:
     """No server met a null pointer, whatever was done to it, but for known defects. O(nodes).
 
     INVALID for `null-pointer`, unless its stack trace is that of a defect in
-    `harness.checkers.server_defects`: those are counted by name, and change no verdict. In a
-    scenario whose `because` is the defect's name, or its pattern, they count too. All else is only
-    counted, digest mismatches too: 3.9.6 counts one for the first proposal that a leader gets when
-    it comes back from a pause, and holds the same as all others afterwards. Whether servers differ
-    is for `replicas` to say.
+    `harness.checkers.evidence.server_defects`: those are counted by name, and change no verdict. In
+    a scenario whose `because` is the defect's name, or its pattern, they count too. All else is
+    only counted, digest mismatches too: 3.9.6 counts one for the first proposal that a leader gets
+    when it comes back from a pause, and holds the same as all others afterwards. Whether servers
+    differ is for `replicas` to say.
 
     Details: how often each pattern was found, over all servers; the known defects, how often each
     was seen and on which nodes; by node the digest mismatches that it counted since its start,

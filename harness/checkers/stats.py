@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkers import Claim, checkers
-from harness.checkers.account import account
-from harness.checkers.findings import conclude
-from harness.history import DONE, FAIL, INFO, OK, PUT, RELEASE, RESERVE, TAKE, History
+from harness.checkers import checkers
+from harness.checkers.evidence.account import account
+from harness.checkers.evidence.violations import conclude
+from harness.claim import Claim
+from harness.history.columns import DONE, FAIL, INFO, OK, PUT, RELEASE, RESERVE, TAKE, History
 from harness.verdict import CheckResult
 
 NAME = "stats"

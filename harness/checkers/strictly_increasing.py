@@ -5,12 +5,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkers import Claim, checkers
-from harness.checkers.account import Account, account
-from harness.checkers.findings import Violation, conclude
-from harness.checkers.holds import holds
-from harness.checkers.notes import ends
-from harness.history import FAIL, INFO, NEVER_NS, OK, PUT, RESERVE, TAKE, History
+from harness.checkers import checkers
+from harness.checkers.evidence.account import Account, account
+from harness.checkers.evidence.holds import holds
+from harness.checkers.evidence.notes import ends
+from harness.checkers.evidence.violations import Violation, conclude
+from harness.claim import Claim
+from harness.history.columns import FAIL, INFO, NEVER_NS, OK, PUT, RESERVE, TAKE, History
 from harness.verdict import CheckResult
 
 NAME = "strictly-increasing"

@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harness.checkers import Claim, checkers
-from harness.checkers.account import Account, Mask, account
-from harness.checkers.findings import SHOWN, Violation, conclude, in_order, named
-from harness.checkers.notes import end_trees, last_drain, stands
-from harness.history import PUT, RESERVE, TAKE, History, Value
+from harness.checkers import checkers
+from harness.checkers.evidence.account import Account, Mask, account
+from harness.checkers.evidence.notes import end_trees, last_drain, stands
+from harness.checkers.evidence.violations import SHOWN, Violation, conclude, in_order, named
+from harness.claim import Claim
+from harness.history.columns import PUT, RESERVE, TAKE, History, Value
 from harness.verdict import CheckResult, Witness
 
 NAME = "total-queue"

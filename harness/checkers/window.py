@@ -5,12 +5,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkers import Claim, checkers, priority_fifo
-from harness.checkers.episodes import Episodes
-from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
-from harness.checkers.looks import crowd
-from harness.checkers.zxids import axis, by_zxid, looked_at
-from harness.history import NEVER_NS, OK, RESERVE, TAKE, History
+from harness.checkers import checkers, priority_fifo
+from harness.checkers.evidence.episodes import Episodes
+from harness.checkers.evidence.looks import crowd
+from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
+from harness.checkers.evidence.zxid_axis import axis, by_zxid, looked_at
+from harness.claim import Claim
+from harness.history.columns import NEVER_NS, OK, RESERVE, TAKE, History
 from harness.verdict import CheckResult
 
 NAME = "window"

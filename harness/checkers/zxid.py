@@ -6,16 +6,23 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkers import Claim, checkers, ownership, priority_fifo
-from harness.checkers.findings import SHOWN, Violation, conclude, nothing_shown
-from harness.checkers.lives import by_item
-from harness.checkers.looks import whole
-from harness.checkers.notes import ends, returns
-from harness.checkers.order_witness import Case, explain
+from harness.checkers import checkers, ownership, priority_fifo
+from harness.checkers.evidence.item_lives import by_item
+from harness.checkers.evidence.looks import whole
+from harness.checkers.evidence.notes import ends, returns
+from harness.checkers.evidence.order_witness import Case, explain
+from harness.checkers.evidence.sweeps import Swept, left_behind
+from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
+from harness.checkers.evidence.zxid_axis import (
+    axis,
+    by_zxid,
+    by_zxid_and_reads,
+    left_open,
+    looked_at,
+)
 from harness.checkers.ownership import Ownership
-from harness.checkers.sweeps import Swept, left_behind
-from harness.checkers.zxids import axis, by_zxid, by_zxid_and_reads, left_open, looked_at
-from harness.history import INFO, OK, RELEASE, History
+from harness.claim import Claim
+from harness.history.columns import INFO, OK, RELEASE, History
 from harness.verdict import CheckResult
 
 NAME = "zxid"

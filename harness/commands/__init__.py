@@ -1,1 +1,1 @@
-"""Commands that `harness.cli` offers beside its own; like it, they put the parts together."""
+"""The `harness` command. Its modules put the other rooms together."""

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from harness import junit, results, scenario, store
+from harness import results, run_folder
 from harness.commands.launch import Ran, launch, prepare, publish
-from harness.errors import HarnessError, ScenarioError, UnmetError
-from harness.junit import Suite
-from harness.report import markdown
+from harness.harness_errors import HarnessError, ScenarioError, UnmetError
+from harness.report import junit, markdown
+from harness.report.junit import Suite
 from harness.report.terminal import Terminal
-from harness.schema import Scenario
+from harness.scenario import loading
+from harness.scenario.schema import Scenario
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  # the file that GitHub, Gitea and Forgejo show after a job
 T = TypeVar("T")
@@ -54,13 +55,13 @@ class Batch:
         loaded, broken = [], dict[Path, str]()
         for file in files:
             try:
-                loaded.append((file, scenario.load(file)))
+                loaded.append((file, loading.load(file)))
             except ScenarioError as error:
                 broken[file] = str(error)
         if not broken:
             return loaded
         for file in files:
-            name, why = store.name_of(file), broken.get(file)
+            name, why = run_folder.name_of(file), broken.get(file)
             if why is not None:
                 self._failed[name] = why
             self._suites.append(
@@ -72,7 +73,7 @@ class Batch:
 
     def run(self, file: Path, wanted: Scenario, *, by_hand: bool = False) -> None:
         """Run one scenario, print what came out, and remember it, also if it could not be run."""
-        name, began_s = store.name_of(file), time.monotonic()
+        name, began_s = run_folder.name_of(file), time.monotonic()
         try:
             self._run(name, file, wanted, by_hand=by_hand)
         except UnmetError as unmet:

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster import labels, surroundings
+from cluster import surroundings
+from cluster.engine import labels
 from cluster.surroundings import Kept
-from harness import junit, store
 from harness import run as runs
-from harness.errors import ScenarioError
+from harness import run_folder
+from harness.clients import end_state
+from harness.harness_errors import ScenarioError
 from harness.recorded import Recorded
-from harness.report import page
+from harness.report import junit, page
 from harness.run import Surroundings
-from harness.schema import Cluster, Scenario
-from harness.store import RunFolder
+from harness.run_folder import RunFolder
+from harness.scenario.schema import Cluster, Scenario
 from harness.target import Quorum
 from harness.view import View
-from harness.workloads import end_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +43,10 @@ def prepare(file: Path, scenario: Scenario, keep_in: Path, *, name: str | None =
     Raises:
         ScenarioError: no folder can be made in `keep_in`.
     """
-    store.make_folder(keep_in, "--runs")
+    run_folder.make_folder(keep_in, "--runs")
     try:
-        return store.create(
-            keep_in.resolve(), name or store.name_of(file), scenario.seed, scenario.text
+        return run_folder.create(
+            keep_in.resolve(), name or run_folder.name_of(file), scenario.seed, scenario.text
         )
     except OSError as error:
         raise ScenarioError(

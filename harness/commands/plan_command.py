@@ -8,10 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from harness import plan as plans
-from harness import results, scenario
-from harness.plan import Planned
-from harness.schema import Scenario
+from harness import results
+from harness.scenario import loading
+from harness.scenario import plan as plans
+from harness.scenario.plan import Planned
+from harness.scenario.schema import Scenario
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +25,7 @@ def plan(
     seed: Annotated[int | None, typer.Option(help="Instead of the scenario's own.")] = None,
 ) -> int:
     """Show each injection that is planned; end with 2 if the seed draws none for an entry."""
-    loaded = scenario.load(file)
+    loaded = loading.load(file)
     chosen = loaded if seed is None else loaded.model_copy(update={"seed": seed})
     planned = plans.make(chosen)
     console = Console(highlight=False)

@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 
-from cluster import ledger, surroundings
+from cluster import surroundings
+from cluster.engine import ledger
 from cluster.quorum import DockerQuorum
-from harness import by_hand, scenario, store
-from harness.commands.faults import tidy
+from harness import run_folder
+from harness.commands.faults_command import tidy
 from harness.commands.launch import launch, prepare, publish
 from harness.ending import READY_WITHIN_S
-from harness.errors import HarnessError, TargetError, UnmetError
+from harness.harness_errors import HarnessError, TargetError, UnmetError
+from harness.nemesis import by_hand
 from harness.report.terminal import Terminal, summary_lines
 from harness.results import EXIT_AS_EXPECTED, exit_status
+from harness.scenario import loading
 
 LEASE_S = 600.0
 INTERRUPTED = 2
@@ -33,7 +36,7 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Give the scenario as an item, named as its runs are."""
-        yield ScenarioItem.from_parent(self, name=store.name_of(self.path))
+        yield ScenarioItem.from_parent(self, name=run_folder.name_of(self.path))
 
 
 class ScenarioItem(pytest.Item):
@@ -45,7 +48,7 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run, judge and keep it like `harness run`; unknown is a failure too."""
-        loaded = scenario.load(self.path)
+        loaded = loading.load(self.path)
         tidy(print)
         folder = prepare(self.path, loaded, self.config.rootpath / self.config.getini("runs"))
         try:
@@ -123,7 +126,7 @@ def ended_by_sigterm() -> Iterator[None]:
 
 def lend(*, nodes: int, zookeeper: str) -> Iterator[DockerQuorum]:
     """Give a quorum that serves, and remove it afterwards."""
-    wanted = scenario.cluster({"nodes": nodes, "zookeeper": zookeeper})
+    wanted = loading.cluster({"nodes": nodes, "zookeeper": zookeeper})
     tidy(print)
     with (
         ended_by_sigterm(),

@@ -3,9 +3,9 @@
 import socket
 from collections.abc import Callable
 
-from cluster import processes
-from harness.errors import ScenarioError
-from harness.gateway import LOOPBACK, GatewayProcess, hold_port
+from cluster.engine import processes
+from harness.harness_errors import ScenarioError
+from harness.workers.gateway import LOOPBACK, GatewayProcess, hold_port
 
 PORT = 9998  # the original's
 

@@ -11,13 +11,14 @@ from typing import Any
 import yaml
 
 from cluster.surroundings import Kept
-from harness import finding, scenario, shrink
 from harness.commands.launch import Ran, launch, prepare
-from harness.errors import HistoryError, RunError, ScenarioError
-from harness.replay import Cause, Rate
+from harness.harness_errors import HistoryError, RunError, ScenarioError
 from harness.report.terminal import Terminal
-from harness.schema import Scenario
-from harness.shrink import Data
+from harness.scenario import loading
+from harness.scenario.schema import Scenario
+from harness.search import finding, shrink
+from harness.search.replay import Cause, Rate
+from harness.search.shrink import Data
 from harness.view import Silent
 
 PATIENCE = 2.0  # a candidate may take that many times as long as what it was made from,
@@ -104,7 +105,7 @@ class Trials:
         with tempfile.TemporaryDirectory() as place:
             file = Path(place) / "candidate.yaml"
             file.write_text(yaml.safe_dump(candidate, sort_keys=False))
-            loaded = self._within_limit(scenario.load(file))
+            loaded = self._within_limit(loading.load(file))
             failed: list[Ran] = []
             for number in range(times):
                 ran = self._run(loaded, file)

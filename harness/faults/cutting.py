@@ -5,8 +5,8 @@ from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from harness.errors import TargetError
 from harness.faults import Fault, grudges
+from harness.harness_errors import TargetError
 from harness.target import Drops, Evidence, Quorum, System
 
 BITES_WITHIN_S = 5.0  # a leader speaks to its followers every half tick, half of them every second

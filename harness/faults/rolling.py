@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 
-from harness.errors import TargetError
+from harness.harness_errors import TargetError
 from harness.target import Evidence, NodeStatus, Quorum
 
 SYNCED_WITHIN_S = 60.0

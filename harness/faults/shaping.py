@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from harness.errors import TargetError
+from harness.harness_errors import TargetError
 from harness.target import Evidence, Quorum, Shape
 
 SLOT = "shape"

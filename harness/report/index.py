@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import judged
-from harness.errors import HistoryError, ScenarioError
-from harness.report import page
-from harness.store import RunFolder
+from harness.harness_errors import HistoryError, ScenarioError
+from harness.report import judged, page
+from harness.run_folder import RunFolder
 
 NOT_JUDGED, DAMAGED = "not judged", "damaged"
 VERDICTS = ("invalid", "unknown", "valid", DAMAGED, NOT_JUDGED)

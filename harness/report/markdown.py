@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.report import words
+from harness import words
 
 MOST_FINDINGS = 5
 

@@ -9,11 +9,12 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from harness import files, judged
-from harness.errors import ScenarioError
-from harness.history import History, Value
-from harness.report import end_state, figure, lives, sample, spans, words
-from harness.store import RunFolder
+from harness import files, words
+from harness.harness_errors import ScenarioError
+from harness.history.columns import History, Value
+from harness.report import client_lives, judged, server_trees
+from harness.report.charts import figure, sample, spans
+from harness.run_folder import RunFolder
 
 FILE = "report.html"
 COUNTS = {
@@ -53,7 +54,7 @@ def render(
 ) -> str:
     """Return the page of a run whose history and results are loaded already."""
     picture = figure.draw(history, results)
-    servers = end_state.compare(history)
+    servers = server_trees.compare(history)
     return template("report.html.j2").render(
         run=folder.path.name,
         results=results,
@@ -69,7 +70,7 @@ def render(
         scenario=text(folder.scenario, "scenario"),
         plan=text(folder.plan, "plan"),
         data=_script(
-            {"figure": picture.figure} | lives.tell(history, results, items),
+            {"figure": picture.figure} | client_lives.tell(history, results, items),
         ),
         plotly=_plotly(),
         css=resource("report.css"),

@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.clock import Clock
+from harness import words
 from harness.progress import Progress
-from harness.report import words
+from harness.run_clock import Clock
 
 REFRESH_HZ = 4
 RATE_WINDOW_S = 2.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from harness.registry import Registry
 
 if TYPE_CHECKING:
-    from harness.workloads.client import Client
+    from harness.clients.client import Client
 
 
 class Workload(Protocol):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.clients.client import Client
 from harness.registry import Clients, Count, Rate, Seconds
 from harness.workloads import workloads
-from harness.workloads.client import Client
 
 IDLE_HZ = 20.0  # how often an unpaced client looks again at an empty queue
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.clients.client import Client
 from harness.workloads import workloads
-from harness.workloads.client import Client
 
 WAIT_S = 5.0
 

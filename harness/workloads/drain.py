@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from harness.clients.client import Client
 from harness.registry import Count, Seconds
 from harness.workloads import workloads
-from harness.workloads.client import Client
 
 NAME: Final = "drain"
 LOOK_AGAIN_HZ = 2.0

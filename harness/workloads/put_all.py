@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.clients.client import Client
 from harness.registry import Clients, Count, Priority, Rate
 from harness.workloads import workloads
-from harness.workloads.client import Client
 
 
 @workloads.register("put-all")

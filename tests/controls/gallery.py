@@ -11,19 +11,17 @@ from random import Random
 from typing import Any
 from unittest import mock
 
-from harness.checkers import AvailabilityLimit, Order
 from harness.checkers.total_queue import TotalQueue
-from harness.history import History
+from harness.claim import AvailabilityLimit, Order
+from harness.history.columns import History
 from harness.judge import Judgement, judge
 from harness.verdict import Verdict
-from worlds import planted_checkers as wrong
-from worlds import planted_endings as endings
-from worlds import planted_histories as shown
-from worlds import planted_queues as queues
-from worlds import planted_zxids as zxids
-from worlds.histories import history, queue_run
-from worlds.histories_random import Mix, as_history, simulate
-from worlds.planted_script import served
+from worlds.histories.by_hand import history, queue_run
+from worlds.histories.random import Mix, as_history, simulate
+from worlds.planted import checkers as wrong
+from worlds.planted import endings, queues, zxids
+from worlds.planted import histories as shown
+from worlds.planted.script import served
 
 ALARM = "false alarm: "
 MISSED = "missed: "

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from worlds.crash_point_mutants import MUTANTS, Mutant
-from worlds.crash_points import CrashPoints
-from worlds.crash_points_client import short_pauses
-from worlds.proxy_faults import KILLS
+from worlds.crash_points.client import short_pauses
+from worlds.crash_points.course import CrashPoints
+from worlds.crash_points.weakened import MUTANTS, Mutant
+from worlds.proxy.faults import KILLS
 
 pytestmark = pytest.mark.docker
 

@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-from cluster.lease import Lease
+from cluster.pods.lease import Lease
 from cluster.quorum import DockerQuorum
-from harness.clients import NoClients
 from harness.faults import grudges
 from harness.faults.bandwidth import Bandwidth
 from harness.faults.isolate import Isolate
 from harness.faults.kill import Kill
 from harness.target import Drops, System
+from harness.workers.running_clients import NoClients
 
 pytestmark = pytest.mark.docker
 ELECTION_PORT = 3888

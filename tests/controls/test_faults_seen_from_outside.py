@@ -17,8 +17,6 @@ from kazoo.client import KazooClient
 from cluster import surroundings
 from cluster.members import voters
 from cluster.quorum import DockerQuorum
-from harness.clients import NoClients, RunningClients
-from harness.clock import Clock
 from harness.faults import Fault
 from harness.faults.client_crash import ClientCrash
 from harness.faults.client_cut import ClientCut
@@ -32,11 +30,13 @@ from harness.faults.replace import Replace
 from harness.faults.restart import Restart
 from harness.faults.rolling_restart import RollingRestart
 from harness.faults.rolling_upgrade import RollingUpgrade
-from harness.forwarder import Forwarding
+from harness.history.record import HistoryWriter
 from harness.progress import Progress
-from harness.record import HistoryWriter
+from harness.run_clock import Clock
 from harness.target import System
-from harness.workers import Workers
+from harness.workers.forwarder import Forwarding
+from harness.workers.pool import Workers
+from harness.workers.running_clients import NoClients, RunningClients
 
 pytestmark = pytest.mark.docker
 READY_WITHIN_S = 90.0

@@ -8,7 +8,7 @@ import pytest
 from controls.gallery import CHECKERS, HISTORIES, KINDS, QUEUES, SOUND, Mutant, Planted, main
 
 from harness.checkers import checkers
-from harness.history import History
+from harness.history.columns import History
 from harness.judge import judge
 from harness.verdict import CheckResult, Verdict
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from worlds.command_line import ROOT, harness
-from worlds.crash_point_mutants import MUTANTS
-from worlds.reaper_mutants import REAPER_MUTANTS, ReaperMutant
+from worlds.crash_points.weakened import MUTANTS
+from worlds.planted.reaper_mutants import REAPER_MUTANTS, ReaperMutant
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 WITHIN_S = 400

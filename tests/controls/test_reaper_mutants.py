@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import scenario
-from harness.schema import Scenario
+from harness.scenario import loading
+from harness.scenario.schema import Scenario
 from harness.verdict import Verdict
 from worlds.command_line import ROOT
-from worlds.memory_run import consumer_crash
-from worlds.reaper_mutants import GIVING_BACK_DELETES, REAPER_MUTANTS, ReaperMutant
+from worlds.memory.run import consumer_crash
+from worlds.planted.reaper_mutants import GIVING_BACK_DELETES, REAPER_MUTANTS, ReaperMutant
 
 MUTANTS = [*REAPER_MUTANTS, GIVING_BACK_DELETES]
 
@@ -20,7 +20,7 @@ MUTANTS = [*REAPER_MUTANTS, GIVING_BACK_DELETES]
 @pytest.fixture
 def about_it() -> Scenario:
     """Return the scenario that the queue's README points to."""
-    return scenario.load(ROOT / "scenarios/seed/consumer-crash.yaml")
+    return loading.load(ROOT / "scenarios/seed/consumer-crash.yaml")
 
 
 def test_the_queue_itself_is_valid(about_it: Scenario, tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from worlds.crash_points_checks import Ended, Reason
-from worlds.sim import Simulation
-from worlds.sim_checks import judged
-from worlds.sim_schedule import PutStep, Schedule
-from zkmq.store import Create
+from worlds.crash_points.checks import Ended, Reason
+from worlds.sim.checks import judged
+from worlds.sim.schedule import PutStep, Schedule
+from worlds.sim.simulation import Simulation
+from zkmq.zookeeper.store import Create
 
 
 def acknowledged_another(simulation: Simulation) -> None:

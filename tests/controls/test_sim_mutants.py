@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.strategies import SearchStrategy
 
-from worlds.crash_point_mutants import MUTANTS, Mutant
-from worlds.crash_points_checks import Reason, Violation
-from worlds.sim import Simulation
-from worlds.sim_mutants import SIM_MUTANTS, WHOLE, SimMutant
-from worlds.sim_schedule import CROWD, Schedule, struck
+from worlds.crash_points.checks import Reason, Violation
+from worlds.crash_points.weakened import MUTANTS, Mutant
+from worlds.sim.mutants import SIM_MUTANTS, WHOLE, SimMutant
+from worlds.sim.schedule import CROWD, Schedule, struck
+from worlds.sim.simulation import Simulation
 
 SEARCH = settings(
     max_examples=1000,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from worlds.wire_fuzz import fuzz
-from worlds.wire_mutants import MUTANTS
-from worlds.wire_plan import Plan
+from worlds.wire.fuzz import fuzz
+from worlds.wire.mutants import MUTANTS
+from worlds.wire.plan import Plan
 
 SEEDS = range(1, 9)
 

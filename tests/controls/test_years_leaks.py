@@ -2,9 +2,9 @@
 
 import pytest
 
-from worlds.growth import grown, small_caches
-from worlds.years import Years
-from worlds.years_mutants import LEAKS, Leak
+from worlds.years.growth import grown, small_caches
+from worlds.years.mutants import LEAKS, Leak
+from worlds.years.virtual_years import Years
 
 
 @pytest.mark.parametrize("leak", LEAKS, ids=lambda leak: leak.name)

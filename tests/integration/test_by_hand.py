@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from cluster import engine, leftovers, processes
+from cluster.engine import engine, leftovers, processes
 from worlds import command_line
 
 pytestmark = pytest.mark.docker

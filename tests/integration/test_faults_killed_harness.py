@@ -20,12 +20,13 @@ import pytest
 from docker.errors import NotFound
 from docker.models.containers import Container
 
-from cluster import engine, labels, ledger, leftovers, processes, quorum
+from cluster import quorum
+from cluster.cluster_errors import ClusterError
 from cluster.config import FAKETIME_OFFSET, QuorumConfig
-from cluster.disk import FILL
-from cluster.errors import ClusterError
-from cluster.lease import TERM_S
-from harness.commands.faults import heal_left
+from cluster.engine import engine, labels, ledger, leftovers, processes
+from cluster.pods.disk import FILL
+from cluster.pods.lease import TERM_S
+from harness.commands.faults_command import heal_left
 
 pytestmark = pytest.mark.docker
 GRACE_S = 3  # the sandbox looks twice a second, and an exec takes its time
@@ -78,7 +79,7 @@ def start(folder: Path, seed: int) -> subprocess.Popen[bytes]:
     scenario.write_text(TEXT)
     words = ["run", str(scenario), f"--seed={seed}", "--runs", str(folder / "runs")]
     return subprocess.Popen(
-        [sys.executable, "-m", "harness.cli", *words],
+        [sys.executable, "-m", "harness.commands.harness_command", *words],
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import scenario
+from harness.scenario import loading
 from worlds.command_line import harness
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -19,7 +19,7 @@ def test_fuzz_finds_a_producer_that_lies(tmp_path: Path) -> None:
     done = harness(*words, *more, within_s=WITHIN_S)
     assert done.returncode == 1, done.stdout + done.stderr
     folder = tmp_path / "fuzz" / "3-ack-before-write"
-    found = scenario.load(folder / "finding-1.yaml")
+    found = loading.load(folder / "finding-1.yaml")
     assert found.because == "lost"
     assert [entry.kind for phase in found.phases for entry in phase.faults] == []
     notes = [json.loads(line) for line in (folder / "fuzz.jsonl").read_text().splitlines()]
@@ -46,7 +46,7 @@ def test_shrink_takes_out_what_a_loss_does_not_need(tmp_path: Path) -> None:
     words = ("shrink", str(run), "--minutes", "3", "--times", "2", "--output", str(small))
     done = harness(*words, within_s=WITHIN_S)
     assert done.returncode == 0, done.stdout + done.stderr
-    found = scenario.load(small)
+    found = loading.load(small)
     (phase,) = found.phases
     assert phase.faults == []
     (work,) = phase.workload

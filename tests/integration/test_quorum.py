@@ -6,9 +6,10 @@ from contextlib import closing
 import docker
 import pytest
 
-from cluster import engine, image, labels, leftovers, surroundings
-from cluster.errors import ClusterError, PortError
-from cluster.pod import LOOPBACK
+from cluster import surroundings
+from cluster.cluster_errors import ClusterError, PortError
+from cluster.engine import engine, image, labels, leftovers
+from cluster.pods.pod import LOOPBACK
 from cluster.quorum import DockerQuorum, attach
 from harness.faults.kill import SIGKILL_STATUS
 

@@ -6,9 +6,10 @@ from contextlib import closing
 import pytest
 from kazoo.client import KazooClient
 
-from cluster import clock, engine, leftovers
+from cluster.engine import engine, leftovers
+from cluster.pods import clock
 from cluster.surroundings import Kept
-from harness.errors import RunError
+from harness.harness_errors import RunError
 from harness.target import Drops, Shape
 
 pytestmark = pytest.mark.docker

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 from harness.report import page
 from worlds import browser
 from worlds.browser import LOW_CONTRAST, UNNAMED, WIDTHS, Opened
-from worlds.judged_runs import judged, killed, lives, modes, tree
+from worlds.histories.judged_runs import judged, killed, lives, modes, tree
 
 ITEMS = 60
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cluster import engine, labels, leftovers, processes
+from cluster.engine import engine, labels, leftovers, processes
 from worlds.command_line import ROOT, harness
 
 pytestmark = pytest.mark.docker
@@ -32,7 +32,15 @@ WITHIN_S = 120
 def started(scenario: Path, runs: Path) -> tuple["subprocess.Popen[str]", Path]:
     """Start a run and return it with its folder once its first fault is in force."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness.cli", "run", str(scenario), "--runs", str(runs)],
+        [
+            sys.executable,
+            "-m",
+            "harness.commands.harness_command",
+            "run",
+            str(scenario),
+            "--runs",
+            str(runs),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

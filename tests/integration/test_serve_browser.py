@@ -10,11 +10,10 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser
 
-from harness import serve
-from harness.report import page
+from harness.report import page, serve
 from worlds import browser
 from worlds.browser import LOW_CONTRAST, UNNAMED, WIDTHS, Opened
-from worlds.judged_runs import judged, lives
+from worlds.histories.judged_runs import judged, lives
 
 STARTED_WITHIN_S = 10.0
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.pool import Pool
 from pathlib import Path
 
-from worlds.damage_cases import KINDS, Bench, Case
+from worlds.histories.damage_cases import KINDS, Bench, Case
 
 CHUNK = 200
 PROCESSES = 2

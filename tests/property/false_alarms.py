@@ -1,7 +1,7 @@
 """How often the checkers accuse a correct queue: many simulated runs of one, all checkers.
 
 `make check-false-alarms N=100000` judges as many runs of the listing queue of
-`tests/worlds/listing_queue.py`, shared out over what is told (zxids on, off, half) and what is
+`tests/worlds/listing/queue.py`, shared out over what is told (zxids on, off, half) and what is
 claimed. Two processes, with progress. Prints each false alarm with the seed that gives it again,
 and ends with 1 if there was one. Ctrl-C prints what there is so far, and ends with 2.
 """
@@ -17,11 +17,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from harness.checkers import Order
+from harness.claim import Order
 from harness.judge import judge
 from harness.verdict import Verdict
-from worlds.listing_lines import Zxids
-from worlds.listing_queue import run
+from worlds.listing.lines import Zxids
+from worlds.listing.queue import run
 
 CLAIMS: tuple[Order, ...] = ("snapshot", "stale", "unordered")
 ZXIDS: tuple[Zxids, ...] = ("on", "off", "half")

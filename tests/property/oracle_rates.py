@@ -27,14 +27,14 @@ from dataclasses import dataclass, field
 from multiprocessing.pool import Pool
 from random import Random
 
-from harness.checkers import Claim
-from harness.history import History
+from harness.claim import Claim
+from harness.history.columns import History
 from harness.judge import examine
 from harness.verdict import Verdict
-from worlds.histories_mutations import mutate
-from worlds.histories_random import as_history, sequential, simulate
-from worlds.oracle import legal
-from worlds.oracle_mixes import MIXES
+from worlds.histories.mutations import mutate
+from worlds.histories.oracle import legal
+from worlds.histories.oracle_mixes import MIXES
+from worlds.histories.random import as_history, sequential, simulate
 
 CHECKERS = ("fifo", "ownership", "priority-fifo", "producer-order", "total-queue", "zxid")
 EXACT = ("plain-takes", "unknown-takes", "zxids")

@@ -7,10 +7,10 @@ import pytest
 
 from harness.judge import judge
 from harness.verdict import Verdict
-from worlds.histories_mutations import mutate
-from worlds.histories_random import Mix, as_history, sequential, simulate
-from worlds.oracle import Op, legal
-from worlds.oracle_mixes import MIXES
+from worlds.histories.mutations import mutate
+from worlds.histories.oracle import Op, legal
+from worlds.histories.oracle_mixes import MIXES
+from worlds.histories.random import Mix, as_history, sequential, simulate
 
 HISTORIES = 1000
 CHECKERS = ("fifo", "ownership", "priority-fifo", "zxid")

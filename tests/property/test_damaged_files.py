@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worlds.damage_cases import KINDS, Bench
+from worlds.histories.damage_cases import KINDS, Bench
 
 TRIED = {"scenario": 150, "history": 60, "results": 60}
 MOST_S = 20.0  # of processor time, of one file

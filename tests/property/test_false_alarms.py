@@ -2,11 +2,11 @@
 
 import pytest
 
-from harness.checkers import Order
+from harness.claim import Order
 from harness.judge import judge
 from harness.verdict import Verdict
-from worlds.listing_lines import Zxids
-from worlds.listing_queue import run
+from worlds.listing.lines import Zxids
+from worlds.listing.queue import run
 
 RUNS = 100
 KINDS: list[tuple[bool, Order]] = [(True, "snapshot"), (False, "stale"), (False, "unordered")]

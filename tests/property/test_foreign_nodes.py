@@ -3,11 +3,11 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worlds.memory_queues import janitor_of
-from worlds.memory_store import MemoryStore, World
+from worlds.memory.queues import janitor_of
+from worlds.memory.store import MemoryStore, World
 from zkmq import Queue
-from zkmq.store import Create, Op
-from zkmq.tree import Guard
+from zkmq.tree.paths import Guard
+from zkmq.zookeeper.store import Create, Op
 
 TREE_PLACES = ("items", "consumers", "producers", "partial", "dead", "delayed", "dedup", "waiting")
 SEGMENT = "items/100/0000000000"

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from harness.checkers import Claim
 from harness.checkers.window import Window
 from harness.checkers.zxid import Zxid
-from harness.history import History
-from worlds.histories_random import as_events
-from worlds.oracle import NEVER, Op
+from harness.claim import Claim
+from harness.history.columns import History
+from worlds.histories.oracle import NEVER, Op
+from worlds.histories.random import as_events
 
 RUNS = 400
 ORDER = {"fifo-order", "priority-order"}

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import scenario
-from harness.schema import Scenario
+from harness.scenario import loading
+from harness.scenario.schema import Scenario
 from harness.verdict import Verdict
-from worlds.memory_run import ROUGH, rough
-from worlds.reaper_mutants import GIVING_BACK_DELETES, REAPER_MUTANTS, ReaperMutant
+from worlds.memory.run import ROUGH, rough
+from worlds.planted.reaper_mutants import GIVING_BACK_DELETES, REAPER_MUTANTS, ReaperMutant
 
 MUTANTS = [*REAPER_MUTANTS, GIVING_BACK_DELETES]
 
@@ -21,7 +21,7 @@ def wanted(tmp_path: Path) -> Scenario:
     """Return a scenario of what the clients do."""
     path = tmp_path / "x.yaml"
     path.write_text(ROUGH)
-    return scenario.load(path)
+    return loading.load(path)
 
 
 def test_a_correct_queue_loses_nothing_whatever_its_clients_meet(

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kazoo.protocol.states import ZnodeStat
 
-from zkmq.rest.errors import HttpError
-from zkmq.rest.negotiation import ANSWERS, negotiate
-from zkmq.rest.paths import Query, decode_path
-from zkmq.rest.preconditions import etag, if_match, if_none_match
-from zkmq.rest.properties import parse
-from zkmq.rest.representations import stat_with_data, to_json, to_jsonp, to_xml
+from zkmq.rest.http.http_errors import HttpError
+from zkmq.rest.http.negotiation import ANSWERS, negotiate
+from zkmq.rest.http.preconditions import etag, if_match, if_none_match
+from zkmq.rest.http.representations import stat_with_data, to_json, to_jsonp, to_xml
+from zkmq.rest.http.request_target import Query, decode_path
+from zkmq.rest.upstream.properties import parse
 
 # What ZooKeeper's documentation allows in a name.
 NAME_CHARACTERS = st.characters(

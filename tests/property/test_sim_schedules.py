@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worlds.memory_network import Fault
-from worlds.sim import Simulation, simulate
-from worlds.sim_mutants import WHOLE
-from worlds.sim_schedule import CROWD, PutStep, Schedule, Strike, TakeStep, schedules, struck
+from worlds.memory.network import Fault
+from worlds.sim.mutants import WHOLE
+from worlds.sim.schedule import CROWD, PutStep, Schedule, Strike, TakeStep, schedules, struck
+from worlds.sim.simulation import Simulation, simulate
 
 # A drawn schedule is large, and the machine may be busy: neither says anything about the queue.
 SIMULATED = settings(

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from worlds.wire_fuzz import Report, fuzz
-from worlds.wire_plan import EVERYTHING, Plan
+from worlds.wire.fuzz import Report, fuzz
+from worlds.wire.plan import EVERYTHING, Plan
 
 AT_ONCE = 3
 

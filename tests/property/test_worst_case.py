@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
-from harness import budget, in_force, scenario, worst_case
-from harness.errors import ScenarioError
-from harness.in_force import Span
-from harness.schema import Scenario
+from harness.harness_errors import ScenarioError
+from harness.scenario import budget, in_force, loading, worst_case
+from harness.scenario.in_force import Span
+from harness.scenario.schema import Scenario
 
 CASES = 400
 TARGETS = ("leader", "any", "minority", {"node": 1}, {"node": 2}, "l", "f")
@@ -22,7 +22,7 @@ def drawn(rng: Random) -> Scenario:
         phases.append({"faults": faults, "limit_s": 60})
     phases[0]["workload"] = [{"put-all": {"count": 1}}]
     data = {"description": "d", "bind": {"l": "leader", "f": "a follower"}, "phases": phases}
-    return scenario.of(data | {"budget": "majority"})
+    return loading.of(data | {"budget": "majority"})
 
 
 def entry(rng: Random, name: str) -> dict[str, Any]:

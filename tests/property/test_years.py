@@ -1,9 +1,9 @@
 """Whatever is used for months is no larger, and no slower, than after the first weeks."""
 
-from worlds.growth import grown, small_caches
-from worlds.wire_zookeeper import WireZooKeeper
-from worlds.years import Years
-from worlds.years_restarts import Restarts
+from worlds.wire.zookeeper import WireZooKeeper
+from worlds.years.growth import grown, small_caches
+from worlds.years.restarts import Restarts
+from worlds.years.virtual_years import Years
 
 
 def test_nothing_grows_in_two_months() -> None:

@@ -1,6 +1,6 @@
 """Fuzz real clients on real sockets until so many items were put, and print the figures.
 
-`python tests/property/wire_rates.py 100000` runs rounds of `worlds.wire_fuzz` until that many
+`python tests/property/wire_rates.py 100000` runs rounds of `worlds.wire.fuzz` until that many
 items were put, three rounds at once; `--first-seed` says where to begin, `--trouble NAME` takes
 only that kind, and can be said several times, `--rounds N` ends after so many rounds. A round that
 failed is run again by its seed: `--first-seed SEED --rounds 1`. Threads run as they like, so it may
@@ -21,9 +21,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count, islice
 
-from worlds.wire_fuzz import Report, fuzz
-from worlds.wire_judge import DUTIES_WITHIN_S
-from worlds.wire_plan import EVERYTHING, Plan, Trouble
+from worlds.wire.fuzz import Report, fuzz
+from worlds.wire.judge import DUTIES_WITHIN_S
+from worlds.wire.plan import EVERYTHING, Plan, Trouble
 
 AT_ONCE = 3
 SAID_EVERY = 20

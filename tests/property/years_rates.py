@@ -9,8 +9,8 @@ import os
 import sys
 import time
 
-from worlds.growth import Month, grown, small_caches, table
-from worlds.years import Years
+from worlds.years.growth import Month, grown, small_caches, table
+from worlds.years.virtual_years import Years
 
 
 def main() -> int:

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 from random import Random
 
-from worlds.histories_mutations import mutate
-from worlds.histories_random import sequential
-from worlds.oracle import NEVER, Op
+from worlds.histories.mutations import mutate
+from worlds.histories.oracle import NEVER, Op
+from worlds.histories.random import sequential
 
 ADR = Path(__file__).parents[2] / "docs/adr/0002-the-mix-of-mutations.md"
 SEEDS = 2000

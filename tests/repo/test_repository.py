@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from harness import cli, scenario
 from harness.checkers import checkers
+from harness.commands import harness_command
 from harness.faults import faults
+from harness.scenario import loading
 from harness.workloads import workloads
 
 ROOT = Path(__file__).parents[2]
@@ -23,12 +24,12 @@ DOCS = "\n".join(
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_every_scenario_loads(path: Path) -> None:
     """Each file under scenarios/ is a scenario, with more than its name for a description."""
-    assert len(scenario.load(path).description) > len(path.stem)
+    assert len(loading.load(path).description) > len(path.stem)
 
 
 def test_every_fault_has_a_scenario() -> None:
     """Each fault is injected by some scenario, so that real servers are asked for its evidence."""
-    loaded = [scenario.load(path) for path in SCENARIOS]
+    loaded = [loading.load(path) for path in SCENARIOS]
     used = {e.kind for wanted in loaded for phase in wanted.phases for e in phase.faults}
     assert sorted(set(faults) - used) == []
 
@@ -41,7 +42,7 @@ def test_every_entry_says_what_it_is(registry: object) -> None:
 
 def test_every_command_has_help_with_an_example() -> None:
     """Each command of the harness has a summary, and an example that names it."""
-    group = typer.main.get_command(cli.app)
+    group = typer.main.get_command(harness_command.app)
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         assert command.help, name
         assert f"harness {name}" in (command.epilog or ""), name
@@ -49,7 +50,7 @@ def test_every_command_has_help_with_an_example() -> None:
 
 def test_every_command_is_documented() -> None:
     """The README or a page of docs/ names each command of the harness."""
-    group = typer.main.get_command(cli.app)
+    group = typer.main.get_command(harness_command.app)
     missing = [name for name in group.commands if f"harness {name}" not in DOCS]  # type: ignore[attr-defined]
     assert missing == []
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 def harness(*words: str, within_s: float = 120) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "harness.cli", *words],
+        [sys.executable, "-m", "harness.commands.harness_command", *words],
         capture_output=True,
         text=True,
         timeout=within_s,

@@ -1,5 +1,5 @@
 """`python -m zkmq.rest` is `zkmq gateway`."""
 
-from zkmq.rest.cli import app
+from zkmq.rest.server.gateway_command import app
 
 app()

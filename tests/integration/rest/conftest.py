@@ -10,7 +10,7 @@ from integration.rest.exchange import Rest, running
 from kazoo.client import KazooClient
 
 from zkmq.rest.client import Queue
-from zkmq.rest.config import EndpointConfig, GatewayConfig
+from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig
 
 _numbers = itertools.count(1)
 

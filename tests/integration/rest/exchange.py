@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from zkmq.rest.config import GatewayConfig
-from zkmq.rest.server import GatewayServer, listen
+from zkmq.rest.server.serving import GatewayServer, listen
+from zkmq.rest.upstream.gateway_config import GatewayConfig
 
 OCTETS = "application/octet-stream"
 
@@ -130,8 +130,8 @@ def until(condition: Any, what: str, timeout_s: float = 10) -> None:
 
 PROGRAM = """
 import sys
-from zkmq.rest.config import EndpointConfig, GatewayConfig, Limits
-from zkmq.rest.server import serve
+from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig, Limits
+from zkmq.rest.server.serving import serve
 endpoint = EndpointConfig(hosts=sys.argv[1])
 limits = Limits(shutdown_s=2, request_timeout_s=1, queue_session_s=2)
 serve(GatewayConfig(endpoints=(endpoint,), port=int(sys.argv[2]), limits=limits))

@@ -13,7 +13,7 @@ from integration.rest.exchange import Answer, Rest, running
 from kazoo.client import KazooClient
 
 import zkmq
-from zkmq.rest.config import EndpointConfig, GatewayConfig, Limits
+from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig, Limits
 
 pytestmark = pytest.mark.docker
 

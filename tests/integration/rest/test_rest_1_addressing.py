@@ -6,7 +6,7 @@ import pytest
 from integration.rest.exchange import Rest, running
 from kazoo.client import KazooClient
 
-from zkmq.rest.config import EndpointConfig, GatewayConfig
+from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig
 
 pytestmark = pytest.mark.docker
 

@@ -6,7 +6,7 @@ import pytest
 from integration.rest.exchange import OCTETS, Rest, running, until
 from kazoo.client import KazooClient
 
-from zkmq.rest.config import EndpointConfig, GatewayConfig, Limits
+from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig, Limits
 
 pytestmark = pytest.mark.docker
 

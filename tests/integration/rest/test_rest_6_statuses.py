@@ -11,7 +11,7 @@ from integration.rest.outage import Relay
 from kazoo.client import KazooClient
 from kazoo.security import make_digest_acl
 
-from zkmq.rest.config import EndpointConfig, GatewayConfig, Limits
+from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig, Limits
 
 pytestmark = pytest.mark.docker
 

@@ -16,8 +16,8 @@ from integration.rest.exchange import Rest, process, running, until
 from integration.rest.outage import Relay
 from kazoo.client import KazooClient
 
-from zkmq.rest.config import EndpointConfig, GatewayConfig, Tls
-from zkmq.rest.properties import configure, parse
+from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig, Tls
+from zkmq.rest.upstream.properties import configure, parse
 
 pytestmark = pytest.mark.docker
 

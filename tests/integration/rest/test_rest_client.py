@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 import zkmq
-from zkmq.entry import Entry
+from zkmq.putting.entry import Entry
 from zkmq.rest.client import Queue
 
 pytestmark = pytest.mark.docker

@@ -14,7 +14,7 @@ from kazoo.client import KazooClient
 
 import zkmq
 from zkmq.rest.client import Queue
-from zkmq.rest.config import EndpointConfig, GatewayConfig, Limits
+from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig, Limits
 
 pytestmark = pytest.mark.docker
 

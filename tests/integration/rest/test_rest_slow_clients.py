@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 from integration.rest.exchange import Rest, running
 
-from zkmq.rest.config import EndpointConfig, GatewayConfig, Limits
+from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig, Limits
 
 pytestmark = pytest.mark.docker
 

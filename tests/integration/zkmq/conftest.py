@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from worlds.crash_points import CrashPoints
-from worlds.crash_points_client import short_pauses
+from worlds.crash_points.client import short_pauses
+from worlds.crash_points.course import CrashPoints
 
 
 @pytest.fixture(scope="session")

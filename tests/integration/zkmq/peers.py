@@ -12,14 +12,14 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[3])]
 
 from cluster import surroundings
-from worlds.crash_points import CrashPoints, Trial
-from worlds.crash_points_adapters import CALLS
-from worlds.crash_points_checks import Ended
-from worlds.crash_points_client import short_pauses
-from worlds.crash_points_peers import FAULTS, Peers
-from worlds.proxy import Plan
-from worlds.proxy_faults import Fault
-from worlds.proxy_protocol import Request
+from worlds.crash_points.adapters import CALLS
+from worlds.crash_points.checks import Ended
+from worlds.crash_points.client import short_pauses
+from worlds.crash_points.course import CrashPoints, Trial
+from worlds.crash_points.peers import FAULTS, Peers
+from worlds.proxy.faults import Fault
+from worlds.proxy.protocol import Request
+from worlds.proxy.proxy import Plan
 
 # zkmq's own calls as the peers' are taken: a client that has worked before.
 BESIDE = {"put": "put-warm", "reserve": "reserve-warm", "done": "done"}

@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 
-from worlds.crash_points import CrashPoints, Trial, seeded_pairs
-from worlds.crash_points_table import OPERATIONS
+from worlds.crash_points.course import CrashPoints, Trial, seeded_pairs
+from worlds.crash_points.table import OPERATIONS
 from zkmq.queue import Queue
 
 pytestmark = pytest.mark.docker

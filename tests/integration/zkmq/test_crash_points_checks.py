@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from worlds.crash_points_checks import Ended, Found, Outcome, Reason, alternatives, violations
-from worlds.crash_points_client import Client
-from worlds.crash_points_operation import DEAD, NOWHERE, Consumed, Operation
-from worlds.proxy import Exchange
-from worlds.proxy_protocol import Opcode, Reply, Request
-from worlds.proxy_protocol import Operation as Sub
+from worlds.crash_points.checks import Ended, Found, Outcome, Reason, alternatives, violations
+from worlds.crash_points.client import Client
+from worlds.crash_points.operation import DEAD, NOWHERE, Consumed, Operation
+from worlds.proxy.protocol import Opcode, Reply, Request
+from worlds.proxy.protocol import Operation as Sub
+from worlds.proxy.proxy import Exchange
 
 ROOT = "/q"
 A, NEW = b"a", b"new"

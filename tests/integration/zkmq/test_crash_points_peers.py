@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from integration.zkmq.peers import table
 
-from worlds.crash_points import CrashPoints
-from worlds.crash_points_adapters import CALLS
-from worlds.crash_points_peers import Peers, Verdict
-from worlds.proxy import Plan
-from worlds.proxy_faults import Fault
+from worlds.crash_points.adapters import CALLS
+from worlds.crash_points.course import CrashPoints
+from worlds.crash_points.peers import Peers, Verdict
+from worlds.proxy.faults import Fault
+from worlds.proxy.proxy import Plan
 
 pytestmark = pytest.mark.docker
 

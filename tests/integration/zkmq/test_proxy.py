@@ -11,9 +11,9 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss, KazooException, SessionExpiredError
 from kazoo.retry import KazooRetry
 
-from worlds.proxy import Exchange, Proxy
-from worlds.proxy_faults import AFTER, EXPIRES, Fault
-from worlds.proxy_protocol import Opcode
+from worlds.proxy.faults import AFTER, EXPIRES, Fault
+from worlds.proxy.protocol import Opcode
+from worlds.proxy.proxy import Exchange, Proxy
 
 pytestmark = pytest.mark.docker
 

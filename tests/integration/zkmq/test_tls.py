@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from zkmq.errors import BadArgumentError, NoQuorumError
-from zkmq.kazoo_store import KazooStore
-from zkmq.security import Security
+from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.security import Security
 
 # kazoo leaves the socket of a handshake that failed to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from worlds.editions import NEW, OLD, release
+from worlds.sim.editions import NEW, OLD, release
 from zkmq import Queue
-from zkmq.charter import Edition
 from zkmq.errors import ClientsTooOldError, OutdatedClientError
+from zkmq.tree.charter import Edition
 
 pytestmark = pytest.mark.docker
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cluster import members
+from cluster.cluster_errors import ClusterError
 from cluster.config import QuorumConfig, environment, files, zoo_cfg
-from cluster.errors import ClusterError
 
 TOLD = """Committed new configuration:
 server.1=10.0.0.1:2888:3888:participant;0.0.0.0:2181

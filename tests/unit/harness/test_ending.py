@@ -8,16 +8,16 @@ import msgspec
 import pytest
 
 from harness import ending
-from harness.clock import Clock
 from harness.ending import Ending
-from harness.errors import RunError, WorkerError
-from harness.monitor import Monitor
+from harness.harness_errors import RunError, WorkerError
+from harness.history.record import HistoryWriter
+from harness.nemesis.monitor import Monitor
 from harness.progress import Progress
-from harness.record import HistoryWriter
+from harness.run_clock import Clock
 from harness.target import NodeStatus, TargetError
-from harness.workers import Workers
+from harness.workers.pool import Workers
 from harness.workloads.drain import Drain
-from worlds.fake_quorum import FakeQuorum
+from worlds.faults.fake_quorum import FakeQuorum
 
 NO_SERVERS = "127.0.0.1:1"
 

@@ -5,11 +5,11 @@ from typing import Literal, Never
 import pytest
 
 from harness.checkers import checkers
-from harness.errors import ScenarioError
-from harness.history import History
+from harness.harness_errors import ScenarioError
+from harness.history.columns import History
 from harness.judge import as_expected, judge
 from harness.verdict import Verdict
-from worlds.histories import drained, ended_run, history, op, queue_events, queue_run
+from worlds.histories.by_hand import drained, ended_run, history, op, queue_events, queue_run
 
 
 def test_a_clean_run_is_valid() -> None:

@@ -11,21 +11,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.store import RunFolder
-from worlds import judged_runs
-from worlds.histories import drained, ended, op, returned
-from worlds.histories_mutations import mutate
-from worlds.histories_random import Mix, as_events, simulate
+from harness.run_folder import RunFolder
+from worlds.histories import judged_runs
+from worlds.histories.by_hand import drained, ended, op, returned
+from worlds.histories.mutations import mutate
+from worlds.histories.random import Mix, as_events, simulate
 
 SCENARIO = "description: A run written by hand.\nseed: 7\nworkload: [{put-all: {count: 3}}]\n"
 AGAIN = """
 import sys
 from pathlib import Path
-from harness import run, scenario
-from harness.store import RunFolder
+from harness import run
+from harness.scenario import loading
+from harness.run_folder import RunFolder
 for place in sys.argv[1:]:
     folder = RunFolder(Path(place))
-    run.check(scenario.load(folder.scenario), "by-hand", folder)
+    run.check(loading.load(folder.scenario), "by-hand", folder)
 """
 Parts = Iterable[Mapping[str, Any]]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from harness import by_hand
 from harness.commands import pytest_items
 from harness.commands.launch import Ran
 from harness.commands.pytest_items import ByHand
-from harness.errors import TargetError, UnmetError
-from harness.store import RunFolder
+from harness.harness_errors import TargetError, UnmetError
+from harness.nemesis import by_hand
+from harness.run_folder import RunFolder
 
 SCENARIO = """\
 description: Nothing is hurt.

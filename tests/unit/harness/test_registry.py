@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ScenarioError
+from harness.harness_errors import ScenarioError
 from harness.registry import Registry
 
 

@@ -7,19 +7,20 @@ from typing import Any
 
 import pytest
 
-from harness import plan, results, scenario
-from harness.history import History
-from harness.schema import Scenario
+from harness import results
+from harness.history.columns import History
+from harness.scenario import loading, plan
+from harness.scenario.schema import Scenario
 from harness.verdict import Verdict
-from worlds import planted_histories as planted
-from worlds.histories import drained, ended_run, history, note, op, queue_events, queue_run
+from worlds.histories.by_hand import drained, ended_run, history, note, op, queue_events, queue_run
+from worlds.planted import histories as planted
 
 
 def described(tmp_path: Path, text: str = "") -> Scenario:
     """Return a scenario with these further keys."""
     path = tmp_path / "x.yaml"
     path.write_text(f"description: d\nworkload: [{{put-all: {{}}}}]\n{text}")
-    return scenario.load(path)
+    return loading.load(path)
 
 
 def built(run: History, wanted: Scenario, interrupted: str | None = None) -> dict[str, Any]:
@@ -196,7 +197,7 @@ def test_windows_hold_what_came_before_the_call_where_all_reserves_sync(
     path = tmp_path / "x.yaml"
     work = f"workload: [{{put-all: {{}}}}, {{{workload}}}]\n"
     path.write_text(f"description: d\nclaim: window\norder: relaxed\n{work}")
-    wanted = scenario.load(path)
+    wanted = loading.load(path)
     run = history(
         op("put", 1, 0, 5, zxid=1, priority=5),
         op("put", 2, 10, 15, zxid=2, priority=1),

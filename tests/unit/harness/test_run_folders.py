@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import clock, scenario, store
+from harness import run_clock, run_folder
 from harness.commands.launch import prepare
+from harness.scenario import loading
 
 TEXT = "description: é\nworkload: [{put-all: {count: 1}}]\n"
 
@@ -14,31 +15,31 @@ def test_a_run_keeps_the_text_that_was_loaded(tmp_path: Path) -> None:
     """A file that was changed after it was loaded changes no run."""
     file = tmp_path / "x.yaml"
     file.write_text(TEXT)
-    loaded = scenario.load(file)
+    loaded = loading.load(file)
     file.write_text("something: else\n")
     folder = prepare(file, loaded, tmp_path / "runs")
     assert folder.scenario.read_text() == TEXT
-    assert scenario.load(folder.scenario).text == TEXT
+    assert loading.load(folder.scenario).text == TEXT
 
 
 def test_two_runs_of_one_millisecond(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second run of a millisecond takes the next one, and both are kept."""
     stamps = iter(["t1", "t1", "t1", "t2"])
-    monkeypatch.setattr(clock, "utc_stamp", lambda: next(stamps))
-    first, second = (store.create(tmp_path, "x", 7, TEXT) for _ in range(2))
+    monkeypatch.setattr(run_clock, "utc_stamp", lambda: next(stamps))
+    first, second = (run_folder.create(tmp_path, "x", 7, TEXT) for _ in range(2))
     assert (first.path.name, second.path.name) == ("t1-7", "t2-7")
-    assert (tmp_path / store.LATEST).resolve() == second.path.resolve()
+    assert (tmp_path / run_folder.LATEST).resolve() == second.path.resolve()
 
 
 def test_a_clock_that_stands_still_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder is never shared: where no name is free, no run is made."""
-    monkeypatch.setattr(clock, "utc_stamp", lambda: "t1")
-    monkeypatch.setattr(store, "SAME_MOMENT", 3)
-    store.create(tmp_path, "x", 7, TEXT)
+    monkeypatch.setattr(run_clock, "utc_stamp", lambda: "t1")
+    monkeypatch.setattr(run_folder, "SAME_MOMENT", 3)
+    run_folder.create(tmp_path, "x", 7, TEXT)
     with pytest.raises(FileExistsError):
-        store.create(tmp_path, "x", 7, TEXT)
+        run_folder.create(tmp_path, "x", 7, TEXT)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +51,8 @@ def test_a_scenario_called_latest(tmp_path: Path, name: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(TEXT)
     for _ in range(2):
-        folder = prepare(file, scenario.load(file), tmp_path / "runs")
-    link = tmp_path / "runs" / store.LATEST
+        folder = prepare(file, loading.load(file), tmp_path / "runs")
+    link = tmp_path / "runs" / run_folder.LATEST
     assert link.is_symlink()
     assert link.resolve() == folder.path.resolve()
     assert folder.path.parent.relative_to(tmp_path / "runs").parts[0] == "scenarios"
@@ -59,11 +60,13 @@ def test_a_scenario_called_latest(tmp_path: Path, name: str) -> None:
 
 def test_a_link_that_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
     """A link that was never put in its place hinders nobody."""
-    first = store.create(tmp_path, "x", 1, TEXT)
-    (tmp_path / store.LATEST).rename(tmp_path / f".{store.LATEST}-{store.os.getpid()}")
-    second = store.create(tmp_path, "x", 2, TEXT)
+    first = run_folder.create(tmp_path, "x", 1, TEXT)
+    (tmp_path / run_folder.LATEST).rename(
+        tmp_path / f".{run_folder.LATEST}-{run_folder.os.getpid()}"
+    )
+    second = run_folder.create(tmp_path, "x", 2, TEXT)
     assert first.path != second.path
-    assert (tmp_path / store.LATEST).resolve() == second.path.resolve()
+    assert (tmp_path / run_folder.LATEST).resolve() == second.path.resolve()
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,6 @@ def test_a_link_that_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
 )
 def test_a_damaged_mark_says_nothing(tmp_path: Path, mark: bytes) -> None:
     """A mark that cannot be read leaves name and seed to the folder and the scenario."""
-    run = store.create(tmp_path, "x", 7, TEXT)
+    run = run_folder.create(tmp_path, "x", 7, TEXT)
     run.running.write_bytes(mark)
     assert run.begun() == {}

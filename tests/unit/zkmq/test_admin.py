@@ -2,8 +2,8 @@
 
 import pytest
 
-from worlds.memory_queues import Open
-from worlds.memory_store import World
+from worlds.memory.queues import Open
+from worlds.memory.store import World
 from zkmq import Queue
 from zkmq.admin import Changed
 

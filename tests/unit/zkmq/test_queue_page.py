@@ -9,11 +9,11 @@ import pytest
 import typer
 
 import zkmq
-from worlds.memory_store import MemoryStore, World
-from zkmq import cli
-from zkmq.janitor_thread import JanitorThread
-from zkmq.kazoo_store import KazooStore
+from worlds.memory.store import MemoryStore, World
+from zkmq.cli import zkmq_command
+from zkmq.janitor.background import JanitorThread
 from zkmq.queue import Queue
+from zkmq.zookeeper.kazoo_store import KazooStore
 
 PAGE = Path(__file__).parents[3] / "docs" / "queue.md"
 TEXT = PAGE.read_text()
@@ -68,7 +68,7 @@ def console() -> list[tuple[str, str]]:
 def test_the_commands_print_what_the_page_says(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     """Every `$ zkmq` of the page, one after the other."""
     for command, printed in console():
-        assert cli.run(shlex.split(command)) == 0, command
+        assert zkmq_command.run(shlex.split(command)) == 0, command
         # A value is written as it is, without an end of line.
         got = capsysbinary.readouterr().out.decode()
         assert [line.rstrip() for line in got.splitlines()] == printed.splitlines(), command
@@ -76,7 +76,7 @@ def test_the_commands_print_what_the_page_says(capsysbinary: pytest.CaptureFixtu
 
 def test_every_command_is_on_the_page() -> None:
     """A command that is added without a word is noticed, and so is one without an example."""
-    group = typer.main.get_command(cli.app)
+    group = typer.main.get_command(zkmq_command.app)
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         assert f"zkmq {name}" in TEXT, name
         assert f"zkmq {name}" in (command.epilog or ""), name

@@ -6,8 +6,8 @@ The queues of all processes that are started so are mutated: `ZKMQ_MUTANT` names
 import os
 from contextlib import ExitStack
 
-from worlds.crash_point_mutants import MUTANTS
-from worlds.reaper_mutants import REAPER_MUTANTS
+from worlds.crash_points.weakened import MUTANTS
+from worlds.planted.reaper_mutants import REAPER_MUTANTS
 
 _mutated = ExitStack()  # kept: a context that nobody refers to is left
 _mutants = {mutant.name: mutant.applied for mutant in (*MUTANTS, *REAPER_MUTANTS)}

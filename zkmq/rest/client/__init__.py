@@ -1,5 +1,5 @@
 """The queue over HTTP: the interface of `zkmq.Queue`, spoken to a gateway."""
 
-from zkmq.rest.client.queue import Queue
+from zkmq.rest.client.rest_queue import Queue
 
 __all__ = ["Queue"]

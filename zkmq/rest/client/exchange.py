@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from zkmq.errors import AckUnknownError, NoQuorumError, OutcomeUnknownError, ZkmqError
-from zkmq.rest.queues.faults import from_http
+from zkmq.rest.queues.error_translation import from_http
 
 # How long one attempt may take, besides what the gateway was asked to wait.
 ATTEMPT_S = 10.0

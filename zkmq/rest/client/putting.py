@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zkmq.batches import Put
 from zkmq.doubt import Doubt, Settled
-from zkmq.entry import Entry
 from zkmq.errors import AckUnknownError, NotAppliedError, OutcomeUnknownError
+from zkmq.putting.batches import Put
+from zkmq.putting.entry import Entry
 from zkmq.rest.client.exchange import Exchange, Reply
 
 # After that a key may be forgotten, and a put that is asked for again would be put again.

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zkmq.errors import AckUnknownError, ConsumerLostError, NotHeldError, ZkmqError
-from zkmq.item import Hold, Item
 from zkmq.rest.client.exchange import Exchange, Reply
+from zkmq.tree.item import Hold, Item
 
 OnLost = Callable[[str, Sequence[Item]], None]
 _BEATS = 3  # in the time that the gateway waits

@@ -16,11 +16,11 @@ from zkmq.errors import (
     NotAppliedError,
     OutcomeUnknownError,
 )
-from zkmq.finish import DONE, Done
-from zkmq.item import Hold, Item
-from zkmq.reserve import Reservation
 from zkmq.rest.client.exchange import Reply
 from zkmq.rest.client.registration import Registration
+from zkmq.taking.finish import DONE, Done
+from zkmq.taking.reserve import Reservation
+from zkmq.tree.item import Hold, Item
 
 
 @dataclass(eq=False, slots=True)

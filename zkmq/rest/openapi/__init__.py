@@ -1,5 +1,5 @@
 """The gateway's description of itself, in OpenAPI 3.1."""
 
-from zkmq.rest.openapi.document import document
+from zkmq.rest.openapi.openapi_document import document
 
 __all__ = ["document"]

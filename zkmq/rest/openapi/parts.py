@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from zkmq.rest.negotiation import JSON, JSONP, OCTETS, XML
+from zkmq.rest.http.negotiation import JSON, JSONP, OCTETS, XML
 from zkmq.rest.openapi.schemas import TEXT, Schema, ref
 
 Part = dict[str, Any]

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from zkmq.rest.errors import HttpError
+from zkmq.rest.http.http_errors import HttpError
 
 
 class Fields:

@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 from kazoo.protocol.states import ZnodeStat
 
 from zkmq import Put, Queue, Security, ZkmqError
-from zkmq.batches import MAX_BATCH_ITEMS
-from zkmq.entry import Entry
-from zkmq.kazoo_store import KazooStore
-from zkmq.rest.config import EndpointConfig, Limits
-from zkmq.rest.connection import Connection
-from zkmq.rest.errors import HttpError
-from zkmq.rest.queues.consuming import RemoteConsumer, gone
-from zkmq.rest.queues.once import Once
-from zkmq.rest.queues.producing import GroupCommit
-from zkmq.rest.statuses import RETRY
-from zkmq.rest.threads import Threads
+from zkmq.putting.batches import MAX_BATCH_ITEMS
+from zkmq.putting.entry import Entry
+from zkmq.rest.http.http_errors import HttpError
+from zkmq.rest.http.statuses import RETRY
+from zkmq.rest.queues.group_commit import GroupCommit
+from zkmq.rest.queues.http_consumer import RemoteConsumer, gone
+from zkmq.rest.queues.idempotency import Once
+from zkmq.rest.upstream.connection import Connection
+from zkmq.rest.upstream.gateway_config import EndpointConfig, Limits
+from zkmq.rest.upstream.threads import Threads
+from zkmq.zookeeper.kazoo_store import KazooStore
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""The Docker engine: images, containers, labels, and what runs left behind."""

@@ -1,0 +1,115 @@
+"""What is done with one container through the engine, which may be on another machine."""
+
+import io
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+import tenacity
+from docker.api.client import APIClient
+from docker.errors import APIError, DockerException, NotFound
+from docker.models.containers import Container
+
+from cluster.cluster_errors import ClusterError
+
+UID = 1000  # of the server, as in the official image
+EXIT_WITHIN_S = 5.0  # after a command's output has ended; usually its exit is known at once
+POLL_S = 0.01
+FREEZE_WITHIN_S = 5.0
+
+
+def pack(files: Mapping[str, str]) -> bytes:
+    """Return a tar archive of these texts by path, owned by the server's user."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.uid, entry.gid = len(text.encode()), 0o644, UID, UID
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+@contextmanager
+def download(container: Container, path: str) -> Iterator[IO[bytes]]:
+    """Lend a folder's tar archive, on disk; the container need not run.
+
+    Raises:
+        DockerException: there is no such path, or the engine could not give it.
+    """
+    chunks, _ = container.get_archive(path)
+    with tempfile.TemporaryFile() as archive:
+        archive.writelines(chunks)
+        archive.seek(0)
+        yield archive
+
+
+def execute(
+    container: Container, command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Run a command in a container that runs; return its exit status and what it printed.
+
+    Raises:
+        ClusterError: the engine could not run it, or never told how it ended.
+    """
+    where = f"container {container.name}: {command[0]}"
+    try:
+        return _executed(container, command, environment or {}, where)
+    except DockerException as error:
+        raise ClusterError(f"{where}: {error}") from error
+
+
+def _executed(
+    container: Container, command: Sequence[str], environment: Mapping[str, str], where: str
+) -> tuple[int, str]:
+    assert container.client is not None
+    api = container.client.api
+    id = api.exec_create(container.id, list(command), environment=dict(environment))["Id"]
+    output: object = api.exec_start(id)
+    # The output may end before the engine has noted the exit: no status is not status 0.
+    deadline = time.monotonic() + EXIT_WITHIN_S
+    while (status := _exit_status(api, id)) is None:
+        if time.monotonic() > deadline:
+            raise ClusterError(f"{where}: expected an exit status in {EXIT_WITHIN_S:g} s, got none")
+        time.sleep(POLL_S)
+    return status, output.decode(errors="replace") if isinstance(output, bytes) else ""
+
+
+def _exit_status(api: APIClient, id: str) -> int | None:
+    status: int | None = api.exec_inspect(id)["ExitCode"]
+    return status
+
+
+def _is_unfrozen(error: BaseException) -> bool:
+    return isinstance(error, APIError) and "unable to freeze" in str(error)
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(_is_unfrozen),
+    stop=tenacity.stop_after_delay(FREEZE_WITHIN_S),
+    wait=tenacity.wait_fixed(POLL_S),
+    reraise=True,
+)
+def freeze(container: Container) -> None:
+    """Freeze a container's processes, trying again where the kernel could not stop them all.
+
+    On a busy machine runc gives up, thaws them, and leaves it to its caller to try again
+    (https://github.com/opencontainers/runc/pull/4388).
+
+    Raises:
+        DockerException: the engine could not.
+    """
+    container.pause()
+
+
+def remove(container: Container) -> None:
+    """Remove a container, whatever its state; one that is gone already is fine."""
+    try:
+        container.remove(force=True, v=True)
+    except NotFound:
+        pass  # somebody else's clean was quicker
+    except DockerException as error:
+        if "already in progress" not in str(error):
+            raise ClusterError(f"container {container.name}: {error}") from error

@@ -1,0 +1,85 @@
+"""The undo ledger: what was done to a quorum and not yet undone, on disk before it is done.
+
+One file for each quorum, one JSON object a line: an injection with its `owner`, or `{"end": id}`.
+Whoever finds an open entry whose owner is gone heals it: `harness clean`, `heal`, the next run.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cluster.engine import labels
+
+
+class Ledger:
+    """The ledger of one quorum."""
+
+    def __init__(self, run: str) -> None:
+        self.path = folder() / f"{run}.jsonl"
+
+    def begin(self, entry: Mapping[str, Any]) -> None:
+        """Note an injection, before it is done: `id`, and what its undoing needs."""
+        self._append({**entry, "owner": str(labels.Owner.me())})
+
+    def end(self, id: int) -> None:
+        """Note that it is undone, or was never done."""
+        self._append({"end": id})
+
+    def open(self) -> list[dict[str, Any]]:
+        """Return what was not undone, in order; a line cut off by a kill is none."""
+        entries: dict[int, dict[str, Any]] = {}
+        for line in self._lines():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # it was cut off before its injection was begun
+            if "end" in entry:
+                entries.pop(entry["end"], None)
+            else:
+                entries[entry["id"]] = entry
+        return list(entries.values())
+
+    def left(self) -> list[dict[str, Any]]:
+        """Return the open ones that nobody holds: their owner is gone and left no lease to run."""
+        return [entry for entry in self.open() if not held(entry)]
+
+    def remove(self) -> None:
+        """Forget all of it, with the quorum itself."""
+        self.path.unlink(missing_ok=True)
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _lines(self) -> list[str]:
+        return self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+
+
+def held(entry: Mapping[str, Any]) -> bool:
+    """Tell whether an entry's owner lives, or (by hand) its time is not over yet."""
+    return labels.Owner.parse(entry["owner"]).alive() or entry.get("until_s", 0) > uptime_s()
+
+
+def uptime_s() -> float:
+    """Return the machine's uptime, which all processes share and no fault moves."""
+    return float(Path("/proc/uptime").read_text().split()[0])
+
+
+def known() -> set[str]:
+    """Return the runs that have a ledger here."""
+    return {path.stem for path in folder().glob("*.jsonl")}
+
+
+def folder() -> Path:
+    """Return where ledgers are kept: of this user and machine, whichever checkout runs."""
+    state = os.environ.get("XDG_STATE_HOME")
+    home = Path.home() / ".local" / "state"
+    base = Path(state) if state else home
+    writable = os.access(base if base.exists() else Path.home(), os.W_OK)
+    return (base if writable else Path(tempfile.gettempdir())) / "zkmq" / "ledgers"

@@ -1,0 +1,124 @@
+"""Find and remove what runs left in the engine and on this machine.
+
+Nothing here trusts the process that made a thing: labels in the engine and the environment of
+worker processes say whose it is, and `labels.Owner.alive` whether that process still holds it.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+from docker.errors import DockerException, NotFound
+from docker.models.containers import Container
+
+from cluster.cluster_errors import ClusterError
+from cluster.engine import labels, ledger, processes
+from cluster.engine.containers import remove
+from cluster.engine.ledger import Ledger
+
+REMOVE_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A run that has things in the engine.
+
+    Attributes:
+        left: nobody holds it: its owner is gone and it was not started by hand.
+    """
+
+    run: str
+    by_hand: bool
+    left: bool
+
+
+def runs(client: docker.DockerClient) -> list[Held]:
+    """Return every run that has a container, network or volume in the engine, by id."""
+    found: dict[str, dict[str, str]] = {}
+    for tags in _all_labels(client):
+        found.setdefault(tags.get(labels.RUN, ""), tags)
+    return [_held(run, tags) for run, tags in sorted(found.items())]
+
+
+def containers(client: docker.DockerClient, run: str) -> list[Container]:
+    """Return a run's containers, running or not, as far as nobody removes them meanwhile."""
+    mine: dict[str, str | list[str] | bool] = {"label": f"{labels.RUN}={run}"}
+    return client.containers.list(all=True, filters=mine, ignore_removed=True)
+
+
+def remove_run(client: docker.DockerClient, run: str) -> None:
+    """Remove a run's containers, network, volumes, ledger, and the processes beside it.
+
+    What is gone already is fine.
+
+    Raises:
+        ClusterError: something could not be removed within REMOVE_TIMEOUT_S.
+    """
+    processes.end(processes.beside(run))  # first: it closes its sessions while there is a quorum
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        list(pool.map(remove, containers(client, run)))
+    mine: dict[str, str | list[str] | bool] = {"label": f"{labels.RUN}={run}"}
+    deadline = time.monotonic() + REMOVE_TIMEOUT_S
+    for thing in [*client.networks.list(filters=mine), *client.volumes.list(filters=mine)]:
+        _remove(thing, deadline)
+    Ledger(run).remove()
+
+
+def clean(client: docker.DockerClient, *, everything: bool = False) -> list[str]:
+    """Remove the runs that nobody holds (`everything`: all); return their ids.
+
+    Ends orphaned workers too, and what stands beside quorums that are gone, and forgets ledgers in
+    which nothing is open of runs that are gone.
+    """
+    ledgers = ledger.known()
+    standing = processes.beside()  # before the runs: a quorum is there before what stands beside it
+    held = runs(client)
+    up = {one.run for one in held}
+    removed = [one.run for one in held if everything or one.left]
+    for run in removed:
+        remove_run(client, run)
+    for pid in processes.orphans():
+        os.kill(pid, signal.SIGKILL)
+    for run in ledgers - up:
+        if not Ledger(run).open():
+            Ledger(run).remove()
+    strays = [one for one in standing if one.run not in up]
+    processes.end(strays)
+    return removed + [one.run for one in strays]
+
+
+def _all_labels(client: docker.DockerClient) -> Iterator[dict[str, str]]:
+    ours: dict[str, str | list[str] | bool] = {"label": labels.PROJECT}
+    for container in client.containers.list(all=True, filters=ours, ignore_removed=True):
+        yield container.labels
+    for thing in [*client.networks.list(filters=ours), *client.volumes.list(filters=ours)]:
+        yield (thing.attrs or {}).get("Labels") or {}
+
+
+def _held(run: str, tags: dict[str, str]) -> Held:
+    by_hand = labels.BY_HAND in tags
+    try:
+        alive = labels.Owner.parse(tags.get(labels.OWNER, "")).alive()
+    except ValueError:
+        alive = False  # labels of another make: nobody can hold it
+    return Held(run=run, by_hand=by_hand, left=not by_hand and not alive)
+
+
+def _remove(thing: Any, deadline: float) -> None:
+    """Remove a network or volume; the engine may need a moment after its containers went."""
+    while True:
+        try:
+            thing.remove()
+        except NotFound:
+            return
+        except DockerException as error:
+            if time.monotonic() > deadline:
+                raise ClusterError(f"{thing}: could not be removed: {error}") from error
+            time.sleep(0.1)
+        else:
+            return

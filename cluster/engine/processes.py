@@ -1,0 +1,96 @@
+"""Processes of this machine that belong to a quorum, told by what their environment says.
+
+Workers name their harness and end with it. One that stands beside a quorum started by hand names
+the quorum's run, and the URL it serves: it ends with the quorum.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.engine import labels, ledger
+
+RUN_VARIABLE = "ZKMQ_BESIDE_RUN"
+URL_VARIABLE = "ZKMQ_BESIDE_URL"
+END_WITHIN_S = 15.0  # a gateway gives its clients and its sessions ten seconds
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A process that stands beside the quorum of a run, and the URL that it serves."""
+
+    pid: int
+    run: str
+    url: str
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended; a zombie has."""
+        return labels.start_ticks(self.pid) is not None
+
+
+def marks(run: str, url: str) -> dict[str, str]:
+    """Return what the environment of a process beside a quorum must hold to be found here."""
+    return {RUN_VARIABLE: run, URL_VARIABLE: url}
+
+
+def log_of(run: str) -> Path:
+    """Return where the processes beside a quorum log; removed with the quorum."""
+    return ledger.folder() / f"{run}.log"
+
+
+def beside(run: str | None = None) -> list[Beside]:
+    """Return what stands beside the quorum of a run; beside any, even one that is gone, if None."""
+    found = [
+        Beside(pid=pid, run=variables[RUN_VARIABLE], url=variables[URL_VARIABLE])
+        for pid, variables in _environments()
+        if RUN_VARIABLE in variables and URL_VARIABLE in variables
+    ]
+    return [one for one in found if run in {None, one.run}]
+
+
+def end(ended: Collection[Beside]) -> None:
+    """End processes: they are asked to first, and killed after END_WITHIN_S."""
+    for one in ended:
+        _signal(one, signal.SIGTERM)
+    until_s = time.monotonic() + END_WITHIN_S
+    while any(one.running for one in ended) and time.monotonic() < until_s:
+        time.sleep(_POLL_S)
+    for one in ended:
+        _signal(one, signal.SIGKILL)
+        log_of(one.run).unlink(missing_ok=True)
+
+
+def orphans() -> Iterator[int]:
+    """Give the pids of worker processes whose harness is gone.
+
+    A worker ends by itself when its pipe closes; a stopped (SIGSTOP) one cannot.
+    """
+    for pid, variables in _environments():
+        owner = variables.get(labels.OWNER_VARIABLE)
+        if owner and pid != os.getpid() and not labels.Owner.parse(owner).alive():
+            yield pid
+
+
+def _environments() -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Give pid and environment of each process that may be looked at."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            content = (entry / "environ").read_bytes()
+        except OSError:
+            continue  # ended meanwhile, or another user's
+        pairs = (pair.decode(errors="replace").partition("=") for pair in content.split(b"\0"))
+        yield int(entry.name), {name: value for name, _, value in pairs}
+
+
+def _signal(one: Beside, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended
+        if one.running:
+            os.kill(one.pid, number)

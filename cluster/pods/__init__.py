@@ -1,0 +1,1 @@
+"""One node: its sandbox and server, and the mechanics that disturb them."""

@@ -1,0 +1,82 @@
+"""The lease on what a sandbox does to its node: the harness renews it, the sandbox enforces it.
+
+See sandbox.sh. A rule thus never outlives a killed harness by more than TERM_S, with nobody there
+to clean up.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from cluster.cluster_errors import ClusterError
+
+TERM_S = 15
+RENEW_S = 4.0
+
+
+class Lease:
+    """One sandbox's lease, renewed by a thread once it is taken.
+
+    Args:
+        run: runs a shell command in the sandbox.
+        term_s: how long it lasts without renewal; from the last call of `take` if not `renewed`,
+            as by hand, where nobody stays to renew.
+    """
+
+    def __init__(
+        self, run: Callable[[str], object], *, term_s: int = TERM_S, renewed: bool = True
+    ) -> None:
+        self._run, self._term_s, self._renewed = run, term_s, renewed
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._failure: ClusterError | None = None
+
+    def take(self) -> str:
+        """Begin to renew it; return the shell command that sets it to a full term.
+
+        The caller runs it in the sandbox in the same breath as what the lease is for.
+
+        Raises:
+            ClusterError: renewing failed before, so rules may have ended by themselves.
+        """
+        self.check()
+        if self._renewed and self._thread is None:
+            self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+            self._thread.start()
+        return self._command()
+
+    def unrenewed(self, term_s: int) -> "Lease":
+        """Return one for the same sandbox that lasts `term_s` and that nobody renews."""
+        return Lease(self._run, term_s=term_s, renewed=False)
+
+    def check(self) -> None:
+        """Raise ClusterError if a renewal failed: what it covered may have ended by itself."""
+        if self._failure is not None:
+            raise ClusterError(f"lease: {self._failure}") from self._failure
+
+    def end(self) -> None:
+        """Stop renewing."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _command(self) -> str:
+        return (
+            "mkdir -p /run/nemesis && read -r now _ < /proc/uptime "
+            # Replaced whole: a sandbox that reads an empty file takes the lease for over.
+            f"&& echo $(( ${{now%%.*}} + {self._term_s} )) > /run/nemesis/lease.$$ "
+            "&& mv /run/nemesis/lease.$$ /run/nemesis/lease"
+        )
+
+    def _keep(self) -> None:
+        renewed_s = time.monotonic()
+        while not self._over.wait(RENEW_S):
+            try:
+                self._run(self._command())
+                late_s = time.monotonic() - renewed_s
+                if late_s > self._term_s:
+                    raise ClusterError(f"renewed after {late_s:.0f} s, too late")  # noqa: TRY301 -- the same end
+                renewed_s = time.monotonic()
+            except ClusterError as error:
+                self._failure = error  # raised by `check` in whoever relies on the lease
+                return

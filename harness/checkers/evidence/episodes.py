@@ -1,0 +1,255 @@
+"""When each item was in the queue: from each becoming available to the next delivery."""
+
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers.evidence.holds import Holds, holds
+from harness.checkers.evidence.notes import ends
+from harness.harness_errors import HistoryError
+from harness.history.columns import FAIL, INFO, NEVER_NS, OK, PUT, RELEASE, TAKE, History, derived
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episodes:
+    """One stay of one item in the queue, a row each; all times are closed bounds.
+
+    Attributes:
+        number: 0 from the put, 1 from the first return, ...
+        free_ns, surely_free_ns: it becomes available in between.
+        taken_ns, surely_taken_ns: it is reserved in between; NEVER_NS if it is not, or if that
+            is not determined.
+        key_ns, surely_key_ns: bounds of what orders it within its priority: its put, or its
+            release to anywhere but its old place.
+        freed_by: process whose session's end, and nothing else, made it available; else -1.
+        priority: of the put.
+        put_row, row: of the put and of the reserve (-1) in the history.
+    """
+
+    value: Ints
+    number: Ints
+    free_ns: Ints
+    surely_free_ns: Ints
+    taken_ns: Ints
+    surely_taken_ns: Ints
+    key_ns: Ints
+    surely_key_ns: Ints
+    freed_by: Ints
+    priority: Ints
+    put_row: Ints
+    row: Ints
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def where(self, rows: Mask | Ints) -> "Episodes":
+        """Return the rows of a mask, or those with these numbers."""
+        return Episodes(**{name: getattr(self, name)[rows] for name in _COLUMNS})
+
+    def followed_by(self, other: "Episodes") -> "Episodes":
+        """Return these rows, then the others."""
+        pairs = ((name, (getattr(self, name), getattr(other, name))) for name in _COLUMNS)
+        return Episodes(**{name: np.concatenate(pair) for name, pair in pairs})
+
+
+_COLUMNS = tuple(field.name for field in fields(Episodes))
+
+
+@derived
+def put_rows(history: History) -> Ints:
+    """Return the row of each value's put that did not certainly fail; -1 without one.
+
+    Raises:
+        HistoryError: a value was put twice; its deliveries could not be told apart.
+    """
+    rows = np.flatnonzero((history.f == PUT) & (history.outcome != FAIL) & (history.value >= 0))
+    found = np.full(len(history.values), -1, np.int64)
+    found[history.value[rows]] = rows
+    twice = rows[found[history.value[rows]] != rows]
+    if len(twice):
+        value = history.values[history.value[twice[0]]]
+        raise HistoryError(f"put of {value!r}: expected one put of each value, got another")
+    return found
+
+
+def episodes(history: History) -> Episodes:
+    """Return all stays of items that were put. O(n log n).
+
+    An item two holds of which can have come in either order keeps only its first stay, up to its
+    earliest delivery.
+
+    Raises:
+        HistoryError: a value was put twice.
+    """
+    first, again = _stays(history)
+    stays = first.followed_by(again) if len(again) else first
+    return _keyed(stays, _sent_back(history, again, len(first)))
+
+
+@derived
+def _stays(history: History) -> tuple[Episodes, Episodes]:
+    """Return the first stays and the later ones, all ordered by their puts. O(n log n)."""
+    put_row, held = put_rows(history), holds(history)
+    # Holds exclude each other, so their ends order them as their beginnings do, and more surely.
+    order = np.lexsort((held.held_ns, held.over_ns, held.value))
+    order = order[put_row[held.value[order]] >= 0]
+    sure = _determined(held, order, len(put_row))
+    first = _first_stays(history, held, order, put_row, sure)
+    return first, _later_stays(history, held, order[sure[held.value[order]]], put_row)
+
+
+class Unseen(NamedTuple):
+    """Reserves and takes of unknown outcome, which may hold items that nobody saw.
+
+    Each may hold up to `capacity` items from `begin` `until` its session's recovery; `alive` is
+    the earliest at which it can give one back, `process` who made it.
+    """
+
+    begin: Ints
+    until: Ints
+    alive: Ints
+    capacity: Ints
+    process: Ints
+
+
+@derived
+def unseen_holds(history: History) -> Unseen:
+    """Return the calls that may hold items nobody saw. O(n)."""
+    rows = np.flatnonzero(history.got(INFO))
+    ended, process = ends(history), history.process[rows]
+    takes = history.f[rows] == TAKE
+    until = np.where(takes, NEVER_NS, ended.recovered_ns[process])
+    alive = np.where(takes, NEVER_NS, ended.alive_ns[process])
+    return Unseen(history.invoke_ns[rows], until, alive, capacity(history, rows), process)
+
+
+def capacity(history: History, rows: Ints) -> Ints:
+    """Return how many items each of these calls asked for, at most.
+
+    One that does not say counts with the largest batch of the history.
+    """
+    largest = int(history.part[history.got(OK)].max(initial=0)) + 1
+    return np.where(history.n[rows] > 0, history.n[rows], largest).astype(np.int64)
+
+
+def _determined(held: Holds, order: Ints, size: int) -> Mask:
+    """Return, by value, whether the holds follow each other without doubt.
+
+    One is before the next if the next cannot be over when it begins: it suffices to compare
+    neighbours, since the ends are sorted.
+    """
+    value, begin, over = held.value[order], held.held_ns[order], held.over_ns[order]
+    sure = np.ones(size, np.bool_)
+    same = value[1:] == value[:-1]
+    doubtful = (over[1:] <= begin[:-1]) | (over[:-1] > begin[1:])
+    sure[value[1:][same & doubtful]] = False
+    return sure
+
+
+def _first_stays(history: History, held: Holds, order: Ints, put_row: Ints, sure: Mask) -> Episodes:
+    value = np.flatnonzero(put_row >= 0)
+    count = np.bincount(held.value[order], minlength=len(put_row))[value]
+    answered = history.outcome[put_row[value]] == OK
+    value, count = value[answered | (count > 0)], count[answered | (count > 0)]
+    put = put_row[value]
+    taken, surely, row = (np.full(len(value), fill, np.int64) for fill in (NEVER_NS, NEVER_NS, -1))
+    if len(order):
+        place = order[np.minimum(np.searchsorted(held.value[order], value), len(order) - 1)]
+        earliest, latest = np.full((2, len(put_row)), NEVER_NS, np.int64)
+        np.minimum.at(earliest, held.value[order], held.begin_ns[order])
+        np.minimum.at(latest, held.value[order], held.held_ns[order])
+        clear = sure[value]
+        taken = np.where(clear, held.begin_ns[place], earliest[value])
+        taken = np.where(count > 0, taken, NEVER_NS)
+        surely = np.where(clear, held.held_ns[place], latest[value])
+        surely = np.where(count > 0, surely, NEVER_NS)
+        row = np.where(count > 0, held.row[place], -1)
+    begin_ns = history.invoke_ns[put]
+    known = (history.outcome[put] == OK) & (history.to[put] == 0)
+    free_by = np.where(known, history.complete_ns[put], NEVER_NS)
+    return Episodes(
+        value=value,
+        number=np.zeros(len(value), np.int64),
+        free_ns=begin_ns,
+        surely_free_ns=free_by,
+        taken_ns=np.maximum(taken, begin_ns),
+        surely_taken_ns=surely,
+        key_ns=begin_ns,
+        surely_key_ns=np.minimum(free_by, surely),  # it was put before it was delivered
+        freed_by=np.full(len(value), -1, np.int64),
+        priority=history.priority[put].astype(np.int64),
+        put_row=put,
+        row=row,
+    )
+
+
+def _later_stays(history: History, held: Holds, order: Ints, put_row: Ints) -> Episodes:
+    value = held.value[order]
+    more = np.append(value[1:] == value[:-1], [False])[: len(order)]
+    following = order[np.minimum(np.arange(len(order)) + 1, max(len(order) - 1, 0))]
+    start = np.searchsorted(value, value)
+    stay = ~held.done[order] & (held.over_ns[order] < NEVER_NS)
+    put = put_row[value]
+    free_ns = np.maximum(held.over_ns, held.begin_ns)[order]
+    back_ns = _back_ns(history, held, order, np.where(more, held.held_ns[following], NEVER_NS))
+    gone = held.maybe_done[order] & ~more & ~held.returned[order]
+    columns = {
+        "value": value,
+        "number": np.arange(len(order)) - start + 1,
+        "free_ns": free_ns,
+        "surely_free_ns": np.where(gone, NEVER_NS, back_ns),
+        "taken_ns": np.where(more, np.maximum(held.begin_ns[following], free_ns), NEVER_NS),
+        "surely_taken_ns": np.where(more, held.held_ns[following], NEVER_NS),
+        "key_ns": history.invoke_ns[put],
+        "surely_key_ns": np.minimum(history.complete_ns[put], held.held_ns[order][start]),
+        "freed_by": np.where(held.lapsed[order] & ~gone, held.process[order], -1),
+        "priority": history.priority[put].astype(np.int64),
+        "put_row": put,
+        "row": np.where(more, held.row[following], -1),
+    }
+    return Episodes(**{name: column[stay] for name, column in columns.items()})
+
+
+def _back_ns(history: History, held: Holds, order: Ints, next_ns: Ints) -> Ints:
+    """Return when items were surely back: if one of an ended session is delivered, all are.
+
+    A queue gives back all that a session held at once; a process with more items than one
+    transaction holds is left out.
+    """
+    process, lapsed = held.process[order], held.lapsed[order]
+    count = np.bincount(process[lapsed], minlength=len(history.processes))
+    seen_ns = np.full(len(history.processes), NEVER_NS, np.int64)
+    np.minimum.at(seen_ns, process[lapsed], next_ns[lapsed])
+    seen_ns[count > AT_ONCE] = NEVER_NS
+    return np.where(lapsed, np.minimum(held.back_ns[order], seen_ns[process]), held.back_ns[order])
+
+
+def _sent_back(history: History, again: Episodes, skip: int) -> Mask:
+    """Return which stays began with a release to anywhere but the item's old place."""
+    held = holds(history)
+    endings = held.endings
+    named = np.flatnonzero((endings.row >= 0) & (endings.hold >= 0))
+    moved = named[history.to[endings.row[named]] != 0]
+    moved = moved[history.f[endings.row[moved]] == RELEASE]
+    if not len(moved):
+        return np.zeros(skip + len(again), np.bool_)
+    since = {(int(held.value[endings.hold[m]]), int(endings.begin_ns[m])) for m in moved}
+    back = [key in since for key in zip(again.value.tolist(), again.free_ns.tolist(), strict=True)]
+    return np.concatenate([np.zeros(skip, np.bool_), np.array(back, np.bool_)])
+
+
+def _keyed(stays: Episodes, sent_back: Mask) -> Episodes:
+    """Order the stays that began elsewhere by their return."""
+    if not sent_back.any():
+        return stays
+    return replace(
+        stays,
+        key_ns=np.where(sent_back, stays.free_ns, stays.key_ns),
+        surely_key_ns=np.where(sent_back, stays.surely_free_ns, stays.surely_key_ns),
+    )

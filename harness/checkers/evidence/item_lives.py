@@ -1,0 +1,98 @@
+"""What each item's own life shows by zxid: never put, miscounted, or there after its end."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers.evidence.episodes import put_rows
+from harness.checkers.evidence.violations import SHOWN, Violation
+from harness.history.columns import DONE, INFO, NEVER_NS, OK, RESERVE, TAKE, History
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+def by_item(history: History, view: History) -> tuple[list[Violation], int]:
+    """Return the first violations of each kind, and how many more there are.
+
+    `view` is the history on the axis of zxids.
+    """
+    kinds = (
+        [_never(view, int(row)) for row in _never_put(view)],
+        [_miscount(view, *pair) for pair in _miscounted(view)],
+        [_left(history, int(row)) for row in _left_after_done(history)],
+    )
+    shown = [violation for kind in kinds for violation in kind[:SHOWN]]
+    return shown, sum(map(len, kinds)) - len(shown)
+
+
+def _delivered(view: History) -> Mask:
+    got = ((view.f == RESERVE) | (view.f == TAKE)) & (view.outcome == OK)
+    mask: Mask = got & (view.value >= 0)
+    return mask
+
+
+def _never_put(view: History) -> Ints:
+    rows = np.flatnonzero(_delivered(view))
+    return rows[put_rows(view)[view.value[rows]] < 0]
+
+
+def _never(view: History, row: int) -> Violation:
+    value = view.values[view.value[row]]
+    said = f"{value!r} was delivered, and no put of it can have taken effect."
+    return Violation(reason="never-put", sentence=said, rows=(row,), values=(value,))
+
+
+def _miscounted(view: History) -> Iterator[tuple[int, int]]:
+    """Give deliveries and those before them, -1 for none, whose counts do not follow each other.
+
+    A larger one does where a call may have had the item unseen.
+    """
+    got = _delivered(view)
+    rows = np.flatnonzero(got & (view.zxid >= 0) & (view.delivery > 0))
+    rows = rows[np.lexsort((view.invoke_ns[rows], view.value[rows]))]
+    again = np.append([False], view.value[rows][1:] == view.value[rows][:-1])[: len(rows)]
+    before = np.where(again, np.append([-1], rows)[: len(rows)], -1)
+    count, counted = view.delivery[rows], np.where(again, view.delivery[before], 0)
+    unseen = got & (view.zxid < 0)
+    unseen |= ((view.f == RESERVE) | (view.f == TAKE)) & (view.outcome == INFO)
+    unseen_from = view.invoke_ns[unseen].min(initial=NEVER_NS)
+    bad = (count <= counted) | ((count > counted + 1) & (view.complete_ns[rows] < unseen_from))
+    yield from zip(rows[bad].tolist(), before[bad].tolist(), strict=True)
+
+
+def _miscount(view: History, row: int, before: int) -> Violation:
+    value, count = view.values[view.value[row]], int(view.delivery[row])
+    after = f", after number {int(view.delivery[before])}" if before >= 0 else ", the first seen"
+    return Violation(
+        reason="delivery-count",
+        sentence=f"A delivery of {value!r} was counted as its number {count}{after}.",
+        rows=tuple(row for row in (before, row) if row >= 0),
+        values=(value,),
+    )
+
+
+def _left_after_done(history: History) -> Ints:
+    """Return acknowledgements, over before the trees were read, of items that each tree has."""
+    last = {n.value["node"]: n for n in history.notes_named("tree") if isinstance(n.value, dict)}
+    read = [note for note in last.values() if note.value.get("reachable")]
+    if not read:
+        return np.zeros(0, np.int64)
+    left = set.intersection(*({*_everything(note.value)} for note in read))
+    numbers = [history.number_of[value] for value in left if value in history.number_of]
+    done = history.is_(DONE, OK) & (history.zxid >= 0) & np.isin(history.value, numbers)
+    done &= history.complete_ns < min(note.time_ns for note in read)
+    return np.flatnonzero(done)
+
+
+def _everything(tree: Any) -> Iterator[Any]:
+    for values in tree.get("places", {}).values():
+        yield from values
+
+
+def _left(history: History, row: int) -> Violation:
+    value = history.values[history.value[row]]
+    said = f"{value!r} was acknowledged, and at the end every server that could be read has it."
+    return Violation(reason="left-after-done", sentence=said, rows=(row,), values=(value,))

@@ -1,0 +1,213 @@
+"""The notes that checkers need: ended sessions, returned items, end states, the drain."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.history.columns import NEVER_NS, Event, History, derived
+
+Ints = NDArray[np.int64]
+Tree = Mapping[str, Any]
+PLACES = ("items", "claims", "partial", "dead", "delayed", "purged")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """When each process ended.
+
+    Attributes:
+        alive_ns: last moment at which its session was surely alive; NEVER_NS without a record.
+        gone_ns: moment from which its session was surely gone; NEVER_NS if not known.
+        closed: the client closed it, so it held nothing unseen.
+        killed: the client died, perhaps in a call.
+        recovered_ns: moment from which all it held was surely back in its place, and nothing of
+            it can take effect: the last `returned` note about its last registration after its
+            end, if it says items (it may list none); NEVER_NS if there is none.
+        zxid: of the end of its session; -1 if not known.
+    """
+
+    alive_ns: Ints
+    gone_ns: Ints
+    closed: NDArray[np.bool_]
+    killed: NDArray[np.bool_]
+    recovered_ns: Ints
+    zxid: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returns:
+    """Items made available again, or lost to their owner, one row per item and note."""
+
+    value: Ints
+    process: Ints
+    time_ns: Ints
+    zxid: Ints
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """One drain.
+
+    Attributes:
+        end_ns: None if it never ended.
+        complete: whether it left nothing, by its word.
+        why: why it gave up, where it says so.
+    """
+
+    begin_ns: int
+    end_ns: int | None = None
+    complete: bool = False
+    why: str = ""
+
+
+@derived
+def ends(history: History) -> Ends:
+    """Return the `session-end` notes by process number. O(processes + notes)."""
+    size = len(history.processes)
+    alive, gone = np.full(size, NEVER_NS, np.int64), np.full(size, NEVER_NS, np.int64)
+    zxid = np.full(size, -1, np.int64)
+    closed, killed = np.zeros((2, size), np.bool_)
+    for note in history.notes_named("session-end"):
+        value = _object(note)
+        writer = history.number_of_process.get(note.process, -1)
+        for process in _holders(history, value) or ([writer] if writer >= 0 else []):
+            alive[process] = min(alive[process], value.get("alive_until_ns", 0))
+            zxid[process] = value.get("zxid") or -1
+            closed[process] = value.get("why") == "closed"
+            killed[process] = value.get("why") == "killed"
+            if value.get("why") == "expired":
+                gone[process] = min(gone[process], note.time_ns)
+    return Ends(
+        alive_ns=alive,
+        gone_ns=gone,
+        closed=closed,
+        killed=killed,
+        recovered_ns=_recovered(history, alive),
+        zxid=zxid,
+    )
+
+
+@derived
+def returns(history: History) -> Returns:
+    """Return the `returned` notes, by item."""
+    return _per_item(history, "returned")
+
+
+@derived
+def losses(history: History) -> Returns:
+    """Return the `hold-lost` notes, by item."""
+    return _per_item(history, "hold-lost")
+
+
+@derived
+def end_trees(history: History) -> tuple[Tree, ...]:
+    """Return the trees of the servers that could be read after the last drain, by node."""
+    drain = last_drain(history)
+    last: dict[Any, Tree] = {}
+    for note in history.notes_named("tree"):
+        value = _object(note)
+        if drain is not None and drain.end_ns is not None and note.time_ns >= drain.end_ns:
+            last[value.get("node")] = value
+    return tuple(last[node] for node in sorted(last) if last[node].get("reachable", True))
+
+
+@derived
+def stands(history: History) -> dict[int, dict[str, list[Any]]]:
+    """Return, by number of a value, the places it has in the trees at the end: nodes by place."""
+    found: dict[int, dict[str, list[Any]]] = {}
+    for tree in end_trees(history):
+        for place in PLACES:
+            for value in tree.get("places", {}).get(place, ()):
+                if (number := history.number_of.get(value)) is not None:
+                    found.setdefault(number, {}).setdefault(place, []).append(tree["node"])
+    return found
+
+
+def put_aside(history: History, places: Collection[str]) -> frozenset[int]:
+    """Return the values that every server that was read has in one of these places at the end.
+
+    What only some servers have is not there: another one may lead next.
+    """
+    every = {tree["node"] for tree in end_trees(history)}
+    return frozenset(
+        number
+        for number, found in stands(history).items()
+        if every <= {node for place in places for node in found.get(place, ())}
+    )
+
+
+@derived
+def last_drain(history: History) -> Drain | None:
+    """Return the last drain that began; None if none did."""
+    drain = None
+    for note in history.notes_named("drain"):
+        value = _object(note)
+        if value.get("phase") == "begin":
+            drain = Drain(begin_ns=note.time_ns)
+        elif drain is not None:
+            drain = Drain(
+                begin_ns=drain.begin_ns,
+                end_ns=note.time_ns,
+                complete=value.get("complete") is True,
+                why=str(value.get("why") or ""),
+            )
+    return drain
+
+
+def _object(note: Event) -> dict[str, Any]:
+    return note.value if isinstance(note.value, dict) else {}
+
+
+def _recovered(history: History, alive_ns: Ints) -> Ints:
+    last = np.full(len(alive_ns), -1, np.int64)
+    for note in history.notes_named("returned"):
+        value = _object(note)
+        for process in _holders(history, value) if value.get("to", "items") == "items" else ():
+            if _is_latest(history, process, value.get("consumer")):
+                last[process] = max(last[process], note.time_ns)
+    return np.where(last >= alive_ns, last, NEVER_NS)
+
+
+def _is_latest(history: History, process: int, consumer: Any) -> bool:
+    """Tell whether this is the registration with which the process ended, as far as is known."""
+    known = history.registrations.get(process, {}).get("consumer", ())
+    return consumer is None or not known or known[-1] == consumer
+
+
+@derived
+def _by_registration(history: History) -> dict[tuple[str, Any], list[int]]:
+    table: dict[tuple[str, Any], list[int]] = {}
+    for process, known in sorted(history.registrations.items()):
+        for kind, names in known.items():
+            for name in names:
+                table.setdefault((kind, name), []).append(process)
+    return table
+
+
+def _holders(history: History, value: Mapping[str, Any]) -> list[int]:
+    """Return the processes that are the consumer, or else the session, a note names."""
+    table = _by_registration(history)
+    for kind in ("consumer", "session"):
+        if value.get(kind) is not None and (kind, value[kind]) in table:
+            return table[kind, value[kind]]
+    return []
+
+
+def _per_item(history: History, f: str) -> Returns:
+    rows, to = [], []
+    for note in history.notes_named(f):
+        value = _object(note)
+        numbers = [history.number_of.get(item, -1) for item in value.get("values", ())]
+        for process in _holders(history, value):
+            for number in numbers:
+                if number >= 0:
+                    rows.append((number, process, note.time_ns, value.get("zxid") or -1))
+                    to.append(str(value.get("to", "items")))
+    columns = np.array(rows, np.int64).reshape(-1, 4).T
+    return Returns(
+        value=columns[0], process=columns[1], time_ns=columns[2], zxid=columns[3], to=tuple(to)
+    )

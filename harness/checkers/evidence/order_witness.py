@@ -1,0 +1,210 @@
+"""Which items prove that a delivery, or an "empty", came out of order, and how to say so."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers.evidence.episodes import Episodes
+from harness.checkers.evidence.sweeps import Hidden, Swept
+from harness.checkers.evidence.violations import Violation
+from harness.checkers.evidence.windows import chain
+from harness.claim import Order
+from harness.history.columns import History, Value
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+_EXAMINED = 30
+_LINKS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What a sweep looks at: stays, calls that found nothing, and calls that may hide items.
+
+    With `by_delivery`, the order of first deliveries shows the order of overlapping puts. No stay
+    can have been seen in the queue by its consumer before its `looked_ns`.
+    """
+
+    stays: Episodes
+    empty_rows: Ints
+    empties: tuple[Ints, Ints]
+    hidden: Hidden
+    looked_ns: Ints
+    by_delivery: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """A call that took place in [first, last] though an item ahead was there; stay -1: empty."""
+
+    stay: int
+    row: int
+    first_ns: int
+    last_ns: int
+
+
+def explain(
+    history: History, case: Case, swept: Swept, order: Order
+) -> tuple[list[Violation], int]:
+    """Return one violation for each blocking item looked at, and how many more there are.
+
+    One fault makes many reports: all that follow a lost item are blocked by it.
+    """
+    questions = _questions(case, swept)
+    by_blocker: dict[tuple[int, int], Violation] = {}
+    for question in _some(questions):
+        links = _links(case, swept, order, question)
+        kind = (int(case.stays.value[links[0]]) if links else -1, min(question.stay, 0))
+        violation = _violation(history, case, question, links)
+        if kind not in by_blocker or len(violation.rows) < len(by_blocker[kind].rows):
+            by_blocker[kind] = violation
+    shown = sorted(by_blocker.values(), key=lambda v: len(v.rows))
+    return shown, len(questions) - len(shown)
+
+
+def _some(questions: list[_Question]) -> list[_Question]:
+    """Return the first ones of deliveries and of empties, so that neither hides the other."""
+    empty = [question for question in questions if question.stay < 0]
+    other = [question for question in questions if question.stay >= 0]
+    return other[:_EXAMINED] + empty[:_EXAMINED]
+
+
+def _questions(case: Case, swept: Swept) -> list[_Question]:
+    stays = case.stays
+    found = [
+        _Question(
+            stay=int(stay),
+            row=int(stays.row[stay]),
+            first_ns=int(case.looked_ns[stay]),
+            last_ns=int(stays.surely_taken_ns[stay]),
+        )
+        for stay in np.flatnonzero(swept.bad)
+    ]
+    found += [
+        _Question(
+            stay=-1,
+            row=int(case.empty_rows[call]),
+            first_ns=int(case.empties[0][call]),
+            last_ns=int(case.empties[1][call]),
+        )
+        for call in np.flatnonzero(swept.bad_empty)
+    ]
+    return sorted(found, key=lambda q: (q.last_ns - q.first_ns, q.row))
+
+
+def _links(case: Case, swept: Swept, order: Order, question: _Question) -> list[int]:
+    """Return the stays that prove it, most telling first."""
+    if order == "linearizable":
+        return _chain(case, swept.taken_ns, question)
+    stays = case.stays
+    whole = _ahead(case, question.stay) & (stays.taken_ns > question.last_ns)
+    whole &= case.hidden.certain(stays)
+    if order == "stale":
+        whole &= (stays.number == 0) & (stays.priority == stays.priority[question.stay])
+    else:
+        whole &= stays.surely_free_ns < question.first_ns
+    blockers = np.flatnonzero(whole)
+    return [int(blockers[np.argmin(stays.surely_free_ns[blockers])])] if len(blockers) else []
+
+
+def _chain(case: Case, tight_ns: Ints, question: _Question) -> list[int]:
+    """Return windows that cover the call; where one was tightened, also those that show why."""
+    links: list[int] = []
+    pending = [(question.stay, question.first_ns, question.last_ns)]
+    while pending and len(links) < _LINKS:
+        stay, first_ns, last_ns = pending.pop(0)
+        for link in _cover(case, tight_ns, stay, (first_ns, last_ns)):
+            if link not in links:
+                links.append(link)
+                raw_ns = int(case.stays.taken_ns[link])
+                if tight_ns[link] > raw_ns:
+                    pending.append((link, raw_ns, int(tight_ns[link]) - 1))
+    return links
+
+
+def _cover(case: Case, tight_ns: Ints, stay: int, span: tuple[int, int]) -> list[int]:
+    """Return the fewest windows that leave no point of the span to this stay."""
+    stays, hidden = case.stays, case.hidden
+    ahead = _ahead(case, stay) & (stays.surely_free_ns < tight_ns)
+    certain = np.flatnonzero(ahead & hidden.certain(stays))
+    links = chain(stays.surely_free_ns[certain], tight_ns[certain], *span)
+    if links and max(int(tight_ns[certain[link]]) for link in links) > span[1]:
+        return [int(certain[link]) for link in links]
+    overlap = (hidden.begin <= span[1]) & (hidden.until >= span[0])
+    layers = 1 + int(hidden.capacity[overlap].sum())
+    possible = np.flatnonzero(ahead)
+    links = chain(stays.surely_free_ns[possible], tight_ns[possible], *span, layers=layers)
+    return [int(possible[link]) for link in links]
+
+
+def _ahead(case: Case, stay: int) -> Mask:
+    """Return the stays surely ahead of one; of an "empty", all."""
+    stays = case.stays
+    if stay < 0:
+        return np.ones(len(stays), np.bool_)
+    same = stays.priority == stays.priority[stay]
+    earlier = stays.surely_key_ns < stays.key_ns[stay]
+    first_of = np.flatnonzero((stays.number == 0) & (stays.value == stays.value[stay]))
+    if case.by_delivery and len(first_of):
+        earlier |= _delivered_before(stays, int(stays.taken_ns[first_of[0]]))
+    mask: Mask = (stays.priority < stays.priority[stay]) | (same & earlier)
+    return mask
+
+
+def _delivered_before(stays: Episodes, at_ns: int) -> Mask:
+    """Return the stays of items whose first delivery had surely happened before."""
+    early = stays.value[(stays.number == 0) & (stays.surely_taken_ns < at_ns)]
+    return np.isin(stays.value, early)
+
+
+def _violation(history: History, case: Case, question: _Question, links: list[int]) -> Violation:
+    stays = case.stays
+    rows = [question.row]
+    for stay in links if question.stay < 0 else [question.stay, *links]:
+        rows += [int(stays.put_row[stay])]
+        rows += [int(stays.row[stay])] if stays.row[stay] >= 0 else []
+    blockers = [history.values[stays.value[link]] for link in links]
+    if question.stay < 0:
+        return Violation(
+            reason="false-empty",
+            sentence=f"A call found the queue empty, though all the while {_any(blockers)} was "
+            "available.",
+            rows=tuple(dict.fromkeys(rows)),
+            values=tuple(dict.fromkeys(blockers)),
+        )
+    value = history.values[stays.value[question.stay]]
+    urgent = bool(links) and stays.priority[links[0]] < stays.priority[question.stay]
+    return Violation(
+        reason="priority-order" if urgent else "fifo-order",
+        sentence=f"{value!r} was delivered before {_any(blockers)}, though "
+        f"{_why(history, stays, question.stay, links)}.",
+        rows=tuple(dict.fromkeys(rows)),
+        values=tuple(dict.fromkeys([value, *blockers])),
+    )
+
+
+def _why(history: History, stays: Episodes, stay: int, links: list[int]) -> str:
+    if len(links) != 1:
+        return "at every moment of the call an item ahead of it was available"
+    link, value = links[0], history.values[stays.value[links[0]]]
+    if stays.priority[link] < stays.priority[stay]:
+        return (
+            f"{value!r} is more urgent ({stays.priority[link]} before {stays.priority[stay]}) "
+            "and was available all the while"
+        )
+    if stays.number[link]:
+        return f"{value!r} had come back to its place ahead of it and was available all the while"
+    own = history.values[stays.value[stay]]
+    if history.by_zxid:
+        return f"{value!r} was put at a smaller zxid and was still in the queue"
+    return (
+        f"{value!r}'s put had returned before {own!r}'s began, and {value!r} was still in the queue"
+    )
+
+
+def _any(values: list[Value]) -> str:
+    names = [repr(value) for value in dict.fromkeys(values)]
+    if len(names) > 1:
+        return f"one of {', '.join(names[:-1])} and {names[-1]}"
+    return names[0] if names else "another item"

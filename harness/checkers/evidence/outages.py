@@ -1,0 +1,74 @@
+"""Outages: from a call that asks, to the first answer that a call begun no earlier gets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers.evidence.notes import ends
+from harness.history.columns import INFO, OK, PUT, RESERVE, TAKE, History, derived
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outages:
+    """How long whoever asked had to wait until anybody was served, in order of the asking.
+
+    A success that was on its way before the asking ends no outage: it may have been served before
+    the fault. A client that died in a call did not wait for its answer, and asked nothing.
+
+    Attributes:
+        begin_ns: a call began, whatever came of it.
+        end_ns: the first return of a success that began no earlier; it never falls.
+        seen_ns: the last moment at which anything is known of a call; where nothing succeeded any
+            more, `end_ns` is this.
+        answered_ns: the last beginning of a success; -1 without one.
+    """
+
+    begin_ns: Ints
+    end_ns: Ints
+    seen_ns: int
+    answered_ns: int
+
+    def longest_ns(self, first_ns: int, last_ns: int) -> int | None:
+        """Return the longest outage that overlaps the span, from its beginning on. O(n).
+
+        What lies before the span does not count, and what lies behind it does. None if nobody
+        asked in it, or still waited in it.
+        """
+        first = int(np.searchsorted(self.begin_ns, first_ns, side="left"))
+        past = int(np.searchsorted(self.begin_ns, last_ns, side="right"))
+        waits_ns = (self.end_ns - self.begin_ns)[first:past]
+        longest_ns = int(waits_ns.max(initial=-1))
+        if first and self.end_ns[first - 1] > first_ns:
+            longest_ns = max(longest_ns, int(self.end_ns[first - 1]) - first_ns)
+        return None if longest_ns < 0 else longest_ns
+
+
+@derived
+def outages(history: History) -> Outages:
+    """Return the outages of puts, reserves and takes. O(n log n)."""
+    calls = np.isin(history.f, (PUT, RESERVE, TAKE))
+    good = calls & (history.outcome == OK)
+    asking = np.flatnonzero(calls & ~_died_in(history))
+    begin_ns = history.invoke_ns[asking]
+    known_ns = history.complete_ns[calls & (history.outcome != INFO)]
+    seen_ns = int(max(known_ns.max(initial=0), history.invoke_ns[calls].max(initial=0)))
+    order = np.argsort(history.invoke_ns[good], kind="stable")
+    success_ns, return_ns = history.invoke_ns[good][order], history.complete_ns[good][order]
+    soonest_ns = np.append(np.minimum.accumulate(return_ns[::-1])[::-1], [seen_ns])
+    begin_ns = np.sort(begin_ns)
+    return Outages(
+        begin_ns=begin_ns,
+        end_ns=soonest_ns[np.searchsorted(success_ns, begin_ns, side="left")],
+        seen_ns=seen_ns,
+        answered_ns=int(success_ns.max(initial=-1)),
+    )
+
+
+def _died_in(history: History) -> Mask:
+    """Return the calls of unknown outcome in which their client was killed."""
+    mask: Mask = (history.outcome == INFO) & ends(history).killed[history.process]
+    return mask

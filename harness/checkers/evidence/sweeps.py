@@ -1,0 +1,235 @@
+"""Sweeps over the stays of items: which deliveries came while another item was surely ahead.
+
+All are sound: what they report, no correct queue does. docs/checkers.md has the proofs.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checkers.evidence.episodes import AT_ONCE, Episodes
+from harness.checkers.evidence.kernels import (
+    HIDE,
+    INSERT,
+    QUERY,
+    cover_sweep,
+    layered_sweep,
+    points,
+    run,
+)
+from harness.history.columns import NEVER_NS
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+CERTAIN = 2**40
+PROBES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hidden:
+    """Calls of unknown outcome that may hold items, from `begin` to `until`, `capacity` each.
+
+    `alive` is the earliest at which one can have given its item back, `process` who made it.
+    """
+
+    begin: Ints
+    until: Ints
+    alive: Ints
+    capacity: Ints
+    process: Ints
+
+    def __len__(self) -> int:
+        return len(self.begin)
+
+    def where(self, mask: Mask) -> "Hidden":
+        """Return some of the calls."""
+        return Hidden(
+            begin=self.begin[mask],
+            until=self.until[mask],
+            alive=self.alive[mask],
+            capacity=self.capacity[mask],
+            process=self.process[mask],
+        )
+
+    def none_during(self, first_ns: Ints, last_ns: Ints) -> Mask:
+        """Return the spans [first, last] at no point of which a call can hold anything."""
+        begun = np.searchsorted(np.sort(self.begin), last_ns, side="right")
+        over = np.searchsorted(np.sort(self.until), first_ns, side="left")
+        mask: Mask = begun == over
+        return mask
+
+    def certain(self, stays: Episodes) -> Mask:
+        """Return the stays in which no call can have held the item and given it back.
+
+        O(calls * n) up to a size; beyond it every stay is doubtful that ended after the first
+        session did.
+        """
+        doubtful = stays.surely_taken_ns >= self.alive.min(initial=NEVER_NS + 1)
+        if len(self) * len(stays) > PROBES:
+            early: Mask = ~doubtful
+            return early
+        found = np.zeros(len(stays), np.bool_)
+        for begin_ns, until_ns, alive_ns in zip(self.begin, self.until, self.alive, strict=True):
+            within = (stays.surely_taken_ns >= begin_ns) & (stays.free_ns <= until_ns)
+            found |= within & (alive_ns <= stays.surely_taken_ns)
+        kept: Mask = ~found
+        return kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What decides who is next: priorities, then keys that lie between two bounds (closed).
+
+    `certain` are the stays whose item no unknown call can hide.
+    """
+
+    key_ns: Ints
+    surely_key_ns: Ints
+    hidden: Hidden
+    certain: Mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """Which stays and empties are bad, and each stay's tightened earliest delivery."""
+
+    bad: Mask
+    bad_empty: Mask
+    taken_ns: Ints
+
+
+def cover(stays: Episodes, empties: tuple[Ints, Ints], line: Line, ask: Mask) -> Swept:
+    """Find deliveries at no point of which the item was the head, and empties of a full queue.
+
+    Exact for stays that are items of their own, without hidden holds; O(n log n). `empties`
+    bounds the calls that found nothing; only the deliveries in `ask` are judged, the other stays
+    just stand in the way.
+    """
+    size, hidden = len(stays), line.hidden
+    calls = len(hidden)
+    times = (stays.surely_free_ns, stays.taken_ns, stays.surely_taken_ns)
+    end = np.array([NEVER_NS], np.int64)
+    distinct, (low, high, last, begin, finish, start, until, _) = points(
+        *times, *empties, hidden.begin, hidden.until, end
+    )
+    rows = np.arange(len(begin))
+    kind, stay = _events(stays, line, ask)
+    events = (
+        np.concatenate([np.full(calls, HIDE), kind, np.full(len(rows), QUERY)]),
+        np.concatenate([size + np.arange(calls), stay, size + calls + rows]),
+    )
+    nothing = np.zeros(size + calls + len(rows), np.int64)
+    bounds = (
+        np.concatenate([low, start, begin]),
+        np.concatenate([high, until, begin]),
+        np.concatenate([last, until, finish]),
+        nothing,
+    )
+    if calls:
+        weight = np.where(line.certain, CERTAIN, 1)
+        weights = np.concatenate([weight, -hidden.capacity, nothing[size + calls :]])
+        leaves = 1 << len(distinct).bit_length()
+        tree = (np.zeros(2 * leaves, np.int64), np.zeros(2 * leaves, np.int64))
+        tight, bad = run(layered_sweep, events, (*bounds, weights), tree, leaves)
+    else:
+        tight, bad = run(cover_sweep, events, bounds, (np.arange(len(distinct) + 2),))
+    flagged = bad.astype(np.bool_)
+    taken = distinct[np.minimum(tight[:size], len(distinct) - 1)]
+    return Swept(bad=flagged[:size], bad_empty=flagged[size + calls :], taken_ns=taken)
+
+
+def hideable(stays: Episodes, line: Line) -> Mask:
+    """Return the stays whose item some call can have held unseen and given back, or still holds.
+
+    It can if its session may have ended before the item was delivered, and if the item may have
+    been the head at some moment of its own. O(calls * n log n) up to a size; beyond it the
+    second condition is not looked at.
+    """
+    hidden, doubtful = line.hidden, np.flatnonzero(~line.certain)
+    if len(hidden) * len(stays) > PROBES:
+        return ~line.certain
+    found = np.zeros(len(stays), np.bool_)
+    for call in range(len(hidden)):
+        stay = doubtful[hidden.alive[call] <= stays.surely_taken_ns[doubtful]]
+        found[stay[_reachable(stays, line, call, stay)]] = True
+    return found
+
+
+def _reachable(stays: Episodes, line: Line, call: int, stay: Ints) -> Mask:
+    """Return which items may have been the head while the call can have taken one."""
+    hidden = line.hidden
+    first_ns = np.maximum(hidden.begin[call], stays.free_ns[stay])
+    last_ns = np.minimum(hidden.until[call], stays.surely_taken_ns[stay])
+    never = np.full(len(stay), NEVER_NS)
+    probed = stays.where(np.concatenate([np.arange(len(stays)), stay]))
+    probed = replace(
+        probed,
+        surely_free_ns=np.concatenate([stays.surely_free_ns, never]),
+        taken_ns=np.concatenate([stays.taken_ns, first_ns]),
+        surely_taken_ns=np.concatenate([stays.surely_taken_ns, last_ns]),
+    )
+    # While it takes this item the call holds at most its others.
+    capacity = hidden.capacity.copy()
+    capacity[call] -= 1
+    rows = np.concatenate([np.arange(len(stays)), stay])
+    beside = Line(
+        key_ns=line.key_ns[rows],
+        surely_key_ns=line.surely_key_ns[rows],
+        hidden=replace(hidden, capacity=capacity),
+        certain=line.certain[rows],
+    )
+    none = np.zeros(0, np.int64)
+    swept = cover(probed, (none, none), beside, np.arange(len(rows)) >= len(stays))
+    return ~swept.bad[len(stays) :]
+
+
+def _events(stays: Episodes, line: Line, ask: Mask) -> tuple[Ints, Ints]:
+    """Return kinds and stays in order; of one time queries come first, as ties are concurrent."""
+    asked = np.flatnonzero(ask & (stays.taken_ns < NEVER_NS))
+    entered = np.flatnonzero((stays.surely_free_ns < NEVER_NS) & (line.surely_key_ns < NEVER_NS))
+    stay = np.concatenate([asked, entered])
+    kind = np.repeat([QUERY, INSERT], [len(asked), len(entered)])
+    time_ns = np.concatenate([line.key_ns[asked], line.surely_key_ns[entered]])
+    order = np.lexsort((kind, time_ns, stays.priority[stay]))
+    return kind[order], stay[order]
+
+
+def overtaken(stays: Episodes, certain: Mask) -> Mask:
+    """Return the first deliveries within a priority that came before one surely put earlier.
+
+    O(n log n). That is what a listing never does, however old.
+    """
+    bad = np.zeros(len(stays), np.bool_)
+    first = stays.number == 0
+    for priority in np.unique(stays.priority[first]):
+        mine = np.flatnonzero(first & (stays.priority == priority))
+        ahead = mine[certain[mine]]
+        ahead = ahead[np.argsort(stays.surely_key_ns[ahead], kind="stable")]
+        latest = np.maximum.accumulate(np.append([-1], stays.taken_ns[ahead]))
+        before = np.searchsorted(stays.surely_key_ns[ahead], stays.key_ns[mine], side="left")
+        bad[mine] = latest[before] > stays.surely_taken_ns[mine]
+    return bad
+
+
+def left_behind(stays: Episodes, hidden: Hidden, certain: Mask) -> Mask:
+    """Return the deliveries of items that came back together with a better one still there.
+
+    What a session held comes back at one moment, so an item ahead, delivered only later, was
+    available whenever this one was. O(n log n).
+    """
+    bad = np.zeros(len(stays), np.bool_)
+    freed = np.flatnonzero(stays.freed_by >= 0)
+    freed = freed[np.argsort(stays.freed_by[freed], kind="stable")]
+    _, starts, counts = np.unique(stays.freed_by[freed], return_index=True, return_counts=True)
+    first_hidden_ns = hidden.begin.min(initial=NEVER_NS)
+    for start, count in zip(starts[counts > 1], counts[counts > 1], strict=True):
+        group = freed[start : start + count]
+        for stay in group if count <= AT_ONCE else ():
+            ahead = stays.priority[group] < stays.priority[stay]
+            same = stays.priority[group] == stays.priority[stay]
+            ahead |= same & (stays.surely_key_ns[group] < stays.key_ns[stay])
+            last_ns = stays.surely_taken_ns[stay]
+            sure = certain[group] | (last_ns < first_hidden_ns)
+            bad[stay] = (ahead & sure & (stays.taken_ns[group] > last_ns)).any()
+    return bad

@@ -1,0 +1,230 @@
+"""A recording client: every call is in the history before it is sent, and its outcome after.
+
+One process after another: after an unknown outcome, or a lost registration, the client closes its
+session, records its end and goes on as a new process with a new registration.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from harness.clients.subject import Applied, Reserved, Subject, Taken
+from harness.history.record import Event, HistoryWriter, Value
+from harness.run_clock import Clock
+
+T = TypeVar("T", bound=Applied)
+RECONNECT_S = 0.5
+PROCESS_STRIDE = 1000  # process p, p + 1000, ... are the same client one after the other
+
+Report = Callable[[Mapping[str, Any]], None]
+
+
+class Client:
+    """What a workload does its calls with; not thread-safe, but for the notes.
+
+    Args:
+        connect: makes a new subject, whose notes go to the given function.
+        process: number of the first process.
+        report: is told counts and sessions, for the harness.
+        puts_over: tells whether no more puts will come from other workloads.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect: Callable[[Callable[[str, Mapping[str, Any]], None]], Subject],
+        history: HistoryWriter,
+        clock: Clock,
+        process: int,
+        report: Report,
+        puts_over: Callable[[], bool],
+    ) -> None:
+        self._connect, self._history, self._clock = connect, history, clock
+        self._report, self.puts_over = report, puts_over
+        self.process = process
+        self._lock = threading.Lock()
+        self._subject: Subject | None = None
+        self._alive_ns = 0  # when the last call began whose effect shows that the session lived
+
+    def put(self, value: Value, priority: int = 100, *, buffered: bool = False) -> bool:
+        """Put; return whether it was acknowledged.
+
+        A `buffered` put is acknowledged and never written: the lie that a control tells.
+        """
+        named = {"value": value, "priority": priority}
+
+        def put(subject: Subject) -> Applied:
+            return Applied() if buffered else subject.put(value, priority)
+
+        return self._call("put", put, named) is not None
+
+    def reserve(self, n: int = 1, timeout_s: float = 0.0, *, sync: bool = False) -> list[Taken]:
+        """Take up to n items; an empty list if there were none or the outcome is not ok."""
+        subject = self._now()
+        f = "take" if subject.takes else "reserve"
+        # What the call can have, at most, if it never gets its answer.
+        asked = {"value": None, "n": min(n, subject.most or n)}
+        done = self._call(f, lambda s: s.reserve(n, timeout_s, sync=sync), asked)
+        self.found_empty = done is not None and not done.items
+        return [] if done is None else list(done.items)
+
+    def done(self, items: Sequence[Taken]) -> bool:
+        """Acknowledge items; return whether that is certain. Nothing to do after a take."""
+        if self._now().takes:
+            return True
+        return self._call("done", lambda s: s.done(items), _values(items)) is not None
+
+    def release(self, items: Sequence[Taken]) -> bool:
+        """Give items back; return whether that is certain."""
+        return self._call("release", lambda s: s.release(items), _values(items)) is not None
+
+    def leftover(self) -> int | None:
+        """Return how many items may yet come back to the queue; None if nobody answers that."""
+        try:
+            return self._now().leftover()
+        except Exception:  # noqa: BLE001 -- a look that failed says nothing; the next one may succeed
+            self.close("in-doubt")
+            return None
+
+    def pace(self, rate_hz: float | None, step: int, began_s: float) -> None:
+        """Sleep until step `step` (from 0) of a loop that does `rate_hz` steps a second."""
+        if rate_hz is not None:
+            self._clock.sleep_until_s(began_s + step / rate_hz)
+
+    def work(self, for_s: float) -> None:
+        """Sleep, as one whose items take a while."""
+        self._clock.sleep_until_s(self._clock.now_s() + for_s)
+
+    def now_s(self) -> float:
+        """Return the run's time."""
+        return self._clock.now_s()
+
+    def note(self, f: str, value: Mapping[str, Any]) -> None:
+        """Record something that is no call, such as items that came back; from any thread."""
+        self._append(
+            Event(time_ns=self._clock.now_ns(), process="harness", type="info", f=f, value=value)
+        )
+
+    def close(self, why: str = "closed") -> None:
+        """End the session and record its end; nothing if there is none.
+
+        `why` is closed, or else what is known of a session that may have ended before.
+        """
+        subject, self._subject = self._subject, None
+        if subject is None:
+            return
+        session, consumer = subject.session, subject.consumer
+        alive_ns = self._clock.now_ns() if why == "closed" else self._alive_ns
+        try:
+            subject.close()
+        except Exception as error:  # noqa: BLE001 -- it ends by its time-out then; what counts is recorded
+            why = f"{why}: {type(error).__name__}" if why == "closed" else why
+        end = {
+            "session": session,
+            "consumer": consumer,
+            "why": why.partition(":")[0],
+            "alive_until_ns": alive_ns,
+            "zxid": None,
+        }
+        # Its own number tells whose end it is, also of one that never had a name.
+        now_ns = self._clock.now_ns()
+        self._append(
+            Event(time_ns=now_ns, process=self.process, type="info", f="session-end", value=end)
+        )
+        self._report({"process": None, "session": None, "consumer": None})
+        self.process += PROCESS_STRIDE
+
+    def _call(self, f: str, action: Callable[[Subject], T], fields: Mapping[str, Any]) -> T | None:
+        """Record the invocation, do it, record its outcome; None unless it is ok."""
+        subject = self._now()
+        invoked = self._event("invoke", f, fields)
+        self._append(invoked)
+        self._report({"invoked": 1, "process": self.process})
+        try:
+            answer = action(subject)
+        except Exception as error:  # noqa: BLE001 -- unmarked means unknown, the safe side
+            self._failed(f, fields, error)
+            return None
+        if not isinstance(answer, Reserved) or answer.items:
+            self._alive_ns = invoked.time_ns
+        self._append(self._event("ok", f, _with_answer(fields, answer), subject=subject))
+        self._report(_counted(f, answer, fields) | self._session_of(subject))
+        return answer
+
+    def _failed(self, f: str, fields: Mapping[str, Any], error: Exception) -> None:
+        subject = self._subject
+        definite = getattr(error, "definite", False)
+        told = f"{type(error).__name__}: {error}"
+        outcome = "fail" if definite else "info"
+        self._append(self._event(outcome, f, {**fields, "error": told}, subject=subject))
+        self._report({outcome: 1})
+        if not definite:
+            self.close("in-doubt")  # whether its session lived up to now is not known
+        elif subject is not None and f != "put" and subject.consumer is None:
+            self.close("expired")  # the registration is gone, and with it everything held
+
+    def _now(self) -> Subject:
+        while self._subject is None:
+            try:
+                self._subject = self._connect(self.note)
+            except Exception as error:
+                if not getattr(error, "definite", False):
+                    raise
+                # Nobody serves just now: a client of a queue that is down keeps trying. The
+                # phase's time limit ends it if that never changes.
+                self._clock.sleep_until_s(self._clock.now_s() + RECONNECT_S)
+        return self._subject
+
+    def _event(
+        self, type_: Any, f: str, fields: Mapping[str, Any], *, subject: Subject | None = None
+    ) -> Event:
+        who: dict[str, Any] = {}
+        if subject is not None:
+            role = "producer" if f == "put" else "consumer"
+            who = {"session": subject.session, role: getattr(subject, role)}
+        return Event(
+            time_ns=self._clock.now_ns(), process=self.process, type=type_, f=f, **{**who, **fields}
+        )
+
+    def _append(self, event: Event) -> None:
+        with self._lock:
+            self._history.append(event)
+
+    def _session_of(self, subject: Subject) -> dict[str, Any]:
+        return {
+            "session": subject.session,
+            "consumer": subject.consumer,
+            "alive_ns": self._alive_ns,
+        }
+
+
+def _values(items: Sequence[Taken]) -> dict[str, Any]:
+    values = [item.value for item in items]
+    return {"value": values[0] if len(values) == 1 else values}
+
+
+def _with_answer(fields: Mapping[str, Any], answer: Applied) -> dict[str, Any]:
+    told: dict[str, Any] = {**fields, "zxid": answer.zxid}
+    if answer.attempts > 1:
+        told["attempts"] = answer.attempts
+    if isinstance(answer, Reserved):
+        told |= _values(answer.items) if answer.items else {"read_zxid": answer.read_zxid}
+        deliveries = [item.delivery for item in answer.items]
+        if deliveries:
+            told["delivery"] = deliveries[0] if len(deliveries) == 1 else deliveries
+        if answer.window is not None:
+            told["window"] = answer.window
+        if answer.consumer is not None:
+            told["consumer"] = answer.consumer
+    return told
+
+
+def _counted(f: str, answer: Applied, fields: Mapping[str, Any]) -> dict[str, Any]:
+    if f == "put":
+        return {"acknowledged": 1}
+    if isinstance(answer, Reserved):
+        return {"delivered": len(answer.items), "empty": int(not answer.items)}
+    values = fields["value"]
+    return {
+        "completed" if f == "done" else "released": len(values) if isinstance(values, list) else 1
+    }

@@ -1,0 +1,107 @@
+"""The end of a run as notes of the history: what each server holds, and what its logs say."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from harness.clients import server_log
+from harness.clients.known_subjects import places
+from harness.target import NodeStatus
+
+QUEUE_ROOT = "/queue"
+
+
+class RawTree(Protocol):
+    """One server's nodes, as the cluster reads them."""
+
+    @property
+    def node(self) -> int:
+        """Return the server's id."""
+        ...
+
+    @property
+    def data(self) -> dict[str, bytes] | None:
+        """Return data by path; None if the server could not be read."""
+        ...
+
+    @property
+    def zxid(self) -> int | None:
+        """Return the newest zxid under the root."""
+        ...
+
+    @property
+    def digest(self) -> str | None:
+        """Return a digest of all of it."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """Return why it could not be read."""
+        ...
+
+    @property
+    def settled(self) -> bool:
+        """Return whether it was the same in two looks, or the same as all others."""
+        ...
+
+
+class RawSessionEnds(Protocol):
+    """What one server's transaction log has of sessions' ends."""
+
+    @property
+    def node(self) -> int:
+        """Return the server's id."""
+        ...
+
+    @property
+    def ended(self) -> dict[int, int]:
+        """Return zxids by session."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """Return why it could not be read."""
+        ...
+
+
+def of_trees(subject: str, trees: Iterable[RawTree]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give a "tree" note for each server."""
+    for tree in trees:
+        yield "tree", _tree_note(subject, tree)
+
+
+def of_logs(
+    logs: Iterable[tuple[int, bytes]],
+    statuses: Iterable[NodeStatus],
+    session_ends: Iterable[RawSessionEnds],
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give a "server-log" note for each server, then a "sessions-ended" note for each.
+
+    `statuses` are with metrics, of which the count of digest mismatches is kept.
+    """
+    counted = {status.node: _mismatches(status) for status in statuses}
+    for node, log in logs:
+        yield server_log.NOTE, server_log.told(node, log) | {"digest_mismatches": counted.get(node)}
+    for ends in session_ends:
+        ended = {f"0x{session:x}": zxid for session, zxid in ends.ended.items()}
+        yield "sessions-ended", {"node": ends.node, "zxids": ended, "error": ends.error}
+
+
+def _tree_note(subject: str, tree: RawTree) -> dict[str, Any]:
+    note: dict[str, Any] = {"node": tree.node, "reachable": tree.data is not None}
+    if tree.data is None:
+        return note | {"error": tree.error}
+    prefix = f"{QUEUE_ROOT}/consumers/"
+    consumers = {p.removeprefix(prefix).split("/")[0] for p in tree.data if p.startswith(prefix)}
+    return note | {
+        "zxid": tree.zxid,
+        "digest": tree.digest,
+        "settled": tree.settled,
+        "places": places(subject, tree.data, QUEUE_ROOT),
+        "consumers": sorted(consumers),
+    }
+
+
+def _mismatches(status: NodeStatus) -> int | None:
+    """Return how often a server found its data to differ since it started; None if silent."""
+    told = (status.metrics or {}).get("zk_digest_mismatches_count")
+    return None if told is None else int(told)

@@ -1,0 +1,170 @@
+"""Queues under test, by name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.clients.kazoo_subjects import KazooLockingQueueSubject, KazooQueueSubject
+from harness.clients.subject import Applied, Note, Reserved, Subject, SubjectConfig, Taken, value_of
+from harness.history.record import Value
+from zkmq import Item, Queue, Returned
+from zkmq.tree.charter import SEGMENT_ITEMS
+from zkmq.tree.paths import Tree, decode
+from zkmq.zookeeper.kazoo_store import KazooStore
+
+if TYPE_CHECKING:
+    from zkmq.rest.client import Queue as RestQueue
+
+
+def connect(config: SubjectConfig, note: Note) -> Subject:
+    """Open one client of the queue under test; what it notices by itself goes to `note`."""
+    make: Callable[[SubjectConfig, Note], Subject] = _SUBJECTS[config.kind]
+    return make(config, note)
+
+
+class ZkmqSubject:
+    """zkmq over ZooKeeper's own protocol."""
+
+    takes: ClassVar[bool] = False
+    most: ClassVar[int | None] = None
+
+    def __init__(self, config: SubjectConfig, note: Note) -> None:
+        self._note, self._deadline_s = note, config.deadline_s
+        self._relaxed = config.order == "relaxed"
+        self._store = KazooStore.connect(
+            config.hosts,
+            session_timeout_s=config.session_timeout_s,
+            connect_timeout_s=config.deadline_s,
+            multi_read=True,  # every release the harness starts is 3.6 or later
+        )
+        self._tree = Tree(config.path)
+        self._queue: Queue | RestQueue = Queue(
+            self._store,
+            config.path,
+            order=config.order,
+            deadline_s=config.deadline_s,
+            lost=self._on_lost,
+            on_returned=self._on_returned,
+            segment_items=config.segment_items or SEGMENT_ITEMS,
+            close_store=True,
+        )
+
+    @property
+    def session(self) -> str | None:
+        """Return the session's id in ZooKeeper's own notation."""
+        id = self._queue.session_id
+        return None if id is None else f"0x{id:x}"
+
+    @property
+    def consumer(self) -> str | None:
+        """Return the registration's name."""
+        return self._queue.consumer_id
+
+    @property
+    def producer(self) -> str | None:
+        """Return the ticket's name."""
+        return self._queue.producer_id
+
+    def put(self, value: Value, priority: int) -> Applied:
+        """Put the value as its decimal or plain text."""
+        put = self._queue.put(str(value).encode(), priority=priority)
+        return Applied(zxid=put.zxid, attempts=put.attempts)
+
+    def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
+        """Reserve."""
+        found = self._queue.reserve(n, timeout_s=timeout_s, sync=sync)
+        return Reserved(
+            zxid=found.zxid,
+            attempts=max(found.attempts, 1),
+            items=tuple(
+                Taken(value=value_of(item.data), delivery=item.delivery, handle=item)
+                for item in found.items
+            ),
+            consumer=found.items[0].consumer if found.items else None,
+            read_zxid=found.read_zxid,
+            window=found.window if self._relaxed and found.items else None,
+        )
+
+    def done(self, items: Sequence[Taken]) -> Applied:
+        """Acknowledge in one write."""
+        done = self._queue.done(*(item.handle for item in items))
+        return Applied(zxid=done.zxid, attempts=done.attempts)
+
+    def release(self, items: Sequence[Taken]) -> Applied:
+        """Give back in one write."""
+        done = self._queue.release(*(item.handle for item in items))
+        return Applied(zxid=done.zxid, attempts=done.attempts)
+
+    def leftover(self) -> int:
+        """Count claims of all consumers, this one's included, and delayed items."""
+        deadline_s = self._store.now() + self._deadline_s
+        consumers = self._store.list(self._tree.consumers, deadline_s) or []
+        minutes = self._store.list(self._tree.place("delayed"), deadline_s) or []
+        parents = [self._tree.claims(consumer) for consumer in consumers]
+        parents += [f"{self._tree.place('delayed')}/{minute}" for minute in minutes]
+        return sum(len(self._store.list(parent, deadline_s) or []) for parent in parents)
+
+    def close(self) -> None:
+        """Release what is held, and end the session."""
+        self._queue.close()
+
+    @staticmethod
+    def places(nodes: Mapping[str, bytes], root: str) -> dict[str, list[Value]]:
+        """Sort a raw copy of the tree into places."""
+        found = decode(nodes, root)
+        return {
+            place: [value_of(data) for _, data in getattr(found, place)]
+            for place in ("items", "claims", "partial", "dead", "delayed", "purged")
+        }
+
+    def _on_lost(self, consumer: str, items: Sequence[Item]) -> None:
+        values = [value_of(item.data) for item in items]
+        self._note("hold-lost", {"consumer": consumer, "values": values})
+
+    def _on_returned(self, returned: Returned) -> None:
+        self._note(
+            "returned",
+            {
+                "consumer": returned.consumer,
+                "values": [value_of(data) for data in returned.data],
+                "to": returned.to,
+                "zxid": returned.zxid,
+            },
+        )
+
+
+class RestZkmqSubject(ZkmqSubject):
+    """zkmq over HTTP, through a gateway, which tells nobody what it returned for the dead."""
+
+    def __init__(self, config: SubjectConfig, note: Note) -> None:
+        # Every worker of every transport starts with this module; an HTTP client costs 0.2 s.
+        from zkmq.rest.client import Queue as RestQueue  # noqa: PLC0415
+
+        self._note = note
+        self._relaxed = False  # it tells no window
+        self._queue = RestQueue.connect(
+            config.gateway,
+            config.path,
+            order=config.order,
+            session_s=config.session_timeout_s,
+            deadline_s=config.deadline_s,
+            lost=self._on_lost,
+            http={"trust_env": False},  # a proxy of the machine has no part in a run
+        )
+
+    def leftover(self) -> int:
+        """Count what anybody holds and what is delayed, as the gateway counts it."""
+        stats = self._queue.stats()
+        return stats.held + stats.delayed
+
+
+def places(kind: str, nodes: Mapping[str, bytes], root: str) -> dict[str, list[Value]]:
+    """Sort a raw copy of a subject's tree into places."""
+    return _SUBJECTS[kind].places(nodes, root)
+
+
+_SUBJECTS: dict[str, type[Subject]] = {
+    "zkmq": ZkmqSubject,
+    "zkmq-rest": RestZkmqSubject,
+    "kazoo-queue": KazooQueueSubject,
+    "kazoo-locking-queue": KazooLockingQueueSubject,
+}

@@ -1,0 +1,84 @@
+"""What a server's log tells: lines that mean trouble, and where its exceptions were thrown."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from harness.history.columns import History
+
+NOTE = "server-log"
+_SAMPLES = 5
+_FRAMES = 6
+# Lines that mean trouble inside a server, whatever the faults; what faults cause is not here.
+PATTERNS: Mapping[str, re.Pattern[bytes]] = {
+    "digest-mismatch": re.compile(rb"digest.*(mismatch|not matching)", re.IGNORECASE),
+    "null-pointer": re.compile(rb"NullPointerException"),
+    "out-of-memory": re.compile(rb"OutOfMemoryError"),
+    "corrupt-log": re.compile(rb"(CRC check failed|Unreasonable length|corrupt)", re.IGNORECASE),
+    "severe": re.compile(rb"(Severe unrecoverable error|Unexpected exception causing exit)"),
+    "fsync-warning": re.compile(rb"fsync-ing the write ahead log"),
+}
+TRACED = "null-pointer"
+_RELEASE = re.compile(rb"zookeeper\.version=(\d+\.\d+\.\d+)")
+_FRAME = re.compile(rb"^\s+at (?:[\w.@-]+/)*([\w.$<>]+)\(")
+
+
+def told(node: int, log: bytes) -> dict[str, Any]:
+    """Return the value of a "server-log" note: counts and samples by pattern, and stack traces.
+
+    A trace has its pattern, the methods it went through, the innermost first, the release that
+    the server was when it wrote it, and how often it stands there. O(size of the log).
+    """
+    lines = log.splitlines()
+    counts: Counter[str] = Counter()
+    samples: list[str] = []
+    for line in lines:
+        for name, pattern in PATTERNS.items():
+            if pattern.search(line):
+                counts[name] += 1
+                if counts[name] == 1 and len(samples) < _SAMPLES:
+                    samples.append(line.decode(errors="replace")[:300])
+    return {"node": node, "patterns": dict(counts), "samples": samples, "traces": _counted(lines)}
+
+
+def reread(history: History, logs: Path) -> None:
+    """Add to the notes of an older run the traces that its kept logs have."""
+    for note in history.notes_named(NOTE):
+        value = note.value
+        if not isinstance(value, dict) or "traces" in value or type(value.get("node")) is not int:
+            continue
+        with suppress(OSError):  # without its log the note's counts stay what they are: unexplained
+            log = (logs / f"node-{value['node']}.log").read_bytes()
+            note.value = value | {"traces": told(value["node"], log)["traces"]}
+
+
+def _counted(lines: list[bytes]) -> list[dict[str, Any]]:
+    counts = Counter(_traces(lines))
+    return [
+        {"pattern": TRACED, "release": release, "frames": list(frames), "count": count}
+        for (release, frames), count in counts.items()
+    ]
+
+
+def _traces(lines: list[bytes]) -> Iterator[tuple[str | None, tuple[str, ...]]]:
+    """Yield release and frames of each exception; no frames where the log has none.
+
+    A message that names the exception stands right above it, and is none of its own.
+    """
+    pattern, release = PATTERNS[TRACED], None
+    for number, line in enumerate(lines):
+        if (told := _RELEASE.search(line)) is not None:
+            release = told[1].decode()
+        following = lines[number + 1] if number + 1 < len(lines) else b""
+        if pattern.search(line) and not pattern.search(following):
+            yield release, tuple(_frames(lines, number + 1))
+
+
+def _frames(lines: list[bytes], start: int) -> Iterator[str]:
+    for line in lines[start : start + _FRAMES]:
+        if (frame := _FRAME.match(line)) is None:
+            return
+        yield frame[1].decode(errors="replace")

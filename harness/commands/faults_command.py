@@ -1,0 +1,152 @@
+"""`harness inject`, `heal` and `top`: hurt a quorum that is up by hand, and watch it."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cluster import quorum
+from cluster.cluster_errors import EngineError
+from cluster.engine import engine, ledger, leftovers
+from cluster.quorum import DockerQuorum
+from harness.harness_errors import ScenarioError
+from harness.nemesis import by_hand
+from harness.report.terminal import Terminal
+from harness.scenario import yaml_document
+
+REFRESH_S = 1.0
+EXIT_DID_NOT_BITE = 2
+RunOption = Annotated[str | None, typer.Option(help="Id of the quorum, from `status`.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Enter the commands."""
+    app.command(epilog="Example: harness inject partition --groups 1,2/3,4,5 --for 60")(inject)
+    app.command(epilog="Example: harness heal")(heal)
+    app.command(epilog="Example: harness top")(top)
+
+
+def inject(
+    fault: Annotated[str, typer.Argument(help="One of the faults that `list` shows.")],
+    target: Annotated[str | None, typer.Argument(help="A role, or the number of a node.")] = None,
+    *,
+    groups: Annotated[str | None, typer.Option(help="Of `partition`, such as 1,2/3,4,5.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Another key, such as wipe=true; repeatable.")
+    ] = None,
+    for_s: Annotated[int, typer.Option("--for", min=1, help="Seconds it may last.")] = 600,
+    run: RunOption = None,
+) -> int:
+    """Inject a fault into the quorum that is up, and say what was observed of it."""
+    hurt = the_quorum(run)
+    for pod in hurt.nodes.values():
+        pod.lease = pod.lease.unrenewed(for_s)
+    nodes, evidence, bit = by_hand.inject(
+        hurt,
+        fault,
+        _settings(target, groups, setting or []),
+        id=time.monotonic_ns(),
+        in_force=hurt.ledger.open(),
+        until_s=ledger.uptime_s() + for_s,
+    )
+    terminal = Terminal()
+    terminal.say(f"{fault} on {nodes}: {'it bit' if bit else 'nothing shows that it bit'}")
+    terminal.say(json.dumps(evidence))
+    return 0 if bit else EXIT_DID_NOT_BITE
+
+
+def heal(run: RunOption = None) -> None:
+    """Undo every fault in force on the quorum that is up."""
+    hurt = the_quorum(run)
+    healed = by_hand.heal(hurt, hurt.ledger, hurt.ledger.open())
+    Terminal().say(f"healed: {', '.join(healed) or 'nothing was in force'}")
+
+
+def top(run: RunOption = None) -> None:
+    """Show roles, zxids and faults in force, live, until Ctrl-C."""
+    watched = the_quorum(run)
+    with Live(refresh_per_second=4, console=Console(highlight=False)) as live:
+        while True:
+            live.update(Group(status_table(watched), Text(in_force(watched))))
+            time.sleep(REFRESH_S)
+
+
+def the_quorum(run: str | None) -> DockerQuorum:
+    """Return the quorum meant: the one named, or the only one that is up.
+
+    Raises:
+        ScenarioError: it is not, or which one is meant cannot be told.
+    """
+    client = engine.connect()
+    up_now = [held.run for held in leftovers.runs(client)]
+    if run is None and len(up_now) == 1:
+        run = up_now[0]
+    if run not in up_now:
+        known = ", ".join(up_now) or "none"
+        raise ScenarioError(f"--run: expected the id of a quorum that is up ({known}), got {run!r}")
+    return quorum.attach(client, run)
+
+
+def status_table(target: DockerQuorum) -> Table:
+    """Return who is what, where and how far."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("node", "mode", "address", "zxid", "synced followers"):
+        table.add_column(heading)
+    for seen in target.statuses(metrics=True):
+        zxid = "" if seen.zxid is None else f"0x{seen.zxid:x}"
+        synced = (seen.metrics or {}).get("zk_synced_followers", "")
+        address = target.nodes[seen.node].client_address
+        table.add_row(str(seen.node), seen.mode, address, zxid, synced)
+    return table
+
+
+def in_force(target: DockerQuorum) -> str:
+    """Return the faults in force, by the quorum's ledger, in one line."""
+    told = [f"{entry['name']} on {entry['nodes']}" for entry in target.ledger.open()]
+    return f"faults in force: {'; '.join(told) or 'none'}"
+
+
+def tidy(say: Callable[[str], None]) -> None:
+    """Remove and heal what killed harnesses left, before a run; nothing without an engine."""
+    try:
+        client = engine.connect()
+    except EngineError:
+        return  # the run starts one, and nothing of ours can be in it
+    if removed := leftovers.clean(client):
+        say(f"removed what killed runs had left: {', '.join(removed)}")
+    heal_left(say)
+
+
+def heal_left(say: Callable[[str], None]) -> None:
+    """Heal on every quorum what its injector left when it was killed, or beyond its time."""
+    client = engine.connect()
+    for held in leftovers.runs(client):
+        left = ledger.Ledger(held.run).left()
+        if left:
+            hurt = quorum.attach(client, held.run)
+            healed = by_hand.heal(hurt, hurt.ledger, left)
+            say(f"quorum {held.run}: healed what was left: {', '.join(healed)}")
+
+
+def _settings(target: str | None, groups: str | None, words: Sequence[str]) -> dict[str, Any]:
+    """Read a fault's settings from the command line; values are YAML, as in a scenario."""
+    settings: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ScenarioError(f"--set: expected KEY=VALUE, got {word!r}")
+        settings[key.replace("-", "_")] = yaml_document.value(value, f"--set {key}")
+    if target is not None:
+        settings["target"] = {"node": int(target)} if target.isdigit() else target
+    if groups is not None:
+        settings["groups"] = [
+            [int(id) if id.isdigit() else id for id in group.split(",")]
+            for group in groups.split("/")
+        ]
+    return settings

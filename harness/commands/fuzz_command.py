@@ -1,0 +1,152 @@
+"""`harness fuzz`: random scenarios, each judged; those that fail are shrunk, each cause once."""
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cluster.surroundings import Kept
+from harness import run_folder
+from harness.commands.launch import launch, prepare, publish
+from harness.commands.trials import Trials
+from harness.ending import READY_WITHIN_S
+from harness.harness_errors import ScenarioError
+from harness.report.terminal import Terminal
+from harness.results import EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN
+from harness.scenario import loading
+from harness.search import finding, fuzz, shrink
+from harness.search.campaign import Campaign
+from harness.search.replay import Cause
+from harness.search.shrink import Data
+from harness.view import Silent
+
+TRIES = 2
+
+
+def register(app: typer.Typer) -> None:
+    """Enter the command."""
+    app.command(name="fuzz", epilog="Example: harness fuzz --minutes 30 --seed 7")(fuzz_)
+
+
+def fuzz_(
+    minutes: Annotated[float, typer.Option(min=0, help="For all of it.")] = 10,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same scenarios.")] = 1,
+    shrink_minutes: Annotated[float, typer.Option(min=0, help="For each failure.")] = 10,
+    keep_in: Annotated[Path, typer.Option("--runs", help="Folder that runs are kept in.")] = Path(
+        "runs"
+    ),
+    producer: Annotated[
+        str, typer.Option(help="Workload that puts; ack-before-write must be found out.")
+    ] = "put-all",
+    *,
+    subject: Annotated[str, typer.Option(help="Queue to test: zkmq, kazoo-queue, ...")] = "zkmq",
+) -> int:
+    """Draw scenarios from the catalogue of faults, run them, and shrink what fails.
+
+    Each is within what a majority survives, so each should be valid. What came of them is in
+    RUNS/fuzz/SEED; the same command goes on from there. Ends with 1 if something was found, 2 if
+    nothing could be judged.
+    """
+    _require(producer, subject)
+    others = [word for word in (producer, subject) if word not in {"put-all", "zkmq"}]
+    folder = keep_in / "fuzz" / "-".join([str(seed), *others])
+    run_folder.make_folder(folder, "--runs")
+    terminal, until_s = Terminal(), time.monotonic() + 60 * minutes
+    with closing(Kept(say=terminal.say)) as quorum:
+        bench = _Bench(folder, terminal, quorum, shrink_minutes=shrink_minutes, until_s=until_s)
+        without = _missing(quorum)
+        if without:
+            terminal.say(f"this machine has no netem: without {', '.join(sorted(without))}")
+        campaign = Campaign(
+            folder=folder,
+            draw=lambda number: fuzz.generate(
+                seed, number, producer=producer, subject=subject, without=without
+            ),
+            judge=bench.judge,
+            reduce=bench.reduce,
+            say=terminal.say,
+        )
+        campaign.resume()
+        try:
+            campaign.run_while(lambda: time.monotonic() < until_s)
+        finally:
+            _tell(terminal, campaign)
+    if campaign.found:
+        return EXIT_NOT_AS_EXPECTED
+    return EXIT_AS_EXPECTED if campaign.verdicts["valid"] else EXIT_UNKNOWN
+
+
+@dataclass(slots=True)
+class _Bench:
+    """Where scenarios are run: one quorum for all, and a folder for those that fail."""
+
+    folder: Path
+    terminal: Terminal
+    quorum: Kept
+    shrink_minutes: float
+    until_s: float
+
+    def judge(self, number: int, data: Data) -> Mapping[str, Any]:
+        """Run a scenario; what is left of a valid run is its line in fuzz.jsonl."""
+        file = self.folder / f"{number}.yaml"
+        file.write_text(finding.text(data, []))
+        loaded = loading.load(file)
+        name = f"fuzz-{number}"
+        into = prepare(file, loaded, self.folder, name=name)
+        ran = launch(loaded, name, into, Silent(), kept=self.quorum)
+        if ran.results.get("interrupted"):
+            raise KeyboardInterrupt
+        if ran.results["verdict"] == "valid":
+            shutil.rmtree(into.path.parent)
+            file.unlink()
+        else:
+            publish(ran, Silent())
+            self.terminal.say(f"      kept in {os.path.relpath(into.path)}")
+        return ran.results
+
+    def reduce(self, data: Data, results: Mapping[str, Any]) -> tuple[Data, Any] | None:
+        """Return the smallest scenario found in its time that fails of the same."""
+        cause = Cause.of(results).gravest
+        trials = Trials(
+            name=str(results["scenario"]),
+            cause=cause,
+            tries=TRIES,
+            until_s=min(self.until_s, time.monotonic() + 60 * self.shrink_minutes),
+            terminal=self.terminal,
+            quorum=self.quorum,
+        )
+        trials.search(shrink.spelled_out(data, seed=data["seed"], because=min(cause.reasons)))
+        if trials.results is None:
+            return None
+        return trials.kept[-1], trials.results
+
+
+def _require(producer: str, subject: str) -> None:
+    """Complain before a quorum is started."""
+    if producer not in fuzz.producers():
+        known = ", ".join(fuzz.producers())
+        raise ScenarioError(f"--producer: expected one of {known}, got {producer!r}")
+    try:
+        loading.of(fuzz.generate(0, 0, producer=producer, subject=subject))
+    except ScenarioError as error:
+        raise ScenarioError(f"--subject: {error}") from error
+
+
+def _missing(quorum: Kept) -> frozenset[str]:
+    """Return the faults that this machine cannot do."""
+    with quorum.lend({}) as up:
+        up.wait_ready(within_s=READY_WITHIN_S)
+        return frozenset() if up.supports("netem") else fuzz.NEEDS_NETEM
+
+
+def _tell(terminal: Terminal, campaign: Campaign) -> None:
+    terminal.say(f"{campaign.verdicts.total()} scenarios: {campaign.tally()}")
+    for one in campaign.found:
+        where = os.path.relpath(campaign.folder / one.file)
+        terminal.say(f"cause {one.number}, {one.times} times: {one.failure}: {where}")

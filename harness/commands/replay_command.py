@@ -1,0 +1,117 @@
+"""`harness replay`: the recorded plan again, once or until there is a rate."""
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cluster.surroundings import Kept
+from harness import recorded, results, run_folder
+from harness.commands.launch import Ran, launch, prepare, publish
+from harness.harness_errors import ScenarioError
+from harness.recorded import Recorded
+from harness.report import judged
+from harness.report.terminal import Terminal
+from harness.run_folder import RunFolder
+from harness.scenario import loading
+from harness.scenario.schema import Scenario
+from harness.search.replay import Cause, Rate, differences
+
+
+def register(app: typer.Typer) -> None:
+    """Enter the command."""
+    app.command(epilog="Example: harness replay runs/latest --times 20")(replay)
+
+
+def replay(
+    run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")],
+    times: Annotated[int, typer.Option(min=1, help="How often.")] = 1,
+    keep_in: Annotated[Path, typer.Option("--runs", help="Folder that runs are kept in.")] = Path(
+        "runs"
+    ),
+    *,
+    same_nodes: Annotated[
+        bool,
+        typer.Option("--same-nodes", help="Hit the recorded nodes, whoever has the role now."),
+    ] = False,
+) -> int:
+    """Run a recorded plan again, and say at what rate its failure shows."""
+    folder = run_folder.open_run(run)
+    before, old = recorded.load(folder), judged.load(folder)
+    chosen = loaded(folder, old)
+    _require_plan_of(chosen, before, folder)
+    if same_nodes and set(before.bound) != set(chosen.bind):
+        raise ScenarioError(
+            f"{run}: --same-nodes: expected the nodes of {', '.join(chosen.bind)} in its history, "
+            f"got {', '.join(before.bound) or 'none'}"
+        )
+    terminal, cause = Terminal(), Cause.of(old)
+    terminal.say(f"{old['scenario']}: recorded as {old['verdict']}{_of(cause)}; seed {chosen.seed}")
+    statuses, shown = [], 0
+    with closing(Kept(terminal.say)) as kept:
+        for number in range(times):
+            into = prepare(folder.scenario, chosen, keep_in, name=old["scenario"])
+            ran = launch(
+                chosen,
+                old["scenario"],
+                into,
+                terminal,
+                kept=kept,
+                again=before,
+                same_nodes=same_nodes,
+            )
+            publish(ran, terminal)
+            statuses.append(results.exit_status(ran.results))
+            shown += again_as(old, cause, ran)
+            _tell(terminal, before, ran, number + 1)
+            if ran.results.get("interrupted"):
+                break
+    what = "the failure" if cause.reasons else f"the verdict {old['verdict']}"
+    terminal.say(f"{what} showed in {Rate(shown=shown, times=len(statuses))} replays")
+    return results.merge_exit_statuses(statuses)
+
+
+def loaded(folder: RunFolder, old: Mapping[str, Any]) -> Scenario:
+    """Return the scenario of a run, with the seed it was run with."""
+    return loading.load(folder.scenario).model_copy(update={"seed": old["seed"]})
+
+
+def _require_plan_of(chosen: Scenario, before: Recorded, folder: RunFolder) -> None:
+    """Refuse a plan that is another scenario's.
+
+    Raises:
+        ScenarioError: it plans an entry that the scenario has not.
+    """
+    kinds = {
+        (number, place): entry.kind
+        for number, phase in enumerate(chosen.phases)
+        for place, entry in enumerate(phase.faults)
+    }
+    for planned in before.planned:
+        if kinds.get((planned.phase, planned.entry)) != planned.kind:
+            raise ScenarioError(
+                f"{folder.plan}: expected the plan of scenario.yaml beside it, "
+                f"got an injection ({planned.name}) that it has not"
+            )
+
+
+def again_as(old: Mapping[str, Any], cause: Cause, ran: Ran) -> bool:
+    """Tell whether a replay failed of the same, or, of a run that did not fail, ended the same."""
+    if cause.reasons:
+        return cause.shows_in(ran.results)
+    return bool(ran.results["verdict"] == old["verdict"])
+
+
+def _tell(terminal: Terminal, before: Recorded, ran: Ran, number: int) -> None:
+    where = os.path.relpath(ran.folder.path)
+    verdict = ran.results["verdict"]
+    terminal.say(f"replay {number}: {verdict}{_of(Cause.of(ran.results))}; {where}")
+    for sentence in differences(before, recorded.load(ran.folder)):
+        terminal.say(f"  {sentence}")
+
+
+def _of(cause: Cause) -> str:
+    return f" ({', '.join(sorted(cause.reasons))})" if cause.reasons else ""

@@ -1,0 +1,129 @@
+"""`harness shrink`: from a run that failed to the smallest scenario that still fails."""
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cluster.surroundings import Kept
+from harness import run_folder
+from harness.commands.trials import Trials
+from harness.harness_errors import ScenarioError
+from harness.report import judged
+from harness.report.terminal import Terminal
+from harness.scenario import yaml_document
+from harness.search import finding, shrink
+from harness.search.replay import Cause, Rate
+from harness.search.shrink import Data
+
+FILE = "shrunk.yaml"
+EXIT_RARER, EXIT_NOT_AGAIN, EXIT_INTERRUPTED = 1, 2, 2
+
+
+def register(app: typer.Typer) -> None:
+    """Enter the command."""
+    app.command(name="shrink", epilog="Example: harness shrink runs/latest --minutes 20")(shrink_)
+
+
+def shrink_(
+    run: Annotated[Path, typer.Argument(help="A run that failed, such as runs/latest.")],
+    minutes: Annotated[float, typer.Option(min=0, help="For the search.")] = 30,
+    tries: Annotated[int, typer.Option(min=1, help="Failures in a row that count.")] = 2,
+    *,
+    rate: Annotated[float, typer.Option(min=0, max=1, help="Wanted of the result.")] = 0.9,
+    times: Annotated[int, typer.Option(min=1, help="Runs that measure the result.")] = 10,
+    output: Annotated[Path | None, typer.Option(help="Instead of shrunk.yaml in RUN.")] = None,
+) -> int:
+    """Take out of a failing scenario all that the failure does not need, and write the rest.
+
+    All candidates run on one quorum, one after the other, each on new servers with empty disks.
+    Ctrl-C ends the search; the smallest that failed so far is written then, too.
+    """
+    folder = run_folder.open_run(run)
+    old, terminal = judged.load(folder), Terminal()
+    cause = Cause.of(old).gravest
+    if not cause.reasons:
+        raise ScenarioError(f"{run}: expected a run that failed, got {old['verdict']}")
+    whole = shrink.spelled_out(
+        yaml_document.load(folder.scenario).data, seed=old["seed"], because=min(cause.reasons)
+    )
+    target = output or folder.path / FILE
+    run_folder.require_writable(target, "--output")
+    terminal.say(f"{old['scenario']}: {shrink.size_of(whole)}; fails of {_reasons(cause)}")
+    with closing(Kept(say=lambda _: None)) as quorum:
+        until_s = time.monotonic() + 60 * minutes
+        trials = Trials(
+            name=old["scenario"],
+            cause=cause,
+            tries=tries,
+            until_s=until_s,
+            terminal=terminal,
+            quorum=quorum,
+        )
+        try:
+            _search(trials, whole)
+            found, measured = _measured(trials, rate, times)
+        except KeyboardInterrupt:
+            found, measured = (trials.kept[-1] if trials.kept else None), None
+    if found is None:
+        terminal.say("the failure did not show again, so nothing can be taken out for certain")
+        return EXIT_NOT_AGAIN
+    target.write_text(finding.text(_described(found, old), _origin(found, whole, old, measured)))
+    rate_known = "" if measured is not None else " without a rate: it was not measured"
+    terminal.say(f"written to {os.path.relpath(target)}{rate_known}")
+    if measured is None:
+        return EXIT_INTERRUPTED
+    return 0 if measured.shown >= rate * times else EXIT_RARER
+
+
+def _search(trials: Trials, whole: Data) -> None:
+    began_s = time.monotonic()
+    trials.search(whole)
+    took_min = (time.monotonic() - began_s) / 60
+    trials.terminal.say(f"searched for {took_min:.1f} minutes, {trials.runs} runs")
+
+
+def _measured(trials: Trials, wanted: float, times: int) -> tuple[Data | None, Rate | None]:
+    """Return the smallest of those kept that fails at the wanted rate, as far as one is found.
+
+    Those before it are asked ever farther back, so that a rare failure costs few of them; if none
+    is good enough it is the first of all, with the rate that it has.
+    """
+    back, measured = 1, None
+    while trials.kept:
+        candidate = trials.kept[max(0, len(trials.kept) - back)]
+        measured = trials.rate(candidate, times, allowed=times - wanted * times)
+        trials.terminal.say(f"{shrink.size_of(candidate)}: {_fails(measured)}")
+        if measured.shown >= wanted * times or back >= len(trials.kept):
+            return candidate, measured
+        back *= 2
+    return None, None
+
+
+def _described(found: Data, old: Mapping[str, Any]) -> Data:
+    was = str(found["description"]).strip()
+    return found | {
+        "description": f"What {old['scenario']} needs to fail of {found['because']}.\n{was}"
+    }
+
+
+def _origin(found: Data, whole: Data, old: Mapping[str, Any], measured: Rate | None) -> list[str]:
+    """Return the comment that says where a scenario comes from."""
+    return [
+        f"Shrunk from {old['scenario']} (seed {old['seed']}) by `harness shrink`:",
+        f"  {shrink.size_of(whole)}",
+        f"  -> {shrink.size_of(found)}",
+        f"{_fails(measured)} because of {found['because']!r}.",
+    ]
+
+
+def _fails(measured: Rate | None) -> str:
+    return "Not measured" if measured is None else f"Failed in {measured} runs"
+
+
+def _reasons(cause: Cause) -> str:
+    return ", ".join(sorted(cause.reasons))

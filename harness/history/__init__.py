@@ -1,0 +1,1 @@
+"""The history of a run: recording, merging, and reading it as columns."""

@@ -1,0 +1,1 @@
+"""The nemesis: injects planned faults, records what it saw of each, and heals them."""

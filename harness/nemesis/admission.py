@@ -1,0 +1,89 @@
+"""Whether there is room for one more fault now: the budget, and what is in force already."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.faults import Fault
+from harness.nemesis.injection import Injection
+from harness.scenario import budget
+from harness.target import Quorum
+
+WITHIN_S = 30.0  # how long a planned fault waits for room; a follower looks for its leader for ever
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """Why an injection must not be now.
+
+    Attributes:
+        within_s: how long to wait for the end that it will have by itself; 0: it may have none.
+    """
+
+    why: str
+    within_s: float = 0.0
+
+
+class Room:
+    """Who is hurt, from a fault's injection until nothing holds the node and it serves again."""
+
+    def __init__(self, quorum: Quorum, wanted: str) -> None:
+        self._quorum = quorum
+        self._most = budget.allowed(wanted, len(quorum.nodes))
+        self._hurt: set[int] = set()
+
+    def take(self, fault: Fault, nodes: Sequence[int]) -> None:
+        """Count these nodes as hurt from now on, as far as the fault hurts them."""
+        self._hurt |= set(fault.hurts(nodes, self._quorum.nodes))
+
+    def obstacle(self, injection: Injection, in_force: Sequence[Injection]) -> Obstacle | None:
+        """Return what an injection meets; None if there is room for it.
+
+        What ends by itself is waited for, but not by an entry of a mix: that one is skipped.
+        """
+        beside = [i for i in in_force if i.planned.name != injection.entry.replaces]
+        within_s = WITHIN_S if injection.entry.weight is None else 0.0
+        return self._excluded(injection, beside, within_s) or self._over_budget(
+            injection, in_force, within_s
+        )
+
+    def _excluded(
+        self, injection: Injection, beside: Sequence[Injection], within_s: float
+    ) -> Obstacle | None:
+        fault: Fault = injection.entry.fault
+        for other in beside:
+            held = budget.Held(
+                name=other.planned.name, slot=other.entry.fault.slot, nodes=other.nodes
+            )
+            if budget.excluder(fault, injection.nodes, [held]) is not None:
+                return Obstacle(
+                    why=f"excluded by {held.name!r}, in force on nodes {sorted(held.nodes)}",
+                    within_s=0.0 if other.heal_at_s is None else within_s,
+                )
+        return None
+
+    def _over_budget(
+        self, injection: Injection, in_force: Sequence[Injection], within_s: float
+    ) -> Obstacle | None:
+        fault: Fault = injection.entry.fault
+        everyone = self._quorum.nodes
+        stay = {
+            id
+            for i in in_force
+            if i.heal_at_s is None
+            for id in i.entry.fault.hurts(i.nodes, everyone)
+        }
+        wanted = set(fault.hurts(injection.nodes, everyone))
+        self._forget_recovered(in_force)
+        if len(self._hurt | wanted) <= self._most:
+            return None
+        return Obstacle(
+            why=f"budget: nodes {sorted(self._hurt | wanted)} would be hurt at once",
+            within_s=within_s if len(stay | wanted) <= self._most else 0.0,
+        )
+
+    def _forget_recovered(self, in_force: Sequence[Injection]) -> None:
+        """Count those no more that no fault holds and that serve, so are synced."""
+        everyone = self._quorum.nodes
+        held = {id for i in in_force for id in i.entry.fault.hurts(i.nodes, everyone)}
+        serving = {s.node for s in self._quorum.statuses() if s.serving}
+        self._hurt -= serving - held

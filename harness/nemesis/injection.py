@@ -1,0 +1,106 @@
+"""One planned injection on its way, and when its time has come."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from harness.progress import Progress
+from harness.run_clock import Clock
+from harness.scenario.plan import Planned
+from harness.scenario.schema import FaultEntry, LogLine
+
+
+@dataclass(slots=True)
+class Injection:
+    """One planned injection on its way: pending, in force, over.
+
+    Attributes:
+        nodes, clients: whom it hit, or hits when its time comes: heal is about the same ones.
+        came_s: when its time or trigger came; None if it has not yet.
+        elections: how many there had been when it was injected.
+        waits_since_s: when its time had come and it first met an obstacle; None if it never did.
+        waits_for: the obstacle that it met last.
+    """
+
+    planned: Planned
+    entry: FaultEntry
+    state: str = "pending"
+    nodes: list[int] = field(default_factory=list)
+    clients: list[int] = field(default_factory=list)
+    heal_at_s: float | None = None
+    came_s: float | None = None
+    elections: int = 0
+    waits_since_s: float | None = None
+    waits_for: str = ""
+
+    @property
+    def whom(self) -> str:
+        """Return its name and whom it hit, for people; clients have no node to name."""
+        ids = self.nodes
+        nodes = f"node {ids[0]}" if len(ids) == 1 else f"nodes {', '.join(map(str, ids))}"
+        return f"{self.planned.name} {nodes}" if ids else self.planned.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """What triggers count from: counts at the start of the phase, time at its first calls."""
+
+    time_s: float
+    acknowledged: int
+    invoked: int
+    elections: int
+
+    @classmethod
+    def now(cls, clock: Clock, progress: Progress) -> "Since":
+        """Take the present counts."""
+        return cls(
+            time_s=clock.now_s(),
+            acknowledged=progress.count("acknowledged"),
+            invoked=progress.count("invoked"),
+            elections=progress.elections,
+        )
+
+
+def is_due(
+    injection: Injection,
+    earlier: Iterable[Injection],
+    *,
+    since: Since,
+    clock: Clock,
+    progress: Progress,
+    log_shows: Callable[[LogLine], bool],
+) -> bool:
+    """Tell whether an injection's time or trigger has come."""
+    if (at_s := injection.planned.at_s) is not None:
+        return clock.now_s() - since.time_s >= at_s
+    before = list(earlier)
+    last = _round_before(injection, before)
+    if last is not None and last.state != "over":
+        return False
+    at = injection.entry.at
+    if at is None:
+        return all(i.state == "over" for i in _waited_for(injection, before))
+    if at.log is not None:
+        return log_shows(at.log)
+    if at.event is not None:
+        return progress.elections > (since.elections if last is None else last.elections)
+    return _counted(injection, since, progress)
+
+
+def _counted(injection: Injection, since: Since, progress: Progress) -> bool:
+    """Tell whether as many operations were seen as the plan says; see `plan.Planned.trigger`."""
+    ((what, wanted),) = (injection.planned.trigger or {}).items()
+    return progress.count(what) - int(getattr(since, what)) >= int(wanted)
+
+
+def _round_before(injection: Injection, earlier: Sequence[Injection]) -> Injection | None:
+    """Return the same entry's injection of the round before; None in the first round."""
+    last = earlier[-1] if injection.planned.round > 0 and earlier else None
+    return last if last is not None and last.planned.entry == injection.planned.entry else None
+
+
+def _waited_for(injection: Injection, before: Iterable[Injection]) -> list[Injection]:
+    """Return those that must be over first: of the entry named by `after`, or of the one before."""
+    if (name := injection.entry.after) is not None:
+        return [i for i in before if i.planned.name == name]
+    entry = injection.planned.entry
+    return [i for i in before if i.planned.entry == entry - 1]

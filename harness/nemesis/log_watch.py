@@ -1,0 +1,40 @@
+"""Whether a server has written a line since a phase began: the trigger `log`."""
+
+import re
+from collections.abc import Callable
+
+from harness.run_clock import Clock
+from harness.scenario.schema import LogLine
+from harness.target import Quorum
+
+PERIOD_S = 0.25  # reading a log costs a request to the engine
+
+
+class LogWatch:
+    """Looks at servers' logs for what is new in them.
+
+    Args:
+        node_of: resolves a role, a bound name or a number to a node, None if nobody has the role.
+    """
+
+    def __init__(
+        self, quorum: Quorum, node_of: Callable[[str | int], int | None], clock: Clock
+    ) -> None:
+        self._quorum, self._node_of, self._clock = quorum, node_of, clock
+        self._old = {id: len(node.log()) for id, node in quorum.nodes.items()}
+        self._looked_s: dict[LogLine, float] = {}
+
+    def seen(self, line: LogLine) -> bool:
+        """Tell whether the node that is meant now has written such a line since the beginning.
+
+        Looks at most every PERIOD_S, and says no in between.
+        """
+        now_s = self._clock.now_s()
+        if now_s - self._looked_s.get(line, -PERIOD_S) < PERIOD_S:
+            return False
+        self._looked_s[line] = now_s
+        node = self._node_of(line.node)
+        if node is None:
+            return False
+        new = self._quorum.nodes[node].log()[self._old[node] :]
+        return re.search(line.pattern.encode(), new) is not None

@@ -1,0 +1,298 @@
+"""Inject faults, record what was observed of each, and heal.
+
+Every injection and every heal ends `installed`, `skipped` (nothing was done, and why) or
+`indeterminate` (it may have been done, or never came to it). Only `installed` counts as a fault.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from random import Random
+from typing import Any
+
+from harness.faults import Fault
+from harness.harness_errors import RunError, TargetError, UnsupportedError
+from harness.history.record import Event, HistoryWriter
+from harness.nemesis.admission import Obstacle, Room
+from harness.nemesis.injection import Injection
+from harness.nemesis.log_watch import LogWatch
+from harness.progress import Progress
+from harness.recorded import Recorded
+from harness.run_clock import Clock
+from harness.scenario import plan, roles
+from harness.scenario.plan import Planned
+from harness.scenario.schema import Scenario
+from harness.target import Clients, Evidence, Gateway, NodeStatus, Quorum, System, Target
+
+TICK_S = 0.02
+ROLE_WITHIN_S = 15.0  # right after an election nobody has the role for a moment
+
+
+class Nemesis:
+    """Injects and heals; when, is for `harness.nemesis.phase_faults` to say. Not thread-safe."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        quorum: Quorum,
+        clients: Clients,
+        history: HistoryWriter,
+        *,
+        clock: Clock,
+        progress: Progress,
+        say: Callable[[str], None] = lambda _: None,
+        pinned: Recorded | None = None,
+        gateway: Gateway | None = None,
+    ) -> None:
+        self._scenario = scenario
+        self._system = System(quorum=quorum, clients=clients, gateway=gateway)
+        self._quorum, self._pinned = quorum, pinned
+        self._history, self._clock, self._progress, self._say = history, clock, progress, say
+        self._streams: dict[str, Random] = {}
+        self._bound: dict[str, int] = {}
+        self._in_force: list[Injection] = []
+        self._room = Room(quorum, scenario.budget)
+
+    def bind(self) -> Mapping[str, int]:
+        """Resolve the scenario's `bind` names to nodes, once.
+
+        Raises:
+            RunError: nobody is left for a name.
+        """
+        if self._pinned is not None:
+            self._bound = dict(self._pinned.bound)
+            return self._bound
+        try:
+            self._bound = roles.bind(
+                self._scenario.bind, self._quorum.statuses(), self._stream("bind")
+            )
+        except ValueError as error:
+            raise RunError(str(error)) from error
+        return self._bound
+
+    def injections(self, number: int, planned: Sequence[Planned]) -> list[Injection]:
+        """Return the injections of one phase, in the order of the plan."""
+        entries = self._scenario.phases[number].faults
+        return [Injection(planned=p, entry=entries[p.entry]) for p in planned if p.phase == number]
+
+    def inject(self, injection: Injection) -> None:
+        """Resolve the target now and hurt it, or heal what the entry names; record both.
+
+        What meets an obstacle that ends by itself stays pending, to be called for again.
+        """
+        entry = injection.entry
+        if entry.kind == "heal":
+            self._heal_named(entry.heal or "all")
+            injection.state = "over"
+            self._wait_until(injection)
+            return
+        rng = self._stream("roles", injection.planned.name)
+        drawn, statuses = rng.getstate(), self._quorum.statuses()
+        obstacle = self._resolve(injection, statuses, rng)
+        obstacle = obstacle or self._room.obstacle(injection, self._in_force)
+        if obstacle is None:
+            self._inject(injection, entry.fault, {str(s.node): s.mode for s in statuses})
+        elif self._waits(injection, obstacle):
+            rng.setstate(drawn)  # the next try draws as if it were the first
+        else:
+            self._end(injection, "skipped", {"why": obstacle.why})
+
+    def heal(self, injection: Injection) -> None:
+        """Undo one injection; a failure is recorded as indeterminate and raised.
+
+        Raises:
+            TargetError: it could not be undone.
+        """
+        fault: Fault = injection.entry.fault
+        try:
+            evidence = fault.heal(self._system_of(injection), injection.nodes)
+        except TargetError as error:
+            self._record(injection, "heal", "indeterminate", {"error": str(error)})
+            raise
+        self._over(injection, evidence)
+
+    def heal_all(self) -> None:
+        """Undo everything still in force, newest first.
+
+        Raises:
+            TargetError: the first of what could not be undone, after all the others were tried.
+        """
+        failures = []
+        for injection in reversed(self._in_force.copy()):
+            try:
+                self.heal(injection)
+            except TargetError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def never_fired(self, injection: Injection) -> None:
+        """Record a planned fault whose time or trigger did not come within its phase."""
+        if injection.planned.round == 0:  # repetitions simply stop with the phase
+            why = injection.waits_for or "the phase ended before its time came"
+            self._end(injection, "indeterminate", {"why": why})
+        injection.state = "over"
+
+    def log_watch(self) -> LogWatch:
+        """Return a watch for lines that servers write from now on."""
+        return LogWatch(self._quorum, self._node_of, self._clock)
+
+    def _inject(self, injection: Injection, fault: Fault, before: Mapping[str, str]) -> None:
+        self._in_force.append(injection)
+        injection.clients = list(fault.choose(self._system.clients))
+        self._room.take(fault, injection.nodes)
+        self._quorum.ledger.begin(_undo(injection, fault))
+        began_ns = self._clock.now_ns()
+        try:
+            evidence = fault.inject(self._system_of(injection), injection.nodes)
+        except UnsupportedError as error:
+            self._forget(injection)
+            self._end(injection, "skipped", {"why": str(error)})
+            return
+        except TargetError as error:
+            self._end(injection, "indeterminate", {"error": str(error), "before": before})
+            raise
+        took_ms = (self._clock.now_ns() - began_ns) // 1_000_000
+        evidence |= {"before": before, "took_ms": took_ms}
+        outcome = "installed" if fault.bit(evidence) else "indeterminate"
+        self._record(injection, "inject", outcome, evidence, time_ns=began_ns)
+        hit = "/".join(sorted({before[str(id)] for id in injection.nodes}))
+        self._say(f"{injection.whom}{f' ({hit})' if hit else ''}: {outcome}")
+        self._end_others(injection, fault)
+        self._settle(injection, fault)
+
+    def _system_of(self, injection: Injection) -> System:
+        return replace(self._system, chosen=injection.clients)
+
+    def _end_others(self, injection: Injection, fault: Fault) -> None:
+        """Close those that this injection put an end to, by `replaces` or by its nature."""
+        by = injection.planned.name
+        for other in self._in_force.copy():
+            if other is injection:
+                continue
+            undone = other.planned.kind in fault.ends and set(other.nodes) <= set(injection.nodes)
+            if undone or other.planned.name == injection.entry.replaces:
+                self._over(other, {"ended_by": by})
+
+    def _settle(self, injection: Injection, fault: Fault) -> None:
+        """Decide when an injection that took place is over."""
+        hold_s = injection.entry.hold_s
+        if not fault.lasting:
+            self._forget(injection)
+        else:
+            # Without a duration it is over for the schedule, and stays until somebody heals it.
+            injection.state = "over" if hold_s is None else "in force"
+            injection.heal_at_s = None if hold_s is None else self._clock.now_s() + hold_s
+            self._progress.in_force[injection.planned.id] = injection.whom
+        self._wait_until(injection)
+
+    def _wait_until(self, injection: Injection) -> None:
+        """Wait for the node and mode that the entry names, if it names some."""
+        if (until := injection.entry.until) is None:
+            return
+        node = self._bound.get(str(until.node), until.node)
+        deadline_s = self._clock.now_s() + until.within_s
+        while True:
+            seen = {s.node: s for s in self._quorum.statuses()}.get(int(node))
+            if seen and (seen.mode == until.mode or (until.mode == "serving" and seen.serving)):
+                return
+            if self._clock.now_s() > deadline_s:
+                raise TargetError(
+                    f"fault {injection.planned.name}: expected node {node} {until.mode} within "
+                    f"{until.within_s:g} s, got {seen.mode if seen else 'no such node'}"
+                )
+            time.sleep(TICK_S)
+
+    def _node_of(self, target: str | int) -> int | None:
+        """Return the node that a trigger means now; None if nobody has the role."""
+        wanted: Target = {"node": target} if isinstance(target, int) else target
+        statuses, rng = self._quorum.statuses(), self._stream("triggers")
+        return next(iter(roles.resolve(wanted, statuses, self._bound, rng)), None)
+
+    def _heal_named(self, name: str) -> None:
+        for injection in reversed(self._in_force.copy()):
+            if name in {"all", injection.planned.name}:
+                self.heal(injection)
+
+    def _resolve(
+        self, injection: Injection, statuses: Sequence[NodeStatus], rng: Random
+    ) -> Obstacle | None:
+        """Find who has the role now; return an obstacle if nobody has."""
+        target = injection.entry.fault.target
+        if self._pinned is not None and (id := injection.planned.id) in self._pinned.nodes:
+            injection.nodes = list(self._pinned.nodes[id])
+            return None
+        injection.nodes = roles.resolve(target, statuses, self._bound, rng)
+        if injection.nodes or target == []:
+            return None
+        return Obstacle(why=f"no node was {target!r}", within_s=ROLE_WITHIN_S)
+
+    def _waits(self, injection: Injection, obstacle: Obstacle) -> bool:
+        """Tell whether an injection waits on for the obstacle to end."""
+        now_s = self._clock.now_s()
+        if injection.waits_since_s is None:
+            injection.waits_since_s = now_s
+        injection.waits_for = obstacle.why
+        return now_s - injection.waits_since_s < obstacle.within_s
+
+    def _over(self, injection: Injection, evidence: Evidence) -> None:
+        self._record(injection, "heal", "installed", evidence)
+        self._say(f"heal {injection.whom}")
+        self._forget(injection)
+
+    def _forget(self, injection: Injection) -> None:
+        injection.state = "over"
+        self._quorum.ledger.end(injection.planned.id)
+        if injection in self._in_force:
+            self._in_force.remove(injection)
+        self._progress.in_force.pop(injection.planned.id, None)
+
+    def _end(self, injection: Injection, outcome: str, evidence: Evidence) -> None:
+        self._record(injection, "inject", outcome, evidence)
+        self._say(f"{injection.planned.name}: {outcome}: {evidence.get('why', evidence)}")
+        injection.state = "over"
+
+    def _stream(self, *names: str) -> Random:
+        """Return a random stream that is one user's, so taking another out changes nothing."""
+        key = "/".join(names)
+        return self._streams.setdefault(key, plan.stream(self._scenario.seed, *names))
+
+    def _record(
+        self,
+        injection: Injection,
+        phase: str,
+        outcome: str,
+        evidence: Evidence,
+        *,
+        time_ns: int | None = None,
+    ) -> None:
+        value: dict[str, Any] = {
+            "id": injection.planned.id,
+            "name": injection.planned.name,
+            "phase": phase,
+            "target": getattr(injection.entry.fault, "target", None),
+            "nodes": injection.nodes,
+            "outcome": outcome,
+            "evidence": evidence,
+        }
+        self._history.append(
+            Event(
+                time_ns=self._clock.now_ns() if time_ns is None else time_ns,
+                process="nemesis",
+                type="info",
+                f=injection.planned.kind,
+                value=value,
+            )
+        )
+
+
+def _undo(injection: Injection, fault: Fault) -> dict[str, Any]:
+    """Return what another process needs to undo an injection."""
+    return {
+        "id": injection.planned.id,
+        "name": injection.planned.name,
+        "fault": injection.planned.kind,
+        "settings": asdict(fault),  # type: ignore[call-overload]
+        "nodes": injection.nodes,
+        "clients": injection.clients,
+    }

@@ -1,0 +1,116 @@
+"""The faults of one phase: a thread that injects what is due and heals what is over."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from harness.harness_errors import RunError
+from harness.nemesis.injection import Injection, Since, is_due
+from harness.nemesis.nemesis import TICK_S, Nemesis
+from harness.progress import Progress
+from harness.run_clock import Clock
+from harness.scenario.schema import LogLine
+
+
+class PhaseOfFaults:
+    """The thread that runs one phase's faults; leaving the context ends and joins it.
+
+    Counts of triggers begin when this is made, times when the context is entered: on a busy machine
+    seconds pass between, until the phase's clients have begun to call. A fault with a duration is
+    healed when the phase ends; one without stays in force.
+    """
+
+    def __init__(
+        self, nemesis: Nemesis, injections: Sequence[Injection], *, clock: Clock, progress: Progress
+    ) -> None:
+        self._nemesis, self._injections = nemesis, list(injections)
+        self._clock, self._progress = clock, progress
+        self._stop = threading.Event()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="nemesis", daemon=True)
+        self._since = Since.now(clock, progress)
+        watched = any(i.entry.at is not None and i.entry.at.log is not None for i in injections)
+        self._log_watch = nemesis.log_watch() if watched else None
+
+    def __enter__(self) -> Self:
+        self._since = replace(self._since, time_s=self._clock.now_s())
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if error is None:
+            self.raise_failure()
+
+    @property
+    def began_s(self) -> float:
+        """Return when the phase began: what its times count from."""
+        return self._since.time_s
+
+    @property
+    def over(self) -> bool:
+        """Tell whether every fault was injected and its time is over, or the nemesis failed."""
+        return not self._thread.is_alive()
+
+    def raise_failure(self) -> None:
+        """Raise what the nemesis failed with, if it did.
+
+        Raises:
+            RunError: the run cannot be judged.
+        """
+        if self._failure is not None:
+            raise RunError(f"nemesis: {self._failure}") from self._failure
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set() and not all(i.state == "over" for i in self._injections):
+                self._step()
+                self._stop.wait(TICK_S)
+            self._finish()
+        except Exception as failure:  # noqa: BLE001 -- a thread: raised in the run by raise_failure
+            self._failure = failure
+
+    def _step(self) -> None:
+        now_s = self._clock.now_s()
+        for injection in self._injections:
+            if injection.state == "in force" and now_s >= (injection.heal_at_s or 0):
+                self._nemesis.heal(injection)
+        for place, injection in enumerate(self._injections):
+            if self._stop.is_set():
+                return
+            if injection.state == "pending" and self._due(injection, place):
+                # Before it acts: the next round waits for an election after this moment.
+                injection.elections = self._progress.elections
+                self._nemesis.inject(injection)
+
+    def _due(self, injection: Injection, place: int) -> bool:
+        """Tell whether its time or trigger has come, and it is as late as planned."""
+        now_s = self._clock.now_s()
+        if injection.came_s is None and is_due(
+            injection,
+            self._injections[:place],
+            since=self._since,
+            clock=self._clock,
+            progress=self._progress,
+            log_shows=self._log_shows,
+        ):
+            injection.came_s = now_s
+        return injection.came_s is not None and now_s - injection.came_s >= injection.planned.late_s
+
+    def _log_shows(self, line: LogLine) -> bool:
+        return self._log_watch is not None and self._log_watch.seen(line)
+
+    def _finish(self) -> None:
+        for injection in self._injections:
+            if injection.state == "in force":
+                self._nemesis.heal(injection)
+            elif injection.state == "pending":
+                self._nemesis.never_fired(injection)

@@ -1,0 +1,1 @@
+"""The report's charts: what each shows, as plotly traces."""

@@ -1,0 +1,1 @@
+"""Scenario files: the language, loading, checks that need several keys, and the plan."""

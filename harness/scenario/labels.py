@@ -1,0 +1,75 @@
+"""What the entries of `faults` are called: each by a name of its own, in the whole scenario."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import count
+
+from harness.scenario.schema import FaultEntry, Phase, Scenario
+
+Complaint = tuple[Sequence[str | int], str]
+
+
+def unique(scenario: Scenario) -> Scenario:
+    """Return the scenario with a name for each entry that shares its label: kill, kill-2, kill-3.
+
+    What an entry is called decides what it draws, and whether results tell it from others.
+    """
+    taken = {entry.name for entry in _entries(scenario)}
+    tries: dict[str, Iterator[str]] = {}  # goes on where it was: a name is tried once
+    phases = [
+        phase.model_copy(update={"faults": [_named(entry, taken, tries) for entry in phase.faults]})
+        for phase in scenario.phases
+    ]
+    return scenario.model_copy(update={"phases": phases})
+
+
+def complaints(scenario: Scenario) -> Iterator[Complaint]:
+    """Give the names that two entries have, and those that do not tell which entry is meant."""
+    named = Counter(entry.name for entry in _entries(scenario) if entry.name is not None)
+    everywhere = _labels(_entries(scenario))
+    for number, phase in enumerate(scenario.phases):
+        above, here = Counter[str](), Counter(entry.label for entry in phase.faults)
+        for place, entry in enumerate(phase.faults):
+            where = ("phases", number, "faults", place)
+            if entry.name is not None and named[entry.name] > 1:
+                yield (*where, "name"), f"expected a name of its own, got {entry.name!r} again"
+            elif entry.weight is not None and here[entry.label] > 1:
+                # Its number, and with it all that it draws, would change when the other one goes.
+                told = f"expected a name of its own beside weight, got {entry.label!r}"
+                yield (*where, "name"), told
+            for key, known in (
+                ("after", above),
+                ("replaces", everywhere),
+                ("heal", everywhere),
+            ):
+                meant = getattr(entry, key)
+                if known[meant] > 1:
+                    yield (*where, key), _ambiguous(meant, known[meant])
+            above.update(_labels([entry]))
+
+
+def _ambiguous(meant: str, number: int) -> str:
+    return f"expected a name that one fault has, got {meant!r}: {number} have it; give each a name"
+
+
+def _named(
+    entry: FaultEntry, taken: Collection[str | None], tries: dict[str, Iterator[str]]
+) -> FaultEntry:
+    if entry.name is not None:
+        return entry
+    names = tries.setdefault(entry.kind, _names(entry.kind))
+    name = next(label for label in names if label not in taken)
+    return entry if name == entry.kind else entry.model_copy(update={"name": name})
+
+
+def _names(kind: str) -> Iterator[str]:
+    return (kind if number == 1 else f"{kind}-{number}" for number in count(1))
+
+
+def _labels(entries: Iterable[FaultEntry]) -> Counter[str]:
+    return Counter(entry.label for entry in entries if entry.fault is not None)
+
+
+def _entries(scenario: Scenario) -> Iterator[FaultEntry]:
+    phases: Iterable[Phase] = scenario.phases
+    return (entry for phase in phases for entry in phase.faults)

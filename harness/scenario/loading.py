@@ -1,0 +1,153 @@
+"""Load a scenario file: strictly, and with file, line and key in every complaint."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from harness.harness_errors import ScenarioError
+from harness.scenario import labels, schema, yaml_document
+from harness.scenario.consistency import complaints
+from harness.scenario.schema import Cluster, Scenario
+from harness.scenario.yaml_document import Document
+
+SHOWN = 20  # mistakes of one file
+MAX_SHOWN = 200  # characters of a wrong value
+
+__all__ = ["Scenario", "cluster", "load", "of"]
+
+
+def load(path: Path) -> Scenario:
+    """Read and check a scenario.
+
+    Raises:
+        ScenarioError: it is not one; `file:line: key: expected X, got Y`, a line for each mistake.
+    """
+    return _checked(yaml_document.load(path))
+
+
+def of(data: Mapping[str, Any]) -> Scenario:
+    """Check a scenario that stands in no file.
+
+    Raises:
+        ScenarioError: it is not one.
+    """
+    return _checked(Document(Path("scenario"), "", dict(data), {}))
+
+
+def _checked(file: Document) -> Scenario:
+    data = _with_phases(file)
+    try:
+        # As JSON, since strict validation takes a mapping for a dataclass only from there.
+        scenario = schema.model().model_validate_json(json.dumps(data))
+    except pydantic.ValidationError as error:
+        raise _together(_of_keys(file, error)) from None
+    if wrong := list(islice(complaints(scenario), SHOWN + 1)):
+        raise _together(file.error(_place_in_file(file, place), what) for place, what in wrong)
+    return labels.unique(scenario).loaded_from(file.text)
+
+
+def cluster(settings: Mapping[str, Any]) -> Cluster:
+    """Check the settings of a quorum that no scenario asks for.
+
+    Raises:
+        ScenarioError: one of them cannot be; `cluster: key: expected X, got Y`.
+    """
+    try:
+        return Cluster.model_validate(dict(settings))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        place = yaml_document.dotted(first["loc"])
+        raise ScenarioError(f"cluster: {place}: {_sentence(first, first['loc'])}") from None
+
+
+def _with_phases(file: Document) -> dict[str, Any]:
+    """Return the data with its one phase spelled out where the file leaves the list away."""
+    short = {k: v for k, v in file.data.items() if k in {"workload", "faults", "mix_s"}}
+    if "phases" in file.data:
+        if short:
+            key = next(iter(short))
+            raise file.error((key,), "expected it inside a phase, got it beside `phases`")
+        return file.data
+    rest = {k: v for k, v in file.data.items() if k not in short}
+    return rest | {"phases": [short]}
+
+
+def _place_in_file(file: Document, place: Sequence[str | int]) -> tuple[str | int, ...]:
+    """Drop `phases[0]` from a place if the file has no such list."""
+    steps = tuple(place)
+    return steps[2:] if "phases" not in file.data and steps[:1] == ("phases",) else steps
+
+
+def _of_keys(file: Document, error: pydantic.ValidationError) -> Iterator[ScenarioError]:
+    """Give what is wrong with single keys, one error a place: of a union each member complains."""
+    told = set()
+    for wrong in error.errors():
+        steps = _place_in_file(file, wrong["loc"])
+        place = _steps_in_file(file, steps)
+        if wrong["type"] == "missing":
+            place = (*place, steps[-1])
+        if place not in told:
+            told.add(place)
+            yield file.error(place, _sentence(wrong, place))
+
+
+def _together(errors: Iterable[ScenarioError]) -> ScenarioError:
+    told = [str(error) for error in islice(errors, SHOWN + 1)]
+    more = ["there are more mistakes than these"] if len(told) > SHOWN else []
+    return ScenarioError("\n".join(told[:SHOWN] + more))
+
+
+def _steps_in_file(file: Document, place: Sequence[str | int]) -> tuple[str | int, ...]:
+    """Drop what is not in the file: pydantic adds it to tell the members of a union apart."""
+    known: tuple[str | int, ...] = ()
+    for step in place:
+        known = (*known, step) if (*known, step) in file.lines else known
+    return known
+
+
+def _sentence(complaint: Mapping[str, Any], place: Sequence[str | int]) -> str:
+    got = complaint.get("input")
+    kind = complaint["type"]
+    if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
+        return f"expected a known key ({_known_keys(place)}), got {str(place[-1])!r}"
+    if kind == "missing":
+        return "expected this key, got none"
+    if kind == "value_error":
+        return str(complaint["ctx"]["error"])
+    told = complaint["msg"].removeprefix("Input should be ")
+    told = f"a value {told}" if told.startswith(("greater", "less")) else told
+    return f"expected {told}, got {_shown(got)}"
+
+
+def _shown(got: object) -> str:
+    text = repr(got)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
+def _known_keys(place: Sequence[str | int]) -> str:
+    """Return the keys that may stand where an unknown one does, by the JSON Schema."""
+    whole = schema.json_schema()
+    node: dict[str, Any] = whole
+    for step in place[:-1]:
+        node = _descend(whole, node, step)
+    return ", ".join(sorted(_deref(whole, node).get("properties", {}))) or "none"
+
+
+def _descend(whole: dict[str, Any], node: dict[str, Any], step: str | int) -> dict[str, Any]:
+    node = _deref(whole, node)
+    if isinstance(step, int):
+        return dict(node.get("items", {}))
+    return dict(node.get("properties", {}).get(step, {}))
+
+
+def _deref(whole: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    for option in node.get("anyOf", []):
+        if "$ref" in option:
+            node = option
+    if "$ref" in node:
+        return dict(whole["$defs"][node["$ref"].rpartition("/")[2]])
+    return node

@@ -1,0 +1,195 @@
+"""What the nemesis intends: every injection with its time or trigger, fixed by scenario and seed.
+
+Pure: the same scenario and seed give the same plan, byte for byte. Each fault draws from a stream
+of its own, keyed by (seed, phase, name), so taking one out leaves the others' times as they were.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from harness import files
+from harness.claim import PlannedFault
+from harness.harness_errors import ScenarioError
+from harness.history.record import DECODE_ERRORS
+from harness.scenario.schema import FaultEntry, Phase, Scenario
+
+MAX_BYTES = 1 << 26  # of plan.jsonl
+MAX_INJECTIONS = 10_000  # of a scenario; a day of one each ten seconds is 8,640
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One injection to come.
+
+    Attributes:
+        id: its number in the plan, from 0; the history's nemesis events carry it.
+        phase: number of the phase, from 0.
+        entry: place in the phase's list of faults.
+        name: the entry's name, or its kind.
+        round: 0, or the number of the repetition.
+        at_s: seconds after the phase's start; None for one that waits for something else.
+        trigger: what it waits for, in the scenario's words, counted from the phase's start or,
+            of an `event`, from the round before; None if `at_s` says it all.
+        late_s: seconds after its trigger came.
+    """
+
+    id: int
+    phase: int
+    entry: int
+    name: str
+    kind: str
+    round: int = 0
+    at_s: float | None = None
+    trigger: dict[str, Any] | None = None
+    late_s: float = 0.0
+    hold_s: float | None = None
+
+
+def stream(seed: int, *names: str | int) -> Random:
+    """Return the random stream of one user of the seed."""
+    return Random("/".join(map(str, (seed, *names))))
+
+
+def make(scenario: Scenario) -> list[Planned]:
+    """Return every injection the scenario asks for, in order of phase and entry."""
+    numbers = count()
+    planned: list[Planned] = []
+    for number, phase in enumerate(scenario.phases):
+        for place, entry in enumerate(phase.faults):
+            planned += [
+                Planned(
+                    id=next(numbers),
+                    phase=number,
+                    entry=place,
+                    name=entry.label,
+                    kind=entry.kind,
+                    hold_s=entry.hold_s,
+                    **when,
+                )
+                for when in _times(scenario.seed, phase, number, entry)
+            ]
+    return planned
+
+
+def write(planned: Sequence[Planned], path: Path) -> None:
+    """Write plan.jsonl, one injection a line."""
+    files.write(path, b"".join(msgspec.json.encode(asdict(p)) + b"\n" for p in planned))
+
+
+def read(path: Path) -> list[Planned] | None:
+    """Read what `write` wrote; None if it is not there or damaged."""
+    try:
+        return msgspec.json.Decoder(Planned).decode_lines(
+            files.read(path, "plan", at_most=MAX_BYTES)
+        )
+    except (ScenarioError, *DECODE_ERRORS):
+        return None
+
+
+def owed(planned: Sequence[Planned]) -> dict[int, str]:
+    """Return by id the names of the injections of which a finished run must tell the outcome.
+
+    Repetitions simply stop with their phase; an entry that only heals tells of others.
+    """
+    return {p.id: p.name for p in planned if p.round == 0 and p.kind != "heal"}
+
+
+def expected(scenario: Scenario, planned: Sequence[Planned]) -> tuple[PlannedFault, ...]:
+    """Return what the history of a run with this plan must tell of each entry of the faults."""
+    ids: dict[tuple[int, int], list[int]] = {}
+    for one in planned:
+        ids.setdefault((one.phase, one.entry), []).append(one.id)
+    return tuple(
+        _expected(entry, ids.get((number, place), []))
+        for number, phase in enumerate(scenario.phases)
+        for place, entry in enumerate(phase.faults)
+        if entry.fault is not None
+    )
+
+
+def undrawn(scenario: Scenario, planned: Sequence[Planned]) -> list[str]:
+    """Return the entries for which the seed draws no time: a run of this plan will be unknown."""
+    return [fault.name for fault in expected(scenario, planned) if not fault.ids]
+
+
+def rounds(entry: FaultEntry, limit_s: float) -> Iterator[float]:
+    """Give the nominal times of an entry that has some, within `limit_s`, `times` at most."""
+    elapsed_s = entry.at.elapsed_s if entry.at is not None else None
+    first_s = entry.first_s if entry.first_s is not None else elapsed_s
+    at_s = first_s if first_s is not None else entry.every_s or 0.0
+    for done in count():
+        if at_s > limit_s or (entry.times is not None and done >= entry.times):
+            return
+        yield at_s
+        if entry.every_s is None:
+            return
+        at_s += entry.every_s
+
+
+def injections(entry: FaultEntry, phase: Phase) -> float:
+    """Return how many injections an entry plans; of a mix, how many are expected. O(1)."""
+    if entry.weight is not None and phase.mix_s is not None:
+        return phase.limit_s / ((entry.hold_s or 0.0) + phase.mix_s / entry.weight)
+    if entry.every_s is None:
+        return entry.times or 1
+    elapsed_s = entry.at.elapsed_s if entry.at is not None else None
+    first_s = entry.first_s if entry.first_s is not None else elapsed_s
+    rounds = 1 + (phase.limit_s - (first_s or 0.0)) / entry.every_s
+    return rounds if entry.times is None else min(rounds, entry.times)
+
+
+def _expected(entry: FaultEntry, ids: Sequence[int]) -> PlannedFault:
+    return PlannedFault(
+        name=entry.label,
+        ids=tuple(ids),
+        wanted=len(ids) if entry.times is not None else 1,
+        lasting=entry.fault.lasting,
+        shows=entry.fault.bit,
+    )
+
+
+def _times(seed: int, phase: Phase, number: int, entry: FaultEntry) -> Iterator[dict[str, Any]]:
+    if entry.weight is not None:
+        for round_, at_s in enumerate(_drawn(seed, phase, number, entry)):
+            yield {"round": round_, "at_s": round(at_s, 3)}
+        return
+    rng = stream(seed, "jitter", number, entry.label)
+    if (trigger := _trigger(entry)) is None:
+        for round_, at_s in enumerate(rounds(entry, phase.limit_s)):
+            yield {"round": round_, "at_s": round(at_s + rng.uniform(0, entry.jitter_s), 3)}
+        return
+    for round_ in range(entry.times or 1):
+        # A count grows with each round; every other trigger stays what it is.
+        due = {k: v * (round_ + 1) if isinstance(v, int) else v for k, v in trigger.items()}
+        late_s = round(rng.uniform(0, entry.jitter_s), 3)
+        yield {"round": round_, "trigger": due, "late_s": late_s}
+
+
+def _trigger(entry: FaultEntry) -> dict[str, Any] | None:
+    """Return what an entry waits for in its first round; None if its times are known."""
+    if entry.at is not None and entry.at.elapsed_s is None:
+        return entry.at.model_dump(exclude_none=True)
+    if entry.after is not None:
+        return {"after": entry.after}
+    return {"after": "the entry before"} if entry.sequential else None
+
+
+def _drawn(seed: int, phase: Phase, number: int, entry: FaultEntry) -> Iterator[float]:
+    """Give the times of one fault of a mix: a Poisson process, `weight` injections each `mix_s`.
+
+    The faults of a mix are drawn apart, so their weights need no sum and one can be taken out.
+    """
+    assert phase.mix_s is not None
+    assert entry.weight is not None
+    rng = stream(seed, "mix", number, entry.label)
+    at_s = rng.expovariate(entry.weight / phase.mix_s)
+    while at_s <= phase.limit_s:
+        yield at_s
+        # The next one comes after this one is over, as it must for every entry.
+        at_s += (entry.hold_s or 0.0) + rng.expovariate(entry.weight / phase.mix_s)

@@ -1,0 +1,192 @@
+"""What a scenario's plan may come to at worst, before there are nodes: pure functions.
+
+An upper bound over everything that has a time or follows something. Entries with a weight are
+left out: what a mix may not do is skipped when its time comes. All of it is O(n log n) in the
+planned injections.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from harness.faults import WHOLE_QUORUM
+from harness.scenario import budget, in_force
+from harness.scenario.in_force import Moment, Span
+from harness.scenario.roles import size_of_role
+from harness.scenario.schema import Scenario
+from harness.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Hurt:
+    """Nodes that are hurt: some that are known, and how many drawn ones."""
+
+    known: frozenset[int] = frozenset()
+    drawn: int = 0
+
+    def __add__(self, other: "Hurt") -> "Hurt":
+        return Hurt(self.known | other.known, self.drawn + other.drawn)
+
+    def __len__(self) -> int:
+        return len(self.known) + self.drawn
+
+
+class _Total:
+    """What is hurt by all that is in force now; each step costs as much as the nodes it names."""
+
+    def __init__(self) -> None:
+        self._known: Counter[int] = Counter()
+        self._drawn = 0
+
+    def __len__(self) -> int:
+        return len(self._known) + self._drawn
+
+    def change(self, hurt: Hurt, by: int) -> None:
+        self._drawn += by * hurt.drawn
+        for node in hurt.known:
+            self._known[node] += by
+            if not self._known[node]:
+                del self._known[node]
+
+
+def over_budget(scenario: Scenario) -> tuple[Span, int] | None:
+    """Return the first injection that may hurt too many at once, and how many; None if none.
+
+    Roles are taken to mean nodes that nothing else hurts; only names of `bind` and numbers are
+    known to be the same node.
+    """
+    nodes = scenario.cluster.nodes
+    limit = budget.allowed(scenario.budget, nodes)
+    if limit >= nodes:
+        return None
+    now = _InForce(scenario)
+    for span in sorted(in_force.spans(scenario), key=lambda span: span.begin):
+        if now.begin(span) > limit:
+            return span, min(now.hurt, nodes)
+    return None
+
+
+class _InForce:
+    """Spans that are in force, in order of their begin, and what they hurt together."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._hurts = _hurts(scenario)
+        self._followers = _followers(scenario, self._hurts)
+        self._total = _Total()
+        self._ends: list[tuple[Moment, int, Span]] = []
+        self._begun = 0
+        self._chains: dict[tuple[int, int], Counter[bool]] = {}
+
+    @property
+    def hurt(self) -> int:
+        return len(self._total)
+
+    def begin(self, span: Span) -> int:
+        """Let time go on to a span's begin; return how many are hurt from then on."""
+        while self._ends and self._ends[0][0] < span.begin:
+            self._change(heappop(self._ends)[-1], -1)
+        self._begun += 1
+        heappush(self._ends, (span.end, self._begun, span))
+        self._change(span, 1)
+        return len(self._total)
+
+    def _change(self, span: Span, by: int) -> None:
+        if span.chain is None:
+            self._total.change(self._hurts[span.phase, span.entry], by)
+            return
+        chain = (span.phase, span.chain)
+        parts = self._chains.setdefault(chain, Counter())
+        self._total.change(self._of_chain(chain, parts), -1)
+        parts[span.entry == span.chain] += by
+        self._total.change(self._of_chain(chain, parts), 1)
+
+    def _of_chain(self, chain: tuple[int, int], parts: Mapping[bool, int]) -> Hurt:
+        """Return the worst of a chain: its first entry, or what follows that."""
+        first = self._hurts[chain] if parts[True] else Hurt()
+        rest = self._followers[chain] if parts[False] else Hurt()
+        return max(first, rest, key=len)
+
+
+def excluded(scenario: Scenario) -> tuple[Span, Span] | None:
+    """Return an injection that another one, surely in force then, leaves no room; None if none."""
+    longest: dict[tuple[str, int | None], list[Span]] = {}
+    certain = (span for span in in_force.spans(scenario) if span.certain)
+    for later in sorted(certain, key=lambda span: span.begin):
+        for held in _held(scenario, later):
+            before = longest.setdefault(held, [])
+            for earlier in before:
+                meet = earlier.begin < later.begin <= earlier.end
+                if meet and later.replaces != earlier.label:
+                    return earlier, later
+            longest[held] = _two_longest([*before, later])
+    return None
+
+
+def _held(scenario: Scenario, span: Span) -> list[tuple[str, int | None]]:
+    """Return what a span surely takes hold of: a slot, of the whole quorum or of known nodes."""
+    fault = span.fault
+    if fault.slot is None:
+        return []
+    if fault.slot in WHOLE_QUORUM:
+        return [(fault.slot, None)]
+    fixed = _fixed(fault.target, scenario.bind)
+    nodes = placeholders(fault.target, scenario) if fixed else []
+    return [(fault.slot, node) for node in nodes]
+
+
+def _two_longest(spans: Iterable[Span]) -> list[Span]:
+    """Return the last one to end, and the last of another label: `replaces` names only one."""
+    found: dict[str, Span] = {}
+    for span in sorted(spans, key=lambda span: span.end, reverse=True):
+        found.setdefault(span.label, span)
+    return list(found.values())[:2]
+
+
+def placeholders(target: Target, scenario: Scenario) -> list[int]:
+    """Return ids that stand for a target before there are nodes; each bound name has its own."""
+    if isinstance(target, list):
+        return [id for one in target for id in placeholders(one, scenario)]
+    if isinstance(target, dict):
+        return [target["node"]]
+    if target in scenario.bind:
+        return [1 + list(scenario.bind).index(target)]
+    return list(range(1, 1 + size_of_role(target, scenario.cluster.nodes)))
+
+
+def _fixed(target: Target, bound: Mapping[str, str]) -> bool:
+    """Tell whether a target is the same node whenever it is asked for."""
+    if isinstance(target, list):
+        return all(_fixed(one, bound) for one in target)
+    return isinstance(target, dict) or target in bound
+
+
+def _hurts(scenario: Scenario) -> dict[tuple[int, int], Hurt]:
+    """Return what one injection of each entry hurts, by phase and place."""
+    everyone = range(1, scenario.cluster.nodes + 1)
+    found = {}
+    for number, phase in enumerate(scenario.phases):
+        for place, entry in enumerate(phase.faults):
+            if (fault := entry.fault) is not None:
+                hurt = frozenset(fault.hurts(placeholders(fault.target, scenario), everyone))
+                fixed = _fixed(fault.target, scenario.bind)
+                found[number, place] = Hurt(hurt) if fixed else Hurt(drawn=len(hurt))
+    return found
+
+
+def _followers(
+    scenario: Scenario, hurts: Mapping[tuple[int, int], Hurt]
+) -> dict[tuple[int, int], Hurt]:
+    """Return the most that the followers of each entry hurt at once, by phase and place.
+
+    Those that follow the same entry run beside each other; one and its own followers do not.
+    """
+    found: dict[tuple[int, int], Hurt] = {}
+    for number, phase in enumerate(scenario.phases):
+        followed = in_force.followed(phase)
+        for place in range(len(phase.faults) - 1, -1, -1):
+            key = (number, place)
+            worst = max(hurts.get(key, Hurt()), found.setdefault(key, Hurt()), key=len)
+            if (before := followed.get(place)) is not None:
+                found[number, before] = found.get((number, before), Hurt()) + worst
+    return found

@@ -1,0 +1,1 @@
+"""Many runs: fuzzing, replaying and shrinking failures."""

@@ -1,0 +1,72 @@
+"""A scenario that was found, as a file for people: one line an entry, and where it comes from."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from harness.search.shrink import Data
+
+WIDTH = 110
+
+
+def text(data: Data, comments: Sequence[str]) -> str:
+    """Return a scenario with its phases spelled out as YAML, under these lines of comment."""
+    phases = [
+        {key: _lines(value) if isinstance(value, list) else value for key, value in phase.items()}
+        for phase in data["phases"]
+    ]
+    body = yaml.dump(
+        {**data, "description": _Block(data["description"].strip() + "\n"), "phases": phases},
+        Dumper=_Dumper,
+        sort_keys=False,
+        width=WIDTH,
+        allow_unicode=True,
+        default_flow_style=None,
+    )
+    return "".join(f"# {line}\n" for line in comments) + body
+
+
+def change(before: Data, after: Data) -> str:
+    """Return in one line what a scenario has no more, or has otherwise."""
+    lines = difflib.ndiff(text(before, []).splitlines(), text(after, []).splitlines())
+    told = [line for line in lines if line[:2] in {"- ", "+ "}]
+    gone = [line[2:].strip(" -") for line in told if line[0] == "-"]
+    new = [line[2:].strip(" -") for line in told if line[0] == "+"]
+    if not gone + new:
+        return "as it is"
+    shown, how = (new[0], "with") if new else (gone[0], "without")
+    others = max(len(gone), len(new)) - 1
+    more = f" and {others} more lines" if others > 1 else " and 1 more line" if others else ""
+    return f"{how} {shown}{more}"
+
+
+class _Line(dict[str, Any]):
+    """A mapping that is written on one line."""
+
+
+class _Block(str):
+    """A text that is written as lines of text."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):
+    """The safe dumper, and how the two of above are written."""
+
+
+def _lines(entries: Sequence[Data]) -> list[Data]:
+    return [_Line(entry) for entry in entries]
+
+
+def _represent_line(dumper: yaml.SafeDumper, entry: _Line) -> yaml.Node:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", entry, flow_style=True)
+
+
+def _represent_block(dumper: yaml.SafeDumper, block: _Block) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(block), style="|")
+
+
+_Dumper.add_representer(_Line, _represent_line)
+_Dumper.add_representer(_Block, _represent_block)

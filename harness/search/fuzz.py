@@ -1,0 +1,222 @@
+"""Random scenarios from the catalogue of faults, and which of those that fail are the same.
+
+Pure: the same seed and number give the same scenario, whatever was drawn before.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, fields
+from random import Random
+from typing import Any
+
+from harness.faults import Fault, faults
+from harness.harness_errors import ScenarioError
+from harness.scenario import loading, plan
+from harness.search.replay import Cause
+from harness.search.shrink import Data
+from harness.workloads import workloads
+
+PHASES = (1, 1, 2, 3)
+FAULTS = (1, 2, 3, 4)  # in a phase; one that does not go with those before it is left out
+DATA_MB = 64
+LASTS_S = (5.0, 12.0)  # a phase, if nothing stalls
+LIMIT_S = 90.0  # of a phase
+NEEDS_NETEM = frozenset({"latency"})
+_ROLES = ("leader", "follower", "any")
+# How a setting is drawn, by its name; what is not here keeps its default.
+_DRAWN: Mapping[str, Callable[[Random], Any]] = {
+    "wipe": lambda rng: rng.random() < 0.5,
+    "deaf": lambda rng: rng.random() < 0.5,
+    "percent": lambda rng: rng.choice((5.0, 20.0, 50.0)),
+    "rate_kbit": lambda rng: rng.choice((16, 64)),  # more holds nothing back on a quiet link
+    "offset_s": lambda rng: rng.choice((-600.0, 600.0, 3600.0)),
+    "delay_ms": lambda rng: rng.choice((20, 100)),
+}
+
+
+# What a fault needs of the cluster.
+_NEEDED: Mapping[str, Any] = {"faketime": True, "reconfig": True, "data_mb": DATA_MB}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What tells one failure from another.
+
+    Attributes:
+        reason: the gravest of all that was found.
+        checks: the checkers that found it.
+        faults: kinds of faults in force since the first operation that proves it began.
+    """
+
+    reason: str
+    checks: frozenset[str]
+    faults: frozenset[str]
+
+    @classmethod
+    def of(cls, results: Mapping[str, Any]) -> "Failure | None":
+        """Return what a judged run failed of; None if it did not."""
+        if not (reasons := Cause.of(results).gravest.reasons):
+            return None
+        (reason,) = reasons
+        failing = [check for check in results["checks"] if reason in check["reasons"]]
+        since_ns = min(_first_ns(failing), default=0)
+        in_force = {
+            fault["fault"]
+            for fault in results["faults"]
+            if fault["outcome"] == "installed" and (fault["heal_ns"] or since_ns) >= since_ns
+        }
+        names = frozenset(check["name"] for check in failing)
+        return cls(reason=reason, checks=names, faults=frozenset(in_force))
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> "Failure":
+        """Return what `as_json` wrote."""
+        return cls(
+            reason=told["reason"],
+            checks=frozenset(told["checks"]),
+            faults=frozenset(told["faults"]),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it with its sets in order."""
+        return {
+            key: sorted(value) if isinstance(value, frozenset) else value
+            for key, value in asdict(self).items()
+        }
+
+    def explains(self, other: "Failure") -> bool:
+        """Tell whether another failure is one more case of this one, which was shrunk.
+
+        It is if the same checkers found the same with all the faults in force that this one
+        needs. Another cause that needs more faults beside these stays hidden behind it.
+        """
+        same = (self.reason, self.checks) == (other.reason, other.checks)
+        return same and self.faults <= other.faults
+
+    def __str__(self) -> str:
+        during = ", ".join(sorted(self.faults)) or "no fault"
+        return f"{self.reason} ({', '.join(sorted(self.checks))}) during {during}"
+
+
+def generate(
+    seed: int,
+    number: int,
+    *,
+    producer: str = "put-all",
+    subject: str = "zkmq",
+    without: Collection[str] = (),
+) -> Data:
+    """Return a scenario that loads, is within the budget of a minority, and should be valid.
+
+    Faults that this machine is `without` are left out, and all else is as it would be with them.
+    """
+    rng = plan.stream(seed, "fuzz", number)
+    data: Data = {
+        "description": f"Drawn by `harness fuzz`: number {number} of seed {seed}.",
+        "seed": rng.randrange(1, 1_000_000),
+        "cluster": {"nodes": 5},
+        "claim": "stale",
+        "subject": subject,
+        "phases": [],
+        "expect": "valid",
+    }
+    first = 1
+    for _ in range(rng.choice(PHASES)):
+        lasts_s, rate_hz = rng.uniform(*LASTS_S), rng.choice((20, 30, 50))
+        count = round(lasts_s * rate_hz)
+        workload = _workload(rng, producer, first, count, rate_hz)
+        data["phases"].append({"limit_s": LIMIT_S, "workload": workload})
+        first += count
+        for _ in range(rng.choice(FAULTS)):
+            kind, entry = _drawn_fault(rng, lasts_s=lasts_s)
+            if kind not in without:
+                data = _with_fault(data, kind, entry)
+    return data
+
+
+def drawable() -> list[str]:
+    """Return the faults that can be drawn: those whose every setting has a default."""
+    missing = (MISSING, MISSING)
+    needy = {
+        name
+        for name in faults
+        if any((f.default, f.default_factory) == missing for f in _fields(faults[name]))
+    }
+    return [name for name in faults if name not in needy and not faults[name].of_gateway]
+
+
+def producers() -> list[str]:
+    """Return the workloads that put so many items from a first one on, at a pace."""
+    wanted = {"count", "rate_hz", "first"}
+    return [name for name in workloads if wanted <= _names(workloads[name])]
+
+
+def _workload(rng: Random, producer: str, first: int, count: int, rate_hz: int) -> list[Data]:
+    drawn = {"clients": rng.choice((1, 2, 4))}
+    clients = drawn if "clients" in _names(workloads[producer]) else {}
+    takers = {"clients": rng.choice((1, 2, 4)), "batch": rng.choice((1, 1, 10))}
+    return [
+        {producer: {"count": count, "rate_hz": rate_hz, "first": first, **clients}},
+        {"check-all": {"rate_hz": 2 * rate_hz, **takers}},
+    ]
+
+
+def _drawn_fault(rng: Random, *, lasts_s: float) -> tuple[str, Data]:
+    kind = rng.choice(drawable())
+    return kind, {kind: _settings(rng, faults[kind]), **_when(rng, faults[kind], lasts_s)}
+
+
+def _with_fault(data: Data, kind: str, entry: Data) -> Data:
+    """Return a scenario with one more fault in its last phase; without it if they do not go."""
+    *earlier, phase = data["phases"]
+    others = phase.get("faults", [])
+    named = {"name": f"{kind}-{len(others) + 1}", **entry}
+    needed = {need: _NEEDED[need] for need in faults[kind].needs}
+    more = data | {
+        "cluster": data["cluster"] | needed,
+        "phases": [*earlier, phase | {"faults": [*others, named]}],
+    }
+    try:
+        loading.of(more)
+    except ScenarioError:
+        return data
+    return more
+
+
+def _settings(rng: Random, fault: type[Fault]) -> Data:
+    drawn: Data = {}
+    for field in _fields(fault):
+        if field.name == "target" and field.default in _ROLES:
+            drawn["target"] = rng.choice(_ROLES)
+        elif field.name in _DRAWN:
+            drawn[field.name] = _DRAWN[field.name](rng)
+    return drawn
+
+
+def _when(rng: Random, fault: type[Fault], lasts_s: float) -> Data:
+    """Draw when a fault begins, how long it lasts, and whether it comes again.
+
+    It begins in the phase's first half: faults are injected one after the other, so some are late.
+    """
+    when: Data = {"first_s": round(rng.uniform(0.2, 0.5 * lasts_s), 1)}
+    hold_s = round(rng.uniform(0.5, 5.0), 1)
+    if fault.lasting:
+        when["for_s"] = hold_s
+    if rng.random() < 0.3:
+        when["every_s"] = round(hold_s + rng.uniform(2.0, 6.0), 1)
+    return when
+
+
+def _fields(registered: type[Any]) -> tuple[Field[Any], ...]:
+    """Return the settings of a fault or workload: each registered class is a dataclass."""
+    return fields(registered)
+
+
+def _names(registered: type[Any]) -> set[str]:
+    return {field.name for field in _fields(registered)}
+
+
+def _first_ns(checks: Iterable[Mapping[str, Any]]) -> Iterable[int]:
+    """Give when the operations that prove a failure began."""
+    for check in checks:
+        for witness in check["witnesses"]:
+            yield from (op["invoke_ns"] for op in witness["operations"])

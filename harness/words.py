@@ -1,0 +1,184 @@
+"""A run in plain words: what came out, why, and what each reason means."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.search.replay import GRAVEST
+
+NONE = "-"
+NS_PER_S = 1_000_000_000
+_ORDER = ("invalid", "unknown", "valid")
+# What a doubt means for the reader; a reason that is not here is a finding and has witnesses.
+_DOUBTS = {
+    "nothing-acknowledged": "no put was acknowledged, so the run shows nothing",
+    "nothing-succeeded": "no call succeeded, so the run shows nothing",
+    "few-acknowledged": "too few puts were acknowledged for the run to show much",
+    "no-drain": "items are not accounted for, and nobody has drained the queue",
+    "drain-gave-up": "the drain stopped before the queue was empty and nobody held an item",
+    "maybe-taken": "items are missing, and calls of unknown outcome may have taken them",
+    "no-end-mark": "the run did not come to its end, or its history was cut",
+    "phase-not-over": "a phase was not gone through to its end",
+    "injection-missing": "nothing tells what became of a planned injection",
+    "plan-missing": "what was planned cannot be read",
+    "not-recovered": "nothing was recorded after the last heal",
+    "not-drained": "no drain after the last heal came to its end",
+    "trees-missing": "not every server's tree was read after the drain",
+    "logs-missing": "not every server's log was read",
+    "missing-lines": "lines of the history are missing",
+    "fault-not-seen": "a bound names a fault that was never injected",
+    "recovery-not-seen": "nobody called soon enough after a fault or its heal to see a recovery",
+    "unmet": "the history lacks what this check needs",
+    "checker-failed": "the checker itself failed",
+    "malformed-lines": "lines of the history cannot be read, and may hold the explanation",
+    "overlapping-calls": "calls of one process overlapped, so answers cannot be told apart",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """What the first screen says.
+
+    Attributes:
+        verdict: valid, unknown or invalid.
+        sentence: the verdict's reason in one sentence.
+        more: what else a reader should know at once; empty for nothing.
+        expectation: whether that was expected, and what was.
+    """
+
+    verdict: str
+    sentence: str
+    more: str
+    expectation: str
+
+
+def headline(results: Mapping[str, Any], servers: int) -> Headline:
+    """Say what came out of a run on so many servers whose trees were read, and why."""
+    verdict = results["verdict"]
+    if verdict == "invalid":
+        sentence = _found(results, servers)
+    else:
+        sentence = _passed(results) if verdict == "valid" else _doubted(results)
+    return Headline(
+        verdict=verdict,
+        sentence=sentence,
+        more=f"{_hurt(results)} {_judged(results)}",
+        expectation=_expectation(results),
+    )
+
+
+def gravest_first(checks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return checks as a reader wants them: invalid, unknown, valid; the gravest reason first."""
+
+    def rank(check: Mapping[str, Any]) -> tuple[int, int, str]:
+        reasons = [GRAVEST.index(why) for why in check["reasons"] if why in GRAVEST]
+        return _ORDER.index(check["verdict"]), min(reasons, default=len(GRAVEST)), check["name"]
+
+    return sorted(checks, key=rank)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 item`, `2 items`, `no items`, thousands set apart."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}" if number else f"no {noun}s"
+
+
+def seconds(time_ns: int | None) -> str:
+    """Return a time of the run to the millisecond; a dash for none."""
+    return NONE if time_ns is None else f"{time_ns / NS_PER_S:.3f} s"
+
+
+def nodes(ids: Sequence[int]) -> str:
+    """Return `node 3` or `nodes 1, 2`."""
+    if not ids:
+        return "no node"
+    return f"node {ids[0]}" if len(ids) == 1 else f"nodes {', '.join(map(str, ids))}"
+
+
+def meaning(reason: str) -> str:
+    """Return what a reason means; its own words if it needs no explanation."""
+    return _DOUBTS.get(reason, reason.replace("-", " "))
+
+
+def known_defects(results: Mapping[str, Any]) -> list[str]:
+    """Return a line for each known defect of its servers that the run met."""
+    checks = results["checks"]
+    return [_known(each) for check in checks for each in check["details"].get("known_defects", ())]
+
+
+def _known(defect: Mapping[str, Any]) -> str:
+    times = f"{defect['seen']} time{'' if defect['seen'] == 1 else 's'}"
+    about = [defect["issue"], defect["finding"]]
+    more = f" ({', '.join(each for each in about if each)})" if any(about) else ""
+    return f"known: {defect['name']}, seen {times} on {nodes(defect['nodes'])}{more}"
+
+
+def _passed(results: Mapping[str, Any]) -> str:
+    counts = results["counts"]
+    acknowledged = f"{counted(counts['acknowledged'], 'item')} acknowledged"
+    if counts["lost"] == 0 and counts["duplicated"] == 0:
+        return f"{acknowledged}, none lost, none delivered twice without a reason."
+    return f"{acknowledged}; the checks that ran found nothing wrong."
+
+
+def _hurt(results: Mapping[str, Any]) -> str:
+    hit = sum(fault["outcome"] == "installed" for fault in results["faults"])
+    told = f"{counted(hit, 'fault')} hit the quorum".capitalize()
+    gap_s = results["availability"].get("longest_gap_s")
+    gap = "" if gap_s is None else f"; the longest time without a successful call was {gap_s:.1f} s"
+    return f"{told}{gap}."
+
+
+def _judged(results: Mapping[str, Any]) -> str:
+    by_verdict = {
+        verdict: [check["name"] for check in results["checks"] if check["verdict"] == verdict]
+        for verdict in _ORDER
+    }
+    titles = {"invalid": "Failed", "unknown": "Undecided", "valid": "Passed"}
+    told = [f"{titles[v]}: {', '.join(names)}." for v, names in by_verdict.items() if names]
+    return " ".join(told)
+
+
+def _found(results: Mapping[str, Any], servers: int) -> str:
+    failing = [c for c in gravest_first(results["checks"]) if c["verdict"] == "invalid"]
+    wanted = ("lost", results["because"])
+    check = next((c for why in wanted for c in failing if why in c["reasons"]), failing[0])
+    if not check["witnesses"]:
+        return f"{check['name']} found: {', '.join(map(meaning, check['reasons']))}."
+    first = check["witnesses"][0]
+    sentence = (_lost(first, servers) if "lost" in check["reasons"] else None) or first["sentence"]
+    others = len(check["witnesses"]) + check["more_witnesses"] - 1
+    return f"{sentence} {counted(others, 'more finding')} of this check." if others else sentence
+
+
+def _lost(witness: Mapping[str, Any], servers: int) -> str | None:
+    """Return the sentence about an item that is gone, with when and to whom it was acknowledged."""
+    if "it stands in" in witness["sentence"]:
+        return None
+    where = f"and is on none of the {servers} servers" if servers else "and never came out"
+    for row in witness["operations"]:
+        if row["f"] == "put" and row["outcome"] == "ok" and row["value"] in witness["values"]:
+            at = seconds(row["complete_ns"])
+            return (
+                f"Item {row['value']} was acknowledged at {at} (process {row['process']}) {where}."
+            )
+    return None
+
+
+def _doubted(results: Mapping[str, Any]) -> str:
+    if (why := results.get("interrupted")) is not None:
+        return (
+            f"The run was interrupted ({why}), so it shows nothing about what it had not reached."
+        )
+    doubts = list(_doubts(results["checks"]))
+    return f"{'; '.join(doubts)}." if doubts else "No check ran, so nothing was shown."
+
+
+def _doubts(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for check in checks:
+        if check["verdict"] == "unknown":
+            yield f"{check['name']}: {', '.join(map(meaning, check['reasons']))}"
+
+
+def _expectation(results: Mapping[str, Any]) -> str:
+    wanted = results["expect"] + (f" because {results['because']}" if results["because"] else "")
+    return f"{'As' if results['as_expected'] else 'Not as'} expected: {wanted}"

@@ -1,0 +1,153 @@
+"""The gateway of a run with `transport: rest`, or of `harness up`: a process on loopback.
+
+Its port stays its own while the gateway is down: a bound socket that never listens holds it, so
+clients that call meanwhile are refused, as by a dead server.
+"""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.harness_errors import TargetError
+from harness.target import Evidence
+
+LOOPBACK = "127.0.0.1"
+READY_WITHIN_S = 20.0
+STOP_WITHIN_S = 10.0
+_POLL_S = 0.02
+
+
+def hold_port(port: int = 0) -> socket.socket:
+    """Return a socket that holds a port of loopback, any free one for 0, and does not listen.
+
+    Raises:
+        OSError: it is taken.
+    """
+    holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((LOOPBACK, port))
+    except OSError:
+        holder.close()
+        raise
+    return holder
+
+
+class GatewayProcess:
+    """One gateway process after another, on one address; see `harness.target.Gateway`.
+
+    Args:
+        hosts: ZooKeeper's connect string.
+        log: what it prints is appended to this file.
+        environment: added to its environment, so that leftovers can be told.
+        port: what holds its port, from `hold_port`; any free one if None.
+        stays: it outlives the harness; else it ends when its standard input closes, so also
+            when the harness is killed.
+    """
+
+    def __init__(
+        self,
+        hosts: str,
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        port: socket.socket | None = None,
+        stays: bool = False,
+    ) -> None:
+        self._hosts, self._log, self._environment = hosts, log, dict(environment)
+        self._port, self._stays = port or hold_port(), stays
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Return host:port."""
+        return f"{LOOPBACK}:{self._port.getsockname()[1]}"
+
+    @property
+    def url(self) -> str:
+        """Return what clients connect to."""
+        return f"http://{self.address}"
+
+    def start(self) -> Evidence:
+        """Start it and wait until it answers; one that runs is left alone.
+
+        Raises:
+            TargetError: it did not answer within READY_WITHIN_S; says where its log is.
+        """
+        if self._process is None:
+            self._process = self._spawn()
+        began_s = time.monotonic()
+        while not self.answers():
+            ended = self._process.poll() is not None
+            if ended or time.monotonic() - began_s > READY_WITHIN_S:
+                raise TargetError(
+                    f"gateway {self.address}: expected an answer within {READY_WITHIN_S:g} s, got "
+                    f"{'its end' if ended else 'none'}; see {self._log}"
+                )
+            time.sleep(_POLL_S)
+        return {"address": self.address, "pid": self._process.pid, "answers": True}
+
+    def kill(self) -> Evidence:
+        """End it with SIGKILL; return its exit code, and whether the address still answers.
+
+        Raises:
+            TargetError: it is down already.
+        """
+        process, self._process = self._process, None
+        if process is None:
+            raise TargetError(f"gateway {self.address}: expected it running, got it down")
+        process.kill()
+        return {"pid": process.pid, "exit_code": _ended(process), "answers": self.answers()}
+
+    def answers(self) -> bool:
+        """Tell whether a request for its health is answered with success."""
+        connection = http.client.HTTPConnection(self.address, timeout=2)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Let it close its sessions and end, and give the port back; twice is fine."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            try:
+                _ended(process)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                _ended(process)
+        self._port.close()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        host, _, port = self.address.rpartition(":")
+        command = [sys.executable, "-m", "zkmq.rest", "--hosts", self._hosts]
+        command += ["--host", host, "--port", port, "--no-log"]
+        command += [] if self._stays else ["--until-stdin-closes"]
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            # A session of its own: Ctrl-C is for the harness, which then ends it.
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL if self._stays else subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **self._environment},
+            )
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for its end, and close its input."""
+    code = process.wait(STOP_WITHIN_S)
+    if process.stdin is not None:
+        process.stdin.close()
+    return code

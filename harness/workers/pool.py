@@ -1,0 +1,242 @@
+"""Start workload clients as processes, follow what they report, and end them."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.harness_errors import WorkerError
+from harness.history.record import Event, HistoryWriter
+from harness.progress import Progress
+from harness.run_clock import Clock
+from harness.scenario.schema import WorkloadEntry
+from harness.workers.forwarder import Forwarder, Forwarding
+from harness.workers.worker_process import PUTS_OVER, Job
+
+JOIN_TIMEOUT_S = 10
+STDERR_TAIL = 2000
+_LAST = ("process", "session", "consumer", "alive_ns")
+
+
+@dataclass(slots=True)
+class Worker:
+    """One client process.
+
+    Attributes:
+        last: what it last said of itself: the process of the history that it was, its session,
+            its consumer, and when it was surely alive.
+        dies: whether its workload means it to die.
+        forwarder: what it connects through, where clients can be cut off.
+        ended: whether its end was noticed and its pipes are closed.
+        told: whether it knows that no more puts come.
+    """
+
+    job: Job
+    process: subprocess.Popen[bytes]
+    errors: Path
+    dies: bool
+    last: dict[str, Any] = field(default_factory=dict)
+    reader: threading.Thread | None = None
+    ended: bool = False
+    told: bool = False
+    forwarder: Forwarder | None = None
+
+    @property
+    def running(self) -> bool:
+        """Tell whether the process is there."""
+        return self.process.poll() is None
+
+    @property
+    def called(self) -> bool:
+        """Tell whether it has begun its first call."""
+        return bool(self.last)
+
+
+class Workers:
+    """All client processes of a run.
+
+    Args:
+        folder: the run's folder; histories go to `history/`, what workers print to `logs/`.
+        environment: added to theirs, so that leftovers can be told.
+        forwarding: gives each a forwarder of its own to connect through.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        clock: Clock,
+        progress: Progress,
+        history: HistoryWriter,
+        subject: Mapping[str, Any],
+        environment: Mapping[str, str],
+        forwarding: Forwarding | None = None,
+    ) -> None:
+        self._folder, self._clock, self._progress = folder, clock, progress
+        self._history, self._subject, self._environment = history, dict(subject), environment
+        self._forwarding = forwarding
+        self._all: list[Worker] = []
+
+    @property
+    def all(self) -> Sequence[Worker]:
+        """Return every worker that was started, in order."""
+        return self._all
+
+    def start(self, entry: WorkloadEntry) -> list[Worker]:
+        """Start all clients of one workload entry."""
+        return self.start_kind(entry.kind, asdict(entry.workload), dies=_dies(entry.workload))
+
+    def start_kind(
+        self, kind: str, settings: dict[str, Any], *, dies: bool = False
+    ) -> list[Worker]:
+        """Start all clients of a workload by its registered name."""
+        return [
+            self._start(kind, settings, number, dies=dies)
+            for number in range(int(settings.get("clients", 1)))
+        ]
+
+    def puts_over(self) -> None:
+        """Tell all workers that no more puts will come."""
+        for worker in self._all:
+            if not worker.told and worker.running and worker.process.stdin is not None:
+                worker.told = True
+                try:
+                    worker.process.stdin.write(PUTS_OVER)
+                    worker.process.stdin.flush()
+                except BrokenPipeError:
+                    continue  # it ended this very moment, so it need not know
+
+    def reap(self) -> None:
+        """Look after those that ended: a death that was not intended ends the run.
+
+        Raises:
+            WorkerError: a worker failed; says what it printed last.
+        """
+        for worker in self._all:
+            if worker.ended or worker.running:
+                continue
+            self._close(worker)
+            status = worker.process.returncode
+            if status != 0 and not worker.dies:
+                raise WorkerError(
+                    f"worker {worker.job.name}: exit {status}: {_tail(worker.errors)} "
+                    f"(all of it: {worker.errors})"
+                )
+
+    def end(self, ended: Iterable[Worker]) -> None:
+        """Kill workers that ought to have ended; that they die is no failure of theirs."""
+        for worker in ended:
+            if worker.running:
+                worker.dies = True
+                worker.process.kill()
+                worker.process.wait(JOIN_TIMEOUT_S)
+
+    def stop(self) -> None:
+        """End all workers now, and record the end of the sessions they leave behind."""
+        self.end(self._all)
+        for worker in self._all:
+            if not worker.ended:
+                self._close(worker)
+        if self._forwarding is not None:
+            self._forwarding.close()
+
+    def _start(self, kind: str, settings: dict[str, Any], number: int, *, dies: bool) -> Worker:
+        process = len(self._all)
+        name = f"{process:02d}-{kind}"
+        history = self._folder / "history" / f"{name}.jsonl"
+        forwarder = None if self._forwarding is None else self._forwarding.forwarder()
+        hosts = {} if forwarder is None else {"hosts": forwarder.hosts}
+        job = Job(
+            name=name,
+            kind=kind,
+            settings=settings,
+            number=number,
+            process=process,
+            origin_ns=self._clock.origin_ns,
+            history=str(history),
+            subject=self._subject | hosts,
+        )
+        errors = self._folder / "logs" / f"worker-{name}.log"
+        errors.parent.mkdir(parents=True, exist_ok=True)
+        with errors.open("wb") as log:
+            # A session of its own: Ctrl-C is for the harness, which then ends its workers.
+            popen = subprocess.Popen(
+                [sys.executable, "-m", "harness.workers.worker_process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **self._environment},
+            )
+        worker = Worker(job=job, process=popen, errors=errors, dies=dies, forwarder=forwarder)
+        assert popen.stdin is not None
+        popen.stdin.write(msgspec.json.encode(job) + b"\n")
+        popen.stdin.flush()
+        worker.reader = threading.Thread(target=self._read, args=(worker,), daemon=True)
+        worker.reader.start()
+        self._all.append(worker)
+        return worker
+
+    def _read(self, worker: Worker) -> None:
+        assert worker.process.stdout is not None
+        for line in worker.process.stdout:
+            try:
+                told = msgspec.json.decode(line)
+            except msgspec.DecodeError:
+                continue  # cut off by a kill; the history file has it, these are only counts
+            worker.last |= {k: told[k] for k in _LAST if k in told}
+            self._progress.add({k: v for k, v in told.items() if k not in worker.last})
+
+    def _close(self, worker: Worker) -> None:
+        worker.process.wait(JOIN_TIMEOUT_S)
+        if worker.reader is not None:
+            worker.reader.join(JOIN_TIMEOUT_S)
+        for pipe in (worker.process.stdin, worker.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        worker.ended = True
+        if worker.last.get("process") is not None:
+            self._record_death(worker)
+
+    def _record_death(self, worker: Worker) -> None:
+        """Record the end of a process, and of its session, if it had one that is known."""
+        self._history.append(
+            Event(
+                time_ns=self._clock.now_ns(),
+                process=worker.last["process"],
+                type="info",
+                f="session-end",
+                value={
+                    "session": worker.last.get("session"),
+                    "consumer": worker.last.get("consumer"),
+                    "why": "killed",
+                    "alive_until_ns": worker.last.get("alive_ns", 0),
+                    "zxid": None,
+                },
+            )
+        )
+
+
+def all_called(workers: Iterable[Worker]) -> bool:
+    """Tell whether every one of them has begun its first call, or has ended."""
+    return all(worker.called or not worker.running for worker in workers)
+
+
+def all_ended(workers: Sequence[Worker]) -> bool:
+    """Tell whether every one of them has ended."""
+    return all(not worker.running for worker in workers)
+
+
+def _dies(workload: Any) -> bool:
+    return bool(getattr(workload, "dies", False))
+
+
+def _tail(path: Path) -> str:
+    text = path.read_text(errors="replace").strip()
+    return text[-STDERR_TAIL:].splitlines()[-1] if text else "it printed nothing"

@@ -1,0 +1,121 @@
+"""Client processes as something that faults can hurt, and those of a quorum that has none."""
+
+import signal
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from harness.harness_errors import TargetError, UnsupportedError
+from harness.target import Evidence
+from harness.workers.pool import Worker, Workers
+
+STATE_TIMEOUT_S = 5.0
+_POLL_S = 0.005
+
+
+class RunningClients:
+    """The workers of a run; see `harness.target.Clients`. A client's number is its process."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    def running(self, workload: str) -> Sequence[int]:
+        """Return the clients of a workload that run now (`any`: all), in order."""
+        return [
+            worker.job.process
+            for worker in self._workers.all
+            if worker.running and workload in {"any", worker.job.kind}
+        ]
+
+    def crash(self, client: int) -> Evidence:
+        """End a client with SIGKILL and wait until it is gone."""
+        worker = self._worker(client)
+        worker.dies = True
+        worker.process.kill()
+        return {"client": client, "exit_code": worker.process.wait(STATE_TIMEOUT_S)}
+
+    def pause(self, client: int) -> Evidence:
+        """Freeze a client with SIGSTOP, and wait until the kernel says so."""
+        return self._signal(client, signal.SIGSTOP, frozen=True)
+
+    def resume(self, client: int) -> Evidence:
+        """Let it go on with SIGCONT."""
+        return self._signal(client, signal.SIGCONT, frozen=False)
+
+    def cut(self, client: int, nodes: Collection[int]) -> Evidence:
+        """Let nothing through between it and these nodes."""
+        worker = self._worker(client)
+        if worker.forwarder is None:
+            raise UnsupportedError(f"client {client}: expected a forwarder of its own, got none")
+        connections = worker.forwarder.connections(nodes)
+        worker.forwarder.cut(nodes)
+        return {
+            "client": client,
+            "nodes": sorted(nodes),
+            "held": worker.forwarder.held,
+            "connections": connections,
+        }
+
+    def mend(self, client: int, nodes: Collection[int]) -> Evidence:
+        """Let everything through again between it and these nodes."""
+        worker = self._worker(client)
+        if worker.forwarder is not None:
+            worker.forwarder.mend(nodes)
+        return {"client": client, "held": self.held(client)}
+
+    def held(self, client: int) -> int:
+        """Return how many messages and connections a cut has held back so far."""
+        forwarder = self._worker(client).forwarder
+        return 0 if forwarder is None else forwarder.held
+
+    def _worker(self, client: int) -> Worker:
+        return next(worker for worker in self._workers.all if worker.job.process == client)
+
+    def _signal(self, client: int, number: signal.Signals, *, frozen: bool) -> Evidence:
+        process = self._worker(client).process
+        process.send_signal(number)  # nothing if it ended meanwhile
+        deadline = time.monotonic() + STATE_TIMEOUT_S
+        while process.poll() is None and (_state(process.pid) == "T") is not frozen:
+            if time.monotonic() > deadline:
+                raise TargetError(
+                    f"client {client}: expected it {'frozen' if frozen else 'running'} within "
+                    f"{STATE_TIMEOUT_S:g} s, got state {_state(process.pid)}"
+                )
+            time.sleep(_POLL_S)
+        state = "ended" if process.poll() is not None else _state(process.pid)
+        return {"client": client, "state": state}
+
+
+class NoClients:
+    """No workload runs: a quorum by hand."""
+
+    def running(self, workload: str) -> Sequence[int]:
+        """Return nobody."""
+        return []
+
+    def crash(self, client: int) -> Evidence:
+        """Refuse."""
+        raise UnsupportedError(f"client {client}: expected a run with a workload, got none")
+
+    pause = crash
+
+    def resume(self, client: int) -> Evidence:
+        """Do nothing: the clients of a harness that is gone ended with it."""
+        return {"client": client, "state": "ended"}
+
+    def cut(self, client: int, nodes: Collection[int]) -> Evidence:
+        """Refuse."""
+        return self.crash(client)
+
+    def mend(self, client: int, nodes: Collection[int]) -> Evidence:
+        """Do nothing: the forwarders of a harness that is gone ended with it."""
+        return {"client": client, "held": 0}
+
+    def held(self, client: int) -> int:
+        """Return nothing."""
+        return 0
+
+
+def _state(pid: int) -> str:
+    """Return the state letter of /proc/PID/stat; `T` is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

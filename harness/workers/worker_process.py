@@ -1,0 +1,102 @@
+"""One workload client, in a process of its own: `python -m harness.workers.worker_process`.
+
+The harness writes one line of JSON (a Job) to standard input, later the line `puts-over`, and
+closes it when the worker shall end at once. The worker writes its history to its own file, and
+lines of JSON with counts to standard output.
+"""
+
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import pydantic
+
+from harness import run_clock
+from harness.clients.client import Client
+from harness.clients.known_subjects import connect
+from harness.clients.subject import SubjectConfig
+from harness.history import record
+from harness.workloads import workloads
+
+PUTS_OVER = b"puts-over\n"
+
+
+class Job(msgspec.Struct, kw_only=True, frozen=True):
+    """What one worker does.
+
+    Attributes:
+        kind: the workload's registered name; `settings` are its fields.
+        number: which of the workload's clients this is, from 0.
+        process: number of its first process in the history.
+        origin_ns: the run's start on CLOCK_MONOTONIC.
+        history: the file it appends to.
+    """
+
+    name: str
+    kind: str
+    settings: dict[str, Any]
+    number: int
+    process: int
+    origin_ns: int
+    history: str
+    subject: dict[str, Any]
+
+
+def main() -> None:
+    """Do the job on standard input, to the end."""
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    job = msgspec.json.decode(stdin.readline(), type=Job)
+    puts_over = threading.Event()
+    threading.Thread(target=_obey, args=(stdin, puts_over), daemon=True).start()
+    status = 0
+    try:
+        work(job, stdout, puts_over)
+    except Exception:  # noqa: BLE001 -- the harness reads its last line in the worker's log
+        traceback.print_exc()
+        status = 1
+    stdout.flush()
+    sys.stderr.flush()
+    # Threads of a client library must not hold up the end; the history is on disk already.
+    os._exit(status)
+
+
+def work(job: Job, out: BinaryIO, puts_over: threading.Event) -> None:
+    """Run the workload with a recording client."""
+    adapter = pydantic.TypeAdapter(workloads[job.kind])
+    workload = adapter.validate_json(msgspec.json.encode(job.settings))
+    config = SubjectConfig(**job.subject)
+
+    def report(counts: Mapping[str, Any]) -> None:
+        out.write(msgspec.json.encode(counts) + b"\n")
+        out.flush()
+
+    with record.HistoryWriter(Path(job.history)) as history:
+        client = Client(
+            connect=lambda note: connect(config, note),
+            history=history,
+            clock=run_clock.Clock(job.origin_ns),
+            process=job.process,
+            report=report,
+            puts_over=puts_over.is_set,
+        )
+        try:
+            workload.run(client, job.number)
+        finally:
+            client.close()
+
+
+def _obey(stdin: BinaryIO, puts_over: threading.Event) -> None:
+    """Follow the harness: note the end of the puts, and die when the pipe closes."""
+    for line in stdin:
+        if line == PUTS_OVER:
+            puts_over.set()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

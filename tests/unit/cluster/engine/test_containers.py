@@ -1,0 +1,84 @@
+"""Commands in a container: how they end is told, or it is an error."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest import mock
+
+import pytest
+from docker import DockerClient
+from docker.errors import APIError
+from docker.models.containers import Container
+
+from cluster.cluster_errors import ClusterError
+from cluster.engine import containers
+
+
+class Api:
+    """An engine that tells these exit codes of one command, one a look; the last one stays."""
+
+    def __init__(self, *codes: int | None, output: bytes = b"") -> None:
+        self._codes, self._output = list(codes), output
+
+    def exec_create(self, container: str, command: list[str], **_: Any) -> dict[str, str]:
+        """Accept any command."""
+        return {"Id": "1"}
+
+    def exec_start(self, id: str) -> bytes:
+        """Return the output."""
+        return self._output
+
+    def exec_inspect(self, id: str) -> dict[str, int | None]:
+        """Return the next code."""
+        return {"ExitCode": self._codes.pop(0) if len(self._codes) > 1 else self._codes[0]}
+
+
+def container_of(api: Any) -> Container:
+    """Return a container of that engine."""
+    made = Container(attrs={"Id": "c", "Name": "/box"})
+    made.client = cast(DockerClient, SimpleNamespace(api=api))
+    return made
+
+
+def test_status_and_output_are_told() -> None:
+    """A command that fails is told by its status, with what it printed."""
+    box = container_of(Api(7, output=b"no"))
+    assert containers.execute(box, ["false"]) == (7, "no")
+
+
+def test_a_status_that_comes_late_is_waited_for() -> None:
+    """Where output ends before the engine knows the exit, the status of the end counts."""
+    assert containers.execute(container_of(Api(None, None, 1)), ["false"]) == (1, "")
+
+
+def test_a_missing_status_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command of which nobody knows how it ended did not succeed: it is an error."""
+    monkeypatch.setattr(containers, "EXIT_WITHIN_S", 0.0)
+    with pytest.raises(ClusterError, match=r"container box: nft: expected an exit status"):
+        containers.execute(container_of(Api(None)), ["nft", "list"])
+
+
+def test_an_engine_that_refuses_is_an_error() -> None:
+    """What the engine says of a command it cannot run comes with the container and the command."""
+
+    class Refusing(Api):
+        def exec_start(self, id: str) -> bytes:
+            raise APIError("container is paused")
+
+    with pytest.raises(ClusterError, match=r"container box: nft: container is paused"):
+        containers.execute(container_of(Refusing(0)), ["nft", "list"])
+
+
+def test_a_freeze_that_runc_gave_up_is_tried_again() -> None:
+    """A busy machine is no failed fault; the caller is meant to ask again."""
+    busy = APIError("Cannot pause: OCI runtime pause failed: unable to freeze: unknown")
+    server = mock.Mock(pause=mock.Mock(side_effect=[busy, busy, None]))
+    containers.freeze(server)
+    assert server.pause.call_count == 3
+
+
+def test_a_freeze_that_cannot_be_is_an_error_at_once() -> None:
+    """What trying again cannot mend is told as the engine tells it."""
+    server = mock.Mock(pause=mock.Mock(side_effect=APIError("cgroups not configured")))
+    with pytest.raises(APIError, match="not configured"):
+        containers.freeze(server)
+    assert server.pause.call_count == 1

@@ -1,0 +1,55 @@
+"""What `clean` finds: others may be cleaning at the same time."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from docker import DockerClient
+from docker.errors import NotFound
+
+from cluster.engine import leftovers
+from cluster.engine.ledger import Ledger
+
+
+class Vanishing:
+    """An engine whose listed containers are removed by somebody else before they are looked at."""
+
+    def list(self, *, ignore_removed: bool = False, **_: Any) -> list[Any]:
+        """List them, as docker's client does: it asks for each of them by itself."""
+        if not ignore_removed:
+            raise NotFound("No such container")
+        return []
+
+
+class Empty:
+    """An engine without networks and volumes."""
+
+    def list(self, **_: Any) -> list[Any]:
+        """List none."""
+        return []
+
+
+@pytest.fixture
+def engine(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> DockerClient:
+    """Return that engine; ledgers are kept in a folder of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("cluster.engine.leftovers.processes.beside", lambda *_: [])
+    monkeypatch.setattr("cluster.engine.leftovers.processes.orphans", lambda: iter(()))
+    made = SimpleNamespace(containers=Vanishing(), networks=Empty(), volumes=Empty())
+    return cast(DockerClient, made)
+
+
+def test_two_cleans_at_once_do_no_harm(engine: DockerClient) -> None:
+    """A container that another clean removed first is no error."""
+    assert leftovers.containers(engine, "1234abcd") == []
+    leftovers.remove_run(engine, "1234abcd")
+
+
+def test_ledgers_of_runs_that_are_gone_are_forgotten(engine: DockerClient) -> None:
+    """A ledger stays while something in it is open, and goes when nothing is, with the run gone."""
+    done, hurt = Ledger("done"), Ledger("hurt")
+    for ledger in (done, hurt):
+        ledger.begin({"id": 1})
+    done.end(1)
+    leftovers.clean(engine)
+    assert [done.path.exists(), hurt.path.exists()] == [False, True]

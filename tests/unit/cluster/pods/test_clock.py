@@ -1,0 +1,175 @@
+"""A server's clock: what counts is the time that the server itself tells."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from cluster.cluster_errors import ClusterError
+from cluster.config import FAKETIME_LIBRARY
+from cluster.pods import clock, server_time
+from cluster.pods.pod import Pod
+from harness.faults.clock import Clock
+from harness.faults.clock_strobe import ClockStrobe
+
+NOW_MS = 1_700_000_000_000
+
+
+def pod(process: str = "running") -> tuple[Pod, list[str]]:
+    """Return a node whose server is in a state, and the list of what its sandbox runs."""
+    ran: list[str] = []
+
+    def run(command: list[str]) -> str:
+        ran.append(command[-1])
+        return f"{NOW_MS}\n" if command[0] == "date" else ""
+
+    attributes = {"Config": {"Env": [f"LD_PRELOAD={FAKETIME_LIBRARY}"]}}
+    made = SimpleNamespace(
+        id=4,
+        server=SimpleNamespace(attrs=attributes),
+        process=process,
+        address=("127.0.0.1", 1),
+        lease=SimpleNamespace(take=lambda: "true"),
+        run=run,
+    )
+    return cast(Pod, made), ran
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function from seconds off to a server that tells them, the last one for ever."""
+
+    def tell(*offsets_s: float | None) -> None:
+        all_s: Iterator[float | None] = chain(offsets_s, repeat(offsets_s[-1]))
+
+        def told_ms(_: tuple[str, int]) -> int | None:
+            off_s = next(all_s)
+            return None if off_s is None else NOW_MS + round(off_s * 1000)
+
+        monkeypatch.setattr(server_time, "told_ms", told_ms)
+
+    monkeypatch.setattr(clock, "POLL_S", 0.0)
+    return tell
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "SEEN_WITHIN_S", 0.0)
+
+
+def test_a_jump_is_waited_for(told: Callable[..., None]) -> None:
+    """The new time counts once the server tells it, though the file has it before."""
+    told(0.0, 0.0, None, 60.2)
+    node, ran = pod()
+    assert clock.set_offset(node, 60.0) == {"node": 4, "offset_s": 60.2}
+    assert "echo '+60'" in ran[0]
+
+
+def test_an_engine_that_answers_nothing_is_asked_again(told: Callable[..., None]) -> None:
+    """An empty answer to a command in the sandbox is no time, and no error of the run."""
+    told(60.0)
+    node, ran = pod()
+    answers = iter(["", "", f"{NOW_MS}\n"])
+    node.run = lambda command: next(answers) if command[0] == "date" else str(ran.append(""))
+    assert clock.set_offset(node, 60.0) == {"node": 4, "offset_s": 60.0}
+
+
+def test_the_offset_is_replaced_whole(
+    told: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A server that has the offset's file open never reads it empty: libfaketime would end it."""
+    offset = tmp_path / "clock"
+    offset.write_text("+0\n")
+    monkeypatch.setattr(clock, "FAKETIME_OFFSET", str(offset))
+    told(60.0)
+    node, ran = pod()
+    with offset.open() as before:
+        clock.set_offset(node, 60.0)
+        subprocess.run(["sh", "-c", ran[0].rpartition("; ")[2]], check=True)
+        assert before.read() == "+0\n"
+    assert offset.read_text() == "+60\n"
+    assert list(tmp_path.iterdir()) == [offset]
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_jump_that_the_server_never_sees_did_not_bite(told: Callable[..., None]) -> None:
+    """What the server does not tell is not installed, whatever a new process would see."""
+    told(0.0)
+    node, _ = pod()
+    jumped: Any = {"wanted_s": 60.0, "clocks": [clock.set_offset(node, 60.0)]}
+    assert jumped["clocks"] == [{"node": 4, "offset_s": 0.0}]
+    assert not Clock(offset_s=60.0).bit(jumped)
+
+
+@pytest.mark.parametrize("process", ["exited", "paused"])
+def test_a_clock_is_set_right_though_its_server_is_down(
+    told: Callable[..., None], process: str
+) -> None:
+    """A kill or a pause that meets a clock fault does not keep it from being healed."""
+    told(None)
+    node, ran = pod(process)
+    assert clock.set_offset(node, 0.0) == {"node": 4, "offset_s": None}
+    assert "echo '+0'" in ran[0]
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_clock_that_stays_wrong_is_an_error(told: Callable[..., None]) -> None:
+    """A heal that the server does not follow is none."""
+    told(60.0)
+    node, _ = pod()
+    with pytest.raises(ClusterError, match=r"node 4: expected its clock right .* got it \+60 s"):
+        clock.set_offset(node, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("offsets_s", "seen_s", "bit"),
+    [
+        ((0.1, 0.0, -599.8), [-600.0, 0.0], True),
+        ((-599.8, -600.1), [-600.0], False),
+        ((0.0, 0.2), [0.0], False),
+        ((None,), [], False),
+    ],
+    ids=["both", "only-off", "only-right", "silent"],
+)
+def test_a_strobe_is_seen_at_both_times(
+    told: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    offsets_s: tuple[float | None, ...],
+    seen_s: list[float],
+    bit: bool,  # noqa: FBT001 -- a column of the table
+) -> None:
+    """A strobe of which the server tells one time only did not bite."""
+    monkeypatch.setattr(clock, "SEEN_WITHIN_S", 0.05)
+    told(*offsets_s)
+    node, _ = pod()
+    evidence: Any = {"clocks": [clock.strobe(node, -600.0, 0.0)]}
+    assert evidence["clocks"][0]["seen_s"] == seen_s
+    assert ClockStrobe(offset_s=-600.0).bit(evidence) is bit
+
+
+@pytest.mark.parametrize("process", ["exited", "paused"])
+def test_a_strobe_waits_for_nobody_who_is_down(told: Callable[..., None], process: str) -> None:
+    """Nothing is seen of a server that is not there, and it is asked once."""
+    told(None, -600.0)
+    node, _ = pod(process)
+    assert clock.strobe(node, -600.0, 4.0)["seen_s"] == []
+
+
+CONS = """\
+ /172.18.0.1:42008[0](queued=0,recved=1,sent=0)
+ /172.18.0.1:42006[1](queued=0,recved=1,sent=1,sid=0x300002b1cf10003,lop=SESS,est=1700000003600,to=4000,lcxid=0x0,lzxid=0x1)
+ /172.18.0.1:42004[1](queued=0,recved=9,sent=9,sid=0x300002b1cf10002,lop=PING,est=1700000000000,to=4000,lcxid=0x4)
+"""
+
+
+@pytest.mark.parametrize(
+    ("session", "told_ms"),
+    [(0x300002B1CF10003, 1700000003600), (0x300002B1CF10002, 1700000000000), (7, None)],
+)
+def test_a_connection_is_found_by_its_session(session: int, told_ms: int | None) -> None:
+    """Of all connections the one of our session tells the time."""
+    assert server_time.established_ms(CONS, session) == told_ms

@@ -1,0 +1,64 @@
+"""The lease: who renews it, and what is noticed when nobody did."""
+
+import threading
+
+import pytest
+
+from cluster.cluster_errors import ClusterError
+from cluster.pods import lease as leases
+from cluster.pods.lease import Lease
+
+
+def test_the_command_sets_a_full_term() -> None:
+    """What the sandbox runs sets the lease to the machine's uptime and the term."""
+    command = Lease(lambda _: None, term_s=7, renewed=False).take()
+    assert "/proc/uptime" in command
+    assert "+ 7 ))" in command
+    assert command.endswith("mv /run/nemesis/lease.$$ /run/nemesis/lease")
+
+
+def test_by_hand_nobody_renews() -> None:
+    """A lease that is not renewed starts no thread."""
+    before = threading.active_count()
+    Lease(lambda _: None, term_s=7).unrenewed(60).take()
+    assert threading.active_count() == before
+
+
+def test_renewed_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once taken it is renewed again and again, until `end`."""
+    monkeypatch.setattr(leases, "RENEW_S", 0.001)
+    twice = threading.Semaphore(0)
+    lease = Lease(lambda _: twice.release())
+    lease.take()
+    assert twice.acquire(timeout=5)
+    assert twice.acquire(timeout=5)
+    lease.end()
+    lease.check()
+
+
+def test_a_renewal_that_fails_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a renewal that failed nobody may rely on rules still being there."""
+    monkeypatch.setattr(leases, "RENEW_S", 0.001)
+
+    def refuse(_: str) -> None:
+        raise ClusterError("node 1: gone")
+
+    lease = Lease(refuse)
+    lease.take()
+    assert lease._thread is not None
+    lease._thread.join(5)
+    with pytest.raises(ClusterError, match="lease: node 1: gone"):
+        lease.check()
+    with pytest.raises(ClusterError, match="lease: node 1: gone"):
+        lease.take()
+
+
+def test_a_renewal_that_comes_late_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stood still for longer than the term let the rules end."""
+    monkeypatch.setattr(leases, "RENEW_S", 0.001)
+    lease = Lease(lambda _: None, term_s=0)
+    lease.take()
+    assert lease._thread is not None
+    lease._thread.join(5)
+    with pytest.raises(ClusterError, match="too late"):
+        lease.check()

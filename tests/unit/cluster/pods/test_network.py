@@ -1,0 +1,153 @@
+"""The texts that go to nft and tc, and what is read from their answers."""
+
+import json
+
+import pytest
+
+from cluster.cluster_errors import ClusterError
+from cluster.pods import network
+from harness.target import Drops, Shape
+
+ADDRESSES = {1: "10.0.0.1", 2: "10.0.0.2", 3: "10.0.0.3"}
+
+
+def test_a_rule_replaces_itself_in_one_script() -> None:
+    """The script flushes and refills each chain, so one call goes from the old rule to the new."""
+    both = Drops(deaf_to=frozenset({2, 3}), mute_to=frozenset({2}))
+    assert network.script_of("cut", both, ADDRESSES).splitlines() == [
+        "add table inet nemesis",
+        "add chain inet nemesis cut_in { type filter hook input priority -10; }",
+        "flush chain inet nemesis cut_in",
+        "add rule inet nemesis cut_in ip saddr 10.0.0.2 counter drop",
+        "add rule inet nemesis cut_in ip saddr 10.0.0.3 counter drop",
+        "add chain inet nemesis cut_out { type filter hook output priority -10; }",
+        "flush chain inet nemesis cut_out",
+        "add rule inet nemesis cut_out ip daddr 10.0.0.2 counter drop",
+    ]
+
+
+def test_a_direction_that_loses_nothing_has_no_chain() -> None:
+    """A node that is only deaf has no chain on output, and one that loses nothing has none."""
+    deaf = network.script_of("cut", Drops(deaf_to=frozenset({2})), ADDRESSES)
+    assert "delete chain inet nemesis cut_out" in deaf
+    nothing = network.script_of("cut", Drops(), ADDRESSES)
+    assert nothing.count("delete chain") == 2
+    assert "drop" not in nothing
+
+
+def test_other_tables_stay() -> None:
+    """Nothing but the nemesis's own table is named: Docker's name service lives in another."""
+    script = network.script_of("cut", Drops(deaf_to=frozenset({2})), ADDRESSES)
+    assert all("inet nemesis" in line for line in script.splitlines())
+    assert "flush ruleset" not in script
+
+
+@pytest.mark.parametrize(("percent", "chance"), [(20.0, 2000), (0.5, 50), (99.99, 9999)])
+def test_a_share_is_drawn_for_each_packet(percent: float, chance: int) -> None:
+    """A share is a random number below as many ten-thousandths."""
+    some = Drops(deaf_to=frozenset({2}), percent=percent)
+    told = network.script_of("loss", some, ADDRESSES)
+    assert f"numgen random mod 10000 < {chance} counter drop" in told
+
+
+def listing(*rules: tuple[str, int, int]) -> str:
+    """Return what nft lists for rules: a chain, the peer it is about, and packets."""
+    header = {"payload": {"protocol": "ip", "field": "saddr"}}
+    chance = {"match": {"op": "<", "left": {"numgen": {"mod": 10000}}, "right": 2000}}
+    entries = [
+        {
+            "rule": {
+                "chain": chain,
+                "expr": [
+                    *([chance] if chain.startswith("loss") else []),
+                    {"match": {"op": "==", "left": header, "right": ADDRESSES[peer]}},
+                    {"counter": {"packets": packets, "bytes": 9}},
+                    {"drop": None},
+                ],
+            }
+        }
+        for chain, peer, packets in rules
+    ]
+    return json.dumps({"nftables": [{"metainfo": {}}, *entries]})
+
+
+@pytest.mark.parametrize(
+    ("told", "packets"),
+    [
+        (listing(("cut_in", 2, 3), ("cut_out", 2, 4), ("cut_in", 3, 1)), {2: 7, 3: 1}),
+        (listing(("cut_in", 2, 3), ("loss_in", 3, 9)), {2: 3}),
+        (listing(("cut_in", 2, 0)), {2: 0}),
+        (listing(("loss_in", 2, 9)), {}),
+        ("{}", {}),
+    ],
+    ids=["both-ways", "of-this-rule", "none-yet", "of-another", "no-table"],
+)
+def test_packets_are_counted_by_rule_and_peer(told: str, packets: dict[int, int]) -> None:
+    """A rule's packets are those of its own chains; no rule is not a rule that counted none."""
+    by_address = {ADDRESSES[peer]: count for peer, count in packets.items()}
+    assert network.counted(told, "cut") == by_address
+
+
+def test_a_share_is_counted_by_peer_too() -> None:
+    """The peer is the address that the rule matches, not the chance that it draws."""
+    assert network.counted(listing(("loss_in", 3, 9)), "loss") == {"10.0.0.3": 9}
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        (Shape(rate_kbit=64), "tbf rate 64kbit burst 2kb latency 1s"),
+        (Shape(delay_ms=100, jitter_ms=20), "netem delay 100ms 20ms"),
+        (Shape(delay_ms=10, reorder_percent=5), "netem delay 10ms 0ms reorder 5%"),
+        (Shape(delay_ms=10, rate_kbit=64), "netem delay 10ms 0ms rate 64kbit"),
+    ],
+    ids=["rate", "delay", "reorder", "delay-and-rate"],
+)
+def test_a_shape_in_the_words_of_tc(shape: Shape, words: str) -> None:
+    """Bandwidth alone needs tbf, which every kernel has; anything else needs netem."""
+    assert network.discipline(shape) == words
+
+
+class AnsweringPod:
+    """A pod whose commands print these answers, one after the other."""
+
+    id = 3
+
+    def __init__(self, *answers: str) -> None:
+        self._answers = iter(answers)
+
+    def run(self, command: list[str]) -> str:
+        """Print the next answer."""
+        return next(self._answers)
+
+
+def test_a_listing_that_came_back_empty_is_asked_for_again() -> None:
+    """An answer that the engine lost says nothing about the rules."""
+    assert network.listing(AnsweringPod("", "\n", "{}")) == "{}"  # type: ignore[arg-type]
+
+
+def test_a_listing_that_never_comes_is_an_error() -> None:
+    """Nothing at all is not an empty table."""
+    with pytest.raises(ClusterError, match="node 3: nft list: expected JSON, got nothing 3 times"):
+        network.listing(AnsweringPod("", "", ""))  # type: ignore[arg-type]
+
+
+QUEUE = {"kind": "tbf", "root": True, "bytes": 900, "packets": 9, "drops": 0, "overlimits": 4}
+
+
+@pytest.mark.parametrize(
+    ("queue", "held"),
+    [(QUEUE, 4), ({**QUEUE, "kind": "netem"}, 9), ({**QUEUE, "kind": "noqueue"}, 9)],
+    ids=["tbf", "netem", "noqueue"],
+)
+def test_what_a_shape_held_back(queue: dict[str, object], held: int) -> None:
+    """Bandwidth holds back what is over the limit, netem all; no answer is asked for again."""
+    seen = network.shaped(AnsweringPod("", json.dumps([queue])))  # type: ignore[arg-type]
+    assert seen == {"node": 3, "kind": queue["kind"], "packets": 9, "held": held}
+
+
+@pytest.mark.parametrize("told", ["[]", "[{}]", "Cannot find device", '[{"kind": "tbf"}]'])
+def test_a_shape_that_tc_does_not_tell_is_an_error(told: str) -> None:
+    """What is no queue with its counts is an error of the cluster that shows the answer."""
+    with pytest.raises(ClusterError, match="node 3: tc show: expected a queue with its counts"):
+        network.shaped(AnsweringPod(told))  # type: ignore[arg-type]

@@ -1,0 +1,142 @@
+"""A container that somebody outside of the run removed, and an engine that stops answering."""
+
+import socket
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import docker
+import pytest
+from docker.errors import DockerException, NotFound
+from docker.models.containers import Container
+
+from cluster import surroundings
+from cluster.cluster_errors import ClusterError, ContainerGoneError, EngineGoneError
+from cluster.pods.pod import Pod
+from cluster.quorum import DockerQuorum
+
+GONE = NotFound("No such container: c")
+Raises = Callable[..., Any]
+
+
+class FakeContainer:
+    """A container of whose engine every request fails in one way; None: it is there."""
+
+    def __init__(self, name: str, failure: DockerException | None) -> None:
+        self.name, self.failure, self.reloads = name, failure, 0
+        self.attrs = {"State": {"Status": "exited"}}
+
+    def reload(self) -> None:
+        self.reloads += 1
+        if self.failure is not None:
+            raise self.failure
+
+    def logs(self, **_: Any) -> bytes:
+        self.reload()
+        return b"log\n"
+
+
+@pytest.fixture
+def refused() -> Iterator[int]:
+    """Return a port that refuses every connection."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def pod(port: int, server: FakeContainer, sandbox: FakeContainer | None = None) -> Pod:
+    """Return a node of these containers whose server does not answer at that port."""
+    made = Pod(cast(docker.DockerClient, None), id=3, run="r", tags={})
+    made._server = cast(Container, server)
+    made._sandbox = cast(Container, sandbox or FakeContainer("sandbox-3", None))
+    made._port = port
+    return made
+
+
+@pytest.mark.parametrize("part", ["server", "sandbox"])
+def test_a_container_removed_from_outside_is_told(part: str, refused: int) -> None:
+    """It is no server that is down: nothing of this run's may remove it."""
+    there, gone = FakeContainer("there", None), FakeContainer(f"{part}-3", GONE)
+    node = pod(refused, gone, there) if part == "server" else pod(refused, there, gone)
+    with pytest.raises(ContainerGoneError, match=f"node 3: expected its container {part}-3"):
+        node.status()
+
+
+def test_an_engine_that_is_gone_is_told(refused: int) -> None:
+    """A look at a server that does not answer asks the engine, which does not either."""
+    gone = EngineGoneError("Docker engine: expected an answer, got none")
+    with pytest.raises(EngineGoneError):
+        pod(refused, FakeContainer("server-3", gone)).status()
+
+
+def test_a_server_that_is_down_costs_the_engine_a_request_a_second(refused: int) -> None:
+    """Whoever waits for a server looks at it much more often."""
+    server = FakeContainer("server-3", None)
+    node = pod(refused, server)
+    assert {node.status().mode for _ in range(20)} == {"down"}
+    assert server.reloads == 1
+
+
+def test_a_server_that_is_being_replaced_is_not_missed(refused: int) -> None:
+    """Between the old and the new container of an upgrade there is none, by our own doing."""
+    server = FakeContainer("server-3", GONE)
+    node = pod(refused, server)
+
+    def reload() -> None:
+        node._server = None  # taken off by another thread, between the look and the answer
+        raise GONE
+
+    server.reload = reload  # type: ignore[method-assign]
+    assert node.status().mode == "down"
+
+
+def test_a_log_that_cannot_be_read_is_an_error_of_ours(refused: int) -> None:
+    """Nothing of docker's own gets to the harness."""
+    with pytest.raises(ContainerGoneError):
+        pod(refused, FakeContainer("server-3", GONE)).log()
+    assert pod(refused, FakeContainer("server-3", None)).log() == b"log\n"
+
+
+class FailingQuorum(SimpleNamespace):
+    """A quorum that cannot be removed."""
+
+    run = "r"
+
+    def down(self) -> None:
+        raise EngineGoneError("Docker engine: gone")
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every quorum that is started be one that cannot be removed."""
+    up = cast(DockerQuorum, FailingQuorum())
+    monkeypatch.setattr(surroundings.quorum, "up", lambda *_, **__: up)
+
+
+@pytest.mark.usefixtures("failing")
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (ClusterError("node 3: no"), "node 3: no"),
+        (NotFound("No such container: c"), "quorum r: the Docker engine says: .*No such"),
+    ],
+)
+def test_what_a_run_failed_of_is_not_hidden_by_what_its_end_fails_of(
+    raised: Exception, told: str
+) -> None:
+    """The first failure is raised, as one of ours; the second is said."""
+    said: list[str] = []
+    with (
+        pytest.raises(ClusterError, match=told),
+        surroundings.started({}, by_hand=False, say=said.append),
+    ):
+        raise raised
+    assert "quorum r could not be removed" in said[0]
+    assert "`harness clean`" in said[0]
+
+
+@pytest.mark.usefixtures("failing")
+def test_a_quorum_that_cannot_be_removed_is_a_failure() -> None:
+    """A run that went well and leaves containers behind is told."""
+    with pytest.raises(EngineGoneError), surroundings.started({}, by_hand=False, say=print):
+        pass

@@ -1,0 +1,31 @@
+"""Servers that serve again, or do not, after the last heal."""
+
+import pytest
+
+from harness.checkers.recovery import Recovery
+from harness.claim import Claim
+from harness.verdict import Verdict
+from worlds.histories.by_hand import history, note, op
+
+PUT = op("put", 1, 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("lost", "verdict", "reasons"),
+    [([], Verdict.VALID, ()), ([2, 4], Verdict.INVALID, ("server-lost",))],
+)
+def test_each_server_that_stays_away_is_told(
+    lost: list[int], verdict: Verdict, reasons: tuple[str, ...]
+) -> None:
+    """One sentence for each, with what was seen."""
+    run = history(PUT, note("recovered", 9, took_s=None if lost else 0.5, lost=lost, why="2 down"))
+    result = Recovery().check(run, Claim())
+    assert (result.verdict, result.reasons) == (verdict, reasons)
+    assert [w.sentence for w in result.witnesses] == [
+        f"Node {node} did not serve again: 2 down." for node in lost
+    ]
+
+
+def test_it_needs_a_run_that_was_healed() -> None:
+    """A run that ended before says nothing of it."""
+    assert Recovery().unmet(history(PUT), Claim()) == "a run that was healed"

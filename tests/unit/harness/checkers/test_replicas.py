@@ -1,0 +1,122 @@
+"""replicas: all servers, each read by itself, hold the same."""
+
+from typing import Any
+
+import pytest
+
+from harness.checkers.replicas import Replicas
+from harness.claim import Claim
+from harness.verdict import CheckResult, Verdict
+from worlds.histories.by_hand import history, note
+
+ALL = list(range(1, 101))
+
+
+def tree(node: int, digest: str, *, when: str = "healed", **more: Any) -> list[dict[str, Any]]:
+    """Return one server's tree, read and settled unless `more` says otherwise."""
+    value = {"node": node, "reachable": True, "digest": digest, "settled": True, "when": when}
+    return note("tree", 9, **value | more)
+
+
+def unread(node: int) -> list[dict[str, Any]]:
+    """Return a server that could not be read."""
+    return note("tree", 9, node=node, reachable=False, error="timed out", when="healed")
+
+
+def judged(*trees: list[dict[str, Any]]) -> CheckResult:
+    """Judge a history of these trees."""
+    return Replicas().check(history(*trees), Claim())
+
+
+@pytest.mark.parametrize(
+    ("trees", "verdict", "reasons"),
+    [
+        pytest.param([tree(1, "a"), tree(2, "a")], Verdict.VALID, (), id="equal"),
+        pytest.param(
+            [tree(1, "a"), tree(2, "b")], Verdict.INVALID, ("replicas-differ",), id="differ"
+        ),
+        pytest.param(
+            [tree(1, "a"), tree(2, "b", settled=False)],
+            Verdict.UNKNOWN,
+            ("replicas-unsettled",),
+            id="one-still-changes",
+        ),
+        pytest.param(
+            [note("tree", 9, node=n, reachable=True, digest=d) for n, d in ((1, "a"), (2, "b"))],
+            Verdict.UNKNOWN,
+            ("replicas-unsettled",),
+            id="recorded-before-looks-were-repeated",
+        ),
+        pytest.param(
+            [tree(1, "a"), tree(2, "a"), unread(3)],
+            Verdict.UNKNOWN,
+            ("replica-unread",),
+            id="one-unread",
+        ),
+        pytest.param(
+            [tree(1, "a"), tree(2, "b"), unread(3)],
+            Verdict.INVALID,
+            ("replica-unread", "replicas-differ"),
+            id="differ-and-one-unread",
+        ),
+        pytest.param(
+            [
+                tree(1, "a"),
+                tree(2, "a"),
+                tree(1, "b", when="drained"),
+                tree(2, "b", when="drained"),
+            ],
+            Verdict.VALID,
+            (),
+            id="another-tree-at-another-moment",
+        ),
+        pytest.param(
+            [
+                tree(1, "a"),
+                tree(2, "b"),
+                tree(1, "c", when="drained"),
+                tree(2, "c", when="drained"),
+            ],
+            Verdict.INVALID,
+            ("replicas-differ",),
+            id="the-drain-hides-it",
+        ),
+    ],
+)
+def test_verdict_follows_the_digests(
+    trees: list[list[dict[str, Any]]], verdict: Verdict, reasons: tuple[str, ...]
+) -> None:
+    """Only settled trees of one moment are held against each other, and none may be missing."""
+    result = judged(*trees)
+    assert (result.verdict, result.reasons) == (verdict, reasons)
+
+
+def test_names_what_the_odd_server_lacks() -> None:
+    """The witness names the server, how much it lacks, and the first items."""
+    whole = [tree(n, "a", places={"items": ALL}) for n in (1, 2)]
+    result = judged(*whole, tree(3, "b", places={"items": ALL[:50]}))
+    (witness,) = result.witnesses
+    assert witness.sentence == (
+        "healed: node 3, beside nodes 1, 2: lacks 50 of 100 in items (51, 52, 53, 54, 55, …)"
+    )
+    assert witness.values == (51, 52, 53, 54, 55)
+    assert result.details == {"healed": [[1, 2], [3]]}
+
+
+def test_names_what_only_one_server_has() -> None:
+    """An item that was deleted everywhere else is told too."""
+    held = tree(2, "b", places={"claims": [7]})
+    (witness,) = judged(tree(1, "a", places={"claims": []}), held).witnesses
+    assert witness.sentence == "healed: node 2, beside node 1: alone has 1 of 0 in claims (7)"
+
+
+def test_a_difference_outside_of_the_items_counts() -> None:
+    """Equal items under different digests are a difference all the same."""
+    (witness,) = judged(tree(1, "a"), tree(2, "b")).witnesses
+    assert witness.sentence.endswith("the same items in other nodes")
+
+
+def test_needs_two_servers() -> None:
+    """One server is no replica of anything."""
+    assert Replicas().unmet(history(tree(1, "a")), Claim()) == "the trees of two servers"
+    assert Replicas().unmet(history(tree(1, "a"), tree(2, "a")), Claim()) is None

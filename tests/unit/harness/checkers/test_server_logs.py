@@ -1,0 +1,157 @@
+"""server-logs: what servers say of themselves that no fault explains."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.checkers.evidence.server_defects import DEFECTS, ServerDefect
+from harness.checkers.server_logs import ServerLogs
+from harness.claim import Claim
+from harness.verdict import CheckResult, Verdict
+from worlds.histories.by_hand import history, note
+
+ROOT = Path(__file__).parents[4]
+
+
+def log(node: int = 1, mismatches: int | None = 0, **patterns: int) -> list[dict[str, Any]]:
+    """Return what one server's log and counter say; `_` stands for `-` in a pattern's name."""
+    found = {name.replace("_", "-"): count for name, count in patterns.items()}
+    samples = [f"WARN {name}" for name in found]
+    value: dict[str, Any] = {"patterns": found, "samples": samples}
+    return note("server-log", 9, node=node, digest_mismatches=mismatches, **value)
+
+
+def judged(*logs: list[dict[str, Any]]) -> CheckResult:
+    """Judge a history of these logs."""
+    return ServerLogs().check(history(*logs), Claim())
+
+
+@pytest.mark.parametrize(
+    ("logs", "verdict", "reasons"),
+    [
+        pytest.param([log(1), log(2)], Verdict.VALID, (), id="nothing-unusual"),
+        pytest.param(
+            [log(1), log(2, null_pointer=1)], Verdict.INVALID, ("null-pointer",), id="npe"
+        ),
+        pytest.param([log(severe=3, corrupt_log=1)], Verdict.VALID, (), id="what-faults-cause"),
+        pytest.param([log(1, 1, digest_mismatch=2)], Verdict.VALID, (), id="one-mismatch"),
+        pytest.param([log(1), log(2, None)], Verdict.VALID, (), id="silent"),
+    ],
+)
+def test_verdict_follows_the_logs(
+    logs: list[list[dict[str, Any]]], verdict: Verdict, reasons: tuple[str, ...]
+) -> None:
+    """A null pointer is a defect; what faults cause and mismatches are counted and no more."""
+    result = judged(*logs)
+    assert (result.verdict, result.reasons) == (verdict, reasons)
+
+
+def test_adds_up_the_patterns_and_counts() -> None:
+    """Details hold the sums over all servers, and each server's own count; null is not zero."""
+    result = judged(log(1, None, severe=1), log(2, 4, digest_mismatch=2, severe=1))
+    assert result.details["patterns"] == {"digest-mismatch": 2, "severe": 2}
+    assert result.details["digest_mismatches"] == {"1": None, "2": 4}
+
+
+def test_quotes_the_log() -> None:
+    """The witness names the server and gives what it wrote."""
+    (witness,) = judged(log(1), log(2, null_pointer=3)).witnesses
+    assert witness.sentence == "node 2: 3 times null-pointer in its log: WARN null-pointer"
+
+
+QUORUM = "org.apache.zookeeper.server.quorum."
+REVALIDATE = f"{QUORUM}LearnerZooKeeperServer.revalidateSession"
+
+REMOVE = "org.apache.zookeeper.server.ZooKeeperServer.removeCnxn"
+CLEANUP = "org.apache.zookeeper.server.ServerCnxn.cleanupWriterSocket"
+
+
+def traced(
+    *frames: str, release: str | None = "3.9.6", node: int = 1, count: int = 1
+) -> list[dict[str, Any]]:
+    """Return a log with one kind of null pointer, thrown in the first of these methods."""
+    trace = {"pattern": "null-pointer", "release": release, "frames": frames, "count": count}
+    patterns = {"null-pointer": count}
+    return note("server-log", 9, node=node, patterns=patterns, samples=["NPE"], traces=[trace])
+
+
+def test_a_known_defect_is_counted_and_changes_no_verdict() -> None:
+    """A scenario about the queue does not fail of what its ZooKeeper release is known for."""
+    result = judged(traced(REVALIDATE, count=2), traced(REVALIDATE, node=3))
+    assert (result.verdict, result.reasons, result.witnesses) == (Verdict.VALID, (), ())
+    (known,) = result.details["known_defects"]
+    assert known == {
+        "name": "revalidate-session", "seen": 3, "nodes": [1, 3], "issue": None, "finding": None,
+    }  # fmt: skip
+
+
+def test_the_harness_own_probe_of_a_starting_server_is_no_finding() -> None:
+    """A lone server that is asked `srvr` before it has a database fails to close the connection."""
+    close = "org.apache.zookeeper.server.NIOServerCnxn.close"
+    result = judged(traced(REMOVE, close, close, CLEANUP))
+    assert result.verdict is Verdict.VALID
+    assert [known["name"] for known in result.details["known_defects"]] == [
+        "command-while-starting"
+    ]
+
+
+def test_what_3_8_0_wrote_in_a_run_is_known() -> None:
+    """Three traces from the logs of one run of the finding's scenario, their innermost methods."""
+    sync, send = "org.apache.zookeeper.server.SyncRequestProcessor", "SendAckRequestProcessor"
+    logs = [
+        traced(
+            f"{QUORUM}Learner.syncWithLeader", f"{QUORUM}Follower.followLeader", release="3.8.0"
+        ),
+        traced(f"{QUORUM}{send}.flush", f"{sync}.flush", f"{sync}.run", release="3.8.0", node=2),
+        traced(f"{QUORUM}{send}.processRequest", f"{sync}.flush", release="3.8.0", node=3),
+    ]
+    known = judged(*logs).details["known_defects"]
+    assert [(each["name"], each["seen"]) for each in known] == [
+        ("zookeeper-4394", 1), ("zookeeper-4409", 2),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("because", ["zookeeper-4394", "null-pointer"])
+def test_a_known_defect_counts_in_the_scenario_about_it(because: str) -> None:
+    """By its name, or by the pattern, as in scenarios recorded before the table was there."""
+    run = history(traced(f"{QUORUM}Learner.syncWithLeader", release="3.8.0"))
+    result = ServerLogs().check(run, Claim(because=because))
+    assert result.verdict is Verdict.INVALID
+    assert result.reasons == ("null-pointer", "zookeeper-4394")
+    assert ServerLogs().check(run, Claim(because="lost")).verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize(
+    ("frames", "release"),
+    [
+        pytest.param([f"{QUORUM}Leader.lead"], "3.9.6", id="elsewhere"),
+        pytest.param([f"{QUORUM}Leader.lead", REVALIDATE], "3.9.6", id="on-its-way"),
+        pytest.param([f"{QUORUM}Learner.syncWithLeader"], "3.9.6", id="another-release"),
+        pytest.param([REVALIDATE], None, id="release-not-told"),
+        pytest.param([f"{REVALIDATE}Twice"], "3.9.6", id="another-method"),
+        pytest.param([REMOVE], "3.9.6", id="not-through-a-command"),
+        pytest.param([], "3.9.6", id="no-trace"),
+    ],
+)
+def test_what_is_not_in_the_table_stays_a_finding(frames: list[str], release: str | None) -> None:
+    """A new place, another way to it, or a release that is not known for it, is a new defect."""
+    result = judged(traced(REVALIDATE, node=2), traced(*frames, release=release))
+    assert (result.verdict, result.reasons) == (Verdict.INVALID, ("null-pointer",))
+    assert len(result.witnesses) == 1
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_the_table_names_what_is_there(defect: ServerDefect) -> None:
+    """A finding is a scenario of ours that expects the defect by its name; an issue is one."""
+    if defect.finding is not None:
+        scenario = (ROOT / defect.finding).read_text()
+        assert f"because: {defect.name}\n" in scenario
+    assert defect.issue is None or defect.issue.startswith("ZOOKEEPER-")
+    assert defect.name in ServerLogs.finds
+    assert f"| `{defect.name}` |" in (ROOT / "docs" / "checkers.md").read_text()
+
+
+def test_needs_logs() -> None:
+    """A run without the servers' logs is not judged by it."""
+    assert ServerLogs().unmet(history(), Claim()) == "the servers' logs"

@@ -1,0 +1,240 @@
+"""What every registered fault promises, on a quorum in memory."""
+
+import json
+from dataclasses import asdict, replace
+from random import Random
+from typing import Any, cast
+
+import pytest
+
+from harness.faults import Fault, cutting, faults, rolling, shaping
+from harness.faults import client_cut as client_cut_module
+from harness.harness_errors import TargetError, UnsupportedError
+from harness.nemesis import by_hand
+from harness.scenario import roles
+from harness.target import System
+from worlds.faults.fake_quorum import FakeClients, FakeGateway, FakeQuorum
+
+# What has no default.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "partition": {"groups": [[1, 2], [3, 4, 5]]},
+    "rolling-upgrade": {"to": "3.9.6"},
+    "start": {"target": {"node": 2}},
+}
+LASTING = [name for name in faults if faults[name].lasting]
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up at once on what a fault in memory shows at once or never."""
+    for module in (cutting, shaping, client_cut_module):
+        monkeypatch.setattr(module, "BITES_WITHIN_S", 0.0)
+    monkeypatch.setattr(rolling, "SYNCED_WITHIN_S", 0.0)
+
+
+def fault_named(name: str) -> Fault:
+    """Return a registered fault with its defaults."""
+    return by_hand.fault_of(name, SETTINGS.get(name, {}))
+
+
+def system_for(name: str, *, numb: bool = False) -> System:
+    """Return a system in which a fault has something to do."""
+    quorum = FakeQuorum(numb=numb)
+    if name == "start":
+        quorum.nodes[2].up = False
+    return System(quorum=quorum, clients=FakeClients(numb=numb), gateway=FakeGateway(numb=numb))
+
+
+def targets(fault: Fault, system: System) -> list[int]:
+    """Return whom it is about."""
+    return roles.resolve(fault.target, system.quorum.statuses(), {}, Random(1))
+
+
+def aimed(fault: Fault, system: System) -> System:
+    """Return the system with the clients chosen that an injection now is about."""
+    return replace(system, chosen=fault.choose(system.clients))
+
+
+def state(system: System) -> object:
+    """Return all that healing must bring back."""
+    parts: tuple[Any, ...] = (system.quorum, system.clients, system.gateway)
+    return [part.state() for part in parts]
+
+
+@pytest.mark.parametrize("name", list(faults))
+def test_bites_and_says_so(name: str) -> None:
+    """What a fault observes of its effect is enough for it to say that it took effect."""
+    fault, system = fault_named(name), system_for(name)
+    evidence = fault.inject(aimed(fault, system), targets(fault, system))
+    assert fault.bit(evidence)
+    assert fault.bit(json.loads(json.dumps(evidence))), "a run is judged by what is on disk"
+
+
+@pytest.mark.parametrize("name", list(faults))
+def test_never_bites_where_nothing_takes_effect(name: str) -> None:
+    """On servers that obey in words only, no fault claims to have been installed."""
+    fault, system = fault_named(name), system_for(name, numb=True)
+    if name == "start":
+        system.quorum.nodes[2].up = True  # type: ignore[misc]
+    assert not fault.bit(fault.inject(aimed(fault, system), targets(fault, system)))
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_hurts_then_heals(name: str) -> None:
+    """Inject changes the system; heal, called twice, leaves it as it was."""
+    fault, system = fault_named(name), system_for(name)
+    before, nodes = state(system), targets(fault, system)
+    system = aimed(fault, system)
+    fault.inject(system, nodes)
+    assert state(system) != before
+    fault.heal(system, nodes)
+    fault.heal(system, nodes)
+    assert state(system) == before
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_another_process_can_undo_it(name: str) -> None:
+    """What the ledger keeps of a fault, as JSON, is enough for another one to heal it."""
+    fault, system = fault_named(name), system_for(name)
+    before, nodes = state(system), targets(fault, system)
+    system = aimed(fault, system)
+    fault.inject(system, nodes)
+    kept = json.loads(json.dumps(asdict(fault)))  # type: ignore[call-overload]
+    by_hand.fault_of(name, kept).heal(system, nodes)
+    assert state(system) == before
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_heals_what_it_cannot_reach(name: str) -> None:
+    """Healing asks the engine, never the network: a probe that a slow link swallows tells nothing.
+
+    The exception is membership: who votes is for the ensemble itself to say.
+    """
+    fault, system = fault_named(name), system_for(name)
+    before, nodes = state(system), targets(fault, system)
+    system = aimed(fault, system)
+    fault.inject(system, nodes)
+    for node in cast(FakeQuorum, system.quorum).nodes.values():
+        node.unreachable = True
+    fault.heal(system, nodes)
+    assert state(system) == before
+
+
+def test_a_pause_that_answers_did_not_bite() -> None:
+    """What the engine calls frozen and answers all the same is not."""
+    evidence: Any = {"paused": [{"node": 1, "state": "paused"}], "modes": ["follower"]}
+    assert not fault_named("pause").bit(evidence)
+    assert fault_named("pause").bit(evidence | {"modes": ["down"]})
+
+
+@pytest.mark.parametrize("kind", ["kill", "replace"])
+def test_an_empty_disk_was_not_wiped(kind: str) -> None:
+    """A wipe that found 0 KB to delete did nothing, whatever the exit status says."""
+    settings = {"wipe": True} if kind == "kill" else {}
+    fault, system = by_hand.fault_of(kind, settings), system_for(kind)
+    evidence = fault.inject(system, targets(fault, system))
+    assert fault.bit(evidence)
+    assert not fault.bit(evidence | {"wiped": [evidence["wiped"][0] | {"wiped_kb": 0}]})
+
+
+def test_a_kill_that_never_wiped_is_no_wipe() -> None:
+    """`wipe: true` needs a disk that was wiped, and its absence one that was not."""
+    killed: Any = {"killed": [{"exit_code": 137}], "wiped": []}
+    assert fault_named("kill").bit(killed)
+    assert not by_hand.fault_of("kill", {"wipe": True}).bit(killed)
+
+
+@pytest.mark.parametrize("name", ["isolate", "one-way", "loss", "partition-minority"])
+def test_a_cut_of_several_nodes_meets_each(name: str) -> None:
+    """A packet counted for one of two nodes does not show that the other one is cut."""
+    fault, system = by_hand.fault_of(name, {"target": "minority"}), system_for(name)
+    nodes = [1, 2]
+    assert fault.bit(fault.inject(system, nodes))
+    cast(FakeQuorum, system.quorum).mute = {2}
+    assert not fault.bit(fault.inject(system, nodes))
+
+
+def test_followers_that_say_nothing_to_each_other_meet_no_cut() -> None:
+    """Of a leader's side only the leader must have lost a packet: the others speak to it alone."""
+    fault, system = fault_named("partition"), system_for("partition")
+    cut: Any = fault.inject(system, [1, 2, 3, 4, 5])  # 5 leads, on the side of 3 and 4
+    links = {"5": {"1": 1, "2": 1}}
+    evidence = cut | {"links": links, "packets": {"5": 2}}
+    assert fault.bit(evidence)
+    assert not fault.bit(evidence | {"links": {"5": {"1": 1, "2": 0}}})
+
+
+def test_a_node_that_was_down_meets_no_cut() -> None:
+    """A cut beside a kill needs no packet of the dead."""
+    fault, system = by_hand.fault_of("isolate", {"target": "minority"}), system_for("isolate")
+    quorum = cast(FakeQuorum, system.quorum)
+    quorum.nodes[2].up = False
+    quorum.mute = {2}
+    assert fault.bit(fault.inject(system, [1, 2]))
+
+
+def test_a_cut_of_several_clients_meets_each() -> None:
+    """A client that was connected and had nothing held back is not known to be cut off."""
+    fault, system = fault_named("client-cut"), system_for("client-cut")
+    aim = aimed(fault, system)
+    cast(FakeClients, system.clients).idle = {1}
+    evidence = fault.inject(aim, [1, 2])
+    assert not fault.bit(evidence)
+    evidence["cut"][1]["connections"] = 0
+    assert fault.bit(evidence)
+
+
+@pytest.mark.parametrize("kind", ["client-pause", "client-cut"])
+def test_heals_the_client_it_hurt(kind: str) -> None:
+    """A client of a smaller number that ended meanwhile does not shift the heal by one."""
+    fault, system = by_hand.fault_of(kind, {"number": 1}), system_for(kind)
+    aim, nodes = aimed(fault, system), targets(fault, system)
+    clients = cast(FakeClients, system.clients)
+    fault.inject(aim, nodes)
+    assert aim.chosen == [1]
+    clients.crash(0)
+    fault.heal(aim, nodes)
+    assert (clients.states[1], clients.states[2], clients.cuts) == ("running", "running", {})
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_what_a_killed_harness_left_is_healed_without_its_clients(name: str) -> None:
+    """The ledger of a harness that is gone can be healed, though its clients ended with it."""
+    fault, system = fault_named(name), system_for(name)
+    quorum, nodes = cast(FakeQuorum, system.quorum), targets(fault, system)
+    before, aim = quorum.state(), aimed(fault, system)
+    fault.inject(aim, nodes)
+    settings = asdict(fault)  # type: ignore[call-overload]
+    left = {"id": 1, "name": name, "fault": name, "settings": settings, "nodes": nodes}
+    kept = json.loads(json.dumps(left | {"clients": list(aim.chosen)}))
+    assert by_hand.heal(quorum, quorum.ledger, [kept]) == [name]
+    assert quorum.state() == before
+
+
+@pytest.mark.parametrize("name", list(faults))
+def test_whom_it_hurts_is_among_the_nodes(name: str) -> None:
+    """`hurts` names nodes that exist, and no more than there are."""
+    fault, system = fault_named(name), system_for(name)
+    everyone = list(system.quorum.nodes)
+    assert set(fault.hurts(targets(fault, system), everyone)) <= set(everyone)
+
+
+def test_without_a_gateway_none_is_killed() -> None:
+    """In a run without a gateway the fault is refused, so that it ends `skipped`."""
+    system = System(quorum=FakeQuorum(), clients=FakeClients())
+    with pytest.raises(UnsupportedError, match="expected a run with `transport: rest`"):
+        fault_named("gateway-kill").inject(system, [])
+
+
+def test_a_rule_that_stays_is_no_heal() -> None:
+    """A cut that cannot be taken off is an error, not a heal."""
+
+    class Stuck(FakeQuorum):
+        def drop(self, rule: str, drops: Any) -> dict[str, Any]:
+            return super().drop(rule, drops or self.rules.get(rule, {}))
+
+    system = System(quorum=Stuck(), clients=FakeClients())
+    isolate = fault_named("isolate")
+    isolate.inject(system, [5])
+    with pytest.raises(TargetError, match="expected it gone, got it on nodes"):
+        isolate.heal(system, [5])

@@ -1,0 +1,266 @@
+"""The nemesis: outcomes, exclusions, the budget, and what it writes down before it acts."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.harness_errors import TargetError
+from worlds.faults.fake_quorum import FakeQuorum, UnableNode
+from worlds.faults.stage import Stage
+
+
+@pytest.fixture
+def stage(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Stage]:
+    """Return a function from the scenario's text to a stage; waits for roles are short."""
+    monkeypatch.setattr("harness.nemesis.nemesis.ROLE_WITHIN_S", 0.0)
+    monkeypatch.setattr("harness.faults.cutting.BITES_WITHIN_S", 0.0)
+
+    def make(text: str, quorum: FakeQuorum | None = None) -> Stage:
+        made = Stage(tmp_path, text, quorum or FakeQuorum())
+        request.addfinalizer(made.close)
+        return made
+
+    return make
+
+
+def test_installed_and_healed(stage: Callable[..., Stage]) -> None:
+    """A fault that bit is installed, with the node its role meant; its heal is recorded too."""
+    played = stage("faults: [{kill: {target: leader}, first_s: 0, down_s: 1}]")
+    (kill,) = played.all()
+    assert (kill.nodes, kill.state) == ([5], "in force")
+    assert not played.quorum.nodes[5].up
+    played.nemesis.heal(kill)
+    assert played.said == ["kill node 5 (leader): installed", "heal kill node 5"]
+    assert played.quorum.nodes[5].up
+    assert played.told() == [("kill", "inject", "installed"), ("kill", "heal", "installed")]
+
+
+def test_what_shows_no_effect_is_indeterminate(stage: Callable[..., Stage]) -> None:
+    """An injection whose evidence does not show that it bit never counts as installed."""
+    played = stage("faults: [{isolate: {}, first_s: 0, for_s: 1}]", FakeQuorum(numb=True))
+    played.all()
+    assert played.told() == [("isolate", "inject", "indeterminate")]
+
+
+def test_what_the_machine_cannot_do_is_skipped(stage: Callable[..., Stage]) -> None:
+    """A fault that is not possible here is skipped with the reason, and leaves nothing open."""
+    quorum = FakeQuorum()
+    quorum._nodes[5] = UnableNode(5)
+    played = stage("faults: [{bandwidth: {}, first_s: 0, for_s: 1}]", quorum)
+    played.all()
+    assert played.told() == [("bandwidth", "inject", "skipped")]
+    assert "no such discipline" in played.events()[0]["value"]["evidence"]["why"]
+    assert quorum.ledger.entries == {}
+
+
+def test_nobody_with_the_role_is_skipped(stage: Callable[..., Stage]) -> None:
+    """Without a node in the role nothing is done."""
+    quorum = FakeQuorum()
+    for node in quorum.nodes.values():
+        node.up = False
+    played = stage("faults: [{pause: {target: leader}, first_s: 0, for_s: 1}]", quorum)
+    played.all()
+    assert played.told() == [("pause", "inject", "skipped")]
+
+
+def test_over_the_budget_is_skipped(stage: Callable[..., Stage]) -> None:
+    """A third of five nodes is not hurt while two are, whatever the schedule says."""
+    played = stage(
+        "mix_s: 1\nfaults:\n"
+        "  - {name: one, kill: {}, weight: 1, down_s: 1}\n"
+        "  - {name: two, pause: {}, weight: 1, for_s: 1}\n"
+        "  - {name: three, kill: {}, weight: 1, down_s: 1}\n"
+    )
+    first = {i.planned.name: i for i in reversed(played.injections)}
+    for name in ("one", "two", "three"):
+        played.nemesis.inject(first[name])
+    assert [outcome for _, _, outcome in played.told()] == ["installed", "installed", "skipped"]
+    assert "budget: nodes [3, 4, 5]" in played.events()[-1]["value"]["evidence"]["why"]
+
+
+def test_excluded_is_skipped(stage: Callable[..., Stage]) -> None:
+    """A second cut beside the first is skipped and names the first."""
+    played = stage(
+        "mix_s: 1\nfaults:\n"
+        "  - {isolate: {}, weight: 1, for_s: 1}\n  - {partition-ring: {}, weight: 1, for_s: 1}\n"
+    )
+    first = {i.planned.name: i for i in reversed(played.injections)}
+    played.nemesis.inject(first["isolate"])
+    played.nemesis.inject(first["partition-ring"])
+    assert [outcome for _, _, outcome in played.told()] == ["installed", "skipped"]
+    assert "excluded by 'isolate'" in played.events()[-1]["value"]["evidence"]["why"]
+
+
+def test_a_planned_fault_waits_for_those_that_recover(stage: Callable[..., Stage]) -> None:
+    """Nodes that no fault holds any more and that do not serve yet are waited for, not passed."""
+    quorum = FakeQuorum()
+    played = stage(
+        "faults:\n  - {kill: {target: minority}, down_s: 1}\n  - {isolate: {target: leader}}\n",
+        quorum,
+    )
+    kill, isolate = played.injections
+    played.nemesis.inject(kill)
+    quorum.slow_to_serve = set(kill.nodes)
+    played.nemesis.heal(kill)
+    for _ in range(3):
+        played.nemesis.inject(isolate)
+    assert (isolate.state, len(played.told())) == ("pending", 2)
+    assert "budget: nodes" in isolate.waits_for
+    quorum.slow_to_serve = set()
+    played.nemesis.inject(isolate)
+    assert played.told()[-1] == ("isolate", "inject", "installed")
+
+
+def test_a_planned_fault_waits_for_one_whose_end_is_set(stage: Callable[..., Stage]) -> None:
+    """A cut whose time runs is waited for by the next cut; one that stays is not."""
+    played = stage(
+        "faults:\n  - {isolate: {}, at: {acknowledged: 1}, for_s: 1}\n"
+        "  - {name: next, partition-ring: {}, at: {acknowledged: 2}}\n"
+        "  - {name: last, partition-ring: {}, at: {acknowledged: 3}}\n"
+    )
+    isolate, ring, last = played.injections
+    played.nemesis.inject(isolate)
+    played.nemesis.inject(ring)
+    assert ring.state == "pending"
+    played.nemesis.heal(isolate)
+    played.nemesis.inject(ring)
+    played.nemesis.inject(last)
+    assert played.told()[-2:] == [("next", "inject", "installed"), ("last", "inject", "skipped")]
+
+
+def test_who_waited_in_vain_says_for_what(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its time to wait, or at the end of the phase, an entry tells what was in its way."""
+    played = stage(
+        "faults:\n  - {isolate: {}, at: {acknowledged: 1}, for_s: 1}\n"
+        "  - {name: next, partition-ring: {}, at: {acknowledged: 2}}\n"
+        "  - {name: last, partition-ring: {}, at: {acknowledged: 3}}\n"
+    )
+    isolate, ring, last = played.injections
+    for injection in (isolate, ring, last):
+        played.nemesis.inject(injection)
+    played.nemesis.never_fired(ring)
+    monkeypatch.setattr("harness.nemesis.admission.WITHIN_S", 0.0)
+    played.nemesis.inject(last)
+    assert [outcome for _, _, outcome in played.told()] == ["installed", "indeterminate", "skipped"]
+    assert all(
+        "excluded by 'isolate'" in e["value"]["evidence"]["why"] for e in played.events()[1:]
+    )
+
+
+def test_waiting_changes_nothing_of_whom_it_hits(stage: Callable[..., Stage]) -> None:
+    """Whom a fault draws does not depend on how often it was asked before there was room."""
+    text = "seed: 3\nfaults: [{isolate: {target: leader}, for_s: 1}, {one-way: {target: follower}}]"
+    drawn = []
+    for tries in (1, 4):
+        played = stage(text)
+        isolate, one_way = played.injections
+        played.nemesis.inject(isolate)
+        for _ in range(tries - 1):
+            played.nemesis.inject(one_way)
+        played.nemesis.heal(isolate)
+        played.nemesis.inject(one_way)
+        drawn.append(one_way.nodes)
+    assert drawn[0] == drawn[1]
+
+
+def test_replaces_goes_over_at_once(stage: Callable[..., Stage]) -> None:
+    """`replaces` ends the old cut with the new one; nothing is healed in between."""
+    played = stage(
+        "bind: {l: leader, a: a follower, b: a follower, c: a follower, d: a follower}\n"
+        "budget: majority\nfaults:\n"
+        "  - {name: cut, partition: {groups: [[l, a, b], [c, d]]}}\n"
+        "  - {partition: {groups: [[a, b], [c, d, l]]}, replaces: cut}\n"
+    )
+    played.all()
+    assert played.told() == [
+        ("cut", "inject", "installed"),
+        ("partition", "inject", "installed"),
+        ("cut", "heal", "installed"),
+    ]
+    assert list(played.quorum.ledger.entries) == [1]
+    assert len(played.quorum.rules["cut"]) == 5
+
+
+def test_start_ends_the_kill(stage: Callable[..., Stage]) -> None:
+    """A server that was started is held by its kill no more, so the budget is free again."""
+    played = stage(
+        "bind: {l: leader}\nfaults:\n"
+        "  - {kill: {target: l}}\n  - {start: {target: l}, until: {node: l, mode: serving}}\n"
+    )
+    played.all()
+    assert ("kill", "heal", "installed") in played.told()
+    assert played.quorum.ledger.entries == {}
+
+
+def test_heal_all_is_newest_first(stage: Callable[..., Stage]) -> None:
+    """`heal: all` undoes everything in force, the newest first."""
+    played = stage("faults:\n  - {kill: {target: follower}}\n  - {isolate: {}}\n  - {heal: all}\n")
+    played.all()
+    healed = [name for name, phase, _ in played.told() if phase == "heal"]
+    assert healed == ["isolate", "kill"]
+
+
+def test_the_ledger_comes_first(stage: Callable[..., Stage]) -> None:
+    """When a fault begins, the ledger on disk already says how to undo it."""
+
+    class Watching(FakeQuorum):
+        def drop(self, rule: str, drops: Any) -> dict[str, Any]:
+            seen.append([entry["fault"] for entry in self.ledger.entries.values()])
+            return super().drop(rule, drops)
+
+    seen: list[list[str]] = []
+    stage("faults: [{isolate: {}, first_s: 0, for_s: 1}]", Watching()).all()
+    assert seen == [["isolate"]]
+
+
+def test_a_failing_fault_is_indeterminate_and_raised(stage: Callable[..., Stage]) -> None:
+    """A nemesis that throws records that it does not know, leaves the entry open, and raises."""
+
+    class Broken(FakeQuorum):
+        def drop(self, rule: str, drops: Any) -> dict[str, Any]:
+            raise TargetError("node 3: no answer")
+
+    quorum = Broken()
+    played = stage("faults: [{isolate: {}, first_s: 0, for_s: 1}]", quorum)
+    with pytest.raises(TargetError, match="no answer"):
+        played.all()
+    assert played.told() == [("isolate", "inject", "indeterminate")]
+    assert len(quorum.ledger.entries) == 1
+
+
+def test_victims_are_each_fault_own(stage: Callable[..., Stage]) -> None:
+    """Whom a fault draws depends on the seed and its own name, not on the faults around it."""
+    alone = stage("seed: 7\nfaults: [{name: k, kill: {target: follower}, down_s: 1}]").all()
+    beside = stage(
+        "seed: 7\nfaults:\n  - {pause: {target: follower}, for_s: 1}\n"
+        "  - {name: k, kill: {target: follower}, down_s: 1}\n"
+    )
+    beside.nemesis.inject(beside.injections[0])
+    beside.nemesis.heal(beside.injections[0])
+    beside.nemesis.inject(beside.injections[1])
+    assert beside.injections[1].nodes == alone[0].nodes
+
+
+def test_a_paused_client_is_healed_by_its_number(stage: Callable[..., Stage]) -> None:
+    """Whom a client fault hurt stands in the undo ledger, and is healed whoever else has ended."""
+    played = stage("faults: [{client-pause: {number: 1}, first_s: 0, for_s: 1}]")
+    (pause,) = played.all()
+    assert [entry["clients"] for entry in played.quorum.ledger.entries.values()] == [[1]]
+    played.clients.crash(0)
+    played.nemesis.heal(pause)
+    assert played.clients.states == {0: "dead", 1: "running", 2: "running"}
+
+
+def test_client_faults_need_no_node(stage: Callable[..., Stage]) -> None:
+    """A fault of clients resolves no node and hits the clients of its workload."""
+    played = stage("faults: [{client-crash: {workload: put-all, number: 1}, first_s: 0}]")
+    played.all()
+    assert played.told() == [("client-crash", "inject", "installed")]
+    assert played.said == ["client-crash: installed"]
+    assert played.clients.states == {0: "running", 1: "dead", 2: "running"}

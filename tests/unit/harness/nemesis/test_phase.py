@@ -1,0 +1,156 @@
+"""The faults of one phase: when they are injected, and how they end."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.harness_errors import RunError, TargetError
+from harness.nemesis.phase_faults import PhaseOfFaults
+from worlds.faults.fake_quorum import FakeQuorum
+from worlds.faults.stage import Stage
+
+Played = Callable[..., Stage]
+
+
+@pytest.fixture
+def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
+    """Return a function that plays a scenario's faults until all are over."""
+    monkeypatch.setattr("harness.nemesis.phase_faults.TICK_S", 0.001)
+    monkeypatch.setattr("harness.faults.cutting.BITES_WITHIN_S", 0.0)
+    with ExitStack() as after:
+
+        def play(text: str, quorum: FakeQuorum | None = None, acknowledged: int = 0) -> Stage:
+            stage = Stage(tmp_path, text, quorum or FakeQuorum())
+            after.callback(stage.close)
+            deadline = time.monotonic() + 10
+            with stage.phase() as faults:
+                stage.progress.add({"acknowledged": acknowledged})
+                while not faults.over:
+                    assert time.monotonic() < deadline
+            return stage
+
+        yield play
+
+
+def test_without_times_one_follows_the_other(played: Played) -> None:
+    """Entries without a time wait until the one before is healed, and a cut excludes none then."""
+    stage = played("faults: [{isolate: {}, for_s: 0.01}, {partition-ring: {}, for_s: 0}]")
+    assert [(name, phase) for name, phase, _ in stage.told()] == [
+        ("isolate", "inject"),
+        ("isolate", "heal"),
+        ("partition-ring", "inject"),
+        ("partition-ring", "heal"),
+    ]
+
+
+def test_what_found_no_room_is_injected_when_there_is(played: Played) -> None:
+    """A fault due while another cut's time runs comes after it, and so does no heal come late."""
+    stage = played(
+        "faults:\n  - {isolate: {}, at: {acknowledged: 1}, for_s: 0.05}\n"
+        "  - {partition-ring: {}, at: {acknowledged: 2}, for_s: 0}\n",
+        acknowledged=2,
+    )
+    assert {outcome for _, _, outcome in stage.told()} == {"installed"}
+    isolate_healed, ring = (stage.events()[n]["time_ns"] for n in (1, 2))
+    assert isolate_healed <= ring
+
+
+def test_a_trigger_counts_from_the_start_of_the_phase(played: Played) -> None:
+    """What was acknowledged before the phase does not count for its triggers."""
+    stage = played("faults: [{kill: {}, at: {acknowledged: 3}, down_s: 0}]", acknowledged=3)
+    assert stage.told()[0] == ("kill", "inject", "installed")
+    stage.injections[0].state, stage.injections[0].came_s = "pending", None
+    with stage.phase() as faults:
+        time.sleep(0.02)
+        assert not faults.over
+
+
+def test_times_count_from_the_first_calls(played: Played) -> None:
+    """A fault due at once waits for the context, and its time then counts from there."""
+    stage = played("faults: [{kill: {}, first_s: 0, down_s: 0}]")
+    phase = stage.phase()
+    made_s = phase.began_s
+    time.sleep(0.01)
+    with phase as faults:
+        assert faults.began_s > made_s
+
+
+def test_a_nemesis_that_throws_fails_the_run(played: Played) -> None:
+    """What the nemesis throws in its thread is raised in the run's."""
+
+    class Broken(FakeQuorum):
+        def drop(self, rule: str, drops: Any) -> dict[str, Any]:
+            raise TargetError("node 3: no answer")
+
+    with pytest.raises(RunError, match="nemesis: node 3: no answer"):
+        played("faults: [{isolate: {}, for_s: 1}]", Broken())
+
+
+def seen_within(faults: PhaseOfFaults, wanted: Callable[[], bool]) -> None:
+    """Wait for what the nemesis must do."""
+    deadline = time.monotonic() + 10
+    while not wanted():
+        faults.raise_failure()
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_each_new_leader_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`times` beside an event: one round an election, and none for one that was before it."""
+    monkeypatch.setattr("harness.nemesis.phase_faults.TICK_S", 0.001)
+    text = "faults: [{kill: {}, at: {event: leader-elected}, times: 3, down_s: 0}]"
+    stage = Stage(tmp_path, text, FakeQuorum())
+
+    def kills() -> int:
+        return sum(told == ("kill", "inject", "installed") for told in stage.told())
+
+    with stage.phase() as faults:
+        for number in (1, 2, 3):
+            stage.progress.elections += 1
+            seen_within(faults, lambda number=number: kills() == number)  # type: ignore[misc]
+            time.sleep(0.02)
+            assert kills() == number
+        seen_within(faults, lambda: faults.over)
+    stage.close()
+    assert [i.planned.round for i in stage.injections] == [0, 1, 2]
+
+
+def test_an_election_while_a_round_lasts_counts_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next round waits until the one before is healed, and then for no further election."""
+    monkeypatch.setattr("harness.nemesis.phase_faults.TICK_S", 0.001)
+    text = "faults: [{kill: {}, at: {event: leader-elected}, times: 2, down_s: 0.1}]"
+    stage = Stage(tmp_path, text, FakeQuorum())
+    with stage.phase() as faults:
+        stage.progress.elections += 1
+        seen_within(faults, lambda: len(stage.told()) == 1)
+        stage.progress.elections += 1
+        seen_within(faults, lambda: faults.over)
+    stage.close()
+    assert [phase for _, phase, _ in stage.told()] == ["inject", "heal"] * 2
+
+
+def test_counts_add_up(played: Played) -> None:
+    """`times` beside a count: the next round at twice the count, and not before."""
+    text = "faults: [{kill: {}, at: {acknowledged: 3}, times: 2, down_s: 0}]"
+    stage = played(text, acknowledged=6)
+    assert [told[1] for told in stage.told()] == ["inject", "heal"] * 2
+    stage.injections[1].state, stage.injections[1].came_s = "pending", None
+    with stage.phase() as faults:
+        stage.progress.add({"acknowledged": 5})
+        time.sleep(0.02)
+        assert not faults.over
+
+
+def test_jitter_is_waited_for(played: Played) -> None:
+    """An injection comes `late_s` after its trigger, as planned."""
+    text = "faults: [{kill: {}, at: {acknowledged: 1}, jitter_s: 0.2, down_s: 0}]"
+    stage = played(text, acknowledged=1)
+    (kill,) = stage.injections
+    assert kill.came_s is not None
+    assert stage.events()[0]["time_ns"] / 1e9 - kill.came_s >= kill.planned.late_s > 0

@@ -1,0 +1,178 @@
+"""A campaign against oracles instead of quorums: a planted bug is found, shrunk, and told once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.harness_errors import RunError, UnmetError
+from harness.search import campaign, fuzz, shrink
+from harness.search.campaign import BrokenError, Campaign
+from harness.search.shrink import Data
+
+SEED = 2
+
+
+def entries(data: Data) -> list[Data]:
+    """Return all faults of a scenario."""
+    return [entry for phase in data["phases"] for entry in phase.get("faults", [])]
+
+
+def in_force(data: Data) -> list[Data]:
+    """Return the faults of results: all of a scenario, in force for ever."""
+    kinds = [key for entry in entries(data) for key in entry if key in fuzz.drawable()]
+    return [{"fault": kind, "outcome": "installed", "heal_ns": None} for kind in kinds]
+
+
+def judged(data: Data, *, wrong: bool) -> Data:
+    """Return the results of a scenario, that lost an item if something was wrong."""
+    lost = {
+        "name": "total-queue",
+        "verdict": "invalid",
+        "reasons": ["lost"],
+        "witnesses": [{"operations": [{"invoke_ns": 1}]}],
+    }
+    return {
+        "scenario": "x",
+        "because": None,
+        "verdict": "invalid" if wrong else "valid",
+        "checks": [lost] if wrong else [],
+        "faults": in_force(data),
+    }
+
+
+def wipes(data: Data) -> bool:
+    """The planted bug: a wiped server loses an item."""
+    return any(entry.get("kill", {}).get("wipe") for entry in entries(data))
+
+
+class Planted:
+    """A quorum of which an oracle says when it loses items; counts what it is asked."""
+
+    def __init__(self, folder: Path, *, bug: Any = wipes) -> None:
+        self.bug, self.judged, self.reduced = bug, 0, 0
+        self.said: list[str] = []
+        self.campaign = Campaign(
+            folder=folder,
+            draw=lambda number: fuzz.generate(SEED, number),
+            judge=self.judge,
+            reduce=self.reduce,
+            say=self.said.append,
+        )
+
+    def judge(self, number: int, data: Data) -> Data:
+        """Run a scenario."""
+        self.judged += 1
+        return judged(data, wrong=self.bug(data))
+
+    def reduce(self, data: Data, _: Any) -> tuple[Data, Data]:
+        """Shrink it."""
+        self.reduced += 1
+        smaller = shrink.minimize(data, self.bug)
+        return smaller, judged(smaller, wrong=True)
+
+    def run(self, times: int) -> None:
+        """Go on for so many scenarios."""
+        until = self.campaign.verdicts.total() + times
+        self.campaign.run_while(lambda: self.campaign.verdicts.total() < until)
+
+
+def test_a_planted_bug_is_found_shrunk_and_told_once(tmp_path: Path) -> None:
+    """Many scenarios fail of it; it is shrunk once, to one fault, in a file that says so."""
+    planted = Planted(tmp_path)
+    planted.run(60)
+    (found,) = planted.campaign.found
+    assert found.times == sum(wipes(fuzz.generate(SEED, number)) for number in range(60)) > 2
+    assert planted.reduced == 1
+    text = (tmp_path / found.file).read_text()
+    assert text.startswith("# Drawn by `harness fuzz`")
+    smallest = campaign.finding.yaml.safe_load(text)
+    (entry,) = entries(smallest)
+    assert entry["kill"]["wipe"] is True
+    assert found.failure.faults == {"kill"}
+    assert "1 valid" not in planted.campaign.tally()
+
+
+def test_nothing_wrong_is_nothing_found(tmp_path: Path) -> None:
+    """A sound queue leaves a line for each scenario, and no cause."""
+    planted = Planted(tmp_path, bug=lambda _: False)
+    planted.run(10)
+    assert planted.campaign.found == []
+    assert planted.campaign.tally() == "10 valid"
+    assert len((tmp_path / "fuzz.jsonl").read_text().splitlines()) == 10
+
+
+def test_an_unknown_run_says_why(tmp_path: Path) -> None:
+    """A run that shows too little is no pass, and its line says what was missing."""
+    planted = Planted(tmp_path)
+    doubt = {"name": "faults-bit", "verdict": "unknown", "reasons": ["faults-did-not-bite"]}
+    told = {"verdict": "unknown", "because": None, "checks": [doubt], "faults": []}
+    planted.campaign.judge = lambda *_: told
+    planted.run(1)
+    assert planted.said[-1].endswith(": unknown (faults-did-not-bite)")
+    assert planted.campaign.tally() == "1 unknown"
+
+
+def test_it_goes_on_from_where_it_was(tmp_path: Path) -> None:
+    """A second campaign repeats nothing, and knows the causes that the first one found."""
+    first = Planted(tmp_path)
+    first.run(30)
+    second = Planted(tmp_path)
+    second.campaign.resume()
+    assert second.campaign.verdicts == first.campaign.verdicts
+    assert second.campaign.found == first.campaign.found
+    second.run(30)
+    assert second.judged == 30
+    assert second.reduced == 0
+    whole = Planted(tmp_path / "whole")
+    (tmp_path / "whole").mkdir()
+    whole.run(60)
+    assert second.campaign.tally() == whole.campaign.tally()
+
+
+def test_what_does_not_show_again_is_no_cause(tmp_path: Path) -> None:
+    """A failure that its own scenario does not repeat is noted, without a finding."""
+    planted = Planted(tmp_path)
+    planted.campaign.reduce = lambda _, __: None
+    planted.run(40)
+    assert planted.campaign.found == []
+    notes = [json.loads(line) for line in (tmp_path / "fuzz.jsonl").read_text().splitlines()]
+    failed = [note for note in notes if note["verdict"] == "invalid"]
+    assert failed
+    assert all(note["cause"] is None for note in failed)
+
+
+def test_two_bugs_are_two_causes(tmp_path: Path) -> None:
+    """Causes that need different faults are told apart."""
+
+    def bug(data: Data) -> bool:
+        return wipes(data) or any("isolate" in entry for entry in entries(data))
+
+    planted = Planted(tmp_path, bug=bug)
+    planted.run(60)
+    assert {tuple(one.failure.faults) for one in planted.campaign.found} == {
+        ("kill",),
+        ("isolate",),
+    }
+
+
+def test_a_run_without_a_verdict_is_noted_and_three_in_a_row_end_it(tmp_path: Path) -> None:
+    """One that breaks says nothing; when nothing works any more it is not for the scenarios."""
+    planted = Planted(tmp_path)
+    outcomes = iter(["no", "yes", "unmet", "no", "no", "no"])
+
+    def judge(_: int, data: Data) -> Data:
+        match next(outcomes):
+            case "no":
+                raise RunError("the engine went away\nWATCHER::\n\nConnectionLoss\n")
+            case "unmet":
+                raise UnmetError("requires netem")
+            case _:
+                return judged(data, wrong=False)
+
+    planted.campaign.judge = judge
+    with pytest.raises(BrokenError, match=r"3 runs in a row .* the engine went away"):
+        planted.run(10)
+    assert planted.campaign.tally() == "1 valid, 1 skipped, 4 broken"
+    assert planted.said[0].endswith("no verdict: the engine went away ... ConnectionLoss")

@@ -1,0 +1,54 @@
+"""Workload clients as processes: what a death leaves in the history."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.checkers.evidence.notes import ends
+from harness.history.columns import NEVER_NS, History
+from harness.history.record import Event, HistoryWriter, merge
+from harness.progress import Progress
+from harness.run_clock import Clock
+from harness.workers.pool import Worker, Workers
+from harness.workers.worker_process import Job
+
+DIES = "import os; os.kill(os.getpid(), 9)"
+LEAVES = "import os; os._exit(0)"
+
+
+@pytest.mark.parametrize(("last", "ended"), [(DIES, True), (LEAVES, False)], ids=["dies", "leaves"])
+def test_a_client_that_dies_in_its_first_call_leaves_its_end(
+    tmp_path: Path, last: str, *, ended: bool
+) -> None:
+    """Its session is in no line that it wrote; what it holds unseen may come back all the same."""
+    told = '{"invoked": 1, "process": 1003}' if ended else '{"process": null, "session": null}'
+    parts = tmp_path / "parts"
+    with HistoryWriter(parts / "harness.jsonl") as of_harness:
+        workers = Workers(
+            folder=tmp_path, clock=Clock(), progress=Progress(), history=of_harness,
+            subject={}, environment={}, forwarding=None,
+        )  # fmt: skip
+        worker = Worker(job=_job(), process=_printing(told, last), errors=tmp_path / "e", dies=True)
+        workers._all.append(worker)
+        workers._read(worker)
+        worker.process.wait(60)
+        workers.reap()
+    with HistoryWriter(parts / "worker.jsonl") as of_worker:
+        of_worker.append(Event(time_ns=5, process=1003, type="invoke", f="reserve"))
+    merge(parts, tmp_path / "history.jsonl")
+    history = History.load(tmp_path / "history.jsonl")
+    seen = ends(history)
+    assert (seen.alive_ns[0] < NEVER_NS, bool(seen.killed[0])) == (ended, ended)
+
+
+def _job() -> Job:
+    return Job(
+        name="00-x", kind="x", settings={}, number=0, process=3, origin_ns=0, history="", subject={}
+    )
+
+
+def _printing(told: str, last: str) -> subprocess.Popen[bytes]:
+    code = f"print({told!r}, flush=True); {last}"
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)

@@ -1,0 +1,467 @@
+"""The command `zkmq`: what each command does, prints and ends with."""
+
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from worlds.memory.faults import Strike
+from worlds.memory.network import Fault
+from worlds.memory.queues import drained, places_of
+from worlds.memory.store import MemoryStore, World
+from worlds.sim.editions import NEW, OLD, release
+from zkmq import Queue
+from zkmq.cli import zkmq_command
+from zkmq.errors import NoQuorumError
+from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.security import Security
+
+ECHO = [sys.executable, "-c", "import sys; sys.stdout.write(sys.stdin.read().upper())"]
+FAIL = [sys.executable, "-c", "raise SystemExit(7)"]
+Zkmq = Callable[..., int]
+
+
+class _Session(MemoryStore):
+    """A client whose session another process could take up."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, "command")
+        self.credentials = (self._session, b"secret password")
+
+
+@pytest.fixture
+def connections(world: World, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Let the commands open sessions of the in-memory ZooKeeper, and note with what."""
+    opened: list[dict[str, Any]] = []
+    sessions: dict[int, _Session] = {}
+
+    def connect(hosts: str, **connection: Any) -> MemoryStore:
+        opened.append({"hosts": hosts} | connection)
+        if (known := connection.get("session")) is not None:
+            assert known == sessions[known[0]].credentials
+            return sessions[known[0]]
+        session = _Session(world)
+        sessions[session.credentials[0]] = session
+        return session
+
+    monkeypatch.setattr(KazooStore, "connect", connect)
+    for name in ("ZKMQ_USER", "ZKMQ_PASSWORD", "ZKMQ_PASSWORD_FILE", "ZKMQ_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ZKMQ_HOSTS", "zk:2181")
+    return opened
+
+
+@pytest.fixture
+def zkmq(connections: list[dict[str, Any]]) -> Zkmq:
+    """Give the command line."""
+    return lambda *words: zkmq_command.run(list(map(str, words)))
+
+
+def test_put_puts_each_value_once_and_names_it(
+    zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The values come out in their order, and the names printed are theirs."""
+    assert zkmq("put", "--priority", 7, "a", "b") == 0
+    named = capsys.readouterr().out.split()
+    assert [item.name for item in queue.peek(9)] == named
+    assert drained(queue) == [b"a", b"b"]
+
+
+def test_put_tells_a_duplicate(
+    zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second put with the same id puts nothing, and says so."""
+    assert zkmq("put", "--dedup-id", "x", "a") == 0
+    assert zkmq("put", "--dedup-id", "x", "--json", "a") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[1])["duplicate"] is True
+    assert drained(queue) == [b"a"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "values"),
+    [
+        pytest.param([], [b"a\nb\n"], id="whole"),
+        pytest.param(["--lines"], [b"a", b"b"], id="lines"),
+    ],
+)
+def test_put_reads_standard_input(
+    zkmq: Zkmq, queue: Queue, monkeypatch: pytest.MonkeyPatch, flags: list[str], values: list[bytes]
+) -> None:
+    """Without values, standard input is one, or one a line."""
+    monkeypatch.setattr("sys.stdin", _Input(b"a\nb\n"))
+    assert zkmq("put", *flags) == 0
+    assert drained(queue) == values
+
+
+class _Input:
+    """Standard input with bytes in it."""
+
+    def __init__(self, data: bytes) -> None:
+        self.buffer = self
+        self._data = data
+
+    def read(self) -> bytes:
+        return self._data
+
+
+def test_a_command_that_works_ends_the_item(
+    zkmq: Zkmq, queue: Queue, world: World, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """COMMAND gets the value on standard input; its status 0 removes the item."""
+    queue.put(b"value")
+    assert zkmq("reserve", "--no-janitor", "--", *ECHO) == 0
+    assert capfd.readouterr().out == "VALUE"
+    assert places_of(world) == places_of(World())
+
+
+def test_a_command_knows_which_item_it_has(
+    zkmq: Zkmq, queue: Queue, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The environment says which item, and with what fence later systems can refuse old work."""
+    name = queue.put(b"value", priority=5).name
+    show = "import os; print([v for k, v in sorted(os.environ.items()) if 'ZKMQ_ITEM' in k])"
+    assert zkmq("reserve", "--no-janitor", "--", sys.executable, "-c", show) == 0
+    delivery, fence, item, priority = eval(capfd.readouterr().out)  # noqa: S307 - our own list
+    assert (delivery, item, priority) == ("1", name, "5")
+    assert int(fence) > 0
+
+
+def test_a_command_that_fails_brings_the_item_back(zkmq: Zkmq, queue: Queue) -> None:
+    """Any other status than 0 releases the item, and has a status of its own."""
+    queue.put(b"value")
+    assert zkmq("reserve", "--no-janitor", "--", *FAIL) == 5
+    (item,) = queue.reserve(sync=True).items
+    assert (item.data, item.delivery) == (b"value", 2)
+
+
+def test_a_command_that_fails_can_bury_the_item(zkmq: Zkmq, queue: Queue) -> None:
+    """The reason names the command and its status; kick brings the item back."""
+    queue.put(b"value")
+    assert zkmq("reserve", "--no-janitor", "--failed", "bury", "--", *FAIL) == 5
+    assert [item.reason for item in queue.peek(place="dead")] == [f"{FAIL[0]}: status 7"]
+    assert zkmq("kick", 5) == 0
+    assert drained(queue) == [b"value"]
+
+
+def test_a_command_that_is_not_there_brings_the_item_back(
+    zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped program is a bad argument, and costs no item."""
+    queue.put(b"value")
+    assert zkmq("reserve", "--no-janitor", "--", "no-such-program") == 254
+    assert "expected a program, got 'no-such-program'" in capsys.readouterr().err
+    assert drained(queue) == [b"value"]
+
+
+def test_all_goes_on_until_nothing_comes(zkmq: Zkmq, queue: Queue) -> None:
+    """With --all every item is worked on, also behind one that failed and was buried."""
+    queue.put_many([b"a", b"b", b"c"])
+    assert zkmq("reserve", "--no-janitor", "--all", "--failed", "bury", "--", *FAIL) == 5
+    assert [item.data for item in queue.peek(9, place="dead")] == [b"a", b"b", b"c"]
+
+
+def test_an_empty_queue_has_a_status_of_its_own(zkmq: Zkmq, tmp_path: Path) -> None:
+    """No item within the time is no failure, and leaves nothing behind."""
+    assert zkmq("reserve", "--no-janitor", "--wait-s", 3, "--", *ECHO) == 1
+    assert zkmq("reserve", "--hold", tmp_path / "hold") == 1
+    assert zkmq("peek") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_hold_lasts_from_one_process_to_the_next(
+    zkmq: Zkmq, queue: Queue, world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`reserve --hold` prints the value and keeps it; `done --hold` ends it in the same session."""
+    queue.put(b"value\n")
+    hold = tmp_path / "hold"
+    assert zkmq("reserve", "--hold", hold) == 0
+    assert capfd.readouterr().out == "value\n"
+    assert stat.S_IMODE(hold.stat().st_mode) == 0o600
+    assert places_of(world).claims == [(100, b"value\n")]
+    assert zkmq("done", "--hold", hold) == 0
+    assert places_of(world) == places_of(World())
+    assert not hold.exists()
+    assert queue.stats().consumers == 0
+
+
+def test_a_hold_can_be_given_back(zkmq: Zkmq, queue: Queue, tmp_path: Path) -> None:
+    """`release --hold` returns the item to its old place."""
+    queue.put_many([b"first", b"second"])
+    assert zkmq("reserve", "--hold", tmp_path / "hold") == 0
+    assert zkmq("release", "--hold", tmp_path / "hold") == 0
+    assert drained(queue) == [b"first", b"second"]
+
+
+def test_a_hold_is_fenced_like_any_other(
+    zkmq: Zkmq,
+    queue: Queue,
+    world: World,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Once the session has ended, `done` takes no effect and says so."""
+    queue.put(b"value")
+    hold = tmp_path / "hold"
+    assert zkmq("reserve", "--hold", hold) == 0
+    world.leader.close_session(json.loads(hold.read_text())["session"])
+    assert zkmq("done", "--hold", hold) == 4
+    assert "expected its session still alive" in capsys.readouterr().err
+    assert places_of(world).claims == [(100, b"value")]
+    assert not hold.exists()
+
+
+def test_an_unknown_outcome_is_told_from_a_failure(
+    zkmq: Zkmq, queue: Queue, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A put that nobody answered may have taken effect: status 2, and what to do."""
+    queue.put(b"before")
+    world.faults = Strike("put", Fault.LOSE_REPLY, times=1_000_000)
+    assert zkmq("--deadline-s", 1, "put", "value") == 2
+    assert "--dedup-id" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(["put", "--priority", 1000, "a"], "expected an integer from 0 to 999", id="p"),
+        pytest.param(["put", "--dedup-id", "x", "a", "b"], "expected one value", id="dedup"),
+        pytest.param(["reserve"], "expected either -- COMMAND or --hold", id="reserve"),
+        pytest.param(["done", "--hold", "/no/file"], "expected the file of", id="done"),
+        pytest.param(["--path", "queue", "stats"], "expected an absolute path", id="path"),
+        pytest.param(["--hosts", "", "stats"], "ZKMQ_HOSTS", id="hosts"),
+        pytest.param(["--user", "me", "stats"], "expected a user and", id="user"),
+        pytest.param(["stats", "--frob"], "No such option: --frob See `zkmq stats", id="option"),
+        pytest.param(["frob"], "See `zkmq --help`", id="command"),
+        pytest.param(["gateway"], "expected either --hosts or --config", id="gateway"),
+    ],
+)
+def test_bad_arguments_are_one_line(
+    zkmq: Zkmq, words: list[object], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be is refused with status 254 and one line: what was expected."""
+    assert zkmq(*words) == 254
+    error = capsys.readouterr().err
+    assert expected in error
+    assert error.startswith("zkmq: ")
+    assert error.count("\n") == 1
+
+
+def test_a_file_that_holds_no_hold_is_not_shown(
+    zkmq: Zkmq, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file may be anybody's secret: the error names it, and shows nothing of it."""
+    hold = tmp_path / "hold"
+    hold.write_text('{"password": "s3cret"}')
+    assert zkmq("done", "--hold", hold) == 254
+    assert "s3cret" not in capsys.readouterr().err
+
+
+def test_a_hold_does_not_overwrite_another(zkmq: Zkmq, queue: Queue, tmp_path: Path) -> None:
+    """A file that exists may be the only way to end its item: nothing is reserved."""
+    queue.put_many([b"a", b"b"])
+    assert zkmq("reserve", "--hold", tmp_path / "hold") == 0
+    assert zkmq("reserve", "--hold", tmp_path / "hold") == 254
+    assert queue.stats().held == 1
+
+
+def test_credentials_come_from_a_file_or_the_environment(
+    zkmq: Zkmq,
+    connections: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both ways give the same; both at once is an error; no way shows the password."""
+    (tmp_path / "password").write_text("s3cret\n")
+    assert zkmq("--user", "me", "--password-file", tmp_path / "password", "put", "x") == 0
+    monkeypatch.setenv("ZKMQ_PASSWORD", "s3cret")
+    assert zkmq("--user", "me", "stats") == 0
+    expected = Security(user="me", password="s3cret")  # noqa: S106 - a test's
+    assert [each["security"] for each in connections] == [expected, expected]
+    assert "s3cret" not in repr(connections)
+    assert zkmq("--user", "me", "--password-file", tmp_path / "password", "stats") == 254
+
+
+def test_no_quorum_has_a_status_of_its_own(
+    zkmq: Zkmq, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing took effect, and asking again may help."""
+
+    def refuse(hosts: str, **_: Any) -> None:
+        raise NoQuorumError(f"connect: {hosts}: expected a session, got none")
+
+    monkeypatch.setattr(KazooStore, "connect", refuse)
+    assert zkmq("stats") == 3
+    assert capsys.readouterr().err == "zkmq: connect: zk:2181: expected a session, got none\n"
+
+
+def test_stats_and_watch_count(
+    zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both show what is where; watch in one line for each look."""
+    queue.put_many([b"a", b"b"], priority=3)
+    queue.bury(*queue.reserve(1, sync=True).items, reason="bad")
+    assert zkmq("stats", "--json") == 0
+    counted = json.loads(capsys.readouterr().out)
+    assert (counted["waiting"], counted["dead"]) == ({"3": 1}, 1)
+    assert zkmq("stats") == 0
+    assert "waiting, priority 3  1" in capsys.readouterr().out
+    assert zkmq("watch", "--count", 1) == 0
+    names, row = capsys.readouterr().out.splitlines()
+    assert dict(zip(names.split(), row.split(), strict=True))["dead"] == "1"
+
+
+def test_peek_shows_any_bytes(zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFixture[str]) -> None:
+    """Text is shown as such, other bytes in hex, and nothing is taken."""
+    queue.put_many([b"[text]", b"\xff"])
+    assert zkmq("peek", "--json") == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["data"], second["data_hex"]) == ("[text]", "ff")
+    assert zkmq("peek", 1) == 0
+    assert "[text]" in capsys.readouterr().out
+    assert drained(queue) == [b"[text]", b"\xff"]
+
+
+def test_purge_forgets_what_was_named(zkmq: Zkmq, queue: Queue) -> None:
+    """Only the priorities asked for are emptied."""
+    queue.put(b"a", priority=1)
+    queue.put(b"b", priority=2)
+    assert zkmq("purge", "--yes", 1) == 0
+    assert drained(queue) == [b"b"]
+
+
+def test_purge_asks_first(zkmq: Zkmq, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody there to say yes is a no."""
+    queue.put(b"a")
+    with Path("/dev/null").open() as nobody:
+        monkeypatch.setattr("sys.stdin", nobody)
+        assert zkmq("purge") == 254
+    assert drained(queue) == [b"a"]
+
+
+def test_upgrade_says_what_is_demanded_or_who_is_too_old(
+    zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 4 and a line that names them; forced, or once they have gone, the new versions."""
+    queue.put(b"x")
+    assert zkmq("upgrade", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["min_writer"] == OLD.min_writer
+    with release(NEW):
+        assert zkmq("upgrade") == 4
+        assert f"{queue.producer_id} (version {OLD.version}" in capsys.readouterr().err
+        assert zkmq("upgrade", "--force") == 0
+        assert (
+            capsys.readouterr().out
+            == "versions: 3 to read, 3 to write; features: parked, shouting\n"
+        )
+    assert zkmq("stats") == 4
+    assert "upgrade this client" in capsys.readouterr().err
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    """Each command has a summary, and an example that names it."""
+    group = typer.main.get_command(zkmq_command.app)
+    wanted = {"put", "reserve", "done", "stats", "peek", "kick", "purge", "watch", "gateway"}
+    assert wanted <= set(group.commands)  # type: ignore[attr-defined]
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        assert command.help, name
+        assert f"zkmq {name}" in (command.epilog or ""), name
+
+
+class _ClosedPipe(io.TextIOWrapper):
+    """Standard output whose reader has gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+class _ClosedBuffer(io.BytesIO):
+    """The same, of bytes."""
+
+    def write(self, data: object) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(
+    zkmq: Zkmq, queue: Queue, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`zkmq put --lines | head -1` has put every line, and says so by its status."""
+    monkeypatch.setattr("sys.stdin", _Input(b"a\nb\n"))
+    monkeypatch.setattr("sys.stdout", _ClosedPipe(io.BytesIO()))
+    assert zkmq("put", "--lines") == 0
+    assert capsys.readouterr().err == ""
+    assert drained(queue) == [b"a", b"b"]
+
+
+def test_a_real_pipe_that_is_closed_ends_in_silence() -> None:
+    """Python itself has nothing to add when it ends."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "zkmq", "--help"]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_value_whose_reader_has_gone_goes_back(
+    zkmq: Zkmq, queue: Queue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nobody has it: the item is not held, nor is there a file of a hold."""
+    queue.put(b"x")
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(_ClosedBuffer()))
+    assert zkmq("reserve", "--hold", tmp_path / "hold") == 254
+    assert not (tmp_path / "hold").exists()
+    assert drained(queue) == [b"x"]
+
+
+def test_names_and_values_are_shown_on_an_ascii_terminal(
+    connections: list[dict[str, Any]], queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it cannot show is escaped."""
+    queue.put("größer".encode())
+    shown = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(shown, encoding="ascii"))
+    monkeypatch.setattr("sys.argv", ["zkmq", "peek"])
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        zkmq_command.main()
+    assert ended.value.code == 0
+    assert b"gr\\xf6\\xdfer" in shown.getvalue()
+
+
+def test_a_hold_file_that_is_no_text_is_refused(
+    zkmq: Zkmq, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a line, without a trace."""
+    hold = tmp_path / "hold"
+    hold.write_bytes(b"\xff\xfe\x00")
+    assert zkmq("done", "--hold", hold) == 254
+    assert "it is not text" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_worker_goes_on_after_a_lost_session(
+    zkmq: Zkmq, queue: Queue, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says what was lost, registers again, and works on the rest; its status tells."""
+    queue.put_many([b"a", b"b"])
+    world.faults = Strike("done", Fault.EXPIRE_BEFORE)
+    assert zkmq("reserve", "--all", "--no-janitor", "--", *ECHO) == 2
+    assert "in doubt" in capsys.readouterr().err
+    assert places_of(world).items == []
+    assert [data for _, data in places_of(world).claims] == [b"a"]
+
+
+def test_a_worker_on_one_item_ends_with_the_loss(zkmq: Zkmq, queue: Queue, world: World) -> None:
+    """Without --all its status is about that item."""
+    queue.put_many([b"a", b"b"])
+    world.faults = Strike("done", Fault.EXPIRE_BEFORE)
+    assert zkmq("reserve", "--no-janitor", "--", *ECHO) == 2
+    assert [data for _, data in places_of(world).items] == [b"b"]

@@ -1,0 +1,173 @@
+"""What is news to a client that waits."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kazoo.protocol.states import EventType, KeeperState, WatchedEvent, ZnodeStat
+
+from zkmq.rest.http.http_errors import HttpError
+from zkmq.rest.resources.following import Cursor
+from zkmq.rest.upstream.shared_watches import Snapshot, Watches
+
+ABSENT = Snapshot()
+
+
+def state(mzxid: int, pzxid: int = 1) -> Snapshot:
+    """A znode last changed at these zxids."""
+    return Snapshot(ZnodeStat(1, mzxid, 0, 0, 0, 0, 0, 0, 0, 0, pzxid), b"")
+
+
+@pytest.mark.parametrize(
+    ("kind", "since", "now", "news"),
+    [
+        ("data", 5, state(6), True),
+        ("data", 5, state(5), False),
+        ("data", 5, state(4, 9), False),
+        ("children", 5, state(9, 5), False),
+        ("children", 5, state(1, 6), True),
+        ("data", 0, ABSENT, True),
+        ("exists", 0, ABSENT, False),
+        ("exists", 5, ABSENT, True),
+        ("exists", 0, state(1), True),
+    ],
+)
+def test_since(kind: str, since: int, now: Snapshot, news: bool) -> None:  # noqa: FBT001
+    """9: newer than `since` is news; so is the end of a znode the client has seen."""
+    assert Cursor(kind, since).is_news(now) is news
+
+
+def test_advance() -> None:
+    """9: after a state was sent, any other state is news, the same is not."""
+    cursor = Cursor("data", 0)
+    cursor.advance(state(7))
+    assert not cursor.is_news(state(7, 99))
+    assert cursor.is_news(state(8))
+    assert cursor.is_news(ABSENT)
+    cursor.advance(ABSENT)
+    assert not cursor.is_news(ABSENT)
+    assert cursor.is_news(state(7))
+
+
+class FakeConnection:
+    """A connection to one znode whose state and failures the test sets."""
+
+    def __init__(self) -> None:
+        self.stat: ZnodeStat | None = state(1).stat
+        self.error: HttpError | None = None
+        self.reads = 0
+        self.watcher: Callable[[WatchedEvent], None] | None = None
+
+    async def get(self, path: str, watch: Any) -> tuple[bytes, ZnodeStat]:
+        """Read and watch."""
+        self.reads += 1
+        await asyncio.sleep(0)
+        if self.error:
+            raise self.error
+        if self.stat is None:
+            raise HttpError(404, path)
+        self.watcher = watch
+        return b"", self.stat
+
+    async def exists(self, _path: str, watch: Any) -> ZnodeStat | None:
+        """Read and watch, also what is not there."""
+        self.watcher = watch
+        return self.stat
+
+    def change(self, stat: ZnodeStat | None, path: str | None = "/a") -> None:
+        """Set the state and fire the watch, as ZooKeeper does: once."""
+        self.stat = stat
+        watcher, self.watcher = self.watcher, None
+        if watcher:
+            watcher(WatchedEvent(EventType.CHANGED, KeeperState.CONNECTED, path))
+
+
+def test_waiters_share_a_watch() -> None:
+    """9: ten waiters cost one read before and one after a change."""
+
+    async def run() -> None:
+        connection = FakeConnection()
+        watches = Watches(connection, most=10)  # type: ignore[arg-type]
+
+        async def wait() -> Snapshot | None:
+            async with watches.watch("/a", "data") as znode:
+                return await znode.wait(Cursor("data", 1).is_news)
+
+        waiters = [asyncio.create_task(wait()) for _ in range(10)]
+        await asyncio.sleep(0.01)
+        assert (len(watches), connection.reads) == (10, 1)
+        connection.change(state(2).stat)
+        states = await asyncio.gather(*waiters)
+        assert {s.stat.mzxid for s in states if s and s.stat} == {2}
+        assert (len(watches), connection.reads) == (0, 2)
+
+    asyncio.run(run())
+
+
+def test_lost_connection_wakes() -> None:
+    """9: when the connection breaks, and the watch with it, the znode is read again."""
+
+    async def run() -> None:
+        connection = FakeConnection()
+        watches = Watches(connection, most=10)  # type: ignore[arg-type]
+        async with watches.watch("/a", "data") as znode:
+            waiter = asyncio.create_task(znode.wait(Cursor("data", 1).is_news))
+            await asyncio.sleep(0.01)
+            connection.change(state(5).stat, path=None)
+            found = await waiter
+        assert found is not None
+        assert found.stat is not None
+        assert found.stat.mzxid == 5
+
+    asyncio.run(run())
+
+
+def test_errors_reach_the_waiters() -> None:
+    """9: a znode that cannot be read is an error to whoever waits for it."""
+
+    async def run() -> None:
+        connection = FakeConnection()
+        connection.error = HttpError(503, "away")
+        watches = Watches(connection, most=10)  # type: ignore[arg-type]
+        async with watches.watch("/a", "data") as znode:
+            with pytest.raises(HttpError, match="away"):
+                await znode.wait(lambda _: True)
+
+    asyncio.run(run())
+
+
+def test_bounds() -> None:
+    """9: no more waiters than allowed, no more watches either, and none after the end."""
+
+    async def run() -> None:
+        connection = FakeConnection()
+        watches = Watches(connection, most=2)  # type: ignore[arg-type]
+        async with watches.watch("/a", "data"), watches.watch("/a", "data"):
+            with pytest.raises(HttpError) as caught:
+                watches.admit("/a", "data")
+            assert caught.value.status == 503
+        async with watches.watch("/b", "data"):
+            await asyncio.sleep(0.01)
+        with pytest.raises(HttpError):  # both watches are still set: kazoo cannot take them back
+            watches.admit("/c", "data")
+        watches.admit("/b", "data")
+        await watches.close()
+        with pytest.raises(HttpError):
+            watches.admit("/a", "data")
+
+    asyncio.run(run())
+
+
+def test_shutting_down_wakes() -> None:
+    """9: a waiter gets None when the gateway stops."""
+
+    async def run() -> None:
+        watches = Watches(FakeConnection(), most=2)  # type: ignore[arg-type]
+        async with watches.watch("/a", "data") as znode:
+            waiter = asyncio.create_task(znode.wait(lambda _: False))
+            await asyncio.sleep(0.01)
+            watches.shut()
+            assert await waiter is None
+
+    asyncio.run(run())

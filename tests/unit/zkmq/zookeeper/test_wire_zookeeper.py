@@ -1,0 +1,109 @@
+"""The server in memory speaks ZooKeeper's protocol well enough for the real client."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from worlds.proxy.proxy import Proxy
+from worlds.wire.zookeeper import WireZooKeeper
+from zkmq import Queue
+from zkmq.errors import ZkmqError
+from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.store import (
+    Committed,
+    Create,
+    Delete,
+    GetChildren,
+    GetData,
+    Node,
+    Rejected,
+    SetData,
+)
+
+SOON_S = 10.0
+
+
+@pytest.fixture
+def server() -> Iterator[WireZooKeeper]:
+    """A server, of which nothing may have been asked that it does not know."""
+    with WireZooKeeper() as started:
+        yield started
+    assert started.errors == []
+
+
+@pytest.fixture
+def store(server: WireZooKeeper) -> Iterator[KazooStore]:
+    """A real client of it."""
+    connected = KazooStore.connect(server.address)
+    yield connected
+    connected.close()
+
+
+def test_a_queue_works_on_it(server: WireZooKeeper) -> None:
+    """Put, reserve, acknowledge, give back, wait, look and count, through the real connection."""
+    with Queue.connect(server.address, "/q", order="strict") as queue:
+        queue.put_many([b"a", b"b", b"c"])
+        queue.put(b"urgent", priority=1, ttr_s=60)
+        first, second = queue.reserve(2).items
+        queue.done(first)
+        queue.release(second)
+        assert [item.data for item in queue.reserve(9, sync=True).items] == [b"a", b"b", b"c"]
+        assert queue.reserve(timeout_s=0.01).items == ()
+        assert queue.stats().held == 3
+    assert not [path for path in server.dump() if path.startswith("/q/consumers/")]
+
+
+def test_a_multi_is_all_or_none(store: KazooStore) -> None:
+    """What is refused names the operation and the code; what commits has its paths and zxid."""
+    until_s = store.now() + SOON_S
+    done = store.commit([Create("/a"), Create("/a/n-", b"x", sequence=True)], until_s)
+    assert isinstance(done, Committed)
+    assert done.created == ["/a", "/a/n-0000000000"]
+    refused = store.commit([SetData("/a", b"new", 0), Delete("/a")], until_s)
+    assert isinstance(refused, Rejected)
+    assert (refused.index, refused.code.name) == (1, "NOT_EMPTY")
+    node, names, nothing = store.read_many(
+        [GetData("/a"), GetChildren("/a"), GetData("/b")], until_s
+    ).results
+    assert isinstance(node, Node)
+    assert (node.data, node.version, node.children) == (b"", 0, 1)
+    assert (names, nothing) == (["n-0000000000"], None)
+
+
+def test_a_watch_is_called_once(server: WireZooKeeper, store: KazooStore) -> None:
+    """A change of the children, and the coming of a node, are told to who asked."""
+    until_s = store.now() + SOON_S
+    came, changed = threading.Event(), threading.Event()
+    store.commit([Create("/a")], until_s)
+    assert store.exists("/b", until_s, came.set) is None
+    assert store.list("/a", until_s, changed.set) == []
+    with server.leader_now() as leader:
+        leader.multi(leader.open_session(), [Create("/a/c"), Create("/b")])
+    assert came.wait(SOON_S)
+    assert changed.wait(SOON_S)
+
+
+def test_a_session_ends_with_its_client(server: WireZooKeeper) -> None:
+    """Of a client that has gone silent nothing ephemeral is left after its time-out."""
+    with Proxy(server.address) as proxy:
+        store = KazooStore.connect(proxy.address, session_timeout_s=0.5)
+        store.commit([Create("/here", ephemeral=True)], store.now() + SOON_S)
+        ended = threading.Event()
+        with server.leader_now() as leader:
+            leader.observers.append(lambda _: "/here" in leader.tree.nodes or ended.set())
+        proxy.refusing = True
+        proxy.cut()
+        assert ended.wait(SOON_S)
+        store.close()
+
+
+def test_it_refuses_what_it_is_told_to(server: WireZooKeeper) -> None:
+    """A quota is told as servers tell it, and nothing is applied."""
+    with Queue.connect(server.address, "/q", deadline_s=1.0) as queue:
+        queue.put(b"a")
+        server.refuses = lambda *_: (-125, False)
+        with pytest.raises(ZkmqError):
+            queue.put(b"b")
+        server.refuses = lambda *_: None
+        assert [item.data for item in queue.reserve(9, sync=True).items] == [b"a"]

@@ -1,0 +1,301 @@
+"""A quorum and clients in memory: what faults ask for takes effect at once, or never (numb)."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.harness_errors import UnsupportedError
+from harness.target import Drops, Evidence, NodeStatus, Shape
+
+
+class FakeLedger:
+    """Remembers what is open."""
+
+    def __init__(self) -> None:
+        self.entries: dict[int, dict[str, Any]] = {}
+        self.begun: list[dict[str, Any]] = []
+
+    def begin(self, entry: Mapping[str, Any]) -> None:
+        """Open an entry."""
+        self.begun.append(dict(entry))
+        self.entries[entry["id"]] = dict(entry)
+
+    def end(self, id: int) -> None:
+        """Close it."""
+        self.entries.pop(id, None)
+
+
+class FakeNode:
+    """One server; `numb` ones obey in words only."""
+
+    def __init__(self, id: int, *, numb: bool = False) -> None:
+        self.id, self.numb = id, numb
+        self.up, self.paused, self.full = True, False, False
+        self.unreachable = False
+        self.clock_s = 0.0
+        self.starts = 1
+        self.wipes = 0
+        self.shape_now: Shape | None = None
+        self.lines: list[bytes] = []
+
+    @property
+    def client_address(self) -> str:
+        """Return an address that nobody listens on."""
+        return f"127.0.0.1:{self.id}"
+
+    @property
+    def process(self) -> str:
+        """Return what the engine says, which needs no network."""
+        return "paused" if self.paused else "running" if self.up else "exited"
+
+    def kill(self) -> Evidence:
+        """Die."""
+        return self._end(137)
+
+    def stop(self) -> Evidence:
+        """End in order."""
+        return self._end(143)
+
+    def start(self) -> Evidence:
+        """Run again."""
+        if not self.numb:
+            self.up = True
+            self.starts += 1
+        return self._seen("running")
+
+    def wipe(self) -> Evidence:
+        """Lose the disk."""
+        self.wipes += not self.numb
+        return {"node": self.id, "wiped_kb": int(not self.numb), "left": ["myid"]}
+
+    def pause(self) -> Evidence:
+        """Freeze."""
+        self.paused = not self.numb
+        return self._seen("paused")
+
+    def resume(self) -> Evidence:
+        """Go on."""
+        self.paused = False
+        return self._seen("running")
+
+    def shape(self, shape: Shape | None) -> Evidence:
+        """Slow down."""
+        self.shape_now = None if self.numb else shape
+        return {"node": self.id}
+
+    def shaped(self) -> Evidence:
+        """Tell what the shape did."""
+        kind = "noqueue" if self.shape_now is None else "tbf"
+        return {"node": self.id, "kind": kind, "held": int(self.shape_now is not None)}
+
+    def set_clock(self, offset_s: float) -> Evidence:
+        """Jump."""
+        self.clock_s = 0.0 if self.numb else offset_s
+        return {"node": self.id, "offset_s": self.clock_s}
+
+    def strobe_clock(self, offset_s: float, period_s: float) -> Evidence:
+        """Jump to and fro."""
+        self.clock_s = 0.0 if self.numb else offset_s
+        return {"node": self.id, "offset_s": offset_s, "seen_s": sorted({0.0, self.clock_s})}
+
+    def fill_disk(self) -> Evidence:
+        """Be full."""
+        self.full = not self.numb
+        return {"node": self.id, "write_failed": self.full}
+
+    def free_disk(self) -> Evidence:
+        """Have room."""
+        self.full = False
+        return {"node": self.id}
+
+    def log(self) -> bytes:
+        """Return what it wrote."""
+        return b"\n".join(self.lines)
+
+    def status(self, *, metrics: bool = False) -> NodeStatus:
+        """Return its state, without a role."""
+        mode = "paused" if self.paused else "follower" if self.up else "down"
+        return NodeStatus(node=self.id, mode="silent" if self.unreachable else mode)
+
+    def state(self) -> tuple[Any, ...]:
+        """Return all that healing must bring back."""
+        return self.up, self.paused, self.full, self.clock_s, self.shape_now
+
+    def _end(self, status: int) -> Evidence:
+        seen = self._seen("exited") | {"exit_code": 0 if self.numb else status}
+        self.up = self.up and self.numb
+        return seen
+
+    def _seen(self, state: str) -> Evidence:
+        return {"node": self.id, "state": state, "started_at": f"start {self.starts}"}
+
+
+class FakeQuorum:
+    """Five servers; the one with the highest id that runs leads."""
+
+    def __init__(self, nodes: int = 5, *, numb: bool = False) -> None:
+        self.numb = numb
+        self._nodes = {id: FakeNode(id, numb=numb) for id in range(1, nodes + 1)}
+        self.rules: dict[str, dict[int, Drops]] = {}
+        self.voters = set(self._nodes)
+        self.releases = dict.fromkeys(self._nodes, "3.9.3")
+        self.ledger = FakeLedger()
+        self.slow_to_serve: set[int] = set()
+        self.mute: set[int] = set()
+
+    @property
+    def nodes(self) -> Mapping[int, FakeNode]:
+        """Return the members by id."""
+        return self._nodes
+
+    @property
+    def hosts(self) -> str:
+        """Return nobody's addresses."""
+        return ""
+
+    def statuses(self, *, metrics: bool = False) -> Sequence[NodeStatus]:
+        """Look at all."""
+        running = {node.id for node in self._nodes.values() if node.up and not node.paused}
+        serving = sorted(running - self.slow_to_serve)
+        return [self._status(node, serving) for node in self._nodes.values()]
+
+    def leader(self, *, within_s: float = 10) -> int:
+        """Return who leads."""
+        return next(s.node for s in self.statuses() if s.mode == "leader")
+
+    def wait_ready(self, *, within_s: float = 60, nodes: Collection[int] | None = None) -> float:
+        """Be ready."""
+        return 0.0
+
+    def drop(self, rule: str, drops: Mapping[int, Drops]) -> Evidence:
+        """Replace the rule."""
+        self.rules[rule] = dict(drops)
+        return {"in_force_ms": 1}
+
+    def dropped(self, rule: str) -> Mapping[int, Mapping[int, int]]:
+        """Count one packet from each peer that is not silent, or none if nothing takes effect."""
+        return {
+            id: {
+                peer: int(not self.numb and not self.mute.intersection({id, peer}))
+                for peer in sorted(drops.deaf_to | drops.mute_to)
+            }
+            for id, drops in self.rules.get(rule, {}).items()
+        }
+
+    def remove_member(self, node: int) -> Evidence:
+        """Take a voter out."""
+        self.voters -= set() if self.numb else {node}
+        return {"node": node, "voters": sorted(self.voters)}
+
+    def add_member(self, node: int) -> Evidence:
+        """Add it again."""
+        self.voters.add(node)
+        return {"node": node, "voters": sorted(self.voters)}
+
+    def upgrade(self, node: int, release: str) -> Evidence:
+        """Change a release."""
+        if not self.numb:
+            self.releases[node] = release
+        return {"node": node, "release": release}
+
+    def supports(self, what: str) -> bool:
+        """Support everything."""
+        return True
+
+    def logs(self) -> Iterator[tuple[int, bytes]]:
+        """Give each log."""
+        return ((id, node.log()) for id, node in self._nodes.items())
+
+    def state(self) -> tuple[Any, ...]:
+        """Return all that healing must bring back."""
+        rules = {name: drops for name, drops in self.rules.items() if drops}
+        return tuple(n.state() for n in self._nodes.values()), rules, frozenset(self.voters)
+
+    def _status(self, node: FakeNode, serving: Sequence[int]) -> NodeStatus:
+        seen = node.status()
+        if seen.mode == "follower" and node.id in self.slow_to_serve:
+            return NodeStatus(node=node.id, mode="looking")
+        if node.id not in serving:
+            return seen
+        leads = node.id == max(serving)
+        metrics = {"zk_version": f"{self.releases[node.id]}-fake"}
+        if leads:
+            metrics["zk_synced_followers"] = str(len(serving) - 1)
+        mode = "leader" if leads else "follower"
+        return NodeStatus(node=node.id, mode=mode, zxid=1, metrics=metrics)
+
+
+class FakeClients:
+    """Three clients of one workload."""
+
+    def __init__(self, *, numb: bool = False) -> None:
+        self.numb = numb
+        self.states = {0: "running", 1: "running", 2: "running"}
+        self.cuts: dict[int, Collection[int]] = {}
+        self.idle: set[int] = set()
+
+    def running(self, workload: str) -> Sequence[int]:
+        """Return those alive."""
+        return [id for id, state in self.states.items() if state != "dead"]
+
+    def crash(self, client: int) -> Evidence:
+        """Die."""
+        self.states[client] = "running" if self.numb else "dead"
+        return {"client": client, "exit_code": 0 if self.numb else -9}
+
+    def pause(self, client: int) -> Evidence:
+        """Stop."""
+        self.states[client] = "running" if self.numb else "paused"
+        return {"client": client, "state": "S" if self.numb else "T"}
+
+    def resume(self, client: int) -> Evidence:
+        """Go on."""
+        self.states[client] = "running"
+        return {"client": client, "state": "S"}
+
+    def cut(self, client: int, nodes: Collection[int]) -> Evidence:
+        """Hear nothing from these."""
+        self.cuts[client] = nodes
+        return {"client": client, "nodes": sorted(nodes), "held": 0, "connections": 1}
+
+    def mend(self, client: int, nodes: Collection[int]) -> Evidence:
+        """Hear these again."""
+        left = set(self.cuts.pop(client, ())) - set(nodes)
+        self.cuts |= {client: left} if left else {}
+        return {"client": client, "held": 1}
+
+    def held(self, client: int) -> int:
+        """Count one held message, or none if nothing takes effect."""
+        return int(client in self.cuts and client not in self.idle and not self.numb)
+
+    def state(self) -> tuple[Any, ...]:
+        """Return all that healing must bring back."""
+        return tuple(self.states.items()), dict(self.cuts)
+
+
+class FakeGateway:
+    """A gateway that answers while it is up."""
+
+    def __init__(self, *, numb: bool = False) -> None:
+        self.numb, self.up = numb, True
+
+    def kill(self) -> Evidence:
+        """Die."""
+        self.up = self.numb
+        return {"exit_code": 0 if self.numb else -9, "answers": self.up}
+
+    def start(self) -> Evidence:
+        """Live."""
+        self.up = True
+        return {"answers": True}
+
+    def state(self) -> tuple[Any, ...]:
+        """Return all that healing must bring back."""
+        return (self.up,)
+
+
+class UnableNode(FakeNode):
+    """A node that can do nothing of what needs a special machine."""
+
+    def shape(self, shape: Shape | None) -> Evidence:
+        """Refuse."""
+        raise UnsupportedError(f"node {self.id}: no such discipline")

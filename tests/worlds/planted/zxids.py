@@ -1,0 +1,146 @@
+"""Histories and queues with one fault each that their zxids show, and sound ones."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from harness.claim import Order
+from harness.history.columns import History
+from worlds.histories.by_hand import ended, history, note, op, queue_run, returned
+from worlds.histories.random import Mix, as_history, simulate
+from worlds.planted import queues
+from worlds.planted.script import served
+
+Lines = list[dict[str, Any]]
+WHOLE = (0, 99)  # calls this long all overlap: only zxids order them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A history, its claim, and the checker and reason that it must be found for."""
+
+    checker: str = "zxid"
+    reason: str
+    history: Callable[[], History]
+    claim: Order = "linearizable"
+
+
+def put(value: int, zxid: int, span: tuple[int, int] = WHOLE, **more: Any) -> Lines:
+    """Return a put by a process of its own."""
+    return op("put", value, *span, process=f"put {value}", zxid=zxid, **more)
+
+
+def got(value: int, zxid: int, by: int, span: tuple[int, int] = WHOLE, **more: Any) -> Lines:
+    """Return a reserve."""
+    return op("reserve", value, *span, process=by, consumer=f"c{by}", zxid=zxid, **more)
+
+
+def tree(node: int, *items: int) -> Lines:
+    """Return what one server has at the end."""
+    return note("tree", 200, node=node, reachable=True, places={"items": list(items)})
+
+
+def later_put_smaller_zxid() -> History:
+    """A put that began after another had returned took effect before it."""
+    return history(put(1, 20, (0, 5)), put(2, 10, (6, 9)))
+
+
+def read_of_the_past() -> History:
+    """A reserve found nothing in a state from before it began; then there was something."""
+    empty = op("reserve", None, 6, 9, process=9, consumer="c9", read_zxid=9)
+    return history(put(1, 10, (0, 5)), empty)
+
+
+def swapped_while_all_overlap() -> History:
+    """Two items are delivered in the wrong order by calls that all overlap."""
+    return history(put(1, 10), put(2, 20), got(2, 30, 1), got(1, 40, 2))
+
+
+def returned_too_late() -> History:
+    """A dead one's item is delivered before the write that gave it back."""
+    dead = ended(1, 12, alive_until_ns=12) + returned(1, 60, 1, zxid=50)
+    return history(put(1, 10, (0, 5)), got(1, 20, 1, (6, 9)), dead, got(1, 40, 2, (20, 99)))
+
+
+def counted_twice_as_first() -> History:
+    """A redelivery says that it is the first."""
+    first = got(1, 20, 1, (6, 9), delivery=1)
+    back = op("release", 1, 10, 12, process=1, consumer="c1", zxid=30)
+    return history(put(1, 10, (0, 5)), first, back, got(1, 40, 2, (13, 15), delivery=1))
+
+
+def done_and_still_there() -> History:
+    """An acknowledged item stands in the trees of all servers."""
+    done = op("done", 1, 10, 12, process=1, consumer="c1", zxid=30)
+    return history(put(1, 10, (0, 5)), got(1, 20, 1, (6, 9)), done, tree(1, 1), tree(2, 1))
+
+
+def mostly_unknown_places() -> History:
+    """Of five puts one knows its zxid."""
+    others = [op("put", n, 10 * n, 10 * n + 5, process=n) for n in range(2, 6)]
+    return history(put(1, 10, (0, 5)), *others)
+
+
+def beyond_its_window() -> History:
+    """A consumer that looks at two items takes the third."""
+    puts = [put(n, 10 * n, (10 * n, 10 * n + 5)) for n in (1, 2, 3)]
+    return history(*puts, got(3, 100, 1, (100, 105), window=2))
+
+
+def windows_not_told() -> History:
+    """Most deliveries of a relaxed run lack their window."""
+    puts = [put(n, 10 * n, (10 * n, 10 * n + 5)) for n in (1, 2, 3)]
+    return history(
+        *puts,
+        got(1, 100, 1, (100, 105), window=4),
+        got(2, 110, 2, (110, 115)),
+        got(3, 120, 3, (120, 125)),
+    )
+
+
+def one_write_of_two_producers() -> History:
+    """Two producers' items share a zxid, as a gateway's group commit has it, in either order."""
+    return history(put(1, 10), put(2, 10), got(2, 30, 1), got(1, 40, 2))
+
+
+def random_with_zxids() -> History:
+    """A random run of a correct queue."""
+    return as_history(simulate(Random(5), Mix(release=0.2, crash=0.1, zxids=True)))
+
+
+def _queue(kind: type[queues.Correct], reason: str) -> Case:
+    return Case(reason=reason, history=lambda: served(kind()))
+
+
+CASES: dict[str, Case] = {
+    "began later, smaller zxid": Case(reason="real-time", history=later_put_smaller_zxid),
+    "read of the past": Case(reason="real-time", history=read_of_the_past),
+    "swapped while all overlap": Case(reason="fifo-order", history=swapped_while_all_overlap),
+    "delivered before its return": Case(reason="double-ownership", history=returned_too_late),
+    "counted twice as first": Case(reason="delivery-count", history=counted_twice_as_first),
+    "done and still there": Case(reason="left-after-done", history=done_and_still_there),
+    "mostly unknown places": Case(reason="few-zxids", history=mostly_unknown_places),
+    "beyond its window": Case(
+        checker="window", reason="window-exceeded", history=beyond_its_window, claim="window"
+    ),
+    "windows not told": Case(
+        checker="window", reason="few-windows", history=windows_not_told, claim="window"
+    ),
+    "last in, first out, by zxid": _queue(queues.LastInFirstOut, "fifo-order"),
+    "priorities are ignored, by zxid": _queue(queues.NoPriorities, "priority-order"),
+    "empty while the head is held, by zxid": _queue(queues.EmptyWhileHeld, "false-empty"),
+    "not empty at the start, by zxid": _queue(queues.Leftover, "never-put"),
+    "an election undoes done, by zxid": _queue(queues.DoneUndone, "redelivered-after-done"),
+    "steals from the living, by zxid": _queue(queues.StealsFromTheLiving, "double-ownership"),
+    "done without a fence, by zxid": _queue(queues.NoFence, "success-after-expiry"),
+    "done of another's item, by zxid": _queue(queues.NoFence, "stale-ack"),
+    "anybody may acknowledge, by zxid": _queue(queues.AnybodyAcks, "ack-without-hold"),
+    "done succeeds twice, by zxid": _queue(queues.AcksTwice, "double-ack"),
+}
+
+SOUND: dict[str, Callable[[], History]] = {
+    "one write of two producers": one_write_of_two_producers,
+    "random runs with zxids": random_with_zxids,
+    "no zxids": lambda: queue_run(3),
+}

@@ -1,0 +1,152 @@
+"""What all commands share: where the queue is, who asks, and how an error becomes a status."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zkmq.errors import (
+    AccessDeniedError,
+    BadArgumentError,
+    NoQuorumError,
+    OutcomeUnknownError,
+    ZkmqError,
+)
+from zkmq.queue import Queue
+from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.security import (
+    CA,
+    CERTIFICATE,
+    KEY,
+    KEY_PASSWORD,
+    PASSWORD,
+    PASSWORD_FILE,
+    USER,
+    Security,
+)
+
+CONNECT_S = 15.0
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, one line for each.")]
+HINTS: dict[type[ZkmqError], str] = {
+    AccessDeniedError: f"give the right --user, and its password in {PASSWORD_FILE}",
+    OutcomeUnknownError: "look with `zkmq stats`; a put is safe to repeat with its --dedup-id",
+}
+
+
+class Status(IntEnum):
+    """How a command ends."""
+
+    OK = 0
+    EMPTY = 1
+    UNKNOWN = 2
+    UNREACHABLE = 3
+    REFUSED = 4
+    COMMAND_FAILED = 5
+    USAGE = 254
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What was said before the command's name."""
+
+    hosts: str | None
+    path: str
+    security: Security
+    deadline_s: float
+
+    def store(self, **connection: Any) -> KazooStore:
+        """Open a session.
+
+        Raises:
+            BadArgumentError: nobody said where.
+            NoQuorumError: no session in time.
+        """
+        if not self.hosts:
+            raise BadArgumentError(
+                "hosts: expected host:port,host:port/chroot, got none; "
+                "give --hosts before the command, or set ZKMQ_HOSTS"
+            )
+        return KazooStore.connect(
+            self.hosts,
+            security=self.security,
+            connect_timeout_s=min(self.deadline_s, CONNECT_S),
+            **connection,
+        )
+
+    @contextmanager
+    def queue(self, **settings: Any) -> Iterator[Queue]:
+        """Open the queue, and close it; without a janitor unless asked for."""
+        store = self.store()
+        try:
+            with self.on(store, **settings) as queue:
+                yield queue
+        finally:
+            store.close()
+
+    def on(self, store: KazooStore, **settings: Any) -> Queue:
+        """The queue on an open session."""
+        chosen: dict[str, Any] = {"janitor": False, "label": "zkmq command"} | settings
+        return Queue(store, self.path, deadline_s=self.deadline_s, **chosen)
+
+
+def security(
+    user: str | None,
+    password_file: Path | None,
+    ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+) -> Security:
+    """Credentials; secrets come from files or the environment, never from a command line.
+
+    Raises:
+        BadArgumentError: half of a pair, or a secret given twice.
+    """
+    options = {USER: user, PASSWORD_FILE: password_file, CA: ca, CERTIFICATE: certificate, KEY: key}
+    secrets = {name: os.environ.get(name) for name in (PASSWORD, KEY_PASSWORD)}
+    given = {name: str(value) for name, value in (options | secrets).items() if value is not None}
+    return Security.from_environment(given)
+
+
+def status_of(error: ZkmqError) -> Status:
+    """The exit status that tells what the caller has to know: what may have taken effect."""
+    match error:
+        case BadArgumentError():
+            return Status.USAGE
+        case NoQuorumError():
+            return Status.UNREACHABLE
+        case _ if error.definite:
+            return Status.REFUSED
+        case _:
+            return Status.UNKNOWN
+
+
+def sentence(error: ZkmqError) -> str:
+    """The error in one line, with what to do."""
+    hints = [hint for kind, hint in HINTS.items() if isinstance(error, kind)]
+    return "; ".join([str(error), *hints])
+
+
+def complain(text: str) -> None:
+    """Say something on standard error, in one line."""
+    sys.stderr.write(f"zkmq: {' '.join(text.split())}\n")
+
+
+def forget_output() -> None:
+    """Write what is left to nowhere: else Python complains of a closed pipe at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def described(data: bytes) -> dict[str, str]:
+    """A payload in JSON: as text if it is some."""
+    try:
+        return {"data": data.decode()}
+    except UnicodeDecodeError:
+        return {"data_hex": data.hex()}

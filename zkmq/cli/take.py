@@ -1,0 +1,293 @@
+"""`zkmq reserve`, `done` and `release`: taking an item from a shell.
+
+A reservation ends with its session. So either one process holds it while a command works on the
+item, or the session is left to a second process, in a file.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from zkmq.cli.invocation import Settings, Status, complain, forget_output, sentence, status_of
+from zkmq.errors import (
+    AckUnknownError,
+    BadArgumentError,
+    ConsumerLostError,
+    NotHeldError,
+    ZkmqError,
+)
+from zkmq.queue import Queue
+from zkmq.taking.handover import Handover, Holder
+from zkmq.tree.item import Item
+from zkmq.zookeeper.kazoo_store import KazooStore
+
+Hold = Annotated[
+    Path | None,
+    typer.Option("--hold", help="Keep the item for `zkmq done`; FILE is as secret as a password."),
+]
+HoldFile = Annotated[
+    Path, typer.Option("--hold", help="What `zkmq reserve --hold` wrote; removed in the end.")
+]
+DelayOption = Annotated[float, typer.Option(help="How long an item stays away when it is back.")]
+
+
+class Failed(StrEnum):
+    """What becomes of an item whose command failed."""
+
+    RELEASE = "release"
+    BURY = "bury"
+
+
+PAST = {Failed.RELEASE: "released", Failed.BURY: "buried"}
+
+
+class OnCrash(StrEnum):
+    """What becomes of an item whose consumer died."""
+
+    REQUEUE = "requeue"
+    PARTIAL = "partial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What to do with each item."""
+
+    command: Sequence[str]
+    failed: Failed
+    delay_s: float
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(
+        epilog="Example: zkmq reserve --wait-s 60 --all -- gzip -c  |  "
+        "zkmq reserve --hold item.hold > item",
+        context_settings={"allow_interspersed_args": False},
+    )(reserve)
+    app.command(epilog="Example: zkmq done --hold item.hold")(done)
+    app.command(epilog="Example: zkmq release --hold item.hold --delay-s 60")(release)
+
+
+def reserve(  # noqa: PLR0917 - typer makes options of them
+    context: typer.Context,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- COMMAND...]", help="What works on the item.")
+    ] = None,
+    hold: Hold = None,
+    hold_s: Annotated[
+        float, typer.Option(help="With --hold: for how long; servers allow 40 s unless told.")
+    ] = 30.0,
+    wait_s: Annotated[float, typer.Option(help="How long to wait for an item.")] = 0.0,
+    failed: Annotated[Failed, typer.Option(help="What if COMMAND fails.")] = Failed.RELEASE,
+    delay_s: DelayOption = 0.0,
+    max_deliveries: Annotated[
+        int | None, typer.Option(help="An item that comes back so often is dead instead.", min=1)
+    ] = None,
+    on_crash: Annotated[OnCrash, typer.Option(help="What if this process dies.")] = OnCrash.REQUEUE,
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="Go on until no item comes within --wait-s.")
+    ] = False,
+    janitor: Annotated[
+        bool, typer.Option(help="Meanwhile, bring back the items of dead consumers.")
+    ] = True,
+) -> int:
+    """Take the most urgent item and run COMMAND on it, or keep it for `zkmq done`.
+
+    COMMAND gets the value on standard input, and ZKMQ_ITEM_ID, ZKMQ_ITEM_PRIORITY,
+    ZKMQ_ITEM_DELIVERY and ZKMQ_ITEM_FENCE in its environment. Status 0 is done: the item is
+    removed for ever. Any other brings the item back (--failed bury puts it aside), and the
+    status is 5. If the session ends meanwhile, the item goes to another consumer, and COMMAND
+    gets SIGTERM. So an item may be worked on twice, never by two that both end it.
+
+    With --hold FILE the value goes to standard output, and the item stays reserved after this
+    process, until `zkmq done --hold FILE` or `zkmq release --hold FILE`, or until --hold-s are
+    over and the servers end the session; then `done` fails with status 4.
+    """
+    settings: Settings = context.obj
+    if bool(command) == (hold is not None):
+        raise BadArgumentError(
+            "reserve: expected either -- COMMAND or --hold FILE: "
+            "a reservation ends with the process that made it"
+        )
+    policy = {"max_deliveries": max_deliveries, "on_crash": on_crash.value}
+    if hold is not None:
+        return _reserve_to(hold, hold_s, wait_s, settings, policy)
+    work = _Work(command=command or [], failed=failed, delay_s=delay_s)
+    worker = _Worker(work)
+    with settings.queue(janitor=janitor, lost=worker.lost, **policy) as queue:
+        return worker.run(queue, wait_s, every=every)
+
+
+def done(context: typer.Context, hold: HoldFile) -> int:
+    """Acknowledge the item of `zkmq reserve --hold`: it is removed for ever.
+
+    Status 4 says that the hold was over: the item is, or was, delivered again.
+    """
+    with _taken_over(hold, context.obj) as (holder, deadline_s):
+        holder.finisher.done(holder.items, deadline_s)
+    return Status.OK
+
+
+def release(context: typer.Context, hold: HoldFile, delay_s: DelayOption = 0.0) -> int:
+    """Give the item of `zkmq reserve --hold` back, to its old place."""
+    with _taken_over(hold, context.obj) as (holder, deadline_s):
+        holder.finisher.release(holder.items, delay_s=delay_s, to="place", deadline_s=deadline_s)
+    return Status.OK
+
+
+class _Worker:
+    """Runs the command on one item after the other."""
+
+    def __init__(self, work: _Work) -> None:
+        self._work = work
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def lost(self, consumer: str, items: Sequence[Item]) -> None:
+        """The item is somebody else's now: the work on it has to end."""
+        complain(f"{consumer}: the session has ended; the item goes to another consumer")
+        if self._process is not None:
+            self._process.terminate()
+
+    def run(self, queue: Queue, wait_s: float, *, every: bool) -> int:
+        """Take and work, once or until nothing comes."""
+        status, count = Status.OK, 0
+        while found := queue.reserve(1, timeout_s=wait_s, sync=True).items:
+            count += 1
+            try:
+                ended = Status.OK if self._work_on(queue, found[0]) else Status.COMMAND_FAILED
+            except (NotHeldError, AckUnknownError) as error:
+                # The session ended, or the item's time to run: the next one is another matter.
+                if not every:
+                    raise
+                complain(sentence(error))
+                ended = status_of(error)
+            status = ended if ended is not Status.OK else status
+            if not every:
+                break
+        return status if count else Status.EMPTY
+
+    def _work_on(self, queue: Queue, item: Item) -> bool:
+        status = self._status(item)
+        if status == 0:
+            queue.done(item)
+            return True
+        reason = f"{self._work.command[0]}: status {status}"
+        complain(f"{item.id}: {reason}; {PAST[self._work.failed]}")
+        if self._work.failed is Failed.BURY:
+            queue.bury(item, reason=reason)
+        else:
+            queue.release(item, delay_s=self._work.delay_s)
+        return False
+
+    def _status(self, item: Item) -> int:
+        """Run the command; a negative status is the signal that ended it."""
+        try:
+            process = subprocess.Popen(
+                self._work.command, stdin=subprocess.PIPE, env=os.environ | _environment(item)
+            )
+        except OSError as error:
+            raise BadArgumentError(
+                f"reserve: COMMAND: expected a program, got {self._work.command[0]!r} ({error})"
+            ) from error
+        self._process = process
+        try:
+            process.communicate(item.data)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        finally:
+            self._process = None
+        return process.returncode
+
+
+def _environment(item: Item) -> dict[str, str]:
+    about = {
+        "ZKMQ_ITEM_ID": item.id,
+        "ZKMQ_ITEM_PRIORITY": str(item.priority),
+        "ZKMQ_ITEM_DELIVERY": str(item.delivery),
+    }
+    return about if item.fence is None else about | {"ZKMQ_ITEM_FENCE": str(item.fence)}
+
+
+def _reserve_to(
+    hold: Path, hold_s: float, wait_s: float, settings: Settings, policy: Mapping[str, object]
+) -> int:
+    """Reserve, write the session down, and leave it open; if anything fails, leave nothing."""
+    with contextlib.ExitStack() as undo:
+        file = undo.enter_context(_new_file(hold))
+        undo.callback(hold.unlink)
+        store = settings.store(session_timeout_s=hold_s)
+        undo.callback(store.close)
+        queue = settings.on(store, **policy)
+        undo.callback(queue.close)
+        found = queue.reserve(1, timeout_s=wait_s, sync=True).items
+        if not found:
+            return Status.EMPTY
+        if store.credentials is None:
+            raise ConsumerLostError(f"{found[0].id}: the session ended at once; try again")
+        session, password = store.credentials
+        handover = Handover(
+            session=session, password=password, path=settings.path, consumer=found[0].consumer
+        )
+        file.write(handover.encode() + "\n")
+        file.flush()
+        try:
+            sys.stdout.buffer.write(found[0].data)
+            sys.stdout.flush()
+        except BrokenPipeError as error:  # nobody has the value: the item goes back
+            forget_output()
+            raise BadArgumentError("reserve: expected a reader of the value, got none") from error
+        undo.pop_all()
+        file.close()
+    return Status.OK
+
+
+def _new_file(hold: Path) -> TextIO:
+    """Make the file before anything is reserved, for nobody else to read."""
+    try:
+        return os.fdopen(os.open(hold, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
+    except FileExistsError as error:
+        raise BadArgumentError(
+            f"--hold: expected a new file, got {hold}, which may be the hold of another item; "
+            f"end that with `zkmq done --hold {hold}`"
+        ) from error
+
+
+@contextlib.contextmanager
+def _taken_over(hold: Path, settings: Settings) -> Iterator[tuple[Holder, float]]:
+    """Take the session up; when the hold is certainly over, so are the session and the file."""
+    try:
+        text = hold.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise BadArgumentError(
+            f"--hold: expected the file of `zkmq reserve --hold`, got {hold} ({reason})"
+        ) from error
+    handover = Handover.decode(text, str(hold))
+    store = settings.store(session=(handover.session, handover.password))
+    deadline_s = store.now() + settings.deadline_s
+    try:
+        holder = Holder(store, handover, deadline_s)
+        yield holder, deadline_s
+        # If this fails, the end of the session does the same.
+        with contextlib.suppress(ZkmqError):
+            holder.leave(deadline_s)
+    except NotHeldError:
+        _forget(hold, store)
+        raise
+    _forget(hold, store)
+
+
+def _forget(hold: Path, store: KazooStore) -> None:
+    hold.unlink()
+    store.close()

@@ -1,0 +1,272 @@
+"""Tidying up after others: one elected client does it, and two at once do no harm.
+
+A step does a slice of each duty, so that none waits long for another, whatever there is to do.
+What cannot be done, because somebody has put a foreign node in the way, is skipped.
+"""
+
+import math
+import zlib
+from collections.abc import Callable, Sequence
+
+from zkmq.errors import ClosedError, OutdatedClientError
+from zkmq.janitor.mover import Mover
+from zkmq.janitor.parking import Parking
+from zkmq.janitor.reaper import OnReturned, Reaper
+from zkmq.janitor.sweeper import Sweeper
+from zkmq.tree import item_names
+from zkmq.tree.paths import ACTIVE, Tree
+from zkmq.tree.skips import Skips
+from zkmq.zookeeper.armed_watches import Watches
+from zkmq.zookeeper.store import (
+    Check,
+    Committed,
+    Create,
+    Delete,
+    GetChildren,
+    GetData,
+    Lost,
+    Node,
+    Op,
+    Read,
+    SetData,
+    Signal,
+    Store,
+)
+
+SWEEP_PERIOD_S = 60.0
+# A duty begins nothing more after the first, and waits for no answer longer than the second.
+SLICE_S = 0.8
+PATIENCE_S = 3.0
+LISTS_AT_ONCE = 500
+# A janitor that has not shown itself for so long is stuck; the others differ in their patience.
+STUCK_S = 30.0
+# Housekeeping that a step has not begun by then waits for the next.
+BUDGET_S = 4.0
+
+# A duty gets the servers' time, until when it may begin something, and its deadline; it tells
+# whether there is more to do.
+Duty = Callable[[float, float, float], bool]
+
+
+class Janitor:
+    """One client's janitor. Not thread-safe; shares nothing with the queue but the store.
+
+    `lists` tells whether the tree's charter lists a feature.
+
+    Attributes:
+        wake: set when there may be something to do.
+        busy: whether the last step left something to do.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tree: Tree,
+        *,
+        name: str,
+        segment_items: int = 1000,
+        sweep_period_s: float = SWEEP_PERIOD_S,
+        on_returned: OnReturned | None = None,
+        lists: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self._store = store
+        self._tree = tree
+        self._name = name.encode()
+        self._skips = Skips(store, tree)
+        self._reaper = Reaper(store, tree, on_returned, self._skips)
+        self._mover = Mover(store, tree, segment_items, self._skips)
+        # What is done in every step.
+        self._first: Sequence[Duty] = (
+            self._reap,
+            self._take_overdue,
+            self._mover.move_due,
+            self._watch,
+        )
+        sweeper = Sweeper(store, tree, self._skips)
+        # What is done once a period, and until there is no more to do.
+        self._sweeps: Sequence[Duty] = (
+            sweeper.drop_segments,
+            sweeper.drop_old_ids,
+            sweeper.drop_idle_producers,
+            sweeper.turn_epoch,
+            Parking(store, tree, lists).park_idle,
+            sweeper.drop_marks,
+        )
+        self._sweep_period_s = sweep_period_s
+        self._swept_s = -math.inf
+        self._unswept: list[Duty] = []
+        self._elected_in: int | None = None
+        # The last sign of life of another, and when it was first seen.
+        self._sign: tuple[int, int] | None = None
+        self._sign_s = math.inf
+        # The consumers that lived at the last look, and which is looked at next.
+        self._alive: list[str] = []
+        self._turn = ""
+        self.busy = False
+        self.wake: Signal = store.signal()
+        self._watches = Watches(self.wake)
+
+    @property
+    def elected(self) -> bool:
+        """Whether this janitor was the elected one when it last looked."""
+        return self._elected_in is not None and self._elected_in == self._store.session_id
+
+    def step(self, deadline_s: float) -> bool:
+        """Do a slice of each duty, if this janitor is the elected one; tell whether it is.
+
+        Raises:
+            ZkmqError: one of the duties failed; the others were done all the same.
+        """
+        self.busy = False
+        began_s = self._store.now()
+        now_ms = self._elect(deadline_s)
+        if now_ms is None:
+            return False
+        self._plan_sweeps()
+        failure: Exception | None = None
+        for duty in (*self._first, *self._unswept):
+            now_s = self._store.now()
+            if duty in self._unswept:
+                if now_s > min(deadline_s, began_s + BUDGET_S):
+                    self.busy = True
+                    break
+                self._unswept.remove(duty)
+            try:
+                self._do(duty, now_ms, deadline_s)
+            except (ClosedError, OutdatedClientError):
+                raise
+            except Exception as error:  # noqa: BLE001 - raised below, after the other duties
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return True
+
+    def resign(self, store: Store, deadline_s: float) -> bool:
+        """Let another be elected: delete the lock, if it is this janitor's; False: no answer.
+
+        `store` is the same session's, and may be one that is not bound to a charter.
+        """
+        if not self.elected:
+            return True
+        self._elected_in = None
+        return not isinstance(store.commit([Delete(self._tree.lock)], deadline_s), Lost)
+
+    def _do(self, duty: Duty, now_ms: float, deadline_s: float) -> None:
+        """One slice of a duty; a sweep that has more to do goes on in the next step."""
+        now_s = self._store.now()
+        more = duty(now_ms, now_s + SLICE_S, min(deadline_s, now_s + PATIENCE_S))
+        if more:
+            self.busy = True
+            if duty in self._sweeps:
+                self._unswept.append(duty)
+
+    def _plan_sweeps(self) -> None:
+        if self._store.now() - self._swept_s >= self._sweep_period_s:
+            self._swept_s = self._store.now()
+            self._unswept += [sweep for sweep in self._sweeps if sweep not in self._unswept]
+
+    def _reap(self, _: float, until_s: float, deadline_s: float) -> bool:
+        """Take back what the dead hold."""
+        store, tree = self._store, self._tree
+        watch = self._watches.arm(tree.consumers)
+        listed = store.list(tree.consumers, deadline_s, watch) or []
+        consumers = sorted(filter(item_names.is_consumer, listed))
+        self._skips.add_foreign(tree.consumers, sorted(set(listed) - set(consumers)))
+        self._alive, dead = self._sorted_out(consumers, deadline_s)
+        more = False
+        for consumer in dead:
+            if tree.consumer(consumer) not in self._skips:
+                more = not self._reaper.reap(consumer, deadline_s, until_s) or more
+            if store.now() >= until_s:
+                return True
+        return more
+
+    def _take_overdue(self, now_ms: float, until_s: float, deadline_s: float) -> bool:
+        """Take back what the living hold too long; those it does not come to are next."""
+        self._reaper.forget_others(self._alive)
+        if self._store.exists(self._tree.place("ttr"), deadline_s) is None:
+            return False
+        line = [each for each in self._alive if each >= self._turn]
+        line += [each for each in self._alive if each < self._turn]
+        looked = self._reaper.take_overdue(line, now_ms, deadline_s, until_s)
+        self._turn = line[looked % len(line)] if line else ""
+        return looked < len(line)
+
+    def _watch(self, _: float, until_s: float, deadline_s: float) -> bool:
+        """Let the end of a session wake this janitor; some at a time, since it polls too."""
+        for consumer in self._alive:
+            # Its ticket itself changes with each of its operations; that it is there, does not.
+            path = self._tree.consumer(consumer)
+            watch = self._watches.arm(path)
+            if watch is None:
+                continue
+            children = self._store.list(path, deadline_s, watch)
+            if children is None:
+                self._watches.disarm(path)
+            if children is None or ACTIVE not in children:
+                self.wake.set()
+            if self._store.now() >= until_s:
+                break
+        return False
+
+    def _sorted_out(
+        self, consumers: Sequence[str], deadline_s: float
+    ) -> tuple[list[str], list[str]]:
+        """Those whose session lives, and those whose does not; that is final."""
+        alive: list[str] = []
+        dead: list[str] = []
+        for start in range(0, len(consumers), LISTS_AT_ONCE):
+            part = consumers[start : start + LISTS_AT_ONCE]
+            reads: list[Read] = [GetChildren(self._tree.consumer(each)) for each in part]
+            results = self._store.read_many(reads, deadline_s).results
+            for consumer, children in zip(part, results, strict=True):
+                if isinstance(children, list):
+                    (alive if ACTIVE in children else dead).append(consumer)
+        return alive, dead
+
+    def _elect(self, deadline_s: float) -> float | None:
+        """The servers' time if this janitor is the elected one; its heartbeat asks for both."""
+        session = self._store.session_id
+        if session is None:
+            return None
+        # Each time: another may have deposed this one, and have made the same node.
+        self._elected_in = session if self._take_lock(session, deadline_s) else None
+        if self._elected_in is None:
+            return None
+        # Not on the lock itself, which the others watch.
+        beat: list[Op] = [Check(self._tree.lock, 0), SetData(self._tree.clock, b"", -1)]
+        reply = self._store.commit(beat, deadline_s)
+        if not isinstance(reply, Committed) or reply.mtime_ms is None:
+            self._elected_in = None
+            return None
+        return reply.mtime_ms
+
+    def _take_lock(self, session: int, deadline_s: float) -> bool:
+        lock = self._tree.lock
+        node = self._store.exists(lock, deadline_s, self._watches.arm(lock))
+        if node is not None:
+            # Ours, if a reply was lost.
+            if node.owner != session:
+                self._depose(node, deadline_s)
+            return node.owner == session
+        self._sign = None
+        create = Create(lock, self._name, ephemeral=True)
+        return isinstance(self._store.commit([create], deadline_s), Committed)
+
+    def _depose(self, lock: Node, deadline_s: float) -> None:
+        """Delete the lock of a janitor that has shown no sign of life for long.
+
+        Its session lives, but nobody does its work: it hangs, or its client has forgotten it.
+        """
+        (clock,) = self._store.read_many([GetData(self._tree.clock)], deadline_s).results
+        if not isinstance(clock, Node):
+            return
+        sign = (lock.czxid, clock.version)
+        if sign != self._sign:
+            self._sign, self._sign_s = sign, self._store.now()
+        # Not all at the same time.
+        patience_s = STUCK_S * (1 + zlib.crc32(self._name) % 16 / 16)
+        if self._store.now() - self._sign_s > patience_s:
+            ops: list[Op] = [Check(self._tree.clock, clock.version), Delete(self._tree.lock)]
+            self._store.commit(ops, deadline_s)
+            self._sign = None

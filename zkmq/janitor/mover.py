@@ -1,0 +1,181 @@
+"""Making delayed items available when their time has come."""
+
+from collections.abc import Iterator, Sequence
+
+from zkmq.errors import IncompatibleTreeError, OutdatedClientError
+from zkmq.putting.delayed import MINUTE_MS, due_ms
+from zkmq.putting.tails import Tails
+from zkmq.taking.return_places import Homes
+from zkmq.tree import envelope, item_names
+from zkmq.tree.paths import Tree
+from zkmq.tree.skips import Skips
+from zkmq.zookeeper.request_sizes import fitting, read_nodes, too_large
+from zkmq.zookeeper.store import Code, Committed, Delete, Lost, Node, Op, Rejected, Store
+
+MOVES_PER_MULTI = 100
+# As much is read of a bucket before the first is moved: up to here they move in order.
+READ_BYTES = 4_000_000
+KEPT_MINUTES = 60
+DEFAULT_PRIORITY = 100
+
+Due = tuple[str, Node]
+
+
+class Mover:
+    """One janitor's moves of delayed items. Not thread-safe; two at once do no harm."""
+
+    def __init__(self, store: Store, tree: Tree, segment_items: int, skips: Skips) -> None:
+        self._store = store
+        self._tree = tree
+        self._skips = skips
+        self._tails = Tails(store, tree, segment_items)
+        self._homes = Homes(tree, self._tails)
+        # When what was read and is not due yet will be, by bucket and name.
+        self._due_ms: dict[str, dict[str, float]] = {}
+
+    def move_due(self, now_ms: float, until_s: float, deadline_s: float) -> bool:
+        """Move what is due, in the order of the times; some 4 MB at a time if there is more.
+
+        Begins nothing after `until_s`, and tells whether there is more to do then.
+
+        Raises:
+            NoQuorumError: no answer before the deadline; what is done is done.
+        """
+        parent = self._tree.place("delayed")
+        this_minute = int(now_ms // MINUTE_MS)
+        listed = self._store.list(parent, deadline_s) or []
+        minutes = item_names.buckets(listed)
+        self._skips.add_foreign(parent, sorted(set(listed) - set(minutes)))
+        self._due_ms = {each: self._due_ms[each] for each in self._due_ms if each in minutes}
+        for minute in minutes:
+            if int(minute) > this_minute:
+                break
+            bucket = f"{parent}/{minute}"
+            if bucket in self._skips:
+                continue
+            is_old = int(minute) < this_minute - KEPT_MINUTES
+            if self._empty(bucket, now_ms, until_s, deadline_s, is_old=is_old):
+                return True
+        return False
+
+    def _empty(
+        self, bucket: str, now_ms: float, until_s: float, deadline_s: float, *, is_old: bool
+    ) -> bool:
+        """Move what is due of one bucket; delete the bucket if it is empty and old."""
+        listed = self._store.list(bucket, deadline_s) or []
+        self._skips.add_foreign(
+            bucket, (name for name in listed if not item_names.is_delayed(name))
+        )
+        if is_old and not any(item_names.is_delayed(name) for name in listed):
+            if listed:
+                self._skips.add(bucket, "it has nodes that are no delayed items")
+            else:
+                self._store.commit([Delete(bucket)], deadline_s)
+            return False
+        for read in self._due_of(bucket, listed, now_ms, deadline_s):
+            due = [each for each in read if self._has_place(each, deadline_s)]
+            due.sort(key=lambda each: (due_ms(each[1]), each[1].czxid))
+            while due:
+                count = fitting([node.data for _, node in due[:MOVES_PER_MULTI]])
+                self._move(due[:count], deadline_s)
+                due = due[count:]
+            if self._store.now() >= until_s:
+                return True
+        return False
+
+    def _due_of(
+        self, bucket: str, listed: Sequence[str], now_ms: float, deadline_s: float
+    ) -> Iterator[list[Due]]:
+        """What is due of a bucket, some megabytes at a time."""
+        known = self._due_ms.setdefault(bucket.rpartition("/")[2], {})
+        paths = [
+            path
+            for name in listed
+            if item_names.is_delayed(name)
+            and known.get(name, now_ms) <= now_ms
+            and (path := f"{bucket}/{name}") not in self._skips
+        ]
+        part: list[Due] = []
+        size = 0
+        for path, node in read_nodes(self._store, paths, deadline_s):
+            if (due := due_ms(node)) > now_ms:
+                known[path.rpartition("/")[2]] = due
+            elif reason := too_large(path, node.data):
+                self._skips.add(path, reason)
+            else:
+                part.append((path, node))
+                size += len(node.data)
+            if size > READ_BYTES:
+                yield part
+                part, size = [], 0
+        yield part
+
+    def _move(self, due: list[Due], deadline_s: float) -> None:
+        """Move delayed items; those that were moved or changed meanwhile wait for a new look."""
+        while due and self._store.now() < deadline_s:
+            ops = self._moves(due, deadline_s)
+            match self._store.commit(ops, deadline_s):
+                case Committed():
+                    self._tails.roll_full(deadline_s)
+                    return
+                case Lost():
+                    return
+                case Rejected(index, code) if index < len(due):
+                    path, _ = due.pop(index)
+                    if code is not Code.NO_NODE and code is not Code.BAD_VERSION:
+                        self._skips.add(path, _why(code))
+                case Rejected(index, code):
+                    if not self._learn(ops[index], code):
+                        self._split(due, ops[index], code, deadline_s)
+                        return
+
+    def _split(self, due: list[Due], op: Op, code: Code, deadline_s: float) -> None:
+        """Find the one that the servers refuse, and move the others."""
+        if len(due) == 1:
+            self._skips.add(due[0][0], f"{op.path}: refused ({code.name})")
+            return
+        middle = len(due) // 2
+        self._move(due[:middle], deadline_s)
+        self._move(due[middle:], deadline_s)
+
+    def _moves(self, due: Sequence[Due], deadline_s: float) -> list[Op]:
+        ops: list[Op] = [Delete(path, node.version) for path, node in due]
+        checks: dict[int, Op] = {}
+        appends: list[Op] = []
+        back: list[tuple[str, bytes]] = []
+        for path, node in due:
+            name = path.rpartition("/")[2]
+            header, payload = envelope.unwrap(node.data)
+            priority = header.pop("priority", DEFAULT_PRIORITY)
+            header.pop("delay_s", None)
+            if item_names.parse(name):
+                back.append((name, envelope.wrap(payload, header)))
+            else:
+                guard = self._tails.guard(priority, deadline_s)
+                checks[priority] = self._tails.check(priority, guard)
+                appends.append(self._tails.append(priority, guard, envelope.wrap(payload, header)))
+                self._tails.expect(priority, 1)
+        return [*ops, *checks.values(), *appends, *self._homes.returns(back, deadline_s)]
+
+    def _has_place(self, each: Due, deadline_s: float) -> bool:
+        """Whether an item's priority can take it; if not, it waits until that is mended."""
+        path, node = each
+        parsed = item_names.parse(path.rpartition("/")[2])
+        header, _ = envelope.unwrap(node.data)
+        priority = parsed.priority if parsed else header.get("priority", DEFAULT_PRIORITY)
+        try:
+            self._tails.guard(priority, deadline_s)
+        except OutdatedClientError:
+            raise
+        except IncompatibleTreeError as error:
+            self._skips.add(path, f"it cannot go to its priority: {error}")
+            return False
+        return True
+
+    def _learn(self, op: Op, code: Code) -> bool:
+        # A check may be of either: both read again.
+        return any([self._tails.learn(op, code), self._homes.learn(op, code)])
+
+
+def _why(code: Code) -> str:
+    return "it has children" if code is Code.NOT_EMPTY else f"refused: {code.name}"

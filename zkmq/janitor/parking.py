@@ -1,0 +1,91 @@
+"""Parking the priorities that nobody uses, so that no look at the queue has to read them.
+
+A priority's guard moves to `parked`; whoever puts or returns an item to the priority moves it
+back, and goes on behind the last segment, since the names of items are never used twice. Clients
+of releases that do not know this would begin at the first: it is done only where the tree's
+charter lists it.
+"""
+
+from collections.abc import Callable
+
+from zkmq.tree import item_names
+from zkmq.tree.charter import PARKED
+from zkmq.tree.paths import Guard, Tree
+from zkmq.zookeeper.store import Create, Delete, GetChildren, GetData, Node, Read, Store
+
+# One that was found empty in every look for so long is parked.
+IDLE_S = 3600.0
+PRIORITIES_AT_ONCE = 100
+
+
+class Parking:
+    """One janitor's parking. Not thread-safe; two at once do no harm.
+
+    `lists` tells whether the charter lists a feature.
+    """
+
+    def __init__(self, store: Store, tree: Tree, lists: Callable[[str], bool]) -> None:
+        self._store = store
+        self._tree = tree
+        self._lists = lists
+        # The guard of each empty priority, and since when it was found so.
+        self._empty: dict[int, tuple[Guard, float]] = {}
+
+    def park_idle(self, _: float, until_s: float, deadline_s: float) -> bool:
+        """Park what has been idle; tells whether there is more to do.
+
+        Raises:
+            NoQuorumError: no answer before the deadline; what is done is done.
+        """
+        if not self._lists(PARKED):
+            return False
+        priorities = item_names.priorities(self._store.list(self._tree.items, deadline_s) or [])
+        empty: dict[int, tuple[Guard, float]] = {}
+        now_s = self._store.now()
+        for start in range(0, len(priorities), PRIORITIES_AT_ONCE):
+            for priority, guard in self._guards(
+                priorities[start : start + PRIORITIES_AT_ONCE], deadline_s
+            ).items():
+                known, since_s = self._empty.get(priority, (None, now_s))
+                empty[priority] = (guard, since_s if known == guard else now_s)
+        self._empty = empty
+        for priority, (guard, since_s) in list(empty.items()):
+            if now_s - since_s >= IDLE_S:
+                self._park(priority, guard, deadline_s)
+                if self._store.now() >= until_s:
+                    return True
+        return False
+
+    def _guards(self, priorities: list[int], deadline_s: float) -> dict[int, Guard]:
+        """The guards of those that have nothing but an empty tail."""
+        paths = {priority: self._tree.priority(priority) for priority in priorities}
+        reads: list[Read] = []
+        for path in paths.values():
+            reads += [GetData(path), GetChildren(path)]
+        answers = iter(self._store.read_many(reads, deadline_s).results)
+        guards: dict[int, Guard] = {}
+        for priority in priorities:
+            node, children = next(answers), next(answers)
+            guard = Guard.read(node.data, node.version) if isinstance(node, Node) else None
+            if guard is not None and children == [guard.tail_name]:
+                guards[priority] = guard
+        tails = [GetData(f"{paths[each]}/{guard.tail_name}") for each, guard in guards.items()]
+        found = self._store.read_many(tails, deadline_s).results
+        return {
+            priority: guards[priority]
+            for priority, tail in zip(guards, found, strict=True)
+            if isinstance(tail, Node) and tail.children == 0
+        }
+
+    def _park(self, priority: int, guard: Guard, deadline_s: float) -> None:
+        """Move the guard, unless somebody uses the priority at this moment."""
+        path = self._tree.priority(priority)
+        self._store.commit(
+            [
+                Delete(f"{path}/{guard.tail_name}"),
+                Delete(path, guard.version),
+                Create(self._tree.parked(priority), guard.encode()),
+            ],
+            deadline_s,
+        )
+        self._empty.pop(priority, None)

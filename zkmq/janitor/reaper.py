@@ -1,0 +1,327 @@
+"""Taking back what consumers hold that are dead, or that held it too long."""
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from zkmq.errors import IncompatibleTreeError, OutdatedClientError
+from zkmq.putting.tails import Tails
+from zkmq.taking.return_places import Homes
+from zkmq.tree import envelope, item_names
+from zkmq.tree.charter import SEGMENT_ITEMS
+from zkmq.tree.paths import Tree
+from zkmq.tree.policy import Policy
+from zkmq.tree.skips import Skips
+from zkmq.zookeeper.request_sizes import read_load, read_nodes, too_large
+from zkmq.zookeeper.store import (
+    Code,
+    Committed,
+    Create,
+    Delete,
+    GetChildren,
+    GetData,
+    Lost,
+    Node,
+    Op,
+    Read,
+    Rejected,
+    Store,
+)
+
+CLAIMS_PER_MULTI = 200
+LISTS_AT_ONCE = 100
+# How often the servers may refuse what was read for stale, before it is not staleness.
+MAX_REFUSALS = 3
+TAKEN_BACK = "its consumer died or held it too long"
+
+log = logging.getLogger("zkmq.janitor")
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Items that a consumer no longer holds because the janitor took them back.
+
+    Attributes:
+        consumer: who had held them.
+        names: their names while they were held.
+        data: their payloads, in the same order.
+        to: "items", where they are available again, "partial" or "dead".
+        zxid: when; None if the reply was lost, or another janitor did it at the same time.
+    """
+
+    consumer: str
+    names: tuple[str, ...]
+    data: tuple[bytes, ...]
+    to: str
+    zxid: int | None
+
+
+OnReturned = Callable[[Returned], None]
+Claims = Sequence[tuple[str, Node]]
+
+
+@dataclass(slots=True)
+class _Hold:
+    """What a dead consumer still holds, as far as one write can move it."""
+
+    policy: Policy
+    claims: Claims
+    # Whether there is more to move after it, and whether something stays for ever.
+    more: bool
+    blocked: bool
+    has_place: bool
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """How often the same operation was refused in a row."""
+
+    last: tuple[str, Code] | None = None
+    count: int = 0
+
+    def note(self, path: str, code: Code) -> int:
+        self.count = self.count + 1 if self.last == (path, code) else 1
+        self.last = (path, code)
+        return self.count
+
+
+class Reaper:
+    """Moves claims back. Not thread-safe; two at once do no harm."""
+
+    def __init__(
+        self,
+        store: Store,
+        tree: Tree,
+        on_returned: OnReturned | None,
+        skips: Skips | None = None,
+    ) -> None:
+        self._store = store
+        self._tree = tree
+        self._on_returned = on_returned
+        self._skips = Skips(store, tree) if skips is None else skips
+        self._homes = Homes(tree, Tails(store, tree, SEGMENT_ITEMS))
+        # When each claim of a consumer is over, by the servers' clock; None: it has no limit.
+        self._due_ms: dict[str, dict[str, float | None]] = {}
+
+    def reap(self, consumer: str, deadline_s: float, until_s: float = math.inf) -> bool:
+        """Move what a dead consumer held, some at a time, and then remove it; False: go on later.
+
+        Begins nothing after `until_s`.
+
+        Raises:
+            NoQuorumError: no answer before the deadline; what is done is done.
+        """
+        unsure: Sequence[Returned] = ()
+        refusals = _Refusals()
+        while True:
+            hold = self._hold_of(consumer, deadline_s)
+            if hold is None:
+                # Gone, by a write of ours whose reply was lost or by another janitor.
+                self._report(unsure)
+                return True
+            closing = not hold.more and not hold.blocked and refusals.count < MAX_REFUSALS
+            if not (hold.claims or hold.more or closing):
+                self._skips.add(self._tree.consumer(consumer), "it has nodes that are no items")
+                return True
+            ops, returned = self._reaping(consumer, hold, closing=closing, deadline_s=deadline_s)
+            reply = self._store.commit(ops, deadline_s)
+            if isinstance(reply, Committed):
+                self._report([replace(each, zxid=reply.zxid) for each in returned])
+                unsure = ()
+            elif isinstance(reply, Lost):
+                unsure = returned
+                if not self._store.wait_connected(deadline_s):
+                    return False
+            elif reply == Rejected(0, Code.NODE_EXISTS) or not self._learn(
+                consumer, ops[reply.index], reply.code, refusals, deadline_s
+            ):
+                return True  # it lives; or it cannot be reaped
+            if self._store.now() >= min(until_s, deadline_s):
+                return False
+
+    def take_overdue(
+        self,
+        consumers: Sequence[str],
+        now_ms: float,
+        deadline_s: float,
+        until_s: float = math.inf,
+    ) -> int:
+        """Take back what living consumers have held longer than its time to run.
+
+        Returns how many of the consumers, from the first on, were looked at before `until_s`;
+        one, at least.
+
+        Raises:
+            NoQuorumError: no answer before the deadline; what is done is done.
+        """
+        looked = 0
+        while looked < len(consumers):
+            part = consumers[looked : looked + LISTS_AT_ONCE]
+            reads: list[Read] = [GetChildren(self._tree.claims(consumer)) for consumer in part]
+            held = self._store.read_many(reads, deadline_s).results
+            for consumer, listed in zip(part, held, strict=True):
+                claims = listed if isinstance(listed, list) else []
+                self._take_overdue_of(consumer, claims, now_ms, deadline_s)
+                looked += 1
+                if self._store.now() >= min(until_s, deadline_s):
+                    return looked
+        return looked
+
+    def forget_others(self, consumers: Iterable[str]) -> None:
+        """Keep in mind only what these consumers hold."""
+        known = set(consumers)
+        self._due_ms = {each: due for each, due in self._due_ms.items() if each in known}
+
+    def _take_overdue_of(
+        self, consumer: str, listed: Sequence[str], now_ms: float, deadline_s: float
+    ) -> None:
+        parent = self._tree.claims(consumer)
+        paths = [f"{parent}/{name}" for name in listed if item_names.parse(name)]
+        known = self._due_ms.get(consumer, {})
+        due = self._due_ms[consumer] = {path: known[path] for path in paths if path in known}
+        look = [path for path in paths if _may_be_over(due, path, now_ms)]
+        for path, node in self._read(
+            [path for path in look if path not in self._skips], deadline_s
+        ):
+            header, _ = envelope.unwrap(node.data)
+            ttr_s = header.get("ttr_s")
+            over_ms = None if ttr_s is None else node.mtime_ms + ttr_s * 1000
+            due[path] = over_ms
+            if over_ms is not None and over_ms <= now_ms:
+                self._take(consumer, path, node, deadline_s)
+                due.pop(path, None)  # gone, or touched; else it is looked at in the next round
+
+    def _take(self, consumer: str, path: str, node: Node, deadline_s: float) -> None:
+        """One claim; a `touch` or an end meanwhile changes its version, and it is left alone."""
+        if reason := too_large(path, node.data):
+            self._skips.add(path, reason)
+            return
+        (registration,) = self._store.read_many(
+            [GetData(self._tree.consumer(consumer))], deadline_s
+        ).results
+        if not isinstance(registration, Node):
+            return
+        claim = (path.rpartition("/")[2], node)
+        policy = Policy.decode(registration.data)
+        while self._store.now() < deadline_s:
+            ops, returned = self._moves(consumer, policy, [claim], deadline_s)
+            match self._store.commit(ops, deadline_s):
+                case Committed(zxid):
+                    self._report([replace(each, zxid=zxid) for each in returned])
+                    return
+                case Rejected(index, code) if self._homes.learn(ops[index], code):
+                    continue
+                case Rejected(0, Code.NOT_EMPTY):
+                    self._skips.add(path, "it has children")
+            return
+
+    def _learn(
+        self, consumer: str, op: Op, code: Code, refusals: "_Refusals", deadline_s: float
+    ) -> bool:
+        """Learn from a refusal; False if there is no use in going on with this consumer."""
+        if self._homes.learn(op, code):
+            return True
+        if code is Code.NOT_EMPTY and item_names.parse(op.path.rpartition("/")[2]):
+            self._skips.add(op.path, "it has children")
+            return True
+        if refusals.note(op.path, code) > MAX_REFUSALS:
+            self._skips.add(self._tree.consumer(consumer), f"{op.path}: refused ({code.name})")
+            return False
+        # What was read was stale: a claim more, or one less.
+        self._store.sync(self._tree.consumers, deadline_s)
+        return True
+
+    def _hold_of(self, consumer: str, deadline_s: float) -> _Hold | None:
+        """The first of its claims, as many as one write can move; None if it is gone."""
+        parent = self._tree.claims(consumer)
+        reads: list[Read] = [GetData(self._tree.consumer(consumer)), GetChildren(parent)]
+        registration, children = self._store.read_many(reads, deadline_s).results
+        if not isinstance(registration, Node):
+            return None
+        listed = sorted(children) if isinstance(children, list) else []
+        ours = [name for name in listed if item_names.parse(name)]
+        self._skips.add_foreign(parent, (name for name in listed if not item_names.parse(name)))
+        free = [path for name in ours if (path := f"{parent}/{name}") not in self._skips]
+        load, whole = read_load(self._store, free[:CLAIMS_PER_MULTI], deadline_s)
+        claims = [(path.rpartition("/")[2], node) for path, node in load if self._fits(path, node)]
+        return _Hold(
+            policy=Policy.decode(registration.data),
+            claims=claims,
+            more=len(free) > CLAIMS_PER_MULTI or not whole,
+            blocked=len(free) < len(listed) or len(claims) < len(load),
+            has_place=isinstance(children, list),
+        )
+
+    def _fits(self, path: str, node: Node) -> bool:
+        reason = too_large(path, node.data)
+        if reason is not None:
+            self._skips.add(path, reason)
+        return reason is None
+
+    def _read(self, paths: Sequence[str], deadline_s: float) -> Iterable[tuple[str, Node]]:
+        return read_nodes(self._store, paths, deadline_s)
+
+    def _reaping(
+        self, consumer: str, hold: _Hold, *, closing: bool, deadline_s: float
+    ) -> tuple[list[Op], list[Returned]]:
+        """The operations that move what it holds, and `closing` remove it."""
+        active = self._tree.active(consumer)
+        moves, returned = self._moves(consumer, hold.policy, hold.claims, deadline_s)
+        # Only if it is not there can it be made: together they demand that it is dead.
+        ops: list[Op] = [Create(active), Delete(active), *moves]
+        if closing:
+            ops += [Delete(self._tree.claims(consumer))] if hold.has_place else []
+            ops.append(Delete(self._tree.consumer(consumer)))
+        return ops, returned
+
+    def _moves(
+        self, consumer: str, policy: Policy, claims: Claims, deadline_s: float
+    ) -> tuple[list[Op], list[Returned]]:
+        """The operations that move claims to where the policy says."""
+        ops: list[Op] = []
+        by_place: dict[str, list[tuple[str, bytes]]] = {}
+        home: list[tuple[str, bytes]] = []
+        for name, node in claims:
+            ops.append(Delete(self._tree.claim(consumer, name), node.version))
+            header, payload = envelope.unwrap(node.data)
+            place, reason = self._place(policy, header, name, deadline_s)
+            by_place.setdefault(place, []).append((name, payload))
+            if place == "items":
+                home.append((name, node.data))
+                continue
+            header |= {"reason": reason, "last_owner": consumer}
+            path = self._homes.next_path(self._tree.place(place), name)
+            ops.append(Create(path, envelope.wrap(payload, header)))
+        ops += self._homes.returns(home, deadline_s)
+        returned = [
+            Returned(consumer, tuple(n for n, _ in moved), tuple(d for _, d in moved), place, None)
+            for place, moved in by_place.items()
+        ]
+        return ops, returned
+
+    def _place(
+        self, policy: Policy, header: envelope.Header, name: str, deadline_s: float
+    ) -> tuple[str, str]:
+        """Where an item goes, and why."""
+        place = policy.place_after_crash(header)
+        if place == "items":
+            try:
+                self._homes.find(name, deadline_s)
+            except OutdatedClientError:
+                raise
+            except IncompatibleTreeError as error:
+                return "dead", f"it cannot return to its place: {error}"
+        return place, TAKEN_BACK
+
+    def _report(self, returned: Sequence[Returned]) -> None:
+        for each in returned if self._on_returned is not None else ():
+            try:
+                self._on_returned(each)  # type: ignore[misc]
+            except Exception:
+                log.exception("janitor: on_returned failed for items of %s", each.consumer)
+
+
+def _may_be_over(due: dict[str, float | None], path: str, now_ms: float) -> bool:
+    over_ms = due.get(path, -math.inf)  # not read yet
+    return over_ms is not None and over_ms <= now_ms

@@ -1,0 +1,256 @@
+"""Housekeeping: nodes that nobody needs any more.
+
+Everything here is one multi, or one deletion that the server refuses if the node is in use, so
+that a stale look can do no harm. "Now" is always the servers' clock.
+"""
+
+import json
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from zkmq.putting.dedup import HOUR_MS
+from zkmq.tree import item_names
+from zkmq.tree.paths import Guard, Tree
+from zkmq.tree.skips import Skips
+from zkmq.zookeeper.request_sizes import read_nodes
+from zkmq.zookeeper.store import (
+    Code,
+    Committed,
+    Create,
+    Delete,
+    GetChildren,
+    GetData,
+    Node,
+    Pending,
+    Read,
+    Rejected,
+    Store,
+)
+
+DELETES_PER_MULTI = 500
+DELETE_BYTES = 256 * 1024
+# How many deletions are on their way at once.
+DEPTH = 4
+IDLE_PRODUCER_MS = 24 * HOUR_MS
+KEPT_HOURS = 3
+# A line's numbers are int32 and would then sort before all others.
+LAST_IN_EPOCH = 2**30
+
+
+class Sweeper:
+    """One client's housekeeping. Not thread-safe; two at once do no harm.
+
+    Each method begins nothing after `until_s`, and tells whether there is more to do then. Each
+    raises NoQuorumError if no answer came before the deadline; what is done is done.
+    """
+
+    def __init__(self, store: Store, tree: Tree, skips: Skips) -> None:
+        self._store = store
+        self._tree = tree
+        self._skips = skips
+        # Behind what to go on: priority and segment, and mark.
+        self._cursor = (0, "")
+        self._last_mark = ""
+
+    def drop_segments(self, _: float, until_s: float, deadline_s: float) -> bool:
+        """Delete purged items, and segments that were drained or purged."""
+        children = self._store.list(self._tree.items, deadline_s) or []
+        self._skips.add_foreign(
+            self._tree.items,
+            (c for c in children if item_names.priority(c) is None and not item_names.parse(c)),
+        )
+        for priority in item_names.priorities(children):
+            if priority < self._cursor[0]:
+                continue
+            if priority > self._cursor[0]:
+                self._cursor = (priority, "")
+            if self._drop_segments_of(priority, until_s, deadline_s):
+                return True
+            self._cursor = (priority + 1, "")
+            if self._late(until_s):
+                return True
+        self._cursor = (0, "")
+        return False
+
+    def drop_old_ids(self, now_ms: float, until_s: float, deadline_s: float) -> bool:
+        """Forget the ids of puts of hours ago."""
+        parent = self._tree.place("dedup")
+        for hour in self._buckets(parent, deadline_s):
+            if int(hour) > now_ms // HOUR_MS - KEPT_HOURS:
+                break
+            if self._empty(f"{parent}/{hour}", until_s, deadline_s):
+                return True
+        return False
+
+    def drop_idle_producers(self, now_ms: float, until_s: float, deadline_s: float) -> bool:
+        """Delete tickets that were not used for a day; a producer that lives takes a new one."""
+        parent = self._tree.producers
+        listed = self._store.list(parent, deadline_s) or []
+        self._skips.add_foreign(
+            parent, (name for name in listed if not item_names.is_producer(name))
+        )
+        paths = [f"{parent}/{name}" for name in listed if item_names.is_producer(name)]
+        for path, node in read_nodes(self._store, paths, deadline_s):
+            if node.mtime_ms < now_ms - IDLE_PRODUCER_MS and path not in self._skips:
+                self._delete(path, node.version, deadline_s)
+                if self._late(until_s):
+                    return True
+        return False
+
+    def turn_epoch(self, _: float, __: float, deadline_s: float) -> bool:
+        """Open a new line long before the numbers of the old one overflow; drop drained ones."""
+        parent = self._tree.place("waiting")
+        epochs = self._buckets(parent, deadline_s)
+        for epoch in epochs:
+            path = f"{parent}/{epoch}"
+            line = self._store.list(path, deadline_s) or []
+            self._skips.add_foreign(
+                path, (name for name in line if item_names.waiter(name) is None)
+            )
+            numbers = [number for name in line if (number := item_names.waiter(name)) is not None]
+            if epoch != epochs[-1]:
+                if not numbers and path not in self._skips:
+                    self._delete(path, -1, deadline_s)
+            elif any(number >= LAST_IN_EPOCH or number < 0 for number in numbers):
+                self._store.commit([Create(f"{parent}/{int(epoch) + 1:010d}")], deadline_s)
+        return False
+
+    def drop_marks(self, _: float, until_s: float, deadline_s: float) -> bool:
+        """Delete the marks of nodes that were skipped and are gone."""
+        parent = self._tree.place("skipped")
+        listed = self._store.list(parent, deadline_s) or []
+        marks = [f"{parent}/{name}" for name in sorted(listed) if name > self._last_mark]
+        for mark, node in read_nodes(self._store, marks, deadline_s):
+            path = _marked(node.data)
+            if path is not None and self._is_gone(path, deadline_s):
+                self._store.commit([Delete(mark)], deadline_s)
+            if self._late(until_s):
+                self._last_mark = mark.rpartition("/")[2]
+                return True
+        self._last_mark = ""
+        return False
+
+    def _drop_segments_of(self, priority: int, until_s: float, deadline_s: float) -> bool:
+        path = self._tree.priority(priority)
+        reads: list[Read] = [GetData(path), GetChildren(path)]
+        node, children = self._store.read_many(reads, deadline_s).results
+        if not isinstance(node, Node) or not isinstance(children, list):
+            return False
+        guard = Guard.read(node.data, node.version)
+        if guard is None:
+            self._skips.add(path, "expected JSON with tail and purged")
+            return False
+        segments = item_names.segments(children)
+        self._skips.add_foreign(path, (name for name in children if name not in set(segments)))
+        waiting = guard.waiting(segments)
+        for segment in sorted(set(segments) - set(waiting)):
+            if self._empty(f"{path}/{segment}", until_s, deadline_s):
+                return True
+        before = [segment for segment in waiting if segment < guard.tail_name]
+        left = [f"{path}/{segment}" for segment in before if segment > self._cursor[1]]
+        for segment_path, segment_node in read_nodes(self._store, left, deadline_s):
+            if segment_node.children == 0:
+                self._store.commit([Delete(segment_path)], deadline_s)
+            if self._late(until_s):
+                self._cursor = (priority, segment_path.rpartition("/")[2])
+                return True
+        return False
+
+    def _is_gone(self, path: str, deadline_s: float) -> bool:
+        ours = path.startswith(f"{self._tree.root}/")
+        return ours and self._store.exists(path, deadline_s) is None
+
+    def _buckets(self, parent: str, deadline_s: float) -> list[str]:
+        listed = self._store.list(parent, deadline_s) or []
+        ours = item_names.buckets(listed)
+        self._skips.add_foreign(parent, sorted(set(listed) - set(ours)))
+        return ours
+
+    def _empty(self, path: str, until_s: float, deadline_s: float) -> bool:
+        """Delete a node and its children; tells whether there is more to do."""
+        listed = self._store.list(path, deadline_s)
+        if listed is None or path in self._skips:
+            return False
+        paths = [child for name in listed if (child := f"{path}/{name}") not in self._skips]
+        if not self._delete_all(paths, until_s, deadline_s):
+            return True
+        # It stays as long as there is something in it that cannot be deleted.
+        if len(paths) == len(listed):
+            self._delete(path, -1, deadline_s)
+        return False
+
+    def _delete_all(self, paths: Sequence[str], until_s: float, deadline_s: float) -> bool:
+        """Delete childless nodes, several writes on their way at once; False if not all are."""
+        writes = _writes(paths)
+        sent: deque[tuple[list[str], Pending]] = deque()
+        whole = True
+        # However long the list took, some are deleted.
+        for write in islice(writes, DEPTH):
+            sent.append((write, self._submit(write)))
+        while sent:
+            write, pending = sent.popleft()
+            reply = pending.reply(deadline_s)
+            if isinstance(reply, Rejected):
+                whole = self._delete_rest(write, reply, until_s, deadline_s) and whole
+            else:
+                whole = whole and isinstance(reply, Committed)
+            if not self._late(until_s) and (following := next(writes, None)):
+                sent.append((following, self._submit(following)))
+        return whole and next(writes, None) is None
+
+    def _submit(self, paths: Sequence[str]) -> Pending:
+        return self._store.submit([Delete(path) for path in paths])
+
+    def _delete_rest(
+        self, paths: list[str], reply: Rejected, until_s: float, deadline_s: float
+    ) -> bool:
+        """Delete the others where one could not be deleted; False if not all are."""
+        while True:
+            if reply.code is Code.NO_NODE:
+                return False  # another janitor is at it: look again
+            self._skips.add(paths.pop(reply.index), _why(reply.code))
+            if not paths:
+                return True
+            if self._late(until_s):
+                return False
+            answer = self._store.commit([Delete(path) for path in paths], deadline_s)
+            if not isinstance(answer, Rejected):
+                return isinstance(answer, Committed)
+            reply = answer
+
+    def _delete(self, path: str, version: int, deadline_s: float) -> None:
+        reply = self._store.commit([Delete(path, version)], deadline_s)
+        if isinstance(reply, Rejected) and reply.code in {Code.NOT_EMPTY, Code.NO_AUTH}:
+            self._skips.add(path, _why(reply.code))
+
+    def _late(self, until_s: float) -> bool:
+        return self._store.now() >= until_s
+
+
+def _writes(paths: Sequence[str]) -> Iterator[list[str]]:
+    """Cut into writes by number and size."""
+    write: list[str] = []
+    size = 0
+    for path in paths:
+        if write and (len(write) >= DELETES_PER_MULTI or size + len(path) > DELETE_BYTES):
+            yield write
+            write, size = [], 0
+        write.append(path)
+        size += len(path)
+    if write:
+        yield write
+
+
+def _why(code: Code) -> str:
+    return "it has children" if code is Code.NOT_EMPTY else f"refused: {code.name}"
+
+
+def _marked(data: bytes) -> str | None:
+    """The path of which a mark tells; None if it is no mark."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    path = value.get("path") if isinstance(value, dict) else None
+    return path if isinstance(path, str) else None

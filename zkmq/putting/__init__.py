@@ -1,0 +1,1 @@
+"""The producing side: writes that take effect once, in order."""

@@ -1,0 +1,63 @@
+"""A soft bound on the backlog."""
+
+from zkmq.errors import QueueFullError
+from zkmq.tree import item_names
+from zkmq.tree.paths import Guard, Tree
+from zkmq.zookeeper.store import GetChildren, GetData, Node, Read, Store
+
+READ_AGAIN_S = 1.0
+
+
+class Room:
+    """Estimates the backlog, to a segment, at most once a second. Not thread-safe.
+
+    Soft: what others put meanwhile is seen a second later. ZooKeeper's own quotas do not count
+    the operations of one multi, so they cannot be used.
+    """
+
+    def __init__(self, store: Store, tree: Tree, *, max_items: int, segment_items: int) -> None:
+        self._store = store
+        self._tree = tree
+        self._max_items = max_items
+        self._segment_items = segment_items
+        self._known_s = float("-inf")
+        self._backlog = 0
+
+    def demand(self, count: int, deadline_s: float) -> None:
+        """Make sure that there is room.
+
+        Raises:
+            QueueFullError: the backlog would exceed `max_items`.
+        """
+        now_s = self._store.now()
+        if now_s - self._known_s > READ_AGAIN_S:
+            self._backlog = backlog(self._store, self._tree, self._segment_items, deadline_s)
+            self._known_s = now_s
+        if self._backlog + count > self._max_items:
+            raise QueueFullError(
+                f"put: expected room for {count} items, got about {self._backlog} waiting "
+                f"of at most {self._max_items}; try again when consumers have caught up"
+            )
+        self._backlog += count
+
+
+def backlog(store: Store, tree: Tree, segment_items: int, deadline_s: float) -> int:
+    """About how many items wait: full segments are not counted one by one. 3 reads."""
+    priorities = item_names.priorities(store.list(tree.items, deadline_s) or [])
+    reads: list[Read] = []
+    for priority in priorities:
+        path = tree.priority(priority)
+        reads += [GetData(path), GetChildren(path)]
+    answers = iter(store.read_many(reads, deadline_s).results)
+    tails: list[Read] = []
+    total = 0
+    for priority in priorities:
+        node, children = next(answers), next(answers)
+        guard = Guard.read(node.data, node.version) if isinstance(node, Node) else None
+        if guard is None or not isinstance(children, list):
+            continue
+        total += segment_items * max(0, len(guard.waiting(children)) - 1)
+        tails.append(GetData(tree.segment(priority, guard.tail_name)))
+    for tail in store.read_many(tails, deadline_s).results:
+        total += tail.children if isinstance(tail, Node) else 0
+    return total

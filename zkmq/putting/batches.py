@@ -1,0 +1,88 @@
+"""What a put sends, and what it returns: items cut into writes, and the answer for each."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from zkmq.putting.entry import Entry
+from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES
+
+MAX_BATCH_ITEMS = 500
+MAX_BATCH_BYTES = 256 * 1024
+ITEM_OVERHEAD_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """One item that is in the queue exactly once.
+
+    Attributes:
+        name: the item's name; None when the reply that named it was lost, or it is delayed.
+        zxid: when it took effect; None when the reply was lost and later puts have hidden it.
+        attempts: how often it was sent.
+        duplicate: nothing was put, because an item with this `dedup_id` had been.
+    """
+
+    name: str | None
+    zxid: int | None
+    attempts: int
+    duplicate: bool = False
+
+
+@dataclass(slots=True)
+class Batch:
+    """Entries that go in one write; `rest` are the places in `puts` still to be filled.
+
+    What repeats an id within the write is a duplicate at once.
+    """
+
+    serial: int
+    entries: list[Entry]
+    puts: list[Put | None] = field(init=False)
+    rest: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.puts = [None] * len(self.entries)
+        ids: set[str] = set()
+        for index, entry in enumerate(self.entries):
+            if entry.dedup_id is not None and entry.dedup_id in ids:
+                self.puts[index] = Put(None, None, 0, duplicate=True)
+                continue
+            self.rest.append(index)
+            if entry.dedup_id is not None:
+                ids.add(entry.dedup_id)
+
+    @property
+    def open(self) -> list[Entry]:
+        """The entries that are still to be put."""
+        return [self.entries[index] for index in self.rest]
+
+    def strike_off(self, dedup_hash: str) -> None:
+        """Take note that an id was used before."""
+        for index in list(self.rest):
+            entry = self.entries[index]
+            if entry.dedup_id is not None and entry.dedup_hash == dedup_hash:
+                self.puts[index] = Put(None, None, 1, duplicate=True)
+                self.rest.remove(index)
+
+
+def puts_of(batches: Iterable[Batch]) -> tuple[Put, ...]:
+    """What is put, of the writes that came to their end."""
+    done = (each for each in batches if not each.rest)
+    return tuple(put for each in done for put in each.puts if put is not None)
+
+
+def parts(
+    entries: Sequence[Entry], most: int, request_bytes: Callable[[Entry], int]
+) -> Iterable[Sequence[Entry]]:
+    """Cut into writes by number and size; `request_bytes` is what an entry adds to a request."""
+    start, size, request = 0, 0, 0
+    for index, entry in enumerate(entries):
+        size += len(entry.data) + ITEM_OVERHEAD_BYTES
+        request += request_bytes(entry)
+        full = index - start >= most or size > MAX_BATCH_BYTES or request > MAX_CALL_BYTES
+        if index > start and full:
+            yield entries[start:index]
+            start, size = index, len(entry.data) + ITEM_OVERHEAD_BYTES
+            request = request_bytes(entry)
+    if start < len(entries):
+        yield entries[start:]

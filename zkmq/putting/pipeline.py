@@ -1,0 +1,259 @@
+"""Several writes of one producer on their way at once, each taking effect once, and in order.
+
+Batches are sent one behind the other without waiting. At the first trouble the sending stops,
+the answers are collected, and what is open is sent again, one by one and with the numbers it
+had.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from zkmq.errors import (
+    AckUnknownError,
+    NoQuorumError,
+    NotAppliedError,
+    OutcomeUnknownError,
+    ZkmqError,
+)
+from zkmq.putting.batches import Batch, Put
+from zkmq.putting.dedup import Dedup
+from zkmq.putting.delayed import Delayed
+from zkmq.putting.producer_ticket import Tickets
+from zkmq.putting.tails import Tails
+from zkmq.tree import item_names
+from zkmq.tree.paths import Guard, Tree
+from zkmq.tree.ticket import Applied, Ticket, TicketGoneError
+from zkmq.zookeeper.refusal import refusal
+from zkmq.zookeeper.server_clock import ServerClock
+from zkmq.zookeeper.store import Code, Committed, Lost, Op, Pending, Rejected, Reply, Store
+
+DEPTH = 8
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A write on its way: a batch, or the roll of a priority's tail."""
+
+    pending: Pending
+    ops: Sequence[Op]
+    batch: Batch | None
+    guards: dict[int, Guard]
+    priority: int = -1
+    reply: Reply | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it may have taken effect, or may yet, though nobody said so."""
+        return self.reply is None or (isinstance(self.reply, Lost) and self.reply.sent)
+
+
+class Pipeline:
+    """The writes of one producer. Not thread-safe.
+
+    After `run` has raised, `doubtful` has how many items each write had whose outcome is unknown;
+    the ticket is in doubt about as many, unless it is gone. That it raised a ZkmqError is how this
+    is known; after anything else, the ticket alone tells.
+    """
+
+    def __init__(
+        self, store: Store, tree: Tree, tickets: Tickets, clock: ServerClock, *, segment_items: int
+    ) -> None:
+        self._store = store
+        self._tickets = tickets
+        self._clock = clock
+        self._tails = Tails(store, tree, segment_items)
+        self._dedup = Dedup(store, tree)
+        self._delayed = Delayed(store, tree)
+        # In the order in which they were sent; each leaves when it has come to its end.
+        self._sent: deque[_Sent] = deque()
+        self.doubtful: list[int] = []
+
+    @property
+    def first_is_certain(self) -> bool:
+        """Whether the first write in doubt is entered already: a signal came between the two."""
+        sent = [each.batch for each in self._sent if each.batch is not None]
+        return bool(sent) and not sent[0].rest and len(self.doubtful) >= len(sent)
+
+    def run(self, batches: Sequence[Batch], deadline_s: float, patience_s: float) -> None:
+        """Send all batches; wait for the first until then, for each other at most `patience_s`.
+
+        Raises:
+            OutcomeUnknownError: no answer in time; `doubtful` says of which.
+            NotAppliedError: the first batch that is not put certainly is not, nor the others.
+        """
+        self._sent.clear()
+        self.doubtful = []
+        waiting = deque(batches)
+        try:
+            while waiting or self._sent:
+                self._fill_up(waiting, deadline_s)
+                is_put = self._sent[0].batch is not None
+                self._receive(deadline_s)
+                if is_put:  # a roll is part of the put behind it
+                    deadline_s = self._store.now() + patience_s
+        except BaseException as error:
+            self._give_up(error)
+            raise
+
+    def _fill_up(self, waiting: deque[Batch], deadline_s: float) -> None:
+        """Send what can be sent now; if that fails, bring what was sent before to its end."""
+        try:
+            while waiting and len(self._sent) < DEPTH:
+                if not self._send_next(waiting[0], deadline_s):
+                    return
+                waiting.popleft()
+        except NotAppliedError:
+            while self._sent:
+                self._receive(deadline_s)
+            raise
+
+    def _send_next(self, batch: Batch, deadline_s: float) -> bool:
+        """Send a batch, behind the rolls it needs; False if an earlier roll is to be awaited."""
+        full = self._tails.full()
+        if any(each.priority in full for each in self._sent):
+            # Two rolls of one tail in flight could undo a purge that came between them.
+            return False
+        for priority in full:
+            ops = self._tails.roll(priority)
+            self._sent.append(_Sent(self._store.submit(ops), ops, None, {}, priority))
+        ticket = self._tickets.ready(deadline_s)
+        ops, guards = self._operations(batch, ticket, deadline_s)
+        pending = ticket.submit("put", ops, len(batch.rest))
+        for entry in batch.open:
+            if not entry.delay_s:
+                self._tails.expect(entry.priority, 1)
+        self._sent.append(_Sent(pending, ops, batch, guards))
+        return True
+
+    def _receive(self, deadline_s: float) -> None:
+        """Take the next answer; if it is no success, bring all that was sent to its end."""
+        first = self._sent[0]
+        first.reply = first.pending.reply(deadline_s)
+        if isinstance(first.reply, Committed):
+            self._accept(first, first.reply)
+            self._sent.popleft()
+        else:
+            self._recover(deadline_s)
+
+    def _operations(
+        self, batch: Batch, ticket: Ticket, deadline_s: float
+    ) -> tuple[list[Op], dict[int, Guard]]:
+        """The operations of a batch: what is demanded, and one creation for each entry."""
+        guards: dict[int, Guard] = {}
+        demands: list[Op] = []
+        creates: list[Op] = []
+        for index in batch.rest:
+            entry = batch.entries[index]
+            if entry.dedup_id is not None:
+                now_ms = self._clock.now_ms(ticket.path, deadline_s)
+                demands += self._dedup.demand(entry, now_ms, deadline_s)
+            if entry.delay_s:
+                now_ms = self._clock.now_ms(ticket.path, deadline_s)
+                unique = f"{self._tickets.id}-{batch.serial}-{index}"
+                creates.append(self._delayed.put(entry, now_ms, unique, deadline_s))
+                continue
+            guard = guards.get(entry.priority)
+            if guard is None:
+                guard = guards[entry.priority] = self._tails.guard(entry.priority, deadline_s)
+                demands.append(self._tails.check(entry.priority, guard))
+            creates.append(self._tails.append(entry.priority, guard, entry.envelope))
+        return demands + creates, guards
+
+    def _accept(self, sent: _Sent, reply: Committed) -> None:
+        ticket = self._tickets.current
+        if sent.batch is not None and ticket is not None:
+            self._enter(sent.batch, sent.guards, ticket.applied(reply))
+            ticket.enter()
+
+    def _enter(self, batch: Batch, guards: dict[int, Guard], applied: Applied) -> None:
+        """Enter what was put."""
+        created = applied.created or ()
+        paths = created[len(created) - len(batch.rest) :] or [None] * len(batch.rest)
+        for index, path in zip(batch.rest, paths, strict=True):
+            name = path.rpartition("/")[2] if path else None
+            parsed = item_names.parse(name) if name else None
+            if parsed is not None and parsed.priority in guards:
+                self._tails.note(parsed.priority, guards[parsed.priority], parsed.number)
+            batch.puts[index] = Put(name if parsed else None, applied.zxid, applied.attempts)
+        batch.rest.clear()
+
+    def _recover(self, deadline_s: float) -> None:
+        """Collect the answers of all that was sent, then finish it one by one, in order."""
+        for each in self._sent:
+            if each.reply is None:
+                each.reply = each.pending.reply(deadline_s)
+            if each.batch is None and not isinstance(each.reply, Committed):
+                self._tails.forget(each.priority)
+                if isinstance(each.reply, Rejected):
+                    self._tails.learn(each.ops[each.reply.index], each.reply.code)
+        while self._sent:
+            if (batch := self._sent[0].batch) is not None:
+                self._finish(self._sent[0], batch, deadline_s)
+            self._sent.popleft()
+
+    def _give_up(self, error: BaseException) -> None:
+        """Take note of what is in doubt: what may still arrive, and all that comes before it.
+
+        Their numbers follow each other, so that the first has to be used up first.
+        """
+        ticket = self._tickets.current
+        if not isinstance(error, ZkmqError):
+            # A signal's handler raised, wherever: the ticket is in doubt about all that was sent.
+            self.doubtful = ticket.doubtful if ticket else []
+            return
+        sent = [each for each in self._sent if each.batch is not None]
+        unknown = isinstance(error, OutcomeUnknownError)
+        # Of the first, the ticket itself knows.
+        doubtful = [
+            index for index, each in enumerate(sent) if (each.doubtful if index else unknown)
+        ]
+        last = max(doubtful, default=-1)
+        self.doubtful = [len(each.batch.rest) for each in sent[: last + 1] if each.batch]
+        if ticket is not None:
+            ticket.be_in_doubt("put", [] if isinstance(error, AckUnknownError) else self.doubtful)
+        if doubtful and not unknown:
+            raise OutcomeUnknownError(f"put_many: {last} writes in doubt; {error}") from error
+
+    def _finish(self, sent: _Sent, batch: Batch, deadline_s: float) -> None:
+        """Bring one write to its end, sending it again as often as it takes."""
+        reply, ops, guards = sent.reply, sent.ops, sent.guards
+        if isinstance(reply, Committed):
+            self._accept(sent, reply)
+            return
+        unsure, attempts = sent.doubtful, 1
+        if isinstance(reply, Rejected) and reply.code is Code.OTHER:
+            raise refusal(ops[0].path, "put", reply.code, reply.number)
+        if isinstance(reply, Rejected) and reply.index > 0:
+            self._learn(batch, ops[reply.index - 1], reply.code)
+            ops, guards = self._operations(batch, self._tickets.ready(deadline_s), deadline_s)
+        while batch.rest:
+            try:
+                ticket = self._tickets.ready(deadline_s)
+                items = len(batch.rest)
+                result = ticket.commit("put", ops, deadline_s, unsure=unsure, items=items)
+            except TicketGoneError:
+                self._tickets.renew()
+            else:
+                attempts += result.attempts
+                if isinstance(result, Applied):
+                    self._enter(batch, guards, replace(result, attempts=attempts))
+                    ticket.enter()
+                    return
+                self._learn(batch, ops[result.index], result.code)
+                if self._store.now() >= deadline_s:
+                    raise NoQuorumError(f"put: refused until the deadline ({result.code.name})")
+            unsure = False
+            ops, guards = self._operations(batch, self._tickets.ready(deadline_s), deadline_s)
+        # All of it were duplicates: its number is free for the next.
+        self._tickets.ready(deadline_s).enter(used=False)
+
+    def _learn(self, batch: Batch, op: Op, code: Code) -> None:
+        """Find out what stood in the way of a batch."""
+        hash_ = self._dedup.duplicate(op, code)
+        if hash_ is not None:
+            batch.strike_off(hash_)
+            return
+        knows = (self._tails, self._dedup, self._delayed)
+        if not any(each.learn(op, code) for each in knows):
+            raise refusal(op.path, "put", code)

@@ -1,0 +1,178 @@
+"""Putting: every write takes effect at most once, however often it is sent, and in order."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from zkmq.doubt import Doubt, Settled
+from zkmq.errors import (
+    AckUnknownError,
+    NoQuorumError,
+    OutcomeUnknownError,
+    PartlyPutError,
+    ZkmqError,
+)
+from zkmq.putting.batches import Batch, Put, parts, puts_of
+from zkmq.putting.entry import Entry
+from zkmq.putting.pipeline import Pipeline
+from zkmq.putting.producer_ticket import Tickets
+from zkmq.tree.paths import Tree
+from zkmq.zookeeper.repeatable import once
+from zkmq.zookeeper.server_clock import ServerClock
+from zkmq.zookeeper.store import Code, Create, Delete, Pending, Store
+
+HEADER_BYTES = 100
+
+
+class Producer:
+    """The putting side of one client, with one ticket, made at the first put. Not thread-safe.
+
+    `about` is what the ticket says of its writer, as of `zkmq.tree.registrations`; `ask` is what a
+    caller in doubt calls later to have `settle` called.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tree: Tree,
+        *,
+        segment_items: int,
+        about: Mapping[str, Any],
+        ask: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._tree = tree
+        clock = ServerClock(store)
+        self._tickets = Tickets(store, tree, clock, about)
+        self._pipeline = Pipeline(store, tree, self._tickets, clock, segment_items=segment_items)
+        # An item's longest path and header; and what demands an id, in three buckets.
+        longest = f"{tree.place('delayed')}/{'0' * 10}/d-000-{self._tickets.id}-{'0' * 12}"
+        self._item_bytes = store.weigh([Create(longest, b" " * HEADER_BYTES)])
+        id_node = f"{tree.place('dedup')}/{'0' * 10}/{'0' * 64}"
+        self._id_bytes = store.weigh([Create(id_node)] * 3 + [Delete(id_node)] * 2)
+        self._serial = 0
+        self._ttr_marked = False
+        self._ask = ask
+        # The call whose writes the ticket is in doubt about; and the last such call of each thread.
+        self._doubt: Doubt | None = None
+        self._last = threading.local()
+
+    @property
+    def id(self) -> str:
+        """The name of the ticket."""
+        return self._tickets.id
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """The last put of the calling thread whose outcome was unknown."""
+        doubt: Doubt | None = getattr(self._last, "doubt", None)
+        return doubt
+
+    def put_all(
+        self, entries: Sequence[Entry], *, batch: int, deadline_s: float, patience_s: float
+    ) -> list[Put]:
+        """Append entries in order, up to `batch` in each write, all of a write or none.
+
+        Waits for the first write until `deadline_s`, and for each other at most `patience_s` after
+        the one before.
+
+        Raises:
+            OutcomeUnknownError: no answer in time; its `resolve` can tell later.
+            PartlyPutError: some are put, and the others certainly not.
+            NoQuorumError: nothing is put.
+        """
+        try:
+            self.settle(deadline_s)
+        except OutcomeUnknownError as error:
+            # Unknown is the outcome of that put, which its own error can ask for; not of this one.
+            raise NoQuorumError("put: not sent, an earlier put is still in doubt") from error
+        if self._tickets.current is not None and self._tickets.current.worn:
+            self._tickets.renew()
+        batches = [self._batch(part) for part in parts(entries, batch, self._request_bytes)]
+        if any(entry.ttr_s is not None for entry in entries):
+            self._mark_ttr(deadline_s)
+        try:
+            self._pipeline.run(batches, deadline_s, patience_s)
+            return list(puts_of(batches))  # within: a signal may come here, too
+        except BaseException as error:
+            put = puts_of(batches)
+            self._give_up(error, batches)
+            if isinstance(error, OutcomeUnknownError):
+                error.tell(put, sum(self._pipeline.doubtful), len(entries))
+            elif isinstance(error, ZkmqError) and put:
+                raise PartlyPutError(put, len(entries), error) from error
+            raise
+
+    def settle(self, deadline_s: float) -> None:
+        """Settle every write whose outcome is unknown, and tell the call that it was of.
+
+        Raises:
+            OutcomeUnknownError: still no answer; those so far are kept for the next time.
+        """
+        while (ticket := self._tickets.current) is not None and ticket.in_doubt:
+            doubt = self._doubt
+            if doubt is None or not doubt.is_open:
+                # A signal's handler raised before anybody was told.
+                doubt = self._doubt = Doubt("put", ticket.doubtful, self._ask)
+            try:
+                settled, used = ticket.settle(deadline_s)
+            except OutcomeUnknownError as error:
+                error.doubt = doubt
+                raise
+            if settled.took_effect is None:
+                self._tickets.renew()
+                doubt.give_up()
+                return
+            if doubt.left == len(ticket.doubtful):  # or a signal came between the two that follow
+                doubt.settle(settled)
+            ticket.enter(used=used)
+
+    def leave(self) -> Pending | None:
+        """Delete the ticket, if there is one: what is in doubt takes no effect from then on."""
+        return self._tickets.leave()
+
+    def _request_bytes(self, entry: Entry) -> int:
+        """About how much an entry adds to a request."""
+        ids = self._id_bytes if entry.dedup_id is not None else 0
+        return self._item_bytes + len(entry.data) + ids
+
+    def interrupted(self, puts: Sequence[Put]) -> None:
+        """Take note that all was put, and that the caller was not told."""
+        doubt = Doubt("put", [len(puts)], self._ask)
+        doubt.settle(Settled("put", took_effect=True, zxid=puts[0].zxid))
+        self._last.doubt = doubt
+
+    def _give_up(self, error: BaseException, batches: Sequence[Batch]) -> None:
+        """Remember what the pipeline left in doubt, for the caller and for `settle`."""
+        # Who is told by an exception of its own has not seen what is put.
+        put = [] if isinstance(error, ZkmqError) else [each for each in batches if not each.rest]
+        if put and self._pipeline.first_is_certain:
+            put.pop()
+        sizes = [len(each.entries) for each in put] + self._pipeline.doubtful
+        if not sizes:
+            return
+        doubt = Doubt("put", sizes, self._ask)
+        for each in put:
+            doubt.settle(Settled("put", took_effect=True, zxid=_zxid(each)))
+        self._doubt = self._last.doubt = doubt
+        if isinstance(error, AckUnknownError):
+            self._tickets.renew()
+            doubt.give_up()
+        if isinstance(error, OutcomeUnknownError):
+            error.doubt = doubt
+
+    def _batch(self, entries: Sequence[Entry]) -> Batch:
+        self._serial += 1
+        return Batch(self._serial, list(entries))
+
+    def _mark_ttr(self, deadline_s: float) -> None:
+        """Tell janitors that there are holds to be watched: reading them all costs something."""
+        if not self._ttr_marked:
+            create = Create(self._tree.place("ttr"))
+            once(self._store, "create", [create], deadline_s, as_good={Code.NODE_EXISTS})
+            self._ttr_marked = True
+
+
+def _zxid(batch: Batch) -> int | None:
+    first = batch.puts[0]
+    return first.zxid if first is not None else None

@@ -1,0 +1,58 @@
+"""A producer's tickets, one after the other: made when first needed, replaced when gone or worn."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from zkmq.tree import registrations
+from zkmq.tree.paths import Tree
+from zkmq.tree.ticket import Ticket
+from zkmq.zookeeper.repeatable import once
+from zkmq.zookeeper.server_clock import ServerClock
+from zkmq.zookeeper.store import Code, Create, Delete, Pending, Store
+
+
+class Tickets:
+    """The ticket of one producer. Not thread-safe.
+
+    `about` is what the ticket says of its writer, as of `zkmq.tree.registrations`.
+    """
+
+    def __init__(
+        self, store: Store, tree: Tree, clock: ServerClock, about: Mapping[str, Any]
+    ) -> None:
+        self.id = _new_id()
+        self.current: Ticket | None = None
+        self._store = store
+        self._tree = tree
+        self._clock = clock
+        self._label = json.dumps(about).encode()
+        self._mark = registrations.mark(about[registrations.VERSION_KEY])
+
+    def ready(self, deadline_s: float) -> Ticket:
+        """The ticket to use now.
+
+        Raises:
+            NoQuorumError: no answer before the deadline.
+            AccessDeniedError: the servers refused.
+        """
+        if self.current is None:
+            path = f"{self._tree.producers}/{self.id}"
+            create = Create(path, self._label)
+            once(self._store, "create", [create], deadline_s, as_good={Code.NODE_EXISTS})
+            self.current = Ticket(self._store, path, self._clock, mark=self._mark)
+        return self.current
+
+    def renew(self) -> None:
+        """Use another from now on: this one is gone, or worn."""
+        self.id = _new_id()
+        self.current = None
+
+    def leave(self) -> Pending | None:
+        """Delete the ticket, if there is one: what is in doubt takes no effect from then on."""
+        return self._store.submit([Delete(self.current.path)]) if self.current else None
+
+
+def _new_id() -> str:
+    return f"producer-{secrets.token_hex(8)}"

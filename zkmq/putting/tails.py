@@ -1,0 +1,223 @@
+"""Where producers append: the tail segment of each priority, and when it is full.
+
+Whoever appends demands the guard of the priority as it was read, so every append to a segment
+comes before the roll to the next, and a put that begins after another returned comes behind it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from zkmq.errors import NoQuorumError
+from zkmq.tree import item_names
+from zkmq.tree.paths import Guard, Tree
+from zkmq.zookeeper.refusal import demand_access
+from zkmq.zookeeper.store import (
+    Check,
+    Code,
+    Committed,
+    Create,
+    Delete,
+    GetData,
+    Node,
+    Op,
+    Rejected,
+    SetData,
+    Store,
+)
+
+
+@dataclass(slots=True)
+class Tail:
+    """A guard as last read, and how many items its segment has had, as far as is known."""
+
+    guard: Guard
+    filled: int = 0
+
+
+class Tails:
+    """The tails of one producer or janitor. Not thread-safe."""
+
+    def __init__(self, store: Store, tree: Tree, segment_items: int) -> None:
+        self._store = store
+        self._tree = tree
+        self._segment_items = segment_items
+        self._tails: dict[int, Tail] = {}
+        # The last tail of a priority to which nothing can be appended, by foreign nodes.
+        self._stuck: dict[int, int] = {}
+
+    def guard(self, priority: int, deadline_s: float) -> Guard:
+        """The guard to demand now; makes the priority if it was never used.
+
+        Raises:
+            NoQuorumError: no answer before the deadline.
+        """
+        tail = self._tails.get(priority)
+        if tail is None:
+            tail = self._tails[priority] = Tail(self._read(priority, deadline_s))
+        return tail.guard
+
+    def check(self, priority: int, guard: Guard) -> Check:
+        """The operation that demands a guard."""
+        return Check(self._tree.priority(priority), guard.version)
+
+    def append(self, priority: int, guard: Guard, data: bytes) -> Create:
+        """The operation that appends an item; good as long as the guard is."""
+        segment = self._tree.segment(priority, guard.tail_name)
+        return Create(f"{segment}/item-{priority:03d}-{guard.tail_name}-", data, sequence=True)
+
+    def appends(self, items: Iterable[tuple[str, bytes]], deadline_s: float) -> list[Op]:
+        """Operations that append (name so far, data), as new items of the same priority."""
+        checks: dict[int, Op] = {}
+        creates: list[Op] = []
+        for name, data in items:
+            parsed = item_names.parse(name)
+            assert parsed is not None
+            guard = self.guard(parsed.priority, deadline_s)
+            checks[parsed.priority] = self.check(parsed.priority, guard)
+            creates.append(self.append(parsed.priority, guard, data))
+        return [*checks.values(), *creates]
+
+    def expect(self, priority: int, count: int) -> None:
+        """Count appends that are being sent."""
+        self._tails[priority].filled += count
+
+    def note(self, priority: int, guard: Guard, number: int) -> None:
+        """Learn from a new item's number how full its segment is."""
+        tail = self._tails.get(priority)
+        if tail is not None and tail.guard == guard:
+            # A server's counter wraps below zero: then no more names follow in order.
+            tail.filled = max(tail.filled, number + 1 if number >= 0 else self._segment_items)
+
+    def note_created(self, paths: Iterable[str | None]) -> None:
+        """Learn from the paths of a write how full the segments are."""
+        for path in paths:
+            parsed = item_names.parse(path.rpartition("/")[2]) if path else None
+            tail = self._tails.get(parsed.priority) if parsed else None
+            if parsed and tail and parsed.segment == tail.guard.tail:
+                self.note(parsed.priority, tail.guard, parsed.number)
+
+    def full(self) -> list[int]:
+        """The priorities whose tail has to move on."""
+        return [p for p, tail in self._tails.items() if tail.filled >= self._segment_items]
+
+    def roll(self, priority: int) -> list[Op]:
+        """The operations that move a tail on; from here on its new guard is expected.
+
+        If another client was faster, the next append is refused, and `forget` mends it.
+        """
+        old = self._tails[priority].guard
+        new = self._next(priority, old)
+        self._tails[priority] = Tail(new)
+        # Versions start again with each life of a priority; segments' names never do.
+        same_life = Check(self._tree.segment(priority, old.tail_name), 0)
+        return [*self._turn(priority, old, new), same_life]
+
+    def roll_full(self, deadline_s: float) -> None:
+        """Move on the tails that are full; if that fails, it is done later, or by others."""
+        for priority in self.full():
+            ops = self.roll(priority)
+            reply = self._store.commit(ops, deadline_s)
+            if isinstance(reply, Rejected):
+                self.learn(ops[reply.index], reply.code)
+            if not isinstance(reply, Committed):
+                self.forget(priority)
+
+    def forget(self, priority: int) -> None:
+        """Read the guard again before it is used."""
+        self._tails.pop(priority, None)
+
+    def learn(self, op: Op, code: Code) -> bool:
+        """Take note of a refused operation; False if it was not one of these."""
+        match op, code:
+            case Check(path, _), Code.BAD_VERSION | Code.NO_NODE:
+                self._forget_path(path)
+            case SetData(path, _, _), Code.BAD_VERSION | Code.NO_NODE:
+                self._forget_path(path)  # another client was faster
+            case Create(path, _, False, True), Code.NO_NODE | Code.NODE_EXISTS:
+                # Its guard held. So somebody has deleted the segment, or made a node of the
+                # next number in it.
+                return self._learn_stuck(path.rpartition("/")[0])
+            case Create(path, b"", False, False), Code.NODE_EXISTS:
+                # Nobody had rolled. So somebody else has made the node of the next segment.
+                return self._learn_stuck(path)
+            case _:
+                return False
+        return True
+
+    def _forget_path(self, path: str) -> None:
+        """Forget the priority of that path, or of one of its segments."""
+        parent, _, name = path.rpartition("/")
+        number = item_names.priority(name if parent == self._tree.items else parent[-3:])
+        if number is not None:
+            self.forget(number)
+
+    def _learn_stuck(self, segment: str) -> bool:
+        lane, _, name = segment.rpartition("/")
+        parent, _, child = lane.rpartition("/")
+        priority = item_names.priority(child)
+        if parent != self._tree.items or priority is None or not item_names.segments([name]):
+            return False
+        tail = item_names.segment_number(name)
+        self._stuck[priority] = max(tail, self._stuck.get(priority, tail))
+        self.forget(priority)
+        return True
+
+    def _next(self, priority: int, old: Guard) -> Guard:
+        tail = max(old.tail, self._stuck.get(priority, old.tail)) + 1
+        return Guard(tail, old.purged, next_version(old.version))
+
+    def _turn(self, priority: int, old: Guard, new: Guard) -> list[Op]:
+        return [
+            SetData(self._tree.priority(priority), new.encode(), old.version),
+            Create(self._tree.segment(priority, new.tail_name)),
+        ]
+
+    def _read(self, priority: int, deadline_s: float) -> Guard:
+        path = self._tree.priority(priority)
+        while True:
+            self._store.sync(path, deadline_s)
+            reads = [GetData(path), GetData(self._tree.parked(priority))]
+            node, parked = self._store.read_many(reads, deadline_s).results
+            guard = Guard.decode(node.data, node.version) if isinstance(node, Node) else None
+            if guard is not None and guard.tail != self._stuck.get(priority):
+                return guard
+            if self._store.now() >= deadline_s:
+                raise NoQuorumError(f"{path}: expected a guard, got only stale answers")
+            if guard is None:
+                self._make(priority, parked if isinstance(parked, Node) else None, deadline_s)
+            else:
+                self._move_on(priority, guard, deadline_s)
+
+    def _move_on(self, priority: int, guard: Guard, deadline_s: float) -> None:
+        """Roll a tail to which nothing can be appended."""
+        ops = self._turn(priority, guard, self._next(priority, guard))
+        reply = self._store.commit(ops, deadline_s)
+        demand_access(ops[0].path, reply)
+        if isinstance(reply, Rejected):
+            self.learn(ops[reply.index], reply.code)
+
+    def _make(self, priority: int, parked: Node | None, deadline_s: float) -> None:
+        """Make a priority and its first segment; someone else having done so is as good.
+
+        One that was parked goes on behind its last segment, so that no name is used twice. That
+        it was not is demanded, because what was read may be old.
+        """
+        place = self._tree.parked(priority)
+        guard = Guard(0)
+        ops: list[Op] = [Create(place), Delete(place)]
+        if parked is not None:
+            last = Guard.decode(parked.data, parked.version)
+            guard = Guard(last.tail + 1, last.purged)
+            ops = [Delete(place, parked.version)]
+        path = self._tree.priority(priority)
+        ops += [Create(path, guard.encode()), Create(f"{path}/{guard.tail_name}")]
+        reply = self._store.commit(ops, deadline_s)
+        demand_access(path, reply)
+        if parked is None and reply == Rejected(0, Code.NO_NODE):
+            # A tree made by an earlier release.
+            self._store.commit([Create(self._tree.place("parked"))], deadline_s)
+
+
+def next_version(version: int) -> int:
+    """The version of a node after one more write: an int32, which the servers let wrap."""
+    return version + 1 if version < 2**31 - 1 else -(2**31)

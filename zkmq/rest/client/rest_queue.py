@@ -1,0 +1,303 @@
+"""The queue over HTTP as an application sees it."""
+
+import base64
+import contextlib
+import json
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import quote
+
+from zkmq.admin import Changed, Peeked, Stats
+from zkmq.doubt import Settled
+from zkmq.errors import (
+    BadArgumentError,
+    ClosedError,
+    NotAppliedError,
+    OutcomeUnknownError,
+    PartlyPutError,
+    ZkmqError,
+)
+from zkmq.putting.batches import MAX_BATCH_ITEMS, Put
+from zkmq.putting.entry import Entry
+from zkmq.rest.client.exchange import Exchange
+from zkmq.rest.client.http import open_client
+from zkmq.rest.client.putting import Putting
+from zkmq.rest.client.registration import OnLost
+from zkmq.rest.client.rest_consumer import Consuming
+from zkmq.rest.queues.group_commit import writes_of
+from zkmq.taking.finish import Done
+from zkmq.taking.order import Order
+from zkmq.taking.reserve import Reservation
+from zkmq.tree.item import Item
+
+# The longest a gateway is asked to wait in one request.
+_WAIT_S = 20.0
+
+
+class Queue:
+    """A queue behind a gateway: the guarantees of `zkmq.Queue`, over HTTP.
+
+    Every request is sent again when its answer was lost: puts carry an Idempotency-Key that is
+    kept in ZooKeeper, so that they take effect once whichever gateway gets them; what a consumer
+    asks for again is answered as the first time. A consumer lives in one gateway and ends with
+    it; its items then go to others. Thread-safe.
+
+    Args:
+        url: of the gateway's endpoint, `http://host:9998`, maybe with a context path.
+        path: the queue's root, one segment below the endpoint's root.
+        session_s: after so long a silence the gateway gives this client's items away.
+        deadline_s: how long a call may take, besides the time a reserve may wait for items.
+        lost: called with (consumer, items) when items are no longer this consumer's.
+        order, on_crash, max_deliveries, label: as for `zkmq.Queue`.
+        http: settings of `httpx.Client`, such as `auth` and `verify`. The environment's proxies
+            and certificates do not count for a gateway on loopback.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        path: str = "/queue",
+        *,
+        session_s: float = 10.0,
+        deadline_s: float = 30.0,
+        lost: OnLost | None = None,
+        order: Order = "auto",
+        on_crash: Literal["requeue", "partial"] = "requeue",
+        max_deliveries: int | None = None,
+        label: str = "",
+        http: Mapping[str, Any] | None = None,
+    ) -> None:
+        base = f"queues/v1/{quote(_name(path), safe='')}"
+        self._client = open_client(url, http or {})
+        self._exchange = exchange = Exchange(self._client)
+        self._base = base
+        self._deadline_s = deadline_s
+        self._closed = False
+        self._producing = threading.Lock()
+        self._putting = Putting(exchange, base, self._deadline)
+        settings = {"session_s": session_s, "order": order, "on_crash": on_crash, "label": label}
+        if max_deliveries is not None:
+            settings["max_deliveries"] = max_deliveries
+        self._consuming = Consuming(exchange, base, settings, lost or _nobody_asked, self._deadline)
+
+    @classmethod
+    def connect(cls, url: str, path: str = "/queue", **settings: Any) -> Self:
+        """Open the queue, and see that the gateway answers.
+
+        Raises:
+            NoQuorumError: no answer in time.
+        """
+        queue = cls(url, path, **settings)
+        try:
+            queue._exchange.ask("OPTIONS", f"{queue._base}/items", queue._deadline())
+        except BaseException:
+            queue.close()
+            raise
+        return queue
+
+    @property
+    def session_id(self) -> int | None:
+        """The consumer's ZooKeeper session; None while there is none."""
+        live = self._consuming.live
+        return live.session if live else None
+
+    @property
+    def consumer_id(self) -> str | None:
+        """The consumer's registration; None until the first reserve, and after its end."""
+        live = self._consuming.live
+        return live.consumer if live else None
+
+    @property
+    def producer_id(self) -> str:
+        """What the keys of this client's puts begin with."""
+        return self._putting.id
+
+    def put(
+        self,
+        data: bytes,
+        *,
+        priority: int = 100,
+        delay_s: float = 0.0,
+        ttr_s: float | None = None,
+        dedup_id: str | None = None,
+    ) -> Put:
+        """Append an item, as `zkmq.Queue.put`."""
+        entry = Entry(data=data, priority=priority, delay_s=delay_s, ttr_s=ttr_s, dedup_id=dedup_id)
+        return self._put([entry])[0]
+
+    def put_many(
+        self, items: Iterable[bytes | Entry], *, priority: int = 100, batch: int = MAX_BATCH_ITEMS
+    ) -> list[Put]:
+        """Append items in order, as `zkmq.Queue.put_many`; one request for each write."""
+        if not 1 <= batch <= MAX_BATCH_ITEMS:
+            raise BadArgumentError(f"put_many: batch: expected 1 to 500, got {batch!r}")
+        entries = [
+            item if isinstance(item, Entry) else Entry(data=item, priority=priority)
+            for item in items
+        ]
+        puts: list[Put] = []
+        try:
+            for part in writes_of(entries, batch):
+                puts += self._put(part)
+        except OutcomeUnknownError as error:
+            error.tell(tuple(puts), len(part), len(entries))
+            raise
+        except ZkmqError as error:
+            if puts:
+                raise PartlyPutError(tuple(puts), len(entries), error) from error
+            raise
+        return puts
+
+    def resolve(self) -> tuple[Settled, ...]:
+        """Settle the calling thread's last put whose outcome was unknown, by asking for it again.
+
+        As `error.resolve()`, which is that of any call, from any thread: the call is asked for
+        until it is answered. Then it has taken effect, once, or never will.
+
+        Raises:
+            OutcomeUnknownError: still no answer before the deadline.
+        """
+        self._demand_open()
+        doubt = self._putting.doubt
+        return doubt.resolve() if doubt is not None else ()
+
+    def reserve(
+        self, n: int = 1, *, timeout_s: float = 0.0, done: Sequence[Item] = (), sync: bool = False
+    ) -> Reservation:
+        """Take up to `n` items, as `zkmq.Queue.reserve`."""
+        if not 1 <= n <= MAX_BATCH_ITEMS:
+            raise BadArgumentError(f"reserve: n: expected 1 to {MAX_BATCH_ITEMS}, got {n!r}")
+        until_s = self._exchange.now() + timeout_s
+        acked: Done | None = None
+        try:
+            while True:
+                self._demand_open()
+                wait_s = min(max(0.0, until_s - self._exchange.now()), _WAIT_S)
+                left = () if acked else list(done)
+                found = self._consuming.reserve(
+                    n, wait_s, left, sync=sync, deadline_s=self._deadline()
+                )
+                acked = acked or (found.done if found else None)
+                if found and (found.items or self._exchange.now() >= until_s):
+                    return replace(found, done=acked)
+        except NotAppliedError:
+            if acked is None:
+                raise
+            return Reservation((), done=acked)  # that much did take effect
+
+    def done(self, *items: Item) -> Done:
+        """Acknowledge items, as `zkmq.Queue.done`."""
+        return self._end("done", items)
+
+    def release(
+        self, *items: Item, delay_s: float = 0.0, to: Literal["place", "back"] = "place"
+    ) -> Done:
+        """Give items back, as `zkmq.Queue.release`."""
+        return self._end("release", items, delay_s=delay_s, to=to)
+
+    def touch(self, *items: Item) -> Done:
+        """Start the items' time to run anew, as `zkmq.Queue.touch`."""
+        return self._end("touch", items)
+
+    def bury(self, *items: Item, reason: str) -> Done:
+        """Put items aside, as `zkmq.Queue.bury`."""
+        return self._end("bury", items, reason=reason)
+
+    def kick(self, n: int, *, place: Literal["dead", "partial"] = "dead") -> Changed:
+        """Bring items back that were put aside, as `zkmq.Queue.kick`."""
+        told = self._operate("kick", {"n": n, "place": place})
+        return Changed(told["kicked"], told.get("zxid"))  # an older gateway does not tell it
+
+    def purge(self, *priorities: int) -> Changed:
+        """Forget all waiting items, as `zkmq.Queue.purge`."""
+        chosen: list[dict[str, int]] = [{"priority": each} for each in priorities] or [{}]
+        told = [self._operate("purge", each) for each in chosen]
+        zxids = [each.get("zxid") for each in told if each["purged"]]
+        return Changed(sum(each["purged"] for each in told), zxids[-1] if zxids else None)
+
+    def peek(
+        self, n: int = 1, *, place: Literal["items", "dead", "partial"] = "items"
+    ) -> list[Peeked]:
+        """Look at the first `n` items without taking them."""
+        found = self._look(f"items?n={n}&place={place}")
+        return [
+            Peeked(
+                each["name"],
+                base64.b64decode(each["data64"]),
+                each["priority"],
+                each["deliveries"],
+                each["reason"],
+            )
+            for each in found
+        ]
+
+    def stats(self) -> Stats:
+        """Count what is where."""
+        found = self._look("stats")
+        waiting = {int(priority): count for priority, count in found.pop("waiting").items()}
+        return Stats(waiting=waiting, **found)
+
+    def close(self) -> None:
+        """Return what is held, and end the consumer."""
+        if self._closed:
+            return
+        self._closed = True
+        # Not reached: the gateway does the same by itself, a little later.
+        with contextlib.suppress(ZkmqError):
+            self._consuming.close(self._deadline())
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _put(self, entries: Sequence[Entry]) -> list[Put]:
+        with self._producing:
+            self._demand_open()
+            return self._putting.put(entries, self._deadline())
+
+    def _end(self, verb: str, items: Sequence[Item], **options: Any) -> Done:
+        self._demand_open()
+        if not items or len(set(map(id, items))) < len(items):
+            raise BadArgumentError("items: expected at least one, each once")
+        return self._consuming.end(verb, items, self._deadline(), **options)
+
+    def _operate(self, what: str, arguments: Mapping[str, Any]) -> Any:
+        """Do what may not be done twice."""
+        self._demand_open()
+        path, content = f"{self._base}/{what}", json.dumps(arguments).encode()
+        return self._exchange.ask(
+            "POST", path, self._deadline(), repeat=False, content=content
+        ).value
+
+    def _look(self, what: str) -> Any:
+        self._demand_open()
+        return self._exchange.ask("GET", f"{self._base}/{what}", self._deadline()).value
+
+    def _deadline(self) -> float:
+        return self._exchange.now() + self._deadline_s
+
+    def _demand_open(self) -> None:
+        if self._closed:
+            raise ClosedError("the queue was closed; connect a new one")
+
+
+def _nobody_asked(consumer: str, items: Sequence[Item]) -> None:
+    """The items themselves say that they are lost."""
+
+
+def _name(path: str) -> str:
+    name = path.strip("/")
+    if not name or "/" in name:
+        raise BadArgumentError(f"path: expected one segment like /queue, got {path!r}")
+    return name

@@ -1,0 +1,205 @@
+"""The part of the OpenAPI document about queues (rest.md 11)."""
+
+from typing import Any
+
+from zkmq.rest.http.negotiation import JSON, OCTETS
+from zkmq.rest.openapi.parts import Part, answer, as_json, body, errors, header, in_path, query
+from zkmq.rest.openapi.schemas import (
+    BASE64,
+    INT32,
+    INT64,
+    TEXT,
+    Schema,
+    maybe,
+    record,
+    ref,
+    sequence,
+)
+from zkmq.taking.order import ORDERS
+
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_SECONDS: Schema = {"type": "number", "minimum": 0}
+_PRIORITY: Schema = {"type": "integer", "minimum": 0, "maximum": 999}
+_OPTIONS: dict[str, Schema] = {
+    "priority": _PRIORITY,
+    "delay_s": _SECONDS,
+    "ttr_s": {"type": "number", "exclusiveMinimum": 0},
+    "dedup_id": TEXT,
+}
+_IDS = sequence(TEXT, minItems=1)
+
+SCHEMAS: dict[str, Schema] = {
+    "Entry": record({"data64": BASE64, **_OPTIONS}, *_OPTIONS, additionalProperties=False),
+    "Accepted": record(
+        {"ids": sequence(maybe(TEXT)), "zxid": maybe(INT64), "duplicates": sequence(_COUNT)}
+    ),
+    "Delivery": record(
+        {
+            "id": {**TEXT, "description": "The item, the same in every delivery."},
+            "name": {**TEXT, "description": "This delivery of it."},
+            "data64": BASE64,
+            "priority": _PRIORITY,
+            "delivery": {**_COUNT, "description": "1 the first time."},
+            "fence": {**maybe(INT64), "description": "Grows with every delivery."},
+            "put_zxid": maybe(INT64),
+        }
+    ),
+    "Peeked": record(
+        {
+            "name": TEXT,
+            "data64": BASE64,
+            "priority": _PRIORITY,
+            "deliveries": _COUNT,
+            "reason": maybe(TEXT),
+        }
+    ),
+    "Stats": record(
+        {
+            "waiting": {"type": "object", "additionalProperties": _COUNT},
+            **dict.fromkeys(
+                ("held", "delayed", "partial", "dead", "consumers", "producers", "skipped"), _COUNT
+            ),
+            "order": {"enum": ["strict", "relaxed", "mixed", None]},
+        }
+    ),
+    "Consumer": record({"consumer": TEXT, "session": TEXT, "session_s": _SECONDS}),
+    "Applied": record({"zxid": maybe(INT64)}),
+}
+
+_KEY = header(
+    "Idempotency-Key",
+    {"type": "string", "pattern": "^[!-~]{1,200}$"},
+    "The same key again: done once, and the same answer.",
+)
+_CONSUMER = "/queues/v1/{queue}/consumers/{consumer}"
+
+
+def paths() -> dict[str, Part]:
+    """Return the resources of a queue."""
+    queue = in_path("queue", "The queue: the znode of this name below the endpoint's root.")
+    consumer = in_path("consumer", "The consumer.")
+    of_queue: dict[str, Part] = {
+        "/queues/v1/{queue}/items": {"get": _peek(), "post": _put()},
+        "/queues/v1/{queue}/stats": {"get": _looks("How many items are where.", ref("Stats"))},
+        "/queues/v1/{queue}/kick": {"post": _kick()},
+        "/queues/v1/{queue}/purge": {"post": _purge()},
+        "/queues/v1/{queue}/consumers": {"post": _open()},
+    }
+    of_consumer: dict[str, Part] = {
+        _CONSUMER: {"put": _beat(), "delete": _close()},
+        f"{_CONSUMER}/reserve": {"post": _reserve()},
+        f"{_CONSUMER}/done": {"post": _ends("Acknowledge items: they are gone for ever.")},
+        f"{_CONSUMER}/release": {
+            "post": _ends("Give items back.", delay_s=_SECONDS, to={"enum": ["place", "back"]})
+        },
+        f"{_CONSUMER}/bury": {"post": _ends("Put items aside until `kick`.", reason=TEXT)},
+        f"{_CONSUMER}/touch": {"post": _ends("Start the items' time to run anew.")},
+    }
+    return {
+        path: {"parameters": [queue, *([consumer] if part is of_consumer else [])], **operations}
+        for part in (of_queue, of_consumer)
+        for path, operations in part.items()
+    }
+
+
+def _put() -> Part:
+    items = sequence(ref("Entry"), minItems=1, maxItems=500)
+    content = {JSON: {"schema": items}, OCTETS: {"schema": {}}}
+    options = [query(name, schema, "Of a raw body.") for name, schema in _OPTIONS.items()]
+    return {
+        "summary": "Put one item (a raw body), or several together (JSON).",
+        "parameters": [_KEY, *options],
+        "requestBody": {"content": content},
+        "responses": {
+            "201": as_json("In the queue.", ref("Accepted")),
+            **errors(408, 413, 415, 422, 429),
+        },
+    }
+
+
+def _peek() -> Part:
+    return _looks("Look at the first items without taking them.", sequence(ref("Peeked"))) | {
+        "parameters": [
+            query("n", {**INT32, "minimum": 1, "maximum": 500}, "How many."),
+            query("place", {"enum": ["items", "dead", "partial"]}, "Where."),
+        ]
+    }
+
+
+def _kick() -> Part:
+    arguments = {"n": {**INT32, "minimum": 1}, "place": {"enum": ["dead", "partial"]}}
+    kicked = record({"kicked": _COUNT, "zxid": maybe(INT64)})
+    return _does("Bring items back that were put aside.", arguments, kicked)
+
+
+def _purge() -> Part:
+    purged = record({"purged": _COUNT, "zxid": maybe(INT64)})
+    return _does("Forget what waits, of one priority or all.", {"priority": _PRIORITY}, purged)
+
+
+def _open() -> Part:
+    arguments = {
+        "session_s": {"type": "number", "minimum": 1},
+        "label": TEXT,
+        "order": {"enum": list(ORDERS)},
+        "on_crash": {"enum": ["requeue", "partial"]},
+        "max_deliveries": {**INT32, "minimum": 1},
+    }
+    operation = _does("Open a consumer.", arguments, ref("Consumer"))
+    operation["responses"]["201"] = operation["responses"].pop("200")
+    return operation
+
+
+def _beat() -> Part:
+    return {
+        "summary": "Keep a consumer alive.",
+        "responses": {"200": answer("It is."), **errors(409, 415)},
+    }
+
+
+def _close() -> Part:
+    return {
+        "summary": "End a consumer; its items are released.",
+        "responses": {"204": answer("Ended, or it was none."), **errors()},
+    }
+
+
+def _reserve() -> Part:
+    arguments: dict[str, Any] = {
+        "n": {**INT32, "minimum": 1, "maximum": 500},
+        "wait_s": _SECONDS,
+        "done": sequence(TEXT),
+        "sync": {"type": "boolean"},
+    }
+    items = sequence(ref("Delivery"), minItems=1)
+    operation = _does("Take items, most urgent and oldest first.", arguments, items, 409)
+    operation["parameters"] = [_KEY]
+    operation["responses"]["204"] = answer("There were none.")
+    operation["responses"] |= errors(408, 409, 413, 415, 422)
+    return operation
+
+
+def _ends(summary: str, **options: Schema) -> Part:
+    arguments = {"ids": _IDS, **options}
+    schema = record(arguments, *options, additionalProperties=False)
+    return {
+        "summary": summary,
+        "requestBody": body(JSON, schema, required=True),
+        "responses": {
+            "200": as_json("Done, all of them.", ref("Applied")),
+            **errors(408, 409, 413, 415),
+        },
+    }
+
+
+def _does(summary: str, arguments: dict[str, Schema], result: Schema, *more: int) -> Part:
+    schema = record(arguments, *arguments, additionalProperties=False)
+    return {
+        "summary": summary,
+        "requestBody": body(JSON, schema),
+        "responses": {"200": as_json("Done.", result), **errors(408, 413, 415, *more)},
+    }
+
+
+def _looks(summary: str, result: Schema) -> Part:
+    return {"summary": summary, "responses": {"200": as_json("Found.", result), **errors()}}

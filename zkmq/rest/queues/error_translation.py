@@ -1,0 +1,56 @@
+"""The queue's errors on the wire: which status and code stands for which, both ways."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from zkmq import errors
+from zkmq.rest.http.http_errors import HttpError
+from zkmq.rest.http.statuses import RETRY
+
+# In order of specialisation: the first that fits stands for an error.
+_CODES: tuple[tuple[type[errors.ZkmqError], int, str], ...] = (
+    (errors.AckUnknownError, 504, "ack-unknown"),
+    (errors.OutcomeUnknownError, 504, "outcome-unknown"),
+    (errors.PartlyPutError, 504, "outcome-unknown"),
+    (errors.ValueTooLargeError, 413, "value-too-large"),
+    (errors.BadArgumentError, 400, "bad-argument"),
+    (errors.ConsumerLostError, 409, "consumer-lost"),
+    (errors.NotHeldError, 409, "not-held"),
+    (errors.QueueFullError, 429, "queue-full"),
+    (errors.ClosedError, 503, "closed"),
+    (errors.NoQuorumError, 503, "no-quorum"),
+    (errors.AccessDeniedError, 403, "access-denied"),
+    (errors.OutdatedClientError, 409, "outdated-client"),
+    (errors.IncompatibleTreeError, 404, "incompatible-tree"),
+    (errors.NotAppliedError, 503, "not-applied"),
+    (errors.ZkmqError, 504, "outcome-unknown"),
+)
+
+
+def to_http(error: errors.ZkmqError, subject: str) -> HttpError:
+    """Turn what the queue raised into an answer; `error` in its body is the code."""
+    status, code = next((s, c) for kind, s, c in _CODES if isinstance(error, kind))
+    extra: dict[str, object] = {"error": code}
+    if not error.definite:
+        extra["outcome"] = "unknown"
+    headers = RETRY if status in (429, 503) else None
+    return HttpError(status, f"{subject} {error}", headers=headers, extra=extra)
+
+
+def from_http(status: int, body: Mapping[str, Any]) -> errors.ZkmqError:
+    """Turn an answer that is no success back into what the queue raised at the gateway."""
+    message = str(body.get("message", f"the gateway answered {status}"))
+    code = body.get("error")
+    kind = next((k for k, _, c in _CODES if c == code), None)
+    if kind is None:
+        kind = _by_status(status, body)
+    error = kind.__new__(kind)  # some kinds build their own message, which is made already
+    Exception.__init__(error, message)
+    return error
+
+
+def _by_status(status: int, body: Mapping[str, Any]) -> type[errors.ZkmqError]:
+    """Judge an answer that some other part of the way made; unmarked means unknown."""
+    if body.get("outcome") == "unknown" or status >= 500:
+        return errors.OutcomeUnknownError
+    return errors.AccessDeniedError if status in (401, 403) else errors.BadArgumentError

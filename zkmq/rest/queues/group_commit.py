@@ -1,0 +1,102 @@
+"""Putting for many HTTP clients at once: requests that come together go in one write."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from zkmq import Put, ZkmqError
+from zkmq.putting.batches import ITEM_OVERHEAD_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ITEMS
+from zkmq.putting.entry import Entry
+
+PutMany = Callable[[Sequence[Entry]], Awaitable[list[Put]]]
+
+
+@dataclass(slots=True)
+class _Request:
+    """Entries that are put together or not at all."""
+
+    entries: Sequence[Entry]
+    size: int
+    answer: asyncio.Future[list[Put]]
+
+
+class GroupCommit:
+    """Gathers requests while a write is on its way, and sends them in the next.
+
+    A group is never larger than one write of the queue, so that each request takes effect as a
+    whole. Requests take effect in the order of the calls.
+    """
+
+    def __init__(self, put_many: PutMany) -> None:
+        self._put_many = put_many
+        self._waiting: deque[_Request] = deque()
+        self._pump: asyncio.Task[None] | None = None
+
+    async def put(self, entries: Sequence[Entry]) -> list[Put]:
+        """Put entries that fit in one write.
+
+        Raises:
+            ZkmqError: what became of the write that these entries were in.
+        """
+        answer: asyncio.Future[list[Put]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Request(entries, size_of(entries), answer))
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.ensure_future(self._run())
+        return await answer
+
+    async def _run(self) -> None:
+        while self._waiting:
+            group = self._next_group()
+            try:
+                puts = await self._put_many([entry for each in group for entry in each.entries])
+            except ZkmqError as error:
+                for each in group:
+                    if not each.answer.done():
+                        each.answer.set_exception(error)
+            else:
+                _distribute(group, puts)
+
+    def _next_group(self) -> list[_Request]:
+        group = [self._waiting.popleft()]
+        count, size = len(group[0].entries), group[0].size
+        while self._waiting:
+            count += len(self._waiting[0].entries)
+            size += self._waiting[0].size
+            if count > MAX_BATCH_ITEMS or size > MAX_BATCH_BYTES:
+                break
+            group.append(self._waiting.popleft())
+        return group
+
+
+def fits_one_write(entries: Sequence[Entry]) -> bool:
+    """Whether entries can take effect together."""
+    small = len(entries) <= MAX_BATCH_ITEMS and size_of(entries) <= MAX_BATCH_BYTES
+    return small or len(entries) == 1
+
+
+def writes_of(entries: Sequence[Entry], most: int) -> Iterator[Sequence[Entry]]:
+    """Cut entries into parts of at most `most`, of which each fits in one write."""
+    start, size = 0, 0
+    for index, entry in enumerate(entries):
+        more = size_of([entry])
+        if index > start and (index - start >= most or size + more > MAX_BATCH_BYTES):
+            yield entries[start:index]
+            start, size = index, 0
+        size += more
+    if start < len(entries):
+        yield entries[start:]
+
+
+def size_of(entries: Sequence[Entry]) -> int:
+    """Return about how many bytes entries have in a write."""
+    return sum(len(entry.data) + ITEM_OVERHEAD_BYTES for entry in entries)
+
+
+def _distribute(group: Sequence[_Request], puts: Sequence[Put]) -> None:
+    start = 0
+    for each in group:
+        end = start + len(each.entries)
+        if not each.answer.done():  # its client may be gone
+            each.answer.set_result(list(puts[start:end]))
+        start = end

@@ -1,0 +1,1 @@
+"""What each URL answers: znodes, transactions, queues."""

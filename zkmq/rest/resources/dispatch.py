@@ -1,0 +1,55 @@
+"""From a path to a handler: the checks every resource makes before it does anything."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from zkmq.rest.http.http_errors import HttpError
+from zkmq.rest.http.negotiation import ANSWERS
+from zkmq.rest.resources.call import Call, reply
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resource:
+    """The methods of one resource.
+
+    `before` runs first of all; `takes` judges the Content-Type of the methods in `bodies`;
+    `offers` are the formats of its answers, none where there is nothing to negotiate; `streams`
+    are the further ones that GET has.
+    """
+
+    name: str
+    methods: Mapping[str, Handler]
+    before: Callable[[Call], None] | None = None
+    takes: Callable[[str | None], bool] | None = None
+    bodies: frozenset[str] = frozenset({"PUT", "POST"})
+    offers: tuple[str, ...] = ANSWERS
+    streams: tuple[str, ...] = ()
+
+    async def __call__(self, call: Call) -> Response:
+        """Check the request and hand it to its method.
+
+        Raises:
+            HttpError: 401, 405, 415, 406 or 400, in this order; or what the method raises.
+        """
+        if self.before:
+            self.before(call)
+        allow = {"Allow": ", ".join(["OPTIONS", *self.methods])}
+        if call.method == "OPTIONS":
+            return reply(200, allow)
+        handler = self.methods.get(call.method)
+        if handler is None:
+            raise HttpError(405, f"{call.method} not allowed", headers=allow)
+        self._check_content_type(call)
+        if self.offers:
+            call.negotiate(self.offers + (self.streams if call.method == "GET" else ()))
+        return await handler(call)
+
+    def _check_content_type(self, call: Call) -> None:
+        if self.takes and call.method in self.bodies:
+            content_type = call.joined("content-type")
+            if not self.takes(content_type):
+                raise HttpError(415, f"unsupported content type {content_type}")

@@ -1,0 +1,296 @@
+"""The resources of a queue (rest.md 11)."""
+
+import base64
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from starlette.responses import Response
+
+from zkmq import Item, ZkmqError
+from zkmq.putting.batches import MAX_BATCH_BYTES, MAX_BATCH_ITEMS
+from zkmq.putting.entry import Entry
+from zkmq.rest.http.http_errors import HttpError
+from zkmq.rest.http.negotiation import JSON, takes_json, takes_octets
+from zkmq.rest.http.representations import to_json
+from zkmq.rest.http.request_target import check_path, decode_path
+from zkmq.rest.queues.error_translation import to_http
+from zkmq.rest.queues.fields import Fields
+from zkmq.rest.queues.group_commit import fits_one_write
+from zkmq.rest.queues.http_consumer import RemoteConsumer
+from zkmq.rest.queues.hub import Hub
+from zkmq.rest.resources.call import Call, reply
+from zkmq.rest.resources.dispatch import Handler, Resource
+from zkmq.rest.resources.endpoint import Endpoint
+from zkmq.taking.order import ORDERS
+from zkmq.taking.reserve import Reservation
+
+QueueHandler = Callable[[Call, Hub, str], Awaitable[Response]]
+ConsumerHandler = Callable[[Call, Hub, RemoteConsumer], Awaitable[Response]]
+
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_DAY_S = 24 * 3600.0
+_YEAR_S = 366 * _DAY_S
+_MOST_PEEKED = 500
+_OPTIONS = ("priority", "delay_s", "ttr_s", "dedup_id")
+
+
+def _on_queue(handler: QueueHandler) -> Handler:
+    async def handle(call: Call) -> Response:
+        name = decode_path(f"/{call.parts[0]}")[1:]
+        try:
+            return await handler(call, _hub(call), name)
+        except ZkmqError as error:
+            raise to_http(error, name) from error
+
+    return handle
+
+
+def _on_consumer(handler: ConsumerHandler) -> Handler:
+    async def on_queue(call: Call, hub: Hub, _name: str) -> Response:
+        consumer = hub.consumer(call.parts[1])
+        with consumer.in_call():
+            try:
+                return await handler(call, hub, consumer)
+            finally:
+                hub.beat_if_alive(consumer)
+
+    return _on_queue(on_queue)
+
+
+async def _put(call: Call, hub: Hub, name: str) -> Response:
+    key = call.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise HttpError(400, f"{name} bad Idempotency-Key: expected 1 to 200 printable characters")
+    entries = await _entries(call, name, key)
+    if not fits_one_write(entries):
+        raise HttpError(
+            413,
+            f"{name} too large: expected at most {MAX_BATCH_ITEMS} items and {MAX_BATCH_BYTES} "
+            "bytes with 200 for each item, so that all take effect together",
+        )
+    done = await (await hub.queue(name)).put(entries, key)
+    return _json({"ids": done.ids, "zxid": done.zxid, "duplicates": done.duplicates}, 201)
+
+
+async def _entries(call: Call, name: str, key: str | None) -> list[Entry]:
+    most = call.config.limits.packet_bytes
+    if takes_octets(call.joined("content-type")):
+        data = await call.body(most, name)
+        given = ((each, call.query.get(each)) for each in _OPTIONS)
+        options = {each: _option(name, each, text) for each, text in given if text is not None}
+        return [_entry(Fields(options, name, *_OPTIONS), data, key, 0)]
+    listed = await call.json_body(2 * most, name)
+    if not isinstance(listed, list) or not listed:
+        raise HttpError(400, f"{name} bad arguments: expected a list of items")
+    fields = [
+        Fields(value, f"{name}[{index}]", "data64", *_OPTIONS) for index, value in enumerate(listed)
+    ]
+    return [_entry(each, each.data("data64"), key, index) for index, each in enumerate(fields)]
+
+
+def _option(name: str, parameter: str, text: str) -> float | str:
+    if parameter == "dedup_id":
+        return text
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        raise HttpError(400, f"{name} bad {parameter} {text}")
+    return float(text) if "." in text else int(text)
+
+
+def _entry(fields: Fields, data: bytes, key: str | None, index: int) -> Entry:
+    ttr_s = fields.number("ttr_s", 0, least=0.001, most=_YEAR_S) if fields.has("ttr_s") else None
+    dedup_id = None if key is None else f"{key}#{index}"
+    return Entry(
+        data=data,
+        priority=fields.integer("priority", 100, least=0, most=999),
+        delay_s=fields.number("delay_s", 0.0, least=0, most=_YEAR_S),
+        ttr_s=ttr_s,
+        dedup_id=fields.text("dedup_id", "") if fields.has("dedup_id") else dedup_id,
+    )
+
+
+async def _peek(call: Call, hub: Hub, name: str) -> Response:
+    n = call.query.integer("n", 1, name, allowed=range(1, _MOST_PEEKED + 1))
+    place = call.query.get("place") or "items"
+    if place not in ("items", "dead", "partial"):
+        raise HttpError(400, f"{name} bad place {place}: expected items, dead or partial")
+    found = await hub.existing(name)
+    peeked = await hub.run(found.queue.peek, n, place=place)
+    return _json([{**asdict(each), "data": None} | _data(each.data) for each in peeked])
+
+
+async def _stats(_call: Call, hub: Hub, name: str) -> Response:
+    found = await hub.existing(name)
+    return _json(asdict(await hub.run(found.queue.stats)))
+
+
+async def _kick(call: Call, hub: Hub, name: str) -> Response:
+    fields = await _fields(call, name, "n", "place")
+    n = fields.integer("n", 1, least=1, most=10**9)
+    place = fields.text("place", "dead", "dead", "partial")
+    found = await hub.existing(name)
+    changed = await hub.run(found.queue.kick, n, place=place)
+    return _json({"kicked": changed.count, "zxid": changed.zxid})
+
+
+async def _purge(call: Call, hub: Hub, name: str) -> Response:
+    fields = await _fields(call, name, "priority")
+    chosen = [fields.integer("priority", 0, least=0, most=999)] if fields.has("priority") else []
+    found = await hub.existing(name)
+    changed = await hub.run(found.queue.purge, *chosen)
+    return _json({"purged": changed.count, "zxid": changed.zxid})
+
+
+async def _open_consumer(call: Call, hub: Hub, name: str) -> Response:
+    check_path(f"/{name}")
+    fields = await _fields(call, name, "session_s", "label", "order", "on_crash", "max_deliveries")
+    session_s = fields.number("session_s", 10, least=1, most=_DAY_S)
+    settings: dict[str, Any] = {
+        "label": fields.text("label", "gateway"),
+        "order": fields.text("order", "auto", *ORDERS),
+        "on_crash": fields.text("on_crash", "requeue", "requeue", "partial"),
+    }
+    if fields.has("max_deliveries"):
+        most = fields.integer("max_deliveries", 1, least=1, most=10**6)
+        settings["max_deliveries"] = most
+    consumer = await hub.open_consumer(name, session_s, settings)
+    answer = {
+        "consumer": consumer.id,
+        "session": hex(consumer.queue.session_id or 0),
+        "session_s": session_s,
+    }
+    return _json(answer, 201, {"Location": f"{call.uri.rstrip('/')}/{consumer.id}"})
+
+
+async def _beat(_call: Call, _hub: Hub, _consumer: RemoteConsumer) -> Response:
+    return reply(200)
+
+
+async def _close_consumer(call: Call, hub: Hub, _name: str) -> Response:
+    await hub.close_consumer(call.parts[1])
+    return reply(204)
+
+
+async def _reserve(call: Call, _hub: Hub, consumer: RemoteConsumer) -> Response:
+    fields = await _fields(call, consumer.id, "n", "wait_s", "done", "sync")
+    n = fields.integer("n", 1, least=1, most=MAX_BATCH_ITEMS)
+    wait_s = fields.number("wait_s", 0, least=0, most=call.config.limits.wait_s)
+    done, sync = fields.texts("done"), fields.flag("sync")
+    found = await consumer.reserves.do(
+        call.headers.get("idempotency-key"),
+        hash((n, wait_s, tuple(done), sync)),
+        lambda: consumer.reserve(n, wait_s=wait_s, done=done, sync=sync),
+    )
+    headers = _reservation_headers(consumer, found)
+    if not found.items:
+        return reply(204, headers)
+    return _json([_delivery(item) for item in found.items], 200, headers)
+
+
+def _delivery(item: Item) -> dict[str, object]:
+    return {
+        "id": item.id,
+        "name": item.name,
+        **_data(item.data),
+        "priority": item.priority,
+        "delivery": item.delivery,
+        "fence": item.fence,
+        "put_zxid": item.put_zxid,
+    }
+
+
+def _reservation_headers(consumer: RemoteConsumer, found: Reservation) -> dict[str, str]:
+    values = {
+        "Zkmq-Consumer": consumer.queue.consumer_id,
+        "Zkmq-Zxid": found.zxid,
+        "Zkmq-Read-Zxid": found.read_zxid,
+        "Zkmq-Done-Zxid": found.done.zxid if found.done else None,
+        "Zkmq-Attempts": found.attempts,
+        "Zkmq-Window": found.window,
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _ending(verb: str, *options: str) -> ConsumerHandler:
+    async def handle(call: Call, _hub: Hub, consumer: RemoteConsumer) -> Response:
+        fields = await _fields(call, consumer.id, "ids", *options)
+        chosen: dict[str, Any] = {}
+        if "delay_s" in options:
+            chosen["delay_s"] = fields.number("delay_s", 0.0, least=0, most=_YEAR_S)
+            chosen["to"] = fields.text("to", "place", "place", "back")
+        if "reason" in options:
+            chosen["reason"] = fields.text("reason", "")
+        ids = fields.texts("ids", required=True)
+        return _json({"zxid": await consumer.end(verb, ids, **chosen)})
+
+    return handle
+
+
+async def _touch(call: Call, _hub: Hub, consumer: RemoteConsumer) -> Response:
+    fields = await _fields(call, consumer.id, "ids")
+    return _json({"zxid": await consumer.touch(fields.texts("ids", required=True))})
+
+
+async def _fields(call: Call, where: str, *known: str) -> Fields:
+    """Read the arguments of a call; an empty body is an empty object."""
+    body = await call.body(call.config.limits.packet_bytes, where)
+    return Fields(call.parse_json(body, where) if body else {}, where, *known)
+
+
+def _data(data: bytes) -> dict[str, str]:
+    return {"data64": base64.b64encode(data).decode()}
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(to_json(value), status, headers, media_type=JSON)
+
+
+def _hub(call: Call) -> Hub:
+    endpoint: Endpoint | None = call.endpoint
+    assert endpoint is not None  # set by the gateway before it looks for a resource
+    return endpoint.queues
+
+
+def _resource(name: str, methods: dict[str, Handler]) -> Resource:
+    return Resource(name=name, methods=methods, takes=takes_json, offers=(JSON,))
+
+
+def _post(name: str, handler: ConsumerHandler) -> Resource:
+    return _resource(name, {"POST": _on_consumer(handler)})
+
+
+_ONE = "/queues/v1/([^/]+)"
+_CONSUMER = f"{_ONE}/consumers/([^/]+)"
+ROUTES: tuple[tuple[re.Pattern[str], Resource], ...] = (
+    (
+        re.compile(f"{_ONE}/items/?"),
+        Resource(
+            name="queue-items",
+            methods={"GET": _on_queue(_peek), "POST": _on_queue(_put)},
+            takes=lambda content_type: takes_json(content_type) or takes_octets(content_type),
+            offers=(JSON,),
+        ),
+    ),
+    (re.compile(f"{_ONE}/stats"), _resource("queue-stats", {"GET": _on_queue(_stats)})),
+    (re.compile(f"{_ONE}/kick"), _resource("queue-kick", {"POST": _on_queue(_kick)})),
+    (re.compile(f"{_ONE}/purge"), _resource("queue-purge", {"POST": _on_queue(_purge)})),
+    (
+        re.compile(f"{_ONE}/consumers/?"),
+        _resource("queue-consumers", {"POST": _on_queue(_open_consumer)}),
+    ),
+    (
+        re.compile(_CONSUMER),
+        _resource(
+            "queue-consumer", {"PUT": _on_consumer(_beat), "DELETE": _on_queue(_close_consumer)}
+        ),
+    ),
+    (re.compile(f"{_CONSUMER}/reserve"), _post("queue-reserve", _reserve)),
+    (re.compile(f"{_CONSUMER}/done"), _post("queue-done", _ending("done"))),
+    (
+        re.compile(f"{_CONSUMER}/release"),
+        _post("queue-release", _ending("release", "delay_s", "to")),
+    ),
+    (re.compile(f"{_CONSUMER}/bury"), _post("queue-bury", _ending("bury", "reason"))),
+    (re.compile(f"{_CONSUMER}/touch"), _post("queue-touch", _touch)),
+)

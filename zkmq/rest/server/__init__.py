@@ -1,0 +1,1 @@
+"""The gateway process: endpoints, sessions to ZooKeeper, limits, metrics."""

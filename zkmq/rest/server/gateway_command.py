@@ -1,0 +1,120 @@
+"""`zkmq gateway`: the command that starts the gateway."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zkmq.rest.http.http_errors import ConfigError
+from zkmq.rest.upstream import properties
+from zkmq.rest.upstream.gateway_config import DEFAULT_PORT, EndpointConfig, GatewayConfig, Tls
+
+app = typer.Typer(help="ZooKeeper and the queue over HTTP.")
+
+Option = typer.Option
+
+
+@app.command()
+def gateway(  # noqa: PLR0917 -- typer makes options of them
+    hosts: Annotated[
+        str | None, Option(help="ZooKeeper's connect string, as host:port,host:port/chroot.")
+    ] = None,
+    config: Annotated[
+        Path | None, Option(help="A rest.properties file, as the original's.", dir_okay=False)
+    ] = None,
+    host: Annotated[
+        str | None, Option(help="The address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None,
+        Option(help="The port to listen on; 0 is any free one.", show_default=str(DEFAULT_PORT)),
+    ] = None,
+    context: Annotated[str, Option(help="The context path of the endpoint.")] = "/",
+    cert: Annotated[Path | None, Option(help="TLS: the certificate chain, PEM.")] = None,
+    key: Annotated[Path | None, Option(help="TLS: its key, PEM.")] = None,
+    public_url: Annotated[
+        str | None, Option(help="What URLs in answers begin with, e.g. https://example.org.")
+    ] = None,
+    *,
+    trust_proxy: Annotated[bool, Option(help="Believe X-Forwarded-Proto and -Host.")] = False,
+    jsonp: Annotated[bool, Option(help="Answer JSONP, which any web page may read.")] = True,
+    read_only: Annotated[bool, Option(help="Refuse every write.")] = False,
+    until_stdin_closes: Annotated[
+        bool, Option(help="Stop when standard input closes, too: for a parent that may be killed.")
+    ] = False,
+    log: Annotated[bool, Option(help="Write the access log to standard error.")] = True,
+) -> None:
+    """Serve ZooKeeper and the queue over HTTP, until SIGINT or SIGTERM.
+
+    Say where ZooKeeper is with --hosts, or give a properties file with --config.
+    """
+    # Every `zkmq` command starts with this module, and only this one needs a web server.
+    from zkmq.rest.server.serving import serve  # noqa: PLC0415
+
+    try:
+        endpoint = (
+            EndpointConfig(hosts=hosts, context=context, read_only=read_only) if hosts else None
+        )
+        settings = _settings(config, endpoint, host, port)
+        _log_to_stderr(access=log)
+        if until_stdin_closes:
+            threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+        serve(
+            replace(
+                settings,
+                tls=_tls(cert, key) or settings.tls,
+                public_url=public_url,
+                trust_proxy=trust_proxy,
+                jsonp=jsonp,
+            ),
+            say=typer.echo,
+        )
+    except ConfigError as error:
+        typer.echo(f"zkmq: {error}", err=True)
+        raise typer.Exit(254) from error
+
+
+def _settings(
+    file: Path | None, endpoint: EndpointConfig | None, host: str | None, port: int | None
+) -> GatewayConfig:
+    if file is not None and endpoint is None:
+        settings = properties.load(file)
+    elif file is None and endpoint is not None:
+        settings = GatewayConfig(endpoints=(endpoint,))
+    else:
+        raise ConfigError("gateway: expected either --hosts or --config")
+    return replace(
+        settings,
+        host=settings.host if host is None else host,
+        port=settings.port if port is None else port,
+    )
+
+
+def _stop_at_end_of_input() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass  # what is said does not matter
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _tls(cert: Path | None, key: Path | None) -> Tls | None:
+    if (cert is None) != (key is None):
+        raise ConfigError("gateway: expected both --cert and --key, or neither")
+    return Tls(certificate=cert, key=key) if cert and key else None
+
+
+def _log_to_stderr(*, access: bool) -> None:
+    from zkmq.rest.server.observe import access_log  # noqa: PLC0415 -- as above
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    if access:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))  # it is JSON already
+        access_log.addHandler(handler)
+        access_log.propagate = False
+        access_log.setLevel(logging.INFO)

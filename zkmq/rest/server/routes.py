@@ -1,0 +1,132 @@
+"""The resources of an endpoint, by path (rest.md 1)."""
+
+import re
+from collections.abc import Awaitable, Callable
+
+from starlette.responses import Response
+
+from zkmq.rest.http.http_errors import HttpError
+from zkmq.rest.http.negotiation import EVENTS, negotiate, takes_json, takes_octets
+from zkmq.rest.http.request_target import decode_path
+from zkmq.rest.http.statuses import RETRY
+from zkmq.rest.resources import multi, znode
+from zkmq.rest.resources import queue_resources as queues
+from zkmq.rest.resources.call import Call, reply
+from zkmq.rest.resources.dispatch import Handler, Resource
+from zkmq.rest.resources.endpoint import Endpoint
+from zkmq.rest.resources.following import follow
+from zkmq.rest.resources.wadl import WADL, document
+from zkmq.rest.upstream.connection import Connection
+
+ZnodeHandler = Callable[[Call, Connection, str], Awaitable[Response]]
+
+
+def find(call: Call, path: str) -> Resource:
+    """Return the resource at `path` (below the context), and set the call's `parts`.
+
+    Raises:
+        HttpError: 404, there is none.
+    """
+    for pattern, resource in _ROUTES:
+        match = pattern.fullmatch(path)
+        if match:
+            call.parts = match.groups()
+            return resource
+    raise HttpError(404, f"{call.path} not found: no such resource")
+
+
+def _endpoint(call: Call) -> Endpoint:
+    assert call.endpoint is not None  # set by the gateway before it looks for a resource
+    return call.endpoint
+
+
+def _check_session(call: Call) -> None:
+    _endpoint(call).connection(call.query.get("session"))
+
+
+def _on_znode(handler: ZnodeHandler) -> Handler:
+    async def handle(call: Call) -> Response:
+        connection = _endpoint(call).connection(call.query.get("session"))
+        return await handler(call, connection, decode_path(call.parts[0]))
+
+    return handle
+
+
+async def _get_znode(call: Call) -> Response:
+    path = decode_path(call.parts[0])
+    if call.media == EVENTS or call.query.get("watch") is not None:
+        return await follow(call, _endpoint(call).watches, path)
+    return await znode.get(call, _endpoint(call).connection(call.query.get("session")), path)
+
+
+async def _open_session(call: Call) -> Response:
+    operation = call.query.get("op")
+    if operation != "create":
+        raise HttpError(400, f"sessions bad operation {operation}")
+    most = call.config.limits.expire_s
+    expire_s = call.query.integer("expire", 5, "sessions", allowed=range(most + 1))
+    session = await _endpoint(call).sessions.open(expire_s)
+    uri = f"{call.uri.rstrip('/')}/{session.id}"
+    return call.answer("session", {"id": session.id, "uri": uri}, 201, {"Location": uri})
+
+
+async def _beat_session(call: Call) -> Response:
+    try:
+        _endpoint(call).sessions.beat(call.parts[0])
+    except KeyError as error:
+        raise HttpError(404, f"{call.parts[0]} not found") from error
+    return reply(200)
+
+
+async def _close_session(call: Call) -> Response:
+    try:
+        await _endpoint(call).sessions.close(call.parts[0])
+    except TimeoutError as error:
+        message = f"{call.parts[0]} closed; its znodes stay until ZooKeeper expires the session"
+        raise HttpError(503, message, headers=RETRY, extra={"outcome": "unknown"}) from error
+    return reply(204)
+
+
+async def _wadl(call: Call) -> Response:
+    if negotiate(call.joined("accept"), (WADL,)) is None:
+        raise HttpError(406, f"not acceptable: expected {WADL}")
+    base = call.uri.removesuffix("application.wadl")
+    return Response(document(base), media_type=WADL)
+
+
+async def _multi(call: Call) -> Response:
+    return await multi.post(call, _endpoint(call).connection(call.query.get("session")))
+
+
+_ZNODES = Resource(
+    name="znodes",
+    methods={
+        "GET": _get_znode,
+        "HEAD": _on_znode(znode.head),
+        "PUT": _on_znode(znode.put),
+        "POST": _on_znode(znode.post),
+        "DELETE": _on_znode(znode.delete),
+    },
+    before=_check_session,
+    takes=takes_octets,
+    streams=(EVENTS,),
+)
+_SESSION = Resource(
+    name="session",
+    methods={"PUT": _beat_session, "DELETE": _close_session},
+    takes=takes_octets,
+)
+_ROUTES: tuple[tuple[re.Pattern[str], Resource], ...] = (
+    (re.compile("/znodes/v1(/.*)"), _ZNODES),
+    (re.compile("/sessions/v1/?"), Resource(name="sessions", methods={"POST": _open_session})),
+    (re.compile("/sessions/v1/([^/]+)"), _SESSION),
+    (
+        re.compile("/multi/v1/?"),
+        Resource(name="multi", methods={"POST": _multi}, before=_check_session, takes=takes_json),
+    ),
+    (
+        re.compile(r"/application\.wadl"),
+        Resource(name="wadl", methods={"GET": _wadl, "HEAD": _wadl}, offers=()),
+    ),
+    *queues.ROUTES,
+)

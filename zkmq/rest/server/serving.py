@@ -1,0 +1,169 @@
+"""Serve a gateway: uvicorn, TLS, signals."""
+
+import asyncio
+import gc
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from zkmq.rest.http.http_errors import ConfigError
+from zkmq.rest.server.app import Gateway
+from zkmq.rest.server.http_protocol import LimitedProtocol
+from zkmq.rest.upstream.gateway_config import GatewayConfig, Tls
+
+
+def serve(config: GatewayConfig, *, say: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until SIGINT or SIGTERM, then drain requests, close sessions, and return.
+
+    `say` is told where each endpoint is, once it can be connected to.
+
+    Raises:
+        ConfigError: the address is taken, or the certificate cannot be used.
+    """
+    server = GatewayServer(config)
+    listener = listen(config.host, config.port)
+    spare_collections()
+    for endpoint in config.endpoints:
+        say(f"{_url(config, listener)}{endpoint.context} -> {endpoint.hosts}")
+    # uvicorn raises what it caught once more at the end; a clean stop is no failure.
+    previous = {number: signal.signal(number, _ignore) for number in _STOPS}
+    try:
+        server.run(sockets=[listener])
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def spare_collections() -> None:
+    """Have garbage collected less often: for a process that is a gateway and nothing else.
+
+    A request makes many objects and hardly a cycle, so at Python's default of one collection for
+    700 objects a third of the time goes into looking again at what stays.
+    """
+    gc.collect()
+    gc.freeze()  # what was loaded stays
+    gc.set_threshold(20_000, 20, 20)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 is any free one.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named since asyncio sets TCP_NODELAY only where it is: without it each
+    # answer waits 40 ms for the acknowledgement of its head.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"{host}:{port}: expected a free address, got {error}") from error
+    return listener
+
+
+class GatewayServer(uvicorn.Server):
+    """uvicorn with a gateway in it."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self.gateway = Gateway(config)
+        limits = config.limits
+
+        class Protocol(LimitedProtocol):
+            header_timeout_s = limits.header_timeout_s
+            header_bytes = limits.header_bytes
+
+        settings = uvicorn.Config(
+            self.gateway,
+            http=Protocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=limits.keep_alive_s,
+            timeout_graceful_shutdown=limits.shutdown_s,
+        )
+        settings.load()
+        self._tls = config.tls
+        if config.tls:
+            settings.ssl = tls_context(config.tls)
+        super().__init__(settings)
+
+    async def main_loop(self) -> None:
+        """Run until told to stop, reading the certificate again when it changes."""
+        watching = asyncio.create_task(self._watch_certificate())
+        try:
+            await super().main_loop()
+        finally:
+            watching.cancel()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wake the waiters, then drain."""
+        self.gateway.shut()
+        await super().shutdown(sockets)
+
+    async def _watch_certificate(self) -> None:
+        if self._tls is None or self.config.ssl is None:
+            return
+        seen = _stamps(self._tls)
+        while True:
+            await asyncio.sleep(self._tls.check_s)
+            now = _stamps(self._tls)
+            if now != seen and _load(self.config.ssl, self._tls):
+                seen = now
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """Return a server context for TLS 1.2 and newer.
+
+    Raises:
+        ConfigError: the files cannot be used.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(tls.certificate, tls.key, tls.password)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"{tls.certificate}, {tls.key}: expected a PEM certificate and its key, got {error}"
+        ) from error
+    return context
+
+
+def _url(config: GatewayConfig, listener: socket.socket) -> str:
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"{'https' if config.tls else 'http'}://{host}:{listener.getsockname()[1]}"
+
+
+def _load(context: ssl.SSLContext, tls: Tls) -> bool:
+    try:
+        tls_context(tls)  # a half-written pair must not spoil the context in use
+    except ConfigError:
+        return False
+    context.load_cert_chain(tls.certificate, tls.key, tls.password)
+    return True
+
+
+def _stamps(tls: Tls) -> list[int]:
+    return [_stamp(tls.certificate), _stamp(tls.key)]
+
+
+def _stamp(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)

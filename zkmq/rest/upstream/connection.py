@@ -1,0 +1,226 @@
+"""One ZooKeeper session for asyncio: kazoo's asynchronous calls as awaitables."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import WriterNotClosedException
+from kazoo.handlers.threading import AsyncResult
+from kazoo.protocol.states import KazooState, KeeperState, WatchedEvent
+
+from zkmq.rest.http.representations import Stat
+from zkmq.rest.http.statuses import http_error, not_connected
+from zkmq.rest.upstream.kazoo_io import LoopHandler
+from zkmq.rest.upstream.threads import Threads
+
+Watcher = Callable[[WatchedEvent], None]
+
+
+class Connection:
+    """One ZooKeeper session, opened at first use, reconnecting by itself.
+
+    Paths are relative to the chroot of `hosts`. Every call raises `HttpError`: 503 at once when
+    there is no connection for `connect_wait_s`, 504 when no answer came within `timeout_s`.
+    Nothing is ever sent twice. Belongs to the event loop it was made in.
+    """
+
+    def __init__(
+        self,
+        hosts: str,
+        *,
+        session_timeout_s: float,
+        timeout_s: float,
+        connect_wait_s: float,
+        digests: Sequence[str] = (),
+        on_lost: Callable[[], None] | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._mailbox = Mailbox(self._loop)
+        self._threads = Threads()
+        self._timeout_s = timeout_s
+        self._connect_wait_s = connect_wait_s
+        self._on_lost = on_lost
+        self._connected = asyncio.Event()
+        self._started = False
+        self.connects = 0
+        self._client = KazooClient(
+            hosts=hosts,
+            timeout=session_timeout_s,
+            handler=LoopHandler(self._loop),
+            auth_data=[("digest", digest) for digest in digests],
+            connection_retry={"max_tries": -1, "delay": 0.1, "max_delay": 2.0},
+        )
+        self._client.add_listener(self._on_state)
+
+    @property
+    def connected(self) -> bool:
+        """Whether ZooKeeper can be reached at this moment."""
+        return bool(self._client.connected)
+
+    @property
+    def session_id(self) -> int | None:
+        """The ZooKeeper session's id, None while not connected."""
+        client_id = self._client.client_id
+        return client_id[0] if client_id else None
+
+    async def ready(self, subject: str = "") -> None:
+        """Wait until connected, at most `connect_wait_s`; starts the session if need be."""
+        if self._client.connected:
+            return
+        self._start()
+        try:
+            async with asyncio.timeout(self._connect_wait_s):
+                await self._connected.wait()
+        except TimeoutError as error:
+            raise not_connected(subject) from error
+
+    async def get(self, path: str, watch: Watcher | None = None) -> tuple[bytes | None, Stat]:
+        """Read a znode's data and metadata."""
+        data, stat = await self._ask(path, self._client.get_async, path, watch)
+        return data, stat
+
+    async def exists(self, path: str, watch: Watcher | None = None) -> Stat | None:
+        """Read a znode's metadata; None when there is no such znode."""
+        stat: Stat | None = await self._ask(path, self._client.exists_async, path, watch)
+        return stat
+
+    async def children(self, path: str, watch: Watcher | None = None) -> tuple[list[str], Stat]:
+        """Read the names of a znode's children, in no order, and its metadata."""
+        list_children = partial(self._client.get_children_async, include_data=True)
+        names, stat = await self._ask(path, list_children, path, watch)
+        return names, stat
+
+    async def set(self, path: str, data: bytes | None, version: int) -> Stat:
+        """Set a znode's data; version -1 sets it whatever the version."""
+        stat: Stat = await self._change(path, self._client.set_async, path, data, version)
+        return stat
+
+    async def delete(self, path: str, version: int) -> None:
+        """Delete a znode without children."""
+        await self._change(path, self._client.delete_async, path, version)
+
+    async def create(
+        self, path: str, data: bytes | None, *, ephemeral: bool, sequence: bool
+    ) -> str:
+        """Create a znode and return its real path."""
+        # kazoo takes these positionally as: acl, ephemeral, sequence.
+        arguments = (path, data, None, ephemeral, sequence)
+        created: str = await self._change(path, self._client.create_async, *arguments)
+        return created
+
+    async def commit(self, operations: Sequence[Any]) -> list[Any]:
+        """Run kazoo request objects as one transaction; returns results or exceptions, in order."""
+        transaction = self._client.transaction()
+        transaction.operations.extend(operations)
+        results: list[Any] = await self._change("transaction", transaction.commit_async)
+        return results
+
+    def rooted(self, path: str) -> str:
+        """Return a path as the server knows it, for the request objects of `commit`."""
+        return f"{self._client.chroot}{path}".rstrip("/") or "/"
+
+    async def close(self) -> None:
+        """End the session; its ephemeral znodes are gone when this returns.
+
+        Raises:
+            TimeoutError: ZooKeeper did not confirm in time and will expire the session itself.
+        """
+        if not self._started:
+            return
+        self._client.remove_listener(self._on_state)
+        async with asyncio.timeout(self._timeout_s):
+            confirmed = await self._threads.run(self._stop)
+        if not confirmed:
+            raise TimeoutError("ZooKeeper did not confirm the end of the session")
+
+    def _start(self) -> None:
+        # Never twice: kazoo would block until its running thread has ended.
+        if not self._started:
+            self._started = True
+            self._client.start_async()
+
+    def _stop(self) -> bool:
+        """End the session; whether ZooKeeper confirmed it."""
+        states: list[str] = []
+        self._client.add_listener(states.append)
+        connected = self._client.connected
+        with contextlib.suppress(WriterNotClosedException):  # then it is not confirmed
+            self._client.stop()
+            self._client.close()
+        # A connection that broke before the answer would have been suspended first.
+        return connected and states == [KazooState.LOST]
+
+    def _on_state(self, state: str) -> None:  # called by kazoo's thread
+        self._mailbox.post(self._changed, state)
+
+    def _changed(self, state: str) -> None:
+        if state == KazooState.CONNECTED:
+            self.connects += 1
+            self._connected.set()
+            return
+        self._connected.clear()
+        if self._client.client_state in _ENDED:
+            self._started = False
+        if state == KazooState.LOST and self._on_lost:
+            self._on_lost()
+
+    async def _change(self, subject: str, call: Callable[..., Any], *arguments: Any) -> Any:
+        return await self._ask(subject, call, *arguments, changes=True)
+
+    async def _ask(
+        self, subject: str, call: Callable[..., Any], *arguments: Any, changes: bool = False
+    ) -> Any:
+        await self.ready(subject)
+        future: asyncio.Future[Any] = self._loop.create_future()
+        deadline = self._loop.call_later(self._timeout_s, _time_out, future)
+        try:
+            call(*arguments).rawlink(lambda result: self._mailbox.post(_settle, future, result))
+            return await future
+        except Exception as error:
+            raise http_error(error, subject, changes=changes) from error
+        finally:
+            deadline.cancel()
+
+
+class Mailbox:
+    """Calls from kazoo's threads into the loop, woken once for as many as have gathered."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls: deque[tuple[Any, ...]] = deque()
+        self._woken = False
+
+    def post(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Have `function` called in the loop; from any thread. Dropped once the loop is closed."""
+        self._calls.append((function, *arguments))
+        if not self._woken:
+            self._woken = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        self._woken = False  # before the first look, so that no later post is missed
+        while self._calls:
+            function, *arguments = self._calls.popleft()
+            function(*arguments)
+
+
+_ENDED = (KeeperState.CLOSED, KeeperState.AUTH_FAILED)
+
+
+def _time_out(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
+
+
+def _settle(future: asyncio.Future[Any], result: AsyncResult) -> None:
+    if future.done():  # timed out, or the HTTP client went away
+        return
+    if result.exception is None:
+        future.set_result(result.value)
+    else:
+        future.set_exception(result.exception)

@@ -1,0 +1,92 @@
+"""What a gateway is told: where to listen, which endpoints, which limits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zkmq.rest.http.http_errors import ConfigError
+
+DEFAULT_PORT = 9998
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointConfig:
+    """A context path bound to one ZooKeeper connect string (`host:port,...[/chroot]`).
+
+    `users` maps names to passwords for HTTP basic authentication; empty is open. `digests` are
+    `user:pass` credentials added to every ZooKeeper session of the endpoint.
+    """
+
+    hosts: str
+    context: str = "/"
+    users: Mapping[str, str] = field(default_factory=dict)
+    digests: tuple[str, ...] = ()
+    read_only: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.context.startswith("/"):
+            raise ConfigError(f"context: expected a path that begins with /, got {self.context!r}")
+        if not self.hosts.partition("/")[0].strip():
+            raise ConfigError(f"{self.context}: hosts: expected host:port,..., got {self.hosts!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tls:
+    """A certificate chain and its key, both PEM; read again when the files change."""
+
+    certificate: Path
+    key: Path
+    password: str | None = None
+    check_s: float = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What one client may ask of the gateway. Sizes in bytes, times in seconds."""
+
+    packet_bytes: int = 0xFFFFF  # ZooKeeper's jute.maxbuffer: a request may not be longer
+    url_bytes: int = 16 * 1024
+    header_bytes: int = 32 * 1024
+    header_timeout_s: float = 10
+    body_timeout_s: float = 30
+    keep_alive_s: int = 75
+    request_timeout_s: float = 5
+    connect_wait_s: float = 2
+    session_timeout_s: float = 30
+    queue_session_s: float = 10  # a dead gateway's janitor is replaced after as long
+    sessions: int = 1000
+    expire_s: int = 24 * 3600
+    watchers: int = 10_000
+    wait_s: float = 60
+    operations: int = 1000
+    queues: int = 100
+    consumers: int = 1000
+    children_stats: int = 1000
+    shutdown_s: int = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GatewayConfig:
+    """Everything `serve` needs.
+
+    `public_url` (`https://example.org`) replaces scheme and Host in the URLs of answers;
+    `trust_proxy` takes them from X-Forwarded-Proto and X-Forwarded-Host instead. `admins` may
+    read /metrics and /openapi.json; empty is open.
+    """
+
+    endpoints: tuple[EndpointConfig, ...]
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    tls: Tls | None = None
+    admins: Mapping[str, str] = field(default_factory=dict)
+    jsonp: bool = True
+    public_url: str | None = None
+    trust_proxy: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        contexts = [endpoint.context for endpoint in self.endpoints]
+        if not contexts:
+            raise ConfigError("endpoints: expected at least one, got none")
+        if len(set(contexts)) < len(contexts):
+            raise ConfigError(f"endpoints: expected distinct contexts, got {contexts}")

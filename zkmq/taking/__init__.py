@@ -1,0 +1,1 @@
+"""The consuming side: reserve, hold, and finish items."""

@@ -1,0 +1,186 @@
+"""The taking side of one client: one registration, one place in the line, for many threads."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from zkmq.errors import BadArgumentError, ClosedError, NotAppliedError, NotHeldError, ZkmqError
+from zkmq.taking.finish import Done, Finisher
+from zkmq.taking.holding import OnLost
+from zkmq.taking.membership import Membership
+from zkmq.taking.order import Order
+from zkmq.taking.reserve import Reservation, Reserver
+from zkmq.taking.waiting import LOOK_AGAIN_S, Line
+from zkmq.tree.item import Item
+from zkmq.tree.paths import Tree
+from zkmq.tree.policy import Policy
+from zkmq.zookeeper.server_clock import ServerClock
+from zkmq.zookeeper.store import Store
+from zkmq.zookeeper.turn import Turn
+
+CONTENDED_S = 1.0
+
+
+class Consumer:
+    """Takes items, and ends what it holds. Thread-safe.
+
+    `deadline` gives the one of a call that begins now; `about` is what the registration says
+    besides the policy. What each method raises is said at `Queue`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tree: Tree,
+        policy: Policy,
+        *,
+        order: Order,
+        segment_items: int,
+        deadline: Callable[[], float],
+        about: dict[str, Any],
+        on_lost: OnLost,
+    ) -> None:
+        self._store = store
+        self._deadline = deadline
+        self._closed = False
+        self._turn = Turn(store.now)
+        self._waiting = threading.Lock()
+        clock = ServerClock(store)
+        self.membership = Membership(
+            store, tree, clock, label=policy.encode(**about), on_lost=on_lost, ask=self._settle
+        )
+        self._finisher = Finisher(
+            store, tree, self.membership, clock, policy, segment_items=segment_items
+        )
+        self.reserver = Reserver(store, tree, self.membership, self._finisher, order=order)
+        self._line = Line(store, tree)
+        self.forget = store.on_session_lost(self.membership.session_ended)
+
+    def reserve(self, n: int, *, timeout_s: float, done: Sequence[Item], sync: bool) -> Reservation:
+        """Take up to `n` items; wait for the first, also if there is something to acknowledge."""
+        taken: list[Item] = []
+        try:
+            return self._reserve(n, taken, timeout_s=timeout_s, done=done, sync=sync)
+        except BaseException:
+            self.membership.come(taken)  # a signal's handler raised: nobody has got them
+            raise
+
+    def _reserve(
+        self, n: int, taken: list[Item], *, timeout_s: float, done: Sequence[Item], sync: bool
+    ) -> Reservation:
+        until_s = self._store.now() + timeout_s
+        acked: Done | None = None
+        try:
+            while True:
+                found = self._look(n, () if acked else list(done), taken, sync=sync)
+                acked = acked or found.done
+                if found.items or self._store.now() >= until_s:
+                    return replace(found, done=acked)
+                self._wait(until_s)
+        except NotAppliedError:
+            if acked is None:
+                raise
+            return Reservation((), done=acked)  # that much did take effect
+        finally:
+            self._leave_line()
+
+    def done(self, items: Sequence[Item]) -> Done:
+        """Acknowledge items."""
+        return self._end(items, lambda deadline_s: self._finisher.done(items, deadline_s))
+
+    def release(self, items: Sequence[Item], *, delay_s: float, to: str) -> Done:
+        """Give items back."""
+        return self._end(
+            items,
+            lambda deadline_s: self._finisher.release(
+                items, delay_s=delay_s, to=to, deadline_s=deadline_s
+            ),
+        )
+
+    def touch(self, items: Sequence[Item]) -> Done:
+        """Start the items' time anew."""
+        return self._end(
+            items, lambda deadline_s: self._finisher.touch(items, deadline_s=deadline_s)
+        )
+
+    def bury(self, items: Sequence[Item], *, reason: str) -> Done:
+        """Put items aside."""
+        return self._end(
+            items,
+            lambda deadline_s: self._finisher.bury(items, reason=reason, deadline_s=deadline_s),
+        )
+
+    def close(self, deadline_s: float) -> None:
+        """Return what is held, and remove the registration; no call has an effect afterwards."""
+        self._closed = True
+        self._line.wake()
+        with self._turn.take(deadline_s):
+            self._line.leave(done=False)
+            self.membership.settle(deadline_s)
+            while held := self._finisher.that_fit(self.membership.held):
+                # One that is not held any more is struck off, and the others go back.
+                with contextlib.suppress(NotHeldError):
+                    self._finisher.release(held, delay_s=0.0, to="place", deadline_s=deadline_s)
+            self.membership.leave(deadline_s)
+
+    def _settle(self) -> None:
+        """Find out what became of the call that is in doubt."""
+        self._demand_open()
+        deadline_s = self._deadline()
+        with self._turn.take(deadline_s):
+            self._demand_open()
+            self.membership.settle(deadline_s)
+
+    def _look(self, n: int, done: Sequence[Item], taken: list[Item], *, sync: bool) -> Reservation:
+        """One look, one claim; what it brings is `taken` too, by the call alone."""
+        self._demand_open()
+        deadline_s = self._deadline()
+        with self._turn.take(deadline_s):
+            self._demand_open()
+            contended_s = self._store.now() - self.reserver.contended_s
+            if contended_s < CONTENDED_S and not self.reserver.relaxed:
+                self._line.await_turn(deadline_s)
+            leave = self._line.departure()
+            found = self.reserver.reserve(n, done, sync=sync, extra=leave, deadline_s=deadline_s)
+            if found.items:
+                self._line.leave(done=self.reserver.used_extra)
+            taken += found.items
+            self.membership.hand_out(found.items)
+            return found
+
+    def _wait(self, until_s: float) -> None:
+        """Wait in the line, one thread at a time."""
+        left_s = min(max(0.0, until_s - self._store.now()), LOOK_AGAIN_S)
+        if not self._waiting.acquire(timeout=left_s):
+            return
+        try:
+            self._demand_open()
+            self._line.wait(self.reserver.cache.seen(), until_s, self._deadline())
+        finally:
+            self._waiting.release()
+
+    def _leave_line(self) -> None:
+        """A place that is left behind is a client that puts wake in vain."""
+        if self._waiting.acquire(blocking=False):  # else another thread stands there
+            try:
+                with contextlib.suppress(ZkmqError):  # the end of the session does the same
+                    self._line.leave(done=False)
+            finally:
+                self._waiting.release()
+
+    def _end(self, items: Sequence[Item], end: Callable[[float], Done]) -> Done:
+        if not items:
+            raise BadArgumentError("items: expected at least one, got none")
+        if len(set(map(id, items))) < len(items):
+            raise BadArgumentError("items: expected each once")
+        self._demand_open()
+        deadline_s = self._deadline()
+        with self._turn.take(deadline_s):
+            self._demand_open()
+            return end(deadline_s)
+
+    def _demand_open(self) -> None:
+        if self._closed:
+            raise ClosedError("the queue was closed; connect a new one")

@@ -1,0 +1,189 @@
+"""What a consumer does with an item it holds: done, release, touch, bury; each one multi."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from zkmq import checks
+from zkmq.errors import NoQuorumError
+from zkmq.putting.delayed import Delayed
+from zkmq.putting.tails import Tails
+from zkmq.taking.holding import Registration
+from zkmq.taking.membership import Membership
+from zkmq.taking.return_places import Homes
+from zkmq.tree import envelope
+from zkmq.tree.item import Hold, Item
+from zkmq.tree.paths import Tree
+from zkmq.tree.policy import Policy
+from zkmq.tree.ticket import Applied
+from zkmq.zookeeper.refusal import refusal
+from zkmq.zookeeper.request_sizes import fitting_sizes
+from zkmq.zookeeper.server_clock import ServerClock
+from zkmq.zookeeper.store import Code, Create, Delete, Op, SetData, Store
+
+MAX_REASON = 1000
+RELEASED_AT_ONCE = 500
+DONE = "done"
+Destinations = Callable[[Sequence[Item]], list[Op]]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An operation on held items that took effect exactly once, at `zxid` where it is known."""
+
+    zxid: int | None
+    attempts: int
+
+
+class Finisher:
+    """Ends, or prolongs, the holds of one consumer. Not thread-safe.
+
+    Each method raises:
+        NotHeldError: one of the items is not held; nothing took effect.
+        AckUnknownError: the session ended with the operation in doubt.
+        OutcomeUnknownError: no answer before the deadline.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tree: Tree,
+        membership: Membership,
+        clock: ServerClock,
+        policy: Policy,
+        *,
+        segment_items: int,
+    ) -> None:
+        self._store = store
+        self._tree = tree
+        self._membership = membership
+        self._clock = clock
+        self._policy = policy
+        self._tails = Tails(store, tree, segment_items)
+        self.homes = Homes(tree, self._tails)
+        self._delayed = Delayed(store, tree)
+
+    def done(self, items: Sequence[Item], deadline_s: float) -> Done:
+        """Remove items for ever."""
+        return self._end(items, DONE, Hold.DONE, lambda _: [], deadline_s)
+
+    def release(self, items: Sequence[Item], *, delay_s: float, to: str, deadline_s: float) -> Done:
+        """Give items back; those delivered too often are dead instead."""
+
+        def destinations(left: Sequence[Item]) -> list[Op]:
+            dead = [item for item in left if self._policy.place(item.header) == "dead"]
+            back = [item for item in left if item not in dead]
+            reason = "released after its last delivery"
+            ops: list[Op] = [self._grave(item, reason) for item in dead]
+            if delay_s > 0:
+                return ops + [self._later(item, delay_s, deadline_s) for item in back]
+            contents = [(item.name, envelope.wrap(item.data, item.header)) for item in back]
+            if to == "place":
+                return ops + self.homes.returns(contents, deadline_s)
+            # Before the write, so that what fails here is certainly not applied.
+            self._tails.roll_full(deadline_s)
+            return ops + self._tails.appends(contents, deadline_s)
+
+        request = f"release to {to} after {delay_s} s"
+        return self._end(items, request, Hold.RETURNED, destinations, deadline_s)
+
+    def that_fit(self, items: Sequence[Item]) -> Sequence[Item]:
+        """The first items that one `release` can give back; one, at least."""
+        return items[: max(1, fitting_sizes(map(self._size, items[:RELEASED_AT_ONCE])))]
+
+    def bury(self, items: Sequence[Item], *, reason: str, deadline_s: float) -> Done:
+        """Put items aside as dead letters."""
+        checks.text("bury: reason", reason, MAX_REASON)
+        return self._end(
+            items,
+            f"bury for {reason}",
+            Hold.RETURNED,
+            lambda left: [self._grave(item, reason) for item in left],
+            deadline_s,
+        )
+
+    def touch(self, items: Sequence[Item], *, deadline_s: float) -> Done:
+        """Start the items' time to run anew."""
+        membership = self._membership
+        membership.ready(deadline_s, items, "touch")
+        ops = [
+            SetData(
+                membership.claim_path(item), envelope.wrap(item.data, item.header), item.version
+            )
+            for item in items
+        ]
+
+        versions = [item.version + 1 for item in items]
+
+        def apply(_: Registration, __: int | None) -> None:
+            for item, version in zip(items, versions, strict=True):
+                item.version = version
+                item.run_from(self._store.now())
+
+        result = membership.commit("touch", ops, apply, deadline_s, count=len(items))
+        if isinstance(result, Applied):
+            return Done(result.zxid, result.attempts)
+        raise membership.not_held(items[result.index])
+
+    def _end(
+        self,
+        items: Sequence[Item],
+        request: str,
+        hold: Hold,
+        destinations: Destinations,
+        deadline_s: float,
+    ) -> Done:
+        """End holds and put the items where `destinations` says, in one multi."""
+        membership, label = self._membership, request.split(maxsplit=1)[0]
+        membership.ready(deadline_s, items, request)
+        earlier, items = ended_before(items, request)
+        if earlier is not None and not items:
+            return earlier
+
+        def apply(registration: Registration, _: int | None) -> None:
+            registration.remove(items, hold)
+
+        attempts = 0
+        while True:
+            ops: list[Op] = [membership.unclaim(item) for item in items]
+            ops += destinations(items)
+            result = membership.commit(
+                label, ops, apply, deadline_s, count=len(items), ended=items, request=request
+            )
+            attempts += result.attempts
+            if isinstance(result, Applied):
+                self._tails.note_created(result.created or ())
+                return Done(result.zxid, attempts)
+            op = ops[result.index]
+            knows = (self.homes, self._tails, self._delayed)
+            if result.code is Code.NOT_EMPTY:  # somebody has made children of a held item
+                raise refusal(op.path, label, result.code)
+            if not any(each.learn(op, result.code) for each in knows):
+                raise membership.not_held(items[min(result.index, len(items) - 1)])
+            if self._store.now() >= deadline_s:
+                raise NoQuorumError(f"{label}: refused until the deadline ({result.code.name})")
+
+    def _size(self, item: Item) -> int:
+        """About how long a request is that moves it; wherever to, the paths are alike."""
+        path, data = self._membership.claim_path(item), envelope.wrap(item.data, item.header)
+        return self._store.weigh([Delete(path), Create(path, data)])
+
+    def _grave(self, item: Item, reason: str) -> Create:
+        header = item.header | {"reason": reason, "last_owner": item.consumer}
+        path = self.homes.next_path(self._tree.place("dead"), item.name)
+        return Create(path, envelope.wrap(item.data, header))
+
+    def _later(self, item: Item, delay_s: float, deadline_s: float) -> Create:
+        recent = self._tree.active(item.consumer)
+        now_ms = self._clock.now_ms(recent, deadline_s)
+        header = item.header | {"delay_s": delay_s}
+        bucket = self._delayed.bucket(now_ms, delay_s, deadline_s)
+        path = self.homes.next_path(bucket, item.name)
+        return Create(path, envelope.wrap(item.data, header))
+
+
+def ended_before(items: Sequence[Item], request: str) -> tuple[Done | None, list[Item]]:
+    """What an earlier copy of a request did, which was in doubt; and the items it did not end."""
+    settled = [item.settled_by(request) for item in items]
+    ended = [each for each in settled if each is not None and each.took_effect]
+    left = [item for item, each in zip(items, settled, strict=True) if each not in ended]
+    return (Done(ended[0].zxid, 0) if ended else None), left

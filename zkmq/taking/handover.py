@@ -1,0 +1,137 @@
+"""A hold that outlives the process that reserved: another takes its session over, and ends it.
+
+A hold is its session's, not its process's: a session lives on for its time-out after the last
+word from its client, and whoever knows its id and password within that time may go on with it.
+The fence is the same as ever: once the session has ended on the servers, nothing takes effect.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from zkmq.errors import BadArgumentError, ConsumerLostError
+from zkmq.taking.finish import Finisher
+from zkmq.taking.holding import nobody_asked
+from zkmq.taking.membership import Membership
+from zkmq.tree import envelope
+from zkmq.tree.item import Item
+from zkmq.tree.item_names import parse
+from zkmq.tree.layout import open_tree
+from zkmq.tree.paths import Tree
+from zkmq.tree.policy import Policy
+from zkmq.zookeeper.server_clock import ServerClock
+from zkmq.zookeeper.store import GetChildren, GetData, Node, Read, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """What another process needs to go on with a consumer. As secret as a password."""
+
+    session: int
+    password: bytes = field(repr=False)
+    path: str
+    consumer: str
+
+    def encode(self) -> str:
+        """One line of JSON."""
+        return json.dumps(
+            {
+                "session": self.session,
+                "password": self.password.hex(),
+                "path": self.path,
+                "consumer": self.consumer,
+            }
+        )
+
+    @classmethod
+    def decode(cls, text: str, where: str) -> Self:
+        """Read what `encode` wrote; `where` is for the error.
+
+        Raises:
+            BadArgumentError: it is something else.
+        """
+        try:
+            value = json.loads(text)
+            return cls(
+                session=int(value["session"]),
+                password=bytes.fromhex(value["password"]),
+                path=str(value["path"]),
+                consumer=str(value["consumer"]),
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            # Neither the text nor the cause's message: they may show the password.
+            raise BadArgumentError(
+                f"{where}: expected what `zkmq reserve --hold` wrote, got something else"
+            ) from error
+
+
+class Holder:
+    """A consumer taken over, with what it holds. Not thread-safe.
+
+    Args:
+        store: the very session of the handover, taken up again.
+        handover: which consumer.
+        deadline_s: on the store's clock.
+
+    Raises:
+        ConsumerLostError: the session has ended; the items go, or went, to other consumers.
+        NoQuorumError: no answer before the deadline.
+    """
+
+    def __init__(self, store: Store, handover: Handover, deadline_s: float) -> None:
+        tree, consumer = Tree(handover.path), handover.consumer
+        # Syncs: the server connected to may not have seen yet what the first process did.
+        store = bound = open_tree(store, tree, deadline_s)
+        clock = ServerClock(store)
+        reads: list[Read] = [GetData(tree.active(consumer)), GetData(tree.consumer(consumer))]
+        reads.append(GetChildren(tree.claims(consumer)))
+        active, about, names = store.read_many(reads, deadline_s).results
+        if not isinstance(active, Node) or active.owner != store.session_id:
+            raise ConsumerLostError(
+                f"{consumer}: expected its session still alive, got one that has ended; "
+                "its items go to other consumers"
+            )
+        label = about.data if isinstance(about, Node) else b""
+        listed = sorted(filter(parse, names)) if isinstance(names, list) else []
+        claims = [tree.claim(consumer, name) for name in listed]
+        nodes = store.read_many([GetData(path) for path in claims], deadline_s).results
+        held = [(name, node) for name, node in zip(listed, nodes, strict=True)]
+        self.items: Sequence[Item] = [
+            _item(consumer, name, node) for name, node in held if isinstance(node, Node)
+        ]
+        self._membership = Membership(
+            store,
+            tree,
+            clock,
+            label=label.decode(errors="replace"),
+            on_lost=nobody_asked,
+            ask=lambda: self._membership.settle(deadline_s),
+        )
+        self._membership.adopt(consumer, active.version, self.items)
+        self.finisher = Finisher(
+            store,
+            tree,
+            self._membership,
+            clock,
+            Policy.decode(label),
+            segment_items=bound.charter.segment_items,
+        )
+
+    def leave(self, deadline_s: float) -> None:
+        """Remove the registration, which holds nothing any more."""
+        self._membership.leave(deadline_s)
+
+
+def _item(consumer: str, name: str, node: Node) -> Item:
+    header, data = envelope.unwrap(node.data)
+    return Item(
+        data=data,
+        name=name,
+        consumer=consumer,
+        delivery=header.get("deliveries", 1),
+        fence=node.czxid,
+        put_zxid=header.get("put_zxid"),
+        header=header,
+        version=node.version,
+    )

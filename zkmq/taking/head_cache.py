@@ -1,0 +1,278 @@
+"""What a consumer may claim next: the head of the queue as of one recent state of the tree.
+
+A look reads, in one request and so at one zxid, the priorities and the first segments of each,
+up to as many items as are wanted. It always starts from the first segment that exists, so an
+item that returns to an old segment is seen by the next look. Between looks, at most `max_age_s`,
+items are handed out from memory; a claim that finds one taken says so.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from zkmq.errors import IncompatibleTreeError
+from zkmq.taking.head_items import Head, Lane, flat_items, needed, read_lane
+from zkmq.tree import item_names
+from zkmq.tree.paths import Tree
+from zkmq.tree.skips import Skips
+from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES
+from zkmq.zookeeper.store import Delete, GetChildren, GetData, Node, Op, Read, Store
+
+MAX_AGE_S = 0.05
+MAX_READ_BYTES = 256 * 1024
+MAX_READS = 500
+# How many are read at first, while nothing is known of their size.
+FIRST_READS = 8
+# How many batches are read at once, at most, while nobody else takes the items.
+MAX_AHEAD = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An item that was waiting when it was read."""
+
+    path: str
+    node: Node
+
+    @property
+    def name(self) -> str:
+        """The item's name."""
+        return self.path.rpartition("/")[2]
+
+
+Choose = Callable[[Sequence[str], int, bool], list[str]]
+
+
+def in_order(paths: Sequence[str], n: int, fresh: bool) -> list[str]:  # noqa: FBT001, ARG001
+    """Strict order: the first."""
+    return list(paths[:n])
+
+
+class HeadCache:
+    """The head of the queue. Not thread-safe.
+
+    `choose(paths, n, fresh)` picks up to `n` of the waiting paths, given in order; it may pick
+    none while the look is not `fresh`, to be asked again after a new one. `skips` has what is not
+    to be offered. With `count_consumers` each look counts the registrations in `consumers`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tree: Tree,
+        *,
+        choose: Choose = in_order,
+        max_age_s: float = MAX_AGE_S,
+        count_consumers: bool = False,
+    ) -> None:
+        self._store = store
+        self._tree = tree
+        self._choose = choose
+        self._count_consumers = count_consumers
+        self.consumers = 0
+        self.skips = Skips(store, tree)
+        self._max_age_s = max_age_s
+        # What the next look reads: the segments of each priority.
+        self._plan: dict[int, list[str]] = {}
+        self._paths: list[str] = []
+        self._read: dict[str, Candidate] = {}
+        self._looked_s = float("-inf")
+        self._head: Head | None = None
+        # How many items one read may be of.
+        self._at_once = FIRST_READS
+        self._ahead = 1
+        self.zxid: int | None = None
+
+    def drop(self) -> None:
+        """Forget the order: the next batch looks again."""
+        self._looked_s = float("-inf")
+
+    def batch(
+        self, n: int, deadline_s: float, usable: Callable[[Candidate], bool]
+    ) -> list[Candidate]:
+        """The first usable items with their data: at most `n`, none if there is none.
+
+        They leave the cache. After an empty batch `zxid` is the state in which the queue was
+        empty; None if there was something, but nothing usable.
+
+        Raises:
+            NoQuorumError: no answer before the deadline.
+        """
+        fresh = False
+        skipped: set[str] = set()
+        while True:
+            if self._store.now() - self._looked_s > self._max_age_s and not fresh:
+                self._look_past(skipped, n, deadline_s)
+                fresh = True
+            chosen = self._choose(self._paths, n, fresh)
+            # Fewer than asked for, of what an earlier look left: more may have come since.
+            if chosen and (fresh or len(chosen) == n):
+                found = self._fetch(chosen, deadline_s)
+                batch = [candidate for candidate in found if usable(candidate)]
+                if batch:
+                    return batch
+                skipped.update(candidate.path for candidate in found)
+                # Taken by others since the look: that look did not see an empty queue.
+                fresh = False
+            elif fresh or self._store.now() >= deadline_s:
+                self.zxid = self.zxid if fresh and not skipped else None
+                return []
+            else:
+                self.drop()
+
+    def first(self, n: int, deadline_s: float) -> list[Candidate]:
+        """The first `n` items as they are now, not to be claimed."""
+        self._look(n, deadline_s)
+        found: list[Candidate] = []
+        while self._paths and len(found) < n:
+            found += self._fetch(self._paths[: n - len(found)], deadline_s)
+        return found
+
+    def put_back(self, candidates: Sequence[Candidate], taken: Op | None) -> None:
+        """Take back what was not claimed, but for the one that another operation has."""
+        gone = taken.path if taken else None
+        kept = [candidate for candidate in candidates if candidate.path != gone]
+        self._read.update((candidate.path, candidate) for candidate in kept)
+        self._paths[:0] = [candidate.path for candidate in kept]
+
+    def pace(self, *, conflict: bool) -> None:
+        """Read further ahead after a success, not at all after a conflict."""
+        self._ahead = 1 if conflict else min(self._ahead * 2, MAX_AHEAD)
+
+    def look(self, wanted: int, deadline_s: float) -> None:
+        """Read the head of the queue at one state, and remove drained segments on the way."""
+        self._remove_drained(self._look(wanted, deadline_s))
+
+    def _look(self, wanted: int, deadline_s: float) -> Head:
+        while True:
+            looked_s = self._store.now()
+            head = self._read_head(deadline_s)
+            self._plan, complete = needed(head, wanted + len(self.skips))
+            if complete:
+                break
+        self.zxid = head.zxid
+        self._head = head
+        self._paths = list(self._in_order(head))
+        if self.skips:
+            found = self._paths
+            self._paths = [path for path in found if path not in self.skips]
+            # With something in it that stays, it was not seen empty.
+            self.zxid = head.zxid if len(self._paths) == len(found) else None
+        self._looked_s = looked_s
+        if self._read:
+            listed = set(self._paths)
+            self._read = {path: each for path, each in self._read.items() if path in listed}
+        return head
+
+    def _look_past(self, skipped: set[str], n: int, deadline_s: float) -> None:
+        self.look(n + len(skipped), deadline_s)
+        if skipped:
+            self._paths = [path for path in self._paths if path not in skipped]
+
+    def seen(self) -> Iterator[tuple[str, frozenset[str]]]:
+        """What the last look read, as (path, children): it is new if a child came since."""
+        if self._head is None:
+            return
+        yield self._tree.items, self._head.children
+        for priority, lane in self._head.lanes.items():
+            if lane is not None:
+                yield self._tree.priority(priority), lane.children
+                for segment in lane.items:
+                    yield self._tree.segment(priority, segment), lane.listed(segment)
+
+    def _read_head(self, deadline_s: float) -> Head:
+        reads: list[Read] = [GetChildren(self._tree.items)]
+        for priority, segments in self._plan.items():
+            path = self._tree.priority(priority)
+            reads += [GetData(path), GetChildren(path)]
+            reads += [GetChildren(f"{path}/{segment}") for segment in segments]
+        if self._count_consumers:
+            reads.append(GetData(self._tree.consumers))
+        view = self._store.read_many(reads, deadline_s)
+        answers = iter(view.results)
+        children = next(answers)
+        if not isinstance(children, list):
+            raise IncompatibleTreeError(f"{self._tree.items}: expected a queue, found nothing")
+        lanes: dict[int, Lane | None] = dict.fromkeys(item_names.priorities(children))
+        head = Head(view.zxid, frozenset(children), flat_items(children), lanes)
+        for priority, segments in self._plan.items():
+            lane = read_lane(priority, answers, segments)
+            if priority in lanes:  # else it is gone
+                lanes[priority] = lane
+        registered = next(answers, None)
+        self.consumers = registered.children if isinstance(registered, Node) else 0
+        return head
+
+    def _in_order(self, head: Head) -> Iterator[str]:
+        """All that was read up to the first segment that was not: the next item may be there."""
+        for priority in head.priorities:
+            for name in head.flat.get(priority, ()):
+                yield f"{self._tree.items}/{name}"
+            if priority not in head.lanes:
+                continue
+            lane = head.lanes[priority]
+            if lane is None:
+                return
+            for segment in lane.segments:
+                if segment not in lane.items:
+                    return
+                path = self._tree.segment(priority, segment)
+                for name in lane.items[segment]:
+                    yield f"{path}/{name}"
+
+    def _remove_drained(self, head: Head) -> None:
+        """Delete empty segments below the tail: nobody puts there, and returns go elsewhere.
+
+        The answer does not matter: NotEmpty protects an item that came back meanwhile, and a
+        stale tail is too low, never too high.
+        """
+        for priority, lane in head.lanes.items():
+            if lane is None:
+                continue
+            for segment, items in lane.items.items():
+                is_empty = not items and segment not in lane.foreign
+                if is_empty and segment < lane.guard.tail_name:
+                    self._store.submit([Delete(self._tree.segment(priority, segment))])
+
+    def _fetch(self, chosen: list[str], deadline_s: float) -> list[Candidate]:
+        """The chosen items that are still there; reads some that follow along with them.
+
+        Ends early when it has what one claim can take; the others stay in the cache.
+        """
+        found: list[Candidate] = []
+        size = 0
+        while chosen and size < MAX_CALL_BYTES:
+            part, chosen = chosen[: self._at_once], chosen[self._at_once :]
+            missing = [path for path in part if path not in self._read]
+            self._forget(part)
+            if missing:
+                self._read_more(missing, [] if chosen else self._ahead_of(missing), deadline_s)
+            here = [self._read.pop(path) for path in part if path in self._read]
+            size += sum(len(each.node.data) for each in here)
+            found += here
+        return found
+
+    def _ahead_of(self, missing: Sequence[str]) -> list[str]:
+        """What to read along with the last of the chosen items, for the next batches."""
+        more = min(self._at_once, len(missing) * self._ahead) - len(missing)
+        ahead = self._choose(self._paths, more, False) if more > 0 else []  # noqa: FBT003
+        return [path for path in ahead if path not in self._read]
+
+    def _forget(self, chosen: Sequence[str]) -> None:
+        if self._paths[: len(chosen)] == chosen:
+            del self._paths[: len(chosen)]
+        else:
+            gone = set(chosen)
+            self._paths = [path for path in self._paths if path not in gone]
+
+    def _read_more(self, missing: Sequence[str], ahead: Sequence[str], deadline_s: float) -> None:
+        paths = [*missing, *ahead]
+        view = self._store.read_many([GetData(path) for path in paths], deadline_s)
+        size = 0
+        for path, node in zip(paths, view.results, strict=True):
+            if isinstance(node, Node):
+                self._read[path] = Candidate(path, node)
+                size += len(node.data)
+        # How large the next are is not known: if they are like these, they are no more than one
+        # read may bring; and of no size are many read before a few were.
+        fits = MAX_READ_BYTES * len(paths) // max(1, size)
+        self._at_once = max(1, min(fits, max(2 * len(paths), self._at_once), MAX_READS))

@@ -1,0 +1,328 @@
+"""A consumer's registration: its id, its fence, and what it holds.
+
+Every operation of a consumer starts by writing `consumers/<id>/active`, an ephemeral node that
+only its session made: once the session has ended on the server, nothing of this consumer takes
+effect any more, whatever the process believes.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+
+from zkmq.doubt import Doubt, Settled
+from zkmq.errors import (
+    AckUnknownError,
+    BadArgumentError,
+    ConsumerLostError,
+    NoQuorumError,
+    NotAppliedError,
+    NotHeldError,
+    OutcomeUnknownError,
+)
+from zkmq.taking.holding import Apply, Begun, OnLost, Registration
+from zkmq.tree.item import Hold, Item
+from zkmq.tree.paths import Tree
+from zkmq.tree.ticket import Applied, Refused, Ticket, TicketGoneError
+from zkmq.zookeeper.refusal import refusal
+from zkmq.zookeeper.repeatable import once
+from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES
+from zkmq.zookeeper.server_clock import ServerClock
+from zkmq.zookeeper.store import Code, Committed, Create, Delete, Lost, Op, Rejected, Store
+
+
+class Membership:
+    """At most one registration at a time, made when it is first needed. Not thread-safe.
+
+    `ask` is what a caller in doubt calls later to have `settle` called.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tree: Tree,
+        clock: ServerClock,
+        *,
+        label: str,
+        on_lost: OnLost,
+        ask: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._tree = tree
+        self._clock = clock
+        self._label = label
+        self._on_lost = on_lost
+        self._ask = ask
+        self._registration: Registration | None = None
+        # Items that are ours, and were not handed out yet, or not for certain.
+        self._arrived: list[Item] = []
+
+    @property
+    def id(self) -> str | None:
+        """The current registration; None before the first, and between two."""
+        registration = self._registration
+        return registration.consumer if registration and not registration.ended else None
+
+    def session_ended(self, session: int) -> None:
+        """Called from any thread when a session has ended."""
+        registration = self._registration
+        if registration is not None and registration.session == session:
+            registration.end()
+
+    def ready(
+        self, deadline_s: float, needed: Sequence[Item] = (), request: str = ""
+    ) -> Registration:
+        """A live registration that holds `needed`, with nothing in doubt.
+
+        Of `needed`, those need not be held that the same `request` ended when it was in doubt.
+
+        Raises:
+            NotHeldError: an item is not held.
+            AckUnknownError: the session ended with the same request in doubt.
+            OutcomeUnknownError: the same request is still in doubt.
+            NoQuorumError: no answer before the deadline, or another call is still in doubt.
+        """
+        try:
+            self.settle(deadline_s)
+        except OutcomeUnknownError as error:
+            # Unknown is the outcome of that call; not of this one, unless it is the same.
+            if needed and all(item.in_doubt == (request, error.doubt) for item in needed):
+                raise
+            earlier = error.doubt.label if error.doubt else "call"
+            raise NoQuorumError(
+                f"{request or 'reserve'}: not sent, an earlier {earlier} is still in doubt"
+            ) from error
+        self._strike_overdue(deadline_s)
+        for item in needed:
+            self._demand_held(item, request)
+        if self.worn and not self.held:
+            self.leave(deadline_s)
+        if self._registration is None or self._registration.ended:
+            self._arrived.clear()
+            self._registration = self._register(deadline_s)
+            if self._registration.session != self._store.session_id:
+                # It ended before there was anybody to be told.
+                self._registration.end()
+        return self._registration
+
+    @property
+    def worn(self) -> bool:
+        """Whether a new registration is due, as soon as nothing is held."""
+        registration = self._registration
+        return registration is not None and not registration.ended and registration.ticket.worn
+
+    def adopt(self, consumer: str, version: int, items: Sequence[Item]) -> None:
+        """Go on with a registration that an earlier process of this session made."""
+        ticket = Ticket(self._store, self._tree.active(consumer), self._clock)
+        ticket.version = version
+        session = self._store.session_id
+        self._registration = Registration(self._store, session, consumer, ticket, self._on_lost)
+        self._registration.add(items)
+
+    def arrived(self) -> tuple[Item, ...]:
+        """Items that came with an operation in doubt, until they are handed out."""
+        return tuple(self._arrived)
+
+    def come(self, items: Sequence[Item]) -> None:
+        """Take note of items that nobody has got yet, for the next who asks."""
+        known = set(map(id, self._arrived))
+        new = [item for item in items if id(item) not in known and item.hold is Hold.HELD]
+        self._arrived = [*self._arrived, *new]
+
+    def hand_out(self, items: Sequence[Item]) -> None:
+        """Take note that somebody gets them."""
+        known = set(map(id, items))
+        self._arrived = [item for item in self._arrived if id(item) not in known]
+
+    def claim_path(self, item: Item) -> str:
+        """Where an item is while it is held."""
+        return self._tree.claim(item.consumer, item.name)
+
+    def unclaim(self, item: Item) -> Delete:
+        """The operation that ends a hold."""
+        return Delete(self.claim_path(item), item.version)
+
+    def commit(
+        self,
+        label: str,
+        ops: Sequence[Op],
+        apply: Apply,
+        deadline_s: float,
+        *,
+        count: int,
+        ended: Sequence[Item] = (),
+        claimed: Sequence[Item] = (),
+        request: str = "",
+    ) -> Applied | Refused:
+        """Do one operation, about `count` items, of the registration that `ready` returned.
+
+        `apply` is called with the zxid once it is known to have taken effect, now or by `settle`;
+        what it `claimed` has arrived then, and is to be handed out. Until then the items that
+        `request` would have `ended` remember that they are in doubt. It is in doubt from here on:
+        also if a signal's handler raises, wherever.
+
+        Raises:
+            BadArgumentError: it is more than one request can carry; nothing was sent.
+            ConsumerLostError: the session had ended; nothing took effect.
+            AckUnknownError: the session ended with the operation in doubt.
+            OutcomeUnknownError: no answer before the deadline.
+        """
+        registration = self._registration
+        assert registration is not None
+        size = self._store.weigh(ops)
+        if size > MAX_CALL_BYTES:
+            raise BadArgumentError(
+                f"{label}: expected at most {MAX_CALL_BYTES} bytes, which one request can carry, "
+                f"got {size} for {count} items; hand over fewer at a time"
+            )
+        ticket, doubt = registration.ticket, Doubt(label, (count,), self._ask)
+        registration.begun = Begun(doubt, apply, claimed)
+        for item in ended:
+            item.in_doubt = (request, doubt)
+        try:
+            result = ticket.commit(label, ops, deadline_s, items=count)
+        except TicketGoneError as error:
+            registration.end()
+            self._close(ticket, ended)
+            raise ConsumerLostError(
+                f"{label}: the session of {registration.consumer} has ended; "
+                "its items go to other consumers"
+            ) from error
+        except AckUnknownError as error:
+            registration.end()
+            doubt.give_up()
+            error.doubt = doubt
+            self._close(ticket, ())
+            raise
+        except OutcomeUnknownError as error:
+            error.doubt = doubt
+            raise
+        except NotAppliedError:
+            self._close(ticket, ended)
+            raise
+        if isinstance(result, Applied):
+            apply(registration, result.zxid)
+            self.come(claimed)
+            doubt.settle(Settled(label, took_effect=True, zxid=result.zxid))
+        ticket.enter(used=isinstance(result, Applied))
+        self._close(ticket, ended)
+        return result
+
+    def _close(self, ticket: Ticket, ended: Sequence[Item]) -> None:
+        """Be in doubt no more."""
+        ticket.be_in_doubt("", [])
+        for item in ended:
+            item.in_doubt = None
+
+    def not_held(self, item: Item) -> NotHeldError:
+        """Take note that an item is not held any more though the session lives."""
+        if self._registration is not None:
+            self._registration.lose([item])
+        return NotHeldError(
+            f"{item.name}: expected an item still held; its time to run was over, "
+            "or an operator moved it"
+        )
+
+    def settle(self, deadline_s: float) -> None:
+        """Settle the operation whose outcome is unknown, if there is one, and tell its call.
+
+        Raises:
+            OutcomeUnknownError: still no answer.
+        """
+        registration = self._registration
+        if registration is None or not registration.ticket.in_doubt:
+            return
+        begun = registration.begun
+        assert begun is not None  # whoever left the ticket in doubt
+        try:
+            settled, used = registration.ticket.settle(deadline_s)
+        except OutcomeUnknownError as error:
+            error.doubt = begun.doubt
+            raise
+        if settled.took_effect is None:
+            registration.end()
+        elif settled.took_effect:
+            begun.apply(registration, settled.zxid)
+            self.come(begun.claimed)
+        begun.doubt.settle(settled)
+        registration.ticket.enter(used=used)
+
+    def leave(self, deadline_s: float) -> None:
+        """Remove an empty registration; if that fails, the janitor will do it."""
+        registration, self._registration = self._registration, None
+        if registration is None or registration.ended:
+            return
+        consumer = registration.consumer
+        paths = (self._tree.claims(consumer), registration.ticket.path)
+        ops = [Delete(path) for path in (*paths, self._tree.consumer(consumer))]
+        self._store.commit(ops, deadline_s)
+
+    @property
+    def held(self) -> list[Item]:
+        """What is held now."""
+        return list(self._registration.held.values()) if self._registration else []
+
+    def _demand_held(self, item: Item, request: str) -> None:
+        registration = self._registration
+        if registration is not None and registration.held.get(item.name) is item:
+            return
+        settled = item.settled_by(request)
+        if settled is not None and settled.took_effect:
+            return
+        if settled is not None and settled.took_effect is None:
+            raise self._never_known(item, settled)
+        if item.hold in {Hold.DONE, Hold.RETURNED}:
+            raise NotHeldError(
+                f"{item.name}: expected an item still held, got one {item.hold.value}"
+            )
+        if registration is not None and item.consumer == self.id:
+            raise self.not_held(item)
+        raise ConsumerLostError(
+            f"{item.name}: expected an item held by this consumer; {item.consumer}, which "
+            "reserved it, is another, or its session has ended"
+        )
+
+    def _strike_overdue(self, deadline_s: float) -> None:
+        """See which items a janitor has taken back; an application may have forgotten them."""
+        registration = self._registration
+        if registration is None or registration.ended:
+            return
+        if late := registration.overdue():
+            claimed = self._store.list(self._tree.claims(registration.consumer), deadline_s) or []
+            registration.lose([item for item in late if item.name not in claimed])
+
+    def _never_known(self, item: Item, settled: Settled) -> AckUnknownError:
+        error = AckUnknownError(
+            f"{item.name}: the session ended with an earlier {settled.label} in doubt; "
+            "it took effect before that, or never will"
+        )
+        error.doubt = Doubt.for_ever(settled.label, (settled.items,))
+        return error
+
+    def _register(self, deadline_s: float) -> Registration:
+        consumer = f"consumer-{secrets.token_hex(8)}"
+        active = self._tree.active(consumer)
+        ops = [
+            Create(self._tree.consumer(consumer), self._label.encode()),
+            Create(active, ephemeral=True),
+            Create(self._tree.claims(consumer)),
+        ]
+        old = self._registration
+        if old is not None and old.session == self._store.session_id:
+            # Its numbers are used up, and its session lives: this frees its items.
+            delete = [Delete(old.ticket.path)]
+            once(self._store, "delete", delete, deadline_s, as_good={Code.NO_NODE})
+        while True:
+            session = self._store.session_id
+            match self._store.commit(ops, deadline_s):
+                case Committed() | Rejected(0, Code.NODE_EXISTS):
+                    if session is None or session != self._store.session_id:
+                        # Made by the one before, or the one after.
+                        node = self._store.exists(active, deadline_s)
+                        session = None if node is None else node.owner
+                    ticket = Ticket(self._store, active, self._clock)
+                    return Registration(self._store, session, consumer, ticket, self._on_lost)
+                case Rejected(_, code, number):
+                    raise refusal(ops[0].path, "create", code, number)
+                case Lost(reason):
+                    now_s = self._store.now()
+                    if now_s >= deadline_s or not self._store.wait_connected(deadline_s):
+                        raise NoQuorumError(f"register: no answer in time ({reason})")

@@ -1,0 +1,280 @@
+"""Taking items: one multi that moves them from where they wait to the consumer that takes them."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from zkmq import checks
+from zkmq.errors import ConsumerLostError, NoQuorumError
+from zkmq.taking.finish import DONE, Done, Finisher, ended_before
+from zkmq.taking.head_cache import Candidate, HeadCache
+from zkmq.taking.holding import Registration
+from zkmq.taking.membership import Membership
+from zkmq.taking.order import Order
+from zkmq.taking.relaxed_order import Shares
+from zkmq.taking.undeliverable import Undeliverable
+from zkmq.tree import envelope, item_names
+from zkmq.tree.item import Hold, Item
+from zkmq.tree.paths import Tree
+from zkmq.tree.ticket import Refused
+from zkmq.zookeeper.refusal import refusal
+from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES, fitting_sizes
+from zkmq.zookeeper.store import Code, Create, Delete, Op, Store
+
+MAX_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What one reserve brought.
+
+    Attributes:
+        items: in the order of the queue; may be fewer than asked for, or none.
+        zxid: when they became this consumer's.
+        read_zxid: only without items: the state in which the queue was seen empty. None if the
+            servers could not read one state.
+        attempts: how often the claim was sent.
+        done: the acknowledgement that came with it.
+        window: in relaxed order, how many items this consumer chose from: in the state it last
+            looked at, each of `items` had fewer smaller ones waiting.
+    """
+
+    items: tuple[Item, ...]
+    zxid: int | None = None
+    read_zxid: int | None = None
+    attempts: int = 0
+    done: Done | None = None
+    window: int = 1
+
+
+class _Move(NamedTuple):
+    """An item on its way from where it waits to the consumer that takes it."""
+
+    candidate: Candidate
+    item: Item
+    ops: tuple[Op, Op]
+
+
+class Reserver:
+    """The taking side of one consumer. Not thread-safe."""
+
+    def __init__(
+        self, store: Store, tree: Tree, membership: Membership, finisher: Finisher, *, order: Order
+    ) -> None:
+        self._store = store
+        self._tree = tree
+        self._membership = membership
+        self._finisher = finisher
+        self._auto = order == "auto"
+        self._shares = None if order == "strict" else Shares(store, tree)
+        # Whether this attempt chooses from a window.
+        self._chooses = False
+        self._window = 1
+        self._rng = random.Random()  # noqa: S311 - spreads consumers, protects nothing
+        # When a claim last lost a race, on the store's clock.
+        self.contended_s = float("-inf")
+        # Whether the last claim had its extra operations with it.
+        self.used_extra = False
+        self.cache = HeadCache(store, tree, choose=self._choose, count_consumers=self._auto)
+        self._undeliverable = Undeliverable(store, tree, finisher.homes, self.cache.skips)
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether consumers take out of order now, as far as the last look has seen."""
+        alone = self._auto and self.cache.consumers <= 1
+        return self._shares is not None and not alone
+
+    def reserve(
+        self, n: int, done: Sequence[Item], *, sync: bool, extra: Sequence[Op], deadline_s: float
+    ) -> Reservation:
+        """Claim up to `n` items, and acknowledge others in the same multi. Does not wait.
+
+        `extra` operations are done with a claim, never without one.
+
+        Raises:
+            OutcomeUnknownError: no answer before the deadline; items that turn out to be
+                claimed come with the next reserve.
+            NotHeldError: an item of `done` is not held; nothing took effect.
+            NoQuorumError: no answer before the deadline; nothing took effect.
+        """
+        checks.number("reserve: n", n, 1, MAX_BATCH)
+        self._membership.ready(deadline_s, done, DONE)
+        earlier, left = ended_before(done, DONE)
+        found = self._reserve(n, left, sync=sync, extra=extra, deadline_s=deadline_s)
+        return found if found.done or earlier is None else replace(found, done=earlier)
+
+    def _reserve(
+        self, n: int, done: Sequence[Item], *, sync: bool, extra: Sequence[Op], deadline_s: float
+    ) -> Reservation:
+        arrived = self._membership.arrived()
+        if arrived:
+            acked = self._finisher.done(done, deadline_s) if done else None
+            return Reservation(arrived, arrived[0].fence, done=acked)
+        if sync:
+            self._store.sync(self._tree.root, deadline_s)
+            self.cache.drop()
+        self.used_extra = False
+        # Alone, what is done leaves nothing held, as a new registration demands.
+        found = None if self._membership.worn else self._once(n, done, extra, deadline_s)
+        if found is not None:
+            return found
+        # The acknowledgements must not wait for a race to be won.
+        acked = self._finisher.done(done, deadline_s) if done else None
+        try:
+            while found is None and self._store.now() < deadline_s:
+                found = self._once(n, (), extra, deadline_s)
+        except NoQuorumError:
+            if acked is None:
+                raise
+            return Reservation((), done=acked)
+        return replace(found or Reservation(()), done=acked)
+
+    def _once(
+        self, n: int, done: Sequence[Item], extra: Sequence[Op], deadline_s: float
+    ) -> Reservation | None:
+        """One attempt; None if another was faster, or a session ended."""
+        try:
+            return self._attempt(n, done, extra, deadline_s)
+        except BaseException:
+            # Items may have left the cache and still be the head of the queue.
+            self.cache.drop()
+            raise
+
+    def _attempt(
+        self, n: int, done: Sequence[Item], extra: Sequence[Op], deadline_s: float
+    ) -> Reservation | None:
+        registration = self._membership.ready(deadline_s, done, DONE)
+        self._window, self._chooses = 1, self.relaxed
+        if self._shares is not None and self._chooses:
+            self._window = self._shares.window(n, registration.consumer, deadline_s)
+        found = self.cache.batch(n, deadline_s, lambda each: self._usable(each, deadline_s))
+        if not found:
+            acked = self._finisher.done(done, deadline_s) if done else None
+            return Reservation((), read_zxid=self.cache.zxid, done=acked)
+        moves = [self._move(registration.consumer, candidate) for candidate in found]
+        count = self._fitting(moves, done, extra)
+        if count < len(found):
+            self.cache.put_back(found[count:], None)
+        if not count:  # what is to be acknowledged leaves no room
+            return None
+        return self._claim(moves[:count], done, extra, deadline_s)
+
+    def _claim(
+        self,
+        moves: Sequence[_Move],
+        done: Sequence[Item],
+        extra: Sequence[Op],
+        deadline_s: float,
+    ) -> Reservation | None:
+        items = [move.item for move in moves]
+        ops: list[Op] = [self._membership.unclaim(item) for item in done]
+        for move in moves:
+            ops += move.ops
+        claims_end = len(ops)
+        ops += extra
+
+        def apply(registration: Registration, zxid: int | None) -> None:
+            for item in items:
+                item.fence = zxid
+            registration.remove(done, Hold.DONE)
+            registration.add(items)
+
+        try:
+            result = self._membership.commit(
+                "reserve",
+                ops,
+                apply,
+                deadline_s,
+                count=len(items),
+                ended=done,
+                claimed=items,
+                request=DONE,
+            )
+        except ConsumerLostError:
+            self.cache.drop()
+            if done:
+                raise
+            return None
+        if isinstance(result, Refused):
+            if result.index < len(done):
+                if result.code is Code.NOT_EMPTY:
+                    raise refusal(ops[result.index].path, "done", result.code)
+                raise self._membership.not_held(done[result.index])
+            if result.index >= claims_end:  # what comes along has gone, with a session
+                return self._claim(moves, done, (), deadline_s)
+            self._learn(ops, result)
+            # Each item has two operations, of which the second deletes it.
+            taken = len(done) + (result.index - len(done)) // 2 * 2 + 1
+            self.cache.put_back([move.candidate for move in moves], ops[taken])
+            self.cache.pace(conflict=True)
+            self.contended_s = self._store.now()
+            return None
+        self.cache.pace(conflict=False)
+        self.used_extra = bool(extra)
+        acked = Done(result.zxid, result.attempts) if done else None
+        return Reservation(tuple(items), result.zxid, None, result.attempts, acked, self._window)
+
+    def _learn(self, ops: Sequence[Op], result: Refused) -> None:
+        """Skip what no consumer can take; what another has taken is gone by itself."""
+        op = ops[result.index]
+        if isinstance(op, Create) and result.code is Code.NODE_EXISTS:
+            self.cache.skips.add(ops[result.index + 1].path, f"{op.path} is there already")
+        elif isinstance(op, Delete) and result.code is Code.NOT_EMPTY:
+            self.cache.skips.add(op.path, "it has children")
+
+    def _choose(self, paths: Sequence[str], n: int, fresh: bool) -> list[str]:  # noqa: FBT001
+        me = self._membership.id
+        if self._shares is None or me is None or not (self._chooses and self.relaxed):
+            return list(paths[:n])
+        window = paths[: self._window]
+        own = self._shares.own(window, me)[:n]
+        if own or not fresh or not window:
+            return own
+        start = self._rng.randrange(max(1, len(window) - n + 1))
+        return list(window[start : start + n])
+
+    def _usable(self, candidate: Candidate, deadline_s: float) -> bool:
+        """Whether it can be delivered, and nobody has tagged it.
+
+        A tag is a REST client's claim, good while its session lives.
+        """
+        if not self._undeliverable.is_fit(candidate.path, candidate.node, deadline_s):
+            return False
+        if candidate.node.data.startswith(envelope.FRESH):
+            return True
+        header, _ = envelope.unwrap(candidate.node.data)
+        owner = header.get("owner", "")
+        if not item_names.is_consumer(owner):
+            return True
+        return self._store.exists(self._tree.active(owner), deadline_s) is None
+
+    def _move(self, consumer: str, candidate: Candidate) -> _Move:
+        item = _claimed(consumer, candidate)
+        claim = Create(self._membership.claim_path(item), envelope.wrap(item.data, item.header))
+        return _Move(candidate, item, (claim, Delete(candidate.path, candidate.node.version)))
+
+    def _fitting(self, moves: Sequence[_Move], done: Sequence[Item], extra: Sequence[Op]) -> int:
+        """How many of the first one write can take beside the rest; 1 at least, if alone."""
+        rest: list[Op] = [*(self._membership.unclaim(item) for item in done), *extra]
+        if self._store.weigh([*rest, *(op for move in moves for op in move.ops)]) <= MAX_CALL_BYTES:
+            return len(moves)
+        sizes = (self._store.weigh(move.ops) for move in moves)
+        count = fitting_sizes(sizes, self._store.weigh(rest))
+        return count if done else max(1, count)
+
+
+def _claimed(consumer: str, candidate: Candidate) -> Item:
+    header, payload = envelope.unwrap(candidate.node.data)
+    header.pop("owner", None)
+    header["deliveries"] = header.get("deliveries", 0) + 1
+    header.setdefault("put_zxid", candidate.node.czxid)
+    return Item(
+        payload,
+        candidate.name,
+        consumer,
+        header["deliveries"],
+        None,
+        header["put_zxid"],
+        header=header,
+    )

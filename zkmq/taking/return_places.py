@@ -1,0 +1,98 @@
+"""Where an item goes back to: its own place in the order, under its next name."""
+
+from collections.abc import Iterable
+
+from zkmq.putting.tails import Tails
+from zkmq.tree import item_names
+from zkmq.tree.paths import Guard, Tree
+from zkmq.tree.recent import Recent
+from zkmq.zookeeper.store import Check, Code, Create, Op
+
+
+class Homes:
+    """Builds the operations that put items back, and learns from refusals.
+
+    An item returns to the segment it came from. If that was dropped, or purged, it returns to
+    one of its own kind right after it, to which nobody puts: a segment's name is never used
+    twice, because its numbers would start again. The guard is demanded, so that no purge can
+    come between the decision and the return.
+    """
+
+    def __init__(self, tree: Tree, tails: Tails) -> None:
+        self._tree = tree
+        self._tails = tails
+        self._gone = Recent()
+        self._made = Recent()
+        # Paths of returns where somebody else had made a node.
+        self._taken = Recent()
+
+    def returns(self, items: Iterable[tuple[str, bytes]], deadline_s: float) -> list[Op]:
+        """Operations that put (current name, data) back in place, each under its next name."""
+        checks: dict[int, Guard] = {}
+        creates: list[Op] = []
+        making: set[str] = set()
+        for name, data in items:
+            parsed = item_names.parse(name)
+            assert parsed is not None
+            parent = self._tree.items
+            if parsed.segment is not None:
+                guard = self._tails.guard(parsed.priority, deadline_s)
+                checks[parsed.priority] = guard
+                parent = self._parent(parsed, guard)
+                if parent.endswith("r") and parent not in self._made and parent not in making:
+                    making.add(parent)
+                    creates.append(Create(parent))
+            creates.append(Create(self.next_path(parent, name), data))
+        demands = [op for number, guard in checks.items() for op in self._demands(number, guard)]
+        return [*demands, *creates]
+
+    def find(self, name: str, deadline_s: float) -> None:
+        """Make sure that an item has a place to return to.
+
+        Raises:
+            IncompatibleTreeError: the node of its priority holds something else.
+            OutdatedClientError: this client may not read the tree any more.
+        """
+        parsed = item_names.parse(name)
+        if parsed is not None and parsed.segment is not None:
+            self._tails.guard(parsed.priority, deadline_s)
+
+    def next_path(self, parent: str, name: str) -> str:
+        """An item's next name in another place; not one where somebody else made a node."""
+        path = f"{parent}/{item_names.next_generation(name)}"
+        while path in self._taken:
+            path = f"{parent}/{item_names.next_generation(path.rpartition('/')[2])}"
+        return path
+
+    def learn(self, op: Op, code: Code) -> bool:
+        """Take note of a refused operation; False if it was not one of these."""
+        match op, code:
+            case Check(path, _), Code.BAD_VERSION | Code.NO_NODE:
+                return self._tails.learn(op, code)
+            case Create(path, _, _, False), Code.NODE_EXISTS if item_names.parse(_name(path)):
+                self._taken.add(path)
+            case Create(path, b"", False, False), Code.NODE_EXISTS if path.endswith("r"):
+                self._made.add(path)
+            case Create(path, _, _, False), Code.NO_NODE if path.startswith(self._tree.items):
+                segment = path.rpartition("/")[0]
+                self._gone.add(segment)
+                self._made.discard(segment)
+            case _:
+                return False
+        return True
+
+    def _demands(self, priority: int, guard: Guard) -> list[Op]:
+        """That the guard holds, and is not that of an earlier life of the priority."""
+        tail = self._tree.segment(priority, guard.tail_name)
+        return [self._tails.check(priority, guard), Check(tail, 0)]
+
+    def _parent(self, name: item_names.ItemName, guard: Guard) -> str:
+        segment = guard.home(name)
+        path = self._tree.segment(name.priority, segment)
+        if path in self._gone and not segment.endswith("r"):
+            return self._tree.segment(name.priority, item_names.returns_name(segment))
+        return path
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

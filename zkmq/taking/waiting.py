@@ -1,0 +1,153 @@
+"""Waiting for an item without asking again and again, and without a herd.
+
+Who finds the queue empty joins a line, an ephemeral sequential node. Only the first three watch
+the queue; of the others each watches the one three places ahead. So a put wakes three clients
+however many wait, and each departure moves exactly one up. Three, because the first may be dead
+and its session not yet over; they look one after the other, so that normally only one finds the
+item. The claim takes the place in the line along in the same write.
+"""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from zkmq.errors import NoQuorumError
+from zkmq.tree import item_names
+from zkmq.tree.paths import Tree
+from zkmq.zookeeper.armed_watches import Watches
+from zkmq.zookeeper.store import Code, Committed, Create, Delete, Op, Rejected, Store
+
+WATCHERS = 3
+STAGGER_S = 0.02
+# A watch can be lost together with a server: look again at least this often.
+LOOK_AGAIN_S = 3.0
+# Strict order: how long to let others go first while they claim what this one would claim.
+PATIENCE_S = 0.25
+# How long an interrupted call looks for the place it may have taken.
+LEAVE_S = 0.25
+FIRST_EPOCH = "0000000000"
+
+Seen = Iterable[tuple[str, frozenset[str]]]
+
+
+class Line:
+    """One client's place in the line. For one thread at a time."""
+
+    def __init__(self, store: Store, tree: Tree) -> None:
+        self._store = store
+        self._root = tree.place("waiting")
+        self._prefix = f"w-{secrets.token_hex(4)}-"
+        self._path: str | None = None
+        # A place was asked for, and where it is has not been seen yet.
+        self._joining = False
+        self._signal = store.signal()
+        self._watches = Watches(self._signal, wanted=lambda: self._rank < WATCHERS)
+        self._ahead = Watches(self._signal)
+        self._rank = 0
+
+    def departure(self) -> Sequence[Op]:
+        """The operations that leave the line, to be done with a claim."""
+        return [] if self._path is None else [Delete(self._path)]
+
+    def leave(self, *, done: bool) -> None:
+        """Leave the line, if that was not `done` with a claim; nobody waits for the answer."""
+        if self._joining:
+            self._leave_unknown()
+        elif self._path is not None and not done:
+            self._store.submit([Delete(self._path)])
+        self._path = None
+
+    def wake(self) -> None:
+        """Let who waits look again, from any thread."""
+        self._signal.set()
+
+    def wait(self, seen: Seen, until_s: float, deadline_s: float) -> None:
+        """Return when an item may have come, or at `until_s`, or some seconds later at most.
+
+        `seen` is what was there when the queue was found empty, as (path, children).
+
+        Raises:
+            NoQuorumError: no answer before `deadline_s`.
+        """
+        until_s = min(until_s, self._store.now() + LOOK_AGAIN_S)
+        ahead = self._take_place(deadline_s)
+        self._rank = len(ahead)
+        if len(ahead) >= WATCHERS:
+            if self._there(ahead[-WATCHERS], deadline_s):
+                self._signal.wait(until_s)
+            return
+        # All are armed before any is looked at: otherwise the next could be missed.
+        changed = [
+            self._watch(path, known, deadline_s)
+            for path, known in seen
+            if path not in self._watches
+        ]
+        if any(changed) or self._signal.wait(until_s):
+            self._store.sleep(len(ahead) * STAGGER_S)
+
+    def await_turn(self, deadline_s: float) -> None:
+        """Let those ahead claim first, for a moment."""
+        until_s = min(deadline_s, self._store.now() + PATIENCE_S)
+        while self._store.now() < until_s:
+            ahead = self._take_place(deadline_s)
+            self._rank = WATCHERS  # what happens to the queue is not what is waited for
+            if not ahead:
+                return
+            if self._there(ahead[-1], deadline_s):
+                self._signal.wait(until_s)
+
+    def _take_place(self, deadline_s: float) -> list[str]:
+        """Join the line if need be; who stands ahead, in order."""
+        while True:
+            line = self._list(deadline_s)
+            mine = [path for path in line if self._prefix in path]
+            if mine:
+                # More than one if a lost reply hid the first: the younger goes.
+                for path in mine[1:]:
+                    self._store.submit([Delete(path)])
+                self._path, self._joining = mine[0], False
+                return line[: line.index(mine[0])]
+            self._join(deadline_s)
+
+    def _join(self, deadline_s: float) -> None:
+        epochs = item_names.buckets(self._store.list(self._root, deadline_s) or [])
+        epoch = epochs[-1] if epochs else FIRST_EPOCH
+        node = Create(f"{self._root}/{epoch}/{self._prefix}", ephemeral=True, sequence=True)
+        self._joining = True
+        match self._store.commit([node], deadline_s):
+            case Committed():
+                return
+            case Rejected(_, Code.NO_NODE):
+                self._store.commit([Create(f"{self._root}/{epoch}")], deadline_s)
+        if self._store.now() >= deadline_s or not self._store.wait_connected(deadline_s):
+            raise NoQuorumError("reserve: no answer in time while waiting for items")
+
+    def _leave_unknown(self) -> None:
+        """Leave a place whose making was interrupted; without an answer, the next call does."""
+        with suppress(NoQuorumError):
+            line = self._list(self._store.now() + LEAVE_S)
+            for path in line:
+                if self._prefix in path:
+                    self._store.submit([Delete(path)])
+            self._joining = False
+
+    def _list(self, deadline_s: float) -> list[str]:
+        """Everybody in the line, in order: older epochs first."""
+        line: list[str] = []
+        for epoch in item_names.buckets(self._store.list(self._root, deadline_s) or []):
+            path = f"{self._root}/{epoch}"
+            places = item_names.waiters(self._store.list(path, deadline_s) or [])
+            line += [f"{path}/{name}" for name in places]
+        return line
+
+    def _there(self, path: str, deadline_s: float) -> bool:
+        """Whether somebody still stands there; wakes when not any more."""
+        return self._store.exists(path, deadline_s, self._ahead.arm(path)) is not None
+
+    def _watch(self, path: str, known: frozenset[str], deadline_s: float) -> bool:
+        """Arm one watch; True if there is already something new."""
+        children = self._store.list(path, deadline_s, self._watches.arm(path))
+        if children is None:
+            self._watches.disarm(path)
+            return True
+        return not known.issuperset(children)

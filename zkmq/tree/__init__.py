@@ -1,0 +1,1 @@
+"""The queue's tree: paths, names, what each node holds, and which clients may use it."""

@@ -1,0 +1,92 @@
+r"""What a node of an item holds: one line of JSON about the item, then the payload.
+
+    ZKMQ1 {"deliveries":2,"ttr_s":30}\n<payload>
+
+Data without that mark is all payload (the original's clients and plain REST). Keys this version
+does not know are kept, so that clients of two versions can work on one tree.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from zkmq.tree import item_names
+
+MAGIC = b"ZKMQ1 "
+FRESH = MAGIC + b"{}\n"
+MAX_FAULT = 200
+
+Header = dict[str, Any]
+
+
+def wrap(payload: bytes, header: Header | None = None) -> bytes:
+    """Put the header in front of the payload."""
+    if not header:
+        return FRESH + payload
+    return MAGIC + json.dumps(header, separators=(",", ":")).encode() + b"\n" + payload
+
+
+def unwrap(data: bytes) -> tuple[Header, bytes]:
+    """Split what a node holds into header and payload; a header nobody can read is payload.
+
+    Anybody can write a node. A key whose value is not of its kind is left out; `fault` names it.
+    """
+    header, payload = _split(data)
+    if all(_is_sound(key, header[key]) for key in header):
+        return header, payload
+    return {key: header[key] for key in header if _is_sound(key, header[key])}, payload
+
+
+def fault(data: bytes) -> str | None:
+    """Why an item with this data cannot be delivered; None if it can be."""
+    header, _ = _split(data)
+    for key, value in header.items():
+        if not _is_sound(key, value):
+            kind, _ = KINDS[key]
+            return f"its header: {key}: expected {kind}, got {value!r}"[:MAX_FAULT]
+    return None
+
+
+def _split(data: bytes) -> tuple[Header, bytes]:
+    if data.startswith(FRESH):
+        return {}, data[len(FRESH) :]
+    if not data.startswith(MAGIC):
+        return {}, data
+    line, _, payload = data[len(MAGIC) :].partition(b"\n")
+    try:
+        header = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}, data
+    return (header, payload) if isinstance(header, dict) else ({}, data)
+
+
+def _is_sound(key: str, value: object) -> bool:
+    return key not in KINDS or KINDS[key][1](value)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _is_seconds(value: object) -> bool:
+    # A number beyond that is no time that a clock can reach.
+    return type(value) in {int, float} and 0 <= value < 1e12  # type: ignore[operator]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+ALL_PRIORITIES = range(item_names.MAX_PRIORITY + 1)
+# What each key that this version knows must hold.
+KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "deliveries": ("a count", _is_count),
+    "forgiven": ("a count", _is_count),
+    "put_zxid": ("a zxid", lambda value: value is None or _is_count(value)),
+    "ttr_s": ("seconds", lambda value: value is None or _is_seconds(value)),
+    "delay_s": ("seconds", _is_seconds),
+    "priority": ("0 to 999", lambda value: value in ALL_PRIORITIES and _is_count(value)),
+    "owner": ("the id of a consumer", _is_text),
+    "reason": ("text", _is_text),
+    "last_owner": ("the id of a consumer", _is_text),
+}

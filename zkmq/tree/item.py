@@ -1,0 +1,67 @@
+"""An item as its consumer holds it."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from zkmq.doubt import Doubt, Settled
+from zkmq.tree import envelope, item_names
+
+
+class Hold(Enum):
+    """Where a consumer stands with an item it reserved."""
+
+    HELD = "held"
+    DONE = "done"
+    RETURNED = "returned"
+    LOST = "lost"
+
+
+@dataclass(eq=False, slots=True)
+class Item:
+    """One delivery of an item.
+
+    Attributes:
+        data: the payload, as it was put.
+        name: the item's name; it changes with each return, `id` does not.
+        delivery: 1 the first time, 2 after the item came back once, and so on.
+        fence: the claim's zxid: grows with every delivery of any item, so that systems further
+            down can refuse a late write. None when the claim's reply was lost and nothing can
+            tell any more.
+        put_zxid: when the item was put, where that is known.
+        hold: whether this consumer still owns it. `Queue` keeps it up to date.
+    """
+
+    data: bytes
+    name: str
+    consumer: str
+    delivery: int
+    fence: int | None
+    put_zxid: int | None
+    header: envelope.Header = field(repr=False)
+    version: int = field(default=0, repr=False)
+    hold: Hold = Hold.HELD
+    # When its time to run is over, on the store's clock.
+    due_s: float = field(default=float("inf"), repr=False)
+    # The last request about it whose outcome was unknown.
+    in_doubt: tuple[str, Doubt] | None = field(default=None, repr=False)
+
+    def settled_by(self, request: str) -> Settled | None:
+        """What became of an earlier copy of a request that was in doubt; None if nothing yet."""
+        if self.in_doubt is None or self.in_doubt[0] != request:
+            return None
+        return self.in_doubt[1].answer
+
+    @property
+    def id(self) -> str:
+        """The item's identity, the same in every delivery."""
+        return item_names.base(self.name)
+
+    def run_from(self, now_s: float) -> None:
+        """Start its time to run."""
+        ttr_s = self.header.get("ttr_s")
+        self.due_s = float("inf") if ttr_s is None else now_s + float(ttr_s)
+
+    @property
+    def priority(self) -> int:
+        """0, the most urgent, to 999."""
+        return int(self.name[5:8])

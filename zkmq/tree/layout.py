@@ -1,0 +1,75 @@
+"""The fixed part of a queue's tree: made once, and read by every client before it does anything."""
+
+from collections.abc import Sequence
+
+from zkmq.errors import IncompatibleTreeError
+from zkmq.tree.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
+from zkmq.tree.chartered_store import CharteredStore
+from zkmq.tree.paths import FIXED, LOCK, Tree
+from zkmq.zookeeper.repeatable import once
+from zkmq.zookeeper.store import Code, Create, GetChildren, GetData, Node, Op, SetData, Store
+
+# What the root of a queue, or of one that is being made, may have.
+KNOWN = frozenset({*FIXED, LOCK})
+
+
+def open_tree(
+    store: Store,
+    tree: Tree,
+    deadline_s: float,
+    *,
+    segment_items: int = SEGMENT_ITEMS,
+    edition: Edition = EDITION,
+    make: bool = True,
+) -> CharteredStore:
+    """Return the store, bound to what the root says; may `make` the tree if there is none.
+
+    Raises:
+        OutdatedClientError: this version may not even read the tree.
+        IncompatibleTreeError: it is not the tree of a queue; nothing was changed.
+        NoQuorumError: no answer before the deadline; the tree may have been made.
+    """
+    new = Charter(segment_items=segment_items).raised(edition).encode()
+    store.sync(tree.root, deadline_s)
+    while True:
+        (node,) = store.read_many([GetData(tree.root)], deadline_s).results
+        if isinstance(node, Node) and node.data:
+            return CharteredStore(store, tree.root, edition, node)
+        if not make:
+            found = "no node" if node is None else "a node that is none yet"
+            raise IncompatibleTreeError(
+                f"{tree.root}: expected a queue, found {found}; choose another path: "
+                "the first put or reserve makes a queue"
+            )
+        if isinstance(node, Node):
+            _adopt(store, tree, node, new, deadline_s)
+        else:
+            _make(store, tree, new, deadline_s)
+        store.sync(tree.root, deadline_s)
+
+
+def _make(store: Store, tree: Tree, new: bytes, deadline_s: float) -> None:
+    parts = tree.root.strip("/").split("/")
+    for depth in range(1, len(parts)):
+        _send(store, [Create("/" + "/".join(parts[:depth]))], deadline_s)
+    places = [Create(f"{tree.root}/{name}") for name in FIXED]
+    _send(store, [Create(tree.root, new), *places], deadline_s)
+
+
+def _adopt(store: Store, tree: Tree, root: Node, new: bytes, deadline_s: float) -> None:
+    """Complete a tree that the original made: it leaves its root empty."""
+    (children,) = store.read_many([GetChildren(tree.root)], deadline_s).results
+    foreign = sorted(set(children) - KNOWN) if isinstance(children, list) else []
+    if foreign:
+        raise IncompatibleTreeError(
+            f"{tree.root}: expected a queue, or an empty node, found one with other children "
+            f"({', '.join(foreign[:3])}); choose another path"
+        )
+    for name in FIXED:
+        _send(store, [Create(f"{tree.root}/{name}")], deadline_s)
+    _send(store, [SetData(tree.root, new, root.version)], deadline_s)
+
+
+def _send(store: Store, ops: Sequence[Op], deadline_s: float) -> None:
+    """Someone else having done it, at the same time or before, is as good."""
+    once(store, "create", ops, deadline_s, as_good={Code.NODE_EXISTS, Code.BAD_VERSION})

@@ -1,0 +1,103 @@
+"""Who uses a tree, and with which version of zkmq: what clients say of themselves in it.
+
+A consumer says it in the node of its registration, a producer behind the label of each of its
+writes. Those who only look, or act as operators, say nothing.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from zkmq.tree.charter import FIRST_VERSION
+from zkmq.tree.paths import Tree
+from zkmq.zookeeper.store import GetData, Node, Read, Store
+
+VERSION_KEY = "zkmq"
+MARK = f" {VERSION_KEY}="
+READS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """One client as the tree knows it."""
+
+    id: str
+    version: int
+    about: str
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.id} (version {self.version}, {self.about})"
+
+
+def about(version: int, **others: Any) -> dict[str, Any]:
+    """What a client writes about itself."""
+    return {VERSION_KEY: version} | others
+
+
+def mark(version: int) -> str:
+    """What a producer writes behind the label of each write."""
+    return f"{MARK}{version}"
+
+
+def clients(store: Store, tree: Tree, deadline_s: float) -> list[Registered]:
+    """Everybody: consumers whose session lives, and producers that have not taken their leave.
+
+    Raises:
+        NoQuorumError: no answer before the deadline.
+    """
+    consumers = sorted(store.list(tree.consumers, deadline_s) or [])
+    said = _read(store, [tree.consumer(each) for each in consumers], deadline_s)
+    alive = _read(store, [tree.active(each) for each in consumers], deadline_s)
+    found = [
+        _consumer(id, node)
+        for id, node, active in zip(consumers, said, alive, strict=True)
+        if node is not None and active is not None
+    ]
+    producers = sorted(store.list(tree.producers, deadline_s) or [])
+    tickets = _read(store, [f"{tree.producers}/{each}" for each in producers], deadline_s)
+    return found + [
+        _producer(id, node) for id, node in zip(producers, tickets, strict=True) if node is not None
+    ]
+
+
+def _read(store: Store, paths: Sequence[str], deadline_s: float) -> list[Node | None]:
+    found: list[Node | None] = []
+    for start in range(0, len(paths), READS_AT_ONCE):
+        reads: list[Read] = [GetData(path) for path in paths[start : start + READS_AT_ONCE]]
+        results = store.read_many(reads, deadline_s).results
+        found += [node if isinstance(node, Node) else None for node in results]
+    return found
+
+
+def _consumer(id: str, node: Node) -> Registered:
+    said = _said(node.data)
+    where = ", ".join(f"{key} {said[key]}" for key in ("host", "pid", "label") if said.get(key))
+    return Registered(id, _version(said.get(VERSION_KEY)), where or "says nothing of itself")
+
+
+def _producer(id: str, node: Node) -> Registered:
+    """Before its first write its node is like a consumer's; then it has label and mark."""
+    said = _said(node.data)
+    text = node.data.decode(errors="replace")
+    version = said.get(VERSION_KEY) or text.rpartition(MARK)[2]
+    last = datetime.fromtimestamp(node.mtime_ms / 1000, UTC)
+    return Registered(id, _version(version), f"last write {last:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _said(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _version(value: Any) -> int:
+    """The version; those who say none, or nonsense, are taken for the first."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return FIRST_VERSION

@@ -1,0 +1,1 @@
+"""ZooKeeper as the queue uses it: sessions, requests, watches, credentials."""

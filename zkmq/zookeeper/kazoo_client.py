@@ -1,0 +1,140 @@
+"""kazoo's client as the store wants it: its threads, its retries of a connection, its log."""
+
+import atexit
+import logging
+import select
+import socket
+from typing import Any
+
+from kazoo.client import KazooClient
+from kazoo.handlers.threading import SequentialThreadingHandler
+from kazoo.hosts import collect_hosts
+from kazoo.protocol.serialization import CloseInstance
+from kazoo.retry import KazooRetry
+
+from zkmq.errors import BadArgumentError
+from zkmq.zookeeper.kazoo_connection import Connection
+from zkmq.zookeeper.security import Security
+
+# How long a thread that was told to end may take to notice.
+NOTICED_WITHIN_S = 0.3
+
+log = logging.getLogger("zkmq")
+# Silent unless the application asks: Python would print warnings of a library to stderr.
+log.addHandler(logging.NullHandler())
+logging.getLogger("kazoo").addHandler(logging.NullHandler())
+
+
+def _is_no_secret(record: logging.LogRecord) -> bool:
+    """Below DEBUG kazoo writes the session's password."""
+    return record.levelno >= logging.DEBUG
+
+
+class Handler(SequentialThreadingHandler):  # type: ignore[misc]
+    """kazoo's threads, without the epoll object it makes and closes several times a request."""
+
+    # How long one server may take to accept: the others want a chance within the session.
+    accept_s: float | None = None
+
+    def start(self) -> None:
+        """Start the threads; whoever exits, or forks and exits, does not wait for them."""
+        super().start()
+        atexit.unregister(self.stop)
+
+    def select(self, *args: Any, **kwargs: Any) -> Any:
+        """Wait for sockets."""
+        try:
+            return select.select(*args, **kwargs)
+        except ValueError:  # a descriptor above 1023, which select() cannot take
+            return super().select(*args, **kwargs)
+
+    def create_socket_pair(self) -> tuple[socket.socket, socket.socket]:
+        """What wakes the connection's thread; no caller ever waits for room in it."""
+        pair: tuple[socket.socket, socket.socket] = super().create_socket_pair()
+        for end in pair:
+            end.setblocking(False)  # noqa: FBT003 - the socket's own signature
+        return pair
+
+    def create_connection(self, *args: Any, **kwargs: Any) -> Any:
+        """Connect to a server."""
+        if self.accept_s is not None:
+            kwargs["timeout"] = self.accept_s
+        return super().create_connection(*args, **kwargs)
+
+
+class Client(KazooClient):  # type: ignore[misc]
+    """kazoo's client on our connection, and with an end that comes in time."""
+
+    def __init__(self, *, sasl_options: dict[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._connection = Connection(
+            self, self._conn_retry.copy(), logger=self.logger, sasl_options=sasl_options
+        )
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, one after the other."""
+        return self._connection
+
+    def submit(self, request: Any, result: Any) -> None:
+        """Send a request; the answer comes to `result`, if it comes. Never blocks."""
+        self._queue.append((request, result))
+        self._connection.wake()
+
+    def fail_requests(self) -> None:
+        """Tell those who wait that nothing of theirs will be answered."""
+        self._notify_pending(self._state)
+
+    def end(self, within_s: float) -> None:
+        """Close the session; a server that does not answer in time lets it run out."""
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        self.submit(CloseInstance, None)
+        stopped = self._connection.connection_stopped
+        if not stopped.wait(within_s):
+            self._connection.drop()
+            stopped.wait(NOTICED_WITHIN_S)
+        self.handler.stop()
+        self._connection.abandon()
+
+
+def make_client(
+    hosts: str,
+    session_timeout_s: float,
+    security: Security,
+    session: tuple[int, bytes] | None = None,
+    *,
+    retry: KazooRetry | None = None,
+) -> Client:
+    """A client that has not connected yet; `session` is one to take up.
+
+    Raises:
+        BadArgumentError: no such thing as these `hosts`.
+    """
+    hosts = _hosts(hosts)
+    logger = logging.getLogger("zkmq.kazoo")
+    logger.addFilter(_is_no_secret)
+    client = Client(
+        hosts=hosts,
+        timeout=session_timeout_s,
+        client_id=session,
+        handler=Handler(),
+        connection_retry=retry or KazooRetry(max_tries=-1, delay=0.05, backoff=2, max_delay=1.0),
+        logger=logger,
+        **security.kazoo_arguments(),
+    )
+    client.handler.accept_s = session_timeout_s / len(client.hosts)
+    return client
+
+
+def _hosts(hosts: str) -> str:
+    """Without the spaces that people put around commas."""
+    tidy = ",".join(part.strip() for part in hosts.split(","))
+    try:
+        collect_hosts(tidy)
+    except ValueError as error:
+        raise BadArgumentError(
+            f"connect: hosts: expected host:port,host:port/chroot, got {hosts!r} ({error})"
+        ) from error
+    return tidy

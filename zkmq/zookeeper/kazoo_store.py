@@ -1,0 +1,359 @@
+"""The store on a real ZooKeeper, through kazoo's connection.
+
+kazoo keeps the session and the connection; nothing else of it is used: `client.retry` resends
+what may not be sent twice, and for ever; transactions hide their errors; a `get()` without a
+time-out can wait for ever. What is used of its private parts is in
+`zkmq.zookeeper.kazoo_client` and `zkmq.zookeeper.kazoo_connection` (kazoo is pinned below 3 for
+that). Nothing is handed to it while there is no connection: it would keep that, and send it in the
+next session.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kazoo.exceptions import AuthFailedError, UnimplementedError
+from kazoo.protocol.states import KazooState, KeeperState
+
+from zkmq.errors import AccessDeniedError, BadArgumentError, ClosedError, NoQuorumError
+from zkmq.zookeeper import wire
+from zkmq.zookeeper.kazoo_answers import PendingMulti, absent, awaited, demand_retryable, watcher
+from zkmq.zookeeper.kazoo_client import Client, make_client
+from zkmq.zookeeper.security import Security
+from zkmq.zookeeper.signals import ThreadSignal
+from zkmq.zookeeper.silence import Silence
+from zkmq.zookeeper.snapshots import Seen, one_state
+from zkmq.zookeeper.store import Lost, Node, Op, Read, Reply, View, Watcher
+
+READ_AGAIN_PAUSE_S = 0.02
+# How long `close` waits for the server's answer. It has the request by then, or is not there.
+CLOSED_WITHIN_S = 1.0
+
+log = logging.getLogger("zkmq")
+
+
+class KazooStore:
+    """One ZooKeeper client. Thread-safe; of the process that made it.
+
+    `patience_s` is how long one request may wait for its answer, by default the time-out that
+    the servers grant. `multi_read=False` asks for one thing at a time, as of servers before 3.6.
+    """
+
+    def __init__(
+        self, client: Client, *, patience_s: float | None = None, multi_read: bool = True
+    ) -> None:
+        if not isinstance(client, Client):
+            raise BadArgumentError(
+                f"KazooStore: client: expected one that zkmq made, got {type(client).__name__}; "
+                "call KazooStore.connect(hosts), which opens a session of its own"
+            )
+        self._client = client
+        self._connection = client.connection
+        self._patience_s = patience_s
+        self._multi_read = multi_read
+        self._told_of_old = False
+        self._acl = wire.encode_acl(client.default_acl or Security.OPEN_ACL)
+        self._chroot: str = client.chroot or ""
+        self._process = os.getpid()
+        self._closed = False
+        self._session: int | None = None
+        self._told: int | None = None
+        self._lost_callbacks: list[Callable[[int], None]] = []
+        # Guards what follows: nothing is sent after the end of a connection was seen.
+        self._changed = threading.Condition(threading.Lock())
+        self._is_connected = False
+        self._failure: Exception | None = None
+        self._silence = Silence(
+            lambda: self._connection.answered_s, drop=self._drop, lost=self._tell_lost
+        )
+        client.add_listener(self._listen)
+
+    @classmethod
+    def connect(
+        cls,
+        hosts: str,
+        *,
+        session_timeout_s: float = 10.0,
+        connect_timeout_s: float = 15.0,
+        security: Security | None = None,
+        multi_read: bool = True,
+        session: tuple[int, bytes] | None = None,
+    ) -> "KazooStore":
+        """Open a session; `hosts` as in `host:port,host:port/chroot`.
+
+        `session` takes up another process's, as `credentials` gave it; a new one if it has ended.
+
+        Raises:
+            BadArgumentError: no such thing as these `hosts`, or no such chroot.
+            NoQuorumError: no session within `connect_timeout_s`.
+            AccessDeniedError: the servers refused the credentials.
+        """
+        client = make_client(hosts, session_timeout_s, security or Security(), session)
+        store = cls(client, multi_read=multi_read)
+        try:
+            store.start(time.monotonic() + connect_timeout_s)
+        except NoQuorumError as error:
+            ca = security.ca if security else None
+            tls = (
+                f" Do they speak TLS there, with a certificate of {ca} for that name?" if ca else ""
+            )
+            raise NoQuorumError(
+                f"connect: {hosts}: expected a session within {connect_timeout_s} s, got none; "
+                f"are a majority of the servers up, and the addresses right?{tls}"
+            ) from error
+        return store
+
+    def start(self, deadline_s: float) -> None:
+        """Connect, and see that the chroot is there.
+
+        Raises:
+            BadArgumentError: it is not.
+            NoQuorumError: no answer before the deadline.
+            AccessDeniedError: the servers refused the credentials.
+        """
+        try:
+            self._client.start_async()
+            self._demand_root(deadline_s)
+        except BaseException:
+            self._end(0.0)
+            raise
+
+    @property
+    def session_id(self) -> int | None:
+        """The session, also while it is disconnected; None after its end."""
+        return self._session
+
+    @property
+    def credentials(self) -> tuple[int, bytes] | None:
+        """The session's id and password, with which another process may take it up."""
+        session = self._session
+        # client_id hides it while there is no connection.
+        return None if session is None else (session, self._client._session_passwd)  # noqa: SLF001
+
+    @property
+    def timeout_s(self) -> float:
+        """The session's time-out, as the servers granted it; 0 before the first session."""
+        return self._connection.granted_s
+
+    def submit(self, ops: Sequence[Op]) -> PendingMulti:
+        """Send a multi without waiting."""
+        return PendingMulti(self._send(wire.Multi(ops, self._acl, self._chroot)), self._longest_s())
+
+    def weigh(self, ops: Sequence[Op]) -> int:
+        """The length of a multi's request."""
+        return wire.multi_bytes(ops, self._acl, self._chroot)
+
+    def commit(self, ops: Sequence[Op], deadline_s: float) -> Reply:
+        """Send a multi once, when there is a connection, and wait."""
+        while True:
+            reply = self.submit(ops).reply(deadline_s)
+            if not isinstance(reply, Lost) or reply.sent or not self.wait_connected(deadline_s):
+                return reply
+
+    def wait_connected(self, deadline_s: float) -> bool:
+        """Wait for a connection."""
+        self._demand_open()
+        with self._changed:
+            self._changed.wait_for(self._has_changed, max(0.0, deadline_s - time.monotonic()))
+        self._demand_open()
+        return self._is_connected
+
+    def list(self, path: str, deadline_s: float, watch: Watcher | None = None) -> list[str] | None:
+        """Children of a node."""
+        request = wire.ChildrenRequest(self._chroot + path, watcher(watch))
+        names: list[str] | None = self._ask(request, deadline_s).value
+        return names
+
+    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Node | None:
+        """Stat of a node."""
+        request = wire.StatRequest(self._chroot + path, watcher(watch))
+        node = self._ask(request, deadline_s)
+        return node if isinstance(node, Node) else None
+
+    def read_many(self, reads: Sequence[Read], deadline_s: float) -> View:
+        """Several reads at one state."""
+        if not reads:
+            return View([], None)
+        if self._multi_read:
+            try:
+                view = self._ask(wire.MultiRead(reads, self._chroot), deadline_s)
+            except UnimplementedError:
+                self._take_note_of_old()
+            else:
+                assert isinstance(view, View)
+                return view
+        return one_state(lambda: self._read_each(reads, deadline_s))
+
+    def sync(self, path: str, deadline_s: float) -> None:
+        """Catch up with the leader."""
+        self._ask(wire.SyncRequest(self._chroot + path), deadline_s)
+
+    def signal(self) -> ThreadSignal:
+        """Make a signal."""
+        return ThreadSignal()
+
+    def now(self) -> float:
+        """CLOCK_MONOTONIC in seconds."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
+
+    def on_session_lost(self, callback: Callable[[int], None]) -> Callable[[], None]:
+        """Call on a thread of its own when a session has ended, or may have; return its end.
+
+        Such a session is never used again, and closed if a server still has it.
+        """
+        self._lost_callbacks.append(callback)
+        return lambda: self._lost_callbacks.remove(callback)
+
+    def close(self) -> None:
+        """End the session; waits for the server about a second at most.
+
+        In a forked child nothing is ended: the session is the parent's.
+        """
+        if self._process == os.getpid():
+            self._end(CLOSED_WITHIN_S)
+        self._closed = True
+
+    def _demand_root(self, deadline_s: float) -> None:
+        if not self.wait_connected(deadline_s):
+            raise NoQuorumError("connect: no session in time")
+        if self._chroot and self.exists("", deadline_s) is None:
+            raise BadArgumentError(
+                f"connect: hosts: expected the chroot {self._chroot} to exist, found no such "
+                "node; create it, or leave it out"
+            )
+
+    def _end(self, within_s: float) -> None:
+        with self._changed:
+            first, self._closed, self._is_connected = not self._closed, True, False
+            self._changed.notify_all()
+        if first:
+            self._silence.stop()
+            self._client.end(within_s)
+
+    def _send(self, request: Any) -> Any:
+        """Hand a request to the connection; None if there is none."""
+        self._demand_open()
+        with self._changed:
+            if not self._is_connected:
+                return None
+            result = self._client.handler.async_result()
+            self._client.submit(request, result)
+        return result
+
+    def _longest_s(self) -> float:
+        return self._connection.granted_s if self._patience_s is None else self._patience_s
+
+    def _ask(self, request: Any, deadline_s: float) -> Any:
+        """Read until answered."""
+        return self._answer(self._send(request), request, deadline_s)
+
+    def _answer(self, result: Any, request: Any, deadline_s: float) -> Any:
+        while True:
+            timeout_s = max(0.0, min(deadline_s - time.monotonic(), self._longest_s()))
+            value, error = awaited(result, timeout_s)
+            if error is None:
+                return value
+            if (nothing := absent(error)) is not None:
+                return nothing
+            if isinstance(error, UnimplementedError):
+                raise error
+            demand_retryable(error)
+            self._pause(error, deadline_s)
+            result = self._send(request)
+
+    def _pause(self, error: Exception, deadline_s: float) -> None:
+        time.sleep(READ_AGAIN_PAUSE_S)
+        if time.monotonic() >= deadline_s or not self.wait_connected(deadline_s):
+            raise NoQuorumError(f"read: no answer in time ({type(error).__name__})") from error
+
+    def _read_each(self, reads: Sequence[Read], deadline_s: float) -> Sequence[Seen]:
+        """The same for servers before 3.6, pipelined."""
+        requests = [wire.single_read(read, self._chroot) for read in reads]
+        results = [self._send(request) for request in requests]
+        return [
+            self._answer(result, request, deadline_s)
+            for result, request in zip(results, requests, strict=True)
+        ]
+
+    def _take_note_of_old(self) -> None:
+        """The server connected to is older than 3.6; the next one may not be."""
+        if not self._told_of_old:
+            self._told_of_old = True
+            log.warning(
+                "a server is older than 3.6: it answers one read at a time, so a look takes "
+                "several, and is repeated until all of it holds at one state"
+            )
+
+    def _demand_open(self) -> None:
+        if self._process != os.getpid():
+            raise ClosedError(
+                f"the session belongs to process {self._process}; a forked child connects its own"
+            )
+        if self._closed:
+            raise ClosedError("the queue was closed; connect a new one")
+        if self._failure is not None:
+            raise AccessDeniedError(f"the servers refused the credentials ({self._failure!r})")
+
+    def _has_changed(self) -> bool:
+        return self._is_connected or self._closed or self._failure is not None
+
+    def _listen(self, state: str) -> None:
+        """Called by kazoo's connection thread; must not block."""
+        if state == KazooState.CONNECTED:
+            session = self._client._session_id  # noqa: SLF001 - client_id hides it here
+            self._session = session
+            self._silence.connected(session, self._connection.granted_s)
+            self._set_connected(connected=not self._closed)
+            return
+        self._set_connected(connected=False)
+        self._silence.disconnected()
+        # What was handed over between the break and its becoming known.
+        self._client.fail_requests()
+        if state == KazooState.LOST:
+            self._silence.ended()
+            self._note_failure()
+            self._tell_lost(self._session)
+
+    def _note_failure(self) -> None:
+        """Take note of what ends the client for good."""
+        if self._connection.failure is not None:
+            self._failure = self._connection.failure
+        elif self._client.client_state == KeeperState.AUTH_FAILED:
+            self._failure = AuthFailedError()
+        with self._changed:
+            self._changed.notify_all()
+
+    def _set_connected(self, *, connected: bool) -> None:
+        with self._changed:
+            self._is_connected = connected
+            self._changed.notify_all()
+
+    def _drop(self) -> None:
+        """The connection is dead, though nobody said so: find another server."""
+        log.warning("no answer for two thirds of the session's time-out: connects anew")
+        self._set_connected(connected=False)
+        self._connection.drop()
+
+    def _tell_lost(self, session: int | None) -> None:
+        """Say so once; from now on the session is not used, and closed if it still lives."""
+        if session is None or session == self._told:
+            return
+        self._connection.forsaken = self._told = session
+        self._session = None
+        for callback in list(self._lost_callbacks):
+            # kazoo's own thread must not wait for what an application does in here.
+            self._client.handler.spawn(_logged, callback, session)
+
+
+def _logged(callback: Callable[[int], None], session: int) -> None:
+    try:
+        callback(session)
+    except Exception:
+        log.exception("lost: of session %#x", session)

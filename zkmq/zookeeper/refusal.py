@@ -1,0 +1,54 @@
+"""What a server's refusal means where the protocol has no answer to it."""
+
+from zkmq.errors import (
+    AccessDeniedError,
+    IncompatibleTreeError,
+    NotAppliedError,
+    ServerRefusedError,
+)
+from zkmq.zookeeper.store import Code, Rejected, Reply
+
+# ZooKeeper's numbers (KeeperException.Code) of what the protocol never meets by itself.
+NAMES = {
+    -5: "MarshallingError",
+    -6: "Unimplemented",
+    -8: "BadArguments",
+    -108: "NoChildrenForEphemerals",
+    -114: "InvalidACL: they know no identity of this session",
+    -119: "NotReadOnly",
+    -120: "EphemeralOnLocalSession",
+    -124: "SessionClosedRequireSaslAuth",
+    -125: "QuotaExceeded",
+    -127: "ThrottledOp",
+}
+API_ERROR = -100
+SYSTEM_REFUSALS = frozenset({-5, -6, -8})
+# The session expired, or moved; the request took too long: a write may have taken effect.
+UNCERTAIN = frozenset({-112, -118, -122})
+
+
+def is_refusal(number: int) -> bool:
+    """Whether a whole request that got this error certainly took no effect."""
+    return number in SYSTEM_REFUSALS or (number <= API_ERROR and number not in UNCERTAIN)
+
+
+def refusal(path: str, what: str, code: Code, number: int = 0) -> NotAppliedError:
+    """The error to raise: the credentials are at fault, or the servers' rules, or the tree is."""
+    if code is Code.NO_AUTH:
+        return AccessDeniedError(f"{path}: {what}: the servers refused these credentials")
+    if code is Code.NOT_EMPTY:
+        return IncompatibleTreeError(
+            f"{path}: {what}: expected an item, got a node with children, which no client of a "
+            "queue makes; delete the children"
+        )
+    if code is Code.OTHER:
+        return ServerRefusedError(f"{path}: {what}", number, NAMES.get(number, "unknown"))
+    return IncompatibleTreeError(
+        f"{path}: {what}: expected the tree of a queue, got {code.name} from the servers"
+    )
+
+
+def demand_access(path: str, reply: Reply) -> None:
+    """Raise if a creation was refused by the servers' rules; others' work explains the rest."""
+    if isinstance(reply, Rejected) and reply.code in {Code.NO_AUTH, Code.OTHER}:
+        raise refusal(path, "create", reply.code, reply.number)

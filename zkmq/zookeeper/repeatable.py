@@ -1,0 +1,31 @@
+"""Writes that mean the same whoever does them, and however often."""
+
+from collections.abc import Collection, Sequence
+
+from zkmq.errors import NoQuorumError
+from zkmq.zookeeper.refusal import refusal
+from zkmq.zookeeper.store import Code, Committed, Lost, Op, Rejected, Store
+
+
+def once(
+    store: Store, what: str, ops: Sequence[Op], deadline_s: float, *, as_good: Collection[Code]
+) -> None:
+    """Commit until answered; refused with a code of `as_good`, somebody else has done it.
+
+    Raises:
+        NoQuorumError: no answer before the deadline; it may have taken effect, which does no harm.
+        AccessDeniedError: the servers refused the credentials.
+        ServerRefusedError: they refused by a rule of their own.
+        IncompatibleTreeError: any other refusal.
+    """
+    while True:
+        match store.commit(ops, deadline_s):
+            case Committed():
+                return
+            case Rejected(_, code, number):
+                if code in as_good:
+                    return
+                raise refusal(ops[0].path, what, code, number)
+            case Lost(reason):
+                if store.now() >= deadline_s or not store.wait_connected(deadline_s):
+                    raise NoQuorumError(f"{ops[0].path}: no answer in time ({reason})")
