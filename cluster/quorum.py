@@ -3,10 +3,8 @@
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TypeVar
 
 import docker
-import tenacity
 from docker.errors import DockerException
 from docker.models.containers import Container
 
@@ -16,12 +14,12 @@ from cluster.config import QuorumConfig, environment, files
 from cluster.engine import engine, image, labels, leftovers
 from cluster.engine.each import each
 from cluster.engine.ledger import Ledger
-from cluster.pods import clock
-from cluster.pods.network import Network, supports_netem
+from cluster.pods import faketime, network
 from cluster.pods.pod import Pod
+from cluster.pods.sandbox import Sandbox
+from harness.polling import wait_until
 from harness.target import Drops, Evidence, NodeStatus
 
-T = TypeVar("T")
 POLL_S = 0.05
 
 
@@ -40,7 +38,7 @@ class DockerQuorum:
         self.timings_s = timings
         self._client = client
         self._pods = dict(pods)
-        self._network = Network(self._pods)
+        self._sandboxes = {id: pod.sandbox for id, pod in pods.items()}
         self.ledger = Ledger(run)
 
     @property
@@ -59,27 +57,29 @@ class DockerQuorum:
 
     def leader(self, *, within_s: float = 10) -> int:
         """Return the id of the one that leads now."""
-        return self._wait(within_s, "one leader", _the_leader)
+        leader = _the_leader(self._wait(within_s, "one leader", _the_leader))
+        assert leader is not None
+        return leader
 
     def wait_ready(self, *, within_s: float = 60, nodes: Collection[int] | None = None) -> float:
         """Wait until `nodes` (all) serve and one leads; return the seconds it took."""
         began = time.monotonic()
         wanted = set(nodes if nodes is not None else self._pods)
 
-        def ready(seen: Sequence[NodeStatus]) -> bool | None:
+        def ready(seen: Sequence[NodeStatus]) -> bool:
             led = len(self._pods) == 1 or _the_leader(seen) is not None
-            return (led and all(s.serving for s in seen if s.node in wanted)) or None
+            return led and all(s.serving for s in seen if s.node in wanted)
 
         self._wait(within_s, f"nodes {sorted(wanted)} serving and one leader", ready)
         return time.monotonic() - began
 
     def drop(self, rule: str, drops: Mapping[int, Drops]) -> Evidence:
         """Put the rule of that name in force on all nodes, in place of the one that was."""
-        return self._network.drop(rule, drops)
+        return network.drop(self._sandboxes, rule, drops)
 
     def dropped(self, rule: str) -> Mapping[int, Mapping[int, int]]:
         """Return how many packets the rule has dropped, by node that has it and by its peer."""
-        return self._network.dropped(rule)
+        return network.dropped(self._sandboxes, rule)
 
     def remove_member(self, node: int) -> Evidence:
         """Take a voter out of the ensemble by reconfiguration."""
@@ -87,11 +87,11 @@ class DockerQuorum:
 
     def add_member(self, node: int) -> Evidence:
         """Make a server a voter again."""
-        return members.add(self._serving_beside(node), node, self._pods[node].ip)
+        return members.add(self._serving_beside(node), node, self._sandboxes[node].ip)
 
     def supports(self, what: str) -> bool:
         """Tell whether the machine can do what a scenario requires."""
-        return what != "netem" or supports_netem(next(iter(self._pods.values())))
+        return what != "netem" or network.supports_netem(next(iter(self._sandboxes.values())))
 
     def upgrade(self, node: int, release: str) -> Evidence:
         """Put a server of another release in the place of one that is down; see Quorum."""
@@ -131,10 +131,18 @@ class DockerQuorum:
         self.ledger.remove()
         self.timings_s = {"renewed": time.monotonic() - began}
 
+    def limit_faults(self, term_s: int) -> None:
+        """Let rules, shapes, clocks and full disks end by themselves `term_s` after injection.
+
+        For an injector that ends at once, so that no process renews their leases.
+        """
+        for sandbox in self._sandboxes.values():
+            sandbox.lease = sandbox.lease.unrenewed(term_s)
+
     def down(self) -> None:
         """Remove everything of this quorum from the engine; doing it twice is fine."""
-        for pod in self._pods.values():
-            pod.lease.end()
+        for sandbox in self._sandboxes.values():
+            sandbox.lease.end()
         leftovers.remove_run(self._client, self.run)
 
     def _serving_beside(self, node: int) -> Pod:
@@ -142,29 +150,16 @@ class DockerQuorum:
         return next(self._pods[s.node] for s in self.statuses() if s.serving and s.node != node)
 
     def _wait(
-        self, within_s: float, wanted: str, found: Callable[[Sequence[NodeStatus]], T | None]
-    ) -> T:
-        seen: Sequence[NodeStatus] = ()
-
-        def attempt() -> T | None:
-            nonlocal seen
-            seen = self.statuses()
-            return found(seen)
-
-        try:
-            got = tenacity.Retrying(
-                retry=tenacity.retry_if_result(lambda result: result is None),
-                stop=tenacity.stop_after_delay(within_s),
-                wait=tenacity.wait_fixed(POLL_S),
-            )(attempt)
-        except tenacity.RetryError:
+        self, within_s: float, wanted: str, met: Callable[[Sequence[NodeStatus]], object]
+    ) -> Sequence[NodeStatus]:
+        def late(seen: Sequence[NodeStatus]) -> ClusterError:
             last = ", ".join(f"{s.node} {s.mode}" for s in seen)
-            raise ClusterError(
+            return ClusterError(
                 f"quorum {self.run}: expected {wanted} within {within_s:g} s, last seen: {last}; "
                 f"`harness logs` shows the servers' logs"
-            ) from None
-        assert got is not None
-        return got
+            )
+
+        return wait_until(self.statuses, met, within_s=within_s, every_s=POLL_S, late=late)
 
 
 def up(
@@ -223,14 +218,15 @@ def _create(
 ) -> tuple[dict[int, Pod], dict[str, float]]:
     began = time.monotonic()
     tags = labels.of_run(run, labels.Owner.me(), by_hand=by_hand)
-    network = client.networks.create(f"zkmq-{run}", driver="bridge", labels=tags)
-    pods = {id: Pod(client, id=id, run=run, tags=tags) for id in range(1, config.nodes + 1)}
+    bridge = client.networks.create(f"zkmq-{run}", driver="bridge", labels=tags)
+    sandboxes = [Sandbox(id=id, run=run, tags=tags) for id in range(1, config.nodes + 1)]
 
-    def sandbox(pod: Pod) -> None:
-        port = None if config.port is None else config.port + pod.id - 1
-        pod.create_sandbox(sandbox_image, network, port=port, data_mb=config.data_mb)
+    def create(sandbox: Sandbox) -> None:
+        port = None if config.port is None else config.port + sandbox.id - 1
+        sandbox.create(client, sandbox_image, bridge, port=port, data_mb=config.data_mb)
 
-    each(pods.values(), sandbox)
+    each(sandboxes, create)
+    pods = {sandbox.id: Pod(client, sandbox) for sandbox in sandboxes}
     sandboxes_up = time.monotonic()
     _boot(pods, config, server_image)
     servers_up = time.monotonic()
@@ -239,11 +235,11 @@ def _create(
 
 def _boot(pods: Mapping[int, Pod], config: QuorumConfig, server_image: str) -> None:
     """Create the servers in sandboxes that have none, and start them."""
-    addresses = {id: pod.ip for id, pod in pods.items()}
+    addresses = {id: pod.sandbox.ip for id, pod in pods.items()}
 
     def boot(pod: Pod) -> None:
         if config.faketime:
-            clock.install(pod)
+            faketime.install(pod.sandbox)
         pod.create_server(server_image, files(config, addresses), environment(config))
         pod.start()
 

@@ -1,9 +1,8 @@
-"""What is done with one container through the engine, which may be on another machine."""
+"""Files and commands of one container, through the engine, which may be on another machine."""
 
 import io
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO
@@ -14,6 +13,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError
+from harness.polling import wait_until
 
 UID = 1000  # of the server, as in the official image
 EXIT_WITHIN_S = 5.0  # after a command's output has ended; usually its exit is known at once
@@ -69,12 +69,18 @@ def _executed(
     id = api.exec_create(container.id, list(command), environment=dict(environment))["Id"]
     output: object = api.exec_start(id)
     # The output may end before the engine has noted the exit: no status is not status 0.
-    deadline = time.monotonic() + EXIT_WITHIN_S
-    while (status := _exit_status(api, id)) is None:
-        if time.monotonic() > deadline:
-            raise ClusterError(f"{where}: expected an exit status in {EXIT_WITHIN_S:g} s, got none")
-        time.sleep(POLL_S)
-    return status, output.decode(errors="replace") if isinstance(output, bytes) else ""
+    status = wait_until(
+        lambda: _exit_status(api, id),
+        lambda status: status is not None,
+        within_s=EXIT_WITHIN_S,
+        every_s=POLL_S,
+        late=lambda _: ClusterError(
+            f"{where}: expected an exit status in {EXIT_WITHIN_S:g} s, got none"
+        ),
+    )
+    assert status is not None
+    assert isinstance(output, bytes)
+    return status, output.decode(errors="replace")
 
 
 def _exit_status(api: APIClient, id: str) -> int | None:

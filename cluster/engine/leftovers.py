@@ -6,7 +6,6 @@ worker processes say whose it is, and `labels.Owner.alive` whether that process 
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,8 +19,10 @@ from cluster.cluster_errors import ClusterError
 from cluster.engine import labels, ledger, processes
 from cluster.engine.containers import remove
 from cluster.engine.ledger import Ledger
+from harness.polling import wait_until
 
-REMOVE_TIMEOUT_S = 20
+REMOVE_TIMEOUT_S = 20.0
+POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +64,8 @@ def remove_run(client: docker.DockerClient, run: str) -> None:
     with ThreadPoolExecutor(max_workers=16) as pool:
         list(pool.map(remove, containers(client, run)))
     mine: dict[str, str | list[str] | bool] = {"label": f"{labels.RUN}={run}"}
-    deadline = time.monotonic() + REMOVE_TIMEOUT_S
     for thing in [*client.networks.list(filters=mine), *client.volumes.list(filters=mine)]:
-        _remove(thing, deadline)
+        _remove(thing)
     Ledger(run).remove()
 
 
@@ -109,16 +109,22 @@ def _held(run: str, tags: dict[str, str]) -> Held:
     return Held(run=run, by_hand=by_hand, left=not by_hand and not alive)
 
 
-def _remove(thing: Any, deadline: float) -> None:
+def _remove(thing: Any) -> None:
     """Remove a network or volume; the engine may need a moment after its containers went."""
-    while True:
+
+    def refusal() -> DockerException | None:
         try:
             thing.remove()
         except NotFound:
-            return
+            return None
         except DockerException as error:
-            if time.monotonic() > deadline:
-                raise ClusterError(f"{thing}: could not be removed: {error}") from error
-            time.sleep(0.1)
-        else:
-            return
+            return error
+        return None
+
+    wait_until(
+        refusal,
+        lambda error: error is None,
+        within_s=REMOVE_TIMEOUT_S,
+        every_s=POLL_S,
+        late=lambda error: ClusterError(f"{thing}: could not be removed: {error}"),
+    )

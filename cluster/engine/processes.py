@@ -7,12 +7,12 @@ the quorum's run, and the URL it serves: it ends with the quorum.
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.engine import labels, ledger
+from harness.polling import wait_until
 
 RUN_VARIABLE = "ZKMQ_BESIDE_RUN"
 URL_VARIABLE = "ZKMQ_BESIDE_URL"
@@ -58,9 +58,9 @@ def end(ended: Collection[Beside]) -> None:
     """End processes: they are asked to first, and killed after END_WITHIN_S."""
     for one in ended:
         _signal(one, signal.SIGTERM)
-    until_s = time.monotonic() + END_WITHIN_S
-    while any(one.running for one in ended) and time.monotonic() < until_s:
-        time.sleep(_POLL_S)
+    wait_until(
+        lambda: not any(one.running for one in ended), within_s=END_WITHIN_S, every_s=_POLL_S
+    )
     for one in ended:
         _signal(one, signal.SIGKILL)
         log_of(one.run).unlink(missing_ok=True)

@@ -1,37 +1,44 @@
-"""A disk that is full: a small disk in memory, filled from the sandbox, which keeps it mounted."""
+"""A node's disk: filled to the last byte, freed again, or its database deleted."""
 
-from typing import TYPE_CHECKING
-
+from cluster.cluster_errors import ClusterError
 from cluster.config import NEMESIS_FOLDER
+from cluster.pods.sandbox import Sandbox
 from harness.target import Evidence, UnsupportedError
-
-if TYPE_CHECKING:
-    from cluster.pods.pod import Pod
 
 FILL = f"{NEMESIS_FOLDER}/fill"
 PROBE = f"{NEMESIS_FOLDER}/probe"
 _LIMIT_KB = 4 << 20  # a bigger disk is the machine's own, and not ours to fill
+_DATABASE = "/data/version-2"  # log and snapshots
+# An empty folder, or none, is 0 KB: nothing to wipe.
+_DATABASE_KB = (
+    f"find {_DATABASE} -type f -exec du -k {{}} + 2>/dev/null "
+    "| awk '{ kb += $1 } END { print kb + 0 }'"
+)
 
 
-def fill(pod: "Pod") -> Evidence:
-    """Leave no byte free, and show it by a write that fails."""
-    size_kb, free_kb = _space(pod)
+def fill(sandbox: Sandbox) -> Evidence:
+    """Leave no byte free, and show it by a write that fails.
+
+    Raises:
+        UnsupportedError: the disk is the machine's own.
+    """
+    size_kb, free_kb = _space(sandbox)
     if size_kb > _LIMIT_KB:
         raise UnsupportedError(
-            f"node {pod.id}: its disk of {size_kb >> 20} GB is the machine's own; start it with "
-            f"`data_mb`"
+            f"node {sandbox.id}: its disk of {size_kb >> 20} GB is the machine's own; start it "
+            f"with `data_mb`"
         )
-    # What fallocate leaves over, less than a block of its own, dd writes.
+    # fallocate leaves less than one block, which dd writes. All of it may be run again.
     script = (
-        f"{pod.lease.take()} && mkdir -p {NEMESIS_FOLDER} && fallocate -l {free_kb}K {FILL}; "
+        f"{sandbox.lease.take()} && mkdir -p {NEMESIS_FOLDER} && fallocate -l {free_kb}K {FILL}; "
         f"dd if=/dev/zero of={FILL} bs=4k oflag=append conv=notrunc 2>/dev/null; "
         f"df -k --output=avail /data | tail -1; "
         f"if (echo x > {PROBE}) 2>/dev/null && [ -s {PROBE} ]; "
         f"then echo written; else echo failed; fi; rm -f {PROBE}"
     )
-    left_kb, wrote = pod.run(["sh", "-c", script]).split()[-2:]
+    left_kb, wrote = sandbox.ask(["sh", "-c", script], "fill").split()[-2:]
     return {
-        "node": pod.id,
+        "node": sandbox.id,
         "size_kb": size_kb,
         "filled_kb": free_kb,
         "free_kb": int(left_kb),
@@ -39,13 +46,28 @@ def fill(pod: "Pod") -> Evidence:
     }
 
 
-def free(pod: "Pod") -> Evidence:
-    """Remove the filling; return what is free now."""
-    pod.run(["rm", "-f", FILL])
-    return {"node": pod.id, "free_kb": _space(pod)[1]}
+def free(sandbox: Sandbox) -> Evidence:
+    """Remove what `fill` wrote; return what is free now."""
+    sandbox.run(["rm", "-f", FILL])
+    return {"node": sandbox.id, "free_kb": _space(sandbox)[1]}
 
 
-def _space(pod: "Pod") -> tuple[int, int]:
-    told = pod.run(["df", "-k", "--output=size,avail", "/data"]).splitlines()[-1]
-    size_kb, free_kb = told.split()
+def wipe(sandbox: Sandbox) -> Evidence:
+    """Delete the database, and return its size and what is left on the disk, myid for one.
+
+    Raises:
+        ClusterError: something of the database is left.
+    """
+    wiped_kb = int(sandbox.ask(["sh", "-c", _DATABASE_KB], "du"))
+    sandbox.run(["rm", "-rf", _DATABASE])
+    left = sandbox.ask(["ls", "/data"], "ls").split()
+    if "version-2" in left:
+        raise ClusterError(f"node {sandbox.id}: wipe: {_DATABASE} is still there")
+    return {"node": sandbox.id, "wiped_kb": wiped_kb, "left": left}
+
+
+def _space(sandbox: Sandbox) -> tuple[int, int]:
+    """Return the disk's size and what is free of it, in KB."""
+    answer = sandbox.ask(["df", "-k", "--output=size,avail", "/data"], "df")
+    size_kb, free_kb = answer.splitlines()[-1].split()
     return int(size_kb), int(free_kb)

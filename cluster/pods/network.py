@@ -9,60 +9,50 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cluster.cluster_errors import ClusterError
 from cluster.engine.each import each
+from cluster.pods.sandbox import DEVICE, TABLE, Sandbox
 from harness.target import Drops, Evidence, Shape, UnsupportedError
 
-if TYPE_CHECKING:
-    from cluster.pods.pod import Pod
-
-TABLE = "inet nemesis"
-DEVICE = "eth0"
-READS = 3  # a listing was seen to come back empty, with status 0, on a busy machine
 _LIST = "nft -j list table inet nemesis 2>/dev/null || echo '{}'"
 # A table without a rule goes too: whoever finds the table finds a fault.
 _TIDY = "nft list table inet nemesis | grep -q chain || nft delete table inet nemesis"
 
 
-class Network:
-    """The rules of all nodes; keeps no state of its own, so any process can take them off."""
+def drop(sandboxes: Mapping[int, Sandbox], rule: str, drops: Mapping[int, Drops]) -> Evidence:
+    """Put a rule in force on all nodes at once; see `harness.target.Quorum`."""
+    began = time.monotonic()
+    addresses = {id: sandbox.ip for id, sandbox in sandboxes.items()}
+    nothing = Drops()
 
-    def __init__(self, pods: Mapping[int, "Pod"]) -> None:
-        self._pods = pods
+    def put(sandbox: Sandbox) -> None:
+        mine = drops.get(sandbox.id, nothing)
+        script = script_of(rule, mine, addresses)
+        load = f"nft -f - <<'RULES'\n{script}RULES\n"
+        command = f"{load}{_TIDY}" if mine == nothing else f"{sandbox.lease.take()} && {load}"
+        sandbox.run(["sh", "-c", command])
 
-    def drop(self, rule: str, drops: Mapping[int, Drops]) -> Evidence:
-        """Put a rule in force on all nodes at once; see `harness.target.Quorum`."""
-        began = time.monotonic()
-        addresses = {id: pod.ip for id, pod in self._pods.items()}
-        unwanted = Drops()
+    each(sandboxes.values(), put)
+    return {"in_force_ms": round((time.monotonic() - began) * 1000)}
 
-        def put(pod: "Pod") -> None:
-            mine = drops.get(pod.id, unwanted)
-            script = script_of(rule, mine, addresses)
-            load = f"nft -f - <<'RULES'\n{script}RULES\n"
-            command = f"{load}{_TIDY}" if mine == unwanted else f"{pod.lease.take()} && {load}"
-            pod.run(["sh", "-c", command])
 
-        each(self._pods.values(), put)
-        return {"in_force_ms": round((time.monotonic() - began) * 1000)}
+def dropped(sandboxes: Mapping[int, Sandbox], rule: str) -> dict[int, dict[int, int]]:
+    """Return packets dropped, by node that has the rule and by the peer it lost them with.
 
-    def dropped(self, rule: str) -> dict[int, dict[int, int]]:
-        """Return packets dropped by node that has the rule, and by the peer it lost them with.
-
-        Raises:
-            ClusterError: a lease was not renewed, so rules may have ended by themselves.
-        """
-        for pod in self._pods.values():
-            pod.lease.check()
-        seen = each(self._pods.values(), lambda pod: counted(listing(pod), rule))
-        peers = {pod.ip: id for id, pod in self._pods.items()}
-        return {
-            id: {peers[address]: packets for address, packets in lost.items()}
-            for id, lost in zip(self._pods, seen, strict=True)
-            if lost
-        }
+    Raises:
+        ClusterError: a lease was not renewed, so rules may have ended by themselves.
+    """
+    for sandbox in sandboxes.values():
+        sandbox.lease.check()
+    seen = each(sandboxes.values(), lambda sandbox: counted(listing(sandbox), rule))
+    peers = {sandbox.ip: id for id, sandbox in sandboxes.items()}
+    return {
+        id: {peers[address]: packets for address, packets in lost.items()}
+        for id, lost in zip(sandboxes, seen, strict=True)
+        if lost
+    }
 
 
 def script_of(rule: str, drops: Drops, addresses: Mapping[int, str]) -> str:
@@ -82,20 +72,9 @@ def script_of(rule: str, drops: Drops, addresses: Mapping[int, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def listing(pod: "Pod") -> str:
-    """Return a node's rules and their counters, as nft's JSON.
-
-    Raises:
-        ClusterError: nothing came back, which even a node without rules does not answer.
-    """
-    return _answer(pod, ["sh", "-c", _LIST], "nft list")
-
-
-def _answer(pod: "Pod", command: list[str], what: str) -> str:
-    for _ in range(READS):
-        if told := pod.run(command).strip():
-            return told
-    raise ClusterError(f"node {pod.id}: {what}: expected JSON, got nothing {READS} times")
+def listing(sandbox: Sandbox) -> str:
+    """Return a node's rules and their counters, as nft's JSON; `{}` if it has none."""
+    return sandbox.ask(["sh", "-c", _LIST], "nft list")
 
 
 def counted(rules: str, rule: str) -> dict[str, int]:
@@ -117,35 +96,35 @@ def _peer(expressions: Sequence[Mapping[str, Any]]) -> str:
     return next(str(match["right"]) for match in matches if "payload" in match["left"])
 
 
-def shape(pod: "Pod", shape: Shape | None) -> Evidence:
+def shape(sandbox: Sandbox, shape: Shape | None) -> Evidence:
     """Slow down what leaves a node, or no more; see `harness.target.Node`."""
     if shape is None:
-        pod.run(["sh", "-c", f"tc qdisc del dev {DEVICE} root 2>/dev/null || true"])
-        return {"node": pod.id}
+        sandbox.run(["sh", "-c", f"tc qdisc del dev {DEVICE} root 2>/dev/null || true"])
+        return {"node": sandbox.id}
     command = f"tc qdisc replace dev {DEVICE} root {discipline(shape)}"
     try:
-        pod.run(["sh", "-c", f"{pod.lease.take()} && {command}"])
+        sandbox.run(["sh", "-c", f"{sandbox.lease.take()} && {command}"])
     except ClusterError as error:
         if "qdisc kind is unknown" in str(error):
-            raise UnsupportedError(f"node {pod.id}: this kernel has no {command}") from error
+            raise UnsupportedError(f"node {sandbox.id}: this kernel has no {command}") from error
         raise
-    return {"node": pod.id, "shape": discipline(shape)}
+    return {"node": sandbox.id, "shape": discipline(shape)}
 
 
-def shaped(pod: "Pod") -> Evidence:
+def shaped(sandbox: Sandbox) -> Evidence:
     """Return what the shape let through and what it held back.
 
     Raises:
         ClusterError: tc did not name what the device has.
     """
-    told = _answer(pod, ["tc", "-s", "-j", "qdisc", "show", "dev", DEVICE], "tc show")
+    told = sandbox.ask(["tc", "-s", "-j", "qdisc", "show", "dev", DEVICE], "tc show")
     try:
         root = json.loads(told)[0]
         held = root["overlimits"] if root["kind"] == "tbf" else root["packets"]
-        return {"node": pod.id, "kind": root["kind"], "packets": root["packets"], "held": held}
+        return {"node": sandbox.id, "kind": root["kind"], "packets": root["packets"], "held": held}
     except (ValueError, LookupError) as error:
         raise ClusterError(
-            f"node {pod.id}: tc show: expected a queue with its counts, got {told!r}"
+            f"node {sandbox.id}: tc show: expected a queue with its counts, got {told!r}"
         ) from error
 
 
@@ -159,13 +138,10 @@ def discipline(shape: Shape) -> str:
     return f"tbf rate {shape.rate_kbit}kbit burst 2kb latency 1s"
 
 
-def supports_netem(pod: "Pod") -> bool:
+def supports_netem(sandbox: Sandbox) -> bool:
     """Try netem on the loopback device of a sandbox, where it hurts nobody."""
-    words = "netem delay 0ms"
-    told = pod.run(
-        ["sh", "-c", f"tc qdisc add dev lo root {words} 2>&1 && tc qdisc del dev lo root || true"]
-    )
-    return "unknown" not in told
+    script = "tc qdisc add dev lo root netem delay 0ms 2>&1 && tc qdisc del dev lo root; echo tried"
+    return "unknown" not in sandbox.ask(["sh", "-c", script], "tc add")
 
 
 def _chance(drops: Drops) -> str:

@@ -45,8 +45,7 @@ def inject(
 ) -> int:
     """Inject a fault into the quorum that is up, and say what was observed of it."""
     hurt = the_quorum(run)
-    for pod in hurt.nodes.values():
-        pod.lease = pod.lease.unrenewed(for_s)
+    hurt.limit_faults(for_s)
     nodes, evidence, bit = by_hand.inject(
         hurt,
         fault,

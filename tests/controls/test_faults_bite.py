@@ -24,14 +24,14 @@ EVERYONE = (1, 2, 3, 4, 5)
 
 def reaches(quorum: DockerQuorum, sender: int, receiver: int) -> bool:
     """Tell whether one node can open a connection to another."""
-    address = quorum.nodes[receiver].ip
+    address = quorum.nodes[receiver].sandbox.ip
     script = f"timeout 1 bash -c '</dev/tcp/{address}/{ELECTION_PORT}' 2>/dev/null && echo yes || :"
-    return quorum.nodes[sender].run(["sh", "-c", script]).strip() == "yes"
+    return quorum.nodes[sender].sandbox.run(["sh", "-c", script]).strip() == "yes"
 
 
 def tables(quorum: DockerQuorum, node: int) -> str:
     """Return the names of a node's tables."""
-    return quorum.nodes[node].run(["nft", "list", "tables"])
+    return quorum.nodes[node].sandbox.ask(["nft", "list", "tables"], "nft list")
 
 
 def test_packets_stop_and_go_on(quorum: DockerQuorum) -> None:
@@ -78,7 +78,7 @@ def test_an_isolated_leader_leads_no_more(quorum: DockerQuorum) -> None:
 
 def test_a_lease_that_nobody_renews_ends_the_cut(quorum: DockerQuorum) -> None:
     """The sandbox takes a rule off by itself when its lease is over."""
-    node = quorum.nodes[1]
+    node = quorum.nodes[1].sandbox
     node.lease.end()
     node.lease = node.lease.unrenewed(2)
     try:

@@ -9,7 +9,7 @@ import pytest
 from cluster import surroundings
 from cluster.cluster_errors import ClusterError, PortError
 from cluster.engine import engine, image, labels, leftovers
-from cluster.pods.pod import LOOPBACK
+from cluster.pods.sandbox import LOOPBACK
 from cluster.quorum import DockerQuorum, attach
 from harness.faults.kill import SIGKILL_STATUS
 
@@ -71,7 +71,7 @@ def test_a_wiped_node_resyncs(quorum: DockerQuorum) -> None:
     evidence = pod.wipe()
     assert evidence["wiped_kb"] > 0
     assert "version-2" not in evidence["left"]
-    assert pod.run(["cat", "/data/myid"]).strip() == str(victim)
+    assert pod.sandbox.run(["cat", "/data/myid"]).strip() == str(victim)
     pod.start()
     quorum.wait_ready()
     after = pod.status()
@@ -79,7 +79,7 @@ def test_a_wiped_node_resyncs(quorum: DockerQuorum) -> None:
     assert before is not None
     assert after.zxid is not None
     assert after.zxid >= before
-    assert "version-2" in pod.run(["ls", "/data"])
+    assert "version-2" in pod.sandbox.run(["ls", "/data"])
 
 
 @pytest.mark.parametrize("state", ["serving", "paused"])
@@ -97,7 +97,7 @@ def test_pause_leaves_sockets_open(quorum: DockerQuorum) -> None:
     pod = quorum.nodes[follower_of(quorum)]
     pod.pause()
     assert pod.status().mode == "paused"
-    with socket.create_connection(pod.address, timeout=1) as connection:
+    with socket.create_connection(pod.sandbox.address, timeout=1) as connection:
         connection.sendall(b"ruok")
         connection.settimeout(0.3)
         with pytest.raises(TimeoutError):

@@ -7,7 +7,7 @@ import pytest
 from kazoo.client import KazooClient
 
 from cluster.engine import engine, leftovers
-from cluster.pods import clock
+from cluster.pods import faketime
 from cluster.surroundings import Kept
 from harness.harness_errors import RunError
 from harness.target import Drops, Shape
@@ -49,7 +49,7 @@ def test_the_next_run_finds_nothing_of_the_last(kept: Kept) -> None:
             client.stop()
         assert quorum.dropped("cut") == {}
         assert quorum.nodes[1].shaped()["kind"] != "tbf"
-        offset_s = clock.seen_offset_s(quorum.nodes[2])
+        offset_s = faketime.seen_offset_s(quorum.nodes[2].sandbox)
         assert offset_s is not None
         assert abs(offset_s) < 60
         assert quorum.ledger.open() == []

@@ -52,6 +52,13 @@ def test_a_leader_that_is_taken_out_may_hang_up(monkeypatch: pytest.MonkeyPatch)
     assert asked == ["reconfig", "config", "config"]
 
 
+def test_an_answer_that_the_engine_lost_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing was printed the configuration tells who votes: nothing is done twice."""
+    asked = answers(monkeypatch, (0, "\n"), (0, ""), (0, TOLD))
+    assert members.remove(pod(), 5) == {"node": 5, "voters": [1, 3]}
+    assert asked == ["reconfig", "config", "config"]
+
+
 def test_a_refused_reconfiguration_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a lost connection leaves the outcome open."""
     asked = answers(monkeypatch, (1, "KeeperErrorCode = NewConfigNoQuorum"))

@@ -1,11 +1,13 @@
 """The texts that go to nft and tc, and what is read from their answers."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
 from cluster.cluster_errors import ClusterError
 from cluster.pods import network
+from cluster.pods.sandbox import Sandbox
 from harness.target import Drops, Shape
 
 ADDRESSES = {1: "10.0.0.1", 2: "10.0.0.2", 3: "10.0.0.3"}
@@ -108,28 +110,35 @@ def test_a_shape_in_the_words_of_tc(shape: Shape, words: str) -> None:
     assert network.discipline(shape) == words
 
 
-class AnsweringPod:
-    """A pod whose commands print these answers, one after the other."""
-
-    id = 3
+class AnsweringSandbox(Sandbox):
+    """A sandbox whose commands print these answers, one after the other."""
 
     def __init__(self, *answers: str) -> None:
+        super().__init__(id=3, run="r", tags={})
         self._answers = iter(answers)
 
-    def run(self, command: list[str]) -> str:
+    def run(self, command: Sequence[str]) -> str:
         """Print the next answer."""
         return next(self._answers)
 
 
 def test_a_listing_that_came_back_empty_is_asked_for_again() -> None:
     """An answer that the engine lost says nothing about the rules."""
-    assert network.listing(AnsweringPod("", "\n", "{}")) == "{}"  # type: ignore[arg-type]
+    assert network.listing(AnsweringSandbox("", "\n", "{}")) == "{}"
 
 
 def test_a_listing_that_never_comes_is_an_error() -> None:
     """Nothing at all is not an empty table."""
-    with pytest.raises(ClusterError, match="node 3: nft list: expected JSON, got nothing 3 times"):
-        network.listing(AnsweringPod("", "", ""))  # type: ignore[arg-type]
+    with pytest.raises(ClusterError, match="node 3: nft list: expected an answer, got nothing 3"):
+        network.listing(AnsweringSandbox("", "", ""))
+
+
+@pytest.mark.parametrize(
+    ("told", "supported"), [("tried", True), ("Error: Specified qdisc kind is unknown.", False)]
+)
+def test_netem_is_known_by_what_tc_says(told: str, *, supported: bool) -> None:
+    """A lost answer is no yes."""
+    assert network.supports_netem(AnsweringSandbox("", told)) is supported
 
 
 QUEUE = {"kind": "tbf", "root": True, "bytes": 900, "packets": 9, "drops": 0, "overlimits": 4}
@@ -142,7 +151,7 @@ QUEUE = {"kind": "tbf", "root": True, "bytes": 900, "packets": 9, "drops": 0, "o
 )
 def test_what_a_shape_held_back(queue: dict[str, object], held: int) -> None:
     """Bandwidth holds back what is over the limit, netem all; no answer is asked for again."""
-    seen = network.shaped(AnsweringPod("", json.dumps([queue])))  # type: ignore[arg-type]
+    seen = network.shaped(AnsweringSandbox("", json.dumps([queue])))
     assert seen == {"node": 3, "kind": queue["kind"], "packets": 9, "held": held}
 
 
@@ -150,4 +159,4 @@ def test_what_a_shape_held_back(queue: dict[str, object], held: int) -> None:
 def test_a_shape_that_tc_does_not_tell_is_an_error(told: str) -> None:
     """What is no queue with its counts is an error of the cluster that shows the answer."""
     with pytest.raises(ClusterError, match="node 3: tc show: expected a queue with its counts"):
-        network.shaped(AnsweringPod(told))  # type: ignore[arg-type]
+        network.shaped(AnsweringSandbox(told))

@@ -13,6 +13,7 @@ from docker.models.containers import Container
 from cluster import surroundings
 from cluster.cluster_errors import ClusterError, ContainerGoneError, EngineGoneError
 from cluster.pods.pod import Pod
+from cluster.pods.sandbox import Sandbox
 from cluster.quorum import DockerQuorum
 
 GONE = NotFound("No such container: c")
@@ -46,10 +47,11 @@ def refused() -> Iterator[int]:
 
 def pod(port: int, server: FakeContainer, sandbox: FakeContainer | None = None) -> Pod:
     """Return a node of these containers whose server does not answer at that port."""
-    made = Pod(cast(docker.DockerClient, None), id=3, run="r", tags={})
+    box = Sandbox(id=3, run="r", tags={})
+    box._container = cast(Container, sandbox or FakeContainer("sandbox-3", None))
+    box._port = port
+    made = Pod(cast(docker.DockerClient, None), box)
     made._server = cast(Container, server)
-    made._sandbox = cast(Container, sandbox or FakeContainer("sandbox-3", None))
-    made._port = port
     return made
 
 
@@ -83,7 +85,7 @@ def test_a_server_that_is_being_replaced_is_not_missed(refused: int) -> None:
     node = pod(refused, server)
 
     def reload() -> None:
-        node._server = None  # taken off by another thread, between the look and the answer
+        node._server = None  # removed by another thread, between the look and the answer
         raise GONE
 
     server.reload = reload  # type: ignore[method-assign]

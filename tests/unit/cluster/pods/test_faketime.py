@@ -1,42 +1,64 @@
 """A server's clock: what counts is the time that the server itself tells."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
+import docker
 import pytest
+from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError
 from cluster.config import FAKETIME_LIBRARY
-from cluster.pods import clock, server_time
+from cluster.pods import faketime, server_time
+from cluster.pods.lease import Lease
 from cluster.pods.pod import Pod
+from cluster.pods.sandbox import Sandbox
 from harness.faults.clock import Clock
 from harness.faults.clock_strobe import ClockStrobe
 
 NOW_MS = 1_700_000_000_000
 
 
-def pod(process: str = "running") -> tuple[Pod, list[str]]:
+class AnsweringSandbox(Sandbox):
+    """A sandbox that notes what it runs; `date` prints these answers, the last one for ever."""
+
+    def __init__(self, *dates: str) -> None:
+        super().__init__(id=4, run="r", tags={})
+        self.ran: list[str] = []
+        self._port = 1
+        self._dates = chain(dates, repeat(dates[-1]))
+        self.lease = Lease(lambda _: None, renewed=False)
+
+    def run(self, command: Sequence[str]) -> str:
+        """Note the command."""
+        if command[0] == "date":
+            return next(self._dates)
+        self.ran.append(command[-1])
+        return ""
+
+
+class Server:
+    """A container of a server in a state, under libfaketime."""
+
+    name = "server-4"
+
+    def __init__(self, process: str) -> None:
+        environment = [f"LD_PRELOAD={FAKETIME_LIBRARY}"]
+        self.attrs = {"State": {"Status": process}, "Config": {"Env": environment}}
+
+    def reload(self) -> None:
+        """Stay in that state."""
+
+
+def pod(process: str = "running", *dates: str) -> tuple[Pod, list[str]]:
     """Return a node whose server is in a state, and the list of what its sandbox runs."""
-    ran: list[str] = []
-
-    def run(command: list[str]) -> str:
-        ran.append(command[-1])
-        return f"{NOW_MS}\n" if command[0] == "date" else ""
-
-    attributes = {"Config": {"Env": [f"LD_PRELOAD={FAKETIME_LIBRARY}"]}}
-    made = SimpleNamespace(
-        id=4,
-        server=SimpleNamespace(attrs=attributes),
-        process=process,
-        address=("127.0.0.1", 1),
-        lease=SimpleNamespace(take=lambda: "true"),
-        run=run,
-    )
-    return cast(Pod, made), ran
+    sandbox = AnsweringSandbox(*(dates or (f"{NOW_MS}\n",)))
+    made = Pod(cast(docker.DockerClient, None), sandbox)
+    made._server = cast(Container, Server(process))
+    return made, sandbox.ran
 
 
 @pytest.fixture
@@ -52,30 +74,28 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
         monkeypatch.setattr(server_time, "told_ms", told_ms)
 
-    monkeypatch.setattr(clock, "POLL_S", 0.0)
+    monkeypatch.setattr(faketime, "POLL_S", 0.0)
     return tell
 
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "SEEN_WITHIN_S", 0.0)
+    monkeypatch.setattr(faketime, "SEEN_WITHIN_S", 0.0)
 
 
 def test_a_jump_is_waited_for(told: Callable[..., None]) -> None:
     """The new time counts once the server tells it, though the file has it before."""
     told(0.0, 0.0, None, 60.2)
     node, ran = pod()
-    assert clock.set_offset(node, 60.0) == {"node": 4, "offset_s": 60.2}
+    assert node.set_clock(60.0) == {"node": 4, "offset_s": 60.2}
     assert "echo '+60'" in ran[0]
 
 
 def test_an_engine_that_answers_nothing_is_asked_again(told: Callable[..., None]) -> None:
     """An empty answer to a command in the sandbox is no time, and no error of the run."""
     told(60.0)
-    node, ran = pod()
-    answers = iter(["", "", f"{NOW_MS}\n"])
-    node.run = lambda command: next(answers) if command[0] == "date" else str(ran.append(""))
-    assert clock.set_offset(node, 60.0) == {"node": 4, "offset_s": 60.0}
+    node, _ = pod("running", "", "", f"{NOW_MS}\n")
+    assert node.set_clock(60.0) == {"node": 4, "offset_s": 60.0}
 
 
 def test_the_offset_is_replaced_whole(
@@ -84,11 +104,11 @@ def test_the_offset_is_replaced_whole(
     """A server that has the offset's file open never reads it empty: libfaketime would end it."""
     offset = tmp_path / "clock"
     offset.write_text("+0\n")
-    monkeypatch.setattr(clock, "FAKETIME_OFFSET", str(offset))
+    monkeypatch.setattr(faketime, "FAKETIME_OFFSET", str(offset))
     told(60.0)
     node, ran = pod()
     with offset.open() as before:
-        clock.set_offset(node, 60.0)
+        node.set_clock(60.0)
         subprocess.run(["sh", "-c", ran[0].rpartition("; ")[2]], check=True)
         assert before.read() == "+0\n"
     assert offset.read_text() == "+60\n"
@@ -100,7 +120,7 @@ def test_a_jump_that_the_server_never_sees_did_not_bite(told: Callable[..., None
     """What the server does not tell is not installed, whatever a new process would see."""
     told(0.0)
     node, _ = pod()
-    jumped: Any = {"wanted_s": 60.0, "clocks": [clock.set_offset(node, 60.0)]}
+    jumped: Any = {"wanted_s": 60.0, "clocks": [node.set_clock(60.0)]}
     assert jumped["clocks"] == [{"node": 4, "offset_s": 0.0}]
     assert not Clock(offset_s=60.0).bit(jumped)
 
@@ -112,7 +132,7 @@ def test_a_clock_is_set_right_though_its_server_is_down(
     """A kill or a pause that meets a clock fault does not keep it from being healed."""
     told(None)
     node, ran = pod(process)
-    assert clock.set_offset(node, 0.0) == {"node": 4, "offset_s": None}
+    assert node.set_clock(0.0) == {"node": 4, "offset_s": None}
     assert "echo '+0'" in ran[0]
 
 
@@ -122,7 +142,7 @@ def test_a_clock_that_stays_wrong_is_an_error(told: Callable[..., None]) -> None
     told(60.0)
     node, _ = pod()
     with pytest.raises(ClusterError, match=r"node 4: expected its clock right .* got it \+60 s"):
-        clock.set_offset(node, 0.0)
+        node.set_clock(0.0)
 
 
 @pytest.mark.parametrize(
@@ -143,10 +163,10 @@ def test_a_strobe_is_seen_at_both_times(
     bit: bool,  # noqa: FBT001 -- a column of the table
 ) -> None:
     """A strobe of which the server tells one time only did not bite."""
-    monkeypatch.setattr(clock, "SEEN_WITHIN_S", 0.05)
+    monkeypatch.setattr(faketime, "SEEN_WITHIN_S", 0.05)
     told(*offsets_s)
     node, _ = pod()
-    evidence: Any = {"clocks": [clock.strobe(node, -600.0, 0.0)]}
+    evidence: Any = {"clocks": [node.strobe_clock(-600.0, 0.0)]}
     assert evidence["clocks"][0]["seen_s"] == seen_s
     assert ClockStrobe(offset_s=-600.0).bit(evidence) is bit
 
@@ -156,7 +176,7 @@ def test_a_strobe_waits_for_nobody_who_is_down(told: Callable[..., None], proces
     """Nothing is seen of a server that is not there, and it is asked once."""
     told(None, -600.0)
     node, _ = pod(process)
-    assert clock.strobe(node, -600.0, 4.0)["seen_s"] == []
+    assert node.strobe_clock(-600.0, 4.0)["seen_s"] == []
 
 
 CONS = """\

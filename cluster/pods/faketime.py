@@ -1,0 +1,110 @@
+"""A server's wall clock, moved by libfaketime: an offset in a file that the server rereads.
+
+The library comes from the sandbox's image through the disk that sandbox and server share, so any
+server image will do whose libc is not older than the sandbox's.
+"""
+
+import secrets
+from collections.abc import Callable
+
+from cluster.cluster_errors import ClusterError
+from cluster.config import FAKETIME_OFFSET, NEMESIS_FOLDER
+from cluster.pods import server_time
+from cluster.pods.sandbox import Sandbox
+from harness.polling import wait_until
+from harness.target import Evidence
+
+SEEN_WITHIN_S = 5.0
+TOLERANCE_S = 1.5  # both times are asked for one after the other, on a machine that may be busy
+POLL_S = 0.1
+_STROBE = "/run/nemesis/strobe"
+
+
+def install(sandbox: Sandbox) -> None:
+    """Put the library and an offset of zero on a node's disk, before its server is created."""
+    script = (
+        f"mkdir -p {NEMESIS_FOLDER} && cp /usr/lib/*/faketime/libfaketimeMT.so.1 {NEMESIS_FOLDER}/ "
+        f"&& echo '+0' > {FAKETIME_OFFSET}"
+    )
+    sandbox.run(["sh", "-c", script])
+
+
+def set_offset(sandbox: Sandbox, offset_s: float, *, running: Callable[[], bool]) -> Evidence:
+    """Move the clock, and wait until the server itself tells the new time.
+
+    A server that is not `running`, or serves nobody, cannot be asked, and `offset_s` is then None.
+    It has the new time when it goes on.
+
+    Raises:
+        ClusterError: the clock was to be set right, and the server tells another time.
+    """
+    lease = sandbox.lease.take() if offset_s else "true"
+    sandbox.run(["sh", "-c", f"rm -f {_STROBE}; {lease} && {_written(offset_s)}"])
+    seen_s = wait_until(
+        lambda: seen_offset_s(sandbox),
+        lambda seen_s: _near(seen_s, offset_s) or not running(),
+        within_s=SEEN_WITHIN_S,
+        every_s=POLL_S,
+    )
+    if seen_s is not None and not offset_s and not _near(seen_s, 0.0):
+        raise ClusterError(
+            f"node {sandbox.id}: expected its clock right within {SEEN_WITHIN_S:g} s, "
+            f"got it {seen_s:+g} s off"
+        )
+    return {"node": sandbox.id, "offset_s": seen_s}
+
+
+def strobe(
+    sandbox: Sandbox, offset_s: float, period_s: float, *, running: Callable[[], bool]
+) -> Evidence:
+    """Jump to and fro in a loop that the sandbox runs, until `set_offset` or the lease ends it."""
+    mine, half_s = secrets.token_hex(4), f"{period_s / 2:g}"
+    # An earlier loop that sleeps must not take this one's file for its own.
+    goes_on = f'[ "$(cat {_STROBE} 2>/dev/null)" = {mine} ]'
+    loop = (
+        f"echo {mine} > {_STROBE}; while {goes_on}; do "
+        f"{_written(offset_s)}; sleep {half_s}; "
+        f"{goes_on} || break; {_written(0.0)}; sleep {half_s}; done"
+    )
+    sandbox.run(["sh", "-c", f"{sandbox.lease.take()} && ({loop}) > /dev/null 2>&1 &"])
+    seen: set[float] = set()
+
+    def look() -> bool:
+        """Note the time that the server tells now; return whether it can be asked."""
+        if (seen_s := seen_offset_s(sandbox)) is None:
+            return running()
+        seen.add(next((at_s for at_s in (0.0, offset_s) if _near(seen_s, at_s)), seen_s))
+        return True
+
+    wait_until(
+        look,
+        lambda can_tell: not can_tell or {0.0, offset_s} <= seen,
+        within_s=max(SEEN_WITHIN_S, 3 * period_s),
+        every_s=POLL_S,
+    )
+    most_s = max(seen, key=abs, default=None)
+    return {"node": sandbox.id, "offset_s": most_s, "seen_s": sorted(seen)}
+
+
+def seen_offset_s(sandbox: Sandbox) -> float | None:
+    """Return how many seconds the server's own clock is off; None if it cannot be asked.
+
+    The sandbox's clock is right: nothing moves it, and it is on the same machine.
+    """
+    if (told_ms := server_time.told_ms(sandbox.address)) is None:
+        return None
+    return round((told_ms - int(sandbox.ask(["date", "+%s%3N"], "date"))) / 1000, 1)
+
+
+def _written(offset_s: float) -> str:
+    """Return a shell command that replaces the offset's file whole.
+
+    libfaketime ends the server's process if it reads an empty file, as it is for a moment when a
+    shell writes into it.
+    """
+    new = f"{FAKETIME_OFFSET}.$$"
+    return f"echo '{offset_s:+g}' > {new} && mv {new} {FAKETIME_OFFSET}"
+
+
+def _near(seen_s: float | None, wanted_s: float) -> bool:
+    return seen_s is not None and abs(seen_s - wanted_s) <= TOLERANCE_S

@@ -1,0 +1,174 @@
+"""A node's sandbox: the container that holds its network, port and disk.
+
+The server runs beside it, in its network namespace, so a killed, wiped or upgraded server keeps its
+address, and rules in the namespace outlive it. Nothing is bind-mounted and no port is guessed: the
+engine may be on another machine.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import docker
+from docker.errors import APIError
+from docker.models.containers import Container
+from docker.models.networks import Network
+from docker.types import Mount
+
+from cluster.cluster_errors import ClusterError, PortError
+from cluster.config import CLIENT_PORT
+from cluster.engine import labels
+from cluster.engine.containers import UID, execute
+from cluster.pods.lease import Lease
+
+LOOPBACK = "127.0.0.1"
+ASKS = 3
+TABLE = "inet nemesis"
+DEVICE = "eth0"
+# What is not there cannot be removed, which is fine; a disk that is not empty is not.
+_PRISTINE = (
+    f"nft delete table {TABLE} 2>/dev/null; tc qdisc del dev {DEVICE} root 2>/dev/null; "
+    f"rm -rf /run/nemesis/*; find /data -mindepth 1 -delete"
+)
+
+
+class Sandbox:
+    """The part of a node that outlives its servers.
+
+    Attributes:
+        id: the node's number, from 1.
+        tags: the labels of everything that belongs to the node.
+        lease: how long what the sandbox does to its node may last.
+    """
+
+    def __init__(self, *, id: int, run: str, tags: Mapping[str, str]) -> None:
+        self.id = id
+        self.tags = {**tags, labels.NODE: str(id)}
+        self.lease = self._new_lease()
+        self._run_id = run
+        self._container: Container | None = None
+        self._port: int | None = None
+        self._ip: str | None = None
+
+    @classmethod
+    def attach(cls, container: Container) -> "Sandbox":
+        """Take over a sandbox that another process created."""
+        tags = {k: v for k, v in container.labels.items() if k.startswith("zkmq.")}
+        sandbox = cls(id=int(tags[labels.NODE]), run=tags[labels.RUN], tags=tags)
+        sandbox._container = container
+        return sandbox
+
+    def create(
+        self,
+        client: docker.DockerClient,
+        image: str,
+        network: Network,
+        *,
+        port: int | None,
+        data_mb: int | None,
+    ) -> None:
+        """Create and start the container; the network gives it an address.
+
+        Raises:
+            PortError: `port` was asked for and is taken.
+        """
+        volume = client.volumes.create(
+            self.name("data"), labels=self.tags, **_volume_options(data_mb)
+        )
+        self._container = client.containers.create(
+            image,
+            name=self.name("sandbox"),
+            hostname=f"node{self.id}",
+            labels={**self.tags, labels.PART: "sandbox"},
+            network=network.name,
+            ports={f"{CLIENT_PORT}/tcp": (LOOPBACK, port or 0)},
+            mounts=[Mount("/data", volume.name)],
+            cap_drop=["ALL"],
+            cap_add=["NET_ADMIN", "DAC_OVERRIDE"],
+            security_opt=["no-new-privileges"],
+        )
+        try:
+            self._container.start()
+        except APIError as error:
+            if "address already in use" in str(error) or "port is already allocated" in str(error):
+                raise PortError(f"port {port}: expected a free port, got one in use") from error
+            raise ClusterError(f"node {self.id}: {error.explanation}") from error
+
+    def clear(self) -> None:
+        """Leave it as it was created: nothing on the disk, no rule in force."""
+        self.lease.end()
+        self.lease = self._new_lease()
+        self.run(["sh", "-c", _PRISTINE])
+
+    def name(self, part: str) -> str:
+        """Return the engine's name for a part of this node."""
+        return f"zkmq-{self._run_id}-{part}-{self.id}"
+
+    @property
+    def container(self) -> Container:
+        """Return the container itself.
+
+        Raises:
+            ClusterError: it was not created yet.
+        """
+        if self._container is None:
+            raise ClusterError(f"node {self.id}: it has no sandbox yet")
+        return self._container
+
+    @property
+    def ip(self) -> str:
+        """Return the node's address on the quorum's network, where its peers reach it."""
+        if self._ip is None:
+            self.container.reload()
+            networks = self.container.attrs["NetworkSettings"]["Networks"]
+            self._ip = str(next(iter(networks.values()))["IPAddress"])
+        return self._ip
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return host and port for clients, as the engine published them."""
+        if self._port is None:
+            self.container.reload()
+            published = self.container.ports.get(f"{CLIENT_PORT}/tcp")
+            if not published:
+                raise ClusterError(f"node {self.id}: its sandbox is not running")
+            self._port = int(published[0]["HostPort"])
+        return LOOPBACK, self._port
+
+    def run(self, command: Sequence[str]) -> str:
+        """Run a command in the sandbox and return what it printed.
+
+        What it printed may be lost; see `ask`.
+
+        Raises:
+            ClusterError: its exit status is not 0.
+        """
+        status, text = execute(self.container, command)
+        if status != 0:
+            raise ClusterError(f"node {self.id}: {' '.join(command)}: exit {status}: {text}")
+        return text
+
+    def ask(self, command: Sequence[str], what: str) -> str:
+        """Run a command that prints something and may be run again; return what it printed.
+
+        A busy engine may lose the output of a command that ended well, so an empty output is no
+        answer, and the command is run again (https://github.com/moby/moby/issues/27289).
+
+        Raises:
+            ClusterError: its exit status is not 0, or nothing came back ASKS times.
+        """
+        for _ in range(ASKS):
+            if answer := self.run(command).strip():
+                return answer
+        raise ClusterError(f"node {self.id}: {what}: expected an answer, got nothing {ASKS} times")
+
+    def _new_lease(self) -> Lease:
+        return Lease(lambda command: self.run(["sh", "-c", command]))
+
+
+def _volume_options(data_mb: int | None) -> dict[str, Any]:
+    if data_mb is None:
+        return {}
+    # mode: the default's sticky bit would keep the sandbox from wiping the server's files.
+    limits = f"size={data_mb}m,mode=755,uid={UID},gid={UID}"
+    options = {"type": "tmpfs", "device": "tmpfs", "o": limits}
+    return {"driver": "local", "driver_opts": options}
