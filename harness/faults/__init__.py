@@ -1,4 +1,4 @@
-"""Faults: one file each; a fault registers itself, and its fields are its YAML keys."""
+"""Faults by family. Each is a class that registers itself; its fields are its YAML keys."""
 
 from collections.abc import Collection, Sequence
 from typing import ClassVar, Protocol
@@ -11,16 +11,16 @@ WHOLE_QUORUM = frozenset({"cut", "gateway", "loss", "members"})
 
 
 class Fault(Protocol):
-    """One way to hurt the quorum or its clients; a fault derives from it for what is usual.
+    """One way to disturb the quorum or its clients; every fault derives from it.
 
     Attributes:
-        lasting: what it does stays until it is healed. A fault that is over when `inject`
-            returns is not lasting.
+        lasting: its effect stays until it is healed. A fault that is over when `inject` returns
+            is not lasting.
         slot: what it takes hold of. Two faults in one slot exclude each other: on the same node,
-            or altogether for the slots of WHOLE_QUORUM. None: it gets in nobody's way.
+            or altogether for the slots of WHOLE_QUORUM. None: it excludes no other fault.
         needs: keys of `cluster` without which it cannot work, such as `faketime`.
         ends: faults that are over when this one has taken place on the same nodes.
-        of_gateway: whether it hurts the gateway of `transport: rest`, so that there must be one.
+        of_gateway: whether its target is the gateway, so that it needs `transport: rest`.
         forwarded: whether clients must connect through forwarders, so that they can be cut off.
     """
 
@@ -45,11 +45,11 @@ class Fault(Protocol):
         return ()
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Hurt `nodes`; return what was observed of it.
+        """Disturb `nodes`; return what was observed of it.
 
         Raises:
             UnsupportedError: it cannot be done here, and nothing was.
-            TargetError: it could not be done; what it did so far is undone by `heal`.
+            TargetError: it could not be done; `heal` undoes the part that was.
         """
         ...
 
@@ -58,12 +58,20 @@ class Fault(Protocol):
         ...
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Undo it, in any process; doing it twice is fine.
+        """Undo it, in any process; calling it twice is fine. Here: there is nothing to undo.
 
         Raises:
             TargetError: it could not be undone, or what is seen afterwards says that it was not.
         """
-        ...
+        return {}
+
+
+class Disabling(Fault, Protocol):
+    """A fault that takes its nodes out of service, each of them."""
+
+    def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
+        """Return all of them."""
+        return nodes
 
 
 faults: Registry[Fault] = Registry("fault", "harness.faults")

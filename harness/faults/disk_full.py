@@ -1,26 +1,22 @@
 """A disk without a byte free."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.faults import Fault, faults
-from harness.faults.kill import start_down
+from harness.faults import Disabling, faults
+from harness.faults.servers import start_down
 from harness.target import Evidence, System, Target
 
 
 @faults.register("disk-full")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DiskFull(Fault):
+class DiskFull(Disabling):
     """Fill disks; a server that cannot log ends, and healing frees the disk and starts it."""
 
     target: Target = "leader"
     slot: ClassVar[str | None] = "disk"
     needs: ClassVar[frozenset[str]] = frozenset({"data_mb"})
-
-    def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
-        """Count them all: they end as soon as they must log."""
-        return nodes
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Fill, and see a write fail."""

@@ -15,6 +15,11 @@ def split(parts: Sequence[Collection[int]]) -> dict[int, Drops]:
     return _both_ways({id: everyone - frozenset(part) for part in parts for id in part})
 
 
+def together(nodes: Collection[int], everyone: Collection[int]) -> dict[int, Drops]:
+    """Cut `nodes`, which still hear each other, from all the others."""
+    return split([nodes, [id for id in everyone if id not in nodes]])
+
+
 def isolate(nodes: Collection[int], everyone: Collection[int]) -> dict[int, Drops]:
     """Leave each of `nodes` alone; the others still hear each other."""
     rest = [id for id in everyone if id not in nodes]

@@ -1,54 +1,117 @@
 """One server after the other, the next only when all are in sync again: how operators do it."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol
 
+from harness.faults import Fault, faults
 from harness.harness_errors import TargetError
-from harness.target import Evidence, NodeStatus, Quorum
+from harness.polling import wait_until
+from harness.target import Evidence, NodeStatus, Quorum, System, Target
 
 SYNCED_WITHIN_S = 60.0
 POLL_S = 0.1
 
 
-def each(quorum: Quorum, nodes: Iterable[int], renew: Callable[[int], Evidence]) -> Evidence:
+class Rolling(Fault, Protocol):
+    """A fault that takes every node down once, one at a time."""
+
+    lasting: ClassVar[bool] = False
+    slot: ClassVar[str | None] = "process"
+
+    def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
+        """Return one: no more are down at any time."""
+        return nodes[:1]
+
+
+@faults.register("rolling-restart")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollingRestart(Rolling):
+    """Restart one server at a time, the leader last, the next when all followers are synced."""
+
+    target: Target = "all"
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Restart all, one after the other."""
+
+        def renew(id: int) -> Evidence:
+            node = system.quorum.nodes[id]
+            return {"node": id, "stopped": node.stop(), "started": node.start()}
+
+        return _one_by_one(system.quorum, nodes, renew)
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that each server is another process than before."""
+        return all(
+            seen["stopped"]["started_at"] != seen["started"]["started_at"]
+            for seen in evidence["renewed"]
+        )
+
+
+@faults.register("rolling-upgrade")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollingUpgrade(Rolling):
+    """Take one server at a time to release `to`, the next when all followers are synced."""
+
+    to: Literal["3.9.6", "3.9.3", "3.8.0"] = field()
+    target: Target = "all"
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Upgrade all, one after the other, and ask each for its release."""
+
+        def renew(id: int) -> Evidence:
+            node = system.quorum.nodes[id]
+            stopped = node.stop()
+            return {"stopped": stopped, **system.quorum.upgrade(id, self.to), "up": node.start()}
+
+        evidence = _one_by_one(system.quorum, nodes, renew)
+        told = system.quorum.statuses(metrics=True)
+        versions = {str(s.node): (s.metrics or {}).get("zk_version", "") for s in told}
+        return evidence | {"to": self.to, "versions": versions}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that each server says it is of the release."""
+        told = [evidence["versions"][str(seen["node"])] for seen in evidence["renewed"]]
+        return all(version.startswith(evidence["to"]) for version in told)
+
+
+def _one_by_one(quorum: Quorum, nodes: Iterable[int], renew: Callable[[int], Evidence]) -> Evidence:
     """Renew the nodes one at a time, followers first; return what was seen of each, in order.
 
     Raises:
         TargetError: the followers were not all in sync in time.
     """
+    leaders = {s.node for s in quorum.statuses() if s.mode == "leader"}
     done = []
-    for id in _followers_first(quorum, nodes):
+    for id in sorted(nodes, key=lambda id: (id in leaders, id)):
         seen = renew(id)
         began = time.monotonic()
-        wait_synced(quorum)
+        _wait_synced(quorum)
         done.append({**seen, "synced_after_s": round(time.monotonic() - began, 3)})
     return {"renewed": done}
 
 
-def wait_synced(quorum: Quorum, *, within_s: float = SYNCED_WITHIN_S) -> None:
+def _wait_synced(quorum: Quorum) -> None:
     """Wait until one leads and says that every other voter is a synced follower.
 
     Raises:
-        TargetError: it did not come to that; says what the leader counted last.
+        TargetError: that took longer than SYNCED_WITHIN_S; says what each node was last seen as.
     """
-    deadline = time.monotonic() + within_s
-    while not _synced(seen := quorum.statuses(metrics=True)):
-        if time.monotonic() > deadline:
-            modes = {s.node: s.mode for s in seen}
-            raise TargetError(
-                f"rolling: expected every follower synced within {within_s:g} s, got {modes}"
-            )
-        time.sleep(POLL_S)
+    wait_until(
+        lambda: quorum.statuses(metrics=True),
+        _synced,
+        within_s=SYNCED_WITHIN_S,
+        every_s=POLL_S,
+        late=lambda seen: TargetError(
+            f"rolling: expected every follower synced within {SYNCED_WITHIN_S:g} s, got "
+            f"{ {s.node: s.mode for s in seen} }"
+        ),
+    )
 
 
-def _synced(seen: Iterable[NodeStatus]) -> bool:
-    statuses = list(seen)
+def _synced(statuses: Sequence[NodeStatus]) -> bool:
     counts = [(s.metrics or {}).get("zk_synced_followers") for s in statuses if s.mode == "leader"]
     # Releases differ in how they write the number: 4 or 4.0.
     known = [float(count) for count in counts if count is not None]
     return all(s.serving for s in statuses) and known == [len(statuses) - 1]
-
-
-def _followers_first(quorum: Quorum, nodes: Iterable[int]) -> list[int]:
-    leaders = {s.node for s in quorum.statuses() if s.mode == "leader"}
-    return sorted(nodes, key=lambda id: (id in leaders, id))

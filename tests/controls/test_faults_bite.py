@@ -11,9 +11,9 @@ import pytest
 from cluster.pods.lease import Lease
 from cluster.quorum import DockerQuorum
 from harness.faults import grudges
-from harness.faults.bandwidth import Bandwidth
-from harness.faults.isolate import Isolate
-from harness.faults.kill import Kill
+from harness.faults.links import Bandwidth
+from harness.faults.partitions import Isolate
+from harness.faults.servers import Kill
 from harness.target import Drops, System
 from harness.workers.running_clients import NoClients
 

@@ -18,18 +18,13 @@ from cluster import surroundings
 from cluster.members import voters
 from cluster.quorum import DockerQuorum
 from harness.faults import Fault
-from harness.faults.client_crash import ClientCrash
-from harness.faults.client_cut import ClientCut
-from harness.faults.client_pause import ClientPause
-from harness.faults.clock import Clock as ClockJump
-from harness.faults.clock_strobe import ClockStrobe
+from harness.faults.client_faults import ClientCrash, ClientCut, ClientPause
+from harness.faults.clocks import ClockJump, ClockStrobe
 from harness.faults.disk_full import DiskFull
-from harness.faults.loss import Loss
-from harness.faults.remove_voter import RemoveVoter
-from harness.faults.replace import Replace
-from harness.faults.restart import Restart
-from harness.faults.rolling_restart import RollingRestart
-from harness.faults.rolling_upgrade import RollingUpgrade
+from harness.faults.links import Loss
+from harness.faults.rolling import RollingRestart, RollingUpgrade
+from harness.faults.servers import Restart
+from harness.faults.voters import RemoveVoter, Replace
 from harness.history.record import HistoryWriter
 from harness.progress import Progress
 from harness.run_clock import Clock

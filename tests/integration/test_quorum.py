@@ -11,7 +11,7 @@ from cluster.cluster_errors import ClusterError, PortError
 from cluster.engine import engine, image, labels, leftovers
 from cluster.pods.sandbox import LOOPBACK
 from cluster.quorum import DockerQuorum, attach
-from harness.faults.kill import SIGKILL_STATUS
+from harness.faults.servers import SIGKILL_STATUS
 
 pytestmark = pytest.mark.docker
 

@@ -16,8 +16,7 @@ from cluster.pods import faketime, server_time
 from cluster.pods.lease import Lease
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
-from harness.faults.clock import Clock
-from harness.faults.clock_strobe import ClockStrobe
+from harness.faults.clocks import ClockJump, ClockStrobe
 
 NOW_MS = 1_700_000_000_000
 
@@ -122,7 +121,7 @@ def test_a_jump_that_the_server_never_sees_did_not_bite(told: Callable[..., None
     node, _ = pod()
     jumped: Any = {"wanted_s": 60.0, "clocks": [node.set_clock(60.0)]}
     assert jumped["clocks"] == [{"node": 4, "offset_s": 0.0}]
-    assert not Clock(offset_s=60.0).bit(jumped)
+    assert not ClockJump(offset_s=60.0).bit(jumped)
 
 
 @pytest.mark.parametrize("process", ["exited", "paused"])

@@ -7,8 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from harness.faults import Fault, cutting, faults, rolling, shaping
-from harness.faults import client_cut as client_cut_module
+from harness.faults import Fault, client_faults, drop_rules, faults, links, rolling
 from harness.harness_errors import TargetError, UnsupportedError
 from harness.nemesis import by_hand
 from harness.scenario import roles
@@ -27,7 +26,7 @@ LASTING = [name for name in faults if faults[name].lasting]
 @pytest.fixture(autouse=True)
 def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up at once on what a fault in memory shows at once or never."""
-    for module in (cutting, shaping, client_cut_module):
+    for module in (drop_rules, links, client_faults):
         monkeypatch.setattr(module, "BITES_WITHIN_S", 0.0)
     monkeypatch.setattr(rolling, "SYNCED_WITHIN_S", 0.0)
 

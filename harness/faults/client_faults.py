@@ -1,0 +1,99 @@
+"""Clients that are killed, frozen, or cut off from servers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.faults import Fault, faults
+from harness.polling import wait_until
+from harness.registry import Place
+from harness.target import Clients, Evidence, System, Target
+
+SIGKILLED = -9  # how Python tells a death by this signal
+BITES_WITHIN_S = 5.0  # a client without work speaks once in a third of its session
+POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientFault(Fault):
+    """A fault of the running clients of a workload (`any`: of all), or of the one of that place."""
+
+    workload: str = "any"
+    number: Place | None = None
+
+    def choose(self, clients: Clients) -> Sequence[int]:
+        """Return those that run now."""
+        running = clients.running(self.workload)
+        return running if self.number is None else running[self.number : self.number + 1]
+
+
+@faults.register("client-crash")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCrash(ClientFault):
+    """End clients of a workload with SIGKILL; their sessions live on until they expire."""
+
+    target: ClassVar[Target] = []
+    lasting: ClassVar[bool] = False
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Kill them in the middle of a call."""
+        return {"crashed": [system.clients.crash(client) for client in system.chosen]}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that at least one ran, and that all died of the signal."""
+        exits = [seen["exit_code"] for seen in evidence["crashed"]]
+        return bool(exits) and set(exits) == {SIGKILLED}
+
+
+@faults.register("client-pause")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientPause(ClientFault):
+    """Freeze clients of a workload with SIGSTOP; for longer than their session makes zombies."""
+
+    target: ClassVar[Target] = []
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Freeze them; they do not notice."""
+        return {"paused": [system.clients.pause(client) for client in system.chosen]}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that at least one ran, and that the kernel says all are stopped."""
+        states = [seen["state"] for seen in evidence["paused"]]
+        return bool(states) and set(states) == {"T"}
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Let the frozen ones go on."""
+        return {"resumed": [system.clients.resume(client) for client in system.chosen]}
+
+
+@faults.register("client-cut")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCut(ClientFault):
+    """Cut clients of a workload off from the target's servers; nothing is refused, all is silence.
+
+    The quorum itself is whole. The target's default is all servers.
+    """
+
+    target: Target = "all"
+    slot: ClassVar[str | None] = "clients"
+    forwarded: ClassVar[bool] = True
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Cut, and wait until each client that was connected has had something held back."""
+        cut = [system.clients.cut(client, nodes) for client in system.chosen]
+
+        def look() -> Evidence:
+            held = [system.clients.held(seen["client"]) - seen["held"] for seen in cut]
+            return {"cut": cut, "held": sum(held), "held_each": held}
+
+        return wait_until(look, self.bit, within_s=BITES_WITHIN_S, every_s=POLL_S)
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that something was held back, of each client that had a connection cut."""
+        pairs = zip(evidence["cut"], evidence.get("held_each", ()), strict=False)
+        unmet = [seen for seen, held in pairs if seen["connections"] and not held]
+        return bool(evidence["held"]) and not unmet
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Let everything through again."""
+        return {"mended": [system.clients.mend(client, nodes) for client in system.chosen]}

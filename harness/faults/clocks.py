@@ -1,0 +1,67 @@
+"""Servers whose wall clock jumps, once or to and fro."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from harness.faults import Fault, faults
+from harness.registry import Jump, StrobePeriod
+from harness.target import Evidence, System, Target
+
+TOLERANCE_S = 1.5  # both clocks are asked one after the other, on a machine that may be busy
+
+
+class WrongClock(Fault, Protocol):
+    """A fault that moves servers' wall clocks; healing sets them right."""
+
+    slot: ClassVar[str | None] = "clock"
+    needs: ClassVar[frozenset[str]] = frozenset({"faketime"})
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Set the clocks right."""
+        return {"clocks": [system.quorum.nodes[id].set_clock(0) for id in nodes]}
+
+
+@faults.register("clock")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockJump(WrongClock):
+    """Set servers' wall clocks forward or back by `offset_s`; healing sets them right."""
+
+    target: Target = "leader"
+    offset_s: Jump = 3600.0
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Jump, and wait until the server itself tells the new time."""
+        clocks = [system.quorum.nodes[id].set_clock(self.offset_s) for id in nodes]
+        return {"wanted_s": self.offset_s, "clocks": clocks}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that each server's time was seen to be off by that much."""
+        return all(_near(seen["offset_s"], evidence["wanted_s"]) for seen in evidence["clocks"])
+
+
+@faults.register("clock-strobe")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockStrobe(WrongClock):
+    """Let servers' wall clocks jump by `offset_s` and back once each `period_s`."""
+
+    target: Target = "leader"
+    offset_s: Jump = 3600.0
+    period_s: StrobePeriod = 4.0
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Begin, and wait until the servers themselves have told both times."""
+        members = [system.quorum.nodes[id] for id in nodes]
+        return {"clocks": [node.strobe_clock(self.offset_s, self.period_s) for node in members]}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that each server told the right time and the other one."""
+        return all(
+            any(_near(seen_s, wanted_s) for seen_s in clock["seen_s"])
+            for clock in evidence["clocks"]
+            for wanted_s in (0.0, self.offset_s)
+        )
+
+
+def _near(seen_s: float | None, wanted_s: float) -> bool:
+    return seen_s is not None and abs(seen_s - wanted_s) <= TOLERANCE_S

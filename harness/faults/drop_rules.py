@@ -1,0 +1,70 @@
+"""Rules that drop packets between nodes: put in force, seen to drop some, and taken off."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from harness.harness_errors import TargetError
+from harness.polling import wait_until
+from harness.target import Drops, Evidence, Quorum
+
+BITES_WITHIN_S = 5.0  # a leader speaks to its followers every half tick, half of them every second
+POLL_S = 0.05
+
+
+def put(rule: str, quorum: Quorum, drops: Mapping[int, Drops]) -> Evidence:
+    """Put a rule in force, and wait up to 5 s until each node has dropped a packet by it."""
+    before = {str(seen.node): seen.mode for seen in quorum.statuses()}
+    cut = {str(id): sorted(d.deaf_to | d.mute_to) for id, d in drops.items()}
+    evidence = quorum.drop(rule, drops) | {"cut": cut, "before": before}
+    return wait_until(
+        lambda: evidence | _packets(rule, quorum),
+        dropped_on_each,
+        within_s=BITES_WITHIN_S,
+        every_s=POLL_S,
+    )
+
+
+def dropped_on_each(evidence: Mapping[str, Any]) -> bool:
+    """Require a packet lost to or from each node that had something to say across the cut.
+
+    Those are the leader and its followers: followers say nothing to each other until there is an
+    election. If no node is cut from a leader, one packet anywhere is enough.
+    """
+    packets = evidence["packets"]
+    met = {id for id, count in packets.items() if count}
+    # A packet is lost at the first rule it meets, which may be its sender's.
+    links = evidence.get("links", {})
+    met |= {peer for lost in links.values() for peer, count in lost.items() if count}
+    return bool(met) and met >= _speaking(evidence["cut"], evidence["before"])
+
+
+def take_off(rule: str, quorum: Quorum) -> Evidence:
+    """Take a rule off all nodes; return what it had dropped by then.
+
+    Raises:
+        TargetError: a node still has it.
+    """
+    dropped = _packets(rule, quorum)
+    quorum.drop(rule, {})
+    if left := quorum.dropped(rule):
+        raise TargetError(f"rule {rule!r}: expected it gone, got it on nodes {sorted(left)}")
+    return dropped
+
+
+def _speaking(cut: Mapping[str, Collection[int]], modes: Mapping[str, str]) -> set[str]:
+    """Return the nodes with a rule that had something to say across it, by their roles."""
+    serving = {id for id, mode in modes.items() if mode in {"leader", "follower"}}
+    leaders = {id for id in serving if modes[id] == "leader"}
+    met = {
+        id: serving.intersection(map(str, peers)) & (serving if id in leaders else leaders)
+        for id, peers in cut.items()
+    }
+    return {id for id in serving.intersection(cut) if met[id]}
+
+
+def _packets(rule: str, quorum: Quorum) -> Evidence:
+    lost = quorum.dropped(rule)
+    return {
+        "packets": {str(id): sum(peers.values()) for id, peers in lost.items()},
+        "links": {str(id): {str(p): n for p, n in peers.items()} for id, peers in lost.items()},
+    }

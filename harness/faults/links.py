@@ -1,0 +1,123 @@
+"""Bad links: packets that are lost, come late, or must wait for bandwidth."""
+
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from harness.faults import Fault, drop_rules, faults, grudges
+from harness.harness_errors import TargetError
+from harness.polling import wait_until
+from harness.registry import Count, Milliseconds, Percent, Share
+from harness.target import Drops, Evidence, Shape, System, Target
+
+NO_SHAPE = {"noqueue", "pfifo_fast", "fq_codel"}  # what a device has that was never shaped
+BITES_WITHIN_S = 3.0
+POLL_S = 0.1
+LOSS_RULE = "loss"
+
+
+@faults.register("loss")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss(Fault):
+    """Lose a share of the packets that the target's nodes send to and get from the others."""
+
+    target: Target = "leader"
+    percent: Percent = 20.0
+    slot: ClassVar[str | None] = "loss"
+
+    def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
+        """Return the nodes that cannot exchange with a majority, if every packet is lost."""
+        whole = self.percent == 100
+        return grudges.hurt(self._drops(nodes, everyone), everyone) if whole else ()
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Drop at random, and wait until each node has lost a packet."""
+        return drop_rules.put(LOSS_RULE, system.quorum, self._drops(nodes, system.quorum.nodes))
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require a dropped packet on each of the nodes."""
+        return drop_rules.dropped_on_each(evidence)
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Let every packet through again."""
+        return drop_rules.take_off(LOSS_RULE, system.quorum)
+
+    def _drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
+        others = {id: frozenset(everyone) - {id} for id in nodes}
+        return {
+            id: Drops(deaf_to=peers, mute_to=peers, percent=self.percent)
+            for id, peers in others.items()
+        }
+
+
+class Shaping(Fault, Protocol):
+    """A fault that holds back all that leaves a node."""
+
+    slot: ClassVar[str | None] = "shape"
+
+    @abstractmethod
+    def shape(self) -> Shape:
+        """Return what happens to the packets."""
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Shape the nodes, and wait up to 3 s until each has held a packet back."""
+        members = [system.quorum.nodes[id] for id in nodes]
+        shaped = [node.shape(self.shape()) for node in members]
+        return wait_until(
+            lambda: {"shaped": shaped, "seen": [node.shaped() for node in members]},
+            self.bit,
+            within_s=BITES_WITHIN_S,
+            every_s=POLL_S,
+        )
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that packets were held back on every node."""
+        return all(seen["held"] for seen in evidence["seen"])
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Take the shape off; return what it had done by then.
+
+        Raises:
+            TargetError: a node still has one.
+        """
+        members = [system.quorum.nodes[id] for id in nodes]
+        seen = [node.shaped() for node in members]
+        for node in members:
+            node.shape(None)
+        kinds = {node.id: node.shaped()["kind"] for node in members}
+        if left := {id: kind for id, kind in kinds.items() if kind not in NO_SHAPE}:
+            raise TargetError(f"shape: expected none, got {left}")
+        return {"seen": seen}
+
+
+@faults.register("bandwidth")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bandwidth(Shaping):
+    """Let nodes send no more than `rate_kbit`, to peers and clients together."""
+
+    target: Target = "leader"
+    rate_kbit: Count = 64
+
+    def shape(self) -> Shape:
+        """Return a limit to the rate."""
+        return Shape(rate_kbit=self.rate_kbit)
+
+
+@faults.register("latency")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkLatency(Shaping):
+    """Delay what nodes send, with jitter and reordering; needs netem, else it is skipped."""
+
+    target: Target = "leader"
+    delay_ms: Milliseconds = 100
+    jitter_ms: Milliseconds = 0
+    reorder_percent: Share = 0
+
+    def shape(self) -> Shape:
+        """Return the delay."""
+        return Shape(
+            delay_ms=self.delay_ms,
+            jitter_ms=self.jitter_ms,
+            reorder_percent=self.reorder_percent,
+        )

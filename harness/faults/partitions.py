@@ -1,0 +1,133 @@
+"""Partitions: which nodes do not hear which others."""
+
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import ClassVar, Protocol
+
+from harness.faults import Fault, drop_rules, faults, grudges
+from harness.registry import Groups
+from harness.target import Drops, Evidence, System, Target
+
+RULE = "cut"
+
+
+class Cut(Fault, Protocol):
+    """A partition: it says which node loses which packets; the rest is the same for all."""
+
+    slot: ClassVar[str | None] = "cut"
+
+    @abstractmethod
+    def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
+        """Return what each node loses while `nodes` are the target."""
+
+    def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
+        """Return the nodes that cannot exchange with a majority."""
+        return grudges.hurt(self.drops(nodes, everyone), everyone)
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Cut, and wait until each node has lost a packet."""
+        return drop_rules.put(RULE, system.quorum, self.drops(nodes, system.quorum.nodes))
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require a dropped packet on each node that had something to say across the cut."""
+        return drop_rules.dropped_on_each(evidence)
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Let all hear each other again."""
+        return drop_rules.take_off(RULE, system.quorum)
+
+
+@faults.register("partition")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition(Cut):
+    """Cut groups of nodes from each other; a node in no group hears everybody.
+
+    A group holds `leader`, names of `bind` and numbers of nodes.
+    """
+
+    groups: Groups
+
+    @property
+    def target(self) -> Target:
+        """Return all members of all groups, one node each."""
+        return [m if isinstance(m, str) else {"node": m} for group in self.groups for m in group]
+
+    def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
+        """Divide `nodes` among the groups again, in order."""
+        members = iter(nodes)
+        return grudges.split([list(islice(members, len(group))) for group in self.groups])
+
+
+@faults.register("partition-halves")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionHalves(Cut):
+    """Cut the quorum in two halves drawn at random; of an odd number the bigger one goes on."""
+
+    target: Target = "half"
+
+    def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
+        """Cut the nodes, one half, from the rest."""
+        return grudges.together(nodes, everyone)
+
+
+@faults.register("partition-minority")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionMinority(Cut):
+    """Cut the target's nodes, who still hear each other, from all the rest."""
+
+    target: Target = "minority"
+
+    def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
+        """Cut the nodes from the rest."""
+        return grudges.together(nodes, everyone)
+
+
+@faults.register("partition-ring")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionRing(Cut):
+    """Let each node hear only its neighbours in a random ring: a majority, no two the same."""
+
+    target: Target = "all"
+
+    def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
+        """Join the nodes to a ring in their order."""
+        return grudges.ring(nodes)
+
+
+@faults.register("partition-bridge")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionBridge(Cut):
+    """Cut the quorum in two halves that only the target node hears and is heard by."""
+
+    target: Target = "follower"
+
+    def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
+        """Make the first node the bridge."""
+        return grudges.bridge(nodes[0], everyone)
+
+
+@faults.register("isolate")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolate(Cut):
+    """Cut each of the target's nodes from every other node; clients still reach it."""
+
+    target: Target = "leader"
+
+    def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
+        """Leave each of the nodes alone."""
+        return grudges.isolate(nodes, everyone)
+
+
+@faults.register("one-way")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneWay(Cut):
+    """Make nodes deaf to the others, who still hear them; `deaf: false` mutes them instead."""
+
+    target: Target = "leader"
+    deaf: bool = True
+
+    def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
+        """Lose what the nodes should hear, or what they say."""
+        return grudges.one_way(nodes, everyone, deaf=self.deaf)

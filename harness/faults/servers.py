@@ -1,0 +1,113 @@
+"""Servers killed, frozen, restarted and started."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from harness.faults import Disabling, Fault, faults
+from harness.target import DOWN, Evidence, System, Target
+
+SIGKILL_STATUS = 137  # no other death has this exit status
+UNANSWERED = frozenset({"paused", "silent", "down"})  # a slow link may break a probe off
+
+
+@faults.register("kill")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill(Disabling):
+    """Kill servers with SIGKILL; `wipe: true` deletes their data too; healing starts them again."""
+
+    target: Target = "leader"
+    wipe: bool = False
+    slot: ClassVar[str | None] = "process"
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Kill, and wipe once the server is gone."""
+        killed = [system.quorum.nodes[id].kill() for id in nodes]
+        wiped = [system.quorum.nodes[id].wipe() for id in nodes] if self.wipe else []
+        return {"killed": killed, "wiped": wiped}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require SIGKILL's exit status, and disks that had something to wipe."""
+        dead = all(seen["exit_code"] == SIGKILL_STATUS for seen in evidence["killed"])
+        return dead and bool(evidence["wiped"]) == self.wipe and wiped_something(evidence["wiped"])
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Start what is down."""
+        return {"started": start_down(system, nodes)}
+
+
+@faults.register("start")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start(Fault):
+    """Start servers that are down; the target is a number or a bound name."""
+
+    target: Target = field()  # required: the base class's property is no default
+    lasting: ClassVar[bool] = False
+    ends: ClassVar[frozenset[str]] = frozenset({"kill"})
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Start them before the fault that ended them is healed."""
+        return {"started": start_down(system, nodes)}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that something was down, and runs."""
+        return bool(evidence["started"])
+
+
+@faults.register("pause")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause(Disabling):
+    """Freeze servers, sockets open and nothing answered; healing lets them go on."""
+
+    target: Target = "leader"
+    slot: ClassVar[str | None] = "process"
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Pause, and look whether the server still answers."""
+        paused = [system.quorum.nodes[id].pause() for id in nodes]
+        modes = [system.quorum.nodes[id].status().mode for id in nodes]
+        return {"paused": paused, "modes": modes}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that the engine says it is frozen and that nothing answers."""
+        frozen = all(seen["state"] == "paused" for seen in evidence["paused"])
+        return frozen and UNANSWERED.issuperset(evidence["modes"])
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Let what is paused go on."""
+        members = [system.quorum.nodes[id] for id in nodes]
+        return {"resumed": [node.resume() for node in members if node.process == "paused"]}
+
+
+@faults.register("restart")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restart(Disabling):
+    """Stop servers with SIGTERM and start them again at once, as an operator does."""
+
+    target: Target = "leader"
+    lasting: ClassVar[bool] = False
+    slot: ClassVar[str | None] = "process"
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Stop all, then start all."""
+        stopped = [system.quorum.nodes[id].stop() for id in nodes]
+        return {"stopped": stopped, "started": [system.quorum.nodes[id].start() for id in nodes]}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that each server is another process than before."""
+        before = {seen["node"]: seen["started_at"] for seen in evidence["stopped"]}
+        return all(seen["started_at"] != before[seen["node"]] for seen in evidence["started"])
+
+
+def start_down(system: System, nodes: Sequence[int]) -> list[Evidence]:
+    """Start those of the nodes that are down; return what was seen of each.
+
+    The engine says which are down: a probe over a network that a fault has slowed down cannot.
+    """
+    members = [system.quorum.nodes[id] for id in nodes]
+    return [node.start() for node in members if node.process in DOWN]
+
+
+def wiped_something(wiped: Sequence[Evidence]) -> bool:
+    """Tell whether each of the disks that were wiped had something on it."""
+    return all(seen["wiped_kb"] > 0 for seen in wiped)

@@ -1,0 +1,65 @@
+"""Voters taken out of the ensemble by reconfiguration, and added again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.faults import Disabling, faults
+from harness.faults.servers import start_down, wiped_something
+from harness.target import Evidence, System, Target
+
+
+@faults.register("remove-voter")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveVoter(Disabling):
+    """Take voters out of the ensemble while they run; healing adds them again."""
+
+    target: Target = "follower"
+    slot: ClassVar[str | None] = "members"
+    needs: ClassVar[frozenset[str]] = frozenset({"reconfig"})
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Remove one after the other."""
+        return {"removed": [system.quorum.remove_member(id) for id in nodes]}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that the ensemble's own configuration no longer has them."""
+        return _removed(evidence)
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Add them again."""
+        return {"added": [system.quorum.add_member(id) for id in nodes]}
+
+
+@faults.register("replace")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace(Disabling):
+    """Kill members and wipe them; healing removes them by reconfiguration and adds empty ones.
+
+    The new member takes the dead one's address and id, as a machine with a new disk does.
+    """
+
+    target: Target = "follower"
+    slot: ClassVar[str | None] = "members"
+    needs: ClassVar[frozenset[str]] = frozenset({"reconfig"})
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Kill, wipe, and remove from the ensemble."""
+        members = [system.quorum.nodes[id] for id in nodes]
+        killed = [node.kill() for node in members]
+        wiped = [node.wipe() for node in members]
+        removed = [system.quorum.remove_member(id) for id in nodes]
+        return {"killed": killed, "wiped": wiped, "removed": removed}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require disks that were not empty, and a configuration that no longer has them."""
+        return _removed(evidence) and wiped_something(evidence["wiped"])
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Start the empty ones and add them: the leader brings them up to date first."""
+        started = start_down(system, nodes)
+        return {"started": started, "added": [system.quorum.add_member(id) for id in nodes]}
+
+
+def _removed(evidence: Evidence) -> bool:
+    return all(seen["node"] not in seen["voters"] for seen in evidence["removed"])
