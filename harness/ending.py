@@ -1,12 +1,12 @@
 """How every run ends: heal, look, drain, look again; within limits, whatever servers do."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
 from harness.history.record import ENDED, RECOVERED, Event, HistoryWriter
 from harness.nemesis.nemesis import Nemesis
+from harness.polling import wait_until
 from harness.progress import Progress
 from harness.run_clock import Clock
 from harness.target import Quorum, TargetError
@@ -76,13 +76,14 @@ class Ending:
         `check` is called meanwhile, and raises if the run cannot go on.
         """
         within_s = settings.limit_s + LAST_CALL_S
-        deadline_s = self._clock.now_s() + within_s
-        self._progress.begin("drain", limit_s=deadline_s)
+        self._progress.begin("drain", limit_s=self._clock.now_s() + within_s)
         drain = workers.start_kind(drains.NAME, asdict(settings))
-        while not all_ended(drain) and self._clock.now_s() < deadline_s:
+
+        def over() -> bool:
             check()
-            time.sleep(TICK_S)
-        if not all_ended(drain):
+            return all_ended(drain)
+
+        if not wait_until(over, within_s=within_s, every_s=TICK_S):
             workers.end(drain)
             why = f"{within_s:g} s after it began its last call still had no answer"
             self.note(drains.NAME, drains.ended(complete=False, why=why))

@@ -24,6 +24,7 @@ from harness.history.record import PHASE, HistoryWriter
 from harness.nemesis.monitor import Monitor
 from harness.nemesis.nemesis import Nemesis
 from harness.nemesis.phase_faults import PhaseOfFaults
+from harness.polling import wait_until
 from harness.progress import Progress
 from harness.recorded import BINDINGS, Recorded
 from harness.run_clock import Clock
@@ -266,12 +267,13 @@ class _Run:
 
     def _await_first_calls(self, started: Mapping[int, list[Worker]]) -> None:
         """Wait until each client calls: a fault that is over before anybody asks shows nothing."""
-        deadline_s = self.clock.now_s() + CALLS_WITHIN_S
-        while self.clock.now_s() < deadline_s:
+        workers = [worker for group in started.values() for worker in group]
+
+        def called() -> bool:
             self._workers.reap()
-            if pool.all_called(worker for group in started.values() for worker in group):
-                return
-            time.sleep(TICK_S)
+            return pool.all_called(workers)
+
+        wait_until(called, within_s=CALLS_WITHIN_S, every_s=TICK_S)
 
     def _start_due(self, number: int, started: dict[int, list[Worker]]) -> None:
         """Start the workloads that wait for nothing any more; tell when the puts are over."""

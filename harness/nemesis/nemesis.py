@@ -4,7 +4,6 @@ Every injection and every heal ends `installed`, `skipped` (nothing was done, an
 `indeterminate` (it may have been done, or never came to it). Only `installed` counts as a fault.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from random import Random
@@ -16,6 +15,7 @@ from harness.history.record import Event, HistoryWriter
 from harness.nemesis.admission import Obstacle, Room
 from harness.nemesis.injection import Injection
 from harness.nemesis.log_watch import LogWatch
+from harness.polling import wait_until
 from harness.progress import Progress
 from harness.recorded import Recorded
 from harness.run_clock import Clock
@@ -190,18 +190,23 @@ class Nemesis:
         """Wait for the node and mode that the entry names, if it names some."""
         if (until := injection.entry.until) is None:
             return
-        node = self._bound.get(str(until.node), until.node)
-        deadline_s = self._clock.now_s() + until.within_s
-        while True:
-            seen = {s.node: s for s in self._quorum.statuses()}.get(int(node))
-            if seen and (seen.mode == until.mode or (until.mode == "serving" and seen.serving)):
-                return
-            if self._clock.now_s() > deadline_s:
-                raise TargetError(
-                    f"fault {injection.planned.name}: expected node {node} {until.mode} within "
-                    f"{until.within_s:g} s, got {seen.mode if seen else 'no such node'}"
-                )
-            time.sleep(TICK_S)
+        node = int(self._bound.get(str(until.node), until.node))
+
+        def there(seen: NodeStatus | None) -> bool:
+            return seen is not None and (
+                seen.mode == until.mode or (until.mode == "serving" and seen.serving)
+            )
+
+        wait_until(
+            lambda: next((s for s in self._quorum.statuses() if s.node == node), None),
+            there,
+            within_s=until.within_s,
+            every_s=TICK_S,
+            late=lambda seen: TargetError(
+                f"fault {injection.planned.name}: expected node {node} {until.mode} within "
+                f"{until.within_s:g} s, got {seen.mode if seen else 'no such node'}"
+            ),
+        )
 
     def _node_of(self, target: str | int) -> int | None:
         """Return the node that a trigger means now; None if nobody has the role."""

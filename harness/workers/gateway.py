@@ -9,11 +9,11 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness.harness_errors import TargetError
+from harness.polling import wait_until
 from harness.target import Evidence
 
 LOOPBACK = "127.0.0.1"
@@ -79,18 +79,20 @@ class GatewayProcess:
         Raises:
             TargetError: it did not answer within READY_WITHIN_S; says where its log is.
         """
-        if self._process is None:
-            self._process = self._spawn()
-        began_s = time.monotonic()
-        while not self.answers():
-            ended = self._process.poll() is not None
-            if ended or time.monotonic() - began_s > READY_WITHIN_S:
-                raise TargetError(
-                    f"gateway {self.address}: expected an answer within {READY_WITHIN_S:g} s, got "
-                    f"{'its end' if ended else 'none'}; see {self._log}"
-                )
-            time.sleep(_POLL_S)
-        return {"address": self.address, "pid": self._process.pid, "answers": True}
+        process = self._process = self._process or self._spawn()
+
+        def look() -> str:
+            if self.answers():
+                return "an answer"
+            return "none" if process.poll() is None else "its end"
+
+        got = wait_until(look, lambda got: got != "none", within_s=READY_WITHIN_S, every_s=_POLL_S)
+        if got != "an answer":
+            raise TargetError(
+                f"gateway {self.address}: expected an answer within {READY_WITHIN_S:g} s, got "
+                f"{got}; see {self._log}"
+            )
+        return {"address": self.address, "pid": process.pid, "answers": True}
 
     def kill(self) -> Evidence:
         """End it with SIGKILL; return its exit code, and whether the address still answers.

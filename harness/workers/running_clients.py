@@ -1,11 +1,11 @@
 """Client processes as something that faults can hurt, and those of a quorum that has none."""
 
 import signal
-import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from harness.harness_errors import TargetError, UnsupportedError
+from harness.polling import wait_until
 from harness.target import Evidence
 from harness.workers.pool import Worker, Workers
 
@@ -74,15 +74,16 @@ class RunningClients:
     def _signal(self, client: int, number: signal.Signals, *, frozen: bool) -> Evidence:
         process = self._worker(client).process
         process.send_signal(number)  # nothing if it ended meanwhile
-        deadline = time.monotonic() + STATE_TIMEOUT_S
-        while process.poll() is None and (_state(process.pid) == "T") is not frozen:
-            if time.monotonic() > deadline:
-                raise TargetError(
-                    f"client {client}: expected it {'frozen' if frozen else 'running'} within "
-                    f"{STATE_TIMEOUT_S:g} s, got state {_state(process.pid)}"
-                )
-            time.sleep(_POLL_S)
-        state = "ended" if process.poll() is not None else _state(process.pid)
+        state = wait_until(
+            lambda: "ended" if process.poll() is not None else _state(process.pid),
+            lambda state: state == "ended" or (state == "T") is frozen,
+            within_s=STATE_TIMEOUT_S,
+            every_s=_POLL_S,
+            late=lambda state: TargetError(
+                f"client {client}: expected it {'frozen' if frozen else 'running'} within "
+                f"{STATE_TIMEOUT_S:g} s, got state {state}"
+            ),
+        )
         return {"client": client, "state": state}
 
 

@@ -26,6 +26,7 @@ from harness.faults.rolling import RollingRestart, RollingUpgrade
 from harness.faults.servers import Restart
 from harness.faults.voters import RemoveVoter, Replace
 from harness.history.record import HistoryWriter
+from harness.polling import wait_until
 from harness.progress import Progress
 from harness.run_clock import Clock
 from harness.target import System
@@ -83,12 +84,9 @@ def members(client: KazooClient) -> list[int]:
     return voters(client.get("/zookeeper/config")[0].decode())
 
 
-def wait_until(seen: Callable[[], bool], *, within_s: float = 20.0) -> None:
-    """Wait for something that must come."""
-    deadline = time.monotonic() + within_s
-    while not seen():
-        assert time.monotonic() < deadline, f"not seen within {within_s:g} s"
-        time.sleep(0.05)
+def must_come(seen: Callable[[], bool]) -> None:
+    """Wait up to 20 s for something that must come."""
+    assert wait_until(seen, within_s=20, every_s=0.05)
 
 
 def test_a_restart_is_another_process(three: DockerQuorum) -> None:
@@ -115,9 +113,9 @@ def test_a_clock_that_jumped_stamps_writes(three: DockerQuorum) -> None:
     with client_of(three) as client:
         assert abs(ahead_s(client)) < 60
         jump.inject(system(three), [leader])
-        wait_until(lambda: ahead_s(client) > 3500)
+        must_come(lambda: ahead_s(client) > 3500)
         jump.heal(system(three), [leader])
-        wait_until(lambda: abs(ahead_s(client)) < 60)
+        must_come(lambda: abs(ahead_s(client)) < 60)
 
 
 def test_a_strobing_clock_stamps_both_times(three: DockerQuorum) -> None:
@@ -126,10 +124,10 @@ def test_a_strobing_clock_stamps_both_times(three: DockerQuorum) -> None:
     with client_of(three) as client:
         strobe.inject(system(three), [leader])
         for _ in range(2):
-            wait_until(lambda: ahead_s(client) > 3500)
-            wait_until(lambda: abs(ahead_s(client)) < 60)
+            must_come(lambda: ahead_s(client) > 3500)
+            must_come(lambda: abs(ahead_s(client)) < 60)
         strobe.heal(system(three), [leader])
-        wait_until(lambda: abs(ahead_s(client)) < 60)
+        must_come(lambda: abs(ahead_s(client)) < 60)
 
 
 def test_a_full_disk_ends_its_server(three: DockerQuorum) -> None:
@@ -143,7 +141,7 @@ def test_a_full_disk_ends_its_server(three: DockerQuorum) -> None:
             client.retry(client.ensure_path, f"/full/{time.monotonic_ns()}")
             return three.nodes[leader].status().mode == "down"
 
-        wait_until(gone)
+        must_come(gone)
     full.heal(system(three), [leader])
     three.wait_ready(within_s=READY_WITHIN_S)
 
@@ -190,7 +188,7 @@ def test_losing_everything_is_silence(quorum: DockerQuorum) -> None:
     """At 100 percent the others elect another leader, which packets that still came would keep."""
     leader, loss = quorum.leader(), Loss(percent=100)
     loss.inject(system(quorum), [leader])
-    wait_until(lambda: any(s.mode == "leader" and s.node != leader for s in quorum.statuses()))
+    must_come(lambda: any(s.mode == "leader" and s.node != leader for s in quorum.statuses()))
     loss.heal(system(quorum), [leader])
 
 
@@ -211,7 +209,7 @@ def putting(quorum: DockerQuorum, tmp_path: Path) -> Iterator[tuple[System, Path
         )
         (worker,) = workers.start_kind("put-all", {"count": 100_000, "rate_hz": 50})
         file = Path(worker.job.history)
-        wait_until(lambda: file.exists() and grows(file))
+        must_come(lambda: file.exists() and grows(file))
         yield System(quorum=quorum, clients=RunningClients(workers)), file
         workers.stop()
 
@@ -246,7 +244,7 @@ def test_a_client_that_hangs_goes_on(
     fault.inject(hurt, nodes)
     assert not grows(file)
     fault.heal(hurt, nodes)
-    wait_until(lambda: grows(file))
+    must_come(lambda: grows(file))
 
 
 def test_a_client_cut_off_from_some_finds_the_others(putting: tuple[System, Path]) -> None:
@@ -254,5 +252,5 @@ def test_a_client_cut_off_from_some_finds_the_others(putting: tuple[System, Path
     cut = ClientCut(target="minority")
     hurt, file = aimed(cut, putting[0]), putting[1]
     cut.inject(hurt, [1, 2])
-    wait_until(lambda: grows(file))
+    must_come(lambda: grows(file))
     cut.heal(hurt, [1, 2])

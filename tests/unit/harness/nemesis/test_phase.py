@@ -10,6 +10,7 @@ import pytest
 
 from harness.harness_errors import RunError, TargetError
 from harness.nemesis.phase_faults import PhaseOfFaults
+from harness.polling import wait_until
 from worlds.faults.fake_quorum import FakeQuorum
 from worlds.faults.stage import Stage
 
@@ -26,11 +27,9 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
         def play(text: str, quorum: FakeQuorum | None = None, acknowledged: int = 0) -> Stage:
             stage = Stage(tmp_path, text, quorum or FakeQuorum())
             after.callback(stage.close)
-            deadline = time.monotonic() + 10
             with stage.phase() as faults:
                 stage.progress.add({"acknowledged": acknowledged})
-                while not faults.over:
-                    assert time.monotonic() < deadline
+                assert wait_until(lambda: faults.over, within_s=10, every_s=0.001)
             return stage
 
         yield play
@@ -92,11 +91,12 @@ def test_a_nemesis_that_throws_fails_the_run(played: Played) -> None:
 
 def seen_within(faults: PhaseOfFaults, wanted: Callable[[], bool]) -> None:
     """Wait for what the nemesis must do."""
-    deadline = time.monotonic() + 10
-    while not wanted():
+
+    def look() -> bool:
         faults.raise_failure()
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+        return wanted()
+
+    assert wait_until(look, within_s=10, every_s=0.001)
 
 
 def test_each_new_leader_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
