@@ -3,12 +3,13 @@
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import docker
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from cluster import members
+from cluster import members, transactions, trees
 from cluster.cluster_errors import ClusterError
 from cluster.config import QuorumConfig, environment, files
 from cluster.engine import engine, image, labels, leftovers
@@ -18,7 +19,8 @@ from cluster.pods import faketime, network
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
 from harness.polling import wait_until
-from harness.target import Drops, Evidence, NodeStatus
+from harness.server_states import NodeStatus, ServerTree, SessionEnds
+from harness.target import Drops, Evidence
 
 POLL_S = 0.05
 
@@ -99,18 +101,28 @@ class DockerQuorum:
         self._pods[node].replace_server(str(wanted.id))
         return {"node": node, "release": release, "image": str(wanted.tags[0])}
 
-    def images(self) -> dict[str, str]:
-        """Return the image of each server, by node."""
-        return {str(id): str(pod.server.attrs["Config"]["Image"]) for id, pod in self._pods.items()}
-
-    def engine_version(self) -> str:
-        """Return the Docker engine's version."""
-        return str(self._client.version()["Version"])
-
     def logs(self) -> Iterator[tuple[int, bytes]]:
         """Give each server's log, whole."""
         for id, pod in self._pods.items():
             yield id, pod.log()
+
+    def trees(self, root: str) -> Sequence[ServerTree]:
+        """Read the znodes under `root` from each server by itself."""
+        return trees.read_all(self._pods.values(), root)
+
+    def session_ends(self) -> Sequence[SessionEnds]:
+        """Read from each server's transaction log when which session ended."""
+        return transactions.session_ends(self._pods.values())
+
+    def versions(self) -> dict[str, Any]:
+        """Return each server's release and image, and the engine's version."""
+        seen = self.statuses(metrics=True)
+        images = {id: pod.server.attrs["Config"]["Image"] for id, pod in self._pods.items()}
+        return {
+            "zookeeper": {str(s.node): (s.metrics or {}).get("zk_version", "") for s in seen},
+            "images": {str(id): str(image) for id, image in images.items()},
+            "engine": str(self._client.version()["Version"]),
+        }
 
     def renew(self, config: QuorumConfig, *, say: Callable[[str], None] = lambda _: None) -> None:
         """Put new servers with empty disks in the place of all, whatever was done to the old ones.

@@ -7,8 +7,7 @@ Source: FileTxnLog of ZooKeeper, whose layout is the same in 3.8 and 3.9.
 
 import struct
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 from docker.errors import DockerException
@@ -16,7 +15,7 @@ from docker.errors import DockerException
 from cluster.engine.containers import download
 from cluster.engine.each import each
 from cluster.pods.pod import Pod
-from cluster.quorum import DockerQuorum
+from harness.server_states import SessionEnds
 
 FOLDER = "/data/version-2"
 MAX_BYTES = 1 << 30  # of one log; more is not read, and told
@@ -28,23 +27,9 @@ _RECORD = struct.Struct(">qi")  # checksum, length
 _HEADER = struct.Struct(">qiqqi")  # session, cxid, zxid, time, type
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionEnds:
-    """What one server's log has of sessions' ends.
-
-    Attributes:
-        ended: zxid by session id, in the order of the log.
-        error: why the log could not be read.
-    """
-
-    node: int
-    ended: dict[int, int] = field(default_factory=dict)
-    error: str | None = None
-
-
-def session_ends(quorum: DockerQuorum) -> list[SessionEnds]:
+def session_ends(pods: Iterable[Pod]) -> list[SessionEnds]:
     """Read all servers' logs at once; a server that can't be read is told, not raised."""
-    return each(quorum.nodes.values(), _read)
+    return each(pods, _read)
 
 
 def ends_of(log: IO[bytes]) -> Iterator[tuple[int, int]]:

@@ -7,8 +7,8 @@ whoever answers first.
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NoNodeError
@@ -16,7 +16,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 
 from cluster.engine.each import each
 from cluster.pods.pod import Pod
-from cluster.quorum import DockerQuorum
+from harness.server_states import ServerTree
 
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 10.0
@@ -28,35 +28,18 @@ _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
-    """One server's nodes under a root.
-
-    Attributes:
-        data: each node's data by its path; None if the server could not be read.
-        zxid: the newest one that any node under the root was made or changed at.
-        digest: SHA-256 over sorted paths, versions and data; equal trees have equal digests.
-        error: why it could not be read.
-        settled: whether all servers agreed, or this one was the same in two looks in a row.
-    """
-
-    node: int
-    data: dict[str, bytes] | None = None
-    zxid: int | None = None
-    digest: str | None = None
-    error: str | None = None
-    settled: bool = False
-
-
-def read_all(quorum: DockerQuorum, root: str) -> list[Tree]:
+def read_all(pods: Iterable[Pod], root: str) -> list[ServerTree]:
     """Read all servers at once, each through a session of its own, after a sync.
 
     Servers that differ are read again: an ephemeral may have gone between two reads.
     """
-    return settle(lambda: each(quorum.nodes.values(), lambda pod: read(pod, root)))
+    members = list(pods)
+    return settle(lambda: each(members, lambda pod: read(pod, root)))
 
 
-def settle(look: Callable[[], list[Tree]], *, wait_s: float = LOOK_AGAIN_S) -> list[Tree]:
+def settle(
+    look: Callable[[], list[ServerTree]], *, wait_s: float = LOOK_AGAIN_S
+) -> list[ServerTree]:
     """Look until all trees are equal, or none changed since the look before; at most LOOKS times.
 
     Every read of a look begins after all reads of the one before and after a sync, so what one
@@ -71,7 +54,7 @@ def settle(look: Callable[[], list[Tree]], *, wait_s: float = LOOK_AGAIN_S) -> l
     return trees
 
 
-def _compared(trees: list[Tree], *, before: Sequence[Tree] = ()) -> list[Tree]:
+def _compared(trees: list[ServerTree], *, before: Sequence[ServerTree] = ()) -> list[ServerTree]:
     """Mark those that are settled; one that could not be read is not worth another look."""
     digests = {tree.digest for tree in trees} - {None}
     old = {tree.node: tree.digest for tree in before}
@@ -81,7 +64,7 @@ def _compared(trees: list[Tree], *, before: Sequence[Tree] = ()) -> list[Tree]:
     ]
 
 
-def read(pod: Pod, root: str) -> Tree:
+def read(pod: Pod, root: str) -> ServerTree:
     """Read one server's nodes under `root`; a server that can't be read is told, not raised."""
     client = KazooClient(hosts=pod.client_address, logger=_silent, timeout=READ_TIMEOUT_S)
     try:
@@ -89,7 +72,7 @@ def read(pod: Pod, root: str) -> Tree:
         client.sync_async("/").get(timeout=READ_TIMEOUT_S)
         return _tree(pod.id, list(_walk(client, root)))
     except (KazooException, KazooTimeoutError) as error:
-        return Tree(node=pod.id, error=f"{type(error).__name__}: {error}")
+        return ServerTree(node=pod.id, error=f"{type(error).__name__}: {error}")
     finally:
         client.stop()
         client.close()
@@ -116,11 +99,11 @@ def _walk(client: KazooClient, root: str) -> Iterator[tuple[str, bytes, int, int
         level = below
 
 
-def _tree(node: int, nodes: list[tuple[str, bytes, int, int]]) -> Tree:
+def _tree(node: int, nodes: list[tuple[str, bytes, int, int]]) -> ServerTree:
     digest = hashlib.sha256()
     for path, data, version, _ in sorted(nodes):
         digest.update(f"{path}\0{version}\0{len(data)}\0".encode() + data)
-    return Tree(
+    return ServerTree(
         node=node,
         data={path: data for path, data, _, _ in nodes},
         zxid=max((zxid for *_, zxid in nodes), default=None),

@@ -20,7 +20,6 @@ TICK_S = 0.02
 DRAIN = Drain()
 
 Notes = Iterable[tuple[str, Mapping[str, Any]]]
-Look = Callable[[Quorum], Notes]
 
 
 class Drainers(Protocol):
@@ -90,9 +89,9 @@ class Ending:
             self._say(f"the drain was given up: {why}")
         workers.reap()
 
-    def look(self, look: Look, *, when: str) -> None:
-        """Note what a look at the servers shows."""
-        for f, value in look(self._quorum):
+    def look(self, seen: Notes, *, when: str) -> None:
+        """Note what was seen of the servers, and when."""
+        for f, value in seen:
             self.note(f, {"when": when, **value})
 
     def mark(self) -> None:

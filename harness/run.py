@@ -10,13 +10,12 @@ out of here, Ctrl-C included.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness import results
-from harness.clients import server_log
-from harness.ending import READY_WITHIN_S, Ending, Look
+from harness import results, versions
+from harness.clients import end_state, server_log
+from harness.ending import READY_WITHIN_S, Ending, Notes
 from harness.harness_errors import RunError, UnmetError
 from harness.history import record
 from harness.history.columns import History
@@ -44,39 +43,27 @@ TICK_S = 0.02
 CALLS_WITHIN_S = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a run needs from outside the harness, put together by the command line.
-
-    Attributes:
-        quorum: starts a quorum and removes it when its context ends.
-        trees: gives a "tree" note of each server.
-        logs: gives the notes on what the servers' logs say: "server-log", "sessions-ended".
-        versions: gives what goes into versions.json.
-        environment: marks worker processes as this harness's.
-    """
-
-    quorum: Callable[[Cluster], AbstractContextManager[Quorum]]
-    trees: Look
-    logs: Look
-    versions: Callable[[Quorum], Mapping[str, Any]]
-    environment: Mapping[str, str]
+Lend = Callable[[Cluster], AbstractContextManager[Quorum]]
+"""Starts a quorum, and removes it or takes it back when its context ends."""
 
 
 def execute(
     scenario: Scenario,
     name: str,
     folder: RunFolder,
-    outside: Surroundings,
+    lend: Lend,
     view: View,
     *,
+    environment: Mapping[str, str],
     again: Recorded | None = None,
     same_nodes: bool = False,
 ) -> dict[str, Any]:
     """Run a scenario, judge it, and return what was written to results.json.
 
-    Its plan is the one of the run that is done `again`, if one is given; with `same_nodes` names
-    and roles mean the nodes that they meant then.
+    `environment` is added to that of worker processes, so that leftovers can be found.
+
+    If the run is done `again`, its plan is the old one; with `same_nodes` names and roles mean the
+    nodes that they meant then.
 
     Raises:
         UnmetError: the machine lacks what the scenario requires.
@@ -90,12 +77,18 @@ def execute(
     with folder.in_progress(name, scenario.seed):
         plan.write(planned, folder.plan)
         try:
-            with outside.quorum(scenario.cluster) as quorum:
+            with lend(scenario.cluster) as quorum:
                 view.say(f"quorum ready in {quorum.wait_ready(within_s=READY_WITHIN_S):.1f} s")
                 _require(scenario, quorum)
-                folder.write_json(folder.versions, outside.versions(quorum))
+                folder.write_json(folder.versions, versions.around(quorum))
                 _Run(
-                    scenario, planned, folder, outside, quorum=quorum, view=view, pinned=pinned
+                    scenario,
+                    planned,
+                    folder,
+                    quorum=quorum,
+                    view=view,
+                    environment=environment,
+                    pinned=pinned,
                 ).all_phases()
         except KeyboardInterrupt:
             interrupted = "Ctrl-C"
@@ -138,14 +131,15 @@ class _Run:
         scenario: Scenario,
         planned: list[plan.Planned],
         folder: RunFolder,
-        outside: Surroundings,
         *,
         quorum: Quorum,
         view: View,
+        environment: Mapping[str, str],
         pinned: Recorded | None,
     ) -> None:
         self.scenario, self.planned, self.folder = scenario, planned, folder
-        self.outside, self.quorum, self.view, self.pinned = outside, quorum, view, pinned
+        self.quorum, self.view, self.pinned = quorum, view, pinned
+        self.environment = environment
         self.clock, self.progress = Clock(), Progress()
 
     def all_phases(self) -> None:
@@ -184,11 +178,11 @@ class _Run:
                         self._phase(number, nemesis, monitor)
                         ending.note(PHASE, {"number": number, "event": "end"})
                     ending.heal(nemesis)
-                    ending.look(self.outside.trees, when="healed")
+                    ending.look(self._trees(), when="healed")
                     ending.drain(self._workers, monitor.raise_failure)
                 # The drain may hide what differs, so before it and after.
-                ending.look(self.outside.trees, when="drained")
-                ending.look(self.outside.logs, when="drained")
+                ending.look(self._trees(), when="drained")
+                ending.look(self._logs(), when="drained")
             finally:
                 self._workers.stop()
                 self._keep_logs()
@@ -201,7 +195,7 @@ class _Run:
             yield None
             return
         log = self.folder.path / "logs" / "gateway.log"
-        with closing(GatewayProcess(self.quorum.hosts, log, self.outside.environment)) as gateway:
+        with closing(GatewayProcess(self.quorum.hosts, log, self.environment)) as gateway:
             gateway.start()
             self.view.say(f"gateway at {gateway.url}")
             yield gateway
@@ -223,7 +217,7 @@ class _Run:
                 "session_timeout_s": self.scenario.session_timeout_s,
                 "deadline_s": self.scenario.deadline_s,
             },
-            environment=self.outside.environment,
+            environment=self.environment,
             forwarding=self._forwarding(),
         )
 
@@ -289,6 +283,13 @@ class _Run:
                 started[place] = self._workers.start(entry)
         if ended(lambda e: e.workload.reach() != 0):
             self._workers.puts_over()
+
+    def _trees(self) -> Notes:
+        return end_state.of_trees(self.scenario.subject, self.quorum.trees(end_state.QUEUE_ROOT))
+
+    def _logs(self) -> Notes:
+        counted = self.quorum.statuses(metrics=True)
+        return end_state.of_logs(self.quorum.logs(), counted, self.quorum.session_ends())
 
     def _keep_logs(self) -> None:
         """Keep each server's log, or why there is none: what fails here must not hide a failure."""

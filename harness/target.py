@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.harness_errors import TargetError, UnsupportedError
+from harness.server_states import NodeStatus, ServerTree, SessionEnds
 
 __all__ = [
     "DOWN",
@@ -13,7 +14,6 @@ __all__ = [
     "Evidence",
     "Ledger",
     "Node",
-    "NodeStatus",
     "Quorum",
     "Shape",
     "System",
@@ -30,29 +30,6 @@ Target = str | dict[str, int] | list[str | dict[str, int]]
 
 DOWN = frozenset({"created", "exited"})
 """The engine's words for a server whose process is not there; a paused one is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeStatus:
-    """One look at one server.
-
-    Attributes:
-        node: the server's id, from 1.
-        mode: `leader`, `follower`, `observer` or `standalone` for a serving one; `looking`: it
-            answers and does not serve; `silent`: running, no answer in time; `paused`; `down`.
-        zxid: the last one it has seen; None unless it serves.
-        metrics: what `mntr` says, where it was asked for.
-    """
-
-    node: int
-    mode: str
-    zxid: int | None = None
-    metrics: Mapping[str, str] | None = None
-
-    @property
-    def serving(self) -> bool:
-        """Tell whether clients get answers from it."""
-        return self.mode in {"leader", "follower", "observer", "standalone"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +237,26 @@ class Quorum(Protocol):
 
     def logs(self) -> Iterator[tuple[int, bytes]]:
         """Give each server's log, whole."""
+        ...
+
+    def trees(self, root: str) -> Sequence[ServerTree]:
+        """Read the znodes under `root` from each server by itself, after a sync.
+
+        Servers that differ are read again, until they agree or no longer change.
+        """
+        ...
+
+    def session_ends(self) -> Sequence[SessionEnds]:
+        """Read from each server's transaction log when which session ended."""
+        ...
+
+    def versions(self) -> Mapping[str, Any]:
+        """Return `zookeeper` (each server's release), `images` and the `engine`."""
+        ...
+
+    @property
+    def timings_s(self) -> Mapping[str, float]:
+        """Return how many seconds the steps of its start took."""
         ...
 
 

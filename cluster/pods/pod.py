@@ -15,7 +15,8 @@ from cluster.engine.containers import UID, freeze, pack, remove
 from cluster.pods import disk, faketime, network, probe
 from cluster.pods.sandbox import Sandbox
 from harness.polling import wait_until
-from harness.target import DOWN, Evidence, NodeStatus, Shape, UnsupportedError
+from harness.server_states import NodeStatus
+from harness.target import DOWN, Evidence, Shape, UnsupportedError
 
 STATE_TIMEOUT_S = 10
 ASK_AGAIN_S = 1.0  # how soon the engine is asked again about a server that does not answer

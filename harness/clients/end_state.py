@@ -1,69 +1,16 @@
 """The end of a run as notes of the history: what each server holds, and what its logs say."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from harness.clients import server_log
 from harness.clients.known_subjects import places
-from harness.target import NodeStatus
+from harness.server_states import NodeStatus, ServerTree, SessionEnds
 
 QUEUE_ROOT = "/queue"
 
 
-class RawTree(Protocol):
-    """One server's nodes, as the cluster reads them."""
-
-    @property
-    def node(self) -> int:
-        """Return the server's id."""
-        ...
-
-    @property
-    def data(self) -> dict[str, bytes] | None:
-        """Return data by path; None if the server could not be read."""
-        ...
-
-    @property
-    def zxid(self) -> int | None:
-        """Return the newest zxid under the root."""
-        ...
-
-    @property
-    def digest(self) -> str | None:
-        """Return a digest of all of it."""
-        ...
-
-    @property
-    def error(self) -> str | None:
-        """Return why it could not be read."""
-        ...
-
-    @property
-    def settled(self) -> bool:
-        """Return whether it was the same in two looks, or the same as all others."""
-        ...
-
-
-class RawSessionEnds(Protocol):
-    """What one server's transaction log has of sessions' ends."""
-
-    @property
-    def node(self) -> int:
-        """Return the server's id."""
-        ...
-
-    @property
-    def ended(self) -> dict[int, int]:
-        """Return zxids by session."""
-        ...
-
-    @property
-    def error(self) -> str | None:
-        """Return why it could not be read."""
-        ...
-
-
-def of_trees(subject: str, trees: Iterable[RawTree]) -> Iterator[tuple[str, dict[str, Any]]]:
+def of_trees(subject: str, trees: Iterable[ServerTree]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give a "tree" note for each server."""
     for tree in trees:
         yield "tree", _tree_note(subject, tree)
@@ -72,7 +19,7 @@ def of_trees(subject: str, trees: Iterable[RawTree]) -> Iterator[tuple[str, dict
 def of_logs(
     logs: Iterable[tuple[int, bytes]],
     statuses: Iterable[NodeStatus],
-    session_ends: Iterable[RawSessionEnds],
+    session_ends: Iterable[SessionEnds],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give a "server-log" note for each server, then a "sessions-ended" note for each.
 
@@ -86,7 +33,7 @@ def of_logs(
         yield "sessions-ended", {"node": ends.node, "zxids": ended, "error": ends.error}
 
 
-def _tree_note(subject: str, tree: RawTree) -> dict[str, Any]:
+def _tree_note(subject: str, tree: ServerTree) -> dict[str, Any]:
     note: dict[str, Any] = {"node": tree.node, "reachable": tree.data is not None}
     if tree.data is None:
         return note | {"error": tree.error}

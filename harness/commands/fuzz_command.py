@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.surroundings import Kept
+from cluster.lending import Kept
 from harness import run_folder
 from harness.commands.launch import launch, prepare, publish
 from harness.commands.trials import Trials

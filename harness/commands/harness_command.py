@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cluster import quorum, surroundings
+from cluster import lending, quorum
 from cluster.engine import engine, leftovers, processes
 from harness import results as results_json
 from harness import run as runs
@@ -164,9 +164,7 @@ def up(
     )
     with _clean_exit():
         held = standing.hold(gateway_port, terminal.say) if gateway else None
-        started = quorum.up(
-            surroundings.config_of(cluster.model_dump()), by_hand=True, say=terminal.say
-        )
+        started = quorum.up(lending.config_of(cluster.model_dump()), by_hand=True, say=terminal.say)
         try:
             took_s = started.wait_ready()
             url = standing.start(started.run, started.hosts, held) if held else None

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster import surroundings
+from cluster import lending
 from cluster.engine import labels
-from cluster.surroundings import Kept
+from cluster.lending import Kept
 from harness import run as runs
 from harness import run_folder
-from harness.clients import end_state
 from harness.harness_errors import ScenarioError
 from harness.recorded import Recorded
 from harness.report import junit, page
-from harness.run import Surroundings
 from harness.run_folder import RunFolder
 from harness.scenario.schema import Cluster, Scenario
 from harness.target import Quorum
@@ -78,21 +76,17 @@ def launch(
         settings = cluster.model_dump()
         if kept is not None:
             return kept.lend(settings)
-        return surroundings.started(settings, by_hand=by_hand, say=view.say)
+        return lending.started(settings, by_hand=by_hand, say=view.say)
 
-    outside = Surroundings(
-        quorum=lend,
-        trees=lambda target: end_state.of_trees(scenario.subject, surroundings.trees(target)),
-        logs=lambda target: end_state.of_logs(
-            target.logs(),
-            target.statuses(metrics=True),
-            surroundings.session_ends(target),
-        ),
-        versions=surroundings.versions,
-        environment={labels.OWNER_VARIABLE: str(labels.Owner.me())},
-    )
     results = runs.execute(
-        scenario, name, folder, outside, view, again=again, same_nodes=same_nodes
+        scenario,
+        name,
+        folder,
+        lend,
+        view,
+        environment={labels.OWNER_VARIABLE: str(labels.Owner.me())},
+        again=again,
+        same_nodes=same_nodes,
     )
     return Ran(folder=folder, results=results, took_s=time.monotonic() - began_s)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cluster import surroundings
+from cluster import lending
 from cluster.engine import ledger
 from cluster.quorum import DockerQuorum
 from harness import run_folder
@@ -130,7 +130,7 @@ def lend(*, nodes: int, zookeeper: str) -> Iterator[DockerQuorum]:
     tidy(print)
     with (
         ended_by_sigterm(),
-        surroundings.started(wanted.model_dump(), by_hand=False, say=print) as quorum,
+        lending.started(wanted.model_dump(), by_hand=False, say=print) as quorum,
     ):
         quorum.wait_ready(within_s=READY_WITHIN_S)
         yield quorum

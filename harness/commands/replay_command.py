@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.surroundings import Kept
+from cluster.lending import Kept
 from harness import recorded, results, run_folder
 from harness.commands.launch import Ran, launch, prepare, publish
 from harness.harness_errors import ScenarioError

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.surroundings import Kept
+from cluster.lending import Kept
 from harness import run_folder
 from harness.commands.trials import Trials
 from harness.harness_errors import ScenarioError

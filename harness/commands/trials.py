@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from cluster.surroundings import Kept
+from cluster.lending import Kept
 from harness.commands.launch import Ran, launch, prepare
 from harness.harness_errors import HistoryError, RunError, ScenarioError
 from harness.report.terminal import Terminal

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal, Protocol
 from harness.faults import Fault, faults
 from harness.harness_errors import TargetError
 from harness.polling import wait_until
-from harness.target import Evidence, NodeStatus, Quorum, System, Target
+from harness.server_states import NodeStatus
+from harness.target import Evidence, Quorum, System, Target
 
 SYNCED_WITHIN_S = 60.0
 POLL_S = 0.1

@@ -9,7 +9,8 @@ from harness.harness_errors import RunError
 from harness.history.record import Event, HistoryWriter
 from harness.progress import Progress
 from harness.run_clock import Clock
-from harness.target import NodeStatus, Quorum
+from harness.server_states import NodeStatus
+from harness.target import Quorum
 
 PERIOD_S = 0.25
 

@@ -22,7 +22,8 @@ from harness.run_clock import Clock
 from harness.scenario import plan, roles
 from harness.scenario.plan import Planned
 from harness.scenario.schema import Scenario
-from harness.target import Clients, Evidence, Gateway, NodeStatus, Quorum, System, Target
+from harness.server_states import NodeStatus
+from harness.target import Clients, Evidence, Gateway, Quorum, System, Target
 
 TICK_S = 0.02
 ROLE_WITHIN_S = 15.0  # right after an election nobody has the role for a moment

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from kazoo.client import KazooClient
 
-from cluster import surroundings
+from cluster import lending
 from cluster.members import voters
 from cluster.quorum import DockerQuorum
 from harness.faults import Fault
@@ -43,7 +43,7 @@ STILL_S = 1.0  # how long a client that gets nowhere is watched; it puts every 2
 def three() -> Iterator[DockerQuorum]:
     """Lend three servers with clocks and small disks of their own, that can be reconfigured."""
     config = {"nodes": 3, "zookeeper": "3.9.3", "faketime": True, "data_mb": 64, "reconfig": True}
-    with surroundings.started(config, by_hand=False, say=print) as up:
+    with lending.started(config, by_hand=False, say=print) as up:
         up.wait_ready(within_s=READY_WITHIN_S)
         yield up
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import docker
 import pytest
 
-from cluster import surroundings
+from cluster import lending
 from cluster.cluster_errors import ClusterError, PortError
 from cluster.engine import engine, image, labels, leftovers
 from cluster.pods.sandbox import LOOPBACK
@@ -44,7 +44,7 @@ def test_five_nodes_and_one_leader(quorum: DockerQuorum) -> None:
 
 def test_the_release_is_the_one_asked_for(quorum: DockerQuorum) -> None:
     """Every server is of the default release, by its own word."""
-    told = surroundings.versions(quorum)["zookeeper"]
+    told = quorum.versions()["zookeeper"]
     assert len(told) == 5
     assert all(version.startswith(image.DEFAULT_RELEASE) for version in told.values()), told
 
@@ -133,7 +133,7 @@ def test_its_log_is_the_servers_own(quorum: DockerQuorum) -> None:
 
 def test_two_quorums_do_not_collide(standalone_zookeeper: str) -> None:
     """A second quorum has ports and names of its own, and its going down leaves the first be."""
-    with surroundings.started({"nodes": 1}, by_hand=False, say=print) as second:
+    with lending.started({"nodes": 1}, by_hand=False, say=print) as second:
         second.wait_ready()
         assert second.hosts != standalone_zookeeper
         client, run = second._client, second.run
@@ -151,7 +151,7 @@ def test_a_busy_port_is_named() -> None:
         port = taken.getsockname()[1]
         with (
             pytest.raises(PortError, match=f"port {port}: expected a free port, got one in use"),
-            surroundings.started({"nodes": 1, "port": port}, by_hand=False, say=print),
+            lending.started({"nodes": 1, "port": port}, by_hand=False, say=print),
         ):
             pytest.fail("it started on a port in use")
         assert mine(client) == before

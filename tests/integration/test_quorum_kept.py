@@ -7,8 +7,8 @@ import pytest
 from kazoo.client import KazooClient
 
 from cluster.engine import engine, leftovers
+from cluster.lending import Kept
 from cluster.pods import faketime
-from cluster.surroundings import Kept
 from harness.harness_errors import RunError
 from harness.target import Drops, Shape
 

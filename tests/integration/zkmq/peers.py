@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[3])]
 
-from cluster import surroundings
+from cluster import lending
 from worlds.crash_points.adapters import CALLS
 from worlds.crash_points.checks import Ended
 from worlds.crash_points.client import short_pauses
@@ -71,7 +71,7 @@ def _server(given: list[str]) -> Iterator[str]:
     if given:
         yield given[0]
         return
-    with surroundings.started({"nodes": 1}, by_hand=False, say=lambda _: None) as up:
+    with lending.started({"nodes": 1}, by_hand=False, say=lambda _: None) as up:
         up.wait_ready(within_s=90)
         yield up.hosts
 

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 
 from cluster import trees
-from cluster.trees import Tree
+from harness.server_states import ServerTree
 
 
 def settled(*looks: Iterable[str | None]) -> tuple[list[bool], int]:
     """Settle on these digests by look; return the marks, and how many looks it took."""
     rest = [
-        [Tree(node=node, digest=digest) for node, digest in enumerate(look, 1)] for look in looks
+        [ServerTree(node=node, digest=digest) for node, digest in enumerate(look, 1)]
+        for look in looks
     ]
     taken = iter(rest)
     found = trees.settle(lambda: next(taken), wait_s=0)

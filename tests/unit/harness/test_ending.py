@@ -14,7 +14,8 @@ from harness.history.record import HistoryWriter
 from harness.nemesis.monitor import Monitor
 from harness.progress import Progress
 from harness.run_clock import Clock
-from harness.target import NodeStatus, TargetError
+from harness.server_states import NodeStatus
+from harness.target import TargetError
 from harness.workers.pool import Workers
 from harness.workloads.drain import Drain
 from worlds.faults.fake_quorum import FakeQuorum

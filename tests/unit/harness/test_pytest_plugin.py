@@ -159,7 +159,7 @@ def started(*_, **__):
     finally:
         Path("up").unlink()
 
-pytest_items.surroundings.started = started
+pytest_items.lending.started = started
 pytest_items.tidy = lambda say: Path("tidied").touch()
 """
 

@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.harness_errors import UnsupportedError
-from harness.target import Drops, Evidence, NodeStatus, Shape
+from harness.server_states import NodeStatus
+from harness.target import Drops, Evidence, Shape
 
 
 class FakeLedger:

@@ -27,6 +27,7 @@ from harness.judge import Judgement
 from harness.scenario import loading as scenarios
 from harness.scenario import plan
 from harness.scenario.schema import Scenario
+from harness.server_states import ServerTree
 from harness.verdict import Verdict
 from harness.workloads.check_all import CheckAll
 from harness.workloads.drain import Drain
@@ -146,26 +147,12 @@ class MemoryRun:
         self.note(*((f, {"when": "drained", **value}) for f, value in [*trees, *logs]))
         self.note((ENDED, {}))
 
-    def _trees(self) -> Iterator["ServerTree"]:
+    def _trees(self) -> Iterator[ServerTree]:
         for node, follower in enumerate(self.world.followers, start=1):
             follower.catch_up(self.world.leader.tree.zxid)
-            yield ServerTree(node, {path: one.data for path, one in follower.tree.nodes.items()})
-
-
-@dataclass(frozen=True, slots=True)
-class ServerTree:
-    """One server's nodes; see `harness.clients.end_state.RawTree`."""
-
-    node: int
-    data: dict[str, bytes] | None
-    zxid: int | None = None
-    error: str | None = None
-    settled: bool = True
-
-    @property
-    def digest(self) -> str:
-        """Return a digest of all of it."""
-        return hashlib.sha256(repr(sorted((self.data or {}).items())).encode()).hexdigest()
+            data = {path: one.data for path, one in follower.tree.nodes.items()}
+            digest = hashlib.sha256(repr(sorted(data.items())).encode()).hexdigest()
+            yield ServerTree(node=node, data=data, digest=digest, settled=True)
 
 
 def die(client: Client, subjects: list[MemorySubject]) -> None:

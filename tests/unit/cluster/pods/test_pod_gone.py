@@ -10,7 +10,7 @@ import pytest
 from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
-from cluster import surroundings
+from cluster import lending
 from cluster.cluster_errors import ClusterError, ContainerGoneError, EngineGoneError
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
@@ -112,7 +112,7 @@ class FailingQuorum(SimpleNamespace):
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every quorum that is started be one that cannot be removed."""
     up = cast(DockerQuorum, FailingQuorum())
-    monkeypatch.setattr(surroundings.quorum, "up", lambda *_, **__: up)
+    monkeypatch.setattr(lending.quorum, "up", lambda *_, **__: up)
 
 
 @pytest.mark.usefixtures("failing")
@@ -130,7 +130,7 @@ def test_what_a_run_failed_of_is_not_hidden_by_what_its_end_fails_of(
     said: list[str] = []
     with (
         pytest.raises(ClusterError, match=told),
-        surroundings.started({}, by_hand=False, say=said.append),
+        lending.started({}, by_hand=False, say=said.append),
     ):
         raise raised
     assert "quorum r could not be removed" in said[0]
@@ -140,5 +140,5 @@ def test_what_a_run_failed_of_is_not_hidden_by_what_its_end_fails_of(
 @pytest.mark.usefixtures("failing")
 def test_a_quorum_that_cannot_be_removed_is_a_failure() -> None:
     """A run that went well and leaves containers behind is told."""
-    with pytest.raises(EngineGoneError), surroundings.started({}, by_hand=False, say=print):
+    with pytest.raises(EngineGoneError), lending.started({}, by_hand=False, say=print):
         pass

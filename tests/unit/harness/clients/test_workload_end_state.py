@@ -1,9 +1,7 @@
 """The notes on the servers' end state: the log's patterns, and what the server counted itself."""
 
-from cluster.transactions import SessionEnds
-from cluster.trees import Tree
 from harness.clients import end_state
-from harness.target import NodeStatus
+from harness.server_states import NodeStatus, ServerTree, SessionEnds
 
 
 def test_the_log_note_has_patterns_and_the_servers_own_count() -> None:
@@ -28,7 +26,7 @@ def test_a_null_pointer_in_a_log_is_found() -> None:
 
 def test_the_tree_note_says_whether_it_is_settled() -> None:
     """A checker must know whether a difference may have been one moment's."""
-    tree = Tree(node=1, data={"/queue": b""}, digest="a", settled=True)
+    tree = ServerTree(node=1, data={"/queue": b""}, digest="a", settled=True)
     ((_, note),) = end_state.of_trees("zkmq", [tree])
     assert note["settled"] is True
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from harness.progress import Progress
 from harness.report.terminal import Terminal, _Picture, summary_lines, time_left
 from harness.run_clock import NS_PER_S, Clock
-from harness.target import NodeStatus
+from harness.server_states import NodeStatus
 from worlds.histories.judged_runs import judged, killed, lives, modes
 
 MOST_LINES = 25

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from harness.scenario import roles
-from harness.target import NodeStatus
+from harness.server_states import NodeStatus
 
 
 def seen(*modes: str) -> list[NodeStatus]:

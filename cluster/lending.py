@@ -1,25 +1,15 @@
-"""What a run of the harness needs of the cluster, under the harness's own words."""
+"""Lend a quorum to a run: a new one for each, or one that is kept for many."""
 
-import platform
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from docker.errors import DockerException
 
-from cluster import quorum, transactions
+from cluster import quorum
 from cluster.cluster_errors import ClusterError
 from cluster.config import QuorumConfig
 from cluster.quorum import DockerQuorum
-from cluster.transactions import SessionEnds
-from cluster.trees import Tree, read_all
-from harness.target import Quorum
-
-QUEUE_ROOT = "/queue"
-_PACKAGES = ("zkmq", "kazoo", "docker", "tenacity", "pydantic", "numpy")
 
 
 def config_of(settings: Mapping[str, Any]) -> QuorumConfig:
@@ -107,49 +97,3 @@ class Kept:
         except BaseException:
             self.close()
             raise
-
-
-def trees(target: Quorum) -> list[Tree]:
-    """Read the queue's tree from each server by itself."""
-    assert isinstance(target, DockerQuorum)
-    return read_all(target, QUEUE_ROOT)
-
-
-def session_ends(target: Quorum) -> list[SessionEnds]:
-    """Read from each server's log when which session ended."""
-    assert isinstance(target, DockerQuorum)
-    return transactions.session_ends(target)
-
-
-def versions(target: Quorum) -> dict[str, Any]:
-    """Return what runs: for versions.json, and for whoever must make this run again."""
-    assert isinstance(target, DockerQuorum)
-    zookeeper = {
-        str(s.node): (s.metrics or {}).get("zk_version", "") for s in target.statuses(metrics=True)
-    }
-    return {
-        "zookeeper": zookeeper,
-        "images": target.images(),
-        "engine": target.engine_version(),
-        "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in _PACKAGES},
-        "kernel": platform.release(),
-        "commit": _commit(),
-        "timings_s": {k: round(v, 3) for k, v in target.timings_s.items()},
-    }
-
-
-def _commit() -> str | None:
-    """Return the commit of this checkout, with `+` if it has changes; None outside of one."""
-    here = Path(__file__).parent
-    try:
-        told = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return told.stdout.strip()

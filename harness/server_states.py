@@ -1,0 +1,61 @@
+"""What one server is seen to be, to hold and to have logged: what a quorum reports of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """One look at one server.
+
+    Attributes:
+        node: the server's id, from 1.
+        mode: `leader`, `follower`, `observer` or `standalone` for a serving one; `looking`: it
+            answers and does not serve; `silent`: running, no answer in time; `paused`; `down`.
+        zxid: the last one it has seen; None unless it serves.
+        metrics: the answer to `mntr`, if it was asked for.
+    """
+
+    node: int
+    mode: str
+    zxid: int | None = None
+    metrics: Mapping[str, str] | None = None
+
+    @property
+    def serving(self) -> bool:
+        """Tell whether clients get answers from it."""
+        return self.mode in {"leader", "follower", "observer", "standalone"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTree:
+    """One server's znodes under a root, read from that server alone.
+
+    Attributes:
+        data: each znode's data by its path; None if the server could not be read.
+        zxid: the newest one that any znode under the root was made or changed at.
+        digest: SHA-256 over sorted paths, versions and data; equal trees have equal digests.
+        error: why it could not be read.
+        settled: whether all servers agreed, or this one was the same in two looks in a row.
+    """
+
+    node: int
+    data: dict[str, bytes] | None = None
+    zxid: int | None = None
+    digest: str | None = None
+    error: str | None = None
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnds:
+    """When which session ended, by one server's transaction log.
+
+    Attributes:
+        ended: zxid by session id, in the order of the log.
+        error: why the log could not be read.
+    """
+
+    node: int
+    ended: dict[int, int] = field(default_factory=dict)
+    error: str | None = None
