@@ -16,7 +16,7 @@ from cluster.cluster_errors import EngineError
 from cluster.engine import engine, ledger, leftovers
 from cluster.quorum import DockerQuorum
 from harness.harness_errors import ScenarioError
-from harness.nemesis import by_hand
+from harness.nemesis import by_hand, undo
 from harness.report.terminal import Terminal
 from harness.scenario import yaml_document
 
@@ -63,7 +63,7 @@ def inject(
 def heal(run: RunOption = None) -> None:
     """Undo every fault in force on the quorum that is up."""
     hurt = the_quorum(run)
-    healed = by_hand.heal(hurt, hurt.ledger, hurt.ledger.open())
+    healed = undo.heal(hurt, hurt.ledger, hurt.ledger.open())
     Terminal().say(f"healed: {', '.join(healed) or 'nothing was in force'}")
 
 
@@ -129,7 +129,7 @@ def heal_left(say: Callable[[str], None]) -> None:
         left = ledger.Ledger(held.run).left()
         if left:
             hurt = quorum.attach(client, held.run)
-            healed = by_hand.heal(hurt, hurt.ledger, left)
+            healed = undo.heal(hurt, hurt.ledger, left)
             say(f"quorum {held.run}: healed what was left: {', '.join(healed)}")
 
 

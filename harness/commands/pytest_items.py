@@ -18,7 +18,7 @@ from harness.commands.faults_command import tidy
 from harness.commands.launch import launch, prepare, publish
 from harness.ending import READY_WITHIN_S
 from harness.harness_errors import HarnessError, TargetError, UnmetError
-from harness.nemesis import by_hand
+from harness.nemesis import by_hand, undo
 from harness.report.terminal import Terminal, summary_lines
 from harness.results import EXIT_AS_EXPECTED, exit_status
 from harness.scenario import loading
@@ -102,7 +102,7 @@ class ByHand:
 
     def heal(self) -> None:
         """Undo all that is in force, and wait until every server serves and one leads."""
-        by_hand.heal(self._quorum, self._quorum.ledger, self._quorum.ledger.open())
+        undo.heal(self._quorum, self._quorum.ledger, self._quorum.ledger.open())
         self._quorum.wait_ready(within_s=READY_WITHIN_S)
 
 

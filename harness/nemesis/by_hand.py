@@ -1,38 +1,19 @@
-"""Faults without a run: injected into a quorum that is up, noted in its ledger, healed from there.
+"""Faults without a run: injected into a quorum that is up, and noted in its undo ledger.
 
-The process that injects ends at once, so nothing renews a lease: rules end by themselves when
-`for_s` is over, and everything else when somebody heals what the ledger holds.
+The process that injects ends at once, so nothing renews its leases: rules end by themselves when
+their time is over. Everything else stays until the ledger's entries are healed.
 """
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-import pydantic
-
-from harness.faults import Fault, faults
+from harness.faults import faults
 from harness.harness_errors import ScenarioError, TargetError
+from harness.nemesis import undo
 from harness.scenario import budget, roles
-from harness.target import Evidence, Ledger, Quorum, System
+from harness.target import Evidence, Quorum, System
 from harness.workers.running_clients import NoClients
-
-
-def fault_of(kind: str, settings: Mapping[str, Any]) -> Fault:
-    """Return a fault with its settings, as strictly as a scenario's.
-
-    Raises:
-        ScenarioError: no fault has this name, or not these settings.
-    """
-    adapter: pydantic.TypeAdapter[Fault] = pydantic.TypeAdapter(faults[kind])
-    try:
-        # As JSON, since strict validation takes a mapping for a dataclass only from there.
-        return adapter.validate_json(json.dumps(dict(settings)))
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, [kind, *first["loc"]]))
-        raise ScenarioError(f"{place}: {first['msg']}, got {first['input']!r}") from None
 
 
 def inject(
@@ -44,7 +25,7 @@ def inject(
     in_force: Sequence[Mapping[str, Any]],
     until_s: float,
 ) -> tuple[list[int], Evidence, bool]:
-    """Inject a fault now; return whom it hit, what was observed, and whether it bit.
+    """Inject a fault now; return the nodes it hit, what was observed, and whether it bit.
 
     Args:
         quorum: the one to hurt.
@@ -58,7 +39,7 @@ def inject(
         ScenarioError: no such fault or target, or one in force leaves no room for it.
         TargetError: it could not be done.
     """
-    fault = fault_of(kind, settings)
+    fault = undo.fault_of(kind, settings)
     statuses = quorum.statuses()
     complaint = roles.complaint_of_target(fault.target, len(statuses), {})
     if complaint is not None:
@@ -69,13 +50,7 @@ def inject(
     others = [_held(entry) for entry in in_force]
     if (held := budget.excluder(fault, nodes, others)) is not None:
         raise ScenarioError(f"{kind}: expected no {held.name!r} in force; `harness heal` ends it")
-    entry = {
-        "id": id,
-        "name": kind,
-        "fault": kind,
-        "settings": asdict(fault),  # type: ignore[call-overload]
-        "nodes": nodes,
-    }
+    entry = undo.entry(fault, id=id, name=kind, kind=kind, nodes=nodes)
     quorum.ledger.begin(entry)
     evidence = fault.inject(System(quorum=quorum, clients=NoClients()), nodes)
     if fault.lasting:
@@ -83,22 +58,6 @@ def inject(
     else:
         quorum.ledger.end(id)
     return nodes, evidence, fault.bit(evidence)
-
-
-def heal(quorum: Quorum, ledger: Ledger, entries: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Undo these entries of a ledger, newest first; return their names.
-
-    Raises:
-        TargetError: one could not be undone; it stays in the ledger.
-    """
-    healed = []
-    for entry in reversed(list(entries)):
-        fault = fault_of(entry["fault"], entry["settings"])
-        chosen = entry.get("clients", ())
-        fault.heal(System(quorum=quorum, clients=NoClients(), chosen=chosen), entry["nodes"])
-        ledger.end(entry["id"])
-        healed.append(str(entry["name"]))
-    return healed
 
 
 def _held(entry: Mapping[str, Any]) -> budget.Held:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from harness.progress import Progress
 from harness.run_clock import Clock
@@ -23,7 +24,7 @@ class Injection:
 
     planned: Planned
     entry: FaultEntry
-    state: str = "pending"
+    state: Literal["pending", "in force", "over"] = "pending"
     nodes: list[int] = field(default_factory=list)
     clients: list[int] = field(default_factory=list)
     heal_at_s: float | None = None

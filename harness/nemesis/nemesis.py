@@ -5,13 +5,14 @@ Every injection and every heal ends `installed`, `skipped` (nothing was done, an
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from harness.faults import Fault
 from harness.harness_errors import RunError, TargetError, UnsupportedError
 from harness.history.record import Event, HistoryWriter
+from harness.nemesis import undo
 from harness.nemesis.admission import Obstacle, Room
 from harness.nemesis.injection import Injection
 from harness.nemesis.log_watch import LogWatch
@@ -25,6 +26,7 @@ from harness.scenario.schema import Scenario
 from harness.server_states import NodeStatus
 from harness.target import Clients, Evidence, Gateway, Quorum, System, Target
 
+Outcome = Literal["installed", "skipped", "indeterminate"]
 TICK_S = 0.02
 ROLE_WITHIN_S = 15.0  # right after an election nobody has the role for a moment
 
@@ -142,7 +144,16 @@ class Nemesis:
         self._in_force.append(injection)
         injection.clients = list(fault.choose(self._system.clients))
         self._room.take(fault, injection.nodes)
-        self._quorum.ledger.begin(_undo(injection, fault))
+        self._quorum.ledger.begin(
+            undo.entry(
+                fault,
+                id=injection.planned.id,
+                name=injection.planned.name,
+                kind=injection.planned.kind,
+                nodes=injection.nodes,
+                clients=injection.clients,
+            )
+        )
         began_ns = self._clock.now_ns()
         try:
             evidence = fault.inject(self._system_of(injection), injection.nodes)
@@ -155,7 +166,7 @@ class Nemesis:
             raise
         took_ms = (self._clock.now_ns() - began_ns) // 1_000_000
         evidence |= {"before": before, "took_ms": took_ms}
-        outcome = "installed" if fault.bit(evidence) else "indeterminate"
+        outcome: Outcome = "installed" if fault.bit(evidence) else "indeterminate"
         self._record(injection, "inject", outcome, evidence, time_ns=began_ns)
         hit = "/".join(sorted({before[str(id)] for id in injection.nodes}))
         self._say(f"{injection.whom}{f' ({hit})' if hit else ''}: {outcome}")
@@ -253,7 +264,7 @@ class Nemesis:
             self._in_force.remove(injection)
         self._progress.in_force.pop(injection.planned.id, None)
 
-    def _end(self, injection: Injection, outcome: str, evidence: Evidence) -> None:
+    def _end(self, injection: Injection, outcome: Outcome, evidence: Evidence) -> None:
         self._record(injection, "inject", outcome, evidence)
         self._say(f"{injection.planned.name}: {outcome}: {evidence.get('why', evidence)}")
         injection.state = "over"
@@ -267,7 +278,7 @@ class Nemesis:
         self,
         injection: Injection,
         phase: str,
-        outcome: str,
+        outcome: Outcome,
         evidence: Evidence,
         *,
         time_ns: int | None = None,
@@ -290,15 +301,3 @@ class Nemesis:
                 value=value,
             )
         )
-
-
-def _undo(injection: Injection, fault: Fault) -> dict[str, Any]:
-    """Return what another process needs to undo an injection."""
-    return {
-        "id": injection.planned.id,
-        "name": injection.planned.name,
-        "fault": injection.planned.kind,
-        "settings": asdict(fault),  # type: ignore[call-overload]
-        "nodes": injection.nodes,
-        "clients": injection.clients,
-    }

@@ -12,7 +12,7 @@ from harness.commands import pytest_items
 from harness.commands.launch import Ran
 from harness.commands.pytest_items import ByHand
 from harness.harness_errors import TargetError, UnmetError
-from harness.nemesis import by_hand
+from harness.nemesis import by_hand, undo
 from harness.run_folder import RunFolder
 
 SCENARIO = """\
@@ -248,7 +248,7 @@ def test_a_fault_that_did_not_bite_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 def test_healing_waits_for_the_quorum(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that the ledger holds is healed, and the next test finds every server serving."""
     healed: list[Any] = []
-    monkeypatch.setattr(by_hand, "heal", lambda *a: healed.extend(a[2]))
+    monkeypatch.setattr(undo, "heal", lambda *a: healed.extend(a[2]))
     quorum = _Quorum()
     ByHand(quorum).heal()  # type: ignore[arg-type]
     assert healed == [{"id": 0}]

@@ -9,7 +9,7 @@ import pytest
 
 from harness.faults import Fault, client_faults, drop_rules, faults, links, rolling
 from harness.harness_errors import TargetError, UnsupportedError
-from harness.nemesis import by_hand
+from harness.nemesis import undo
 from harness.scenario import roles
 from harness.target import System
 from worlds.faults.fake_quorum import FakeClients, FakeGateway, FakeQuorum
@@ -33,7 +33,7 @@ def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fault_named(name: str) -> Fault:
     """Return a registered fault with its defaults."""
-    return by_hand.fault_of(name, SETTINGS.get(name, {}))
+    return undo.fault_of(name, SETTINGS.get(name, {}))
 
 
 def system_for(name: str, *, numb: bool = False) -> System:
@@ -99,7 +99,7 @@ def test_another_process_can_undo_it(name: str) -> None:
     system = aimed(fault, system)
     fault.inject(system, nodes)
     kept = json.loads(json.dumps(asdict(fault)))  # type: ignore[call-overload]
-    by_hand.fault_of(name, kept).heal(system, nodes)
+    undo.fault_of(name, kept).heal(system, nodes)
     assert state(system) == before
 
 
@@ -130,7 +130,7 @@ def test_a_pause_that_answers_did_not_bite() -> None:
 def test_an_empty_disk_was_not_wiped(kind: str) -> None:
     """A wipe that found 0 KB to delete did nothing, whatever the exit status says."""
     settings = {"wipe": True} if kind == "kill" else {}
-    fault, system = by_hand.fault_of(kind, settings), system_for(kind)
+    fault, system = undo.fault_of(kind, settings), system_for(kind)
     evidence = fault.inject(system, targets(fault, system))
     assert fault.bit(evidence)
     assert not fault.bit(evidence | {"wiped": [evidence["wiped"][0] | {"wiped_kb": 0}]})
@@ -140,13 +140,13 @@ def test_a_kill_that_never_wiped_is_no_wipe() -> None:
     """`wipe: true` needs a disk that was wiped, and its absence one that was not."""
     killed: Any = {"killed": [{"exit_code": 137}], "wiped": []}
     assert fault_named("kill").bit(killed)
-    assert not by_hand.fault_of("kill", {"wipe": True}).bit(killed)
+    assert not undo.fault_of("kill", {"wipe": True}).bit(killed)
 
 
 @pytest.mark.parametrize("name", ["isolate", "one-way", "loss", "partition-minority"])
 def test_a_cut_of_several_nodes_meets_each(name: str) -> None:
     """A packet counted for one of two nodes does not show that the other one is cut."""
-    fault, system = by_hand.fault_of(name, {"target": "minority"}), system_for(name)
+    fault, system = undo.fault_of(name, {"target": "minority"}), system_for(name)
     nodes = [1, 2]
     assert fault.bit(fault.inject(system, nodes))
     cast(FakeQuorum, system.quorum).mute = {2}
@@ -165,7 +165,7 @@ def test_followers_that_say_nothing_to_each_other_meet_no_cut() -> None:
 
 def test_a_node_that_was_down_meets_no_cut() -> None:
     """A cut beside a kill needs no packet of the dead."""
-    fault, system = by_hand.fault_of("isolate", {"target": "minority"}), system_for("isolate")
+    fault, system = undo.fault_of("isolate", {"target": "minority"}), system_for("isolate")
     quorum = cast(FakeQuorum, system.quorum)
     quorum.nodes[2].up = False
     quorum.mute = {2}
@@ -186,7 +186,7 @@ def test_a_cut_of_several_clients_meets_each() -> None:
 @pytest.mark.parametrize("kind", ["client-pause", "client-cut"])
 def test_heals_the_client_it_hurt(kind: str) -> None:
     """A client of a smaller number that ended meanwhile does not shift the heal by one."""
-    fault, system = by_hand.fault_of(kind, {"number": 1}), system_for(kind)
+    fault, system = undo.fault_of(kind, {"number": 1}), system_for(kind)
     aim, nodes = aimed(fault, system), targets(fault, system)
     clients = cast(FakeClients, system.clients)
     fault.inject(aim, nodes)
@@ -203,10 +203,9 @@ def test_what_a_killed_harness_left_is_healed_without_its_clients(name: str) -> 
     quorum, nodes = cast(FakeQuorum, system.quorum), targets(fault, system)
     before, aim = quorum.state(), aimed(fault, system)
     fault.inject(aim, nodes)
-    settings = asdict(fault)  # type: ignore[call-overload]
-    left = {"id": 1, "name": name, "fault": name, "settings": settings, "nodes": nodes}
-    kept = json.loads(json.dumps(left | {"clients": list(aim.chosen)}))
-    assert by_hand.heal(quorum, quorum.ledger, [kept]) == [name]
+    left = undo.entry(fault, id=1, name=name, kind=name, nodes=nodes, clients=list(aim.chosen))
+    kept = json.loads(json.dumps(left))
+    assert undo.heal(quorum, quorum.ledger, [kept]) == [name]
     assert quorum.state() == before
 
 
