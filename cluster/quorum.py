@@ -14,7 +14,7 @@ from cluster.cluster_errors import ClusterError
 from cluster.config import QuorumConfig, environment, files
 from cluster.engine import engine, image, labels, leftovers
 from cluster.engine.each import each
-from cluster.engine.ledger import Ledger
+from cluster.engine.ledger import LedgerFile
 from cluster.pods import faketime, network
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
@@ -41,7 +41,7 @@ class DockerQuorum:
         self._client = client
         self._pods = dict(pods)
         self._sandboxes = {id: pod.sandbox for id, pod in pods.items()}
-        self.ledger = Ledger(run)
+        self.ledger = LedgerFile(run)
 
     @property
     def nodes(self) -> Mapping[int, Pod]:

@@ -14,7 +14,7 @@ from typing import Any
 from cluster.engine import labels
 
 
-class Ledger:
+class LedgerFile:
     """The ledger of one quorum."""
 
     def __init__(self, run: str) -> None:

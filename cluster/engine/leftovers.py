@@ -18,7 +18,7 @@ from docker.models.containers import Container
 from cluster.cluster_errors import ClusterError
 from cluster.engine import labels, ledger, processes
 from cluster.engine.containers import remove
-from cluster.engine.ledger import Ledger
+from cluster.engine.ledger import LedgerFile
 from harness.polling import wait_until
 
 REMOVE_TIMEOUT_S = 20.0
@@ -26,7 +26,7 @@ POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldRun:
     """A run that has things in the engine.
 
     Attributes:
@@ -38,7 +38,7 @@ class Held:
     left: bool
 
 
-def runs(client: docker.DockerClient) -> list[Held]:
+def runs(client: docker.DockerClient) -> list[HeldRun]:
     """Return every run that has a container, network or volume in the engine, by id."""
     found: dict[str, dict[str, str]] = {}
     for tags in _all_labels(client):
@@ -66,7 +66,7 @@ def remove_run(client: docker.DockerClient, run: str) -> None:
     mine: dict[str, str | list[str] | bool] = {"label": f"{labels.RUN}={run}"}
     for thing in [*client.networks.list(filters=mine), *client.volumes.list(filters=mine)]:
         _remove(thing)
-    Ledger(run).remove()
+    LedgerFile(run).remove()
 
 
 def clean(client: docker.DockerClient, *, everything: bool = False) -> list[str]:
@@ -85,8 +85,8 @@ def clean(client: docker.DockerClient, *, everything: bool = False) -> list[str]
     for pid in processes.orphans():
         os.kill(pid, signal.SIGKILL)
     for run in ledgers - up:
-        if not Ledger(run).open():
-            Ledger(run).remove()
+        if not LedgerFile(run).open():
+            LedgerFile(run).remove()
     strays = [one for one in standing if one.run not in up]
     processes.end(strays)
     return removed + [one.run for one in strays]
@@ -100,13 +100,13 @@ def _all_labels(client: docker.DockerClient) -> Iterator[dict[str, str]]:
         yield (thing.attrs or {}).get("Labels") or {}
 
 
-def _held(run: str, tags: dict[str, str]) -> Held:
+def _held(run: str, tags: dict[str, str]) -> HeldRun:
     by_hand = labels.BY_HAND in tags
     try:
         alive = labels.Owner.parse(tags.get(labels.OWNER, "")).alive()
     except ValueError:
         alive = False  # labels of another make: nobody can hold it
-    return Held(run=run, by_hand=by_hand, left=not by_hand and not alive)
+    return HeldRun(run=run, by_hand=by_hand, left=not by_hand and not alive)
 
 
 def _remove(thing: Any) -> None:

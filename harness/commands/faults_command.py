@@ -126,7 +126,7 @@ def heal_left(say: Callable[[str], None]) -> None:
     """Heal on every quorum what its injector left when it was killed, or beyond its time."""
     client = engine.connect()
     for held in leftovers.runs(client):
-        left = ledger.Ledger(held.run).left()
+        left = ledger.LedgerFile(held.run).left()
         if left:
             hurt = quorum.attach(client, held.run)
             healed = undo.heal(hurt, hurt.ledger, left)

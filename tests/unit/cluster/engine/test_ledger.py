@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from cluster.engine import labels, ledger
-from cluster.engine.ledger import Ledger
+from cluster.engine.ledger import LedgerFile
 
 
 @pytest.fixture
-def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LedgerFile:
     """Return an empty ledger in a folder of its own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return Ledger("run")
+    return LedgerFile("run")
 
 
 def dead_owner() -> str:
@@ -21,27 +21,27 @@ def dead_owner() -> str:
     return str(labels.Owner(me.host, me.boot, me.pid, me.start_ticks + 1))
 
 
-def test_open_is_what_was_not_ended(book: Ledger) -> None:
+def test_open_is_what_was_not_ended(book: LedgerFile) -> None:
     """Begun and not ended is open, in order; another process reads the same."""
     book.begin({"id": 1, "fault": "kill"})
     book.begin({"id": 2, "fault": "cut"})
     book.end(1)
-    assert [entry["id"] for entry in Ledger("run").open()] == [2]
+    assert [entry["id"] for entry in LedgerFile("run").open()] == [2]
 
 
-def test_nothing_is_open_without_a_file(book: Ledger) -> None:
+def test_nothing_is_open_without_a_file(book: LedgerFile) -> None:
     """A quorum that was never hurt has no file and nothing open."""
     assert book.open() == []
     book.remove()
 
 
-def test_it_is_on_disk_before_it_returns(book: Ledger) -> None:
+def test_it_is_on_disk_before_it_returns(book: LedgerFile) -> None:
     """After `begin` the line is in the file, so a kill right afterwards finds it."""
     book.begin({"id": 1, "fault": "kill"})
     assert '"fault": "kill"' in book.path.read_text()
 
 
-def test_a_line_cut_off_is_no_entry(book: Ledger) -> None:
+def test_a_line_cut_off_is_no_entry(book: LedgerFile) -> None:
     """A harness killed while it wrote had not begun what it wrote."""
     book.begin({"id": 1, "fault": "kill"})
     with book.path.open("a") as file:
@@ -49,7 +49,7 @@ def test_a_line_cut_off_is_no_entry(book: Ledger) -> None:
     assert [entry["id"] for entry in book.open()] == [1]
 
 
-def test_left_is_what_nobody_holds(book: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_left_is_what_nobody_holds(book: LedgerFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry is left when its owner is gone and no lease of it runs."""
     monkeypatch.setattr(ledger, "uptime_s", lambda: 100.0)
     book.begin({"id": 1})
@@ -58,7 +58,7 @@ def test_left_is_what_nobody_holds(book: Ledger, monkeypatch: pytest.MonkeyPatch
     assert [entry["id"] for entry in book.left()] == [2, 3]
 
 
-def test_removed_with_its_quorum(book: Ledger) -> None:
+def test_removed_with_its_quorum(book: LedgerFile) -> None:
     """When the quorum goes, its ledger goes."""
     book.begin({"id": 1})
     book.remove()

@@ -8,7 +8,7 @@ from docker import DockerClient
 from docker.errors import NotFound
 
 from cluster.engine import leftovers
-from cluster.engine.ledger import Ledger
+from cluster.engine.ledger import LedgerFile
 
 
 class Vanishing:
@@ -47,7 +47,7 @@ def test_two_cleans_at_once_do_no_harm(engine: DockerClient) -> None:
 
 def test_ledgers_of_runs_that_are_gone_are_forgotten(engine: DockerClient) -> None:
     """A ledger stays while something in it is open, and goes when nothing is, with the run gone."""
-    done, hurt = Ledger("done"), Ledger("hurt")
+    done, hurt = LedgerFile("done"), LedgerFile("hurt")
     for ledger in (done, hurt):
         ledger.begin({"id": 1})
     done.end(1)
