@@ -27,12 +27,12 @@ FAKETIME: Mapping[str, str] = {
     "DONT_FAKE_MONOTONIC": "1",
     "FAKETIME_FORCE_MONOTONIC_FIX": "0",
 }
-# What a server's environment may hold of ours; the rest of it is its image's.
+# Environment variables that we may set in a server container. The image owns all others.
 ENVIRONMENT = {"ZK_SERVER_HEAP", "SERVER_JVMFLAGS", "JMXDISABLE", *FAKETIME}
 RECONFIG: Mapping[str, str | int] = {
     "reconfigEnabled": "true",
     "standaloneEnabled": "false",
-    "skipACL": "yes",  # /zookeeper/config may be written by nobody else
+    "skipACL": "yes",  # else /zookeeper/config cannot be written
 }
 
 
@@ -43,7 +43,7 @@ class QuorumConfig:
     Attributes:
         nodes: how many servers; ids are 1..nodes.
         zookeeper: a release that Debian ships (see image.RELEASES).
-        image: any image with the official one's contract; wins over `zookeeper`.
+        image: any image that keeps the official one's contract; wins over `zookeeper`.
         heap_mb: heap of each server; 256 is enough for tests, a million items want 1536.
         zoo_cfg: settings that override or add to DEFAULTS.
         autocreate: whether a server without a database may start with an empty one and vote.
@@ -66,7 +66,7 @@ class QuorumConfig:
 
     @property
     def place(self) -> tuple[int, int | None, int | None]:
-        """Return what a quorum's sandboxes are made for, which its servers can't change."""
+        """Return the settings that are fixed in the sandboxes; others may change."""
         return self.nodes, self.port, self.data_mb
 
     @property

@@ -37,7 +37,7 @@ def started(
 
 @contextmanager
 def _as_ours(up: DockerQuorum) -> Iterator[None]:
-    """Turn what docker raises of an engine that says no into an error for the user."""
+    """Turn what docker raises when the engine refuses into an error for the user."""
     try:
         yield
     except DockerException as error:
@@ -47,7 +47,7 @@ def _as_ours(up: DockerQuorum) -> Iterator[None]:
 
 
 def _remove_all_the_same(up: DockerQuorum, say: Callable[[str], None]) -> None:
-    """Remove the quorum of a run that failed; that this fails too must not hide why."""
+    """Remove the quorum of a failed run; a failure to remove it must not hide the first one."""
     try:
         up.down()
     except (ClusterError, DockerException) as error:
@@ -55,9 +55,10 @@ def _remove_all_the_same(up: DockerQuorum, say: Callable[[str], None]) -> None:
 
 
 class Kept:
-    """One quorum for run after run; each finds new servers with empty disks. Not thread-safe.
+    """One quorum for many runs, one after the other; each gets new servers with empty disks.
 
-    After a run that failed, or for one that needs other sandboxes, there is another quorum.
+    After a run that failed, and for a run that needs other sandboxes, it starts another quorum.
+    Not thread-safe.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -67,7 +68,7 @@ class Kept:
 
     @contextmanager
     def lend(self, settings: Mapping[str, Any]) -> Iterator[DockerQuorum]:
-        """Give a quorum with these settings, and take it back when the context ends."""
+        """Lend a quorum with these settings, and take it back when the context ends."""
         config = config_of(settings)
         if self._up is not None and config.place != self._config.place:
             self.close()
@@ -86,7 +87,7 @@ class Kept:
             raise
 
     def close(self) -> None:
-        """Remove it; doing it twice is fine."""
+        """Remove the quorum, if there is one."""
         if self._up is not None:
             self._up.down()
         self._up = None

@@ -1,4 +1,4 @@
-"""Who votes: members taken out of the ensemble and added again, by reconfiguration.
+"""Voters: removed from the ensemble and added again, by reconfiguration.
 
 Source: ZooKeeper Dynamic Reconfiguration. The client is ZooKeeper's own, run in the container of
 a server that serves, so it talks to that server on the same machine.
@@ -23,7 +23,7 @@ _MEMBER = re.compile(r"^server\.(\d+)=\S+?(:participant)?;", re.MULTILINE)
 
 
 def remove(via: Pod, node: int) -> Evidence:
-    """Take a member out; return who votes then.
+    """Take a member out; return the voters left.
 
     If the answer is lost, the ensemble's own configuration says whether it took effect.
     """
@@ -31,7 +31,7 @@ def remove(via: Pod, node: int) -> Evidence:
 
 
 def add(via: Pod, node: int, address: str) -> Evidence:
-    """Make a server a voter; return who votes then. One that votes already stays one."""
+    """Make a server a voter, if it is not yet; return the voters."""
     return {"node": node, "voters": _reconfigure(via, "-add", server_line(node, address))}
 
 

@@ -1,4 +1,4 @@
-"""A ZooKeeper ensemble of pods on a network of its own: up, ready, looked at, down."""
+"""A ZooKeeper ensemble of pods on its own Docker network: start, watch, disturb, remove."""
 
 import secrets
 import time
@@ -125,13 +125,13 @@ class DockerQuorum:
         }
 
     def renew(self, config: QuorumConfig, *, say: Callable[[str], None] = lambda _: None) -> None:
-        """Put new servers with empty disks in the place of all, whatever was done to the old ones.
+        """Replace all servers by new ones with empty disks, whatever was done to the old ones.
 
-        Network, addresses and ports stay, so `config` may differ in all but `config.place`; logs
+        Network, addresses and ports stay, so `config` may differ in all but `config.place`. Logs
         and ledger begin anew. Cheaper than another quorum. Does not wait until it is ready.
 
         Raises:
-            ClusterError: the engine said no.
+            ClusterError: the engine refused.
         """
         began = time.monotonic()
         server_image = image.server(self._client, config.wanted_image, say)
@@ -182,7 +182,7 @@ def up(
     On any failure, Ctrl-C included, what was created is removed again.
 
     Raises:
-        ClusterError: the engine, the image or a port said no.
+        ClusterError: the engine refused, the image cannot be had, or a port is taken.
     """
     client = engine.ensure()
     server_image = image.server(client, config.wanted_image, say)

@@ -1,7 +1,7 @@
-"""What the servers' transaction logs tell: the zxid at which each session ended.
+"""The zxid at which each session ended, read from the servers' transaction logs.
 
-No client is told it, and the tree does not keep it. The logs are in the servers' data folders; a
-server that was wiped has only what came since, so the servers are asked one by one.
+No client gets to know it, and the tree does not keep it. A server that was wiped has only the
+transactions since, so each server's log is read by itself.
 Source: FileTxnLog of ZooKeeper, whose layout is the same in 3.8 and 3.9.
 """
 
@@ -18,7 +18,7 @@ from cluster.pods.pod import Pod
 from harness.server_states import SessionEnds
 
 FOLDER = "/data/version-2"
-MAX_BYTES = 1 << 30  # of one log; more is not read, and told
+MAX_BYTES = 1 << 30  # of one log; a longer one is an `error`
 MAX_RECORD_BYTES = 64 << 20
 CLOSE_SESSION = -11
 _MAGIC = b"ZKLG"
@@ -28,17 +28,17 @@ _HEADER = struct.Struct(">qiqqi")  # session, cxid, zxid, time, type
 
 
 def session_ends(pods: Iterable[Pod]) -> list[SessionEnds]:
-    """Read all servers' logs at once; a server that can't be read is told, not raised."""
+    """Read all servers' logs at once; a log that can't be read gives an `error`, no exception."""
     return each(pods, _read)
 
 
 def ends_of(log: IO[bytes]) -> Iterator[tuple[int, int]]:
-    """Give session and zxid of each session's end in one log file, up to its first gap.
+    """Yield session and zxid of each session's end in one log file, up to its first gap.
 
     A gap is where the file was allocated and not yet written, or where a crash cut a record.
 
     Raises:
-        ValueError: it is no transaction log.
+        ValueError: it is not a transaction log.
     """
     head = log.read(_FILE.size)
     if head[:4] != _MAGIC:
@@ -58,7 +58,7 @@ def ends_of(log: IO[bytes]) -> Iterator[tuple[int, int]]:
 
 
 def _logs(pod: Pod) -> Iterator[IO[bytes]]:
-    """Give a server's log files, one after the other."""
+    """Yield a server's transaction log files, one after the other."""
     with download(pod.server, FOLDER) as archive, tarfile.open(fileobj=archive) as tar:
         for entry in tar:
             if entry.name.rpartition("/")[2].startswith("log."):

@@ -1,7 +1,7 @@
 """Read every server's tree from that server alone, for comparing replicas.
 
-Only this shows a server that serves less than the others (ZOOKEEPER-4925): every other client asks
-whoever answers first.
+Only this shows a server that serves less than the others (ZOOKEEPER-4925): every other client reads
+from whichever server answers first.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from harness.server_states import ServerTree
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 10.0
 LOOK_AGAIN_S = 0.5
-LOOKS = 10  # of servers that differ and change: 5 s and more, for sessions that end meanwhile
+LOOKS = 10  # of servers that still change: 5 s and more, in which sessions may end
 AHEAD = 64  # requests under way at once; a client that waits for each would take minutes
 _silent = logging.getLogger("cluster.trees.kazoo")
 _silent.addHandler(logging.NullHandler())
@@ -29,7 +29,7 @@ _silent.propagate = False
 
 
 def read_all(pods: Iterable[Pod], root: str) -> list[ServerTree]:
-    """Read all servers at once, each through a session of its own, after a sync.
+    """Read all servers at once, each through its own session, after a sync.
 
     Servers that differ are read again: an ephemeral may have gone between two reads.
     """
@@ -65,7 +65,7 @@ def _compared(trees: list[ServerTree], *, before: Sequence[ServerTree] = ()) -> 
 
 
 def read(pod: Pod, root: str) -> ServerTree:
-    """Read one server's nodes under `root`; a server that can't be read is told, not raised."""
+    """Read one server's nodes under `root`; a server that can't be read gives an `error`."""
     client = KazooClient(hosts=pod.client_address, logger=_silent, timeout=READ_TIMEOUT_S)
     try:
         client.start(timeout=CONNECT_TIMEOUT_S)
@@ -79,7 +79,7 @@ def read(pod: Pod, root: str) -> ServerTree:
 
 
 def _walk(client: KazooClient, root: str) -> Iterator[tuple[str, bytes, int, int]]:
-    """Give path, data, version and mzxid of every node, breadth first, many requests at a time."""
+    """Yield path, data, version and mzxid of each node, breadth first, AHEAD requests at once."""
     level = [root]
     while level:
         below: list[str] = []
@@ -93,7 +93,7 @@ def _walk(client: KazooClient, root: str) -> Iterator[tuple[str, bytes, int, int
                     data, stat = node.get(timeout=READ_TIMEOUT_S)
                     names = children.get(timeout=READ_TIMEOUT_S)
                 except NoNodeError:
-                    continue  # an ephemeral that went, or a queue nobody ever used
+                    continue  # an ephemeral that has gone, or a queue that was never used
                 yield path, data, stat.version, stat.mzxid
                 below += [f"{path.rstrip('/')}/{name}" for name in names]
         level = below

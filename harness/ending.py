@@ -1,4 +1,4 @@
-"""How every run ends: heal, look, drain, look again; within limits, whatever servers do."""
+"""How every run ends: heal, look, drain, look again; each with a limit, whatever servers do."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -30,11 +30,11 @@ class Drainers(Protocol):
         ...
 
     def reap(self) -> None:
-        """Look after those that ended."""
+        """Close the pipes of those that ended."""
         ...
 
     def end(self, ended: Sequence[Worker]) -> None:
-        """Kill workers that ought to have ended."""
+        """Kill these workers; their death counts as intended."""
         ...
 
 
@@ -70,9 +70,9 @@ class Ending:
         self._say(f"healed; all servers serve after {took_s:.1f} s; draining")
 
     def drain(self, workers: Drainers, check: Callable[[], None], settings: Drain = DRAIN) -> None:
-        """Drain the queue; one that waits for servers that are gone is ended all the same.
+        """Drain the queue; a drain that waits for servers that are gone is ended after its limit.
 
-        `check` is called meanwhile, and raises if the run cannot go on.
+        It calls `check` while it waits, which raises if the run cannot go on.
         """
         within_s = settings.limit_s + LAST_CALL_S
         self._progress.begin("drain", limit_s=self._clock.now_s() + within_s)
@@ -95,7 +95,7 @@ class Ending:
             self.note(f, {"when": when, **value})
 
     def mark(self) -> None:
-        """Write the last line of all: what lacks it came to no end, and is never valid."""
+        """Write the last note; a run without it did not come to its end, and is never valid."""
         self.note(ENDED, {})
 
     def note(self, f: str, value: Mapping[str, Any]) -> None:
@@ -105,7 +105,7 @@ class Ending:
         )
 
     def _go_on_without_some(self, error: TargetError) -> None:
-        """Take note of servers that do not come back; what a majority serves can be judged.
+        """Note the servers that do not come back: the run can be judged if a majority serves.
 
         Raises:
             TargetError: no majority serves.

@@ -1,4 +1,4 @@
-"""What has happened so far, for triggers and for people; written by many threads, read by all."""
+"""What has happened so far in a run, for triggers and for people; any thread may use it."""
 
 import threading
 from collections import Counter
@@ -13,11 +13,11 @@ class Progress:
     """Counts of operations by kind, the servers' last known states, and faults in force.
 
     Attributes:
-        elections: how often another node than before was seen to lead.
-        phase: what the run is about, in words.
+        elections: how often the leader was seen to change.
+        phase: what the run is doing, in words.
         limit_s: the run's time at which the phase is given up; None without a limit.
-        phase_due_s, run_due_s: the run's times at which the phase, and the last one of all, end if
-            nothing stalls; None where that is not known.
+        phase_due_s, run_due_s: when the phase and the run should end if nothing stalls, on the
+            run's clock; None if that is not known.
     """
 
     statuses: Sequence[NodeStatus] = ()
@@ -38,7 +38,7 @@ class Progress:
         phase_due_s: float | None = None,
         run_due_s: float | None = None,
     ) -> None:
-        """Note what the run is about from now on, and until when."""
+        """Note what the run is doing from now on, and until when."""
         self.phase, self.limit_s = phase, limit_s
         self.phase_due_s, self.run_due_s = phase_due_s, run_due_s
 

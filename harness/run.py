@@ -3,8 +3,8 @@
     scenario -> quorum -> (workers || nemesis -> history) per phase -> heal -> drain -> trees, logs
              -> end mark -> merged history -> judgement -> results.json
 
-What is recorded is on disk before it is judged, and everything is healed and removed on any way
-out of here, Ctrl-C included.
+The record is on disk before it is judged. Every way out of here, Ctrl-C included, heals all faults
+and removes the quorum.
 """
 
 import time
@@ -109,7 +109,7 @@ def check(
 ) -> dict[str, Any]:
     """Judge what a run recorded, with today's checkers, and write results.json.
 
-    Of a run that was never judged, since its harness died, the parts are merged first.
+    The parts of a run whose harness died before it was judged are merged first.
     """
     unmerged = folder.running.exists() or not folder.history.exists()
     if unmerged and folder.parts.is_dir():
@@ -260,7 +260,7 @@ class _Run:
                 time.sleep(TICK_S)
 
     def _await_first_calls(self, started: Mapping[int, list[Worker]]) -> None:
-        """Wait until each client calls: a fault that is over before anybody asks shows nothing."""
+        """Wait until each client calls: a fault that is over before any call shows nothing."""
         workers = [worker for group in started.values() for worker in group]
 
         def called() -> bool:
@@ -270,7 +270,7 @@ class _Run:
         wait_until(called, within_s=CALLS_WITHIN_S, every_s=TICK_S)
 
     def _start_due(self, number: int, started: dict[int, list[Worker]]) -> None:
-        """Start the workloads that wait for nothing any more; tell when the puts are over."""
+        """Start the workloads whose predecessors ended; tell workers when the puts are over."""
         entries = self.scenario.phases[number].workload
 
         def ended(of: Callable[[WorkloadEntry], bool]) -> bool:
@@ -292,7 +292,7 @@ class _Run:
         return end_state.of_logs(self.quorum.logs(), counted, self.quorum.session_ends())
 
     def _keep_logs(self) -> None:
-        """Keep each server's log, or why there is none: what fails here must not hide a failure."""
+        """Keep each server's log, or why there is none; never raise, which would hide a failure."""
         for id, node in self.quorum.nodes.items():
             try:
                 log = node.log()

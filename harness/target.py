@@ -1,4 +1,4 @@
-"""What the harness asks of what it hurts, so that faults and workloads never see Docker."""
+"""The system under test as the harness sees it, so that faults and workloads never see Docker."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ __all__ = [
 ]
 
 Evidence = dict[str, Any]
-"""What was observed of a fault, JSON-ready; it goes into the history and results.json."""
+"""What was observed of a fault, as JSON values; it goes into the history and results.json."""
 
 Target = str | dict[str, int] | list[str | dict[str, int]]
-"""Who is meant: a role, a name of `bind`, `{node: 3}`, or a list of those, one node each."""
+"""A role, a name of `bind`, `{node: 3}`, or a list of those, one node each."""
 
 DOWN = frozenset({"created", "exited"})
 """The engine's words for a server whose process is not there; a paused one is."""
@@ -121,7 +121,7 @@ class Node(Protocol):
         """Move the server's wall clock; return `offset_s` as the server now sees it.
 
         Raises:
-            UnsupportedError: the server does not run under a clock of its own.
+            UnsupportedError: the server shares the machine's clock.
         """
         ...
 
@@ -151,19 +151,19 @@ class Node(Protocol):
 
 
 class Ledger(Protocol):
-    """What was done and not yet undone, on disk before it is done."""
+    """The undo ledger: faults in force, noted on disk before they are injected."""
 
     def begin(self, entry: Mapping[str, Any]) -> None:
         """Note an injection by its `id`, before it is done, with all that its undoing needs."""
         ...
 
     def end(self, id: int) -> None:
-        """Note that it is undone, or was never done."""
+        """Note that the injection is undone, or never took place."""
         ...
 
 
 class Quorum(Protocol):
-    """The ensemble."""
+    """The ensemble under test: its servers, the network between them, and its voters."""
 
     @property
     def ledger(self) -> Ledger:
@@ -188,7 +188,7 @@ class Quorum(Protocol):
         """Return the id of the one that leads now.
 
         Raises:
-            TargetError: for `within_s` nobody, or more than one, said so.
+            TargetError: for `within_s` no server, or more than one, said so.
         """
         ...
 
@@ -196,15 +196,15 @@ class Quorum(Protocol):
         """Wait until `nodes` (all) serve and one leads; return the seconds it took.
 
         Raises:
-            TargetError: it did not come to that in time; says what each node was last seen as.
+            TargetError: that took longer; says what each node was last seen as.
         """
         ...
 
     def drop(self, rule: str, drops: Mapping[int, Drops]) -> Evidence:
         """Put the rule of that name in force on all nodes, in place of the one that was.
 
-        Each node goes from the old to the new at once; one that `drops` leaves out has the rule
-        no more. Return `in_force_ms`, until it was so on every node.
+        Each node goes from the old rule to the new one atomically; a node that `drops` leaves out
+        then has none. Return `in_force_ms`, until that was so on every node.
         """
         ...
 
@@ -261,7 +261,7 @@ class Quorum(Protocol):
 
 
 class Clients(Protocol):
-    """The workload processes of a run, by number."""
+    """The client processes of a run, by number."""
 
     def running(self, workload: str) -> Sequence[int]:
         """Return the clients of a workload that run now (`any`: all), in order."""
@@ -276,11 +276,11 @@ class Clients(Protocol):
         ...
 
     def resume(self, client: int) -> Evidence:
-        """Let it go on with SIGCONT; a client that ended meanwhile is fine."""
+        """Let it go on with SIGCONT; a client that has ended is fine."""
         ...
 
     def cut(self, client: int, nodes: Collection[int]) -> Evidence:
-        """Let nothing through between it and these nodes, and refuse nothing: silence.
+        """Hold back all between it and these nodes; refuse nothing, so it sees silence.
 
         Return `held` as it was, and how many `connections` to these nodes were open.
 
@@ -316,7 +316,7 @@ class System:
 
     Attributes:
         chosen: the clients that one injection is about, by number. Fixed before it is injected, so
-            that its heal is about the same ones, whoever has ended meanwhile.
+            that its heal is about the same ones, even if others have ended.
     """
 
     quorum: Quorum

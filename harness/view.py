@@ -8,10 +8,10 @@ from harness.run_clock import Clock
 
 
 class View(Protocol):
-    """A terminal, a log, or nobody."""
+    """A terminal, a log, or `Silent`."""
 
     def say(self, text: str) -> None:
-        """Tell of one event, now; from any thread."""
+        """Show one event, now; from any thread."""
         ...
 
     def live(self, progress: Progress, clock: Clock) -> AbstractContextManager[object]:
@@ -20,11 +20,11 @@ class View(Protocol):
 
 
 class Silent:
-    """A view for runs that nobody watches."""
+    """A view that shows nothing, for the many runs of a search."""
 
     def say(self, text: str) -> None:
-        """Say nothing."""
+        """Drop the text: there is no reader."""
 
     def live(self, progress: Progress, clock: Clock) -> AbstractContextManager[object]:
-        """Show nothing."""
+        """Return a context that does nothing."""
         return nullcontext()

@@ -115,7 +115,7 @@ def remove(container: Container) -> None:
     try:
         container.remove(force=True, v=True)
     except NotFound:
-        pass  # somebody else's clean was quicker
+        pass  # another `clean` was quicker
     except DockerException as error:
         if "already in progress" not in str(error):
             raise ClusterError(f"container {container.name}: {error}") from error

@@ -24,7 +24,7 @@ POOL_SIZE = 32  # nodes are worked on at the same time, one connection each
 
 
 class _Api(APIClient):
-    """Requests whose failure on the way is one of docker's errors too, as callers expect."""
+    """Requests that raise one of docker's errors if they get no answer, as callers expect."""
 
     def send(self, *request: Any, **settings: Any) -> Any:
         """Send a request and return the answer.
@@ -42,7 +42,7 @@ class _Api(APIClient):
 
 
 class Engine(docker.DockerClient):
-    """A Docker client that tells an engine that is gone from one that says no."""
+    """A Docker client that tells an engine that is gone from one that refuses."""
 
     def __init__(self, **settings: Any) -> None:
         self.api = _Api(**settings)
@@ -87,7 +87,7 @@ def ensure() -> docker.DockerClient:
 
 
 def _require_listener() -> None:
-    """Raise OSError if nobody listens on the engine's local socket.
+    """Raise OSError if the engine's local socket has no listener.
 
     Asked first because docker's client (7.1) leaves open the socket that it could not connect.
     """

@@ -43,7 +43,7 @@ def server(client: docker.DockerClient, wanted: str, say: Say) -> Image:
         client: on the engine that will hold it.
         wanted: a release of RELEASES, or any image reference that keeps the official image's
             contract (it is pulled when the engine does not have it).
-        say: is told of work that takes longer than a moment.
+        say: gets a line about each step that takes long, such as a build.
 
     Raises:
         ImageError: it cannot be built or pulled, or the jar inside is of another release.
@@ -66,7 +66,7 @@ def server(client: docker.DockerClient, wanted: str, say: Say) -> Image:
 
 
 def sandbox(client: docker.DockerClient, say: Say) -> Image:
-    """Return the image of the half of a pod that outlives the server."""
+    """Return the image of the sandbox, the part of a pod that outlives the server."""
     suite, jre = RELEASES[DEFAULT_RELEASE]
     name, content = _name("sandbox", "sandbox", suite, jre)
     return _find(client, name) or _build(

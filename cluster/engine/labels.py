@@ -1,7 +1,7 @@
-"""Labels on everything a run puts into the engine, and who holds it.
+"""Labels on everything a run puts into the engine: its run, and the process that owns it.
 
-A run's things carry its id and its owner: the process that started it, named so that a later
-process with the same pid is not taken for it. What nobody holds is a leftover for `clean`.
+The owner is named so that a later process with the same pid is not mistaken for it. A thing whose
+owner is gone is a leftover, which `clean` removes.
 """
 
 import os
@@ -42,7 +42,7 @@ class Owner:
 
     @classmethod
     def me(cls) -> "Owner":
-        """Return the calling process."""
+        """Return the calling process as an owner of what it creates."""
         return cls(socket.gethostname(), _boot_id(), os.getpid(), start_ticks(os.getpid()) or 0)
 
     def alive(self) -> bool:

@@ -1,7 +1,7 @@
 """The undo ledger: what was done to a quorum and not yet undone, on disk before it is done.
 
 One file for each quorum, one JSON object a line: an injection with its `owner`, or `{"end": id}`.
-Whoever finds an open entry whose owner is gone heals it: `harness clean`, `heal`, the next run.
+`harness clean`, `heal` and the next run heal each open entry whose owner is gone.
 """
 
 import json
@@ -29,7 +29,7 @@ class LedgerFile:
         self._append({"end": id})
 
     def open(self) -> list[dict[str, Any]]:
-        """Return what was not undone, in order; a line cut off by a kill is none."""
+        """Return the entries that were not undone, in order; ignore a line cut off by a kill."""
         entries: dict[int, dict[str, Any]] = {}
         for line in self._lines():
             try:
@@ -43,11 +43,11 @@ class LedgerFile:
         return list(entries.values())
 
     def left(self) -> list[dict[str, Any]]:
-        """Return the open ones that nobody holds: their owner is gone and left no lease to run."""
+        """Return the open entries that are not `held`: no process will undo them."""
         return [entry for entry in self.open() if not held(entry)]
 
     def remove(self) -> None:
-        """Forget all of it, with the quorum itself."""
+        """Delete the file; for a quorum that is gone or renewed."""
         self.path.unlink(missing_ok=True)
 
     def _append(self, entry: Mapping[str, Any]) -> None:
@@ -62,7 +62,7 @@ class LedgerFile:
 
 
 def held(entry: Mapping[str, Any]) -> bool:
-    """Tell whether an entry's owner lives, or (by hand) its time is not over yet."""
+    """Tell whether an entry's owner lives, or its time (by hand) is not over yet."""
     return labels.Owner.parse(entry["owner"]).alive() or entry.get("until_s", 0) > uptime_s()
 
 
@@ -77,7 +77,7 @@ def known() -> set[str]:
 
 
 def folder() -> Path:
-    """Return where ledgers are kept: of this user and machine, whichever checkout runs."""
+    """Return where ledgers are kept: one folder for this user, whichever checkout runs."""
     state = os.environ.get("XDG_STATE_HOME")
     home = Path.home() / ".local" / "state"
     base = Path(state) if state else home

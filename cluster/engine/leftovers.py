@@ -1,7 +1,7 @@
 """Find and remove what runs left in the engine and on this machine.
 
-Nothing here trusts the process that made a thing: labels in the engine and the environment of
-worker processes say whose it is, and `labels.Owner.alive` whether that process still holds it.
+Nothing here relies on the process that made a thing. Labels in the engine and the environment of
+worker processes name its owner, and `labels.Owner.alive` tells whether the owner still runs.
 """
 
 import os
@@ -30,7 +30,7 @@ class HeldRun:
     """A run that has things in the engine.
 
     Attributes:
-        left: nobody holds it: its owner is gone and it was not started by hand.
+        left: its owner is gone, and it was not started by hand.
     """
 
     run: str
@@ -47,7 +47,7 @@ def runs(client: docker.DockerClient) -> list[HeldRun]:
 
 
 def containers(client: docker.DockerClient, run: str) -> list[Container]:
-    """Return a run's containers, running or not, as far as nobody removes them meanwhile."""
+    """Return a run's containers, running or not, except those that are just being removed."""
     mine: dict[str, str | list[str] | bool] = {"label": f"{labels.RUN}={run}"}
     return client.containers.list(all=True, filters=mine, ignore_removed=True)
 
@@ -70,10 +70,10 @@ def remove_run(client: docker.DockerClient, run: str) -> None:
 
 
 def clean(client: docker.DockerClient, *, everything: bool = False) -> list[str]:
-    """Remove the runs that nobody holds (`everything`: all); return their ids.
+    """Remove the runs whose owner is gone (`everything`: all); return their ids.
 
-    Ends orphaned workers too, and what stands beside quorums that are gone, and forgets ledgers in
-    which nothing is open of runs that are gone.
+    Also ends orphaned workers and the gateways of quorums that are gone, and deletes the ledgers of
+    runs that are gone and have nothing to undo.
     """
     ledgers = ledger.known()
     standing = processes.beside()  # before the runs: a quorum is there before what stands beside it
@@ -105,7 +105,7 @@ def _held(run: str, tags: dict[str, str]) -> HeldRun:
     try:
         alive = labels.Owner.parse(tags.get(labels.OWNER, "")).alive()
     except ValueError:
-        alive = False  # labels of another make: nobody can hold it
+        alive = False  # not our labels: no process can own it
     return HeldRun(run=run, by_hand=by_hand, left=not by_hand and not alive)
 
 

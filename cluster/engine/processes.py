@@ -1,7 +1,7 @@
-"""Processes of this machine that belong to a quorum, told by what their environment says.
+"""Processes of this machine that belong to a quorum, found by variables in their environment.
 
-Workers name their harness and end with it. One that stands beside a quorum started by hand names
-the quorum's run, and the URL it serves: it ends with the quorum.
+The environment of a worker names its harness, with which it ends. The environment of a gateway
+beside a quorum started by hand names the quorum's run and its own URL; it ends with the quorum.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ def log_of(run: str) -> Path:
 
 
 def beside(run: str | None = None) -> list[Beside]:
-    """Return what stands beside the quorum of a run; beside any, even one that is gone, if None."""
+    """Return the processes beside the quorum of a run; of all runs, even ended ones, if None."""
     found = [
         Beside(pid=pid, run=variables[RUN_VARIABLE], url=variables[URL_VARIABLE])
         for pid, variables in _environments()
@@ -55,7 +55,7 @@ def beside(run: str | None = None) -> list[Beside]:
 
 
 def end(ended: Collection[Beside]) -> None:
-    """End processes: they are asked to first, and killed after END_WITHIN_S."""
+    """End processes with SIGTERM, and after END_WITHIN_S with SIGKILL."""
     for one in ended:
         _signal(one, signal.SIGTERM)
     wait_until(
@@ -85,7 +85,7 @@ def _environments() -> Iterator[tuple[int, Mapping[str, str]]]:
         try:
             content = (entry / "environ").read_bytes()
         except OSError:
-            continue  # ended meanwhile, or another user's
+            continue  # it has just ended, or is another user's
         pairs = (pair.decode(errors="replace").partition("=") for pair in content.split(b"\0"))
         yield int(entry.name), {name: value for name, _, value in pairs}
 

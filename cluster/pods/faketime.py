@@ -32,8 +32,8 @@ def install(sandbox: Sandbox) -> None:
 def set_offset(sandbox: Sandbox, offset_s: float, *, running: Callable[[], bool]) -> Evidence:
     """Move the clock, and wait until the server itself tells the new time.
 
-    A server that is not `running`, or serves nobody, cannot be asked, and `offset_s` is then None.
-    It has the new time when it goes on.
+    A server that does not serve cannot be asked. Then `offset_s` is None, and the server has the
+    new time when it goes on. A server that is not `running` is asked only once.
 
     Raises:
         ClusterError: the clock was to be set right, and the server tells another time.
@@ -57,9 +57,9 @@ def set_offset(sandbox: Sandbox, offset_s: float, *, running: Callable[[], bool]
 def strobe(
     sandbox: Sandbox, offset_s: float, period_s: float, *, running: Callable[[], bool]
 ) -> Evidence:
-    """Jump to and fro in a loop that the sandbox runs, until `set_offset` or the lease ends it."""
+    """Jump to and fro in a loop in the sandbox, until `set_offset` or the end of the lease."""
     mine, half_s = secrets.token_hex(4), f"{period_s / 2:g}"
-    # An earlier loop that sleeps must not take this one's file for its own.
+    # An earlier loop that still sleeps must not mistake this loop's file for its own.
     goes_on = f'[ "$(cat {_STROBE} 2>/dev/null)" = {mine} ]'
     loop = (
         f"echo {mine} > {_STROBE}; while {goes_on}; do "

@@ -1,7 +1,6 @@
 """The lease on what a sandbox does to its node: the harness renews it, the sandbox enforces it.
 
-See sandbox.sh. A rule thus never outlives a killed harness by more than TERM_S, with nobody there
-to clean up.
+So no rule outlives a killed harness by more than TERM_S: sandbox.sh then takes it off.
 """
 
 import threading
@@ -19,8 +18,9 @@ class Lease:
 
     Args:
         run: runs a shell command in the sandbox.
-        term_s: how long it lasts without renewal; from the last call of `take` if not `renewed`,
-            as by hand, where nobody stays to renew.
+        term_s: how long it lasts without renewal.
+        renewed: whether to renew it. A command that injects a fault by hand ends at once, and so
+            its lease lasts `term_s` from the last call of `take`.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Lease:
     def take(self) -> str:
         """Begin to renew it; return the shell command that sets it to a full term.
 
-        The caller runs it in the sandbox in the same breath as what the lease is for.
+        The caller runs that command in the sandbox, in one script with what the lease is for.
 
         Raises:
             ClusterError: renewing failed before, so rules may have ended by themselves.
@@ -46,7 +46,7 @@ class Lease:
         return self._command()
 
     def unrenewed(self, term_s: int) -> "Lease":
-        """Return one for the same sandbox that lasts `term_s` and that nobody renews."""
+        """Return a lease for the same sandbox that lasts `term_s` and is not renewed."""
         return Lease(self._run, term_s=term_s, renewed=False)
 
     def check(self) -> None:
@@ -55,7 +55,7 @@ class Lease:
             raise ClusterError(f"lease: {self._failure}") from self._failure
 
     def end(self) -> None:
-        """Stop renewing."""
+        """Stop the thread that renews it; what it covers ends within a term."""
         self._over.set()
         if self._thread is not None:
             self._thread.join()
@@ -78,5 +78,5 @@ class Lease:
                     raise ClusterError(f"renewed after {late_s:.0f} s, too late")  # noqa: TRY301 -- the same end
                 renewed_s = time.monotonic()
             except ClusterError as error:
-                self._failure = error  # raised by `check` in whoever relies on the lease
+                self._failure = error  # `check` raises it in the caller that relies on the lease
                 return

@@ -1,8 +1,8 @@
 """The network between nodes: packets dropped by nft and slowed by tc, inside each sandbox.
 
-A rule is a pair of chains in the table `inet nemesis`, each verdict with a counter: a rule that
-counted no packet did not bite. One `nft -f` call takes a node from an old rule to a new one at
-once; other tables stay as they are, since Docker's own name service lives there.
+A rule is a pair of chains in the table `inet nemesis`. Each verdict has a counter: a rule that
+counted no packet did not bite. One `nft -f` call takes a node from an old rule to a new one
+atomically. Other tables stay as they are, since Docker's own name service lives there.
 """
 
 import json
@@ -17,7 +17,7 @@ from cluster.pods.sandbox import DEVICE, TABLE, Sandbox
 from harness.target import Drops, Evidence, Shape, UnsupportedError
 
 _LIST = "nft -j list table inet nemesis 2>/dev/null || echo '{}'"
-# A table without a rule goes too: whoever finds the table finds a fault.
+# A table without a rule goes too: a table that is there means that a fault is in force.
 _TIDY = "nft list table inet nemesis | grep -q chain || nft delete table inet nemesis"
 
 
@@ -63,7 +63,7 @@ def script_of(rule: str, drops: Drops, addresses: Mapping[int, str]) -> str:
         hook = "input" if way == "in" else "output"
         lines.append(f"add chain {chain} {{ type filter hook {hook} priority -10; }}")
         lines.append(f"flush chain {chain}")
-        # A rule for each peer: a counter of them all would not tell whom the cut has met.
+        # A rule for each peer: one counter for all would not tell which of them lost packets.
         for peer in sorted(peers):
             match = f"ip {field} {addresses[peer]}"
             lines.append(f"add rule {chain} {match} {_chance(drops)}counter drop")
@@ -97,7 +97,7 @@ def _peer(expressions: Sequence[Mapping[str, Any]]) -> str:
 
 
 def shape(sandbox: Sandbox, shape: Shape | None) -> Evidence:
-    """Slow down what leaves a node, or no more; see `harness.target.Node`."""
+    """Slow down what leaves a node, or stop that (None); see `harness.target.Node`."""
     if shape is None:
         sandbox.run(["sh", "-c", f"tc qdisc del dev {DEVICE} root 2>/dev/null || true"])
         return {"node": sandbox.id}
@@ -115,7 +115,7 @@ def shaped(sandbox: Sandbox) -> Evidence:
     """Return what the shape let through and what it held back.
 
     Raises:
-        ClusterError: tc did not name what the device has.
+        ClusterError: the answer of tc is not a queue with its counts.
     """
     told = sandbox.ask(["tc", "-s", "-j", "qdisc", "show", "dev", DEVICE], "tc show")
     try:
@@ -139,7 +139,7 @@ def discipline(shape: Shape) -> str:
 
 
 def supports_netem(sandbox: Sandbox) -> bool:
-    """Try netem on the loopback device of a sandbox, where it hurts nobody."""
+    """Try netem on the loopback device of a sandbox, which no server uses."""
     script = "tc qdisc add dev lo root netem delay 0ms 2>&1 && tc qdisc del dev lo root; echo tried"
     return "unknown" not in sandbox.ask(["sh", "-c", script], "tc add")
 

@@ -68,7 +68,7 @@ class Pod:
         self.server.put_archive("/", configuration)
 
     def _remove_server(self) -> None:
-        """Remove the server's container; `status` must not report it as gone meanwhile."""
+        """Remove the server's container; forget it first, so that `status` does not miss it."""
         server, self._server = self.server, None
         remove(server)
 
@@ -156,7 +156,7 @@ class Pod:
         return disk.fill(self.sandbox)
 
     def free_disk(self) -> Evidence:
-        """Remove what `fill_disk` wrote."""
+        """Remove what `fill_disk` wrote, if it did."""
         return disk.free(self.sandbox)
 
     def status(self, *, metrics: bool = False) -> NodeStatus:
@@ -214,7 +214,7 @@ class Pod:
                 raise self._failed(container, error) from error
 
     def _failed(self, container: Container, error: DockerException) -> ClusterError:
-        """Return what to raise where the engine failed us over a container."""
+        """Return the error to raise for a request about a container that the engine failed."""
         if isinstance(error, ClusterError):
             return error
         if isinstance(error, NotFound):

@@ -1,4 +1,4 @@
-"""Ask one server how it is: ZooKeeper's four-letter words over a socket of their own.
+"""Ask one server for its state with ZooKeeper's four-letter words, each over a new connection.
 
 Source: ZooKeeper Administrator's Guide, "The Four Letter Words" (srvr, mntr).
 """
@@ -25,7 +25,7 @@ def four_letter_word(address: tuple[str, int], word: str, *, timeout_s: float = 
 
 
 def look(node: int, address: tuple[str, int], *, metrics: bool = False) -> NodeStatus:
-    """Return what a running server says of itself: serving, `looking`, `silent` or `down`."""
+    """Return a server's role if it serves, else `looking`, `silent` or `down`."""
     try:
         answer = four_letter_word(address, "srvr")
         told = four_letter_word(address, "mntr") if metrics and answer else ""
@@ -46,12 +46,12 @@ def look(node: int, address: tuple[str, int], *, metrics: bool = False) -> NodeS
 
 
 def parse_srvr(answer: str) -> dict[str, str]:
-    """Read `Key: value` lines."""
+    """Read the `Key: value` lines of an answer to `srvr`."""
     lines = (line.partition(":") for line in answer.splitlines())
     return {key.strip(): value.strip() for key, colon, value in lines if colon}
 
 
 def parse_mntr(answer: str) -> dict[str, str]:
-    """Read tab-separated lines."""
+    """Read the tab-separated lines of an answer to `mntr`."""
     lines = (line.partition("\t") for line in answer.splitlines())
     return {key: value.strip() for key, tab, value in lines if tab}

@@ -1,8 +1,8 @@
-"""What time a server thinks it is, by its own word.
+"""A server's wall clock, as the server itself reports it.
 
-A server notes when each connection was established, by its own wall clock, and `cons` tells it. A
-ctime would tell the leader's clock only, since followers stamp no writes; a new process in the
-server's container may read the time that the server itself has cached for seconds.
+A server notes by its own wall clock when each connection was established, and `cons` reports that.
+A ctime would show the leader's clock only, since followers stamp no writes. A new process in the
+server's container would not do either: the server itself caches the time for seconds.
 Source: ZooKeeper's ServerCnxn.dumpConnectionInfo (`est`) and ConnectRequest (jute).
 """
 
@@ -20,7 +20,7 @@ _ANSWER = struct.Struct(">iiq")  # protocol, timeout, session
 
 
 def told_ms(address: tuple[str, int]) -> int | None:
-    """Return the server's wall clock in milliseconds since 1970; None if it serves nobody.
+    """Return the server's wall clock in milliseconds since 1970; None if it does not serve.
 
     It opens a session, asks when the server says that it began, and closes it.
     """

@@ -70,7 +70,7 @@ class Disabling(Fault, Protocol):
     """A fault that takes its nodes out of service, each of them."""
 
     def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
-        """Return all of them."""
+        """Return all the nodes that it is about."""
         return nodes
 
 

@@ -95,5 +95,5 @@ class ClientCut(ClientFault):
         return bool(evidence["held"]) and not unmet
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Let everything through again."""
+        """Let everything through that was held back."""
         return {"mended": [system.clients.mend(client, nodes) for client in system.chosen]}

@@ -18,7 +18,7 @@ class WrongClock(Fault, Protocol):
     needs: ClassVar[frozenset[str]] = frozenset({"faketime"})
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Set the clocks right."""
+        """Set the clocks right, and see that they are."""
         return {"clocks": [system.quorum.nodes[id].set_clock(0) for id in nodes]}
 
 

@@ -21,7 +21,7 @@ class GatewayKill(Fault):
     of_gateway: ClassVar[bool] = True
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Kill, and see that nobody answers at its address."""
+        """Kill, and see that its address does not answer any more."""
         return _gateway(system).kill()
 
     def bit(self, evidence: Evidence) -> bool:

@@ -1,6 +1,6 @@
-"""Who hears whom in a partition: pure functions from nodes to the packets that each loses.
+"""Which packets each node loses in a partition; pure functions.
 
-Jepsen's word: a grudge says, for each node, whose packets it drops.
+A grudge, Jepsen's word, says for each node whose packets it drops.
 Source: jepsen.nemesis (complete-grudge, bridge, majorities-ring).
 """
 

@@ -100,7 +100,7 @@ class Bandwidth(Shaping):
     rate_kbit: Count = 64
 
     def shape(self) -> Shape:
-        """Return a limit to the rate."""
+        """Return a shape that limits the rate only."""
         return Shape(rate_kbit=self.rate_kbit)
 
 
@@ -115,7 +115,7 @@ class LinkLatency(Shaping):
     reorder_percent: Share = 0
 
     def shape(self) -> Shape:
-        """Return the delay."""
+        """Return a shape that delays, and may reorder."""
         return Shape(
             delay_ms=self.delay_ms,
             jitter_ms=self.jitter_ms,

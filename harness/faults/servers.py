@@ -32,7 +32,7 @@ class Kill(Disabling):
         return dead and bool(evidence["wiped"]) == self.wipe and wiped_something(evidence["wiped"])
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Start what is down."""
+        """Start the servers that are down."""
         return {"started": start_down(system, nodes)}
 
 

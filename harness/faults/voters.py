@@ -27,7 +27,7 @@ class RemoveVoter(Disabling):
         return _removed(evidence)
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Add them again."""
+        """Add them to the ensemble again."""
         return {"added": [system.quorum.add_member(id) for id in nodes]}
 
 

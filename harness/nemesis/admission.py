@@ -1,4 +1,4 @@
-"""Whether there is room for one more fault now: the budget, and what is in force already."""
+"""Whether one more fault may be injected now: the budget, and the faults already in force."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from harness.nemesis.injection import Injection
 from harness.scenario import budget
 from harness.target import Quorum
 
-WITHIN_S = 30.0  # how long a planned fault waits for room; a follower looks for its leader for ever
+WITHIN_S = 30.0  # how long a planned fault waits; a follower may look for its leader for ever
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
-    """Why an injection must not be now.
+    """Why an injection must wait, or be skipped.
 
     Attributes:
-        within_s: how long to wait for the end that it will have by itself; 0: it may have none.
+        within_s: seconds in which the obstacle should clear by itself; 0 if it may never clear.
     """
 
     why: str
@@ -24,7 +24,7 @@ class Obstacle:
 
 
 class Room:
-    """Who is hurt, from a fault's injection until nothing holds the node and it serves again."""
+    """Keeps the nodes that are hurt: from a fault's injection until the node serves again."""
 
     def __init__(self, quorum: Quorum, wanted: str) -> None:
         self._quorum = quorum
@@ -32,13 +32,14 @@ class Room:
         self._hurt: set[int] = set()
 
     def take(self, fault: Fault, nodes: Sequence[int]) -> None:
-        """Count these nodes as hurt from now on, as far as the fault hurts them."""
+        """Count those of the nodes that the fault hurts as hurt from now on."""
         self._hurt |= set(fault.hurts(nodes, self._quorum.nodes))
 
     def obstacle(self, injection: Injection, in_force: Sequence[Injection]) -> Obstacle | None:
-        """Return what an injection meets; None if there is room for it.
+        """Return why an injection cannot be now; None if it can.
 
-        What ends by itself is waited for, but not by an entry of a mix: that one is skipped.
+        A planned injection waits for an obstacle that clears by itself. An injection of a random
+        mix does not wait.
         """
         beside = [i for i in in_force if i.planned.name != injection.entry.replaces]
         within_s = WITHIN_S if injection.entry.weight is None else 0.0
@@ -82,7 +83,7 @@ class Room:
         )
 
     def _forget_recovered(self, in_force: Sequence[Injection]) -> None:
-        """Count those no more that no fault holds and that serve, so are synced."""
+        """Stop counting nodes that serve, so are in sync, and that no fault in force hurts."""
         everyone = self._quorum.nodes
         held = {id for i in in_force for id in i.entry.fault.hurts(i.nodes, everyone)}
         serving = {s.node for s in self._quorum.statuses() if s.serving}

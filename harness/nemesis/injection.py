@@ -1,4 +1,4 @@
-"""One planned injection on its way, and when its time has come."""
+"""One planned injection: its state, and whether its time or trigger has come."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from harness.scenario.schema import FaultEntry, LogLine
 
 @dataclass(slots=True)
 class Injection:
-    """One planned injection on its way: pending, in force, over.
+    """One planned injection and what has become of it.
 
     Attributes:
-        nodes, clients: whom it hit, or hits when its time comes: heal is about the same ones.
+        nodes, clients: its targets, fixed when it is injected, so that heal is about the same.
         came_s: when its time or trigger came; None if it has not yet.
-        elections: how many there had been when it was injected.
-        waits_since_s: when its time had come and it first met an obstacle; None if it never did.
-        waits_for: the obstacle that it met last.
+        elections: how many there had been when it was injected; the next round waits for one more.
+        waits_since_s: when it first met an obstacle; None if it never did.
+        waits_for: the last obstacle that it met.
     """
 
     planned: Planned
@@ -35,7 +35,7 @@ class Injection:
 
     @property
     def whom(self) -> str:
-        """Return its name and whom it hit, for people; clients have no node to name."""
+        """Return its name and its nodes, if it has some, for messages."""
         ids = self.nodes
         nodes = f"node {ids[0]}" if len(ids) == 1 else f"nodes {', '.join(map(str, ids))}"
         return f"{self.planned.name} {nodes}" if ids else self.planned.name
@@ -52,7 +52,7 @@ class Since:
 
     @classmethod
     def now(cls, clock: Clock, progress: Progress) -> "Since":
-        """Take the present counts."""
+        """Return the present counts and time."""
         return cls(
             time_s=clock.now_s(),
             acknowledged=progress.count("acknowledged"),

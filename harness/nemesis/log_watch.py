@@ -1,4 +1,4 @@
-"""Whether a server has written a line since a phase began: the trigger `log`."""
+"""The trigger `log`: whether a server has written a certain line since the phase began."""
 
 import re
 from collections.abc import Callable
@@ -11,10 +11,10 @@ PERIOD_S = 0.25  # reading a log costs a request to the engine
 
 
 class LogWatch:
-    """Looks at servers' logs for what is new in them.
+    """Searches the part of the servers' logs that is newer than the watch itself.
 
     Args:
-        node_of: resolves a role, a bound name or a number to a node, None if nobody has the role.
+        node_of: resolves a role, a bound name or a number to a node; None if no node has the role.
     """
 
     def __init__(

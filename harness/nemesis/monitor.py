@@ -1,4 +1,4 @@
-"""Watch who leads, and note every change in the history."""
+"""Watch the servers' roles, and note every change in the history."""
 
 import threading
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Monitor:
             self.raise_failure()
 
     def raise_failure(self) -> None:
-        """Raise what a look at the servers failed with, if one did: the engine may be gone.
+        """Raise the error of the thread, if it failed: the engine may be gone.
 
         Raises:
             RunError: the run cannot go on.

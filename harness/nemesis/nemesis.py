@@ -1,7 +1,7 @@
-"""Inject faults, record what was observed of each, and heal.
+"""Inject faults, record what was observed of each, and heal them.
 
 Every injection and every heal ends `installed`, `skipped` (nothing was done, and why) or
-`indeterminate` (it may have been done, or never came to it). Only `installed` counts as a fault.
+`indeterminate` (it may have been done, or its time never came). Only `installed` counts as a fault.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,11 +28,11 @@ from harness.target import Clients, Evidence, Gateway, Quorum, System, Target
 
 Outcome = Literal["installed", "skipped", "indeterminate"]
 TICK_S = 0.02
-ROLE_WITHIN_S = 15.0  # right after an election nobody has the role for a moment
+ROLE_WITHIN_S = 15.0  # right after an election no node has the role for a moment
 
 
 class Nemesis:
-    """Injects and heals; when, is for `harness.nemesis.phase_faults` to say. Not thread-safe."""
+    """Injects and heals faults; `harness.nemesis.phase_faults` decides when. Not thread-safe."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Nemesis:
         """Resolve the scenario's `bind` names to nodes, once.
 
         Raises:
-            RunError: nobody is left for a name.
+            RunError: no node is left for a name.
         """
         if self._pinned is not None:
             self._bound = dict(self._pinned.bound)
@@ -79,9 +79,9 @@ class Nemesis:
         return [Injection(planned=p, entry=entries[p.entry]) for p in planned if p.phase == number]
 
     def inject(self, injection: Injection) -> None:
-        """Resolve the target now and hurt it, or heal what the entry names; record both.
+        """Resolve the target and inject the fault now, or heal what the entry names; record it.
 
-        What meets an obstacle that ends by itself stays pending, to be called for again.
+        If an obstacle may clear by itself the injection stays pending: call this again later.
         """
         entry = injection.entry
         if entry.kind == "heal":
@@ -115,10 +115,10 @@ class Nemesis:
         self._over(injection, evidence)
 
     def heal_all(self) -> None:
-        """Undo everything still in force, newest first.
+        """Undo every fault in force, newest first.
 
         Raises:
-            TargetError: the first of what could not be undone, after all the others were tried.
+            TargetError: the first that could not be undone, after all others were tried.
         """
         failures = []
         for injection in reversed(self._in_force.copy()):
@@ -177,7 +177,7 @@ class Nemesis:
         return replace(self._system, chosen=injection.clients)
 
     def _end_others(self, injection: Injection, fault: Fault) -> None:
-        """Close those that this injection put an end to, by `replaces` or by its nature."""
+        """Record the end of faults that this one ended, by `replaces` or as `start` ends `kill`."""
         by = injection.planned.name
         for other in self._in_force.copy():
             if other is injection:
@@ -187,12 +187,12 @@ class Nemesis:
                 self._over(other, {"ended_by": by})
 
     def _settle(self, injection: Injection, fault: Fault) -> None:
-        """Decide when an injection that took place is over."""
+        """Set when an injection that took place is to be healed, if ever."""
         hold_s = injection.entry.hold_s
         if not fault.lasting:
             self._forget(injection)
         else:
-            # Without a duration it is over for the schedule, and stays until somebody heals it.
+            # Without a duration it is over for the schedule, and stays in force until it is healed.
             injection.state = "over" if hold_s is None else "in force"
             injection.heal_at_s = None if hold_s is None else self._clock.now_s() + hold_s
             self._progress.in_force[injection.planned.id] = injection.whom
@@ -221,7 +221,7 @@ class Nemesis:
         )
 
     def _node_of(self, target: str | int) -> int | None:
-        """Return the node that a trigger means now; None if nobody has the role."""
+        """Return the node that a trigger means now; None if no node has the role."""
         wanted: Target = {"node": target} if isinstance(target, int) else target
         statuses, rng = self._quorum.statuses(), self._stream("triggers")
         return next(iter(roles.resolve(wanted, statuses, self._bound, rng)), None)
@@ -234,7 +234,7 @@ class Nemesis:
     def _resolve(
         self, injection: Injection, statuses: Sequence[NodeStatus], rng: Random
     ) -> Obstacle | None:
-        """Find who has the role now; return an obstacle if nobody has."""
+        """Set the nodes that have the role now; return an obstacle if none has."""
         target = injection.entry.fault.target
         if self._pinned is not None and (id := injection.planned.id) in self._pinned.nodes:
             injection.nodes = list(self._pinned.nodes[id])
@@ -245,7 +245,7 @@ class Nemesis:
         return Obstacle(why=f"no node was {target!r}", within_s=ROLE_WITHIN_S)
 
     def _waits(self, injection: Injection, obstacle: Obstacle) -> bool:
-        """Tell whether an injection waits on for the obstacle to end."""
+        """Tell whether an injection still waits for the obstacle to clear."""
         now_s = self._clock.now_s()
         if injection.waits_since_s is None:
             injection.waits_since_s = now_s
@@ -270,7 +270,7 @@ class Nemesis:
         injection.state = "over"
 
     def _stream(self, *names: str) -> Random:
-        """Return a random stream that is one user's, so taking another out changes nothing."""
+        """Return the random stream of these names; no other use changes what it draws."""
         key = "/".join(names)
         return self._streams.setdefault(key, plan.stream(self._scenario.seed, *names))
 

@@ -17,9 +17,9 @@ from harness.scenario.schema import LogLine
 class PhaseOfFaults:
     """The thread that runs one phase's faults; leaving the context ends and joins it.
 
-    Counts of triggers begin when this is made, times when the context is entered: on a busy machine
-    seconds pass between, until the phase's clients have begun to call. A fault with a duration is
-    healed when the phase ends; one without stays in force.
+    Triggers count operations from the creation of this object. Times count from when the context is
+    entered, after the phase's clients have begun to call; that may be seconds later. A fault with a
+    duration is healed when the phase ends at the latest; one without stays in force.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class PhaseOfFaults:
         return not self._thread.is_alive()
 
     def raise_failure(self) -> None:
-        """Raise what the nemesis failed with, if it did.
+        """Raise the error of the thread, if it failed.
 
         Raises:
             RunError: the run cannot be judged.
@@ -87,7 +87,7 @@ class PhaseOfFaults:
             if self._stop.is_set():
                 return
             if injection.state == "pending" and self._due(injection, place):
-                # Before it acts: the next round waits for an election after this moment.
+                # Counted before it acts: the next round waits for an election after this moment.
                 injection.elections = self._progress.elections
                 self._nemesis.inject(injection)
 

@@ -1,8 +1,8 @@
-"""A TCP forwarder of its own for each client, so that one client can be cut off from some servers.
+"""A TCP forwarder for each client, so that one client can be cut off from some servers.
 
-All clients reach a node by the same bridge address, so no rule in the node's network could tell
-them apart. A cut is silence, as in a network: nothing is refused and nothing arrives; when it is
-mended, what waited goes on.
+All clients reach a node from the same bridge address, so no rule in the node's network could tell
+them apart. A cut is silence, as in a network: nothing is refused and nothing arrives. When it is
+mended, what was held back goes on.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ TIMEOUT_S = 10.0
 
 @dataclass(slots=True)
 class _Link:
-    """One client's way to one node.
+    """The way from one client to one node.
 
     Attributes:
         held: messages and connections that had to wait because of a cut.
@@ -39,7 +39,7 @@ class _Link:
 
 
 class Forwarder:
-    """One client's ways to all nodes."""
+    """One client's connections to all nodes, through one listening port for each."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, servers: Mapping[int, str]) -> None:
         self._loop = loop
@@ -75,13 +75,13 @@ class Forwarder:
             self._loop.call_soon_threadsafe(self._links[id].open.set)
 
     async def listen(self) -> None:
-        """Listen on a port of its own for each node."""
+        """Listen on one port for each node."""
         for id, link in self._links.items():
             link.open.set()
             self._listening[id] = await asyncio.start_server(_accept(link), LOOPBACK, 0)
 
     async def close(self) -> None:
-        """Listen no more."""
+        """Close the listening ports; open connections stay."""
         for server in self._listening.values():
             server.close()
 

@@ -1,7 +1,7 @@
 """The gateway of a run with `transport: rest`, or of `harness up`: a process on loopback.
 
-Its port stays its own while the gateway is down: a bound socket that never listens holds it, so
-clients that call meanwhile are refused, as by a dead server.
+While the gateway is down, a bound socket that never listens keeps its port. So clients are refused,
+as by a dead server, and no other process gets the port.
 """
 
 import http.client
@@ -44,7 +44,7 @@ class GatewayProcess:
     Args:
         hosts: ZooKeeper's connect string.
         log: what it prints is appended to this file.
-        environment: added to its environment, so that leftovers can be told.
+        environment: added to its environment, so that `clean` finds it.
         port: what holds its port, from `hold_port`; any free one if None.
         stays: it outlives the harness; else it ends when its standard input closes, so also
             when the harness is killed.
@@ -65,7 +65,7 @@ class GatewayProcess:
 
     @property
     def address(self) -> str:
-        """Return host:port."""
+        """Return `127.0.0.1:port`, the same for all processes."""
         return f"{LOOPBACK}:{self._port.getsockname()[1]}"
 
     @property
@@ -118,7 +118,7 @@ class GatewayProcess:
             connection.close()
 
     def close(self) -> None:
-        """Let it close its sessions and end, and give the port back; twice is fine."""
+        """Let it close its sessions and end, then give the port back; twice is fine."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -136,7 +136,7 @@ class GatewayProcess:
         command += [] if self._stays else ["--until-stdin-closes"]
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
-            # A session of its own: Ctrl-C is for the harness, which then ends it.
+            # In a new session: Ctrl-C is for the harness, which then ends it.
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL if self._stays else subprocess.PIPE,

@@ -29,10 +29,10 @@ class Worker:
     """One client process.
 
     Attributes:
-        last: what it last said of itself: the process of the history that it was, its session,
-            its consumer, and when it was surely alive.
-        dies: whether its workload means it to die.
-        forwarder: what it connects through, where clients can be cut off.
+        last: its last report: its process in the history, its session, its consumer, and when it
+            was certainly alive.
+        dies: whether its death is intended.
+        forwarder: what it connects through, if clients can be cut off.
         ended: whether its end was noticed and its pipes are closed.
         told: whether it knows that no more puts come.
     """
@@ -49,7 +49,7 @@ class Worker:
 
     @property
     def running(self) -> bool:
-        """Tell whether the process is there."""
+        """Tell whether the process has not ended."""
         return self.process.poll() is None
 
     @property
@@ -63,8 +63,8 @@ class Workers:
 
     Args:
         folder: the run's folder; histories go to `history/`, what workers print to `logs/`.
-        environment: added to theirs, so that leftovers can be told.
-        forwarding: gives each a forwarder of its own to connect through.
+        environment: added to theirs, so that `clean` finds leftovers.
+        forwarding: gives each client a forwarder to connect through.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Workers:
                     continue  # it ended this very moment, so it need not know
 
     def reap(self) -> None:
-        """Look after those that ended: a death that was not intended ends the run.
+        """Close the pipes of those that ended; a death that was not intended ends the run.
 
         Raises:
             WorkerError: a worker failed; says what it printed last.
@@ -130,7 +130,7 @@ class Workers:
                 )
 
     def end(self, ended: Iterable[Worker]) -> None:
-        """Kill workers that ought to have ended; that they die is no failure of theirs."""
+        """Kill these workers; their death counts as intended."""
         for worker in ended:
             if worker.running:
                 worker.dies = True
@@ -165,7 +165,7 @@ class Workers:
         errors = self._folder / "logs" / f"worker-{name}.log"
         errors.parent.mkdir(parents=True, exist_ok=True)
         with errors.open("wb") as log:
-            # A session of its own: Ctrl-C is for the harness, which then ends its workers.
+            # In a new session: Ctrl-C is for the harness, which then ends its workers.
             popen = subprocess.Popen(
                 [sys.executable, "-m", "harness.workers.worker_process"],
                 stdin=subprocess.PIPE,
@@ -224,12 +224,12 @@ class Workers:
 
 
 def all_called(workers: Iterable[Worker]) -> bool:
-    """Tell whether every one of them has begun its first call, or has ended."""
+    """Tell whether each of them has begun its first call, or has ended."""
     return all(worker.called or not worker.running for worker in workers)
 
 
 def all_ended(workers: Sequence[Worker]) -> bool:
-    """Tell whether every one of them has ended."""
+    """Tell whether none of these processes runs any more."""
     return all(not worker.running for worker in workers)
 
 

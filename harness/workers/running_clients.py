@@ -1,4 +1,4 @@
-"""Client processes as something that faults can hurt, and those of a quorum that has none."""
+"""What faults do to client processes; and a stand-in for a quorum without clients."""
 
 import signal
 from collections.abc import Collection, Sequence
@@ -39,7 +39,7 @@ class RunningClients:
         return self._signal(client, signal.SIGSTOP, frozen=True)
 
     def resume(self, client: int) -> Evidence:
-        """Let it go on with SIGCONT."""
+        """Let it go on with SIGCONT, and wait until the kernel says so."""
         return self._signal(client, signal.SIGCONT, frozen=False)
 
     def cut(self, client: int, nodes: Collection[int]) -> Evidence:
@@ -73,7 +73,7 @@ class RunningClients:
 
     def _signal(self, client: int, number: signal.Signals, *, frozen: bool) -> Evidence:
         process = self._worker(client).process
-        process.send_signal(number)  # nothing if it ended meanwhile
+        process.send_signal(number)  # does nothing if it has ended
         state = wait_until(
             lambda: "ended" if process.poll() is not None else _state(process.pid),
             lambda state: state == "ended" or (state == "T") is frozen,
@@ -91,11 +91,11 @@ class NoClients:
     """No workload runs: a quorum by hand."""
 
     def running(self, workload: str) -> Sequence[int]:
-        """Return nobody."""
+        """Return no client: there is none."""
         return []
 
     def crash(self, client: int) -> Evidence:
-        """Refuse."""
+        """Refuse: faults of clients need a run."""
         raise UnsupportedError(f"client {client}: expected a run with a workload, got none")
 
     pause = crash
@@ -105,7 +105,7 @@ class NoClients:
         return {"client": client, "state": "ended"}
 
     def cut(self, client: int, nodes: Collection[int]) -> Evidence:
-        """Refuse."""
+        """Refuse: faults of clients need a run."""
         return self.crash(client)
 
     def mend(self, client: int, nodes: Collection[int]) -> Evidence:
@@ -113,7 +113,7 @@ class NoClients:
         return {"client": client, "held": 0}
 
     def held(self, client: int) -> int:
-        """Return nothing."""
+        """Return 0: nothing was ever cut."""
         return 0
 
 

@@ -1,7 +1,7 @@
-"""One workload client, in a process of its own: `python -m harness.workers.worker_process`.
+"""The process of one workload client: `python -m harness.workers.worker_process`.
 
 The harness writes one line of JSON (a Job) to standard input, later the line `puts-over`, and
-closes it when the worker shall end at once. The worker writes its history to its own file, and
+closes it to end the worker at once. The worker writes its history to its own file, and
 lines of JSON with counts to standard output.
 """
 
@@ -48,7 +48,7 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def main() -> None:
-    """Do the job on standard input, to the end."""
+    """Read a job from standard input and do it; the exit status is 1 if it failed."""
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     job = msgspec.json.decode(stdin.readline(), type=Job)
     puts_over = threading.Event()
@@ -91,7 +91,7 @@ def work(job: Job, out: BinaryIO, puts_over: threading.Event) -> None:
 
 
 def _obey(stdin: BinaryIO, puts_over: threading.Event) -> None:
-    """Follow the harness: note the end of the puts, and die when the pipe closes."""
+    """Obey the harness: note the end of the puts, and die when the pipe closes."""
     for line in stdin:
         if line == PUTS_OVER:
             puts_over.set()
