@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from harness.harness_errors import TargetError
 from harness.history.record import ENDED, RECOVERED, Event, HistoryWriter
 from harness.nemesis.nemesis import Nemesis
 from harness.polling import wait_until
 from harness.progress import Progress
 from harness.run_clock import Clock
-from harness.target import Quorum, TargetError
+from harness.target import Quorum
 from harness.workers.pool import Worker, all_ended
 from harness.workloads import drain as drains
 from harness.workloads.drain import Drain

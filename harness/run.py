@@ -16,7 +16,7 @@ from typing import Any
 from harness import results, versions
 from harness.clients import end_state, server_log
 from harness.ending import READY_WITHIN_S, Ending, Notes
-from harness.harness_errors import RunError, UnmetError
+from harness.harness_errors import RunError, TargetError, UnmetError
 from harness.history import record
 from harness.history.columns import History
 from harness.history.record import PHASE, HistoryWriter
@@ -30,7 +30,7 @@ from harness.run_clock import Clock
 from harness.run_folder import RunFolder
 from harness.scenario import estimate, plan
 from harness.scenario.schema import Cluster, Phase, Scenario, WorkloadEntry
-from harness.target import Quorum, TargetError
+from harness.target import Quorum
 from harness.view import View
 from harness.workers import pool
 from harness.workers.forwarder import Forwarding

@@ -4,23 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.harness_errors import TargetError, UnsupportedError
 from harness.server_states import NodeStatus, ServerTree, SessionEnds
-
-__all__ = [
-    "DOWN",
-    "Clients",
-    "Drops",
-    "Evidence",
-    "Ledger",
-    "Node",
-    "Quorum",
-    "Shape",
-    "System",
-    "Target",
-    "TargetError",
-    "UnsupportedError",
-]
 
 Evidence = dict[str, Any]
 """What was observed of a fault, as JSON values; it goes into the history and results.json."""

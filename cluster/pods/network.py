@@ -14,7 +14,8 @@ from typing import Any
 from cluster.cluster_errors import ClusterError
 from cluster.engine.each import each
 from cluster.pods.sandbox import DEVICE, TABLE, Sandbox
-from harness.target import Drops, Evidence, Shape, UnsupportedError
+from harness.harness_errors import UnsupportedError
+from harness.target import Drops, Evidence, Shape
 
 _LIST = "nft -j list table inet nemesis 2>/dev/null || echo '{}'"
 # A table without a rule goes too: a table that is there means that a fault is in force.

@@ -14,9 +14,10 @@ from cluster.engine import labels
 from cluster.engine.containers import UID, freeze, pack, remove
 from cluster.pods import disk, faketime, network, probe
 from cluster.pods.sandbox import Sandbox
+from harness.harness_errors import UnsupportedError
 from harness.polling import wait_until
 from harness.server_states import NodeStatus
-from harness.target import DOWN, Evidence, Shape, UnsupportedError
+from harness.target import DOWN, Evidence, Shape
 
 STATE_TIMEOUT_S = 10
 ASK_AGAIN_S = 1.0  # how soon the engine is asked again about a server that does not answer

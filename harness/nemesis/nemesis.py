@@ -6,29 +6,27 @@ Every injection and every heal ends `installed`, `skipped` (nothing was done, an
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from random import Random
 from typing import Any, Literal
 
 from harness.faults import Fault
-from harness.harness_errors import RunError, TargetError, UnsupportedError
+from harness.harness_errors import TargetError, UnsupportedError
 from harness.history.record import Event, HistoryWriter
 from harness.nemesis import undo
 from harness.nemesis.admission import Obstacle, Room
+from harness.nemesis.aim import Aim
 from harness.nemesis.injection import Injection
 from harness.nemesis.log_watch import LogWatch
 from harness.polling import wait_until
 from harness.progress import Progress
 from harness.recorded import Recorded
 from harness.run_clock import Clock
-from harness.scenario import plan, roles
 from harness.scenario.plan import Planned
 from harness.scenario.schema import Scenario
 from harness.server_states import NodeStatus
-from harness.target import Clients, Evidence, Gateway, Quorum, System, Target
+from harness.target import Clients, Evidence, Gateway, Quorum, System
 
 Outcome = Literal["installed", "skipped", "indeterminate"]
 TICK_S = 0.02
-ROLE_WITHIN_S = 15.0  # right after an election no node has the role for a moment
 
 
 class Nemesis:
@@ -49,10 +47,8 @@ class Nemesis:
     ) -> None:
         self._scenario = scenario
         self._system = System(quorum=quorum, clients=clients, gateway=gateway)
-        self._quorum, self._pinned = quorum, pinned
+        self._quorum, self._aim = quorum, Aim(scenario, pinned)
         self._history, self._clock, self._progress, self._say = history, clock, progress, say
-        self._streams: dict[str, Random] = {}
-        self._bound: dict[str, int] = {}
         self._in_force: list[Injection] = []
         self._room = Room(quorum, scenario.budget)
 
@@ -62,16 +58,7 @@ class Nemesis:
         Raises:
             RunError: no node is left for a name.
         """
-        if self._pinned is not None:
-            self._bound = dict(self._pinned.bound)
-            return self._bound
-        try:
-            self._bound = roles.bind(
-                self._scenario.bind, self._quorum.statuses(), self._stream("bind")
-            )
-        except ValueError as error:
-            raise RunError(str(error)) from error
-        return self._bound
+        return self._aim.bind(self._quorum.statuses())
 
     def injections(self, number: int, planned: Sequence[Planned]) -> list[Injection]:
         """Return the injections of one phase, in the order of the plan."""
@@ -89,9 +76,9 @@ class Nemesis:
             injection.state = "over"
             self._wait_until(injection)
             return
-        rng = self._stream("roles", injection.planned.name)
-        drawn, statuses = rng.getstate(), self._quorum.statuses()
-        obstacle = self._resolve(injection, statuses, rng)
+        rng, statuses = self._aim.stream_of(injection), self._quorum.statuses()
+        drawn = rng.getstate()
+        obstacle = self._aim.take(injection, statuses)
         obstacle = obstacle or self._room.obstacle(injection, self._in_force)
         if obstacle is None:
             self._inject(injection, entry.fault, {str(s.node): s.mode for s in statuses})
@@ -138,7 +125,11 @@ class Nemesis:
 
     def log_watch(self) -> LogWatch:
         """Return a watch for lines that servers write from now on."""
-        return LogWatch(self._quorum, self._node_of, self._clock)
+        return LogWatch(
+            self._quorum,
+            lambda target: self._aim.node_of(target, self._quorum.statuses()),
+            self._clock,
+        )
 
     def _inject(self, injection: Injection, fault: Fault, before: Mapping[str, str]) -> None:
         self._in_force.append(injection)
@@ -202,7 +193,7 @@ class Nemesis:
         """Wait for the node and mode that the entry names, if it names some."""
         if (until := injection.entry.until) is None:
             return
-        node = int(self._bound.get(str(until.node), until.node))
+        node = self._aim.bound(until.node)
 
         def there(seen: NodeStatus | None) -> bool:
             return seen is not None and (
@@ -220,29 +211,10 @@ class Nemesis:
             ),
         )
 
-    def _node_of(self, target: str | int) -> int | None:
-        """Return the node that a trigger means now; None if no node has the role."""
-        wanted: Target = {"node": target} if isinstance(target, int) else target
-        statuses, rng = self._quorum.statuses(), self._stream("triggers")
-        return next(iter(roles.resolve(wanted, statuses, self._bound, rng)), None)
-
     def _heal_named(self, name: str) -> None:
         for injection in reversed(self._in_force.copy()):
             if name in {"all", injection.planned.name}:
                 self.heal(injection)
-
-    def _resolve(
-        self, injection: Injection, statuses: Sequence[NodeStatus], rng: Random
-    ) -> Obstacle | None:
-        """Set the nodes that have the role now; return an obstacle if none has."""
-        target = injection.entry.fault.target
-        if self._pinned is not None and (id := injection.planned.id) in self._pinned.nodes:
-            injection.nodes = list(self._pinned.nodes[id])
-            return None
-        injection.nodes = roles.resolve(target, statuses, self._bound, rng)
-        if injection.nodes or target == []:
-            return None
-        return Obstacle(why=f"no node was {target!r}", within_s=ROLE_WITHIN_S)
 
     def _waits(self, injection: Injection, obstacle: Obstacle) -> bool:
         """Tell whether an injection still waits for the obstacle to clear."""
@@ -268,11 +240,6 @@ class Nemesis:
         self._record(injection, "inject", outcome, evidence)
         self._say(f"{injection.planned.name}: {outcome}: {evidence.get('why', evidence)}")
         injection.state = "over"
-
-    def _stream(self, *names: str) -> Random:
-        """Return the random stream of these names; no other use changes what it draws."""
-        key = "/".join(names)
-        return self._streams.setdefault(key, plan.stream(self._scenario.seed, *names))
 
     def _record(
         self,

@@ -9,13 +9,12 @@ import pytest
 
 from harness import ending
 from harness.ending import Ending
-from harness.harness_errors import RunError, WorkerError
+from harness.harness_errors import RunError, TargetError, WorkerError
 from harness.history.record import HistoryWriter
 from harness.nemesis.monitor import Monitor
 from harness.progress import Progress
 from harness.run_clock import Clock
 from harness.server_states import NodeStatus
-from harness.target import TargetError
 from harness.workers.pool import Workers
 from harness.workloads.drain import Drain
 from worlds.faults.fake_quorum import FakeQuorum

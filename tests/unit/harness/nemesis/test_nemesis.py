@@ -16,7 +16,7 @@ def stage(
     tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Stage]:
     """Return a function from the scenario's text to a stage; waits for roles are short."""
-    monkeypatch.setattr("harness.nemesis.nemesis.ROLE_WITHIN_S", 0.0)
+    monkeypatch.setattr("harness.nemesis.aim.ROLE_WITHIN_S", 0.0)
     monkeypatch.setattr("harness.faults.drop_rules.BITES_WITHIN_S", 0.0)
 
     def make(text: str, quorum: FakeQuorum | None = None) -> Stage:

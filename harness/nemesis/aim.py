@@ -1,0 +1,73 @@
+"""Which nodes a target means in this run: names of `bind`, roles, and what is drawn of them."""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from harness.harness_errors import RunError
+from harness.nemesis.admission import Obstacle
+from harness.nemesis.injection import Injection
+from harness.recorded import Recorded
+from harness.scenario import plan, roles
+from harness.scenario.schema import Scenario
+from harness.server_states import NodeStatus
+from harness.target import Target
+
+ROLE_WITHIN_S = 15.0  # right after an election no node has the role for a moment
+
+
+class Aim:
+    """Resolves targets to nodes.
+
+    Args:
+        pinned: the run whose nodes names and roles mean again; None: they mean today's.
+    """
+
+    def __init__(self, scenario: Scenario, pinned: Recorded | None) -> None:
+        self._scenario, self._pinned = scenario, pinned
+        self._streams: dict[str, Random] = {}
+        self._bound: dict[str, int] = {}
+
+    def bind(self, statuses: Sequence[NodeStatus]) -> Mapping[str, int]:
+        """Resolve the scenario's `bind` names to nodes, once.
+
+        Raises:
+            RunError: no node is left for a name.
+        """
+        if self._pinned is not None:
+            self._bound = dict(self._pinned.bound)
+            return self._bound
+        try:
+            self._bound = roles.bind(self._scenario.bind, statuses, self._stream("bind"))
+        except ValueError as error:
+            raise RunError(str(error)) from error
+        return self._bound
+
+    def take(self, injection: Injection, statuses: Sequence[NodeStatus]) -> Obstacle | None:
+        """Set the nodes that an injection means now; return an obstacle if there is none."""
+        target = injection.entry.fault.target
+        if self._pinned is not None and (id := injection.planned.id) in self._pinned.nodes:
+            injection.nodes = list(self._pinned.nodes[id])
+            return None
+        injection.nodes = roles.resolve(target, statuses, self._bound, self.stream_of(injection))
+        if injection.nodes or target == []:
+            return None
+        return Obstacle(why=f"no node was {target!r}", within_s=ROLE_WITHIN_S)
+
+    def node_of(self, target: str | int, statuses: Sequence[NodeStatus]) -> int | None:
+        """Return the node that a trigger means now; None if no node has the role."""
+        wanted: Target = {"node": target} if isinstance(target, int) else target
+        found = roles.resolve(wanted, statuses, self._bound, self._stream("triggers"))
+        return next(iter(found), None)
+
+    def bound(self, node: str | int) -> int:
+        """Return the node of a bound name or a number."""
+        return int(self._bound.get(str(node), node))
+
+    def stream_of(self, injection: Injection) -> Random:
+        """Return the random stream from which all injections of this name draw their nodes."""
+        return self._stream("roles", injection.planned.name)
+
+    def _stream(self, *names: str) -> Random:
+        """Return the random stream of these names; no other use changes what it draws."""
+        key = "/".join(names)
+        return self._streams.setdefault(key, plan.stream(self._scenario.seed, *names))
