@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from zkmq.errors import NoQuorumError, NotAppliedError, OutcomeUnknownError
-from zkmq.putting.tails import Tails
+from zkmq.putting.tail_segments import TailSegments
 from zkmq.taking.head_cache import HeadCache
 from zkmq.taking.order import in_force
-from zkmq.taking.return_places import Homes
+from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope, item_names
 from zkmq.tree.charter import SEGMENT_ITEMS
-from zkmq.tree.paths import Guard, Tree
+from zkmq.tree.paths import Guard, QueueTree
+from zkmq.zookeeper.idempotent import commit_idempotent
 from zkmq.zookeeper.refusal import refusal
-from zkmq.zookeeper.repeatable import once
 from zkmq.zookeeper.request_sizes import read_load, read_nodes, too_large
 from zkmq.zookeeper.store import (
     Code,
@@ -23,12 +23,12 @@ from zkmq.zookeeper.store import (
     GetChildren,
     GetData,
     Lost,
-    Node,
     Op,
     Read,
     Rejected,
     SetData,
     Store,
+    Znode,
 )
 
 KICK_BATCH = 100
@@ -51,7 +51,7 @@ class Peeked:
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
+class QueueStats:
     """How many items are where, and who is there. Counted one after the other, not at once.
 
     The servers count the nodes of a place, whatever they are called.
@@ -83,20 +83,22 @@ class Changed:
     zxid: int | None
 
 
-def peek(store: Store, tree: Tree, n: int, deadline_s: float) -> list[Peeked]:
+def peek(store: Store, tree: QueueTree, n: int, deadline_s: float) -> list[Peeked]:
     """The first `n` waiting items."""
     first = HeadCache(store, tree).first(n, deadline_s)
     return [_peeked(candidate.name, candidate.node.data) for candidate in first]
 
 
-def peek_aside(store: Store, tree: Tree, place: str, n: int, deadline_s: float) -> list[Peeked]:
+def peek_aside(
+    store: Store, tree: QueueTree, place: str, n: int, deadline_s: float
+) -> list[Peeked]:
     """The first `n` items of `dead` or `partial`."""
     parent = tree.place(place)
     paths = [f"{parent}/{name}" for name in _aside(store, parent, deadline_s)[:n]]
     return [_peeked(_name(path), node.data) for path, node in read_nodes(store, paths, deadline_s)]
 
 
-def stats(store: Store, tree: Tree, deadline_s: float) -> Stats:
+def stats(store: Store, tree: QueueTree, deadline_s: float) -> QueueStats:
     """Count. Costs a read for each segment and each consumer, 500 of them in a request."""
     places = [tree.place("partial"), tree.place("dead"), tree.producers, tree.place("skipped")]
     partial, dead, producers, skipped = _children(store, places, deadline_s)
@@ -105,7 +107,7 @@ def stats(store: Store, tree: Tree, deadline_s: float) -> Stats:
     held = _children(store, [tree.claims(consumer) for consumer in consumers], deadline_s)
     minutes = item_names.buckets(store.list(tree.place("delayed"), deadline_s) or [])
     buckets = [f"{tree.place('delayed')}/{minute}" for minute in minutes]
-    return Stats(
+    return QueueStats(
         waiting=_waiting(store, tree, deadline_s),
         held=sum(held),
         delayed=sum(_children(store, buckets, deadline_s)),
@@ -128,13 +130,13 @@ def _maybe_done() -> Iterator[None]:
 
 
 @_maybe_done()
-def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> Changed:
+def kick(store: Store, tree: QueueTree, n: int, place: str, deadline_s: float) -> Changed:
     """Bring up to `n` items back from `dead` or `partial` to their old places.
 
     Raises:
         OutcomeUnknownError: no answer before the deadline; some may have come back.
     """
-    homes = Homes(tree, Tails(store, tree, SEGMENT_ITEMS))
+    return_places = ReturnPlaces(tree, TailSegments(store, tree, SEGMENT_ITEMS))
     parent = tree.place(place)
     stay: set[str] = set()
     kicked, zxid = 0, None
@@ -149,7 +151,9 @@ def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> Cha
         if not nodes:
             continue
         ops: list[Op] = [Delete(f"{parent}/{name}", node.version) for name, node in nodes]
-        ops += homes.returns([(name, _forgiven(node.data)) for name, node in nodes], deadline_s)
+        ops += return_places.returns(
+            [(name, _forgiven(node.data)) for name, node in nodes], deadline_s
+        )
         match store.commit(ops, deadline_s):
             case Committed(zxid=written):
                 kicked, zxid = kicked + len(nodes), written
@@ -158,7 +162,7 @@ def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> Cha
             case Rejected(index, Code.NOT_EMPTY):
                 stay.add(_name(ops[index].path))
             case Rejected(index, code, number):
-                if not homes.learn(ops[index], code):
+                if not return_places.learn(ops[index], code):
                     _look_again(store, ops[index].path, "kick", (code, number), deadline_s)
             case Lost(reason):
                 _pause(store, reason, deadline_s)
@@ -170,7 +174,9 @@ def kick(store: Store, tree: Tree, n: int, place: str, deadline_s: float) -> Cha
 
 
 @_maybe_done()
-def purge(store: Store, tree: Tree, priorities: Sequence[int] | None, deadline_s: float) -> Changed:
+def purge(
+    store: Store, tree: QueueTree, priorities: Sequence[int] | None, deadline_s: float
+) -> Changed:
     """Forget all waiting items of the priorities, or of all; counts the priorities there were.
 
     One write for each priority, whatever waits: the janitor deletes the items later. Items that
@@ -198,7 +204,7 @@ def purge(store: Store, tree: Tree, priorities: Sequence[int] | None, deadline_s
 
 
 def _purge_one(
-    store: Store, tree: Tree, priority: int, deadline_s: float
+    store: Store, tree: QueueTree, priority: int, deadline_s: float
 ) -> tuple[bool, int | None]:
     """Purge one; whether it was there, and the zxid of the write, if there was one."""
     path = tree.priority(priority)
@@ -206,7 +212,7 @@ def _purge_one(
     gap = PURGE_GAP
     while True:
         (node,) = store.read_many([GetData(path)], deadline_s).results
-        guard = Guard.read(node.data, node.version) if isinstance(node, Node) else None
+        guard = Guard.read(node.data, node.version) if isinstance(node, Znode) else None
         if guard is None:
             return False, None
         goal = guard.tail if goal is None else goal
@@ -229,7 +235,7 @@ def _purge_one(
 
 
 def _purge_flat(
-    store: Store, tree: Tree, flat: Sequence[str], priorities: Sequence[int], deadline_s: float
+    store: Store, tree: QueueTree, flat: Sequence[str], priorities: Sequence[int], deadline_s: float
 ) -> None:
     """The original's items have no segment; they are deleted one by one."""
     for name in flat:
@@ -237,10 +243,10 @@ def _purge_flat(
         if parsed is not None and parsed.priority in priorities:
             # Somebody else having deleted it, or having taken it, is as good.
             flat_item = [Delete(f"{tree.items}/{name}")]
-            once(store, "purge", flat_item, deadline_s, as_good={Code.NO_NODE})
+            commit_idempotent(store, "purge", flat_item, deadline_s, as_good={Code.NO_NODE})
 
 
-def _waiting(store: Store, tree: Tree, deadline_s: float) -> dict[int, int]:
+def _waiting(store: Store, tree: QueueTree, deadline_s: float) -> dict[int, int]:
     children = store.list(tree.items, deadline_s) or []
     counts: dict[int, int] = {}
     for child in children:
@@ -250,7 +256,7 @@ def _waiting(store: Store, tree: Tree, deadline_s: float) -> dict[int, int]:
     for priority in item_names.priorities(children):
         path = tree.priority(priority)
         node, listed = store.read_many([GetData(path), GetChildren(path)], deadline_s).results
-        guard = Guard.read(node.data, node.version) if isinstance(node, Node) else None
+        guard = Guard.read(node.data, node.version) if isinstance(node, Znode) else None
         if guard is not None and isinstance(listed, list):
             paths = [tree.segment(priority, segment) for segment in guard.waiting(listed)]
             counts[priority] = counts.get(priority, 0) + sum(_children(store, paths, deadline_s))
@@ -267,11 +273,11 @@ def _data(store: Store, paths: Sequence[str], deadline_s: float) -> list[bytes]:
     return [node.data for node in _nodes(store, paths, deadline_s) if node]
 
 
-def _nodes(store: Store, paths: Sequence[str], deadline_s: float) -> Iterator[Node | None]:
+def _nodes(store: Store, paths: Sequence[str], deadline_s: float) -> Iterator[Znode | None]:
     for start in range(0, len(paths), READS_AT_ONCE):
         reads: list[Read] = [GetData(path) for path in paths[start : start + READS_AT_ONCE]]
         for node in store.read_many(reads, deadline_s).results:
-            yield node if isinstance(node, Node) else None
+            yield node if isinstance(node, Znode) else None
 
 
 def _aside(store: Store, parent: str, deadline_s: float) -> list[str]:

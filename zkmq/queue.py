@@ -9,27 +9,27 @@ from typing import Literal
 from zkmq import checks
 from zkmq.doubt import Settled
 from zkmq.errors import BadArgumentError, NoQuorumError, ZkmqError
-from zkmq.janitor.background import JanitorThread
-from zkmq.janitor.elected import Janitor
+from zkmq.janitor.janitor import Janitor
+from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.janitor.reaper import OnReturned
-from zkmq.janitor.reporter import Reporter
-from zkmq.opened import MOST, OpenedQueue
-from zkmq.putting.backlog_limit import Room
+from zkmq.janitor.returned_reporter import ReturnedReporter
+from zkmq.operator_queue import MOST, OperatorQueue
+from zkmq.putting.backlog_limit import BacklogLimit
 from zkmq.putting.batches import MAX_BATCH_ITEMS, Put
 from zkmq.putting.entry import Entry
 from zkmq.putting.producer import Producer
 from zkmq.taking.consumer import Consumer
 from zkmq.taking.finish import Done
-from zkmq.taking.holding import OnLost, nobody_asked
+from zkmq.taking.holding import OnLost, ignore_lost
 from zkmq.taking.order import KEY as ORDER_KEY
 from zkmq.taking.order import ORDERS, Order
 from zkmq.taking.reserve import Reservation
 from zkmq.tree import registrations
 from zkmq.tree.charter import SEGMENT_ITEMS
 from zkmq.tree.item import Item
-from zkmq.tree.policy import Policy
+from zkmq.tree.redelivery_policy import RedeliveryPolicy
+from zkmq.zookeeper.call_lock import CallLock
 from zkmq.zookeeper.store import Store
-from zkmq.zookeeper.turn import Turn
 
 # How long a client that closes waits, for the janitor's step, for the servers, all in all: the
 # end of its session does the same, a little later.
@@ -37,7 +37,7 @@ CLOSED_WITHIN_S = 5.0
 LEAVE_S = 1.0
 
 
-class Queue(OpenedQueue):
+class Queue(OperatorQueue):
     """A queue with priorities and at-least-once delivery.
 
     A put that returned is in the queue exactly once. An item has one owner at any zxid; a
@@ -105,7 +105,7 @@ class Queue(OpenedQueue):
             close_store=close_store,
             make=make,
         )
-        self._producing = Turn(store.now)
+        self._producing = CallLock(store.now)
         bound, tree, segment_items = self._bound, self._tree, self.charter.segment_items
         about = registrations.about(
             bound.edition.version, host=socket.gethostname(), pid=os.getpid(), label=label
@@ -113,21 +113,23 @@ class Queue(OpenedQueue):
         self._producer = Producer(
             bound, tree, segment_items=segment_items, about=about, ask=self._settle_puts
         )
-        self._room = None
+        self._backlog_limit = None
         if max_items is not None:
-            self._room = Room(bound, tree, max_items=max_items, segment_items=segment_items)
+            self._backlog_limit = BacklogLimit(
+                bound, tree, max_items=max_items, segment_items=segment_items
+            )
         self._consumer = Consumer(
             bound,
             tree,
-            Policy(on_crash, max_deliveries),
+            RedeliveryPolicy(on_crash, max_deliveries),
             order=order,
             segment_items=segment_items,
             deadline=self._deadline,
             about=about | {ORDER_KEY: order},
-            on_lost=lost or nobody_asked,
+            on_lost=lost or ignore_lost,
         )
         self._janitor = None
-        self._reporter = Reporter(on_returned) if janitor and on_returned else None
+        self._reporter = ReturnedReporter(on_returned) if janitor and on_returned else None
         if janitor:
             core = Janitor(
                 bound,
@@ -327,8 +329,8 @@ class Queue(OpenedQueue):
         try:
             with self._producing.take(deadline_s):
                 self._demand_open()
-                if self._room is not None:
-                    self._room.demand(len(entries), deadline_s)
+                if self._backlog_limit is not None:
+                    self._backlog_limit.demand(len(entries), deadline_s)
                 puts = self._producer.put_all(
                     entries, batch=batch, deadline_s=deadline_s, patience_s=self._deadline_s
                 )

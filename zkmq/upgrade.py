@@ -8,13 +8,13 @@ from zkmq.errors import (
 )
 from zkmq.tree.charter import Charter
 from zkmq.tree.chartered_store import CharteredStore
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 from zkmq.tree.registrations import clients
 from zkmq.zookeeper.refusal import refusal
-from zkmq.zookeeper.store import Code, Committed, GetData, Lost, Node, Rejected, SetData
+from zkmq.zookeeper.store import Code, Committed, GetData, Lost, Rejected, SetData, Znode
 
 
-def upgrade(store: CharteredStore, tree: Tree, *, force: bool, deadline_s: float) -> Charter:
+def upgrade(store: CharteredStore, tree: QueueTree, *, force: bool, deadline_s: float) -> Charter:
     """Let the tree demand, and list, all that this client's edition has; its charter from then on.
 
     A client that is too old and comes while this goes on, or is `force`d out, stops with an
@@ -45,11 +45,11 @@ def upgrade(store: CharteredStore, tree: Tree, *, force: bool, deadline_s: float
                     raise OutcomeUnknownError(f"upgrade: no answer in time ({reason})")
 
 
-def _read(store: CharteredStore, tree: Tree, deadline_s: float) -> tuple[Charter, int]:
+def _read(store: CharteredStore, tree: QueueTree, deadline_s: float) -> tuple[Charter, int]:
     """The charter now, and its version."""
     store.sync(tree.root, deadline_s)
     (node,) = store.read_many([GetData(tree.root)], deadline_s).results
-    if not isinstance(node, Node):
+    if not isinstance(node, Znode):
         raise IncompatibleTreeError(f"{tree.root}: expected a queue, found nothing")
     now = Charter.decode(tree.root, node.data)
     if now.min_writer > store.edition.version:
@@ -61,7 +61,7 @@ def _read(store: CharteredStore, tree: Tree, deadline_s: float) -> tuple[Charter
 
 
 def _demand_new_clients(
-    store: CharteredStore, tree: Tree, goal: Charter, deadline_s: float
+    store: CharteredStore, tree: QueueTree, goal: Charter, deadline_s: float
 ) -> None:
     least = max(goal.min_reader, goal.min_writer)
     too_old = [each for each in clients(store, tree, deadline_s) if each.version < least]

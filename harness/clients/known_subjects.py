@@ -8,7 +8,7 @@ from harness.clients.subject import Applied, Note, Reserved, Subject, SubjectCon
 from harness.history.record import Value
 from zkmq import Item, Queue, Returned
 from zkmq.tree.charter import SEGMENT_ITEMS
-from zkmq.tree.paths import Tree, decode
+from zkmq.tree.paths import QueueTree, decode
 from zkmq.zookeeper.kazoo_store import KazooStore
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class ZkmqSubject:
             connect_timeout_s=config.deadline_s,
             multi_read=True,  # every release the harness starts is 3.6 or later
         )
-        self._tree = Tree(config.path)
+        self._tree = QueueTree(config.path)
         self._queue: Queue | RestQueue = Queue(
             self._store,
             config.path,

@@ -13,7 +13,7 @@ from zkmq.rest.http.negotiation import ANSWERS, negotiate
 from zkmq.rest.http.preconditions import etag, if_match, if_none_match
 from zkmq.rest.http.representations import stat_with_data, to_json, to_jsonp, to_xml
 from zkmq.rest.http.request_target import Query, decode_path
-from zkmq.rest.upstream.properties import parse
+from zkmq.rest.upstream.properties_file import parse
 
 # What ZooKeeper's documentation allows in a name.
 NAME_CHARACTERS = st.characters(

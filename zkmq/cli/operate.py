@@ -12,14 +12,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from zkmq.admin import Stats
+from zkmq.admin import QueueStats
 from zkmq.cli.invocation import JsonOption, Status, described
 from zkmq.errors import BadArgumentError
 
 COLUMNS = ("waiting", "held", "delayed", "partial", "dead", "consumers", "producers", "skipped")
 
 
-class Place(StrEnum):
+class AsidePlace(StrEnum):
     """Where items can be looked at."""
 
     ITEMS = "items"
@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 def peek(
     context: typer.Context,
     n: Annotated[int, typer.Argument(help="How many, at most.", min=1)] = 10,
-    place: Annotated[Place, typer.Option(help="Where.")] = Place.ITEMS,
+    place: Annotated[AsidePlace, typer.Option(help="Where.")] = AsidePlace.ITEMS,
     *,
     as_json: JsonOption = False,
 ) -> int:
@@ -71,7 +71,7 @@ def peek(
 def stats(context: typer.Context, *, as_json: JsonOption = False) -> int:
     """Count what is where."""
     with context.obj.queue(make=False) as queue:
-        counted: Stats = queue.stats()
+        counted: QueueStats = queue.stats()
     if as_json:
         print(json.dumps(asdict(counted)))
         return Status.OK

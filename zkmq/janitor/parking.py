@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from zkmq.tree import item_names
 from zkmq.tree.charter import PARKED
-from zkmq.tree.paths import Guard, Tree
-from zkmq.zookeeper.store import Create, Delete, GetChildren, GetData, Node, Read, Store
+from zkmq.tree.paths import Guard, QueueTree
+from zkmq.zookeeper.store import Create, Delete, GetChildren, GetData, Read, Store, Znode
 
 # One that was found empty in every look for so long is parked.
 IDLE_S = 3600.0
@@ -24,7 +24,7 @@ class Parking:
     `lists` tells whether the charter lists a feature.
     """
 
-    def __init__(self, store: Store, tree: Tree, lists: Callable[[str], bool]) -> None:
+    def __init__(self, store: Store, tree: QueueTree, lists: Callable[[str], bool]) -> None:
         self._store = store
         self._tree = tree
         self._lists = lists
@@ -66,7 +66,7 @@ class Parking:
         guards: dict[int, Guard] = {}
         for priority in priorities:
             node, children = next(answers), next(answers)
-            guard = Guard.read(node.data, node.version) if isinstance(node, Node) else None
+            guard = Guard.read(node.data, node.version) if isinstance(node, Znode) else None
             if guard is not None and children == [guard.tail_name]:
                 guards[priority] = guard
         tails = [GetData(f"{paths[each]}/{guard.tail_name}") for each, guard in guards.items()]
@@ -74,7 +74,7 @@ class Parking:
         return {
             priority: guards[priority]
             for priority, tail in zip(guards, found, strict=True)
-            if isinstance(tail, Node) and tail.children == 0
+            if isinstance(tail, Znode) and tail.children == 0
         }
 
     def _park(self, priority: int, guard: Guard, deadline_s: float) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from zkmq.errors import IncompatibleTreeError, OutdatedClientError
-from zkmq.putting.tails import Tails
-from zkmq.taking.return_places import Homes
+from zkmq.putting.tail_segments import TailSegments
+from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope, item_names
 from zkmq.tree.charter import SEGMENT_ITEMS
-from zkmq.tree.paths import Tree
-from zkmq.tree.policy import Policy
-from zkmq.tree.skips import Skips
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.redelivery_policy import RedeliveryPolicy
+from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import read_load, read_nodes, too_large
 from zkmq.zookeeper.store import (
     Code,
@@ -22,11 +22,11 @@ from zkmq.zookeeper.store import (
     GetChildren,
     GetData,
     Lost,
-    Node,
     Op,
     Read,
     Rejected,
     Store,
+    Znode,
 )
 
 CLAIMS_PER_MULTI = 200
@@ -58,14 +58,14 @@ class Returned:
 
 
 OnReturned = Callable[[Returned], None]
-Claims = Sequence[tuple[str, Node]]
+Claims = Sequence[tuple[str, Znode]]
 
 
 @dataclass(slots=True)
 class _Hold:
     """What a dead consumer still holds, as far as one write can move it."""
 
-    policy: Policy
+    policy: RedeliveryPolicy
     claims: Claims
     # Whether there is more to move after it, and whether something stays for ever.
     more: bool
@@ -92,15 +92,15 @@ class Reaper:
     def __init__(
         self,
         store: Store,
-        tree: Tree,
+        tree: QueueTree,
         on_returned: OnReturned | None,
-        skips: Skips | None = None,
+        skips: SkippedNodes | None = None,
     ) -> None:
         self._store = store
         self._tree = tree
         self._on_returned = on_returned
-        self._skips = Skips(store, tree) if skips is None else skips
-        self._homes = Homes(tree, Tails(store, tree, SEGMENT_ITEMS))
+        self._skips = SkippedNodes(store, tree) if skips is None else skips
+        self._return_places = ReturnPlaces(tree, TailSegments(store, tree, SEGMENT_ITEMS))
         # When each claim of a consumer is over, by the servers' clock; None: it has no limit.
         self._due_ms: dict[str, dict[str, float | None]] = {}
 
@@ -192,7 +192,7 @@ class Reaper:
                 self._take(consumer, path, node, deadline_s)
                 due.pop(path, None)  # gone, or touched; else it is looked at in the next round
 
-    def _take(self, consumer: str, path: str, node: Node, deadline_s: float) -> None:
+    def _take(self, consumer: str, path: str, node: Znode, deadline_s: float) -> None:
         """One claim; a `touch` or an end meanwhile changes its version, and it is left alone."""
         if reason := too_large(path, node.data):
             self._skips.add(path, reason)
@@ -200,17 +200,17 @@ class Reaper:
         (registration,) = self._store.read_many(
             [GetData(self._tree.consumer(consumer))], deadline_s
         ).results
-        if not isinstance(registration, Node):
+        if not isinstance(registration, Znode):
             return
         claim = (path.rpartition("/")[2], node)
-        policy = Policy.decode(registration.data)
+        policy = RedeliveryPolicy.decode(registration.data)
         while self._store.now() < deadline_s:
             ops, returned = self._moves(consumer, policy, [claim], deadline_s)
             match self._store.commit(ops, deadline_s):
                 case Committed(zxid):
                     self._report([replace(each, zxid=zxid) for each in returned])
                     return
-                case Rejected(index, code) if self._homes.learn(ops[index], code):
+                case Rejected(index, code) if self._return_places.learn(ops[index], code):
                     continue
                 case Rejected(0, Code.NOT_EMPTY):
                     self._skips.add(path, "it has children")
@@ -220,7 +220,7 @@ class Reaper:
         self, consumer: str, op: Op, code: Code, refusals: "_Refusals", deadline_s: float
     ) -> bool:
         """Learn from a refusal; False if there is no use in going on with this consumer."""
-        if self._homes.learn(op, code):
+        if self._return_places.learn(op, code):
             return True
         if code is Code.NOT_EMPTY and item_names.parse(op.path.rpartition("/")[2]):
             self._skips.add(op.path, "it has children")
@@ -237,7 +237,7 @@ class Reaper:
         parent = self._tree.claims(consumer)
         reads: list[Read] = [GetData(self._tree.consumer(consumer)), GetChildren(parent)]
         registration, children = self._store.read_many(reads, deadline_s).results
-        if not isinstance(registration, Node):
+        if not isinstance(registration, Znode):
             return None
         listed = sorted(children) if isinstance(children, list) else []
         ours = [name for name in listed if item_names.parse(name)]
@@ -246,20 +246,20 @@ class Reaper:
         load, whole = read_load(self._store, free[:CLAIMS_PER_MULTI], deadline_s)
         claims = [(path.rpartition("/")[2], node) for path, node in load if self._fits(path, node)]
         return _Hold(
-            policy=Policy.decode(registration.data),
+            policy=RedeliveryPolicy.decode(registration.data),
             claims=claims,
             more=len(free) > CLAIMS_PER_MULTI or not whole,
             blocked=len(free) < len(listed) or len(claims) < len(load),
             has_place=isinstance(children, list),
         )
 
-    def _fits(self, path: str, node: Node) -> bool:
+    def _fits(self, path: str, node: Znode) -> bool:
         reason = too_large(path, node.data)
         if reason is not None:
             self._skips.add(path, reason)
         return reason is None
 
-    def _read(self, paths: Sequence[str], deadline_s: float) -> Iterable[tuple[str, Node]]:
+    def _read(self, paths: Sequence[str], deadline_s: float) -> Iterable[tuple[str, Znode]]:
         return read_nodes(self._store, paths, deadline_s)
 
     def _reaping(
@@ -276,7 +276,7 @@ class Reaper:
         return ops, returned
 
     def _moves(
-        self, consumer: str, policy: Policy, claims: Claims, deadline_s: float
+        self, consumer: str, policy: RedeliveryPolicy, claims: Claims, deadline_s: float
     ) -> tuple[list[Op], list[Returned]]:
         """The operations that move claims to where the policy says."""
         ops: list[Op] = []
@@ -291,9 +291,9 @@ class Reaper:
                 home.append((name, node.data))
                 continue
             header |= {"reason": reason, "last_owner": consumer}
-            path = self._homes.next_path(self._tree.place(place), name)
+            path = self._return_places.next_path(self._tree.place(place), name)
             ops.append(Create(path, envelope.wrap(payload, header)))
-        ops += self._homes.returns(home, deadline_s)
+        ops += self._return_places.returns(home, deadline_s)
         returned = [
             Returned(consumer, tuple(n for n, _ in moved), tuple(d for _, d in moved), place, None)
             for place, moved in by_place.items()
@@ -301,13 +301,13 @@ class Reaper:
         return ops, returned
 
     def _place(
-        self, policy: Policy, header: envelope.Header, name: str, deadline_s: float
+        self, policy: RedeliveryPolicy, header: envelope.Header, name: str, deadline_s: float
     ) -> tuple[str, str]:
         """Where an item goes, and why."""
         place = policy.place_after_crash(header)
         if place == "items":
             try:
-                self._homes.find(name, deadline_s)
+                self._return_places.find(name, deadline_s)
             except OutdatedClientError:
                 raise
             except IncompatibleTreeError as error:

@@ -11,8 +11,8 @@ from itertools import islice
 
 from zkmq.putting.dedup import HOUR_MS
 from zkmq.tree import item_names
-from zkmq.tree.paths import Guard, Tree
-from zkmq.tree.skips import Skips
+from zkmq.tree.paths import Guard, QueueTree
+from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import read_nodes
 from zkmq.zookeeper.store import (
     Code,
@@ -21,11 +21,11 @@ from zkmq.zookeeper.store import (
     Delete,
     GetChildren,
     GetData,
-    Node,
     Pending,
     Read,
     Rejected,
     Store,
+    Znode,
 )
 
 DELETES_PER_MULTI = 500
@@ -45,7 +45,7 @@ class Sweeper:
     raises NoQuorumError if no answer came before the deadline; what is done is done.
     """
 
-    def __init__(self, store: Store, tree: Tree, skips: Skips) -> None:
+    def __init__(self, store: Store, tree: QueueTree, skips: SkippedNodes) -> None:
         self._store = store
         self._tree = tree
         self._skips = skips
@@ -135,7 +135,7 @@ class Sweeper:
         path = self._tree.priority(priority)
         reads: list[Read] = [GetData(path), GetChildren(path)]
         node, children = self._store.read_many(reads, deadline_s).results
-        if not isinstance(node, Node) or not isinstance(children, list):
+        if not isinstance(node, Znode) or not isinstance(children, list):
             return False
         guard = Guard.read(node.data, node.version)
         if guard is None:

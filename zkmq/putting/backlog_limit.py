@@ -2,20 +2,22 @@
 
 from zkmq.errors import QueueFullError
 from zkmq.tree import item_names
-from zkmq.tree.paths import Guard, Tree
-from zkmq.zookeeper.store import GetChildren, GetData, Node, Read, Store
+from zkmq.tree.paths import Guard, QueueTree
+from zkmq.zookeeper.store import GetChildren, GetData, Read, Store, Znode
 
 READ_AGAIN_S = 1.0
 
 
-class Room:
+class BacklogLimit:
     """Estimates the backlog, to a segment, at most once a second. Not thread-safe.
 
     Soft: what others put meanwhile is seen a second later. ZooKeeper's own quotas do not count
     the operations of one multi, so they cannot be used.
     """
 
-    def __init__(self, store: Store, tree: Tree, *, max_items: int, segment_items: int) -> None:
+    def __init__(
+        self, store: Store, tree: QueueTree, *, max_items: int, segment_items: int
+    ) -> None:
         self._store = store
         self._tree = tree
         self._max_items = max_items
@@ -41,7 +43,7 @@ class Room:
         self._backlog += count
 
 
-def backlog(store: Store, tree: Tree, segment_items: int, deadline_s: float) -> int:
+def backlog(store: Store, tree: QueueTree, segment_items: int, deadline_s: float) -> int:
     """About how many items wait: full segments are not counted one by one. 3 reads."""
     priorities = item_names.priorities(store.list(tree.items, deadline_s) or [])
     reads: list[Read] = []
@@ -53,11 +55,11 @@ def backlog(store: Store, tree: Tree, segment_items: int, deadline_s: float) -> 
     total = 0
     for priority in priorities:
         node, children = next(answers), next(answers)
-        guard = Guard.read(node.data, node.version) if isinstance(node, Node) else None
+        guard = Guard.read(node.data, node.version) if isinstance(node, Znode) else None
         if guard is None or not isinstance(children, list):
             continue
         total += segment_items * max(0, len(guard.waiting(children)) - 1)
         tails.append(GetData(tree.segment(priority, guard.tail_name)))
     for tail in store.read_many(tails, deadline_s).results:
-        total += tail.children if isinstance(tail, Node) else 0
+        total += tail.children if isinstance(tail, Znode) else 0
     return total

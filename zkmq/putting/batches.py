@@ -29,7 +29,7 @@ class Put:
 
 
 @dataclass(slots=True)
-class Batch:
+class PutBatch:
     """Entries that go in one write; `rest` are the places in `puts` still to be filled.
 
     What repeats an id within the write is a duplicate at once.
@@ -65,7 +65,7 @@ class Batch:
                 self.rest.remove(index)
 
 
-def puts_of(batches: Iterable[Batch]) -> tuple[Put, ...]:
+def puts_of(batches: Iterable[PutBatch]) -> tuple[Put, ...]:
     """What is put, of the writes that came to their end."""
     done = (each for each in batches if not each.rest)
     return tuple(put for each in done for put in each.puts if put is not None)

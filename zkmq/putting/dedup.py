@@ -6,8 +6,8 @@ hour cannot miss each other. Buckets are kept for two hours and more.
 """
 
 from zkmq.putting.entry import Entry
-from zkmq.tree.buckets import Buckets
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.time_buckets import TimeBuckets
 from zkmq.zookeeper.store import Code, Create, Delete, Op, Store
 
 HOUR_MS = 3_600_000
@@ -16,9 +16,9 @@ HOUR_MS = 3_600_000
 class Dedup:
     """Builds what a put with an id demands. Not thread-safe."""
 
-    def __init__(self, store: Store, tree: Tree) -> None:
+    def __init__(self, store: Store, tree: QueueTree) -> None:
         self._path = tree.place("dedup")
-        self._hours = Buckets(store, self._path, HOUR_MS)
+        self._hours = TimeBuckets(store, self._path, HOUR_MS)
 
     def demand(self, entry: Entry, now_ms: float, deadline_s: float) -> list[Op]:
         """Operations that fail if the id was used, and else use it."""

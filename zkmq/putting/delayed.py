@@ -6,9 +6,9 @@ one is due is decided by the servers: the stamp of its node's creation, plus its
 
 from zkmq.putting.entry import Entry
 from zkmq.tree import envelope
-from zkmq.tree.buckets import Buckets
-from zkmq.tree.paths import Tree
-from zkmq.zookeeper.store import Code, Create, Node, Op, Store
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.time_buckets import TimeBuckets
+from zkmq.zookeeper.store import Code, Create, Op, Store, Znode
 
 MINUTE_MS = 60_000
 
@@ -16,8 +16,8 @@ MINUTE_MS = 60_000
 class Delayed:
     """Builds the nodes of delayed items. Not thread-safe."""
 
-    def __init__(self, store: Store, tree: Tree) -> None:
-        self.minutes = Buckets(store, tree.place("delayed"), MINUTE_MS)
+    def __init__(self, store: Store, tree: QueueTree) -> None:
+        self.minutes = TimeBuckets(store, tree.place("delayed"), MINUTE_MS)
 
     def put(self, entry: Entry, now_ms: float, unique: str, deadline_s: float) -> Create:
         """A new item; its order counts from when it is due. `unique` is used only once, ever."""
@@ -34,7 +34,7 @@ class Delayed:
         return self.minutes.ready(number, deadline_s)
 
 
-def due_ms(node: Node) -> float:
+def due_ms(node: Znode) -> float:
     """When a delayed item is due, by the servers' clock."""
     header, _ = envelope.unwrap(node.data)
     delay_s: float = header.get("delay_s", 0)

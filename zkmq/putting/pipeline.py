@@ -16,14 +16,14 @@ from zkmq.errors import (
     OutcomeUnknownError,
     ZkmqError,
 )
-from zkmq.putting.batches import Batch, Put
+from zkmq.putting.batches import Put, PutBatch
 from zkmq.putting.dedup import Dedup
 from zkmq.putting.delayed import Delayed
-from zkmq.putting.producer_ticket import Tickets
-from zkmq.putting.tails import Tails
+from zkmq.putting.producer_ticket import ProducerTicket
+from zkmq.putting.tail_segments import TailSegments
 from zkmq.tree import item_names
-from zkmq.tree.paths import Guard, Tree
-from zkmq.tree.ticket import Applied, Ticket, TicketGoneError
+from zkmq.tree.paths import Guard, QueueTree
+from zkmq.tree.ticket import Ticket, TicketGoneError, TookEffect
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Code, Committed, Lost, Op, Pending, Rejected, Reply, Store
@@ -37,7 +37,7 @@ class _Sent:
 
     pending: Pending
     ops: Sequence[Op]
-    batch: Batch | None
+    batch: PutBatch | None
     guards: dict[int, Guard]
     priority: int = -1
     reply: Reply | None = None
@@ -57,12 +57,18 @@ class Pipeline:
     """
 
     def __init__(
-        self, store: Store, tree: Tree, tickets: Tickets, clock: ServerClock, *, segment_items: int
+        self,
+        store: Store,
+        tree: QueueTree,
+        producer_ticket: ProducerTicket,
+        clock: ServerClock,
+        *,
+        segment_items: int,
     ) -> None:
         self._store = store
-        self._tickets = tickets
+        self._producer_ticket = producer_ticket
         self._clock = clock
-        self._tails = Tails(store, tree, segment_items)
+        self._tails = TailSegments(store, tree, segment_items)
         self._dedup = Dedup(store, tree)
         self._delayed = Delayed(store, tree)
         # In the order in which they were sent; each leaves when it has come to its end.
@@ -75,7 +81,7 @@ class Pipeline:
         sent = [each.batch for each in self._sent if each.batch is not None]
         return bool(sent) and not sent[0].rest and len(self.doubtful) >= len(sent)
 
-    def run(self, batches: Sequence[Batch], deadline_s: float, patience_s: float) -> None:
+    def run(self, batches: Sequence[PutBatch], deadline_s: float, patience_s: float) -> None:
         """Send all batches; wait for the first until then, for each other at most `patience_s`.
 
         Raises:
@@ -96,7 +102,7 @@ class Pipeline:
             self._give_up(error)
             raise
 
-    def _fill_up(self, waiting: deque[Batch], deadline_s: float) -> None:
+    def _fill_up(self, waiting: deque[PutBatch], deadline_s: float) -> None:
         """Send what can be sent now; if that fails, bring what was sent before to its end."""
         try:
             while waiting and len(self._sent) < DEPTH:
@@ -108,7 +114,7 @@ class Pipeline:
                 self._receive(deadline_s)
             raise
 
-    def _send_next(self, batch: Batch, deadline_s: float) -> bool:
+    def _send_next(self, batch: PutBatch, deadline_s: float) -> bool:
         """Send a batch, behind the rolls it needs; False if an earlier roll is to be awaited."""
         full = self._tails.full()
         if any(each.priority in full for each in self._sent):
@@ -117,7 +123,7 @@ class Pipeline:
         for priority in full:
             ops = self._tails.roll(priority)
             self._sent.append(_Sent(self._store.submit(ops), ops, None, {}, priority))
-        ticket = self._tickets.ready(deadline_s)
+        ticket = self._producer_ticket.ready(deadline_s)
         ops, guards = self._operations(batch, ticket, deadline_s)
         pending = ticket.submit("put", ops, len(batch.rest))
         for entry in batch.open:
@@ -137,7 +143,7 @@ class Pipeline:
             self._recover(deadline_s)
 
     def _operations(
-        self, batch: Batch, ticket: Ticket, deadline_s: float
+        self, batch: PutBatch, ticket: Ticket, deadline_s: float
     ) -> tuple[list[Op], dict[int, Guard]]:
         """The operations of a batch: what is demanded, and one creation for each entry."""
         guards: dict[int, Guard] = {}
@@ -150,7 +156,7 @@ class Pipeline:
                 demands += self._dedup.demand(entry, now_ms, deadline_s)
             if entry.delay_s:
                 now_ms = self._clock.now_ms(ticket.path, deadline_s)
-                unique = f"{self._tickets.id}-{batch.serial}-{index}"
+                unique = f"{self._producer_ticket.id}-{batch.serial}-{index}"
                 creates.append(self._delayed.put(entry, now_ms, unique, deadline_s))
                 continue
             guard = guards.get(entry.priority)
@@ -161,12 +167,12 @@ class Pipeline:
         return demands + creates, guards
 
     def _accept(self, sent: _Sent, reply: Committed) -> None:
-        ticket = self._tickets.current
+        ticket = self._producer_ticket.current
         if sent.batch is not None and ticket is not None:
             self._enter(sent.batch, sent.guards, ticket.applied(reply))
             ticket.enter()
 
-    def _enter(self, batch: Batch, guards: dict[int, Guard], applied: Applied) -> None:
+    def _enter(self, batch: PutBatch, guards: dict[int, Guard], applied: TookEffect) -> None:
         """Enter what was put."""
         created = applied.created or ()
         paths = created[len(created) - len(batch.rest) :] or [None] * len(batch.rest)
@@ -197,7 +203,7 @@ class Pipeline:
 
         Their numbers follow each other, so that the first has to be used up first.
         """
-        ticket = self._tickets.current
+        ticket = self._producer_ticket.current
         if not isinstance(error, ZkmqError):
             # A signal's handler raised, wherever: the ticket is in doubt about all that was sent.
             self.doubtful = ticket.doubtful if ticket else []
@@ -215,7 +221,7 @@ class Pipeline:
         if doubtful and not unknown:
             raise OutcomeUnknownError(f"put_many: {last} writes in doubt; {error}") from error
 
-    def _finish(self, sent: _Sent, batch: Batch, deadline_s: float) -> None:
+    def _finish(self, sent: _Sent, batch: PutBatch, deadline_s: float) -> None:
         """Bring one write to its end, sending it again as often as it takes."""
         reply, ops, guards = sent.reply, sent.ops, sent.guards
         if isinstance(reply, Committed):
@@ -226,17 +232,19 @@ class Pipeline:
             raise refusal(ops[0].path, "put", reply.code, reply.number)
         if isinstance(reply, Rejected) and reply.index > 0:
             self._learn(batch, ops[reply.index - 1], reply.code)
-            ops, guards = self._operations(batch, self._tickets.ready(deadline_s), deadline_s)
+            ops, guards = self._operations(
+                batch, self._producer_ticket.ready(deadline_s), deadline_s
+            )
         while batch.rest:
             try:
-                ticket = self._tickets.ready(deadline_s)
+                ticket = self._producer_ticket.ready(deadline_s)
                 items = len(batch.rest)
                 result = ticket.commit("put", ops, deadline_s, unsure=unsure, items=items)
             except TicketGoneError:
-                self._tickets.renew()
+                self._producer_ticket.renew()
             else:
                 attempts += result.attempts
-                if isinstance(result, Applied):
+                if isinstance(result, TookEffect):
                     self._enter(batch, guards, replace(result, attempts=attempts))
                     ticket.enter()
                     return
@@ -244,11 +252,13 @@ class Pipeline:
                 if self._store.now() >= deadline_s:
                     raise NoQuorumError(f"put: refused until the deadline ({result.code.name})")
             unsure = False
-            ops, guards = self._operations(batch, self._tickets.ready(deadline_s), deadline_s)
+            ops, guards = self._operations(
+                batch, self._producer_ticket.ready(deadline_s), deadline_s
+            )
         # All of it were duplicates: its number is free for the next.
-        self._tickets.ready(deadline_s).enter(used=False)
+        self._producer_ticket.ready(deadline_s).enter(used=False)
 
-    def _learn(self, batch: Batch, op: Op, code: Code) -> None:
+    def _learn(self, batch: PutBatch, op: Op, code: Code) -> None:
         """Find out what stood in the way of a batch."""
         hash_ = self._dedup.duplicate(op, code)
         if hash_ is not None:

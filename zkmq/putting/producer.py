@@ -12,12 +12,12 @@ from zkmq.errors import (
     PartlyPutError,
     ZkmqError,
 )
-from zkmq.putting.batches import Batch, Put, parts, puts_of
+from zkmq.putting.batches import Put, PutBatch, parts, puts_of
 from zkmq.putting.entry import Entry
 from zkmq.putting.pipeline import Pipeline
-from zkmq.putting.producer_ticket import Tickets
-from zkmq.tree.paths import Tree
-from zkmq.zookeeper.repeatable import once
+from zkmq.putting.producer_ticket import ProducerTicket
+from zkmq.tree.paths import QueueTree
+from zkmq.zookeeper.idempotent import commit_idempotent
 from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Code, Create, Delete, Pending, Store
 
@@ -34,7 +34,7 @@ class Producer:
     def __init__(
         self,
         store: Store,
-        tree: Tree,
+        tree: QueueTree,
         *,
         segment_items: int,
         about: Mapping[str, Any],
@@ -43,10 +43,12 @@ class Producer:
         self._store = store
         self._tree = tree
         clock = ServerClock(store)
-        self._tickets = Tickets(store, tree, clock, about)
-        self._pipeline = Pipeline(store, tree, self._tickets, clock, segment_items=segment_items)
+        self._producer_ticket = ProducerTicket(store, tree, clock, about)
+        self._pipeline = Pipeline(
+            store, tree, self._producer_ticket, clock, segment_items=segment_items
+        )
         # An item's longest path and header; and what demands an id, in three buckets.
-        longest = f"{tree.place('delayed')}/{'0' * 10}/d-000-{self._tickets.id}-{'0' * 12}"
+        longest = f"{tree.place('delayed')}/{'0' * 10}/d-000-{self._producer_ticket.id}-{'0' * 12}"
         self._item_bytes = store.weigh([Create(longest, b" " * HEADER_BYTES)])
         id_node = f"{tree.place('dedup')}/{'0' * 10}/{'0' * 64}"
         self._id_bytes = store.weigh([Create(id_node)] * 3 + [Delete(id_node)] * 2)
@@ -60,7 +62,7 @@ class Producer:
     @property
     def id(self) -> str:
         """The name of the ticket."""
-        return self._tickets.id
+        return self._producer_ticket.id
 
     @property
     def doubt(self) -> Doubt | None:
@@ -86,8 +88,8 @@ class Producer:
         except OutcomeUnknownError as error:
             # Unknown is the outcome of that put, which its own error can ask for; not of this one.
             raise NoQuorumError("put: not sent, an earlier put is still in doubt") from error
-        if self._tickets.current is not None and self._tickets.current.worn:
-            self._tickets.renew()
+        if self._producer_ticket.current is not None and self._producer_ticket.current.worn:
+            self._producer_ticket.renew()
         batches = [self._batch(part) for part in parts(entries, batch, self._request_bytes)]
         if any(entry.ttr_s is not None for entry in entries):
             self._mark_ttr(deadline_s)
@@ -109,7 +111,7 @@ class Producer:
         Raises:
             OutcomeUnknownError: still no answer; those so far are kept for the next time.
         """
-        while (ticket := self._tickets.current) is not None and ticket.in_doubt:
+        while (ticket := self._producer_ticket.current) is not None and ticket.in_doubt:
             doubt = self._doubt
             if doubt is None or not doubt.is_open:
                 # A signal's handler raised before anybody was told.
@@ -120,7 +122,7 @@ class Producer:
                 error.doubt = doubt
                 raise
             if settled.took_effect is None:
-                self._tickets.renew()
+                self._producer_ticket.renew()
                 doubt.give_up()
                 return
             if doubt.left == len(ticket.doubtful):  # or a signal came between the two that follow
@@ -129,7 +131,7 @@ class Producer:
 
     def leave(self) -> Pending | None:
         """Delete the ticket, if there is one: what is in doubt takes no effect from then on."""
-        return self._tickets.leave()
+        return self._producer_ticket.leave()
 
     def _request_bytes(self, entry: Entry) -> int:
         """About how much an entry adds to a request."""
@@ -142,7 +144,7 @@ class Producer:
         doubt.settle(Settled("put", took_effect=True, zxid=puts[0].zxid))
         self._last.doubt = doubt
 
-    def _give_up(self, error: BaseException, batches: Sequence[Batch]) -> None:
+    def _give_up(self, error: BaseException, batches: Sequence[PutBatch]) -> None:
         """Remember what the pipeline left in doubt, for the caller and for `settle`."""
         # Who is told by an exception of its own has not seen what is put.
         put = [] if isinstance(error, ZkmqError) else [each for each in batches if not each.rest]
@@ -156,23 +158,25 @@ class Producer:
             doubt.settle(Settled("put", took_effect=True, zxid=_zxid(each)))
         self._doubt = self._last.doubt = doubt
         if isinstance(error, AckUnknownError):
-            self._tickets.renew()
+            self._producer_ticket.renew()
             doubt.give_up()
         if isinstance(error, OutcomeUnknownError):
             error.doubt = doubt
 
-    def _batch(self, entries: Sequence[Entry]) -> Batch:
+    def _batch(self, entries: Sequence[Entry]) -> PutBatch:
         self._serial += 1
-        return Batch(self._serial, list(entries))
+        return PutBatch(self._serial, list(entries))
 
     def _mark_ttr(self, deadline_s: float) -> None:
         """Tell janitors that there are holds to be watched: reading them all costs something."""
         if not self._ttr_marked:
             create = Create(self._tree.place("ttr"))
-            once(self._store, "create", [create], deadline_s, as_good={Code.NODE_EXISTS})
+            commit_idempotent(
+                self._store, "create", [create], deadline_s, as_good={Code.NODE_EXISTS}
+            )
             self._ttr_marked = True
 
 
-def _zxid(batch: Batch) -> int | None:
+def _zxid(batch: PutBatch) -> int | None:
     first = batch.puts[0]
     return first.zxid if first is not None else None

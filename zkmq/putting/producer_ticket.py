@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from zkmq.tree import registrations
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 from zkmq.tree.ticket import Ticket
-from zkmq.zookeeper.repeatable import once
+from zkmq.zookeeper.idempotent import commit_idempotent
 from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Code, Create, Delete, Pending, Store
 
 
-class Tickets:
+class ProducerTicket:
     """The ticket of one producer. Not thread-safe.
 
     `about` is what the ticket says of its writer, as of `zkmq.tree.registrations`.
     """
 
     def __init__(
-        self, store: Store, tree: Tree, clock: ServerClock, about: Mapping[str, Any]
+        self, store: Store, tree: QueueTree, clock: ServerClock, about: Mapping[str, Any]
     ) -> None:
         self.id = _new_id()
         self.current: Ticket | None = None
@@ -40,7 +40,9 @@ class Tickets:
         if self.current is None:
             path = f"{self._tree.producers}/{self.id}"
             create = Create(path, self._label)
-            once(self._store, "create", [create], deadline_s, as_good={Code.NODE_EXISTS})
+            commit_idempotent(
+                self._store, "create", [create], deadline_s, as_good={Code.NODE_EXISTS}
+            )
             self.current = Ticket(self._store, path, self._clock, mark=self._mark)
         return self.current
 

@@ -12,13 +12,13 @@ from zkmq.taking.holding import OnLost
 from zkmq.taking.membership import Membership
 from zkmq.taking.order import Order
 from zkmq.taking.reserve import Reservation, Reserver
-from zkmq.taking.waiting import LOOK_AGAIN_S, Line
+from zkmq.taking.waiting import LOOK_AGAIN_S, WaitingLine
 from zkmq.tree.item import Item
-from zkmq.tree.paths import Tree
-from zkmq.tree.policy import Policy
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.redelivery_policy import RedeliveryPolicy
+from zkmq.zookeeper.call_lock import CallLock
 from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Store
-from zkmq.zookeeper.turn import Turn
 
 CONTENDED_S = 1.0
 
@@ -33,8 +33,8 @@ class Consumer:
     def __init__(
         self,
         store: Store,
-        tree: Tree,
-        policy: Policy,
+        tree: QueueTree,
+        policy: RedeliveryPolicy,
         *,
         order: Order,
         segment_items: int,
@@ -45,7 +45,7 @@ class Consumer:
         self._store = store
         self._deadline = deadline
         self._closed = False
-        self._turn = Turn(store.now)
+        self._lock = CallLock(store.now)
         self._waiting = threading.Lock()
         clock = ServerClock(store)
         self.membership = Membership(
@@ -55,7 +55,7 @@ class Consumer:
             store, tree, self.membership, clock, policy, segment_items=segment_items
         )
         self.reserver = Reserver(store, tree, self.membership, self._finisher, order=order)
-        self._line = Line(store, tree)
+        self._line = WaitingLine(store, tree)
         self.forget = store.on_session_lost(self.membership.session_ended)
 
     def reserve(self, n: int, *, timeout_s: float, done: Sequence[Item], sync: bool) -> Reservation:
@@ -116,7 +116,7 @@ class Consumer:
         """Return what is held, and remove the registration; no call has an effect afterwards."""
         self._closed = True
         self._line.wake()
-        with self._turn.take(deadline_s):
+        with self._lock.take(deadline_s):
             self._line.leave(done=False)
             self.membership.settle(deadline_s)
             while held := self._finisher.that_fit(self.membership.held):
@@ -129,7 +129,7 @@ class Consumer:
         """Find out what became of the call that is in doubt."""
         self._demand_open()
         deadline_s = self._deadline()
-        with self._turn.take(deadline_s):
+        with self._lock.take(deadline_s):
             self._demand_open()
             self.membership.settle(deadline_s)
 
@@ -137,7 +137,7 @@ class Consumer:
         """One look, one claim; what it brings is `taken` too, by the call alone."""
         self._demand_open()
         deadline_s = self._deadline()
-        with self._turn.take(deadline_s):
+        with self._lock.take(deadline_s):
             self._demand_open()
             contended_s = self._store.now() - self.reserver.contended_s
             if contended_s < CONTENDED_S and not self.reserver.relaxed:
@@ -177,7 +177,7 @@ class Consumer:
             raise BadArgumentError("items: expected each once")
         self._demand_open()
         deadline_s = self._deadline()
-        with self._turn.take(deadline_s):
+        with self._lock.take(deadline_s):
             self._demand_open()
             return end(deadline_s)
 

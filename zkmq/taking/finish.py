@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from zkmq import checks
 from zkmq.errors import NoQuorumError
 from zkmq.putting.delayed import Delayed
-from zkmq.putting.tails import Tails
+from zkmq.putting.tail_segments import TailSegments
 from zkmq.taking.holding import Registration
 from zkmq.taking.membership import Membership
-from zkmq.taking.return_places import Homes
+from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope
 from zkmq.tree.item import Hold, Item
-from zkmq.tree.paths import Tree
-from zkmq.tree.policy import Policy
-from zkmq.tree.ticket import Applied
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.redelivery_policy import RedeliveryPolicy
+from zkmq.tree.ticket import TookEffect
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.request_sizes import fitting_sizes
 from zkmq.zookeeper.server_clock import ServerClock
@@ -46,10 +46,10 @@ class Finisher:
     def __init__(
         self,
         store: Store,
-        tree: Tree,
+        tree: QueueTree,
         membership: Membership,
         clock: ServerClock,
-        policy: Policy,
+        policy: RedeliveryPolicy,
         *,
         segment_items: int,
     ) -> None:
@@ -58,8 +58,8 @@ class Finisher:
         self._membership = membership
         self._clock = clock
         self._policy = policy
-        self._tails = Tails(store, tree, segment_items)
-        self.homes = Homes(tree, self._tails)
+        self._tails = TailSegments(store, tree, segment_items)
+        self.return_places = ReturnPlaces(tree, self._tails)
         self._delayed = Delayed(store, tree)
 
     def done(self, items: Sequence[Item], deadline_s: float) -> Done:
@@ -78,7 +78,7 @@ class Finisher:
                 return ops + [self._later(item, delay_s, deadline_s) for item in back]
             contents = [(item.name, envelope.wrap(item.data, item.header)) for item in back]
             if to == "place":
-                return ops + self.homes.returns(contents, deadline_s)
+                return ops + self.return_places.returns(contents, deadline_s)
             # Before the write, so that what fails here is certainly not applied.
             self._tails.roll_full(deadline_s)
             return ops + self._tails.appends(contents, deadline_s)
@@ -120,7 +120,7 @@ class Finisher:
                 item.run_from(self._store.now())
 
         result = membership.commit("touch", ops, apply, deadline_s, count=len(items))
-        if isinstance(result, Applied):
+        if isinstance(result, TookEffect):
             return Done(result.zxid, result.attempts)
         raise membership.not_held(items[result.index])
 
@@ -150,11 +150,11 @@ class Finisher:
                 label, ops, apply, deadline_s, count=len(items), ended=items, request=request
             )
             attempts += result.attempts
-            if isinstance(result, Applied):
+            if isinstance(result, TookEffect):
                 self._tails.note_created(result.created or ())
                 return Done(result.zxid, attempts)
             op = ops[result.index]
-            knows = (self.homes, self._tails, self._delayed)
+            knows = (self.return_places, self._tails, self._delayed)
             if result.code is Code.NOT_EMPTY:  # somebody has made children of a held item
                 raise refusal(op.path, label, result.code)
             if not any(each.learn(op, result.code) for each in knows):
@@ -169,7 +169,7 @@ class Finisher:
 
     def _grave(self, item: Item, reason: str) -> Create:
         header = item.header | {"reason": reason, "last_owner": item.consumer}
-        path = self.homes.next_path(self._tree.place("dead"), item.name)
+        path = self.return_places.next_path(self._tree.place("dead"), item.name)
         return Create(path, envelope.wrap(item.data, header))
 
     def _later(self, item: Item, delay_s: float, deadline_s: float) -> Create:
@@ -177,7 +177,7 @@ class Finisher:
         now_ms = self._clock.now_ms(recent, deadline_s)
         header = item.header | {"delay_s": delay_s}
         bucket = self._delayed.bucket(now_ms, delay_s, deadline_s)
-        path = self.homes.next_path(bucket, item.name)
+        path = self.return_places.next_path(bucket, item.name)
         return Create(path, envelope.wrap(item.data, header))
 
 

@@ -12,16 +12,16 @@ from typing import Self
 
 from zkmq.errors import BadArgumentError, ConsumerLostError
 from zkmq.taking.finish import Finisher
-from zkmq.taking.holding import nobody_asked
+from zkmq.taking.holding import ignore_lost
 from zkmq.taking.membership import Membership
 from zkmq.tree import envelope
 from zkmq.tree.item import Item
 from zkmq.tree.item_names import parse
-from zkmq.tree.layout import open_tree
-from zkmq.tree.paths import Tree
-from zkmq.tree.policy import Policy
+from zkmq.tree.open_tree import open_tree
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.zookeeper.server_clock import ServerClock
-from zkmq.zookeeper.store import GetChildren, GetData, Node, Read, Store
+from zkmq.zookeeper.store import GetChildren, GetData, Read, Store, Znode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,32 +80,32 @@ class Holder:
     """
 
     def __init__(self, store: Store, handover: Handover, deadline_s: float) -> None:
-        tree, consumer = Tree(handover.path), handover.consumer
+        tree, consumer = QueueTree(handover.path), handover.consumer
         # Syncs: the server connected to may not have seen yet what the first process did.
         store = bound = open_tree(store, tree, deadline_s)
         clock = ServerClock(store)
         reads: list[Read] = [GetData(tree.active(consumer)), GetData(tree.consumer(consumer))]
         reads.append(GetChildren(tree.claims(consumer)))
         active, about, names = store.read_many(reads, deadline_s).results
-        if not isinstance(active, Node) or active.owner != store.session_id:
+        if not isinstance(active, Znode) or active.owner != store.session_id:
             raise ConsumerLostError(
                 f"{consumer}: expected its session still alive, got one that has ended; "
                 "its items go to other consumers"
             )
-        label = about.data if isinstance(about, Node) else b""
+        label = about.data if isinstance(about, Znode) else b""
         listed = sorted(filter(parse, names)) if isinstance(names, list) else []
         claims = [tree.claim(consumer, name) for name in listed]
         nodes = store.read_many([GetData(path) for path in claims], deadline_s).results
         held = [(name, node) for name, node in zip(listed, nodes, strict=True)]
         self.items: Sequence[Item] = [
-            _item(consumer, name, node) for name, node in held if isinstance(node, Node)
+            _item(consumer, name, node) for name, node in held if isinstance(node, Znode)
         ]
         self._membership = Membership(
             store,
             tree,
             clock,
             label=label.decode(errors="replace"),
-            on_lost=nobody_asked,
+            on_lost=ignore_lost,
             ask=lambda: self._membership.settle(deadline_s),
         )
         self._membership.adopt(consumer, active.version, self.items)
@@ -114,7 +114,7 @@ class Holder:
             tree,
             self._membership,
             clock,
-            Policy.decode(label),
+            RedeliveryPolicy.decode(label),
             segment_items=bound.charter.segment_items,
         )
 
@@ -123,7 +123,7 @@ class Holder:
         self._membership.leave(deadline_s)
 
 
-def _item(consumer: str, name: str, node: Node) -> Item:
+def _item(consumer: str, name: str, node: Znode) -> Item:
     header, data = envelope.unwrap(node.data)
     return Item(
         data=data,

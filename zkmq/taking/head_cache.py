@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zkmq.errors import IncompatibleTreeError
-from zkmq.taking.head_items import Head, Lane, flat_items, needed, read_lane
+from zkmq.taking.head_items import Head, PriorityHead, flat_items, needed, read_priority
 from zkmq.tree import item_names
-from zkmq.tree.paths import Tree
-from zkmq.tree.skips import Skips
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES
-from zkmq.zookeeper.store import Delete, GetChildren, GetData, Node, Op, Read, Store
+from zkmq.zookeeper.store import Delete, GetChildren, GetData, Op, Read, Store, Znode
 
 MAX_AGE_S = 0.05
 MAX_READ_BYTES = 256 * 1024
@@ -31,7 +31,7 @@ class Candidate:
     """An item that was waiting when it was read."""
 
     path: str
-    node: Node
+    node: Znode
 
     @property
     def name(self) -> str:
@@ -58,7 +58,7 @@ class HeadCache:
     def __init__(
         self,
         store: Store,
-        tree: Tree,
+        tree: QueueTree,
         *,
         choose: Choose = in_order,
         max_age_s: float = MAX_AGE_S,
@@ -69,7 +69,7 @@ class HeadCache:
         self._choose = choose
         self._count_consumers = count_consumers
         self.consumers = 0
-        self.skips = Skips(store, tree)
+        self.skips = SkippedNodes(store, tree)
         self._max_age_s = max_age_s
         # What the next look reads: the segments of each priority.
         self._plan: dict[int, list[str]] = {}
@@ -173,11 +173,11 @@ class HeadCache:
         if self._head is None:
             return
         yield self._tree.items, self._head.children
-        for priority, lane in self._head.lanes.items():
-            if lane is not None:
-                yield self._tree.priority(priority), lane.children
-                for segment in lane.items:
-                    yield self._tree.segment(priority, segment), lane.listed(segment)
+        for priority, priority_head in self._head.priority_heads.items():
+            if priority_head is not None:
+                yield self._tree.priority(priority), priority_head.children
+                for segment in priority_head.items:
+                    yield self._tree.segment(priority, segment), priority_head.listed(segment)
 
     def _read_head(self, deadline_s: float) -> Head:
         reads: list[Read] = [GetChildren(self._tree.items)]
@@ -192,14 +192,16 @@ class HeadCache:
         children = next(answers)
         if not isinstance(children, list):
             raise IncompatibleTreeError(f"{self._tree.items}: expected a queue, found nothing")
-        lanes: dict[int, Lane | None] = dict.fromkeys(item_names.priorities(children))
-        head = Head(view.zxid, frozenset(children), flat_items(children), lanes)
+        priority_heads: dict[int, PriorityHead | None] = dict.fromkeys(
+            item_names.priorities(children)
+        )
+        head = Head(view.zxid, frozenset(children), flat_items(children), priority_heads)
         for priority, segments in self._plan.items():
-            lane = read_lane(priority, answers, segments)
-            if priority in lanes:  # else it is gone
-                lanes[priority] = lane
+            priority_head = read_priority(priority, answers, segments)
+            if priority in priority_heads:  # else it is gone
+                priority_heads[priority] = priority_head
         registered = next(answers, None)
-        self.consumers = registered.children if isinstance(registered, Node) else 0
+        self.consumers = registered.children if isinstance(registered, Znode) else 0
         return head
 
     def _in_order(self, head: Head) -> Iterator[str]:
@@ -207,16 +209,16 @@ class HeadCache:
         for priority in head.priorities:
             for name in head.flat.get(priority, ()):
                 yield f"{self._tree.items}/{name}"
-            if priority not in head.lanes:
+            if priority not in head.priority_heads:
                 continue
-            lane = head.lanes[priority]
-            if lane is None:
+            priority_head = head.priority_heads[priority]
+            if priority_head is None:
                 return
-            for segment in lane.segments:
-                if segment not in lane.items:
+            for segment in priority_head.segments:
+                if segment not in priority_head.items:
                     return
                 path = self._tree.segment(priority, segment)
-                for name in lane.items[segment]:
+                for name in priority_head.items[segment]:
                     yield f"{path}/{name}"
 
     def _remove_drained(self, head: Head) -> None:
@@ -225,12 +227,12 @@ class HeadCache:
         The answer does not matter: NotEmpty protects an item that came back meanwhile, and a
         stale tail is too low, never too high.
         """
-        for priority, lane in head.lanes.items():
-            if lane is None:
+        for priority, priority_head in head.priority_heads.items():
+            if priority_head is None:
                 continue
-            for segment, items in lane.items.items():
-                is_empty = not items and segment not in lane.foreign
-                if is_empty and segment < lane.guard.tail_name:
+            for segment, items in priority_head.items.items():
+                is_empty = not items and segment not in priority_head.foreign
+                if is_empty and segment < priority_head.guard.tail_name:
                     self._store.submit([Delete(self._tree.segment(priority, segment))])
 
     def _fetch(self, chosen: list[str], deadline_s: float) -> list[Candidate]:
@@ -269,7 +271,7 @@ class HeadCache:
         view = self._store.read_many([GetData(path) for path in paths], deadline_s)
         size = 0
         for path, node in zip(paths, view.results, strict=True):
-            if isinstance(node, Node):
+            if isinstance(node, Znode):
                 self._read[path] = Candidate(path, node)
                 size += len(node.data)
         # How large the next are is not known: if they are like these, they are no more than one

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from zkmq.tree import item_names
 from zkmq.tree.paths import Guard
-from zkmq.zookeeper.store import Node
+from zkmq.zookeeper.store import Znode
 
 
 @dataclass(slots=True)
-class Lane:
+class PriorityHead:
     """One priority at one state: its segments in order, and the items of those that were read."""
 
     guard: Guard
@@ -26,17 +26,17 @@ class Lane:
 
 @dataclass(slots=True)
 class Head:
-    """The tree at one state, as far as it was read: a lane is None where it was not."""
+    """The tree at one state, as far as it was read: a priority_head is None where it was not."""
 
     zxid: int | None
     children: frozenset[str]
     flat: dict[int, list[str]]
-    lanes: dict[int, Lane | None]
+    priority_heads: dict[int, PriorityHead | None]
 
     @property
     def priorities(self) -> list[int]:
         """All priorities, most urgent first."""
-        return sorted(self.flat.keys() | self.lanes.keys())
+        return sorted(self.flat.keys() | self.priority_heads.keys())
 
 
 def flat_items(children: list[str]) -> dict[int, list[str]]:
@@ -49,25 +49,25 @@ def flat_items(children: list[str]) -> dict[int, list[str]]:
     return flat
 
 
-def read_lane(
-    priority: int, answers: Iterator[Node | list[str] | None], segments: list[str]
-) -> Lane | None:
-    """A lane from the answers about its guard, its children, and some of its segments."""
+def read_priority(
+    priority: int, answers: Iterator[Znode | list[str] | None], segments: list[str]
+) -> PriorityHead | None:
+    """A priority_head from the answers about its guard, its children, and some of its segments."""
     guard, children = next(answers), next(answers)
     listed = [next(answers) for _ in segments]
-    if not isinstance(guard, Node) or not isinstance(children, list):
+    if not isinstance(guard, Znode) or not isinstance(children, list):
         return None
     decoded = Guard.read(guard.data, guard.version)
     if decoded is None:
         # It is damaged: nothing of it can be taken, and the other priorities go on.
-        return Lane(Guard(0), frozenset(children), [])
-    lane = Lane(decoded, frozenset(children), decoded.waiting(children))
+        return PriorityHead(Guard(0), frozenset(children), [])
+    priority_head = PriorityHead(decoded, frozenset(children), decoded.waiting(children))
     for segment, found in zip(segments, listed, strict=True):
         if isinstance(found, list):
-            items = lane.items[segment] = item_names.items(found, priority)
+            items = priority_head.items[segment] = item_names.items(found, priority)
             if len(items) < len(found):
-                lane.foreign[segment] = frozenset(found).difference(items)
-    return lane
+                priority_head.foreign[segment] = frozenset(found).difference(items)
+    return priority_head
 
 
 def needed(head: Head, wanted: int) -> tuple[dict[int, list[str]], bool]:
@@ -78,19 +78,19 @@ def needed(head: Head, wanted: int) -> tuple[dict[int, list[str]], bool]:
         wanted -= len(head.flat.get(priority, ()))
         if wanted <= 0:
             break
-        if priority not in head.lanes:
+        if priority not in head.priority_heads:
             continue
-        lane = head.lanes[priority]
+        priority_head = head.priority_heads[priority]
         plan[priority] = []
-        complete = complete and lane is not None
-        if lane is None:
+        complete = complete and priority_head is not None
+        if priority_head is None:
             continue
-        for segment in lane.segments:
+        for segment in priority_head.segments:
             plan[priority].append(segment)
-            if segment not in lane.items:
+            if segment not in priority_head.items:
                 complete = False
                 break
-            wanted -= len(lane.items[segment])
+            wanted -= len(priority_head.items[segment])
             if wanted <= 0:
                 break
         if wanted <= 0:

@@ -15,7 +15,7 @@ LOOK_AGAIN_S = 1.0
 Apply = Callable[["Registration", int | None], None]
 
 
-def nobody_asked(consumer: str, items: Sequence[Item]) -> None:
+def ignore_lost(consumer: str, items: Sequence[Item]) -> None:
     """The items themselves say that they are lost."""
 
 

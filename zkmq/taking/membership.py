@@ -20,10 +20,10 @@ from zkmq.errors import (
 )
 from zkmq.taking.holding import Apply, Begun, OnLost, Registration
 from zkmq.tree.item import Hold, Item
-from zkmq.tree.paths import Tree
-from zkmq.tree.ticket import Applied, Refused, Ticket, TicketGoneError
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.ticket import Refused, Ticket, TicketGoneError, TookEffect
+from zkmq.zookeeper.idempotent import commit_idempotent
 from zkmq.zookeeper.refusal import refusal
-from zkmq.zookeeper.repeatable import once
 from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES
 from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Code, Committed, Create, Delete, Lost, Op, Rejected, Store
@@ -38,7 +38,7 @@ class Membership:
     def __init__(
         self,
         store: Store,
-        tree: Tree,
+        tree: QueueTree,
         clock: ServerClock,
         *,
         label: str,
@@ -151,7 +151,7 @@ class Membership:
         ended: Sequence[Item] = (),
         claimed: Sequence[Item] = (),
         request: str = "",
-    ) -> Applied | Refused:
+    ) -> TookEffect | Refused:
         """Do one operation, about `count` items, of the registration that `ready` returned.
 
         `apply` is called with the zxid once it is known to have taken effect, now or by `settle`;
@@ -198,11 +198,11 @@ class Membership:
         except NotAppliedError:
             self._close(ticket, ended)
             raise
-        if isinstance(result, Applied):
+        if isinstance(result, TookEffect):
             apply(registration, result.zxid)
             self.come(claimed)
             doubt.settle(Settled(label, took_effect=True, zxid=result.zxid))
-        ticket.enter(used=isinstance(result, Applied))
+        ticket.enter(used=isinstance(result, TookEffect))
         self._close(ticket, ended)
         return result
 
@@ -309,7 +309,7 @@ class Membership:
         if old is not None and old.session == self._store.session_id:
             # Its numbers are used up, and its session lives: this frees its items.
             delete = [Delete(old.ticket.path)]
-            once(self._store, "delete", delete, deadline_s, as_good={Code.NO_NODE})
+            commit_idempotent(self._store, "delete", delete, deadline_s, as_good={Code.NO_NODE})
         while True:
             session = self._store.session_id
             match self._store.commit(ops, deadline_s):

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 
 from zkmq.tree import item_names
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import GetData, Store
 
 READ_AGAIN_S = 1.0
@@ -18,10 +18,10 @@ WINDOW_PER_CONSUMER = 16
 MOST_LOOKED_AT = 32
 
 
-class Shares:
+class RelaxedOrder:
     """One consumer's view of who else is there. Not thread-safe."""
 
-    def __init__(self, store: Store, tree: Tree) -> None:
+    def __init__(self, store: Store, tree: QueueTree) -> None:
         self._store = store
         self._tree = tree
         self._known_s = float("-inf")

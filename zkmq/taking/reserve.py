@@ -12,11 +12,11 @@ from zkmq.taking.head_cache import Candidate, HeadCache
 from zkmq.taking.holding import Registration
 from zkmq.taking.membership import Membership
 from zkmq.taking.order import Order
-from zkmq.taking.relaxed_order import Shares
-from zkmq.taking.undeliverable import Undeliverable
+from zkmq.taking.relaxed_order import RelaxedOrder
+from zkmq.taking.undeliverable_items import UndeliverableItems
 from zkmq.tree import envelope, item_names
 from zkmq.tree.item import Hold, Item
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 from zkmq.tree.ticket import Refused
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES, fitting_sizes
@@ -60,14 +60,20 @@ class Reserver:
     """The taking side of one consumer. Not thread-safe."""
 
     def __init__(
-        self, store: Store, tree: Tree, membership: Membership, finisher: Finisher, *, order: Order
+        self,
+        store: Store,
+        tree: QueueTree,
+        membership: Membership,
+        finisher: Finisher,
+        *,
+        order: Order,
     ) -> None:
         self._store = store
         self._tree = tree
         self._membership = membership
         self._finisher = finisher
         self._auto = order == "auto"
-        self._shares = None if order == "strict" else Shares(store, tree)
+        self._relaxed_order = None if order == "strict" else RelaxedOrder(store, tree)
         # Whether this attempt chooses from a window.
         self._chooses = False
         self._window = 1
@@ -77,13 +83,15 @@ class Reserver:
         # Whether the last claim had its extra operations with it.
         self.used_extra = False
         self.cache = HeadCache(store, tree, choose=self._choose, count_consumers=self._auto)
-        self._undeliverable = Undeliverable(store, tree, finisher.homes, self.cache.skips)
+        self._undeliverable = UndeliverableItems(
+            store, tree, finisher.return_places, self.cache.skips
+        )
 
     @property
     def relaxed(self) -> bool:
         """Whether consumers take out of order now, as far as the last look has seen."""
         alone = self._auto and self.cache.consumers <= 1
-        return self._shares is not None and not alone
+        return self._relaxed_order is not None and not alone
 
     def reserve(
         self, n: int, done: Sequence[Item], *, sync: bool, extra: Sequence[Op], deadline_s: float
@@ -146,8 +154,8 @@ class Reserver:
     ) -> Reservation | None:
         registration = self._membership.ready(deadline_s, done, DONE)
         self._window, self._chooses = 1, self.relaxed
-        if self._shares is not None and self._chooses:
-            self._window = self._shares.window(n, registration.consumer, deadline_s)
+        if self._relaxed_order is not None and self._chooses:
+            self._window = self._relaxed_order.window(n, registration.consumer, deadline_s)
         found = self.cache.batch(n, deadline_s, lambda each: self._usable(each, deadline_s))
         if not found:
             acked = self._finisher.done(done, deadline_s) if done else None
@@ -225,10 +233,10 @@ class Reserver:
 
     def _choose(self, paths: Sequence[str], n: int, fresh: bool) -> list[str]:  # noqa: FBT001
         me = self._membership.id
-        if self._shares is None or me is None or not (self._chooses and self.relaxed):
+        if self._relaxed_order is None or me is None or not (self._chooses and self.relaxed):
             return list(paths[:n])
         window = paths[: self._window]
-        own = self._shares.own(window, me)[:n]
+        own = self._relaxed_order.own(window, me)[:n]
         if own or not fresh or not window:
             return own
         start = self._rng.randrange(max(1, len(window) - n + 1))

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
-from zkmq.putting.tails import Tails
+from zkmq.putting.tail_segments import TailSegments
 from zkmq.tree import item_names
-from zkmq.tree.paths import Guard, Tree
-from zkmq.tree.recent import Recent
-from zkmq.zookeeper.store import Check, Code, Create, Op
+from zkmq.tree.bounded_set import BoundedSet
+from zkmq.tree.paths import Guard, QueueTree
+from zkmq.zookeeper.store import CheckVersion, Code, Create, Op
 
 
-class Homes:
+class ReturnPlaces:
     """Builds the operations that put items back, and learns from refusals.
 
     An item returns to the segment it came from. If that was dropped, or purged, it returns to
@@ -18,13 +18,13 @@ class Homes:
     come between the decision and the return.
     """
 
-    def __init__(self, tree: Tree, tails: Tails) -> None:
+    def __init__(self, tree: QueueTree, tails: TailSegments) -> None:
         self._tree = tree
         self._tails = tails
-        self._gone = Recent()
-        self._made = Recent()
+        self._gone = BoundedSet()
+        self._made = BoundedSet()
         # Paths of returns where somebody else had made a node.
-        self._taken = Recent()
+        self._taken = BoundedSet()
 
     def returns(self, items: Iterable[tuple[str, bytes]], deadline_s: float) -> list[Op]:
         """Operations that put (current name, data) back in place, each under its next name."""
@@ -67,7 +67,7 @@ class Homes:
     def learn(self, op: Op, code: Code) -> bool:
         """Take note of a refused operation; False if it was not one of these."""
         match op, code:
-            case Check(path, _), Code.BAD_VERSION | Code.NO_NODE:
+            case CheckVersion(path, _), Code.BAD_VERSION | Code.NO_NODE:
                 return self._tails.learn(op, code)
             case Create(path, _, _, False), Code.NODE_EXISTS if item_names.parse(_name(path)):
                 self._taken.add(path)
@@ -84,10 +84,10 @@ class Homes:
     def _demands(self, priority: int, guard: Guard) -> list[Op]:
         """That the guard holds, and is not that of an earlier life of the priority."""
         tail = self._tree.segment(priority, guard.tail_name)
-        return [self._tails.check(priority, guard), Check(tail, 0)]
+        return [self._tails.check(priority, guard), CheckVersion(tail, 0)]
 
     def _parent(self, name: item_names.ItemName, guard: Guard) -> str:
-        segment = guard.home(name)
+        segment = guard.return_segment(name)
         path = self._tree.segment(name.priority, segment)
         if path in self._gone and not segment.endswith("r"):
             return self._tree.segment(name.priority, item_names.returns_name(segment))

@@ -13,8 +13,8 @@ from contextlib import suppress
 
 from zkmq.errors import NoQuorumError
 from zkmq.tree import item_names
-from zkmq.tree.paths import Tree
-from zkmq.zookeeper.armed_watches import Watches
+from zkmq.tree.paths import QueueTree
+from zkmq.zookeeper.armed_watches import ArmedWatches
 from zkmq.zookeeper.store import Code, Committed, Create, Delete, Op, Rejected, Store
 
 WATCHERS = 3
@@ -30,10 +30,10 @@ FIRST_EPOCH = "0000000000"
 Seen = Iterable[tuple[str, frozenset[str]]]
 
 
-class Line:
+class WaitingLine:
     """One client's place in the line. For one thread at a time."""
 
-    def __init__(self, store: Store, tree: Tree) -> None:
+    def __init__(self, store: Store, tree: QueueTree) -> None:
         self._store = store
         self._root = tree.place("waiting")
         self._prefix = f"w-{secrets.token_hex(4)}-"
@@ -41,8 +41,8 @@ class Line:
         # A place was asked for, and where it is has not been seen yet.
         self._joining = False
         self._signal = store.signal()
-        self._watches = Watches(self._signal, wanted=lambda: self._rank < WATCHERS)
-        self._ahead = Watches(self._signal)
+        self._watches = ArmedWatches(self._signal, wanted=lambda: self._rank < WATCHERS)
+        self._ahead = ArmedWatches(self._signal)
         self._rank = 0
 
     def departure(self) -> Sequence[Op]:

@@ -12,20 +12,20 @@ from collections.abc import Callable, Sequence
 from zkmq.errors import IncompatibleTreeError, NoQuorumError, OutdatedClientError
 from zkmq.tree.charter import Charter, Edition
 from zkmq.zookeeper.store import (
-    Check,
+    CheckVersion,
     Code,
     Committed,
     GetData,
-    Node,
     Op,
     Pending,
     Read,
+    ReadResult,
     Rejected,
     Reply,
     Signal,
     Store,
-    View,
     Watcher,
+    Znode,
 )
 
 LOOK_AGAIN_S = 0.05
@@ -34,7 +34,7 @@ LOOK_AGAIN_S = 0.05
 class _Pending:
     """A multi whose last operation is the demand for the charter."""
 
-    def __init__(self, pending: Pending, demand: Check, count: int) -> None:
+    def __init__(self, pending: Pending, demand: CheckVersion, count: int) -> None:
         self.demand = demand
         self.outdated = False
         self._pending = pending
@@ -76,13 +76,13 @@ class CharteredStore:
         IncompatibleTreeError: it is not the root of a queue.
     """
 
-    def __init__(self, store: Store, root: str, edition: Edition, node: Node) -> None:
+    def __init__(self, store: Store, root: str, edition: Edition, node: Znode) -> None:
         self.inner = store
         self.edition = edition
         self._root = root
         # Of the last charter under which this client might write. It is demanded also when it
         # holds no more: so the servers, who know, answer for what was sent before.
-        self._demand: Check | None = None
+        self._demand: CheckVersion | None = None
         self._adopt(node)
         self._demand_readable()
 
@@ -104,7 +104,7 @@ class CharteredStore:
 
     def weigh(self, ops: Sequence[Op]) -> int:
         """The length of a multi's request, the demand included."""
-        return self.inner.weigh([*ops, Check(self._root, 0)])
+        return self.inner.weigh([*ops, CheckVersion(self._root, 0)])
 
     def commit(self, ops: Sequence[Op], deadline_s: float) -> Reply:
         """Send a multi and wait; again if the charter has changed, and still allows it.
@@ -123,7 +123,7 @@ class CharteredStore:
                 return reply
             self._renew(pending.demand, deadline_s)
 
-    def read_many(self, reads: Sequence[Read], deadline_s: float) -> View:
+    def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
         """Several reads, and the charter with them.
 
         Raises:
@@ -132,15 +132,15 @@ class CharteredStore:
         """
         if not reads:
             self._demand_readable()
-            return View([], None)
+            return ReadResult([], None)
         view = self.inner.read_many([*reads, GetData(self._root)], deadline_s)
         node = view.results[-1]
-        if not isinstance(node, Node):
+        if not isinstance(node, Znode):
             raise self._gone()
         if node.version > self._version:
             self._adopt(node)
         self._demand_readable()
-        return View(view.results[:-1], view.zxid)
+        return ReadResult(view.results[:-1], view.zxid)
 
     @property
     def session_id(self) -> int | None:
@@ -162,7 +162,7 @@ class CharteredStore:
             self._demand_root(deadline_s)
         return children
 
-    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Node | None:
+    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
         """As of the store."""
         return self.inner.exists(path, deadline_s, watch)
 
@@ -190,18 +190,18 @@ class CharteredStore:
         """As of the store."""
         self.inner.close()
 
-    def _adopt(self, node: Node) -> None:
+    def _adopt(self, node: Znode) -> None:
         self._charter = Charter.decode(self._root, node.data)
         self._version = node.version
         if self._charter.min_writer <= self.edition.version:
-            self._demand = Check(self._root, node.version)
+            self._demand = CheckVersion(self._root, node.version)
 
-    def _renew(self, demand: Check, deadline_s: float) -> None:
+    def _renew(self, demand: CheckVersion, deadline_s: float) -> None:
         """Read the charter that has replaced the one that was demanded."""
         while True:
             self.inner.sync(self._root, deadline_s)
             (node,) = self.inner.read_many([GetData(self._root)], deadline_s).results
-            if not isinstance(node, Node):
+            if not isinstance(node, Znode):
                 raise self._gone()
             if node.version != demand.version:
                 break

@@ -96,7 +96,7 @@ class Guard:
         purged = item_names.segment_name(self.purged)
         return [segment for segment in live if segment > purged]
 
-    def home(self, name: item_names.ItemName) -> str:
+    def return_segment(self, name: item_names.ItemName) -> str:
         """The segment an item came from; after a purge, the one for its survivors."""
         assert name.segment is not None
         if name.segment <= self.purged:
@@ -105,7 +105,7 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class QueueTree:
     """Paths of one queue."""
 
     root: str
@@ -210,7 +210,7 @@ def _guards(nodes: Mapping[str, bytes], root: str) -> dict[str, Guard]:
 def _place(parts: list[str], guards: Mapping[str, Guard]) -> str | None:
     match parts:
         case ["items", priority, segment, name] if priority in guards:
-            return _place_in_lane(guards[priority], int(priority), segment, name)
+            return _place_in_priority(guards[priority], int(priority), segment, name)
         case ["items", name] if item_names.parse(name):
             return "items"
         case ["consumers", _, "item", name] if item_names.parse(name):
@@ -225,7 +225,7 @@ def _place(parts: list[str], guards: Mapping[str, Guard]) -> str | None:
             return None
 
 
-def _place_in_lane(guard: Guard, priority: int, segment: str, name: str) -> str | None:
+def _place_in_priority(guard: Guard, priority: int, segment: str, name: str) -> str | None:
     if not item_names.segments([segment]) or not item_names.items([name], priority):
         return None
     return "items" if guard.waiting([segment]) else "purged"

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from zkmq.tree.charter import FIRST_VERSION
-from zkmq.tree.paths import Tree
-from zkmq.zookeeper.store import GetData, Node, Read, Store
+from zkmq.tree.paths import QueueTree
+from zkmq.zookeeper.store import GetData, Read, Store, Znode
 
 VERSION_KEY = "zkmq"
 MARK = f" {VERSION_KEY}="
@@ -42,7 +42,7 @@ def mark(version: int) -> str:
     return f"{MARK}{version}"
 
 
-def clients(store: Store, tree: Tree, deadline_s: float) -> list[Registered]:
+def clients(store: Store, tree: QueueTree, deadline_s: float) -> list[Registered]:
     """Everybody: consumers whose session lives, and producers that have not taken their leave.
 
     Raises:
@@ -63,22 +63,22 @@ def clients(store: Store, tree: Tree, deadline_s: float) -> list[Registered]:
     ]
 
 
-def _read(store: Store, paths: Sequence[str], deadline_s: float) -> list[Node | None]:
-    found: list[Node | None] = []
+def _read(store: Store, paths: Sequence[str], deadline_s: float) -> list[Znode | None]:
+    found: list[Znode | None] = []
     for start in range(0, len(paths), READS_AT_ONCE):
         reads: list[Read] = [GetData(path) for path in paths[start : start + READS_AT_ONCE]]
         results = store.read_many(reads, deadline_s).results
-        found += [node if isinstance(node, Node) else None for node in results]
+        found += [node if isinstance(node, Znode) else None for node in results]
     return found
 
 
-def _consumer(id: str, node: Node) -> Registered:
+def _consumer(id: str, node: Znode) -> Registered:
     said = _said(node.data)
     where = ", ".join(f"{key} {said[key]}" for key in ("host", "pid", "label") if said.get(key))
     return Registered(id, _version(said.get(VERSION_KEY)), where or "says nothing of itself")
 
 
-def _producer(id: str, node: Node) -> Registered:
+def _producer(id: str, node: Znode) -> Registered:
     """Before its first write its node is like a consumer's; then it has label and mark."""
     said = _said(node.data)
     text = node.data.decode(errors="replace")

@@ -33,13 +33,13 @@ from zkmq.zookeeper.store import (
     Committed,
     GetData,
     Lost,
-    Node,
     Op,
     Pending,
     Rejected,
     Reply,
     SetData,
     Store,
+    Znode,
 )
 
 BURNT = "burnt"
@@ -51,7 +51,7 @@ RESEND_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class TookEffect:
     """The operation took effect, once.
 
     `zxid` and `created` are None where a lost reply took them along. `created` is of the
@@ -131,10 +131,10 @@ class Ticket:
         self._at = _At(version, (*doubts, (label, items)))
         return self._store.submit(self._multi(label, ops, version + len(doubts)))
 
-    def applied(self, reply: Committed) -> Applied:
+    def applied(self, reply: Committed) -> TookEffect:
         """What a success means; to be entered."""
         self._clock.note(reply.mtime_ms)
-        return Applied(reply.zxid, reply.created[1:], 1)
+        return TookEffect(reply.zxid, reply.created[1:], 1)
 
     def enter(self, *, used: bool = True) -> None:
         """Be in doubt about the first operation no more: what became of it is known to all.
@@ -156,7 +156,7 @@ class Ticket:
         *,
         unsure: bool = False,
         items: int = 1,
-    ) -> Applied | Refused:
+    ) -> TookEffect | Refused:
         """Send the first operation in doubt, or a new one, until answered; to be entered.
 
         `label` is written to the ticket, for people and for `settle`. `unsure` says that a copy
@@ -208,7 +208,7 @@ class Ticket:
 
     def _commit(
         self, label: str, ops: Sequence[Op], deadline_s: float, *, unsure: bool
-    ) -> Applied | Refused:
+    ) -> TookEffect | Refused:
         if self.version >= LAST:
             raise TicketGoneError(self.path)
         multi = self._multi(label, ops, self.version)
@@ -221,9 +221,9 @@ class Ticket:
             match reply:
                 case Committed():
                     applied = self.applied(reply)
-                    return Applied(applied.zxid, applied.created, attempts)
+                    return TookEffect(applied.zxid, applied.created, attempts)
                 case Rejected(0, Code.BAD_VERSION) if unsure:
-                    return Applied(self._spent(deadline_s), None, attempts)
+                    return TookEffect(self._spent(deadline_s), None, attempts)
                 case Rejected(0, Code.NO_NODE):
                     raise self._gone(label) if unsure else TicketGoneError(self.path)
                 case Rejected():
@@ -258,11 +258,11 @@ class Ticket:
         except OutcomeUnknownError:
             return None  # that it took effect is certain all the same
 
-    def _zxid(self, node: Node | None) -> int | None:
+    def _zxid(self, node: Znode | None) -> int | None:
         known = node is not None and node.version == self.version + 1
         return node.mzxid if node is not None and known else None
 
-    def _read_spent(self, deadline_s: float) -> Node | None:
+    def _read_spent(self, deadline_s: float) -> Znode | None:
         """The ticket after its current number was used; None if it is gone by now."""
         while True:
             try:
@@ -270,7 +270,7 @@ class Ticket:
                 (node,) = self._store.read_many([GetData(self.path)], deadline_s).results
             except NoQuorumError as error:
                 raise OutcomeUnknownError(f"{self.path}: {error}") from error
-            if not isinstance(node, Node):
+            if not isinstance(node, Znode):
                 return None
             if node.version > self.version:
                 return node

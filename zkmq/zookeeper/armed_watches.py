@@ -9,7 +9,7 @@ def _always() -> bool:
     return True
 
 
-class Watches:
+class ArmedWatches:
     """Wake a signal when one of several nodes changes. Watches may fire from any thread."""
 
     def __init__(self, signal: Signal, *, wanted: Callable[[], bool] = _always) -> None:

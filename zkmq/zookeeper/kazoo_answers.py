@@ -14,8 +14,8 @@ from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import WatchedEvent
 
 from zkmq.errors import AccessDeniedError
+from zkmq.zookeeper.consistent_reads import Seen
 from zkmq.zookeeper.refusal import is_refusal, refusal
-from zkmq.zookeeper.snapshots import Seen
 from zkmq.zookeeper.store import Code, Lost, Rejected, Reply, Watcher
 
 log = logging.getLogger("zkmq")

@@ -13,7 +13,7 @@ from kazoo.protocol.serialization import CloseInstance
 from kazoo.retry import KazooRetry
 
 from zkmq.errors import BadArgumentError
-from zkmq.zookeeper.kazoo_connection import Connection
+from zkmq.zookeeper.kazoo_connection import StoreConnection
 from zkmq.zookeeper.security import Security
 
 # How long a thread that was told to end may take to notice.
@@ -30,7 +30,7 @@ def _is_no_secret(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.DEBUG
 
 
-class Handler(SequentialThreadingHandler):  # type: ignore[misc]
+class StoreHandler(SequentialThreadingHandler):  # type: ignore[misc]
     """kazoo's threads, without the epoll object it makes and closes several times a request."""
 
     # How long one server may take to accept: the others want a chance within the session.
@@ -62,17 +62,17 @@ class Handler(SequentialThreadingHandler):  # type: ignore[misc]
         return super().create_connection(*args, **kwargs)
 
 
-class Client(KazooClient):  # type: ignore[misc]
+class StoreClient(KazooClient):  # type: ignore[misc]
     """kazoo's client on our connection, and with an end that comes in time."""
 
     def __init__(self, *, sasl_options: dict[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._connection = Connection(
+        self._connection = StoreConnection(
             self, self._conn_retry.copy(), logger=self.logger, sasl_options=sasl_options
         )
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> StoreConnection:
         """The connection, one after the other."""
         return self._connection
 
@@ -106,7 +106,7 @@ def make_client(
     session: tuple[int, bytes] | None = None,
     *,
     retry: KazooRetry | None = None,
-) -> Client:
+) -> StoreClient:
     """A client that has not connected yet; `session` is one to take up.
 
     Raises:
@@ -115,11 +115,11 @@ def make_client(
     hosts = _hosts(hosts)
     logger = logging.getLogger("zkmq.kazoo")
     logger.addFilter(_is_no_secret)
-    client = Client(
+    client = StoreClient(
         hosts=hosts,
         timeout=session_timeout_s,
         client_id=session,
-        handler=Handler(),
+        handler=StoreHandler(),
         connection_retry=retry or KazooRetry(max_tries=-1, delay=0.05, backoff=2, max_delay=1.0),
         logger=logger,
         **security.kazoo_arguments(),

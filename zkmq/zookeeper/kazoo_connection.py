@@ -47,7 +47,7 @@ class ServerError(Exception):
         self.code = code
 
 
-class Connection(ConnectionHandler):  # type: ignore[misc]
+class StoreConnection(ConnectionHandler):  # type: ignore[misc]
     """One client's connection, run by a thread of its own.
 
     Attributes:

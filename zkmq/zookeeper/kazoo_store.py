@@ -20,13 +20,13 @@ from kazoo.protocol.states import KazooState, KeeperState
 
 from zkmq.errors import AccessDeniedError, BadArgumentError, ClosedError, NoQuorumError
 from zkmq.zookeeper import wire
+from zkmq.zookeeper.consistent_reads import Seen, one_state
+from zkmq.zookeeper.failure_detector import FailureDetector
 from zkmq.zookeeper.kazoo_answers import PendingMulti, absent, awaited, demand_retryable, watcher
-from zkmq.zookeeper.kazoo_client import Client, make_client
+from zkmq.zookeeper.kazoo_client import StoreClient, make_client
 from zkmq.zookeeper.security import Security
 from zkmq.zookeeper.signals import ThreadSignal
-from zkmq.zookeeper.silence import Silence
-from zkmq.zookeeper.snapshots import Seen, one_state
-from zkmq.zookeeper.store import Lost, Node, Op, Read, Reply, View, Watcher
+from zkmq.zookeeper.store import Lost, Op, Read, ReadResult, Reply, Watcher, Znode
 
 READ_AGAIN_PAUSE_S = 0.02
 # How long `close` waits for the server's answer. It has the request by then, or is not there.
@@ -43,9 +43,9 @@ class KazooStore:
     """
 
     def __init__(
-        self, client: Client, *, patience_s: float | None = None, multi_read: bool = True
+        self, client: StoreClient, *, patience_s: float | None = None, multi_read: bool = True
     ) -> None:
-        if not isinstance(client, Client):
+        if not isinstance(client, StoreClient):
             raise BadArgumentError(
                 f"KazooStore: client: expected one that zkmq made, got {type(client).__name__}; "
                 "call KazooStore.connect(hosts), which opens a session of its own"
@@ -66,7 +66,7 @@ class KazooStore:
         self._changed = threading.Condition(threading.Lock())
         self._is_connected = False
         self._failure: Exception | None = None
-        self._silence = Silence(
+        self._detector = FailureDetector(
             lambda: self._connection.answered_s, drop=self._drop, lost=self._tell_lost
         )
         client.add_listener(self._listen)
@@ -167,23 +167,23 @@ class KazooStore:
         names: list[str] | None = self._ask(request, deadline_s).value
         return names
 
-    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Node | None:
+    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
         """Stat of a node."""
         request = wire.StatRequest(self._chroot + path, watcher(watch))
         node = self._ask(request, deadline_s)
-        return node if isinstance(node, Node) else None
+        return node if isinstance(node, Znode) else None
 
-    def read_many(self, reads: Sequence[Read], deadline_s: float) -> View:
+    def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
         """Several reads at one state."""
         if not reads:
-            return View([], None)
+            return ReadResult([], None)
         if self._multi_read:
             try:
                 view = self._ask(wire.MultiRead(reads, self._chroot), deadline_s)
             except UnimplementedError:
                 self._take_note_of_old()
             else:
-                assert isinstance(view, View)
+                assert isinstance(view, ReadResult)
                 return view
         return one_state(lambda: self._read_each(reads, deadline_s))
 
@@ -234,7 +234,7 @@ class KazooStore:
             first, self._closed, self._is_connected = not self._closed, True, False
             self._changed.notify_all()
         if first:
-            self._silence.stop()
+            self._detector.stop()
             self._client.end(within_s)
 
     def _send(self, request: Any) -> Any:
@@ -309,15 +309,15 @@ class KazooStore:
         if state == KazooState.CONNECTED:
             session = self._client._session_id  # noqa: SLF001 - client_id hides it here
             self._session = session
-            self._silence.connected(session, self._connection.granted_s)
+            self._detector.connected(session, self._connection.granted_s)
             self._set_connected(connected=not self._closed)
             return
         self._set_connected(connected=False)
-        self._silence.disconnected()
+        self._detector.disconnected()
         # What was handed over between the break and its becoming known.
         self._client.fail_requests()
         if state == KazooState.LOST:
-            self._silence.ended()
+            self._detector.ended()
             self._note_failure()
             self._tell_lost(self._session)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from zkmq.zookeeper.store import MAX_REQUEST_BYTES, GetData, Node, Store
+from zkmq.zookeeper.store import MAX_REQUEST_BYTES, GetData, Store, Znode
 
 # What goes along with the operations of a call: its ticket.
 TICKET_BYTES = 2_048
@@ -46,7 +46,9 @@ def fitting(values: Sequence[bytes]) -> int:
     return len(values)
 
 
-def read_nodes(store: Store, paths: Sequence[str], deadline_s: float) -> Iterator[tuple[str, Node]]:
+def read_nodes(
+    store: Store, paths: Sequence[str], deadline_s: float
+) -> Iterator[tuple[str, Znode]]:
     """The nodes that are there, in order; reads as many at once as one write could carry.
 
     Raises:
@@ -57,7 +59,7 @@ def read_nodes(store: Store, paths: Sequence[str], deadline_s: float) -> Iterato
         part = paths[start : start + at_once]
         results = store.read_many([GetData(path) for path in part], deadline_s).results
         nodes = [(path, node) for path, node in zip(part, results, strict=True)]
-        found = [(path, node) for path, node in nodes if isinstance(node, Node)]
+        found = [(path, node) for path, node in nodes if isinstance(node, Znode)]
         yield from found
         start += len(part)
         mean = sum(len(node.data) for _, node in found) // max(1, len(found))
@@ -66,13 +68,13 @@ def read_nodes(store: Store, paths: Sequence[str], deadline_s: float) -> Iterato
 
 def read_load(
     store: Store, paths: Sequence[str], deadline_s: float
-) -> tuple[list[tuple[str, Node]], bool]:
+) -> tuple[list[tuple[str, Znode]], bool]:
     """The first of the nodes, as many as one write can move; and whether that is all of them.
 
     Raises:
         NoQuorumError: no answer before the deadline.
     """
-    load: list[tuple[str, Node]] = []
+    load: list[tuple[str, Znode]] = []
     size = 0
     for path, node in read_nodes(store, paths, deadline_s):
         size += len(node.data) + ITEM_OVERHEAD_BYTES

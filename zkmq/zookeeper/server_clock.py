@@ -4,7 +4,7 @@ Good to a round trip. It only chooses buckets: what is due, or too old, is decid
 stamps that servers made.
 """
 
-from zkmq.zookeeper.store import GetData, Node, Store
+from zkmq.zookeeper.store import GetData, Store, Znode
 
 
 class ServerClock:
@@ -23,6 +23,6 @@ class ServerClock:
         """Milliseconds since 1970; `recent` is a node this client has just written."""
         if self._offset_ms is None:
             (node,) = self._store.read_many([GetData(recent)], deadline_s).results
-            self.note(node.mtime_ms if isinstance(node, Node) else 0)
+            self.note(node.mtime_ms if isinstance(node, Znode) else 0)
         assert self._offset_ms is not None
         return self._store.now() * 1000 + self._offset_ms

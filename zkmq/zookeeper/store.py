@@ -37,14 +37,14 @@ class SetData(NamedTuple):
     version: int
 
 
-class Check(NamedTuple):
+class CheckVersion(NamedTuple):
     """Demand that a node exists with that version."""
 
     path: str
     version: int
 
 
-Op = Create | Delete | SetData | Check
+Op = Create | Delete | SetData | CheckVersion
 
 
 class Code(Enum):
@@ -113,7 +113,7 @@ class GetChildren(NamedTuple):
 Read = GetData | GetChildren
 
 
-class Node(NamedTuple):
+class Znode(NamedTuple):
     """A node as read: its data and the part of its stat that the queue uses."""
 
     data: bytes
@@ -126,14 +126,14 @@ class Node(NamedTuple):
     owner: int
 
 
-class View(NamedTuple):
+class ReadResult(NamedTuple):
     """Answers to several reads, in their order: a Node, a list of names, or None for no such node.
 
     `zxid` is the state in which all of them hold together; None if the server could not read
     them at one point.
     """
 
-    results: Sequence[Node | list[str] | None]
+    results: Sequence[Znode | list[str] | None]
     zxid: int | None
 
 
@@ -188,10 +188,10 @@ class Store(Protocol):
         `watch` is called once: when a child comes or goes, or the connection does.
         """
 
-    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Node | None:
+    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
         """A node's stat, with empty data; `watch` is called once, also when a node appears."""
 
-    def read_many(self, reads: Sequence[Read], deadline_s: float) -> View:
+    def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
         """Several reads in one request."""
 
     def sync(self, path: str, deadline_s: float) -> None:

@@ -11,22 +11,22 @@ from typing import Any
 
 from kazoo.protocol.serialization import Exists, GetChildren2
 
-from zkmq.zookeeper.snapshots import Seen
+from zkmq.zookeeper.consistent_reads import Seen
 from zkmq.zookeeper.store import (
-    Check,
+    CheckVersion,
     Code,
     Committed,
     Create,
     Delete,
     GetData,
     Lost,
-    Node,
     Op,
     Read,
+    ReadResult,
     Rejected,
     Reply,
     SetData,
-    View,
+    Znode,
 )
 
 CREATE, DELETE, GET_DATA, SET_DATA, GET_CHILDREN, SYNC, CHECK = 1, 2, 4, 5, 8, 9, 13
@@ -122,7 +122,7 @@ def _encode(op: Op, acl: bytes, chroot: str) -> bytes:
             return b"".join((DELETE_HEAD, path, INT.pack(version)))
         case SetData(_, data, version):
             return b"".join((SET_DATA_HEAD, path, _bytes(data), INT.pack(version)))
-        case Check(_, version):
+        case CheckVersion(_, version):
             return b"".join((CHECK_HEAD, path, INT.pack(version)))
 
 
@@ -166,15 +166,15 @@ class MultiRead:
         """The request's body."""
         return self._body
 
-    def deserialize(self, data: bytes, offset: int) -> View:
+    def deserialize(self, data: bytes, offset: int) -> ReadResult:
         """The answers, in order."""
         _, zxid, _ = REPLY_HEADER.unpack_from(data, 0)
-        results: list[Node | list[str] | None] = []
+        results: list[Znode | list[str] | None] = []
         while True:
             kind, done, _ = OP_HEADER.unpack_from(data, offset)
             offset += OP_HEADER.size
             if done:
-                return View(results, zxid)
+                return ReadResult(results, zxid)
             if kind == GET_DATA:
                 node, offset = decode_node(data, offset)
                 results.append(node)
@@ -256,7 +256,7 @@ class StatRequest(Exists):  # type: ignore[misc]
     __slots__ = ()
 
     @classmethod
-    def deserialize(cls, data: bytes, offset: int) -> Node:
+    def deserialize(cls, data: bytes, offset: int) -> Znode:
         """The node, without its data."""
         return _node(b"", STAT.unpack_from(data, offset))
 
@@ -273,7 +273,7 @@ def decode_names(data: bytes, offset: int) -> tuple[list[str], int]:
     return names, offset
 
 
-def decode_node(data: bytes, offset: int) -> tuple[Node, int]:
+def decode_node(data: bytes, offset: int) -> tuple[Znode, int]:
     """A buffer and a stat."""
     (length,) = INT.unpack_from(data, offset)
     offset += INT.size
@@ -281,9 +281,9 @@ def decode_node(data: bytes, offset: int) -> tuple[Node, int]:
     return _node(bytes(data[offset:end]), STAT.unpack_from(data, end)), end + STAT.size
 
 
-def _node(data: bytes, stat: tuple[int, ...]) -> Node:
+def _node(data: bytes, stat: tuple[int, ...]) -> Znode:
     czxid, mzxid, ctime_ms, mtime_ms, version, _, _, owner, _, children, _ = stat
-    return Node(data, version, czxid, mzxid, ctime_ms, mtime_ms, children, owner)
+    return Znode(data, version, czxid, mzxid, ctime_ms, mtime_ms, children, owner)
 
 
 def single_read(read: Read, chroot: str) -> DataRequest | ChildrenRequest:

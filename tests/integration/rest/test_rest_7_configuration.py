@@ -17,7 +17,7 @@ from integration.rest.outage import Relay
 from kazoo.client import KazooClient
 
 from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig, Tls
-from zkmq.rest.upstream.properties import configure, parse
+from zkmq.rest.upstream.properties_file import configure, parse
 
 pytestmark = pytest.mark.docker
 

@@ -11,7 +11,7 @@ import typer
 import zkmq
 from worlds.memory.store import MemoryStore, World
 from zkmq.cli import zkmq_command
-from zkmq.janitor.background import JanitorThread
+from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.queue import Queue
 from zkmq.zookeeper.kazoo_store import KazooStore
 

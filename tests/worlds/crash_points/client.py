@@ -14,11 +14,11 @@ from typing import Any
 
 from kazoo.retry import KazooRetry
 
-from zkmq.janitor.elected import Janitor
+from zkmq.janitor.janitor import Janitor
 from zkmq.queue import Queue
 from zkmq.tree import ticket
 from zkmq.tree.item import Item
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper import kazoo_client, kazoo_store
 from zkmq.zookeeper.kazoo_answers import PendingMulti
 from zkmq.zookeeper.kazoo_store import KazooStore
@@ -157,7 +157,7 @@ class Client:
         """A janitor of this client's, to be stepped by hand."""
         if self._janitor is None:
             self._janitor = Janitor(
-                self.queue._bound, Tree(self.root), name="client", segment_items=2
+                self.queue._bound, QueueTree(self.root), name="client", segment_items=2
             )
         return self._janitor
 

@@ -10,11 +10,11 @@ from worlds.crash_points.operation import Consumed, Operation, Other
 from worlds.proxy.faults import Fault
 from worlds.proxy.proxy import Proxy
 from zkmq.errors import NotHeldError, OutcomeUnknownError, ZkmqError
-from zkmq.janitor.elected import Janitor
+from zkmq.janitor.janitor import Janitor
 from zkmq.tree import paths as trees
 from zkmq.tree.item import Hold, Item
-from zkmq.tree.paths import Tree
-from zkmq.zookeeper.store import GetChildren, GetData, Node, Read
+from zkmq.tree.paths import QueueTree
+from zkmq.zookeeper.store import GetChildren, GetData, Read, Znode
 
 # A call that is struck once and then healed has no reason to take so long.
 WEDGED_S = 4.0
@@ -43,7 +43,7 @@ class Epilogue:
             self.proxy.release_held()
         self.operation.probe(self.other)
         self.other.put(LAST)
-        janitor = Janitor(store, Tree(self.other.root), name="other", segment_items=1000)
+        janitor = Janitor(store, QueueTree(self.other.root), name="other", segment_items=1000)
         self._tidy_and_drain(janitor)
         if self.client is not None:
             self._finish(self.client)
@@ -128,7 +128,7 @@ def _read_tree(store: SteeredStore, root: str) -> dict[str, bytes]:
         below: list[str] = []
         for path in level:
             node, children = next(answers), next(answers)
-            if isinstance(node, Node) and isinstance(children, list):
+            if isinstance(node, Znode) and isinstance(children, list):
                 nodes[path] = node.data
                 below += [f"{path}/{child}" for child in children]
         level = below

@@ -9,7 +9,7 @@ from worlds.crash_points.client import Client
 from zkmq.janitor.reaper import Reaper
 from zkmq.queue import Queue
 from zkmq.tree.item import Item
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Delete, Store
 
 QUEUE, DEAD, PARTIAL, DELAYED, NOWHERE = "queue", "dead", "partial", "delayed", "nowhere"
@@ -93,7 +93,7 @@ class Other:
     def reap(self) -> None:
         """Do what a second janitor would: take back what the dead one held."""
         assert self._dead is not None
-        Reaper(self._store, Tree(self.root), None).reap(self._dead, self._store.now() + 5)
+        Reaper(self._store, QueueTree(self.root), None).reap(self._dead, self._store.now() + 5)
 
 
 def nothing(_: Any) -> None:

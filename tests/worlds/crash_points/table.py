@@ -87,8 +87,8 @@ def _doubt(client: Client) -> None:
     """Make a client in doubt about a put that was never sent."""
     client.queue.put(MORE)
     producer = client.queue._producer
-    assert producer._tickets.current is not None
-    producer._tickets.current.be_in_doubt("put", [1])
+    assert producer._producer_ticket.current is not None
+    producer._producer_ticket.current.be_in_doubt("put", [1])
     producer._doubt = producer._last.doubt = Doubt("put", [1], producer._ask)
 
 

@@ -11,11 +11,20 @@ from unittest import mock
 
 from worlds.crash_points.checks import Reason
 from zkmq.putting import producer_ticket
-from zkmq.putting.tails import Tails
+from zkmq.putting.tail_segments import TailSegments
 from zkmq.taking import membership
 from zkmq.tree import item_names
-from zkmq.tree.ticket import Applied, Refused, Ticket
-from zkmq.zookeeper.store import Check, Committed, Create, Delete, Lost, Op, Rejected, SetData
+from zkmq.tree.ticket import Refused, Ticket, TookEffect
+from zkmq.zookeeper.store import (
+    CheckVersion,
+    Committed,
+    Create,
+    Delete,
+    Lost,
+    Op,
+    Rejected,
+    SetData,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +41,7 @@ class _NoTicket(Ticket):
     """Puts demand that the ticket exists, and do not use it up."""
 
     def _multi(self, label: str, ops: Sequence[Op], version: int) -> list[Op]:
-        return [Check(self.path, -1), *ops]
+        return [CheckVersion(self.path, -1), *ops]
 
 
 class _TwoSteps(Ticket):
@@ -48,7 +57,7 @@ class _TwoSteps(Ticket):
         *,
         unsure: bool = False,
         items: int = 1,
-    ) -> Applied | Refused:
+    ) -> TookEffect | Refused:
         if label != "reserve":
             return super().commit(label, ops, deadline_s, unsure=unsure, items=items)
         one = [op for op in ops if isinstance(op, self.first)]
@@ -77,7 +86,7 @@ class _NoFence(Ticket):
         *,
         unsure: bool = False,
         items: int = 1,
-    ) -> Applied | Refused:
+    ) -> TookEffect | Refused:
         if label != "done":
             return super().commit(label, ops, deadline_s, unsure=unsure, items=items)
         self.be_in_doubt(label, [items])
@@ -85,7 +94,7 @@ class _NoFence(Ticket):
             match self._store.commit(ops, deadline_s):
                 case Committed(zxid, created):
                     super().enter(used=False)
-                    return Applied(zxid, created, 1)
+                    return TookEffect(zxid, created, 1)
                 case Rejected(index, code):
                     super().enter(used=False)
                     return Refused(index, code, 1)
@@ -99,16 +108,16 @@ class _NoFence(Ticket):
 
 @contextmanager
 def _unguarded_roll() -> Iterator[None]:
-    guarded = Tails.roll
+    guarded = TailSegments.roll
 
-    def roll(self: Tails, priority: int) -> list[Op]:
+    def roll(self: TailSegments, priority: int) -> list[Op]:
         return [
             SetData(op.path, op.data, -1) if isinstance(op, SetData) else op
             for op in guarded(self, priority)
-            if not isinstance(op, Check)
+            if not isinstance(op, CheckVersion)
         ]
 
-    with mock.patch.object(Tails, "roll", roll):
+    with mock.patch.object(TailSegments, "roll", roll):
         yield
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from worlds.memory.store import World
 from zkmq import Queue
-from zkmq.janitor.elected import Janitor
+from zkmq.janitor.janitor import Janitor
 from zkmq.tree import paths
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Store
 
 Open = Callable[..., Queue]
@@ -25,7 +25,7 @@ def janitor_of(world: World, *, segment_items: int = 3, store: Store | None = No
     """One more client's janitor, which sweeps in every step."""
     return Janitor(
         store or world.client("janitor"),
-        Tree("/queue"),
+        QueueTree("/queue"),
         name="janitor",
         segment_items=segment_items,
         sweep_period_s=0.0,

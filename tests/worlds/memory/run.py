@@ -37,8 +37,8 @@ from worlds.memory.network import no_faults
 from worlds.memory.queues import janitor_of, swept
 from worlds.memory.store import MemoryStore, World
 from zkmq import NoQuorumError, Queue
-from zkmq.janitor.elected import Janitor
-from zkmq.tree.paths import Tree
+from zkmq.janitor.janitor import Janitor
+from zkmq.tree.paths import QueueTree
 
 SERVERS = 5
 PUTS = 24
@@ -76,7 +76,7 @@ class MemorySubject(ZkmqSubject):
         self._note, self._deadline_s, self._relaxed = note, 30.0, False
         self._memory = store
         self._store = store  # type: ignore[assignment]  # the part of it that `leftover` uses
-        self._tree = Tree("/queue")
+        self._tree = QueueTree("/queue")
         self._queue = Queue(
             store, order="strict", janitor=False, lost=self._on_lost, close_store=True
         )

@@ -15,22 +15,22 @@ from worlds.memory.network import (
     no_faults,
     request_bytes,
 )
-from worlds.memory.zookeeper import Follower, Leader, Znode
+from worlds.memory.zookeeper import Follower, Leader, StoredZnode
 from worlds.sim.scheduler import Flag, Scheduler
 from zkmq.errors import NoQuorumError
 from zkmq.zookeeper.store import (
-    Check,
+    CheckVersion,
     Committed,
     Create,
     GetData,
     Lost,
-    Node,
     Op,
     Read,
+    ReadResult,
     Reply,
     SetData,
-    View,
     Watcher,
+    Znode,
 )
 
 START_MS = 1_700_000_000_000
@@ -80,7 +80,7 @@ class World:
         """The leader's tree, path -> data."""
         return {path: node.data for path, node in self.leader.tree.nodes.items()}
 
-    def listed(self, node: Znode) -> list[str]:
+    def listed(self, node: StoredZnode) -> list[str]:
         """A node's children in no order, but the same in every run with the same seed."""
         children = sorted(node.children)
         self.rng.shuffle(children)
@@ -159,20 +159,20 @@ class MemoryStore(MemoryClient):
         answer: list[str] | None = self._ask(serve, deadline_s)
         return answer
 
-    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Node | None:
-        def serve(connection: Connection) -> Node | None:
+    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
+        def serve(connection: Connection) -> Znode | None:
             node = connection.follower.tree.nodes.get(path)
             if watch is not None:
                 connection.follower.watch_node(path, self._watch(connection, watch))
             return None if node is None else node.view()._replace(data=b"")
 
-        answer: Node | None = self._ask(serve, deadline_s)
+        answer: Znode | None = self._ask(serve, deadline_s)
         return answer
 
-    def read_many(self, reads: Sequence[Read], deadline_s: float) -> View:
-        def serve(connection: Connection) -> View:
+    def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
+        def serve(connection: Connection) -> ReadResult:
             tree = connection.follower.tree
-            results: list[Node | list[str] | None] = []
+            results: list[Znode | list[str] | None] = []
             for read in reads:
                 node = tree.nodes.get(read.path)
                 if node is None:
@@ -180,9 +180,9 @@ class MemoryStore(MemoryClient):
                 else:
                     data = isinstance(read, GetData)
                     results.append(node.view() if data else self._world.listed(node))
-            return View(results, tree.zxid)
+            return ReadResult(results, tree.zxid)
 
-        answer: View = self._ask(serve, deadline_s)
+        answer: ReadResult = self._ask(serve, deadline_s)
         return answer
 
     def sync(self, path: str, deadline_s: float) -> None:
@@ -221,7 +221,7 @@ class MemoryStore(MemoryClient):
         effects = iter(transaction.effects)
         created: list[str | None] = []
         for op in ops:
-            effect = next(effects) if not isinstance(op, Check) else None
+            effect = next(effects) if not isinstance(op, CheckVersion) else None
             created.append(effect.path if effect and isinstance(op, Create) else None)
         stamped = any(isinstance(op, SetData) for op in ops)
         return Committed(transaction.zxid, created, transaction.time_ms if stamped else None)

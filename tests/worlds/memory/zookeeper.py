@@ -9,11 +9,11 @@ takes a zxid too.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from zkmq.zookeeper.store import Check, Code, Create, Delete, Node, Op, Rejected, SetData
+from zkmq.zookeeper.store import CheckVersion, Code, Create, Delete, Op, Rejected, SetData, Znode
 
 
 @dataclass(slots=True)
-class Znode:
+class StoredZnode:
     """A node of one replica."""
 
     data: bytes
@@ -26,9 +26,9 @@ class Znode:
     creations: int = 0
     children: set[str] = field(default_factory=set)
 
-    def view(self) -> Node:
+    def view(self) -> Znode:
         """The node as a client reads it."""
-        return Node(
+        return Znode(
             self.data, self.version, self.czxid, self.mzxid, self.ctime_ms, self.mtime_ms,
             len(self.children), self.owner,
         )  # fmt: skip
@@ -94,7 +94,7 @@ class Tree:
     """One replica of the data."""
 
     def __init__(self) -> None:
-        self.nodes: dict[str, Znode] = {"/": Znode(b"", 0, 0, 0, 0)}
+        self.nodes: dict[str, StoredZnode] = {"/": StoredZnode(b"", 0, 0, 0, 0)}
         self.zxid = 0
 
     def apply(self, transaction: Transaction) -> None:
@@ -114,7 +114,7 @@ class Tree:
 
     def _create(self, path: str, data: bytes, owner: int, transaction: Transaction) -> None:
         zxid, time_ms = transaction.zxid, transaction.time_ms
-        self.nodes[path] = Znode(data, zxid, zxid, time_ms, time_ms, owner)
+        self.nodes[path] = StoredZnode(data, zxid, zxid, time_ms, time_ms, owner)
         parent = self.nodes[parent_of(path)]
         parent.creations = wrapped(parent.creations + 1)
         parent.children.add(path.rpartition("/")[2])
@@ -215,7 +215,7 @@ class _Draft:
             case SetData(path, data, version):
                 self._versions[path] = wrapped(self._demand(index, path, version) + 1)
                 self.effects.append(Changed(path, data))
-            case Check(path, version):
+            case CheckVersion(path, version):
                 self._demand(index, path, version)
 
     def _create(self, index: int, op: Create) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from unittest import mock
 
 from zkmq.janitor.reaper import Reaper, Returned
-from zkmq.taking.return_places import Homes
-from zkmq.tree.policy import Policy
+from zkmq.taking.return_places import ReturnPlaces
+from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.zookeeper.store import Delete, Op
 
 moves = Reaper._moves
@@ -53,7 +53,7 @@ REAPER_MUTANTS = [
         name="the reaper moves to partial",
         verdict="invalid",
         reason="lost",
-        applied=lambda: mock.patch.object(Policy, "place_after_crash", _aside),
+        applied=lambda: mock.patch.object(RedeliveryPolicy, "place_after_crash", _aside),
     ),
     ReaperMutant(
         name="the reaper never comes",
@@ -68,5 +68,5 @@ GIVING_BACK_DELETES = ReaperMutant(
     name="giving back deletes",
     verdict="invalid",
     reason="lost",
-    applied=lambda: mock.patch.object(Homes, "returns", return_value=[]),
+    applied=lambda: mock.patch.object(ReturnPlaces, "returns", return_value=[]),
 )

@@ -23,10 +23,10 @@ from zkmq.errors import (
     PartlyPutError,
     ZkmqError,
 )
-from zkmq.janitor.elected import Janitor
+from zkmq.janitor.janitor import Janitor
 from zkmq.putting.entry import Entry
 from zkmq.tree.item import Hold
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 
 ROOT = "/queue"
 JANITOR_PERIOD_S = 2.0
@@ -112,7 +112,7 @@ class Client:
         """Run a janitor until killed, as `JanitorThread` does."""
         with suppress(ClosedError):  # the simulation is over
             bound = self.open()._bound
-            janitor = Janitor(bound, Tree(ROOT), name=self.name, segment_items=SEGMENT_ITEMS)
+            janitor = Janitor(bound, QueueTree(ROOT), name=self.name, segment_items=SEGMENT_ITEMS)
             while not self.outdated:
                 with self._expected(f"{self.name}: step"):
                     janitor.step(self.store.now() + JANITOR_PERIOD_S * 5)

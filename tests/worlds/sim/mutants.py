@@ -18,8 +18,8 @@ from zkmq.putting.entry import Entry
 from zkmq.tree import envelope
 from zkmq.tree.chartered_store import CharteredStore
 from zkmq.tree.paths import Guard
-from zkmq.tree.policy import Policy
-from zkmq.zookeeper.store import Node, Op, Pending
+from zkmq.tree.redelivery_policy import RedeliveryPolicy
+from zkmq.zookeeper.store import Op, Pending, Znode
 
 # Items with a time to run that are held for longer, touched or not; an id that two producers
 # use; one that comes back again and again; and an operator who purges, kicks and raises the tree.
@@ -79,7 +79,7 @@ def _impatient(
     return take_overdue(self, consumers, now_ms + 3_600_000, deadline_s, until_s)
 
 
-def _untouched(self: Reaper, paths: Sequence[str], deadline_s: float) -> list[tuple[str, Node]]:
+def _untouched(self: Reaper, paths: Sequence[str], deadline_s: float) -> list[tuple[str, Znode]]:
     return [
         (name, node._replace(mtime_ms=node.ctime_ms))
         for name, node in read(self, paths, deadline_s)
@@ -90,7 +90,7 @@ def _all(self: Guard, segments: list[str]) -> list[str]:
     return sorted(segments)
 
 
-def _available(self: Policy, header: envelope.Header) -> str:
+def _available(self: RedeliveryPolicy, header: envelope.Header) -> str:
     return "items"
 
 
@@ -127,6 +127,6 @@ SIM_MUTANTS = [
     SimMutant(
         name="no delivery is the last",
         reason=Reason.MISPLACED,
-        applied=lambda: mock.patch.object(Policy, "place", _available),
+        applied=lambda: mock.patch.object(RedeliveryPolicy, "place", _available),
     ),
 ]

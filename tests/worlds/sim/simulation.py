@@ -27,10 +27,10 @@ from worlds.sim.schedule import SEGMENT_ITEMS, Kind, Schedule
 from worlds.sim.scheduler import STARTS_AT_S, Actor, DeadlockError
 from zkmq import Item, Queue
 from zkmq.errors import ZkmqError
-from zkmq.janitor.elected import Janitor
+from zkmq.janitor.janitor import Janitor
 from zkmq.putting.dedup import HOUR_MS
 from zkmq.taking import reserve
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Create, Delete, Store
 
 # Virtual. The longest of schedules has ended by then, if nothing hangs.
@@ -157,7 +157,7 @@ class Simulation:
                 self.world.scheduler.kill(self._actors[name])
                 client.store.close()
         janitor = Janitor(
-            store, Tree(ROOT), name="last", segment_items=SEGMENT_ITEMS, sweep_period_s=0.0
+            store, QueueTree(ROOT), name="last", segment_items=SEGMENT_ITEMS, sweep_period_s=0.0
         )
         while store.now() < until_s:
             yield janitor

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worlds.memory.zookeeper import Changed, Created, Deleted, Transaction, Tree, Znode
+from worlds.memory.zookeeper import Changed, Created, Deleted, StoredZnode, Transaction, Tree
 from worlds.proxy.protocol import (
     EPHEMERAL,
     HANDSHAKE_REPLY,
@@ -22,7 +22,7 @@ from worlds.proxy.protocol import (
     frame,
 )
 from zkmq.zookeeper.store import (
-    Check,
+    CheckVersion,
     Code,
     Create,
     Delete,
@@ -97,7 +97,7 @@ def _ops(cursor: Cursor) -> list[Op]:
                 data = cursor.buffer()
                 ops.append(SetData(path, data, cursor.integer()))
             case Opcode.CHECK:
-                ops.append(Check(path, cursor.integer()))
+                ops.append(CheckVersion(path, cursor.integer()))
             case other:
                 raise ValueError(f"expected an operation that zkmq sends, got {other.name}")
 
@@ -128,7 +128,7 @@ def event(kind: int, path: str) -> bytes:
     return frame(WATCH_HEADER + INT.pack(kind) + INT.pack(CONNECTED) + _text(path))
 
 
-def stat(node: Znode) -> bytes:
+def stat(node: StoredZnode) -> bytes:
     """A node's stat."""
     changes = 2 * node.creations - len(node.children)
     return STAT.pack(
@@ -137,7 +137,7 @@ def stat(node: Znode) -> bytes:
     )  # fmt: skip
 
 
-def data(node: Znode) -> bytes:
+def data(node: StoredZnode) -> bytes:
     """A node's data and stat."""
     return _buffer(node.data) + stat(node)
 
@@ -152,7 +152,7 @@ def results(tree: Tree, ops: Sequence[Op], transaction: Transaction) -> bytes:
     effects = iter(transaction.effects)
     parts: list[bytes] = []
     for op in ops:
-        match None if isinstance(op, Check) else next(effects):
+        match None if isinstance(op, CheckVersion) else next(effects):
             case None:
                 parts.append(_result(Opcode.CHECK))
             case Created(path):
@@ -164,10 +164,10 @@ def results(tree: Tree, ops: Sequence[Op], transaction: Transaction) -> bytes:
     return b"".join(parts) + END
 
 
-def _stamped(tree: Tree, path: str, transaction: Transaction) -> Znode:
+def _stamped(tree: Tree, path: str, transaction: Transaction) -> StoredZnode:
     """A node as it was changed; one that the same multi has deleted since has its stamp."""
     zxid, time_ms = transaction.zxid, transaction.time_ms
-    return tree.nodes.get(path) or Znode(b"", zxid, zxid, time_ms, time_ms)
+    return tree.nodes.get(path) or StoredZnode(b"", zxid, zxid, time_ms, time_ms)
 
 
 def views(tree: Tree, reads: Sequence[Read]) -> bytes:
@@ -175,7 +175,7 @@ def views(tree: Tree, reads: Sequence[Read]) -> bytes:
     return b"".join(_view(tree.nodes.get(read.path), read) for read in reads) + END
 
 
-def _view(node: Znode | None, read: Read) -> bytes:
+def _view(node: StoredZnode | None, read: Read) -> bytes:
     if node is None:
         return _failed(NO_NODE)
     if isinstance(read, GetData):

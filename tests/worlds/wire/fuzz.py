@@ -29,8 +29,8 @@ from worlds.wire.plan import Plan, Strike, Trouble
 from worlds.wire.process import ROOT, SEGMENT_ITEMS
 from worlds.wire.zookeeper import Refusal, WireZooKeeper
 from zkmq import Item, Queue
-from zkmq.janitor.elected import Janitor
-from zkmq.tree.paths import Tree
+from zkmq.janitor.janitor import Janitor
+from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Op
 
 LOOK_S = 0.05
@@ -182,7 +182,11 @@ class Round:
             call.outcome, call.ended_s = Outcome(Ended.OK), time.monotonic()
             self.heard.puts["last"] = call
             janitor = Janitor(
-                queue._bound, Tree(ROOT), name="l", segment_items=SEGMENT_ITEMS, sweep_period_s=0.0
+                queue._bound,
+                QueueTree(ROOT),
+                name="l",
+                segment_items=SEGMENT_ITEMS,
+                sweep_period_s=0.0,
             )
             until_s = time.monotonic() + DRAINED_WITHIN_S
             while self._elsewhere() and time.monotonic() < until_s:

@@ -12,8 +12,8 @@ from unittest import mock
 from worlds.crash_points import weakened
 from worlds.wire.plan import Trouble
 from zkmq.errors import ClosedError, ZkmqError
-from zkmq.janitor.background import JanitorThread
-from zkmq.tree.ticket import Applied, Refused, Ticket
+from zkmq.janitor.janitor_thread import JanitorThread
+from zkmq.tree.ticket import Refused, Ticket, TookEffect
 
 STEP_S = 10.0
 
@@ -28,7 +28,7 @@ class WireMutant:
     applied: Callable[[], AbstractContextManager[Any]]
 
 
-def _forgetful(self: Ticket, *arguments: Any, **settings: Any) -> Applied | Refused:
+def _forgetful(self: Ticket, *arguments: Any, **settings: Any) -> TookEffect | Refused:
     """An operation that a signal ended is forgotten, as if it had not been sent."""
     try:
         return _commit(self, *arguments, **settings)

@@ -22,7 +22,7 @@ from kazoo.client import KazooClient
 
 from worlds.memory.network import MemoryClient, Request
 from worlds.sim.scheduler import Scheduler
-from zkmq.tree.recent import Recent
+from zkmq.tree.bounded_set import BoundedSet
 
 # How much more there may be at the end than after the first month: what waits, and who is there
 # just then, differs from day to day.
@@ -41,7 +41,7 @@ NOT_FOLLOWED = (
 @contextmanager
 def small_caches() -> Iterator[None]:
     """Let clients remember less."""
-    with mock.patch.object(Recent.__init__, "__defaults__", (REMEMBERED,)):
+    with mock.patch.object(BoundedSet.__init__, "__defaults__", (REMEMBERED,)):
         yield
 
 

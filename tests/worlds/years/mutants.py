@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from zkmq.janitor import mover
+from zkmq.janitor import delayed_mover
 from zkmq.janitor.sweeper import Sweeper
 from zkmq.taking.head_cache import HeadCache
-from zkmq.tree.recent import Recent
+from zkmq.tree.bounded_set import BoundedSet
 
 Applied = Callable[[], AbstractContextManager[Any]]
 
@@ -27,7 +27,7 @@ def _nothing_to_do(*_: Any) -> bool:
     return False
 
 
-def _never_forgotten(self: Recent, text: str) -> None:
+def _never_forgotten(self: BoundedSet, text: str) -> None:
     self._texts[text] = None
 
 
@@ -56,12 +56,12 @@ LEAKS = [
     Leak(
         "minutes are never dropped",
         "nodes: delayed",
-        lambda: mock.patch.object(mover, "KEPT_MINUTES", 10**9),
+        lambda: mock.patch.object(delayed_mover, "KEPT_MINUTES", 10**9),
     ),
     Leak(
         "a client remembers every segment and bucket",
         "objects",
-        lambda: mock.patch.object(Recent, "add", _never_forgotten),
+        lambda: mock.patch.object(BoundedSet, "add", _never_forgotten),
     ),
     Leak(
         "looks cost more each time",

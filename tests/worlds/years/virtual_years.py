@@ -22,10 +22,10 @@ from worlds.memory.queues import drained
 from worlds.memory.store import MemoryStore, World
 from worlds.years.growth import Costs, Month, looked_at
 from zkmq import Queue
-from zkmq.janitor.elected import Janitor
+from zkmq.janitor.janitor import Janitor
 from zkmq.putting.entry import Entry
 from zkmq.tree.charter import EDITION, Edition
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 
 ROOT = "/queue"
 HOUR_S, DAY_S = 3600.0, 86_400.0
@@ -49,7 +49,7 @@ class Client:
             close_store=True,
         )  # fmt: skip
         self.janitor = Janitor(
-            self.queue._bound, Tree(ROOT), name=name, segment_items=SEGMENT_ITEMS
+            self.queue._bound, QueueTree(ROOT), name=name, segment_items=SEGMENT_ITEMS
         )
 
 

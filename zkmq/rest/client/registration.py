@@ -13,7 +13,7 @@ OnLost = Callable[[str, Sequence[Item]], None]
 _BEATS = 3  # in the time that the gateway waits
 
 
-class Registration:
+class RemoteRegistration:
     """One consumer at the gateway: until it ends, and then never again. Thread-safe.
 
     `consumer` is its name in the queue's tree, known with the first answer to a reserve. Its end
@@ -122,7 +122,7 @@ class Registration:
             self.contact(reply.sent_s)
 
 
-def demand_held(item: Item, registration: Registration | None, request: str) -> None:
+def demand_held(item: Item, registration: RemoteRegistration | None, request: str) -> None:
     """Make sure that an item is held.
 
     Raises:

@@ -17,7 +17,7 @@ from zkmq.errors import (
     OutcomeUnknownError,
 )
 from zkmq.rest.client.exchange import Reply
-from zkmq.rest.client.registration import Registration
+from zkmq.rest.client.registration import RemoteRegistration
 from zkmq.taking.finish import DONE, Done
 from zkmq.taking.reserve import Reservation
 from zkmq.tree.item import Hold, Item
@@ -27,7 +27,7 @@ from zkmq.tree.item import Hold, Item
 class Request:
     """A reserve as it is sent, and sent again: with a key, by which it has the same answer."""
 
-    registration: Registration
+    registration: RemoteRegistration
     arguments: Mapping[str, Any]
     done: Sequence[Item]
     doubt: Doubt | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from zkmq.doubt import Doubt, Settled
 from zkmq.errors import AckUnknownError, ConsumerLostError, OutcomeUnknownError
 from zkmq.rest.client.exchange import Exchange
-from zkmq.rest.client.registration import OnLost, Registration, demand_held
+from zkmq.rest.client.registration import OnLost, RemoteRegistration, demand_held
 from zkmq.rest.client.reserving import Request, Reserving, answering
 from zkmq.taking.finish import DONE, Done, ended_before
 from zkmq.taking.reserve import Reservation
@@ -39,13 +39,13 @@ class Consuming:
         self._on_lost = on_lost
         self._deadline = deadline
         self._registering = threading.Lock()
-        self._registration: Registration | None = None
+        self._registration: RemoteRegistration | None = None
         # Held while an end in doubt is asked for again: each has one answer.
         self._asking = threading.Lock()
         self._reserving = Reserving(deadline)
 
     @property
-    def live(self) -> Registration | None:
+    def live(self) -> RemoteRegistration | None:
         """The present registration; None before the first, and between two."""
         registration = self._registration
         return registration if registration is not None and not registration.ended else None
@@ -103,7 +103,7 @@ class Consuming:
 
     def _end(
         self,
-        registration: Registration,
+        registration: RemoteRegistration,
         verb: str,
         items: Sequence[Item],
         arguments: Mapping[str, Any],
@@ -122,7 +122,7 @@ class Consuming:
 
     def _doubt(
         self,
-        registration: Registration,
+        registration: RemoteRegistration,
         verb: str,
         items: Sequence[Item],
         arguments: Mapping[str, Any],
@@ -150,7 +150,7 @@ class Consuming:
         if registration is not None:
             registration.close(deadline_s)
 
-    def _ready(self, needed: Sequence[Item], deadline_s: float) -> Registration:
+    def _ready(self, needed: Sequence[Item], deadline_s: float) -> RemoteRegistration:
         """A live registration that holds `needed`.
 
         Raises:
@@ -165,11 +165,11 @@ class Consuming:
                 registration = self._registration = self._register(deadline_s)
         return registration
 
-    def _register(self, deadline_s: float) -> Registration:
+    def _register(self, deadline_s: float) -> RemoteRegistration:
         # Sent again after a lost answer it makes another one, and the first ends in silence.
         path = f"{self._base}/consumers"
         content = json.dumps(self._settings).encode()
         answer = self._exchange.ask("POST", path, deadline_s, content=content).value
         session, session_s = int(answer["session"], 16), float(answer["session_s"])
         consumer = f"{path}/{answer['consumer']}"
-        return Registration(self._exchange, consumer, session, session_s, self._on_lost)
+        return RemoteRegistration(self._exchange, consumer, session, session_s, self._on_lost)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
-from zkmq.admin import Changed, Peeked, Stats
+from zkmq.admin import Changed, Peeked, QueueStats
 from zkmq.doubt import Settled
 from zkmq.errors import (
     BadArgumentError,
@@ -234,11 +234,11 @@ class Queue:
             for each in found
         ]
 
-    def stats(self) -> Stats:
+    def stats(self) -> QueueStats:
         """Count what is where."""
         found = self._look("stats")
         waiting = {int(priority): count for priority, count in found.pop("waiting").items()}
-        return Stats(waiting=waiting, **found)
+        return QueueStats(waiting=waiting, **found)
 
     def close(self) -> None:
         """Return what is held, and end the consumer."""

@@ -13,7 +13,7 @@ PutMany = Callable[[Sequence[Entry]], Awaitable[list[Put]]]
 
 
 @dataclass(slots=True)
-class _Request:
+class _PutRequest:
     """Entries that are put together or not at all."""
 
     entries: Sequence[Entry]
@@ -30,7 +30,7 @@ class GroupCommit:
 
     def __init__(self, put_many: PutMany) -> None:
         self._put_many = put_many
-        self._waiting: deque[_Request] = deque()
+        self._waiting: deque[_PutRequest] = deque()
         self._pump: asyncio.Task[None] | None = None
 
     async def put(self, entries: Sequence[Entry]) -> list[Put]:
@@ -40,7 +40,7 @@ class GroupCommit:
             ZkmqError: what became of the write that these entries were in.
         """
         answer: asyncio.Future[list[Put]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Request(entries, size_of(entries), answer))
+        self._waiting.append(_PutRequest(entries, size_of(entries), answer))
         if self._pump is None or self._pump.done():
             self._pump = asyncio.ensure_future(self._run())
         return await answer
@@ -57,7 +57,7 @@ class GroupCommit:
             else:
                 _distribute(group, puts)
 
-    def _next_group(self) -> list[_Request]:
+    def _next_group(self) -> list[_PutRequest]:
         group = [self._waiting.popleft()]
         count, size = len(group[0].entries), group[0].size
         while self._waiting:
@@ -93,7 +93,7 @@ def size_of(entries: Sequence[Entry]) -> int:
     return sum(len(entry.data) + ITEM_OVERHEAD_BYTES for entry in entries)
 
 
-def _distribute(group: Sequence[_Request], puts: Sequence[Put]) -> None:
+def _distribute(group: Sequence[_PutRequest], puts: Sequence[Put]) -> None:
     start = 0
     for each in group:
         end = start + len(each.entries)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from zkmq import ConsumerLostError, Done, Hold, Item, NotHeldError, Queue, ZkmqError
-from zkmq.rest.queues.idempotency import Once
+from zkmq.rest.queues.idempotency import IdempotentAnswers
 from zkmq.taking.reserve import Reservation
 
 # Runs a blocking call in a thread.
@@ -34,7 +34,7 @@ class RemoteConsumer:
         self.lost = False
         self.calls = 0
         self.expiry: asyncio.TimerHandle | None = None
-        self.reserves: Once[Reservation] = Once(_ANSWERS)
+        self.reserves: IdempotentAnswers[Reservation] = IdempotentAnswers(_ANSWERS)
         self._run = run
         self._held: dict[str, Item] = {}
         # What became of items that are not held any more: verb and zxid by name.

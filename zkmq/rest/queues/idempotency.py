@@ -10,7 +10,7 @@ from zkmq.rest.http.http_errors import HttpError
 T = TypeVar("T")
 
 
-class Once(Generic[T]):
+class IdempotentAnswers(Generic[T]):
     """The last `most` answers. A failure is not kept, so that the client may try again."""
 
     def __init__(self, most: int) -> None:

@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.negotiation import ANSWERS
-from zkmq.rest.resources.call import Call, reply
+from zkmq.rest.resources.rest_call import RestCall, reply
 
-Handler = Callable[[Call], Awaitable[Response]]
+Handler = Callable[[RestCall], Awaitable[Response]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,13 +23,13 @@ class Resource:
 
     name: str
     methods: Mapping[str, Handler]
-    before: Callable[[Call], None] | None = None
+    before: Callable[[RestCall], None] | None = None
     takes: Callable[[str | None], bool] | None = None
     bodies: frozenset[str] = frozenset({"PUT", "POST"})
     offers: tuple[str, ...] = ANSWERS
     streams: tuple[str, ...] = ()
 
-    async def __call__(self, call: Call) -> Response:
+    async def __call__(self, call: RestCall) -> Response:
         """Check the request and hand it to its method.
 
         Raises:
@@ -48,7 +48,7 @@ class Resource:
             call.negotiate(self.offers + (self.streams if call.method == "GET" else ()))
         return await handler(call)
 
-    def _check_content_type(self, call: Call) -> None:
+    def _check_content_type(self, call: RestCall) -> None:
         if self.takes and call.method in self.bodies:
             content_type = call.joined("content-type")
             if not self.takes(content_type):

@@ -6,11 +6,11 @@ import hmac
 from collections.abc import Callable, Mapping
 
 from zkmq.rest.http.http_errors import HttpError
-from zkmq.rest.queues.hub import Hub
-from zkmq.rest.upstream.connection import Connection
+from zkmq.rest.queues.endpoint_queues import EndpointQueues
+from zkmq.rest.upstream.async_session import AsyncSession
 from zkmq.rest.upstream.gateway_config import EndpointConfig, Limits
-from zkmq.rest.upstream.rest_sessions import Sessions
-from zkmq.rest.upstream.shared_watches import Watches
+from zkmq.rest.upstream.rest_sessions import RestSessions
+from zkmq.rest.upstream.shared_watches import SharedWatches
 
 
 class Endpoint:
@@ -20,11 +20,11 @@ class Endpoint:
         self.config = config
         self._limits = limits
         self.shared = self._connect(limits.session_timeout_s)
-        self.sessions = Sessions(self._connect, most=limits.sessions)
-        self.watches = Watches(self.shared, most=limits.watchers)
-        self.queues = Hub(config, limits, self.shared)
+        self.sessions = RestSessions(self._connect, most=limits.sessions)
+        self.watches = SharedWatches(self.shared, most=limits.watchers)
+        self.queues = EndpointQueues(config, limits, self.shared)
 
-    def connection(self, session_id: str | None) -> Connection:
+    def connection(self, session_id: str | None) -> AsyncSession:
         """Return the connection of a REST session, or the shared one without an id.
 
         Raises:
@@ -46,8 +46,8 @@ class Endpoint:
 
     def _connect(
         self, session_timeout_s: float, on_lost: Callable[[], None] | None = None
-    ) -> Connection:
-        return Connection(
+    ) -> AsyncSession:
+        return AsyncSession(
             self.config.hosts,
             session_timeout_s=session_timeout_s,
             timeout_s=self._limits.request_timeout_s,

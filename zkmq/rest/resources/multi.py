@@ -15,8 +15,8 @@ from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.representations import stat_fields
 from zkmq.rest.http.request_target import INT32, check_path
 from zkmq.rest.http.statuses import http_error
-from zkmq.rest.resources.call import Call
-from zkmq.rest.upstream.connection import Connection
+from zkmq.rest.resources.rest_call import RestCall
+from zkmq.rest.upstream.async_session import AsyncSession
 
 _KEYS = {
     "create": {"op", "path", "data64", "ephemeral", "sequence"},
@@ -29,7 +29,7 @@ _EPHEMERAL, _SEQUENCE = 1, 2
 _JSON_FACTOR = 2
 
 
-async def post(call: Call, connection: Connection) -> Response:
+async def post(call: RestCall, connection: AsyncSession) -> Response:
     """Apply a JSON list of operations as one transaction.
 
     The answer's `results` are in the same order: each with its `path` (of a create the real
@@ -63,7 +63,9 @@ def _checked(body: Any, most: int) -> list[dict[str, Any]]:
     return body
 
 
-def _request(call: Call, connection: Connection, index: int, operation: dict[str, Any]) -> Any:
+def _request(
+    call: RestCall, connection: AsyncSession, index: int, operation: dict[str, Any]
+) -> Any:
     path = operation.get("path")
     if not isinstance(path, str):
         raise _bad(index, "expected path, a string")
@@ -84,7 +86,7 @@ def _request(call: Call, connection: Connection, index: int, operation: dict[str
     return Delete(rooted, version) if kind == "delete" else CheckVersion(rooted, version)
 
 
-def _flags(call: Call, index: int, operation: dict[str, Any]) -> int:
+def _flags(call: RestCall, index: int, operation: dict[str, Any]) -> int:
     values = [operation.get(name, False) for name in ("ephemeral", "sequence")]
     if not all(isinstance(value, bool) for value in values):
         raise _bad(index, "expected ephemeral and sequence to be true or false")

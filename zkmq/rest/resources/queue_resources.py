@@ -15,19 +15,19 @@ from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.negotiation import JSON, takes_json, takes_octets
 from zkmq.rest.http.representations import to_json
 from zkmq.rest.http.request_target import check_path, decode_path
+from zkmq.rest.queues.endpoint_queues import EndpointQueues
 from zkmq.rest.queues.error_translation import to_http
-from zkmq.rest.queues.fields import Fields
 from zkmq.rest.queues.group_commit import fits_one_write
 from zkmq.rest.queues.http_consumer import RemoteConsumer
-from zkmq.rest.queues.hub import Hub
-from zkmq.rest.resources.call import Call, reply
+from zkmq.rest.queues.json_arguments import JsonArguments
 from zkmq.rest.resources.dispatch import Handler, Resource
 from zkmq.rest.resources.endpoint import Endpoint
+from zkmq.rest.resources.rest_call import RestCall, reply
 from zkmq.taking.order import ORDERS
 from zkmq.taking.reserve import Reservation
 
-QueueHandler = Callable[[Call, Hub, str], Awaitable[Response]]
-ConsumerHandler = Callable[[Call, Hub, RemoteConsumer], Awaitable[Response]]
+QueueHandler = Callable[[RestCall, EndpointQueues, str], Awaitable[Response]]
+ConsumerHandler = Callable[[RestCall, EndpointQueues, RemoteConsumer], Awaitable[Response]]
 
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _DAY_S = 24 * 3600.0
@@ -37,10 +37,10 @@ _OPTIONS = ("priority", "delay_s", "ttr_s", "dedup_id")
 
 
 def _on_queue(handler: QueueHandler) -> Handler:
-    async def handle(call: Call) -> Response:
+    async def handle(call: RestCall) -> Response:
         name = decode_path(f"/{call.parts[0]}")[1:]
         try:
-            return await handler(call, _hub(call), name)
+            return await handler(call, _queues_of(call), name)
         except ZkmqError as error:
             raise to_http(error, name) from error
 
@@ -48,18 +48,18 @@ def _on_queue(handler: QueueHandler) -> Handler:
 
 
 def _on_consumer(handler: ConsumerHandler) -> Handler:
-    async def on_queue(call: Call, hub: Hub, _name: str) -> Response:
-        consumer = hub.consumer(call.parts[1])
+    async def on_queue(call: RestCall, queues: EndpointQueues, _name: str) -> Response:
+        consumer = queues.consumer(call.parts[1])
         with consumer.in_call():
             try:
-                return await handler(call, hub, consumer)
+                return await handler(call, queues, consumer)
             finally:
-                hub.beat_if_alive(consumer)
+                queues.beat_if_alive(consumer)
 
     return _on_queue(on_queue)
 
 
-async def _put(call: Call, hub: Hub, name: str) -> Response:
+async def _put(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     key = call.headers.get("idempotency-key")
     if key is not None and not _KEY.fullmatch(key):
         raise HttpError(400, f"{name} bad Idempotency-Key: expected 1 to 200 printable characters")
@@ -70,22 +70,23 @@ async def _put(call: Call, hub: Hub, name: str) -> Response:
             f"{name} too large: expected at most {MAX_BATCH_ITEMS} items and {MAX_BATCH_BYTES} "
             "bytes with 200 for each item, so that all take effect together",
         )
-    done = await (await hub.queue(name)).put(entries, key)
+    done = await (await queues.queue(name)).put(entries, key)
     return _json({"ids": done.ids, "zxid": done.zxid, "duplicates": done.duplicates}, 201)
 
 
-async def _entries(call: Call, name: str, key: str | None) -> list[Entry]:
+async def _entries(call: RestCall, name: str, key: str | None) -> list[Entry]:
     most = call.config.limits.packet_bytes
     if takes_octets(call.joined("content-type")):
         data = await call.body(most, name)
         given = ((each, call.query.get(each)) for each in _OPTIONS)
         options = {each: _option(name, each, text) for each, text in given if text is not None}
-        return [_entry(Fields(options, name, *_OPTIONS), data, key, 0)]
+        return [_entry(JsonArguments(options, name, *_OPTIONS), data, key, 0)]
     listed = await call.json_body(2 * most, name)
     if not isinstance(listed, list) or not listed:
         raise HttpError(400, f"{name} bad arguments: expected a list of items")
     fields = [
-        Fields(value, f"{name}[{index}]", "data64", *_OPTIONS) for index, value in enumerate(listed)
+        JsonArguments(value, f"{name}[{index}]", "data64", *_OPTIONS)
+        for index, value in enumerate(listed)
     ]
     return [_entry(each, each.data("data64"), key, index) for index, each in enumerate(fields)]
 
@@ -98,7 +99,7 @@ def _option(name: str, parameter: str, text: str) -> float | str:
     return float(text) if "." in text else int(text)
 
 
-def _entry(fields: Fields, data: bytes, key: str | None, index: int) -> Entry:
+def _entry(fields: JsonArguments, data: bytes, key: str | None, index: int) -> Entry:
     ttr_s = fields.number("ttr_s", 0, least=0.001, most=_YEAR_S) if fields.has("ttr_s") else None
     dedup_id = None if key is None else f"{key}#{index}"
     return Entry(
@@ -110,39 +111,39 @@ def _entry(fields: Fields, data: bytes, key: str | None, index: int) -> Entry:
     )
 
 
-async def _peek(call: Call, hub: Hub, name: str) -> Response:
+async def _peek(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     n = call.query.integer("n", 1, name, allowed=range(1, _MOST_PEEKED + 1))
     place = call.query.get("place") or "items"
     if place not in ("items", "dead", "partial"):
         raise HttpError(400, f"{name} bad place {place}: expected items, dead or partial")
-    found = await hub.existing(name)
-    peeked = await hub.run(found.queue.peek, n, place=place)
+    found = await queues.existing(name)
+    peeked = await queues.run(found.queue.peek, n, place=place)
     return _json([{**asdict(each), "data": None} | _data(each.data) for each in peeked])
 
 
-async def _stats(_call: Call, hub: Hub, name: str) -> Response:
-    found = await hub.existing(name)
-    return _json(asdict(await hub.run(found.queue.stats)))
+async def _stats(_call: RestCall, queues: EndpointQueues, name: str) -> Response:
+    found = await queues.existing(name)
+    return _json(asdict(await queues.run(found.queue.stats)))
 
 
-async def _kick(call: Call, hub: Hub, name: str) -> Response:
+async def _kick(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     fields = await _fields(call, name, "n", "place")
     n = fields.integer("n", 1, least=1, most=10**9)
     place = fields.text("place", "dead", "dead", "partial")
-    found = await hub.existing(name)
-    changed = await hub.run(found.queue.kick, n, place=place)
+    found = await queues.existing(name)
+    changed = await queues.run(found.queue.kick, n, place=place)
     return _json({"kicked": changed.count, "zxid": changed.zxid})
 
 
-async def _purge(call: Call, hub: Hub, name: str) -> Response:
+async def _purge(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     fields = await _fields(call, name, "priority")
     chosen = [fields.integer("priority", 0, least=0, most=999)] if fields.has("priority") else []
-    found = await hub.existing(name)
-    changed = await hub.run(found.queue.purge, *chosen)
+    found = await queues.existing(name)
+    changed = await queues.run(found.queue.purge, *chosen)
     return _json({"purged": changed.count, "zxid": changed.zxid})
 
 
-async def _open_consumer(call: Call, hub: Hub, name: str) -> Response:
+async def _open_consumer(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     check_path(f"/{name}")
     fields = await _fields(call, name, "session_s", "label", "order", "on_crash", "max_deliveries")
     session_s = fields.number("session_s", 10, least=1, most=_DAY_S)
@@ -154,7 +155,7 @@ async def _open_consumer(call: Call, hub: Hub, name: str) -> Response:
     if fields.has("max_deliveries"):
         most = fields.integer("max_deliveries", 1, least=1, most=10**6)
         settings["max_deliveries"] = most
-    consumer = await hub.open_consumer(name, session_s, settings)
+    consumer = await queues.open_consumer(name, session_s, settings)
     answer = {
         "consumer": consumer.id,
         "session": hex(consumer.queue.session_id or 0),
@@ -163,16 +164,16 @@ async def _open_consumer(call: Call, hub: Hub, name: str) -> Response:
     return _json(answer, 201, {"Location": f"{call.uri.rstrip('/')}/{consumer.id}"})
 
 
-async def _beat(_call: Call, _hub: Hub, _consumer: RemoteConsumer) -> Response:
+async def _beat(_call: RestCall, _queues: EndpointQueues, _consumer: RemoteConsumer) -> Response:
     return reply(200)
 
 
-async def _close_consumer(call: Call, hub: Hub, _name: str) -> Response:
-    await hub.close_consumer(call.parts[1])
+async def _close_consumer(call: RestCall, queues: EndpointQueues, _name: str) -> Response:
+    await queues.close_consumer(call.parts[1])
     return reply(204)
 
 
-async def _reserve(call: Call, _hub: Hub, consumer: RemoteConsumer) -> Response:
+async def _reserve(call: RestCall, _queues: EndpointQueues, consumer: RemoteConsumer) -> Response:
     fields = await _fields(call, consumer.id, "n", "wait_s", "done", "sync")
     n = fields.integer("n", 1, least=1, most=MAX_BATCH_ITEMS)
     wait_s = fields.number("wait_s", 0, least=0, most=call.config.limits.wait_s)
@@ -213,7 +214,7 @@ def _reservation_headers(consumer: RemoteConsumer, found: Reservation) -> dict[s
 
 
 def _ending(verb: str, *options: str) -> ConsumerHandler:
-    async def handle(call: Call, _hub: Hub, consumer: RemoteConsumer) -> Response:
+    async def handle(call: RestCall, _queues: EndpointQueues, consumer: RemoteConsumer) -> Response:
         fields = await _fields(call, consumer.id, "ids", *options)
         chosen: dict[str, Any] = {}
         if "delay_s" in options:
@@ -227,15 +228,15 @@ def _ending(verb: str, *options: str) -> ConsumerHandler:
     return handle
 
 
-async def _touch(call: Call, _hub: Hub, consumer: RemoteConsumer) -> Response:
+async def _touch(call: RestCall, _queues: EndpointQueues, consumer: RemoteConsumer) -> Response:
     fields = await _fields(call, consumer.id, "ids")
     return _json({"zxid": await consumer.touch(fields.texts("ids", required=True))})
 
 
-async def _fields(call: Call, where: str, *known: str) -> Fields:
+async def _fields(call: RestCall, where: str, *known: str) -> JsonArguments:
     """Read the arguments of a call; an empty body is an empty object."""
     body = await call.body(call.config.limits.packet_bytes, where)
-    return Fields(call.parse_json(body, where) if body else {}, where, *known)
+    return JsonArguments(call.parse_json(body, where) if body else {}, where, *known)
 
 
 def _data(data: bytes) -> dict[str, str]:
@@ -246,7 +247,7 @@ def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(to_json(value), status, headers, media_type=JSON)
 
 
-def _hub(call: Call) -> Hub:
+def _queues_of(call: RestCall) -> EndpointQueues:
     endpoint: Endpoint | None = call.endpoint
     assert endpoint is not None  # set by the gateway before it looks for a resource
     return endpoint.queues

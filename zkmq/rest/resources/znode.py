@@ -11,14 +11,14 @@ from zkmq.rest.http.negotiation import OCTETS
 from zkmq.rest.http.preconditions import etag, if_match, if_none_match
 from zkmq.rest.http.representations import Stat, child_of, stat_fields, stat_of, stat_with_data
 from zkmq.rest.http.request_target import check_path, child_path
-from zkmq.rest.resources.call import Call, reply
-from zkmq.rest.upstream.connection import Connection
+from zkmq.rest.resources.rest_call import RestCall, reply
+from zkmq.rest.upstream.async_session import AsyncSession
 
 # A create request besides path and data: header, two lengths, the open ACL, flags.
 _REQUEST_OVERHEAD = 64
 
 
-async def get(call: Call, connection: Connection, path: str) -> Response:
+async def get(call: RestCall, connection: AsyncSession, path: str) -> Response:
     """Answer with a znode's data or its children (4.1)."""
     if call.media != OCTETS and call.query.get("view") == "children":
         names, stat = await connection.children(path)
@@ -27,7 +27,7 @@ async def get(call: Call, connection: Connection, path: str) -> Response:
     return data_answer(call, path, data, stat)
 
 
-async def head(call: Call, connection: Connection, path: str) -> Response:
+async def head(call: RestCall, connection: AsyncSession, path: str) -> Response:
     """Answer whether a znode exists (4.2)."""
     stat = await _stat(connection, path)
     if _unmodified(call, stat):
@@ -40,7 +40,7 @@ async def head(call: Call, connection: Connection, path: str) -> Response:
     return response
 
 
-async def put(call: Call, connection: Connection, path: str) -> Response:
+async def put(call: RestCall, connection: AsyncSession, path: str) -> Response:
     """Set a znode's data (4.3)."""
     version = call.query.integer("version", -1, path)
     data = await _body(call, connection, path)
@@ -52,7 +52,7 @@ async def put(call: Call, connection: Connection, path: str) -> Response:
     return call.answer("stat", stat_of(path, call.uri, stat), headers=headers)
 
 
-async def post(call: Call, connection: Connection, path: str) -> Response:
+async def post(call: RestCall, connection: AsyncSession, path: str) -> Response:
     """Create a znode below `path` (4.4)."""
     query = call.query
     if (operation := query.get("op")) not in (None, "create"):
@@ -66,7 +66,7 @@ async def post(call: Call, connection: Connection, path: str) -> Response:
     return call.answer("path", {"path": created, "uri": call.uri}, 201, headers)
 
 
-async def delete(call: Call, connection: Connection, path: str) -> Response:
+async def delete(call: RestCall, connection: AsyncSession, path: str) -> Response:
     """Delete a znode (4.6)."""
     version = call.query.integer("version", -1, path)
     if path == "/":  # with a chroot, ZooKeeper would delete the chroot itself
@@ -76,7 +76,7 @@ async def delete(call: Call, connection: Connection, path: str) -> Response:
     return reply(204)
 
 
-def data_answer(call: Call, path: str, data: bytes | None, stat: Stat) -> Response:
+def data_answer(call: RestCall, path: str, data: bytes | None, stat: Stat) -> Response:
     """Answer with a STAT, or with the bare data as octets."""
     headers = {"ETag": etag(stat), "Cache-Control": "no-cache", "Vary": "Accept"}
     if _unmodified(call, stat):
@@ -91,7 +91,7 @@ def data_answer(call: Call, path: str, data: bytes | None, stat: Stat) -> Respon
 
 
 async def children_answer(
-    call: Call, connection: Connection, path: str, names: list[str], stat: Stat
+    call: RestCall, connection: AsyncSession, path: str, names: list[str], stat: Stat
 ) -> Response:
     """Answer with a CHILD; `limit`, `after` and `stat` make it a sorted, bounded page."""
     page, rest = _page(call, path, names)
@@ -104,7 +104,7 @@ async def children_answer(
     return call.answer("child", fields, headers=headers)
 
 
-def _page(call: Call, path: str, names: list[str]) -> tuple[list[str], bool]:
+def _page(call: RestCall, path: str, names: list[str]) -> tuple[list[str], bool]:
     limit = call.query.integer("limit", 0, path, allowed=range(1, 2**31))
     after = call.query.get("after")
     if not limit and after is None:
@@ -114,7 +114,7 @@ def _page(call: Call, path: str, names: list[str]) -> tuple[list[str], bool]:
 
 
 async def _stats(
-    call: Call, connection: Connection, path: str, names: list[str]
+    call: RestCall, connection: AsyncSession, path: str, names: list[str]
 ) -> list[Mapping[str, object]]:
     most = call.config.limits.children_stats
     if len(names) > most:
@@ -128,19 +128,21 @@ async def _stats(
     ]
 
 
-async def _stat(connection: Connection, path: str) -> Stat:
+async def _stat(connection: AsyncSession, path: str) -> Stat:
     stat = await connection.exists(path)
     if stat is None:
         raise HttpError(404, f"{path} not found")
     return stat
 
 
-def _unmodified(call: Call, stat: Stat) -> bool:
+def _unmodified(call: RestCall, stat: Stat) -> bool:
     header = call.joined("if-none-match")
     return header is not None and not if_none_match(header, stat)
 
 
-async def _required_version(call: Call, connection: Connection, path: str, version: int) -> int:
+async def _required_version(
+    call: RestCall, connection: AsyncSession, path: str, version: int
+) -> int:
     """Return the version the write needs, from `version` and the conditional headers."""
     wanted, unwanted = call.joined("if-match"), call.joined("if-none-match")
     if wanted is None and unwanted is None:
@@ -154,13 +156,13 @@ async def _required_version(call: Call, connection: Connection, path: str, versi
     return stat.version
 
 
-async def _body(call: Call, connection: Connection, path: str) -> bytes | None:
+async def _body(call: RestCall, connection: AsyncSession, path: str) -> bytes | None:
     overhead = len(connection.rooted(path).encode()) + _REQUEST_OVERHEAD
     body = await call.body(call.config.limits.packet_bytes - overhead, path)
     return None if call.query.flag("null") else body
 
 
-def _new_path(call: Call, parent: str) -> tuple[str, bool]:
+def _new_path(call: RestCall, parent: str) -> tuple[str, bool]:
     name, sequence = call.query.get("name"), call.query.flag("sequence")
     if name is None:
         raise HttpError(400, f"{parent} bad arguments: expected name=")
@@ -169,13 +171,13 @@ def _new_path(call: Call, parent: str) -> tuple[str, bool]:
     return new, sequence
 
 
-def _is_ephemeral(call: Call) -> bool:
+def _is_ephemeral(call: RestCall) -> bool:
     ephemeral = call.query.get("ephemeral") not in (None, "false")
     if ephemeral and not call.query.get("session"):
         raise HttpError(400, "bad arguments: ephemeral needs session=")
     return ephemeral
 
 
-def _location(call: Call, parent: str, created: str) -> str:
+def _location(call: RestCall, parent: str, created: str) -> str:
     below = created if parent == "/" else created[len(parent) :]
     return call.uri.rstrip("/") + quote(below, safe="/!$&'()*+,;=:@~")

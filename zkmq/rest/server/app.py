@@ -15,11 +15,11 @@ from starlette.types import Receive, Scope, Send
 from zkmq.rest import openapi
 from zkmq.rest.http.http_errors import ClientGoneError, HttpError
 from zkmq.rest.http.representations import to_json
-from zkmq.rest.resources.call import Call
 from zkmq.rest.resources.dispatch import Handler, Resource
 from zkmq.rest.resources.endpoint import Endpoint, check_password
+from zkmq.rest.resources.rest_call import RestCall
 from zkmq.rest.server import routes
-from zkmq.rest.server.observe import Metrics, log_access
+from zkmq.rest.server.monitoring import Metrics, log_access
 from zkmq.rest.upstream.gateway_config import GatewayConfig
 
 _log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _HUNG_UP = 499  # what nginx logs for a client that did not wait; never sent
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Gateway:
+class GatewayApp:
     """The ASGI application: finds the endpoint and the resource, answers, logs and counts."""
 
     def __init__(self, config: GatewayConfig) -> None:
@@ -83,7 +83,7 @@ class Gateway:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
-        call = Call.of(scope, receive, self.config)
+        call = RestCall.of(scope, receive, self.config)
         request_id = self._request_id(call)
         route, status = "none", _HUNG_UP
         try:
@@ -98,7 +98,7 @@ class Gateway:
             self._metrics.record(call.method, route, status, elapsed_s)
             log_access(call, request_id, route, status, elapsed_s)
 
-    async def _respond(self, call: Call) -> tuple[str, Response]:
+    async def _respond(self, call: RestCall) -> tuple[str, Response]:
         route = "none"
         try:
             call.check_host()
@@ -113,7 +113,7 @@ class Gateway:
             _log.exception("%s %s failed", call.method, route)
             return route, call.failure(HttpError(500, "the gateway failed; its log says why"))
 
-    def _find(self, call: Call) -> Resource:
+    def _find(self, call: RestCall) -> Resource:
         limits = self.config.limits
         if len(call.scope["raw_path"]) + len(call.scope["query_string"]) > limits.url_bytes:
             raise HttpError(414, f"URL too long: expected at most {limits.url_bytes} bytes")
@@ -128,14 +128,14 @@ class Gateway:
             raise HttpError(403, f"{endpoint.config.context} is read-only")
         return routes.find(call, below)
 
-    def _endpoint_of(self, call: Call) -> tuple[Endpoint, str]:
+    def _endpoint_of(self, call: RestCall) -> tuple[Endpoint, str]:
         for endpoint in self._endpoints:
             context = endpoint.config.context.rstrip("/")
             if call.path == context or call.path.startswith(context + "/"):
                 return endpoint, call.path[len(context) :]
         raise HttpError(404, f"{call.path} not found: no such endpoint")
 
-    def _request_id(self, call: Call) -> str:
+    def _request_id(self, call: RestCall) -> str:
         given = call.headers.get("x-request-id")
         if given and _REQUEST_ID.fullmatch(given):
             return given
@@ -144,10 +144,10 @@ class Gateway:
     def _resource(self, name: str, handler: Handler) -> Resource:
         return Resource(name=name, methods={"GET": handler, "HEAD": handler}, offers=())
 
-    async def _health(self, _call: Call) -> Response:
+    async def _health(self, _call: RestCall) -> Response:
         return Response("ok\n", media_type="text/plain")
 
-    async def _ready(self, _call: Call) -> Response:
+    async def _ready(self, _call: RestCall) -> Response:
         await asyncio.gather(*(_try(endpoint) for endpoint in self._endpoints))
         states = {
             endpoint.config.context: "connected" if endpoint.shared.connected else "disconnected"
@@ -157,12 +157,12 @@ class Gateway:
         body = to_json({"ready": ready, "endpoints": states})
         return Response(body, 200 if ready else 503, media_type="application/json")
 
-    async def _measured(self, call: Call) -> Response:
+    async def _measured(self, call: RestCall) -> Response:
         check_password(self.config.admins, call.headers.get("authorization"))
         text = self._metrics.exposition(self._gauges())
         return Response(text, media_type="text/plain; version=0.0.4")
 
-    async def _openapi(self, call: Call) -> Response:
+    async def _openapi(self, call: RestCall) -> Response:
         check_password(self.config.admins, call.headers.get("authorization"))
         return Response(to_json(openapi.document()), media_type="application/json")
 

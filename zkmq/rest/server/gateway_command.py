@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from zkmq.rest.http.http_errors import ConfigError
-from zkmq.rest.upstream import properties
+from zkmq.rest.upstream import properties_file
 from zkmq.rest.upstream.gateway_config import DEFAULT_PORT, EndpointConfig, GatewayConfig, Tls
 
 app = typer.Typer(help="ZooKeeper and the queue over HTTP.")
@@ -84,7 +84,7 @@ def _settings(
     file: Path | None, endpoint: EndpointConfig | None, host: str | None, port: int | None
 ) -> GatewayConfig:
     if file is not None and endpoint is None:
-        settings = properties.load(file)
+        settings = properties_file.load(file)
     elif file is None and endpoint is not None:
         settings = GatewayConfig(endpoints=(endpoint,))
     else:
@@ -109,7 +109,7 @@ def _tls(cert: Path | None, key: Path | None) -> Tls | None:
 
 
 def _log_to_stderr(*, access: bool) -> None:
-    from zkmq.rest.server.observe import access_log  # noqa: PLC0415 -- as above
+    from zkmq.rest.server.monitoring import access_log  # noqa: PLC0415 -- as above
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     if access:

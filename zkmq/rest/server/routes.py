@@ -11,17 +11,17 @@ from zkmq.rest.http.request_target import decode_path
 from zkmq.rest.http.statuses import RETRY
 from zkmq.rest.resources import multi, znode
 from zkmq.rest.resources import queue_resources as queues
-from zkmq.rest.resources.call import Call, reply
 from zkmq.rest.resources.dispatch import Handler, Resource
 from zkmq.rest.resources.endpoint import Endpoint
-from zkmq.rest.resources.following import follow
+from zkmq.rest.resources.rest_call import RestCall, reply
 from zkmq.rest.resources.wadl import WADL, document
-from zkmq.rest.upstream.connection import Connection
+from zkmq.rest.resources.znode_events import follow
+from zkmq.rest.upstream.async_session import AsyncSession
 
-ZnodeHandler = Callable[[Call, Connection, str], Awaitable[Response]]
+ZnodeHandler = Callable[[RestCall, AsyncSession, str], Awaitable[Response]]
 
 
-def find(call: Call, path: str) -> Resource:
+def find(call: RestCall, path: str) -> Resource:
     """Return the resource at `path` (below the context), and set the call's `parts`.
 
     Raises:
@@ -35,31 +35,31 @@ def find(call: Call, path: str) -> Resource:
     raise HttpError(404, f"{call.path} not found: no such resource")
 
 
-def _endpoint(call: Call) -> Endpoint:
+def _endpoint(call: RestCall) -> Endpoint:
     assert call.endpoint is not None  # set by the gateway before it looks for a resource
     return call.endpoint
 
 
-def _check_session(call: Call) -> None:
+def _check_session(call: RestCall) -> None:
     _endpoint(call).connection(call.query.get("session"))
 
 
 def _on_znode(handler: ZnodeHandler) -> Handler:
-    async def handle(call: Call) -> Response:
+    async def handle(call: RestCall) -> Response:
         connection = _endpoint(call).connection(call.query.get("session"))
         return await handler(call, connection, decode_path(call.parts[0]))
 
     return handle
 
 
-async def _get_znode(call: Call) -> Response:
+async def _get_znode(call: RestCall) -> Response:
     path = decode_path(call.parts[0])
     if call.media == EVENTS or call.query.get("watch") is not None:
         return await follow(call, _endpoint(call).watches, path)
     return await znode.get(call, _endpoint(call).connection(call.query.get("session")), path)
 
 
-async def _open_session(call: Call) -> Response:
+async def _open_session(call: RestCall) -> Response:
     operation = call.query.get("op")
     if operation != "create":
         raise HttpError(400, f"sessions bad operation {operation}")
@@ -70,7 +70,7 @@ async def _open_session(call: Call) -> Response:
     return call.answer("session", {"id": session.id, "uri": uri}, 201, {"Location": uri})
 
 
-async def _beat_session(call: Call) -> Response:
+async def _beat_session(call: RestCall) -> Response:
     try:
         _endpoint(call).sessions.beat(call.parts[0])
     except KeyError as error:
@@ -78,7 +78,7 @@ async def _beat_session(call: Call) -> Response:
     return reply(200)
 
 
-async def _close_session(call: Call) -> Response:
+async def _close_session(call: RestCall) -> Response:
     try:
         await _endpoint(call).sessions.close(call.parts[0])
     except TimeoutError as error:
@@ -87,14 +87,14 @@ async def _close_session(call: Call) -> Response:
     return reply(204)
 
 
-async def _wadl(call: Call) -> Response:
+async def _wadl(call: RestCall) -> Response:
     if negotiate(call.joined("accept"), (WADL,)) is None:
         raise HttpError(406, f"not acceptable: expected {WADL}")
     base = call.uri.removesuffix("application.wadl")
     return Response(document(base), media_type=WADL)
 
 
-async def _multi(call: Call) -> Response:
+async def _multi(call: RestCall) -> Response:
     return await multi.post(call, _endpoint(call).connection(call.query.get("session")))
 
 

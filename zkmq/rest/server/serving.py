@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 
 from zkmq.rest.http.http_errors import ConfigError
-from zkmq.rest.server.app import Gateway
+from zkmq.rest.server.app import GatewayApp
 from zkmq.rest.server.http_protocol import LimitedProtocol
 from zkmq.rest.upstream.gateway_config import GatewayConfig, Tls
 
@@ -74,7 +74,7 @@ class GatewayServer(uvicorn.Server):
     """uvicorn with a gateway in it."""
 
     def __init__(self, config: GatewayConfig) -> None:
-        self.gateway = Gateway(config)
+        self.gateway = GatewayApp(config)
         limits = config.limits
 
         class Protocol(LimitedProtocol):

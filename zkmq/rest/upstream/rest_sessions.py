@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.statuses import RETRY
-from zkmq.rest.upstream.connection import Connection
+from zkmq.rest.upstream.async_session import AsyncSession
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Session:
+class RestSession:
     """An open session; `expiry` is the timer that a heart-beat restarts."""
 
     id: str
     expire_s: float
-    connection: Connection
+    connection: AsyncSession
     expiry: asyncio.TimerHandle | None = None
 
 
-class Sessions:
+class RestSessions:
     """The open sessions of one endpoint, in this process only.
 
     `connect` makes the connection of a new session from its time-out and from what to call when
@@ -31,17 +31,17 @@ class Sessions:
     """
 
     def __init__(
-        self, connect: Callable[[float, Callable[[], None]], Connection], *, most: int
+        self, connect: Callable[[float, Callable[[], None]], AsyncSession], *, most: int
     ) -> None:
         self._connect = connect
         self._most = most
-        self._open: dict[str, Session] = {}
+        self._open: dict[str, RestSession] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def __getitem__(self, session_id: str) -> Session:
+    def __getitem__(self, session_id: str) -> RestSession:
         """Return an open session.
 
         Raises:
@@ -49,7 +49,7 @@ class Sessions:
         """
         return self._open[session_id]
 
-    async def open(self, expire_s: float) -> Session:
+    async def open(self, expire_s: float) -> RestSession:
         """Open a session, once ZooKeeper has.
 
         Raises:
@@ -59,7 +59,7 @@ class Sessions:
             raise HttpError(503, f"sessions: at most {self._most} at a time", headers=RETRY)
         session_id = str(uuid.uuid4())
         connection = self._connect(max(expire_s, 1), lambda: self._expire(session_id))
-        session = Session(session_id, expire_s, connection)
+        session = RestSession(session_id, expire_s, connection)
         self._open[session_id] = session
         try:
             await connection.ready("sessions")
@@ -93,13 +93,13 @@ class Sessions:
             self._expire(session_id)
         await asyncio.gather(*self._closing)
 
-    def _restart_clock(self, session: Session) -> None:
+    def _restart_clock(self, session: RestSession) -> None:
         if session.expiry:
             session.expiry.cancel()
         loop = asyncio.get_running_loop()
         session.expiry = loop.call_later(session.expire_s, self._expire, session.id)
 
-    def _forget(self, session_id: str) -> Session | None:
+    def _forget(self, session_id: str) -> RestSession | None:
         session = self._open.pop(session_id, None)
         if session and session.expiry:
             session.expiry.cancel()
@@ -112,7 +112,7 @@ class Sessions:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    async def _close_quietly(self, connection: Connection) -> None:
+    async def _close_quietly(self, connection: AsyncSession) -> None:
         try:
             await connection.close()
         except TimeoutError as error:

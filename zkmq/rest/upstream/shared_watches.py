@@ -12,7 +12,7 @@ from kazoo.protocol.states import WatchedEvent
 from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.representations import Stat
 from zkmq.rest.http.statuses import RETRY
-from zkmq.rest.upstream.connection import Connection, Watcher
+from zkmq.rest.upstream.async_session import AsyncSession, Watcher
 
 View = Literal["data", "children"]
 Key = tuple[View, str]
@@ -28,7 +28,7 @@ class Snapshot:
     children: tuple[str, ...] = ()
 
 
-class Watches:
+class SharedWatches:
     """The znodes of one connection that somebody waits on.
 
     kazoo cannot take a watch back, so one that nobody waits for stays until it fires or the
@@ -36,7 +36,7 @@ class Watches:
     on the watches set as well as on the waiters: `most` of each.
     """
 
-    def __init__(self, connection: Connection, *, most: int) -> None:
+    def __init__(self, connection: AsyncSession, *, most: int) -> None:
         self._connection = connection
         self._most = most
         self._watched: dict[Key, WatchedZnode] = {}
@@ -113,7 +113,7 @@ class WatchedZnode:
     two. Waiters that are slow skip states, as ZooKeeper's own watches do.
     """
 
-    def __init__(self, connection: Connection, path: str, view: View, callback: Watcher) -> None:
+    def __init__(self, connection: AsyncSession, path: str, view: View, callback: Watcher) -> None:
         self.waiters = 0
         self._connection = connection
         self._path = path

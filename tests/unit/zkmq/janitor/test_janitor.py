@@ -6,8 +6,8 @@ from worlds.memory.queues import Open, drained, janitor_of, swept
 from worlds.memory.store import World
 from zkmq import Queue
 from zkmq.errors import ClosedError, NoQuorumError
-from zkmq.janitor.background import JanitorThread
-from zkmq.janitor.mover import KEPT_MINUTES
+from zkmq.janitor.delayed_mover import KEPT_MINUTES
+from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.janitor.sweeper import LAST_IN_EPOCH
 from zkmq.zookeeper.store import Create
 

@@ -7,12 +7,12 @@ import pytest
 from worlds.memory.queues import Open, drained, janitor_of, places_of, swept
 from worlds.memory.store import MemoryStore, World
 from zkmq import Queue
-from zkmq.janitor.elected import STUCK_S
+from zkmq.janitor.janitor import STUCK_S
 from zkmq.janitor.reaper import MAX_REFUSALS
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Code, Committed, Create, Delete, Op, Rejected, Reply
 
-TREE = Tree("/queue")
+TREE = QueueTree("/queue")
 
 
 class Refusing(MemoryStore):

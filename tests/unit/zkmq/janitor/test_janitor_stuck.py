@@ -10,15 +10,15 @@ from worlds.memory.queues import Open, drained, janitor_of, places_of, swept
 from worlds.memory.store import MemoryStore, World
 from zkmq import Queue, Returned
 from zkmq.errors import NoQuorumError, ZkmqError
-from zkmq.janitor.background import PERIOD_S, STEP_S, JanitorThread
-from zkmq.janitor.elected import STUCK_S, Janitor
-from zkmq.janitor.reporter import Reporter
+from zkmq.janitor.janitor import STUCK_S, Janitor
+from zkmq.janitor.janitor_thread import PERIOD_S, STEP_S, JanitorThread
+from zkmq.janitor.returned_reporter import ReturnedReporter
 from zkmq.putting.dedup import HOUR_MS
 from zkmq.tree import envelope
-from zkmq.tree.paths import Tree
-from zkmq.zookeeper.store import Create, Delete, Op, Read, SetData, View
+from zkmq.tree.paths import QueueTree
+from zkmq.zookeeper.store import Create, Delete, Op, Read, ReadResult, SetData
 
-TREE = Tree("/queue")
+TREE = QueueTree("/queue")
 LATER_S = 1000.0
 
 
@@ -241,7 +241,7 @@ def test_reports_come_on_a_thread_of_their_own(caplog: pytest.LogCaptureFixture)
         if returned.consumer == "1":
             raise ValueError("an application's defect")
 
-    reporter = Reporter(note)
+    reporter = ReturnedReporter(note)
     for number in range(5):
         reporter.tell(Returned(str(number), (), (), "items", None))
     reporter.close(timeout_s=30)
@@ -256,7 +256,7 @@ def test_a_slow_application_is_not_waited_for(caplog: pytest.LogCaptureFixture) 
     def wait(_: Returned) -> None:
         gate.wait(30)
 
-    reporter = Reporter(wait)
+    reporter = ReturnedReporter(wait)
     for number in range(200):
         reporter.tell(Returned(str(number), ("name",), (), "items", None))
     assert "on_returned: not told of 1 items" in caplog.text
@@ -343,7 +343,7 @@ class Metered(MemoryStore):
     read_bytes = 0
     before_first_move: int | None = None
 
-    def read_many(self, reads: Sequence[Read], deadline_s: float) -> View:
+    def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
         view = super().read_many(reads, deadline_s)
         data = (node.data for node in view.results if node and not isinstance(node, list))
         self.read_bytes += sum(map(len, data))

@@ -8,17 +8,17 @@ import pytest
 from worlds.memory.queues import Open, drained, janitor_of, swept
 from worlds.memory.store import World
 from zkmq import Queue
-from zkmq.putting.tails import Tails
-from zkmq.taking.return_places import Homes
-from zkmq.tree.buckets import Buckets
-from zkmq.tree.paths import Tree
-from zkmq.tree.recent import Recent
+from zkmq.putting.tail_segments import TailSegments
+from zkmq.taking.return_places import ReturnPlaces
+from zkmq.tree.bounded_set import BoundedSet
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.time_buckets import TimeBuckets
 from zkmq.zookeeper.store import Code, Create
 
 
 def test_a_set_that_forgets_keeps_the_last() -> None:
     """What is added again counts as the latest."""
-    recent = Recent(3)
+    recent = BoundedSet(3)
     for text in "abcad":
         recent.add(text)
     assert [text in recent for text in "abcd"] == [True, False, True, True]
@@ -27,7 +27,7 @@ def test_a_set_that_forgets_keeps_the_last() -> None:
 
 def test_buckets_of_years_are_not_remembered(queue: Queue, world: World) -> None:
     """Forgetting one costs a refused creation, and no more."""
-    buckets = Buckets(queue._bound, "/queue/delayed", 60_000)
+    buckets = TimeBuckets(queue._bound, "/queue/delayed", 60_000)
     for number in range(3000):
         buckets.ready(number, world.scheduler.now_s + 9)
     assert len(buckets._made) <= 1000
@@ -36,15 +36,17 @@ def test_buckets_of_years_are_not_remembered(queue: Queue, world: World) -> None
 
 def test_segments_that_are_gone_are_not_remembered_for_ever(queue: Queue) -> None:
     """A consumer that returns an item to a new segment each second does not grow."""
-    homes = Homes(Tree("/queue"), Tails(queue._bound, Tree("/queue"), 3))
+    return_places = ReturnPlaces(
+        QueueTree("/queue"), TailSegments(queue._bound, QueueTree("/queue"), 3)
+    )
     for number in range(3000):
         path = f"/queue/items/100/{number:010d}"
-        assert homes.learn(
+        assert return_places.learn(
             Create(f"{path}/item-100-{number:010d}-0000000000.001", b"x"), Code.NO_NODE
         )
-        assert homes.learn(Create(f"{path}r"), Code.NODE_EXISTS)
-    assert len(homes._gone) <= 1000
-    assert len(homes._made) <= 1000
+        assert return_places.learn(Create(f"{path}r"), Code.NODE_EXISTS)
+    assert len(return_places._gone) <= 1000
+    assert len(return_places._made) <= 1000
 
 
 @pytest.mark.parametrize("batch", [1, 2])

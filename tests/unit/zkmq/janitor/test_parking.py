@@ -5,13 +5,13 @@ import pytest
 from worlds.memory.queues import Open, drained
 from worlds.memory.store import MemoryStore, World
 from zkmq import Queue
-from zkmq.janitor.elected import Janitor
+from zkmq.janitor.janitor import Janitor
 from zkmq.janitor.parking import IDLE_S
 from zkmq.tree.charter import Edition
-from zkmq.tree.paths import Tree
-from zkmq.zookeeper.store import Delete, Read, View
+from zkmq.tree.paths import QueueTree
+from zkmq.zookeeper.store import Delete, Read, ReadResult
 
-TREE = Tree("/queue")
+TREE = QueueTree("/queue")
 
 
 def janitor(queue: Queue) -> Janitor:
@@ -61,7 +61,7 @@ def test_a_look_reads_what_is_used(opened: Open, keeper: Queue, world: World) ->
     asked: list[int] = []
     read_many = fresh._store.read_many
 
-    def count(reads: list[Read], deadline_s: float) -> View:
+    def count(reads: list[Read], deadline_s: float) -> ReadResult:
         asked.append(len(reads))
         return read_many(reads, deadline_s)
 

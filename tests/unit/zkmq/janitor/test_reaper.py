@@ -6,7 +6,7 @@ from worlds.memory.queues import Open, drained, janitor_of, places_of, swept
 from worlds.memory.store import World
 from zkmq import Queue, Returned
 from zkmq.janitor.reaper import CLAIMS_PER_MULTI, Reaper
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_the_living_are_left_alone(opened: Open, producer: Queue, world: World) 
     consumer = opened("consumer")
     (item,) = consumer.reserve().items
     store = world.client("reaper")
-    Reaper(store, Tree("/queue"), None).reap(consumer.consumer_id or "", store.now() + 5)
+    Reaper(store, QueueTree("/queue"), None).reap(consumer.consumer_id or "", store.now() + 5)
     assert consumer.done(item).zxid
 
 
@@ -89,7 +89,7 @@ def test_what_is_returned_is_reported(opened: Open, producer: Queue, world: Worl
     items = consumer.reserve(2).items
     died(consumer, world)
     store = world.client("reaper")
-    Reaper(store, Tree("/queue"), told.append).reap(items[0].consumer, store.now() + 5)
+    Reaper(store, QueueTree("/queue"), told.append).reap(items[0].consumer, store.now() + 5)
     names = tuple(item.name for item in items)
     assert told == [Returned(items[0].consumer, names, (b"1", b"2"), "items", world.leader.zxid)]
 
@@ -105,7 +105,7 @@ def test_two_reapers_at_once_do_no_harm(opened: Open, producer: Queue, world: Wo
     world.scheduler.sleep(world.session_timeout_s + 1)
     for number in range(2):
         store = world.client(f"reaper-{number}")
-        reaper = Reaper(store, Tree("/queue"), None)
+        reaper = Reaper(store, QueueTree("/queue"), None)
 
         def reap(reaper: Reaper = reaper) -> None:
             for consumer in consumers:

@@ -6,11 +6,11 @@ from worlds.memory.queues import drained, janitor_of, swept
 from worlds.memory.store import MemoryStore, World
 from zkmq import Queue
 from zkmq.janitor.sweeper import Sweeper
-from zkmq.tree.paths import Tree
-from zkmq.tree.skips import Skips
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.store import Create
 
-TREE = Tree("/queue")
+TREE = QueueTree("/queue")
 MOST = 50
 
 
@@ -26,7 +26,7 @@ def test_segments_that_are_in_use_are_each_looked_at_once(queue: Queue, world: W
     """One a slice; when they are drained, one a slice is deleted."""
     queue.put_many([b"x"] * 12, batch=3)
     store = world.client("sweeper")
-    sweeper = Sweeper(store, TREE, Skips(store, TREE))
+    sweeper = Sweeper(store, TREE, SkippedNodes(store, TREE))
     segments = world.leader.tree.nodes["/queue/items/100"].children
     before = len(segments)
     assert slices(sweeper.drop_segments, store) <= before + 1
@@ -45,6 +45,6 @@ def test_marks_of_nodes_that_are_still_there_are_each_looked_at_once(
         store.commit([Create(f"/queue/items/foreign-{number}")], store.now() + 9)
     swept(janitor_of(world), world)
     assert len(world.leader.tree.nodes["/queue/skipped"].children) == 5
-    sweeper = Sweeper(store, TREE, Skips(store, TREE))
+    sweeper = Sweeper(store, TREE, SkippedNodes(store, TREE))
     assert slices(sweeper.drop_marks, store) <= 6
     assert len(world.leader.tree.nodes["/queue/skipped"].children) == 5

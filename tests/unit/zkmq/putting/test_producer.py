@@ -328,7 +328,7 @@ def test_a_worn_ticket_is_replaced(queue: Queue, world: World) -> None:
     queue.put(b"1")
     worn = queue.producer_id
     world.leader.tree.nodes[f"/queue/producers/{worn}"].version = WORN - 1
-    ticket = queue._producer._tickets.current
+    ticket = queue._producer._producer_ticket.current
     assert ticket is not None
     ticket.version = WORN - 1
     queue.put_many([b"2", b"3"], batch=1)

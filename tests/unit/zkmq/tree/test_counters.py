@@ -6,9 +6,9 @@ import pytest
 
 from worlds.memory.queues import Open, drained, janitor_of, places_of, swept
 from worlds.memory.store import World
-from worlds.memory.zookeeper import Tree, Znode
+from worlds.memory.zookeeper import StoredZnode, Tree
 from zkmq import Queue
-from zkmq.putting.tails import next_version
+from zkmq.putting.tail_segments import next_version
 from zkmq.tree import item_names
 from zkmq.zookeeper.store import Create
 
@@ -17,7 +17,7 @@ FIRST = "/queue/items/100/0000000000"
 NUMBERS = [b"%02d" % number for number in range(20)]
 
 
-def wind_on(world: World, path: str, change: Callable[[Znode], None]) -> None:
+def wind_on(world: World, path: str, change: Callable[[StoredZnode], None]) -> None:
     """Change a node's counters on every server, as years of use would have."""
     world.scheduler.sleep(1)
     trees: list[Tree] = [world.leader.tree, *(follower.tree for follower in world.followers)]
@@ -25,10 +25,10 @@ def wind_on(world: World, path: str, change: Callable[[Znode], None]) -> None:
         change(tree.nodes[path])
 
 
-def at(version: int | None = None, creations: int | None = None) -> Callable[[Znode], None]:
+def at(version: int | None = None, creations: int | None = None) -> Callable[[StoredZnode], None]:
     """Set a counter."""
 
-    def change(node: Znode) -> None:
+    def change(node: StoredZnode) -> None:
         node.version = node.version if version is None else version
         node.creations = node.creations if creations is None else creations
 
@@ -94,7 +94,7 @@ def test_a_tickets_numbers_run_out(opened: Open, world: World, version: int) -> 
     queue.put(NUMBERS[0])
     assert queue.reserve().items
     queue.release(*queue._consumer.membership.held)
-    ticket = queue._producer._tickets.current
+    ticket = queue._producer._producer_ticket.current
     registration = queue._consumer.membership._registration
     assert ticket is not None
     assert registration is not None

@@ -9,7 +9,7 @@ from worlds.memory.store import World
 from zkmq import Item, Queue
 from zkmq.admin import READS_AT_ONCE
 from zkmq.errors import IncompatibleTreeError
-from zkmq.zookeeper.store import Create, Delete, Op, Read, View
+from zkmq.zookeeper.store import Create, Delete, Op, Read, ReadResult
 
 CALLS: dict[str, Callable[[Queue, Item], object]] = {
     "put": lambda queue, _: queue.put(b"x"),
@@ -151,7 +151,7 @@ def test_counting_asks_for_some_at_a_time(queue: Queue, world: World) -> None:
     asked: list[int] = []
     read_many = queue._store.read_many
 
-    def count(reads: list[Read], deadline_s: float) -> View:
+    def count(reads: list[Read], deadline_s: float) -> ReadResult:
         asked.append(len(reads))
         return read_many(reads, deadline_s)
 

@@ -8,9 +8,9 @@ from worlds.memory.faults import Strike
 from worlds.memory.network import Fault
 from worlds.memory.store import MemoryStore, World
 from zkmq.errors import AckUnknownError, IncompatibleTreeError, OutcomeUnknownError
-from zkmq.tree.ticket import LAST, WORN, Applied, Refused, Ticket, TicketGoneError
+from zkmq.tree.ticket import LAST, WORN, Refused, Ticket, TicketGoneError, TookEffect
 from zkmq.zookeeper.server_clock import ServerClock
-from zkmq.zookeeper.store import Code, Create, Delete, Node, Read, SetData, View
+from zkmq.zookeeper.store import Code, Create, Delete, Read, ReadResult, SetData, Znode
 
 ITEM = [Create("/item-", b"x", sequence=True)]
 
@@ -37,7 +37,7 @@ def items(world: World) -> list[str]:
 def test_an_answered_operation_is_exact(ticket: Ticket, store: MemoryStore, world: World) -> None:
     """Without trouble: one attempt, the zxid, and what was made."""
     done = ticket.commit("put", ITEM, store.now() + 1)
-    assert done == Applied(world.leader.zxid, ["/item-0000000001"], 1)
+    assert done == TookEffect(world.leader.zxid, ["/item-0000000001"], 1)
     assert ticket.in_doubt  # until the caller has entered it
     ticket.enter()
     assert (ticket.version, ticket.in_doubt) == (1, False)
@@ -47,7 +47,7 @@ def test_a_lost_request_is_sent_again(ticket: Ticket, store: MemoryStore, world:
     """A request that never arrived takes effect by its second copy."""
     world.faults = Strike("put", Fault.LOSE_REQUEST)
     done = ticket.commit("put", ITEM, store.now() + 9)
-    assert isinstance(done, Applied)
+    assert isinstance(done, TookEffect)
     assert (done.created, done.attempts) == (["/item-0000000001"], 2)
 
 
@@ -55,7 +55,7 @@ def test_a_lost_reply_is_no_second_item(ticket: Ticket, store: MemoryStore, worl
     """The second copy finds the number used: one item, its zxid known, its name not."""
     world.faults = Strike("put", Fault.LOSE_REPLY)
     done = ticket.commit("put", ITEM, store.now() + 9)
-    assert isinstance(done, Applied)
+    assert isinstance(done, TookEffect)
     assert (done.created, done.attempts) == (None, 2)
     assert len(items(world)) == 1
     (made,) = [t for t in world.leader.log if any(e.path == items(world)[0] for e in t.effects)]
@@ -69,16 +69,16 @@ def test_a_server_that_lags_is_asked_again(
     world.faults = Strike("put", Fault.LOSE_REPLY)
     read_many, lags = store.read_many, iter([True, True])
 
-    def lagging(reads: Sequence[Read], deadline_s: float) -> View:
+    def lagging(reads: Sequence[Read], deadline_s: float) -> ReadResult:
         view = read_many(reads, deadline_s)
         (node,) = view.results
-        assert isinstance(node, Node)
-        return View([node._replace(version=0)], view.zxid) if next(lags, False) else view
+        assert isinstance(node, Znode)
+        return ReadResult([node._replace(version=0)], view.zxid) if next(lags, False) else view
 
     monkeypatch.setattr(store, "read_many", lagging)
     done = ticket.commit("put", ITEM, store.now() + 9)
     (made,) = [t for t in world.leader.log if any(e.path in items(world) for e in t.effects)]
-    assert isinstance(done, Applied)
+    assert isinstance(done, TookEffect)
     assert done.zxid == made.zxid
     assert not next(lags, False)
 
@@ -172,7 +172,7 @@ def test_a_ticket_wears_out_long_before_its_numbers_do(
         ticket.version = version
         assert ticket.worn is worn
     world.leader.tree.nodes["/ticket"].version = ticket.version = LAST - 1
-    assert isinstance(ticket.commit("put", ITEM, store.now() + 1), Applied)
+    assert isinstance(ticket.commit("put", ITEM, store.now() + 1), TookEffect)
     ticket.enter()
     with pytest.raises(TicketGoneError):
         ticket.commit("put", ITEM, store.now() + 1)

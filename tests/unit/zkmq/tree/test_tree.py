@@ -47,8 +47,8 @@ def test_a_survivor_of_a_purge_goes_home_behind_it() -> None:
     """What was held during a purge comes back where it is not purged."""
     name = parse("item-100-0000000002-0000000001")
     assert name is not None
-    assert Guard(9, 3).home(name) == "0000000003r"
-    assert Guard(9, 1).home(name) == "0000000002"
+    assert Guard(9, 3).return_segment(name) == "0000000003r"
+    assert Guard(9, 1).return_segment(name) == "0000000002"
 
 
 def test_decode_finds_every_item_in_its_place(queue: Queue, world: World) -> None:

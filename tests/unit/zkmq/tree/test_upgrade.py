@@ -18,11 +18,11 @@ from zkmq.errors import (
     OutdatedClientError,
     PartlyPutError,
 )
-from zkmq.janitor.background import JanitorThread
+from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.tree import registrations
 from zkmq.tree.charter import Charter, Edition
 from zkmq.tree.item import Hold
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 from zkmq.tree.registrations import clients
 from zkmq.zookeeper.store import Create, SetData
 
@@ -140,7 +140,7 @@ def test_a_registration_tells_its_version(queue: Queue, data: bytes, version: in
         Create("/queue/consumers/c/active", ephemeral=True),
     ]
     store.commit(ops, store.now() + 1)
-    found = clients(store, Tree("/queue"), store.now() + 1)
+    found = clients(store, QueueTree("/queue"), store.now() + 1)
     # A consumer's node holds JSON, or nothing that it would say.
     said = version if data.startswith(b"{") else 1
     assert [(each.id, each.version) for each in found] == [("c", said), ("p", version)]
@@ -309,7 +309,7 @@ def test_an_old_put_in_doubt_can_still_be_asked_for(
     (settled,) = old.resolve()
     assert settled.took_effect is (fault is Fault.LOSE_REPLY)
     assert waiting(world) == ([b"1", b"2"] if settled.took_effect else [b"1"])
-    assert not old._producer._tickets.current.in_doubt  # type: ignore[union-attr]
+    assert not old._producer._producer_ticket.current.in_doubt  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("fault", [Fault.LOSE_REPLY, Fault.LOSE_REQUEST, Fault.EXPIRE_AFTER])

@@ -12,7 +12,16 @@ from zkmq import Item, Queue
 from zkmq.errors import BadArgumentError
 from zkmq.putting.entry import Entry
 from zkmq.zookeeper import wire
-from zkmq.zookeeper.store import MAX_REQUEST_BYTES, Check, Create, Delete, Node, Read, SetData, View
+from zkmq.zookeeper.store import (
+    MAX_REQUEST_BYTES,
+    CheckVersion,
+    Create,
+    Delete,
+    Read,
+    ReadResult,
+    SetData,
+    Znode,
+)
 
 LARGE = [bytes([number]) * 300_000 for number in range(10)]
 
@@ -124,7 +133,12 @@ def too_long(world: World) -> list[int]:
 def test_a_request_is_as_long_as_it_is_weighed() -> None:
     """Chroot, ACLs and letters beyond ASCII included."""
     acl = wire.encode_acl([make_digest_acl("user", "password", all=True)])
-    ops = [Create("/é", b"x", sequence=True), Delete("/a"), SetData("/b", b"yz", 1), Check("/c", 1)]
+    ops = [
+        Create("/é", b"x", sequence=True),
+        Delete("/a"),
+        SetData("/b", b"yz", 1),
+        CheckVersion("/c", 1),
+    ]
     body = wire.Multi(ops, acl, "/chröot").serialize()
     assert wire.multi_bytes(ops, acl, "/chröot") == len(body) + wire.REQUEST_HEADER_BYTES
 
@@ -173,9 +187,9 @@ def test_a_first_look_at_large_items_reads_few_of_them(
     read: list[int] = []
     read_many = queue._bound.read_many
 
-    def counting(reads: Sequence[Read], deadline_s: float) -> View:
+    def counting(reads: Sequence[Read], deadline_s: float) -> ReadResult:
         view = read_many(reads, deadline_s)
-        read.append(sum(len(node.data) for node in view.results if isinstance(node, Node)))
+        read.append(sum(len(node.data) for node in view.results if isinstance(node, Znode)))
         return view
 
     monkeypatch.setattr(queue._bound, "read_many", counting)

@@ -16,9 +16,9 @@ from zkmq.zookeeper.store import (
     Delete,
     GetChildren,
     GetData,
-    Node,
     Rejected,
     SetData,
+    Znode,
 )
 
 SOON_S = 10.0
@@ -66,7 +66,7 @@ def test_a_multi_is_all_or_none(store: KazooStore) -> None:
     node, names, nothing = store.read_many(
         [GetData("/a"), GetChildren("/a"), GetData("/b")], until_s
     ).results
-    assert isinstance(node, Node)
+    assert isinstance(node, Znode)
     assert (node.data, node.version, node.children) == (b"", 0, 1)
     assert (names, nothing) == (["n-0000000000"], None)
 

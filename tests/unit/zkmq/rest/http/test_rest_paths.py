@@ -1,4 +1,4 @@
-"""Znode paths and query parameters from request targets."""
+"""StoredZnode paths and query parameters from request targets."""
 
 import pytest
 

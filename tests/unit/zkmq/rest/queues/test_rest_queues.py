@@ -12,9 +12,9 @@ from zkmq import errors
 from zkmq.putting.entry import Entry
 from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.queues.error_translation import from_http, to_http
-from zkmq.rest.queues.fields import Fields
 from zkmq.rest.queues.group_commit import GroupCommit, fits_one_write, writes_of
-from zkmq.rest.queues.idempotency import Once
+from zkmq.rest.queues.idempotency import IdempotentAnswers
+from zkmq.rest.queues.json_arguments import JsonArguments
 
 
 class TestOnce:
@@ -24,7 +24,7 @@ class TestOnce:
         """The work is done once for a key, also when asked for while it is being done."""
 
         async def run() -> tuple[list[int], int]:
-            once: Once[int] = Once(10)
+            once: IdempotentAnswers[int] = IdempotentAnswers(10)
             done = 0
 
             async def work() -> int:
@@ -42,7 +42,7 @@ class TestOnce:
         """Without a key each call is work of its own."""
 
         async def run() -> list[int]:
-            once: Once[int] = Once(10)
+            once: IdempotentAnswers[int] = IdempotentAnswers(10)
             numbers = iter(range(9))
 
             async def work() -> int:
@@ -56,7 +56,7 @@ class TestOnce:
         """After a failure the client may try again with its key."""
 
         async def run() -> int:
-            once: Once[int] = Once(10)
+            once: IdempotentAnswers[int] = IdempotentAnswers(10)
             outcomes = iter([ValueError("first"), 7])
 
             async def work() -> int:
@@ -75,7 +75,7 @@ class TestOnce:
         """A key for another request is 422."""
 
         async def run() -> None:
-            once: Once[int] = Once(10)
+            once: IdempotentAnswers[int] = IdempotentAnswers(10)
 
             async def work() -> int:
                 return 1
@@ -91,7 +91,7 @@ class TestOnce:
         """Only so many answers are kept, the last."""
 
         async def run() -> int:
-            once: Once[int] = Once(3)
+            once: IdempotentAnswers[int] = IdempotentAnswers(3)
             count = 0
 
             async def work() -> int:
@@ -111,7 +111,7 @@ class TestOnce:
         """The work goes on when the client that asked first goes away."""
 
         async def run() -> int:
-            once: Once[int] = Once(3)
+            once: IdempotentAnswers[int] = IdempotentAnswers(3)
 
             async def work() -> int:
                 await asyncio.sleep(0.02)
@@ -249,29 +249,29 @@ class TestFields:
     def test_not_an_object(self, value: object) -> None:
         """Only an object with known keys is taken."""
         with pytest.raises(HttpError):
-            Fields(value, "q", "n")
+            JsonArguments(value, "q", "n")
 
     @pytest.mark.parametrize("value", ["1", True, None, 0, 11, math.nan, math.inf, [1]])
     def test_no_number(self, value: object) -> None:
         """Numbers are numbers, within their bounds."""
         with pytest.raises(HttpError, match="n: expected"):
-            Fields({"n": value}, "q", "n").number("n", 5, least=1, most=10)
+            JsonArguments({"n": value}, "q", "n").number("n", 5, least=1, most=10)
 
     @pytest.mark.parametrize("value", [1.0, "1", True, 0, 11])
     def test_no_integer(self, value: object) -> None:
         """Integers are integers."""
         with pytest.raises(HttpError):
-            Fields({"n": value}, "q", "n").integer("n", 5, least=1, most=10)
+            JsonArguments({"n": value}, "q", "n").integer("n", 5, least=1, most=10)
 
     @pytest.mark.parametrize("value", ["a", [1], [None], {"a": 1}])
     def test_no_texts(self, value: object) -> None:
         """A list of strings is that."""
         with pytest.raises(HttpError):
-            Fields({"ids": value}, "q", "ids").texts("ids")
+            JsonArguments({"ids": value}, "q", "ids").texts("ids")
 
     def test_good(self) -> None:
         """What is right is returned, and what is missing has its default."""
-        fields = Fields(
+        fields = JsonArguments(
             {"n": 3, "ids": ["a"], "data64": "eA==", "f": True, "t": "b"},
             "q", "n", "ids", "data64", "f", "t", "none",
         )  # fmt: skip

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from zkmq.rest.upstream.connection import Mailbox
+from zkmq.rest.upstream.async_session import Mailbox
 from zkmq.rest.upstream.kazoo_io import BufferedSocket, LoopHandler
 
 

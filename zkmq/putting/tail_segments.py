@@ -9,39 +9,39 @@ from dataclasses import dataclass
 
 from zkmq.errors import NoQuorumError
 from zkmq.tree import item_names
-from zkmq.tree.paths import Guard, Tree
+from zkmq.tree.paths import Guard, QueueTree
 from zkmq.zookeeper.refusal import demand_access
 from zkmq.zookeeper.store import (
-    Check,
+    CheckVersion,
     Code,
     Committed,
     Create,
     Delete,
     GetData,
-    Node,
     Op,
     Rejected,
     SetData,
     Store,
+    Znode,
 )
 
 
 @dataclass(slots=True)
-class Tail:
+class TailSegment:
     """A guard as last read, and how many items its segment has had, as far as is known."""
 
     guard: Guard
     filled: int = 0
 
 
-class Tails:
+class TailSegments:
     """The tails of one producer or janitor. Not thread-safe."""
 
-    def __init__(self, store: Store, tree: Tree, segment_items: int) -> None:
+    def __init__(self, store: Store, tree: QueueTree, segment_items: int) -> None:
         self._store = store
         self._tree = tree
         self._segment_items = segment_items
-        self._tails: dict[int, Tail] = {}
+        self._tails: dict[int, TailSegment] = {}
         # The last tail of a priority to which nothing can be appended, by foreign nodes.
         self._stuck: dict[int, int] = {}
 
@@ -53,12 +53,12 @@ class Tails:
         """
         tail = self._tails.get(priority)
         if tail is None:
-            tail = self._tails[priority] = Tail(self._read(priority, deadline_s))
+            tail = self._tails[priority] = TailSegment(self._read(priority, deadline_s))
         return tail.guard
 
-    def check(self, priority: int, guard: Guard) -> Check:
+    def check(self, priority: int, guard: Guard) -> CheckVersion:
         """The operation that demands a guard."""
-        return Check(self._tree.priority(priority), guard.version)
+        return CheckVersion(self._tree.priority(priority), guard.version)
 
     def append(self, priority: int, guard: Guard, data: bytes) -> Create:
         """The operation that appends an item; good as long as the guard is."""
@@ -107,9 +107,9 @@ class Tails:
         """
         old = self._tails[priority].guard
         new = self._next(priority, old)
-        self._tails[priority] = Tail(new)
+        self._tails[priority] = TailSegment(new)
         # Versions start again with each life of a priority; segments' names never do.
-        same_life = Check(self._tree.segment(priority, old.tail_name), 0)
+        same_life = CheckVersion(self._tree.segment(priority, old.tail_name), 0)
         return [*self._turn(priority, old, new), same_life]
 
     def roll_full(self, deadline_s: float) -> None:
@@ -129,7 +129,7 @@ class Tails:
     def learn(self, op: Op, code: Code) -> bool:
         """Take note of a refused operation; False if it was not one of these."""
         match op, code:
-            case Check(path, _), Code.BAD_VERSION | Code.NO_NODE:
+            case CheckVersion(path, _), Code.BAD_VERSION | Code.NO_NODE:
                 self._forget_path(path)
             case SetData(path, _, _), Code.BAD_VERSION | Code.NO_NODE:
                 self._forget_path(path)  # another client was faster
@@ -152,8 +152,8 @@ class Tails:
             self.forget(number)
 
     def _learn_stuck(self, segment: str) -> bool:
-        lane, _, name = segment.rpartition("/")
-        parent, _, child = lane.rpartition("/")
+        priority_path, _, name = segment.rpartition("/")
+        parent, _, child = priority_path.rpartition("/")
         priority = item_names.priority(child)
         if parent != self._tree.items or priority is None or not item_names.segments([name]):
             return False
@@ -178,13 +178,13 @@ class Tails:
             self._store.sync(path, deadline_s)
             reads = [GetData(path), GetData(self._tree.parked(priority))]
             node, parked = self._store.read_many(reads, deadline_s).results
-            guard = Guard.decode(node.data, node.version) if isinstance(node, Node) else None
+            guard = Guard.decode(node.data, node.version) if isinstance(node, Znode) else None
             if guard is not None and guard.tail != self._stuck.get(priority):
                 return guard
             if self._store.now() >= deadline_s:
                 raise NoQuorumError(f"{path}: expected a guard, got only stale answers")
             if guard is None:
-                self._make(priority, parked if isinstance(parked, Node) else None, deadline_s)
+                self._make(priority, parked if isinstance(parked, Znode) else None, deadline_s)
             else:
                 self._move_on(priority, guard, deadline_s)
 
@@ -196,7 +196,7 @@ class Tails:
         if isinstance(reply, Rejected):
             self.learn(ops[reply.index], reply.code)
 
-    def _make(self, priority: int, parked: Node | None, deadline_s: float) -> None:
+    def _make(self, priority: int, parked: Znode | None, deadline_s: float) -> None:
         """Make a priority and its first segment; someone else having done so is as good.
 
         One that was parked goes on behind its last segment, so that no name is used twice. That

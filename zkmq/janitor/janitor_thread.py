@@ -4,7 +4,7 @@ import logging
 import threading
 
 from zkmq.errors import ClosedError, OutdatedClientError, ZkmqError
-from zkmq.janitor.elected import Janitor
+from zkmq.janitor.janitor import Janitor
 from zkmq.zookeeper.store import Store
 
 PERIOD_S = 2.0

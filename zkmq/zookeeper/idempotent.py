@@ -7,7 +7,7 @@ from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.store import Code, Committed, Lost, Op, Rejected, Store
 
 
-def once(
+def commit_idempotent(
     store: Store, what: str, ops: Sequence[Op], deadline_s: float, *, as_good: Collection[Code]
 ) -> None:
     """Commit until answered; refused with a code of `as_good`, somebody else has done it.

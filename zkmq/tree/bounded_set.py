@@ -1,7 +1,7 @@
 """A set that forgets, so that what a client remembers of a tree does not grow for years."""
 
 
-class Recent:
+class BoundedSet:
     """The last `most` different texts that were added. Forgetting one may cost a request."""
 
     def __init__(self, most: int = 1000) -> None:

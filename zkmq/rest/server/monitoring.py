@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from zkmq.rest.resources.call import Call
+from zkmq.rest.resources.rest_call import RestCall
 
 access_log = logging.getLogger("zkmq.rest.access")
 
@@ -65,7 +65,7 @@ class Metrics:
             yield f'{name}_count{{route="{route}"}} {count}'
 
 
-def log_access(call: Call, request_id: str, route: str, status: int, elapsed_s: float) -> None:
+def log_access(call: RestCall, request_id: str, route: str, status: int, elapsed_s: float) -> None:
     """Log one request as a line of JSON, without session ids, consumers or credentials."""
     if not access_log.isEnabledFor(logging.INFO):
         return

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zkmq.rest.server.observe import Metrics, redact
+from zkmq.rest.server.monitoring import Metrics, redact
 
 
 @pytest.mark.parametrize(

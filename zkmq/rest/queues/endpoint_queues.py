@@ -16,10 +16,10 @@ from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.statuses import RETRY
 from zkmq.rest.queues.group_commit import GroupCommit
 from zkmq.rest.queues.http_consumer import RemoteConsumer, gone
-from zkmq.rest.queues.idempotency import Once
-from zkmq.rest.upstream.connection import Connection
+from zkmq.rest.queues.idempotency import IdempotentAnswers
+from zkmq.rest.upstream.async_session import AsyncSession
+from zkmq.rest.upstream.daemon_threads import DaemonThreads
 from zkmq.rest.upstream.gateway_config import EndpointConfig, Limits
-from zkmq.rest.upstream.threads import Threads
 from zkmq.zookeeper.kazoo_store import KazooStore
 
 T = TypeVar("T")
@@ -27,17 +27,17 @@ _log = logging.getLogger(__name__)
 _ANSWERS = 10_000
 
 
-class Hub:
+class EndpointQueues:
     """Opens queues when they are first asked for, and keeps them.
 
     `run` runs a blocking call in a thread.
     """
 
-    def __init__(self, config: EndpointConfig, limits: Limits, shared: Connection) -> None:
+    def __init__(self, config: EndpointConfig, limits: Limits, shared: AsyncSession) -> None:
         self._config = config
         self._limits = limits
         self._shared = shared
-        self.run = Threads().run
+        self.run = DaemonThreads().run
         self._queues: dict[str, asyncio.Task[OpenQueue]] = {}
         self._consumers: dict[str, RemoteConsumer] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -214,13 +214,13 @@ class Accepted:
 class OpenQueue:
     """One queue, as its producers and operators see it."""
 
-    def __init__(self, name: str, queue: Queue, run: Any, shared: Connection) -> None:
+    def __init__(self, name: str, queue: Queue, run: Any, shared: AsyncSession) -> None:
         self.queue = queue
         self.run = run
         self._name = name
         self._shared = shared
         self._group = GroupCommit(self._put_many)
-        self._answers: Once[Accepted] = Once(_ANSWERS)
+        self._answers: IdempotentAnswers[Accepted] = IdempotentAnswers(_ANSWERS)
 
     async def put(self, entries: Sequence[Entry], key: str | None) -> Accepted:
         """Put entries that fit in one write.

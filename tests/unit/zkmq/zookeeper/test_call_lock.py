@@ -10,7 +10,7 @@ from worlds.memory.queues import Open
 from worlds.memory.store import World
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import ClosedError, NoQuorumError, Queue
-from zkmq.zookeeper.turn import Turn
+from zkmq.zookeeper.call_lock import CallLock
 
 SOON_S = 8.0
 
@@ -106,7 +106,7 @@ def test_a_waiter_sees_a_close_at_once(world: World, opened: Open) -> None:
 
 def test_a_thread_that_has_its_turn_may_call_again() -> None:
     """As a `lost` callback does; the turn is free when the outer call ends."""
-    turn = Turn(time.monotonic)
+    turn = CallLock(time.monotonic)
     with turn.take(0.0):
         with turn.take(0.0):
             pass
@@ -120,7 +120,7 @@ def test_a_thread_that_has_its_turn_may_call_again() -> None:
 
 def test_a_call_that_died_in_the_middle_of_taking_its_turn_does_not_hold_it() -> None:
     """An exception that came between having the turn and beginning the call leaves it free."""
-    turn = Turn(time.monotonic)
+    turn = CallLock(time.monotonic)
     turn.take(0.0).__enter__()  # and nobody leaves: the call is gone with its frame
     threads = Threads()
     threads.call(turn.take(time.monotonic() + SOON_S).__enter__)

@@ -12,7 +12,7 @@ T = TypeVar("T")
 _IDLE_S = 10.0
 
 
-class Threads:
+class DaemonThreads:
     """Runs blocking calls for an event loop, in as many daemon threads as there are calls.
 
     The standard executor joins its threads at the process's end, and one that waits for a

@@ -12,7 +12,7 @@ MAX_WAITING = 100
 log = logging.getLogger("zkmq.janitor")
 
 
-class Reporter:
+class ReturnedReporter:
     """Calls `on_returned` on a thread of its own, in order, until `close`. Thread-safe.
 
     An application that is slower than the janitor misses what is more than `MAX_WAITING` reports

@@ -1,18 +1,18 @@
 """Nodes grouped by a stretch of the servers' time, so that what is old can be found by name."""
 
-from zkmq.tree.recent import Recent
+from zkmq.tree.bounded_set import BoundedSet
 from zkmq.zookeeper.refusal import demand_access
 from zkmq.zookeeper.store import Code, Create, Op, Store
 
 
-class Buckets:
+class TimeBuckets:
     """The buckets under one path, made when they are first needed. Not thread-safe."""
 
     def __init__(self, store: Store, path: str, length_ms: int) -> None:
         self._store = store
         self._path = path
         self._length_ms = length_ms
-        self._made = Recent()
+        self._made = BoundedSet()
 
     def number(self, time_ms: float) -> int:
         """The bucket of a moment."""

@@ -29,7 +29,7 @@ _AUTHORITY = re.compile(r"[A-Za-z0-9._~:\[\]-]+")
 _ABSOLUTE = re.compile(r"https?://[^/]*", re.IGNORECASE)
 
 
-class Fields:
+class HeaderFields:
     """A request's header fields, by lower-case name; of a repeated one the first counts."""
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
@@ -51,7 +51,7 @@ class Fields:
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class RestCall:
     """One request. `path` is as sent, percent-encoded; `parts` is what a resource's path varies."""
 
     config: GatewayConfig
@@ -60,14 +60,14 @@ class Call:
     method: str
     path: str
     query: Query
-    headers: Fields
+    headers: HeaderFields
     endpoint: Endpoint | None = None
     parts: tuple[str, ...] = ()
     media: str = JSON
     callback: str = "callback"
 
     @classmethod
-    def of(cls, scope: Scope, receive: Receive, config: GatewayConfig) -> "Call":
+    def of(cls, scope: Scope, receive: Receive, config: GatewayConfig) -> "RestCall":
         """Read a request's first line and headers."""
         return cls(
             config=config,
@@ -76,7 +76,7 @@ class Call:
             method=scope["method"],
             path=_ABSOLUTE.sub("", scope["raw_path"].decode("latin-1")) or "/",
             query=Query(scope["query_string"].decode("latin-1")),
-            headers=Fields(scope["headers"]),
+            headers=HeaderFields(scope["headers"]),
         )
 
     @property

@@ -9,19 +9,19 @@ from worlds.memory.queues import Open
 from worlds.memory.store import World
 from zkmq import Queue
 from zkmq.errors import NoQuorumError
-from zkmq.zookeeper.store import View
+from zkmq.zookeeper.store import ReadResult
 
 NUMBERS = [b"%03d" % number for number in range(8)]
 
 
-Reads = Callable[..., View]
+Reads = Callable[..., ReadResult]
 
 
 def failing(read_many: Reads, after: int, error: BaseException) -> Reads:
     """Read `after` times as usual, then raise."""
     left = after
 
-    def read(*arguments: object) -> View:
+    def read(*arguments: object) -> ReadResult:
         nonlocal left
         left -= 1
         if left < 0:

@@ -14,13 +14,13 @@ from kazoo.protocol.states import KazooState, KeeperState, WatchedEvent
 
 from zkmq.rest.http.representations import Stat
 from zkmq.rest.http.statuses import http_error, not_connected
+from zkmq.rest.upstream.daemon_threads import DaemonThreads
 from zkmq.rest.upstream.kazoo_io import LoopHandler
-from zkmq.rest.upstream.threads import Threads
 
 Watcher = Callable[[WatchedEvent], None]
 
 
-class Connection:
+class AsyncSession:
     """One ZooKeeper session, opened at first use, reconnecting by itself.
 
     Paths are relative to the chroot of `hosts`. Every call raises `HttpError`: 503 at once when
@@ -40,7 +40,7 @@ class Connection:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._mailbox = Mailbox(self._loop)
-        self._threads = Threads()
+        self._threads = DaemonThreads()
         self._timeout_s = timeout_s
         self._connect_wait_s = connect_wait_s
         self._on_lost = on_lost

@@ -18,7 +18,7 @@ DEAD_AFTER = 2 / 3
 LOST_AFTER = 0.9
 
 
-class Silence:
+class FailureDetector:
     """Watches one client's connection from a thread of its own.
 
     Args:
@@ -42,7 +42,7 @@ class Silence:
         self._granted_s = 0.0
         self._is_up = False
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="zkmq-silence", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="zkmq-failure-detector", daemon=True)
 
     def connected(self, session: int, granted_s: float) -> None:
         """A connection is up, for that session."""
@@ -75,7 +75,7 @@ class Silence:
             try:
                 self._step()
             except Exception:
-                log.exception("silence: goes on")
+                log.exception("failure detector: goes on after an error")
 
     def _step(self) -> None:
         lost = None

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from zkmq.rest.http.http_errors import ConfigError
-from zkmq.rest.upstream.properties import configure, load, parse
+from zkmq.rest.upstream.properties_file import configure, load, parse
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from zkmq.tree import envelope
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RedeliveryPolicy:
     """What a consumer wants to be done with its items.
 
     Attributes:
@@ -20,7 +20,7 @@ class Policy:
     max_deliveries: int | None = None
 
     @classmethod
-    def decode(cls, data: bytes) -> "Policy":
+    def decode(cls, data: bytes) -> "RedeliveryPolicy":
         """Read it from a registration; the original's registrations have none."""
         try:
             value = json.loads(data or b"{}")

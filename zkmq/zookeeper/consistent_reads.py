@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from zkmq.zookeeper.store import Node, View
+from zkmq.zookeeper.store import ReadResult, Znode
 
 ATTEMPTS = 50
 
@@ -11,12 +11,12 @@ ATTEMPTS = 50
 class Seen(NamedTuple):
     """One answer: what was read and the server's state then; `stamp` changes with the names."""
 
-    value: Node | list[str] | None
+    value: Znode | list[str] | None
     zxid: int | None
     stamp: int = 0
 
 
-def one_state(read: Callable[[], Sequence[Seen]]) -> View:
+def one_state(read: Callable[[], Sequence[Seen]]) -> ReadResult:
     """Read until all answers hold together; at most 50 times, and then the View has no zxid.
 
     They do if the server was in one state throughout. Else they do if the next round finds the
@@ -27,11 +27,11 @@ def one_state(read: Callable[[], Sequence[Seen]]) -> View:
         seen = list(read())
         zxids = {each.zxid for each in seen}
         if len(zxids) == 1 and None not in zxids:
-            return View([each.value for each in seen], zxids.pop())
+            return ReadResult([each.value for each in seen], zxids.pop())
         if before and all(map(_unchanged, before, seen)):
-            return View([each.value for each in seen], _last(before))
+            return ReadResult([each.value for each in seen], _last(before))
         before = seen
-    return View([each.value for each in before], None)
+    return ReadResult([each.value for each in before], None)
 
 
 def _unchanged(before: Seen, after: Seen) -> bool:

@@ -8,8 +8,8 @@ import pytest
 from kazoo.protocol.states import EventType, KeeperState, WatchedEvent, ZnodeStat
 
 from zkmq.rest.http.http_errors import HttpError
-from zkmq.rest.resources.following import Cursor
-from zkmq.rest.upstream.shared_watches import Snapshot, Watches
+from zkmq.rest.resources.znode_events import Cursor
+from zkmq.rest.upstream.shared_watches import SharedWatches, Snapshot
 
 ABSENT = Snapshot()
 
@@ -88,7 +88,7 @@ def test_waiters_share_a_watch() -> None:
 
     async def run() -> None:
         connection = FakeConnection()
-        watches = Watches(connection, most=10)  # type: ignore[arg-type]
+        watches = SharedWatches(connection, most=10)  # type: ignore[arg-type]
 
         async def wait() -> Snapshot | None:
             async with watches.watch("/a", "data") as znode:
@@ -110,7 +110,7 @@ def test_lost_connection_wakes() -> None:
 
     async def run() -> None:
         connection = FakeConnection()
-        watches = Watches(connection, most=10)  # type: ignore[arg-type]
+        watches = SharedWatches(connection, most=10)  # type: ignore[arg-type]
         async with watches.watch("/a", "data") as znode:
             waiter = asyncio.create_task(znode.wait(Cursor("data", 1).is_news))
             await asyncio.sleep(0.01)
@@ -129,7 +129,7 @@ def test_errors_reach_the_waiters() -> None:
     async def run() -> None:
         connection = FakeConnection()
         connection.error = HttpError(503, "away")
-        watches = Watches(connection, most=10)  # type: ignore[arg-type]
+        watches = SharedWatches(connection, most=10)  # type: ignore[arg-type]
         async with watches.watch("/a", "data") as znode:
             with pytest.raises(HttpError, match="away"):
                 await znode.wait(lambda _: True)
@@ -142,7 +142,7 @@ def test_bounds() -> None:
 
     async def run() -> None:
         connection = FakeConnection()
-        watches = Watches(connection, most=2)  # type: ignore[arg-type]
+        watches = SharedWatches(connection, most=2)  # type: ignore[arg-type]
         async with watches.watch("/a", "data"), watches.watch("/a", "data"):
             with pytest.raises(HttpError) as caught:
                 watches.admit("/a", "data")
@@ -163,7 +163,7 @@ def test_shutting_down_wakes() -> None:
     """9: a waiter gets None when the gateway stops."""
 
     async def run() -> None:
-        watches = Watches(FakeConnection(), most=2)  # type: ignore[arg-type]
+        watches = SharedWatches(FakeConnection(), most=2)  # type: ignore[arg-type]
         async with watches.watch("/a", "data") as znode:
             waiter = asyncio.create_task(znode.wait(lambda _: False))
             await asyncio.sleep(0.01)

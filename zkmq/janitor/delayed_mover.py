@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from zkmq.errors import IncompatibleTreeError, OutdatedClientError
 from zkmq.putting.delayed import MINUTE_MS, due_ms
-from zkmq.putting.tails import Tails
-from zkmq.taking.return_places import Homes
+from zkmq.putting.tail_segments import TailSegments
+from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope, item_names
-from zkmq.tree.paths import Tree
-from zkmq.tree.skips import Skips
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import fitting, read_nodes, too_large
-from zkmq.zookeeper.store import Code, Committed, Delete, Lost, Node, Op, Rejected, Store
+from zkmq.zookeeper.store import Code, Committed, Delete, Lost, Op, Rejected, Store, Znode
 
 MOVES_PER_MULTI = 100
 # As much is read of a bucket before the first is moved: up to here they move in order.
@@ -18,18 +18,20 @@ READ_BYTES = 4_000_000
 KEPT_MINUTES = 60
 DEFAULT_PRIORITY = 100
 
-Due = tuple[str, Node]
+Due = tuple[str, Znode]
 
 
-class Mover:
+class DelayedMover:
     """One janitor's moves of delayed items. Not thread-safe; two at once do no harm."""
 
-    def __init__(self, store: Store, tree: Tree, segment_items: int, skips: Skips) -> None:
+    def __init__(
+        self, store: Store, tree: QueueTree, segment_items: int, skips: SkippedNodes
+    ) -> None:
         self._store = store
         self._tree = tree
         self._skips = skips
-        self._tails = Tails(store, tree, segment_items)
-        self._homes = Homes(tree, self._tails)
+        self._tails = TailSegments(store, tree, segment_items)
+        self._return_places = ReturnPlaces(tree, self._tails)
         # When what was read and is not due yet will be, by bucket and name.
         self._due_ms: dict[str, dict[str, float]] = {}
 
@@ -155,7 +157,7 @@ class Mover:
                 checks[priority] = self._tails.check(priority, guard)
                 appends.append(self._tails.append(priority, guard, envelope.wrap(payload, header)))
                 self._tails.expect(priority, 1)
-        return [*ops, *checks.values(), *appends, *self._homes.returns(back, deadline_s)]
+        return [*ops, *checks.values(), *appends, *self._return_places.returns(back, deadline_s)]
 
     def _has_place(self, each: Due, deadline_s: float) -> bool:
         """Whether an item's priority can take it; if not, it waits until that is mended."""
@@ -174,7 +176,7 @@ class Mover:
 
     def _learn(self, op: Op, code: Code) -> bool:
         # A check may be of either: both read again.
-        return any([self._tails.learn(op, code), self._homes.learn(op, code)])
+        return any([self._tails.learn(op, code), self._return_places.learn(op, code)])
 
 
 def _why(code: Code) -> str:

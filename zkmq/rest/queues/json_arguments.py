@@ -8,7 +8,7 @@ from typing import Any
 from zkmq.rest.http.http_errors import HttpError
 
 
-class Fields:
+class JsonArguments:
     """A JSON object of arguments; every key has to be one of `known`."""
 
     def __init__(self, value: Any, where: str, *known: str) -> None:

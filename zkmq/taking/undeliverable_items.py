@@ -1,27 +1,29 @@
 """Items that cannot be delivered: put aside as dead where that is possible, else skipped."""
 
-from zkmq.taking.return_places import Homes
+from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope
-from zkmq.tree.paths import Tree
-from zkmq.tree.skips import Skips
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import too_large
-from zkmq.zookeeper.store import Code, Create, Delete, Node, Op, Rejected, Store
+from zkmq.zookeeper.store import Code, Create, Delete, Op, Rejected, Store, Znode
 
 
-class Undeliverable:
+class UndeliverableItems:
     """One consumer's judgement of what it finds waiting. Not thread-safe.
 
     Anybody may put an item as a plain node, with a header that makes no sense, or of a size that
     a server takes once and never again.
     """
 
-    def __init__(self, store: Store, tree: Tree, homes: Homes, skips: Skips) -> None:
+    def __init__(
+        self, store: Store, tree: QueueTree, return_places: ReturnPlaces, skips: SkippedNodes
+    ) -> None:
         self._store = store
         self._tree = tree
-        self._homes = homes
+        self._return_places = return_places
         self._skips = skips
 
-    def is_fit(self, path: str, node: Node, deadline_s: float) -> bool:
+    def is_fit(self, path: str, node: Znode, deadline_s: float) -> bool:
         """Whether an item can be delivered; if not, it is out of the way, or will be."""
         if reason := too_large(path, node.data):
             # What cannot be moved to a consumer cannot be moved to the dead either.
@@ -32,16 +34,16 @@ class Undeliverable:
             return False
         return True
 
-    def _bury(self, path: str, node: Node, reason: str, deadline_s: float) -> None:
+    def _bury(self, path: str, node: Znode, reason: str, deadline_s: float) -> None:
         """Move an item to the dead, unless others are faster; `kick` brings it back mended."""
         header, payload = envelope.unwrap(node.data)
         data = envelope.wrap(payload, header | {"reason": f"cannot be delivered: {reason}"})
         while True:
-            grave = self._homes.next_path(self._tree.place("dead"), path.rpartition("/")[2])
+            grave = self._return_places.next_path(self._tree.place("dead"), path.rpartition("/")[2])
             ops: list[Op] = [Delete(path, node.version), Create(grave, data)]
             match self._store.commit(ops, deadline_s):
                 case Rejected(0, Code.NOT_EMPTY):
                     self._skips.add(path, "it has children")
-                case Rejected(1, code) if self._homes.learn(ops[1], code):
+                case Rejected(1, code) if self._return_places.learn(ops[1], code):
                     continue
             return

@@ -5,12 +5,12 @@ from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
 from zkmq import admin, checks
-from zkmq.admin import Changed, Peeked, Stats
+from zkmq.admin import Changed, Peeked, QueueStats
 from zkmq.errors import ClosedError
 from zkmq.tree import item_names
 from zkmq.tree.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
-from zkmq.tree.layout import open_tree
-from zkmq.tree.paths import Tree
+from zkmq.tree.open_tree import open_tree
+from zkmq.tree.paths import QueueTree
 from zkmq.upgrade import upgrade
 from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.store import Store
@@ -19,7 +19,7 @@ MOST = 2**31 - 1
 MOST_SEGMENT_ITEMS = 10_000
 
 
-class OpenedQueue:
+class OperatorQueue:
     """What an operator does with a queue: look, count, bring back, empty, upgrade. Thread-safe.
 
     The arguments are those of `Queue`.
@@ -39,7 +39,7 @@ class OpenedQueue:
     ) -> None:
         checks.number("segment_items", segment_items, 1, MOST_SEGMENT_ITEMS)
         self._store = store
-        self._tree = Tree(checks.path(path))
+        self._tree = QueueTree(checks.path(path))
         self._deadline_s = checks.seconds("deadline_s", deadline_s, zero=False)
         self._close_store = close_store
         self._closed = False
@@ -110,7 +110,7 @@ class OpenedQueue:
             return admin.peek(self._bound, self._tree, n, self._deadline())
         return admin.peek_aside(self._bound, self._tree, place, n, self._deadline())
 
-    def stats(self) -> Stats:
+    def stats(self) -> QueueStats:
         """Count what is where."""
         self._demand_open()
         return admin.stats(self._bound, self._tree, self._deadline())

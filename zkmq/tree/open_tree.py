@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from zkmq.errors import IncompatibleTreeError
 from zkmq.tree.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.tree.chartered_store import CharteredStore
-from zkmq.tree.paths import FIXED, LOCK, Tree
-from zkmq.zookeeper.repeatable import once
-from zkmq.zookeeper.store import Code, Create, GetChildren, GetData, Node, Op, SetData, Store
+from zkmq.tree.paths import FIXED, LOCK, QueueTree
+from zkmq.zookeeper.idempotent import commit_idempotent
+from zkmq.zookeeper.store import Code, Create, GetChildren, GetData, Op, SetData, Store, Znode
 
 # What the root of a queue, or of one that is being made, may have.
 KNOWN = frozenset({*FIXED, LOCK})
@@ -15,7 +15,7 @@ KNOWN = frozenset({*FIXED, LOCK})
 
 def open_tree(
     store: Store,
-    tree: Tree,
+    tree: QueueTree,
     deadline_s: float,
     *,
     segment_items: int = SEGMENT_ITEMS,
@@ -33,7 +33,7 @@ def open_tree(
     store.sync(tree.root, deadline_s)
     while True:
         (node,) = store.read_many([GetData(tree.root)], deadline_s).results
-        if isinstance(node, Node) and node.data:
+        if isinstance(node, Znode) and node.data:
             return CharteredStore(store, tree.root, edition, node)
         if not make:
             found = "no node" if node is None else "a node that is none yet"
@@ -41,14 +41,14 @@ def open_tree(
                 f"{tree.root}: expected a queue, found {found}; choose another path: "
                 "the first put or reserve makes a queue"
             )
-        if isinstance(node, Node):
+        if isinstance(node, Znode):
             _adopt(store, tree, node, new, deadline_s)
         else:
             _make(store, tree, new, deadline_s)
         store.sync(tree.root, deadline_s)
 
 
-def _make(store: Store, tree: Tree, new: bytes, deadline_s: float) -> None:
+def _make(store: Store, tree: QueueTree, new: bytes, deadline_s: float) -> None:
     parts = tree.root.strip("/").split("/")
     for depth in range(1, len(parts)):
         _send(store, [Create("/" + "/".join(parts[:depth]))], deadline_s)
@@ -56,7 +56,7 @@ def _make(store: Store, tree: Tree, new: bytes, deadline_s: float) -> None:
     _send(store, [Create(tree.root, new), *places], deadline_s)
 
 
-def _adopt(store: Store, tree: Tree, root: Node, new: bytes, deadline_s: float) -> None:
+def _adopt(store: Store, tree: QueueTree, root: Znode, new: bytes, deadline_s: float) -> None:
     """Complete a tree that the original made: it leaves its root empty."""
     (children,) = store.read_many([GetChildren(tree.root)], deadline_s).results
     foreign = sorted(set(children) - KNOWN) if isinstance(children, list) else []
@@ -72,4 +72,6 @@ def _adopt(store: Store, tree: Tree, root: Node, new: bytes, deadline_s: float) 
 
 def _send(store: Store, ops: Sequence[Op], deadline_s: float) -> None:
     """Someone else having done it, at the same time or before, is as good."""
-    once(store, "create", ops, deadline_s, as_good={Code.NODE_EXISTS, Code.BAD_VERSION})
+    commit_idempotent(
+        store, "create", ops, deadline_s, as_good={Code.NODE_EXISTS, Code.BAD_VERSION}
+    )

@@ -9,28 +9,28 @@ import zlib
 from collections.abc import Callable, Sequence
 
 from zkmq.errors import ClosedError, OutdatedClientError
-from zkmq.janitor.mover import Mover
+from zkmq.janitor.delayed_mover import DelayedMover
 from zkmq.janitor.parking import Parking
 from zkmq.janitor.reaper import OnReturned, Reaper
 from zkmq.janitor.sweeper import Sweeper
 from zkmq.tree import item_names
-from zkmq.tree.paths import ACTIVE, Tree
-from zkmq.tree.skips import Skips
-from zkmq.zookeeper.armed_watches import Watches
+from zkmq.tree.paths import ACTIVE, QueueTree
+from zkmq.tree.skipped_nodes import SkippedNodes
+from zkmq.zookeeper.armed_watches import ArmedWatches
 from zkmq.zookeeper.store import (
-    Check,
+    CheckVersion,
     Committed,
     Create,
     Delete,
     GetChildren,
     GetData,
     Lost,
-    Node,
     Op,
     Read,
     SetData,
     Signal,
     Store,
+    Znode,
 )
 
 SWEEP_PERIOD_S = 60.0
@@ -61,7 +61,7 @@ class Janitor:
     def __init__(
         self,
         store: Store,
-        tree: Tree,
+        tree: QueueTree,
         *,
         name: str,
         segment_items: int = 1000,
@@ -72,9 +72,9 @@ class Janitor:
         self._store = store
         self._tree = tree
         self._name = name.encode()
-        self._skips = Skips(store, tree)
+        self._skips = SkippedNodes(store, tree)
         self._reaper = Reaper(store, tree, on_returned, self._skips)
-        self._mover = Mover(store, tree, segment_items, self._skips)
+        self._mover = DelayedMover(store, tree, segment_items, self._skips)
         # What is done in every step.
         self._first: Sequence[Duty] = (
             self._reap,
@@ -104,7 +104,7 @@ class Janitor:
         self._turn = ""
         self.busy = False
         self.wake: Signal = store.signal()
-        self._watches = Watches(self.wake)
+        self._watches = ArmedWatches(self.wake)
 
     @property
     def elected(self) -> bool:
@@ -234,7 +234,7 @@ class Janitor:
         if self._elected_in is None:
             return None
         # Not on the lock itself, which the others watch.
-        beat: list[Op] = [Check(self._tree.lock, 0), SetData(self._tree.clock, b"", -1)]
+        beat: list[Op] = [CheckVersion(self._tree.lock, 0), SetData(self._tree.clock, b"", -1)]
         reply = self._store.commit(beat, deadline_s)
         if not isinstance(reply, Committed) or reply.mtime_ms is None:
             self._elected_in = None
@@ -253,13 +253,13 @@ class Janitor:
         create = Create(lock, self._name, ephemeral=True)
         return isinstance(self._store.commit([create], deadline_s), Committed)
 
-    def _depose(self, lock: Node, deadline_s: float) -> None:
+    def _depose(self, lock: Znode, deadline_s: float) -> None:
         """Delete the lock of a janitor that has shown no sign of life for long.
 
         Its session lives, but nobody does its work: it hangs, or its client has forgotten it.
         """
         (clock,) = self._store.read_many([GetData(self._tree.clock)], deadline_s).results
-        if not isinstance(clock, Node):
+        if not isinstance(clock, Znode):
             return
         sign = (lock.czxid, clock.version)
         if sign != self._sign:
@@ -267,6 +267,6 @@ class Janitor:
         # Not all at the same time.
         patience_s = STUCK_S * (1 + zlib.crc32(self._name) % 16 / 16)
         if self._store.now() - self._sign_s > patience_s:
-            ops: list[Op] = [Check(self._tree.clock, clock.version), Delete(self._tree.lock)]
+            ops: list[Op] = [CheckVersion(self._tree.clock, clock.version), Delete(self._tree.lock)]
             self._store.commit(ops, deadline_s)
             self._sign = None

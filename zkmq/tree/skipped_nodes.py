@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Iterable
 
-from zkmq.tree.paths import Tree
+from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Create, Store
 
 # As many are remembered, and marked, at most.
@@ -21,10 +21,10 @@ TRY_AGAIN_S = 600.0
 log = logging.getLogger("zkmq")
 
 
-class Skips:
+class SkippedNodes:
     """What one client skips. Not thread-safe."""
 
-    def __init__(self, store: Store, tree: Tree) -> None:
+    def __init__(self, store: Store, tree: QueueTree) -> None:
         self._store = store
         self._tree = tree
         # path -> until when it is skipped, on the store's clock; then it is tried once more.

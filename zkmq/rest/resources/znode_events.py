@@ -10,8 +10,8 @@ from zkmq.rest.http.negotiation import EVENTS
 from zkmq.rest.http.representations import child_of, stat_of, stat_with_data, to_json
 from zkmq.rest.http.request_target import INT64
 from zkmq.rest.http.statuses import RETRY
-from zkmq.rest.resources.call import Call, reply
-from zkmq.rest.upstream.shared_watches import Snapshot, View, WatchedZnode, Watches
+from zkmq.rest.resources.rest_call import RestCall, reply
+from zkmq.rest.upstream.shared_watches import SharedWatches, Snapshot, View, WatchedZnode
 
 _KEEP_ALIVE_S = 15.0
 _RETRY_S = 1.0
@@ -51,7 +51,7 @@ class Cursor:
         self._seen = state
 
 
-async def follow(call: Call, watches: Watches, path: str) -> Response:
+async def follow(call: RestCall, watches: SharedWatches, path: str) -> Response:
     """Answer when a znode has changed since `since`, or with a stream of its changes."""
     kind = call.query.get("watch")
     if kind is None:
@@ -63,7 +63,7 @@ async def follow(call: Call, watches: Watches, path: str) -> Response:
     return await _long_poll(call, watches, path, kind)
 
 
-async def _long_poll(call: Call, watches: Watches, path: str, kind: str) -> Response:
+async def _long_poll(call: RestCall, watches: SharedWatches, path: str, kind: str) -> Response:
     wait_s = call.query.seconds("wait", 30, most=call.config.limits.wait_s)
     since = _since(call.query.get("since"), path)
     try:
@@ -91,7 +91,7 @@ async def _next(znode: WatchedZnode, kind: str, since: int | None) -> Snapshot |
     return await znode.wait(cursor.is_news)
 
 
-def _stream(call: Call, watches: Watches, path: str, kind: str) -> Response:
+def _stream(call: RestCall, watches: SharedWatches, path: str, kind: str) -> Response:
     resume = call.headers.get("last-event-id") or call.query.get("since")
     cursor = Cursor(kind, _since(resume, path) or 0)
     watches.admit(path, _view(kind))
@@ -103,7 +103,7 @@ def _stream(call: Call, watches: Watches, path: str, kind: str) -> Response:
 
 
 async def _events(
-    call: Call, watches: Watches, path: str, kind: str, cursor: Cursor
+    call: RestCall, watches: SharedWatches, path: str, kind: str, cursor: Cursor
 ) -> AsyncIterator[bytes]:
     """Yield one event for each new state; a slow client gets the newest only."""
     async with watches.watch(path, _view(kind)) as znode:
@@ -124,14 +124,14 @@ async def _events(
             yield _event(call, path, kind, state, cursor.zxid(state))
 
 
-def _event(call: Call, path: str, kind: str, state: Snapshot, zxid: int | None) -> bytes:
+def _event(call: RestCall, path: str, kind: str, state: Snapshot, zxid: int | None) -> bytes:
     if zxid is None:
         return b"event: absent\ndata: " + to_json({"path": path, "uri": call.uri}) + b"\n\n"
     data = to_json(_fields(call, path, kind, state))
     return f"event: {kind}\nid: {zxid}\ndata: ".encode() + data + b"\n\n"
 
 
-def _fields(call: Call, path: str, kind: str, state: Snapshot) -> dict[str, object]:
+def _fields(call: RestCall, path: str, kind: str, state: Snapshot) -> dict[str, object]:
     assert state.stat is not None  # the callers looked
     if kind == "children":
         return child_of(path, call.uri, state.children)
