@@ -97,6 +97,21 @@ def test_an_engine_that_answers_nothing_is_asked_again(told: Callable[..., None]
     assert node.set_clock(60.0) == {"node": 4, "offset_s": 60.0}
 
 
+def test_the_time_that_a_look_takes_is_no_offset(told: Callable[..., None]) -> None:
+    """The right clock is read before and after the server's, and their middle is compared."""
+    told(60.0)
+    node, _ = pod("running", f"{NOW_MS - 1200}\n", f"{NOW_MS + 1200}\n")
+    assert faketime.seen_offset_s(node.sandbox) == 60.0
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_look_that_takes_too_long_sees_nothing(told: Callable[..., None]) -> None:
+    """On a machine that stands still a clock is not called wrong, and not right either."""
+    told(0.0)
+    node, _ = pod("running", f"{NOW_MS - 3000}\n", f"{NOW_MS + 3000}\n")
+    assert node.set_clock(0.0) == {"node": 4, "offset_s": None}
+
+
 def test_the_offset_is_replaced_whole(
     told: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
