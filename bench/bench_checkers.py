@@ -5,7 +5,7 @@ unknown outcomes, zxids, windows) is written as history.jsonl. It is read and ju
 in a process of its own, whose time and peak memory count; `growth` is the time per operation
 against that of a tenth of the operations.
 
-    make bench-checkers [ARGS="--most 1000000"]
+    make bench NAME=checkers [ARGS="--most 1000000"]
 """
 
 import argparse

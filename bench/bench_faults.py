@@ -4,7 +4,7 @@ The clock starts when the scenario says (`at: {elapsed_s}`), so the nemesis's ow
 the role and the undo ledger on disk are part of it. The effect is the engine's word for kill and
 pause (the process is gone, or frozen), and for a partition that the rule is loaded on all nodes.
 
-    make bench-faults [ARGS="--rounds 20"]
+    make bench NAME=faults [ARGS="--rounds 20"]
 """
 
 import argparse

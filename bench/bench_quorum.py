@@ -5,7 +5,7 @@ Both are measured in turn in one run, on the same image's JRE and jars, with the
     quorum     five pods: networks, sandboxes, servers, until every node serves and one leads
     processes  five `java` processes in one container that is there already, on loopback
 
-    make bench-quorum [ARGS="--rounds 5"]
+    make bench NAME=quorum [ARGS="--rounds 5"]
 """
 
 import argparse

@@ -4,7 +4,7 @@ A synthetic run (a third each of put, reserve and done, by 40 clients; eight fau
 is written as a run's folder and judged. Then the report is built by `harness report`, in a process
 of its own whose time and peak memory count, and opened in Chromium from the file.
 
-    make bench-report [ARGS="--operations 1000000"]
+    make bench NAME=report [ARGS="--operations 1000000"]
 """
 
 import argparse

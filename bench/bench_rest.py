@@ -4,7 +4,7 @@ One gateway process and 64 connections. A round measures kazoo with 64 requests 
 the gateway's own process, then the same operation over HTTP from a load generator in another;
 the median of the rounds' ratios counts, because the machine's speed drifts. 100-byte values.
 
-    make bench-rest [ARGS="--rows rest-get --rounds 9 --hosts 127.0.0.1:2181"]
+    make bench NAME=rest [ARGS="--rows rest-get --rounds 9 --hosts 127.0.0.1:2181"]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """How often the checkers accuse a correct queue: many simulated runs of one, all checkers.
 
-`make check-false-alarms N=100000` judges as many runs of the listing queue of
+`make prove NAME=false-alarms N=100000` judges as many runs of the listing queue of
 `tests/worlds/listing/queue.py`, shared out over what is told (zxids on, off, half) and what is
 claimed. Two processes, with progress. Prints each false alarm with the seed that gives it again,
 and ends with 1 if there was one. Ctrl-C prints what there is so far, and ends with 2.

@@ -1,6 +1,6 @@
 """Damaged files: a clear refusal or an honest verdict, never a stack, a hang or a false valid.
 
-`make fuzz-files` tries as many as wanted.
+`make prove NAME=files` tries as many as wanted.
 """
 
 from pathlib import Path
