@@ -12,10 +12,27 @@ from harness.checkers import checkers
 from harness.commands import harness_command
 from harness.faults import faults
 from harness.scenario import loading
+from harness.scenario.schema import (
+    AvailabilityBound,
+    Cluster,
+    Phase,
+    Scenario,
+    Schedule,
+    Trigger,
+    Until,
+)
 from harness.workloads import workloads
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted((ROOT / "scenarios").rglob("*.yaml"))
+# Pages being rewritten by their owners.
+WIDE = {"cluster", "crash-points", "faults", "queue", "rest", "rest-contract", "simulation"}
+PAGES = sorted(
+    page
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tests/**/*.md")]
+    if page.stem not in WIDE
+)
+LONGEST_LINE = 120
 DOCS = "\n".join(
     p.read_text() for p in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 )
@@ -25,6 +42,26 @@ DOCS = "\n".join(
 def test_every_scenario_loads(path: Path) -> None:
     """Each file under scenarios/ is a scenario, with more than its name for a description."""
     assert len(loading.load(path).description) > len(path.stem)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/scenarios.md"])
+def test_the_scenarios_of_the_pages_load(page: str, tmp_path: Path) -> None:
+    """A page's YAML can be copied into a file and run."""
+    examples = re.findall(
+        r"^```yaml\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert examples
+    for example in examples:
+        (tmp_path / "example.yaml").write_text(example)
+        assert loading.load(tmp_path / "example.yaml").description
+
+
+def test_every_key_of_a_scenario_is_documented() -> None:
+    """docs/scenarios.md has each key of a scenario, its quorum, its phases and its schedules."""
+    page = (ROOT / "docs/scenarios.md").read_text()
+    models = (Scenario, Cluster, Phase, Schedule, Trigger, Until, AvailabilityBound)
+    keys = {key for model in models for key in model.model_fields}
+    assert sorted(key for key in keys if not re.search(rf"\b{key}\b", page)) == []
 
 
 def test_every_fault_has_a_scenario() -> None:
@@ -114,6 +151,21 @@ def test_every_decision_has_a_number_of_its_own() -> None:
     assert numbers == list(range(1, len(records) + 1))
     titled = [re.findall(r"\d+", path.read_text().splitlines()[0])[0] for path in records]
     assert [int(number) for number in titled] == numbers
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_line_of_a_page_is_too_long(page: Path) -> None:
+    """A page can be read in a terminal and in a side-by-side diff."""
+    lines = enumerate(page.read_text().splitlines(), 1)
+    assert [number for number, line in lines if len(line) > LONGEST_LINE] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_paths_that_a_page_names_exist(page: Path) -> None:
+    """A page names no file or folder that was moved or removed."""
+    top = "zkmq|harness|cluster|scenarios|tests|bench|docs"
+    named = set(re.findall(rf"`((?:{top})/[\w./-]+)`", page.read_text()))
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
 
 
 def test_the_changelog_has_a_place_for_the_next_release() -> None:
