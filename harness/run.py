@@ -7,41 +7,33 @@ The record is on disk before it is judged. Every way out of here, Ctrl-C include
 and removes the quorum.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from functools import partial
 from typing import Any
 
 from harness import results, versions
 from harness.clients import end_state, server_log
 from harness.ending import READY_WITHIN_S, Ending, Notes
-from harness.harness_errors import RunError, TargetError, UnmetError
+from harness.harness_errors import TargetError, UnmetError
 from harness.history import record
 from harness.history.columns import History
 from harness.history.record import PHASE, HistoryWriter
 from harness.nemesis.monitor import Monitor
 from harness.nemesis.nemesis import Nemesis
 from harness.nemesis.phase_faults import PhaseOfFaults
-from harness.polling import wait_until
 from harness.progress import Progress
 from harness.recorded import BINDINGS, Recorded
 from harness.run_clock import Clock
 from harness.run_folder import RunFolder
+from harness.running_phase import RunningPhase
 from harness.scenario import estimate, plan
-from harness.scenario.schema import Cluster, Phase, Scenario, WorkloadEntry
+from harness.scenario.schema import Cluster, Scenario
 from harness.target import Quorum
 from harness.view import View
-from harness.workers import pool
 from harness.workers.forwarder import Forwarding
 from harness.workers.gateway import GatewayProcess
-from harness.workers.pool import Worker, Workers
+from harness.workers.pool import Workers
 from harness.workers.running_clients import RunningClients
-
-TICK_S = 0.02
-# A client's process starts in half a second; beside other work it has taken seven.
-CALLS_WITHIN_S = 30.0
-
 
 Lend = Callable[[Cluster], AbstractContextManager[Quorum]]
 """Starts a quorum, and removes it or takes it back when its context ends."""
@@ -230,59 +222,21 @@ class _Run:
 
     def _phase(self, number: int, nemesis: Nemesis, monitor: Monitor) -> None:
         """Run one phase's workload and faults at the same time, until it is over."""
-        phase = self.scenario.phases[number]
-        deadline_s = self.clock.now_s() + phase.limit_s
         estimate.tell(self.progress, self.scenario, self.planned, number, self.clock.now_s())
-        started: dict[int, list[Worker]] = {}
         faults = PhaseOfFaults(
             nemesis,
             nemesis.injections(number, self.planned),
             clock=self.clock,
             progress=self.progress,
         )
-        self._start_due(number, started)
-        self._await_first_calls(started)
-        with faults:
-            while True:
-                self._start_due(number, started)
-                self._workers.reap()
-                faults.raise_failure()
-                monitor.raise_failure()
-                running = any(not pool.all_ended(group) for group in started.values())
-                idle = not running and len(started) == len(phase.workload)
-                if idle and (phase.workload or faults.over):
-                    return
-                if self.clock.now_s() > deadline_s:
-                    raise RunError(
-                        f"{self.progress.phase}: expected its end within {phase.limit_s:g} s; "
-                        f"still running: {', '.join(_still(phase, started)) or 'its faults'}"
-                    )
-                time.sleep(TICK_S)
-
-    def _await_first_calls(self, started: Mapping[int, list[Worker]]) -> None:
-        """Wait until each client calls: a fault that is over before any call shows nothing."""
-        workers = [worker for group in started.values() for worker in group]
-
-        def called() -> bool:
-            self._workers.reap()
-            return pool.all_called(workers)
-
-        wait_until(called, within_s=CALLS_WITHIN_S, every_s=TICK_S)
-
-    def _start_due(self, number: int, started: dict[int, list[Worker]]) -> None:
-        """Start the workloads whose predecessors ended; tell workers when the puts are over."""
-        entries = self.scenario.phases[number].workload
-
-        def ended(of: Callable[[WorkloadEntry], bool]) -> bool:
-            places = [place for place, entry in enumerate(entries) if of(entry)]
-            return all(p in started and pool.all_ended(started[p]) for p in places)
-
-        for place, entry in enumerate(entries):
-            if place not in started and ended(partial(_is_of_kind, entry.workload.after)):
-                self.view.say(f"start {entry.kind}")
-                started[place] = self._workers.start(entry)
-        if ended(lambda e: e.workload.reach() != 0):
-            self._workers.puts_over()
+        phase = RunningPhase(
+            self.scenario.phases[number],
+            self._workers,
+            faults,
+            progress=self.progress,
+            say=self.view.say,
+        )
+        phase.play(monitor.raise_failure)
 
     def _trees(self) -> Notes:
         return end_state.of_trees(self.scenario.subject, self.quorum.trees(end_state.QUEUE_ROOT))
@@ -299,12 +253,3 @@ class _Run:
             except TargetError as error:
                 log = f"the log could not be read: {error}\n".encode()
             (self.folder.logs / f"node-{id}.log").write_bytes(log)
-
-
-def _is_of_kind(kind: str | None, entry: WorkloadEntry) -> bool:
-    return entry.kind == kind
-
-
-def _still(phase: Phase, started: Mapping[int, list[Worker]]) -> list[str]:
-    running = [p for p, group in started.items() if not pool.all_ended(group)]
-    return [phase.workload[place].kind for place in running]

@@ -1,0 +1,97 @@
+"""One phase of a run: its workloads, each when those it waits for have ended, beside its faults."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from harness.harness_errors import RunError
+from harness.nemesis.phase_faults import PhaseOfFaults
+from harness.polling import wait_until
+from harness.progress import Progress
+from harness.scenario.schema import Phase, WorkloadEntry
+from harness.workers import pool
+from harness.workers.pool import Worker, Workers
+
+TICK_S = 0.02
+# A client's process starts in half a second; beside other work it has taken seven.
+CALLS_WITHIN_S = 30.0
+
+
+class RunningPhase:
+    """A phase until its workloads end, or its faults if it has no workload."""
+
+    def __init__(
+        self,
+        phase: Phase,
+        workers: Workers,
+        faults: PhaseOfFaults,
+        *,
+        progress: Progress,
+        say: Callable[[str], None],
+    ) -> None:
+        self._phase, self._workers, self._faults = phase, workers, faults
+        self._progress, self._say = progress, say
+        self._started: dict[int, list[Worker]] = {}  # by the workload's place in the phase
+
+    def play(self, check: Callable[[], None]) -> None:
+        """Run it to its end; call `check` all the time, which raises if the run cannot go on.
+
+        Raises:
+            RunError: it did not end within its limit; says which workloads still run.
+        """
+        deadline_s = time.monotonic() + self._phase.limit_s
+        self._start_due()
+        self._await_first_calls()
+
+        def over() -> bool:
+            self._start_due()
+            self._workers.reap()
+            self._faults.raise_failure()
+            check()
+            idle = len(self._started) == len(self._phase.workload) and not self._still()
+            return idle and (bool(self._phase.workload) or self._faults.over)
+
+        with self._faults:
+            wait_until(
+                over,
+                within_s=deadline_s - time.monotonic(),
+                every_s=TICK_S,
+                late=lambda _: RunError(
+                    f"{self._progress.phase}: expected its end within {self._phase.limit_s:g} s; "
+                    f"still running: {', '.join(self._still()) or 'its faults'}"
+                ),
+            )
+
+    def _await_first_calls(self) -> None:
+        """Wait until each client calls: a fault that is over before any call shows nothing."""
+        workers = [worker for group in self._started.values() for worker in group]
+
+        def called() -> bool:
+            self._workers.reap()
+            return pool.all_called(workers)
+
+        wait_until(called, within_s=CALLS_WITHIN_S, every_s=TICK_S)
+
+    def _start_due(self) -> None:
+        """Start the workloads whose predecessors ended; tell workers when the puts are over."""
+        entries = self._phase.workload
+
+        def ended(of: Callable[[WorkloadEntry], bool]) -> bool:
+            places = [place for place, entry in enumerate(entries) if of(entry)]
+            return all(p in self._started and pool.all_ended(self._started[p]) for p in places)
+
+        for place, entry in enumerate(entries):
+            if place not in self._started and ended(partial(_is_of_kind, entry.workload.after)):
+                self._say(f"start {entry.kind}")
+                self._started[place] = self._workers.start(entry)
+        if ended(lambda e: e.workload.reach() != 0):
+            self._workers.puts_over()
+
+    def _still(self) -> list[str]:
+        """Return the kinds of the workloads that run."""
+        running = [p for p, group in self._started.items() if not pool.all_ended(group)]
+        return [self._phase.workload[place].kind for place in running]
+
+
+def _is_of_kind(kind: str | None, entry: WorkloadEntry) -> bool:
+    return entry.kind == kind
