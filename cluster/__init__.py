@@ -1,1 +1,1 @@
-"""A ZooKeeper quorum in Docker, and the mechanics that hurt it."""
+"""A ZooKeeper quorum in Docker, and what disturbs it."""

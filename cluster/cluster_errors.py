@@ -3,8 +3,8 @@
 TargetError (of the harness: exit status 255)
 └── ClusterError
     ├── EngineError   no Docker engine, or it refuses
-    │   └── EngineGoneError   it answered before, and does not any more
-    ├── ContainerGoneError   a container of a quorum is there no more
+    │   └── EngineGoneError   it answered before, and now it does not
+    ├── ContainerGoneError   a container of a quorum is gone
     ├── ImageError    the ZooKeeper image could not be built or is not what was asked for
     └── PortError     a port that was asked for by number is taken
 """
@@ -27,7 +27,7 @@ class EngineGoneError(EngineError, DockerException):
 
 
 class ContainerGoneError(ClusterError):
-    """A container of a quorum is there no more, and not by a doing of ours."""
+    """A container of a quorum is gone, and it was not us who removed it."""
 
 
 class ImageError(ClusterError):

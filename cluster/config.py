@@ -113,7 +113,7 @@ def environment(config: QuorumConfig) -> dict[str, str]:
 def files(config: QuorumConfig, addresses: Mapping[int, str]) -> dict[str, str]:
     """Return the files of a server's container, by path.
 
-    Without autocreate the first boot needs leave to begin with nothing: the file `initialize`.
+    Without autocreate, the file `initialize` permits the first start without a database.
     Source: ZooKeeper Administrator's Guide, `zookeeper.db.autocreate`.
     """
     text = {"conf/zoo.cfg": zoo_cfg(config, addresses)}

@@ -42,8 +42,8 @@ def settle(
 ) -> list[ServerTree]:
     """Look until all trees are equal, or none changed since the look before; at most LOOKS times.
 
-    Every read of a look begins after all reads of the one before and after a sync, so what one
-    server had applied then the others have now: trees that differ and did not change differ.
+    A look begins with a sync, after the look before has ended. So every server now has all that any
+    server had then: trees that still differ, and did not change, really differ.
     """
     trees = _compared(look())
     for _ in range(LOOKS - 1):
@@ -55,7 +55,7 @@ def settle(
 
 
 def _compared(trees: list[ServerTree], *, before: Sequence[ServerTree] = ()) -> list[ServerTree]:
-    """Mark those that are settled; one that could not be read is not worth another look."""
+    """Mark those that are settled, also those that could not be read: no look would help."""
     digests = {tree.digest for tree in trees} - {None}
     old = {tree.node: tree.digest for tree in before}
     return [

@@ -52,7 +52,7 @@ def execute(
 ) -> dict[str, Any]:
     """Run a scenario, judge it, and return what was written to results.json.
 
-    `environment` is added to that of worker processes, so that leftovers can be found.
+    `environment` is added to that of worker processes, so that `clean` finds leftovers.
 
     If the run is done `again`, its plan is the old one; with `same_nodes` names and roles mean the
     nodes that they meant then.
@@ -172,7 +172,7 @@ class _Run:
                     ending.heal(nemesis)
                     ending.look(self._trees(), when="healed")
                     ending.drain(self._workers, monitor.raise_failure)
-                # The drain may hide what differs, so before it and after.
+                # Before the drain and after it, since a drain may hide a difference.
                 ending.look(self._trees(), when="drained")
                 ending.look(self._logs(), when="drained")
             finally:

@@ -1,4 +1,4 @@
-"""What a run ran on, for versions.json: to repeat it, take the same."""
+"""The versions that a run ran on, for versions.json; to repeat the run, use the same."""
 
 import platform
 import subprocess

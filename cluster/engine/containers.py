@@ -52,7 +52,7 @@ def execute(
     """Run a command in a container that runs; return its exit status and what it printed.
 
     Raises:
-        ClusterError: the engine could not run it, or never told how it ended.
+        ClusterError: the engine could not run it, or did not say how it ended.
     """
     where = f"container {container.name}: {command[0]}"
     try:
@@ -99,9 +99,9 @@ def _is_unfrozen(error: BaseException) -> bool:
     reraise=True,
 )
 def freeze(container: Container) -> None:
-    """Freeze a container's processes, trying again where the kernel could not stop them all.
+    """Freeze a container's processes, trying again if the kernel could not stop them all.
 
-    On a busy machine runc gives up, thaws them, and leaves it to its caller to try again
+    On a busy machine runc gives up and thaws them; its caller is meant to try again
     (https://github.com/opencontainers/runc/pull/4388).
 
     Raises:

@@ -8,7 +8,7 @@ from harness.target import Evidence
 
 FILL = f"{NEMESIS_FOLDER}/fill"
 PROBE = f"{NEMESIS_FOLDER}/probe"
-_LIMIT_KB = 4 << 20  # a bigger disk is the machine's own, and not ours to fill
+_LIMIT_KB = 4 << 20  # a bigger disk is the machine's own, which is never filled
 _DATABASE = "/data/version-2"  # log and snapshots
 # An empty folder, or none, is 0 KB: nothing to wipe.
 _DATABASE_KB = (

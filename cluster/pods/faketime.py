@@ -108,10 +108,10 @@ def _right_ms(sandbox: Sandbox) -> int:
 
 
 def _written(offset_s: float) -> str:
-    """Return a shell command that replaces the offset's file whole.
+    """Return a shell command that replaces the offset's file atomically.
 
-    libfaketime ends the server's process if it reads an empty file, as it is for a moment when a
-    shell writes into it.
+    libfaketime ends the server's process if it reads an empty file. A shell that writes into a file
+    empties it first.
     """
     new = f"{FAKETIME_OFFSET}.$$"
     return f"echo '{offset_s:+g}' > {new} && mv {new} {FAKETIME_OFFSET}"

@@ -63,7 +63,7 @@ class Lease:
     def _command(self) -> str:
         return (
             "mkdir -p /run/nemesis && read -r now _ < /proc/uptime "
-            # Replaced whole: a sandbox that reads an empty file takes the lease for over.
+            # Replaced atomically: a sandbox that reads an empty file ends the lease.
             f"&& echo $(( ${{now%%.*}} + {self._term_s} )) > /run/nemesis/lease.$$ "
             "&& mv /run/nemesis/lease.$$ /run/nemesis/lease"
         )

@@ -164,7 +164,7 @@ class Pod:
         """Look at the server once; never blocks longer than about a second.
 
         Raises:
-            ClusterError: the engine is gone, or has a container of this node no more.
+            ClusterError: the engine is gone, or no longer has a container of this node.
         """
         seen = probe.look(self.id, self.sandbox.address, metrics=metrics)
         if seen.mode == "down":

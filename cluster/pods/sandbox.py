@@ -37,7 +37,7 @@ class Sandbox:
     Attributes:
         id: the node's number, from 1.
         tags: the labels of everything that belongs to the node.
-        lease: how long what the sandbox does to its node may last.
+        lease: how long faults in the sandbox may last without renewal.
     """
 
     def __init__(self, *, id: int, run: str, tags: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from harness.faults import Disabling, Fault, faults
 from harness.target import DOWN, Evidence, System, Target
 
 SIGKILL_STATUS = 137  # no other death has this exit status
-UNANSWERED = frozenset({"paused", "silent", "down"})  # a slow link may break a probe off
+UNANSWERED = frozenset({"paused", "silent", "down"})  # a probe over a slow link may break off
 
 
 @faults.register("kill")

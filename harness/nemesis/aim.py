@@ -16,10 +16,10 @@ ROLE_WITHIN_S = 15.0  # right after an election no node has the role for a momen
 
 
 class Aim:
-    """Resolves targets to nodes.
+    """Resolves targets to nodes, at random where a role fits several.
 
     Args:
-        pinned: the run whose nodes names and roles mean again; None: they mean today's.
+        pinned: an earlier run, whose nodes all names and roles mean again.
     """
 
     def __init__(self, scenario: Scenario, pinned: Recorded | None) -> None:
