@@ -128,6 +128,10 @@ fmt: $(READY) ## Format the code and mend what ruff can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+.PHONY: wheel
+wheel: $(READY) ## Build the wheel and the sdist into dist/
+	@$(BIN)/python -m hatchling build
+
 .PHONY: lock
 lock: $(READY) ## Pin the dependencies anew after a change of pyproject.toml
 	@$(BIN)/pip install -q uv

@@ -14,7 +14,7 @@ from harness.harness_errors import HarnessError, ScenarioError, UnmetError
 from harness.report import junit, markdown
 from harness.report.junit import Suite
 from harness.report.terminal import Terminal
-from harness.scenario import loading
+from harness.scenario import catalogue, loading
 from harness.scenario.schema import Scenario
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  # the file that GitHub, Gitea and Forgejo show after a job
@@ -55,7 +55,8 @@ class Batch:
         loaded, broken = [], dict[Path, str]()
         for file in files:
             try:
-                loaded.append((file, loading.load(file)))
+                found = catalogue.find(file)
+                loaded.append((found, loading.load(found)))
             except ScenarioError as error:
                 broken[file] = str(error)
         if not broken:

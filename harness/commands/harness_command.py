@@ -23,6 +23,7 @@ from harness.commands import (
     batch,
     export_command,
     fuzz_command,
+    new_command,
     plan_command,
     replay_command,
     report_command,
@@ -36,8 +37,8 @@ from harness.faults import faults
 from harness.harness_errors import HarnessError, ScenarioError
 from harness.report import judged as judged_run
 from harness.report.terminal import Terminal
+from harness.scenario import catalogue, schema
 from harness.scenario import loading as scenarios
-from harness.scenario import schema
 from harness.workloads import workloads
 
 EXIT_USAGE, EXIT_FAILED, EXIT_INTERRUPTED = 254, 255, 2
@@ -91,7 +92,12 @@ def _status(command: Callable[..., Any]) -> int:
 
 @app.command(epilog="Example: harness run scenarios/seed/leader-kill.yaml --seed 7")
 def run(
-    files: Annotated[list[Path], typer.Argument(help="Scenario files.", metavar="FILE...")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Scenario files, or names such as seed/leader-kill.", metavar="FILE..."
+        ),
+    ],
     seed: Annotated[int | None, typer.Option(help="Instead of the scenarios' own.")] = None,
     keep_in: RunsOption = DEFAULT_RUNS,
     junit: Annotated[Path | None, typer.Option(help="Write junit.xml of all of them here.")] = None,
@@ -240,17 +246,20 @@ def clean(
 
 @app.command(name="list", epilog="Example: harness list")
 def list_(
-    folder: Annotated[Path, typer.Option(help="Where scenarios are.")] = Path("scenarios"),
+    folder: Annotated[
+        Path | None, typer.Option(help="Where scenarios are.", show_default="those of the harness")
+    ] = None,
 ) -> None:
     """List scenarios, workloads, faults and checkers, each with its first line."""
-    if not folder.is_dir():
+    place = catalogue.folder() if folder is None else folder
+    if not place.is_dir():
         raise ScenarioError(f"--folder: expected a folder of scenarios, got {str(folder)!r}")
     table = Table(box=None, show_header=False, pad_edge=False)
     for registry in (workloads, faults, checkers):
         for name in registry:
             table.add_row(registry.kind, name, registry.summary(name))
-    for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
-        table.add_row("scenario", str(path), _title(path))
+    for name, path in catalogue.names(place):
+        table.add_row("scenario", name, _title(path))
     Console(highlight=False).print(table)
 
 
@@ -271,6 +280,8 @@ def schema_() -> None:
 # After the commands above, so that help lists what most people look for first.
 report_command.register(app)
 serve_command.register(app)
+new_command.register(app)
+new_command.register(app)
 plan_command.register(app)
 replay_command.register(app)
 shrink_command.register(app)

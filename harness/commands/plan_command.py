@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import results
-from harness.scenario import loading
+from harness.scenario import catalogue, loading
 from harness.scenario import plan as plans
 from harness.scenario.plan import Planned
 from harness.scenario.schema import Scenario
@@ -21,11 +21,13 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    file: Annotated[Path, typer.Argument(help="A scenario file.")],
+    file: Annotated[
+        Path, typer.Argument(help="A scenario file, or a name such as seed/leader-kill.")
+    ],
     seed: Annotated[int | None, typer.Option(help="Instead of the scenario's own.")] = None,
 ) -> int:
     """Show each injection that is planned; end with 2 if the seed draws none for an entry."""
-    loaded = loading.load(file)
+    loaded = loading.load(catalogue.find(file))
     chosen = loaded if seed is None else loaded.model_copy(update={"seed": seed})
     planned = plans.make(chosen)
     console = Console(highlight=False)

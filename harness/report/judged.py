@@ -50,9 +50,20 @@ class FaultFigures(TypedDict):
     after_heal_s: NotRequired[Seconds]
 
 
+class KnownDefect(TypedDict):
+    """A known defect of the servers that a run met, in the details of `server-logs`."""
+
+    name: str
+    issue: str | None
+    finding: str | None
+    seen: Number
+    nodes: list[Number]
+
+
 class Details(TypedDict):
     """A checker's own figures; readers look only for these."""
 
+    known_defects: NotRequired[list[KnownDefect]]
     faults: NotRequired[list[FaultFigures] | dict[str, Any]]
 
 

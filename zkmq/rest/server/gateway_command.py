@@ -55,7 +55,10 @@ def gateway(  # noqa: PLR0917 -- typer makes options of them
     Say where ZooKeeper is with --hosts, or give a properties file with --config.
     """
     # Every `zkmq` command starts with this module, and only this one needs a web server.
-    from zkmq.rest.server.serving import serve  # noqa: PLC0415
+    try:
+        from zkmq.rest.server.serving import serve  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        sys.exit(f"zkmq gateway: it needs {error.name}: pip install 'zkmq[rest]'")
 
     try:
         endpoint = (

@@ -65,7 +65,7 @@ COMMANDS = (
         "inject",
         "heal",
     ),
-    *("plan", "logs", "down", "list", "schema", "serve", "top", "clean"),
+    *("new", "plan", "logs", "down", "list", "schema", "serve", "top", "clean"),
 )
 
 
@@ -92,6 +92,8 @@ BAD = [
     ("run --sed 3 {scenario}", ["No such option: --sed", "--seed"]),
     ("run --seed many {scenario}", ["'--seed'", "integer"]),
     ("run none.yaml", ["none.yaml: expected a readable YAML file, got no such file"]),
+    ("run none", ["none: expected a scenario's file, or its name", "harness list"]),
+    ("new my.txt", ["my.txt: expected a name that ends with .yaml"]),
     ("run {tmp}", ["expected a readable YAML file, got a directory"]),
     ("run {scenario} --shard 3/2", ["--shard: expected I/N with I in 1..N", "'3/2'"]),
     ("run {scenario} --shard half", ["--shard: expected I/N", "'half'"]),
