@@ -1,4 +1,4 @@
-"""Name -> class tables: a fault, workload or checker is one file that registers itself."""
+"""Name -> class tables, in which each fault, workload and checker registers itself."""
 
 import importlib
 import pkgutil

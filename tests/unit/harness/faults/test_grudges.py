@@ -27,6 +27,7 @@ def heard(drops: dict[int, Drops], listener: int, everyone: tuple[int, ...] = FI
     [
         (grudges.split([[1, 2], [3, 4, 5]]), {1: {2}, 2: {1}, 3: {4, 5}, 4: {3, 5}, 5: {3, 4}}),
         (grudges.split([[1, 2], [3, 4]]), {1: {2, 5}, 3: {4, 5}, 5: {1, 2, 3, 4}}),
+        (grudges.together([1, 2], FIVE), {1: {2}, 2: {1}, 3: {4, 5}, 4: {3, 5}, 5: {3, 4}}),
         (grudges.isolate([5], FIVE), {5: set(), 1: {2, 3, 4}}),
         (grudges.isolate([4, 5], FIVE), {4: set(), 5: set(), 1: {2, 3}}),
         (grudges.ring([1, 2, 3, 4, 5]), {1: {2, 5}, 2: {1, 3}, 3: {2, 4}, 5: {1, 4}}),
@@ -34,7 +35,7 @@ def heard(drops: dict[int, Drops], listener: int, everyone: tuple[int, ...] = FI
         (grudges.one_way([5], FIVE, deaf=True), {5: set(), 1: {2, 3, 4, 5}}),
         (grudges.one_way([5], FIVE, deaf=False), {5: {1, 2, 3, 4}, 1: {2, 3, 4}}),
     ],
-    ids=["two", "left-out", "one-alone", "two-alone", "ring", "bridge", "deaf", "mute"],
+    ids=["two", "left-out", "together", "one-alone", "two-alone", "ring", "bridge", "deaf", "mute"],
 )
 def test_who_hears_whom(drops: dict[int, Drops], hearing: dict[int, set[int]]) -> None:
     """Each node hears exactly those that the partition's name says."""
