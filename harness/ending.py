@@ -1,8 +1,8 @@
 """How every run ends: heal, look, drain, look again; each with a limit, whatever servers do."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from harness.harness_errors import TargetError
 from harness.history.record import ENDED, RECOVERED, Event, HistoryWriter
@@ -11,7 +11,7 @@ from harness.polling import wait_until
 from harness.progress import Progress
 from harness.run_clock import Clock
 from harness.target import Quorum
-from harness.workers.pool import Worker, all_ended
+from harness.workers.pool import Workers, all_ended
 from harness.workloads import drain as drains
 from harness.workloads.drain import Drain
 
@@ -21,22 +21,6 @@ TICK_S = 0.02
 DRAIN = Drain()
 
 Notes = Iterable[tuple[str, Mapping[str, Any]]]
-
-
-class Drainers(Protocol):
-    """The part of `harness.workers.pool.Workers` that a drain needs."""
-
-    def start_kind(self, kind: str, settings: dict[str, Any]) -> list[Worker]:
-        """Start all clients of a workload by its registered name."""
-        ...
-
-    def reap(self) -> None:
-        """Close the pipes of those that ended."""
-        ...
-
-    def end(self, ended: Sequence[Worker]) -> None:
-        """Kill these workers; their death counts as intended."""
-        ...
 
 
 class Ending:
@@ -70,7 +54,7 @@ class Ending:
         self.note(RECOVERED, {"took_s": round(took_s, 3), "lost": []})
         self._say(f"healed; all servers serve after {took_s:.1f} s; draining")
 
-    def drain(self, workers: Drainers, check: Callable[[], None], settings: Drain = DRAIN) -> None:
+    def drain(self, workers: Workers, check: Callable[[], None], settings: Drain = DRAIN) -> None:
         """Drain the queue; a drain that waits for servers that are gone is ended after its limit.
 
         It calls `check` while it waits, which raises if the run cannot go on.

@@ -57,7 +57,7 @@ def execute(
     where = f"container {container.name}: {command[0]}"
     try:
         return _executed(container, command, environment or {}, where)
-    except DockerException as error:
+    except (DockerException, OSError) as error:
         raise ClusterError(f"{where}: {error}") from error
 
 

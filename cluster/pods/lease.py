@@ -29,7 +29,7 @@ class Lease:
         self._run, self._term_s, self._renewed = run, term_s, renewed
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        self._failure: ClusterError | None = None
+        self._failure: Exception | None = None
 
     def take(self) -> str:
         """Begin to renew it; return the shell command that sets it to a full term.
@@ -77,6 +77,6 @@ class Lease:
                 if late_s > self._term_s:
                     raise ClusterError(f"renewed after {late_s:.0f} s, too late")  # noqa: TRY301 -- the same end
                 renewed_s = time.monotonic()
-            except ClusterError as error:
+            except Exception as error:  # noqa: BLE001 -- a thread
                 self._failure = error  # `check` raises it in the caller that relies on the lease
                 return

@@ -178,7 +178,7 @@ class Pod:
         server = self.server
         try:
             return self._earlier_log + bytes(server.logs(stdout=True, stderr=True))
-        except DockerException as error:
+        except (DockerException, OSError) as error:
             raise self._failed(server, error) from error
 
     def _running(self) -> bool:
@@ -214,7 +214,7 @@ class Pod:
             if container in (self.sandbox.container, self._server):
                 raise self._failed(container, error) from error
 
-    def _failed(self, container: Container, error: DockerException) -> ClusterError:
+    def _failed(self, container: Container, error: Exception) -> ClusterError:
         """Return the error to raise for a request about a container that the engine failed."""
         if isinstance(error, ClusterError):
             return error

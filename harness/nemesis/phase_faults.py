@@ -1,12 +1,10 @@
 """The faults of one phase: a thread that injects what is due and heals what is over."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
-from harness.harness_errors import RunError
+from harness.nemesis.guarded_thread import GuardedThread
 from harness.nemesis.injection import Injection, Since, is_due
 from harness.nemesis.nemesis import TICK_S, Nemesis
 from harness.progress import Progress
@@ -14,7 +12,7 @@ from harness.run_clock import Clock
 from harness.scenario.schema import LogLine
 
 
-class PhaseOfFaults:
+class PhaseOfFaults(GuardedThread):
     """The thread that runs one phase's faults; leaving the context ends and joins it.
 
     Triggers count operations from the creation of this object. Times count from when the context is
@@ -25,30 +23,16 @@ class PhaseOfFaults:
     def __init__(
         self, nemesis: Nemesis, injections: Sequence[Injection], *, clock: Clock, progress: Progress
     ) -> None:
+        super().__init__("nemesis")
         self._nemesis, self._injections = nemesis, list(injections)
         self._clock, self._progress = clock, progress
-        self._stop = threading.Event()
-        self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="nemesis", daemon=True)
         self._since = Since.now(clock, progress)
         watched = any(i.entry.at is not None and i.entry.at.log is not None for i in injections)
         self._log_watch = nemesis.log_watch() if watched else None
 
     def __enter__(self) -> Self:
         self._since = replace(self._since, time_s=self._clock.now_s())
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-        if error is None:
-            self.raise_failure()
+        return super().__enter__()
 
     @property
     def began_s(self) -> float:
@@ -60,23 +44,11 @@ class PhaseOfFaults:
         """Tell whether every fault was injected and its time is over, or the nemesis failed."""
         return not self._thread.is_alive()
 
-    def raise_failure(self) -> None:
-        """Raise the error of the thread, if it failed.
-
-        Raises:
-            RunError: the run cannot be judged.
-        """
-        if self._failure is not None:
-            raise RunError(f"nemesis: {self._failure}") from self._failure
-
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set() and not all(i.state == "over" for i in self._injections):
-                self._step()
-                self._stop.wait(TICK_S)
-            self._finish()
-        except Exception as failure:  # noqa: BLE001 -- a thread: raised in the run by raise_failure
-            self._failure = failure
+    def _work(self) -> None:
+        while not self._stop.is_set() and not all(i.state == "over" for i in self._injections):
+            self._step()
+            self._stop.wait(TICK_S)
+        self._finish()
 
     def _step(self) -> None:
         now_s = self._clock.now_s()

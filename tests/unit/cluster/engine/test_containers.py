@@ -68,6 +68,17 @@ def test_an_engine_that_refuses_is_an_error() -> None:
         containers.execute(container_of(Refusing(0)), ["nft", "list"])
 
 
+def test_an_output_that_breaks_off_is_an_error_of_ours() -> None:
+    """A connection that the engine resets while a command runs leaves its outcome unknown."""
+
+    class Resetting(Api):
+        def exec_start(self, id: str) -> bytes:
+            raise ConnectionResetError("reset by peer")
+
+    with pytest.raises(ClusterError, match=r"container box: nft: reset by peer"):
+        containers.execute(container_of(Resetting(0)), ["nft", "list"])
+
+
 def test_a_freeze_that_runc_gave_up_is_tried_again() -> None:
     """A busy machine is no failed fault; the caller is meant to ask again."""
     busy = APIError("Cannot pause: OCI runtime pause failed: unable to freeze: unknown")

@@ -36,12 +36,17 @@ def test_renewed_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     lease.check()
 
 
-def test_a_renewal_that_fails_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a renewal that failed nobody may rely on rules still being there."""
+@pytest.mark.parametrize(
+    "failure", [ClusterError("node 1: gone"), ConnectionResetError("node 1: gone")]
+)
+def test_a_renewal_that_fails_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    """After a renewal that failed, however it failed, rules may be gone: every use is refused."""
     monkeypatch.setattr(leases, "RENEW_S", 0.001)
 
     def refuse(_: str) -> None:
-        raise ClusterError("node 1: gone")
+        raise failure
 
     lease = Lease(refuse)
     lease.take()

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import docker
 import pytest
-from docker.errors import DockerException, NotFound
+from docker.errors import NotFound
 from docker.models.containers import Container
 
 from cluster import lending
@@ -23,7 +23,7 @@ Raises = Callable[..., Any]
 class FakeContainer:
     """A container of whose engine every request fails in one way; None: it is there."""
 
-    def __init__(self, name: str, failure: DockerException | None) -> None:
+    def __init__(self, name: str, failure: Exception | None) -> None:
         self.name, self.failure, self.reloads = name, failure, 0
         self.attrs = {"State": {"Status": "exited"}}
 
@@ -96,6 +96,8 @@ def test_a_log_that_cannot_be_read_is_an_error_of_ours(refused: int) -> None:
     """Nothing of docker's own gets to the harness."""
     with pytest.raises(ContainerGoneError):
         pod(refused, FakeContainer("server-3", GONE)).log()
+    with pytest.raises(ClusterError, match="node 3: reset by peer"):
+        pod(refused, FakeContainer("server-3", ConnectionResetError("reset by peer"))).log()
     assert pod(refused, FakeContainer("server-3", None)).log() == b"log\n"
 
 
