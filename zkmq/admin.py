@@ -1,4 +1,4 @@
-"""What an operator does to a queue: look, count, bring back, empty."""
+"""What an operator does with a queue: peek, stats, kick and purge."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,15 +33,15 @@ from zkmq.zookeeper.store import (
 
 KICK_BATCH = 100
 READS_AT_ONCE = 500
-# What comes back has a shorter header than before, but for two operations.
+# Room for two operations. The header of an item that comes back gets shorter.
 GROWTH_BYTES = 1000
-# A producer foresees the numbers of the next segments; after a purge none of them may exist.
+# Producers expect the next segments after the tail. After a purge, none of those may exist.
 PURGE_GAP = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Peeked:
-    """An item as it waits, or as it was put aside; nobody holds it."""
+    """An item that waits or was put aside, and that no consumer holds."""
 
     name: str
     data: bytes
@@ -52,13 +52,13 @@ class Peeked:
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """How many items are where, and who is there. Counted one after the other, not at once.
+    """The numbers of items by place, of consumers and of producers. Not counted at one moment.
 
-    The servers count the nodes of a place, whatever they are called.
-    `skipped` is how many nodes clients leave alone, because they are not a queue's or stand in
-    the way; `skipped/*` in the tree say which, and why.
-    `order` is the one in which the registered consumers take now, "strict" or "relaxed"; "mixed"
-    if they were told different ones, None if there is none.
+    Each number is the servers' count of the nodes in a place, whatever their names are.
+    `skipped` is the number of nodes that clients leave alone, because they are foreign or in the
+    way. The nodes `skipped/*` in the tree say which, and why.
+    `order` is the order in which the registered consumers take now, "strict" or "relaxed"; "mixed"
+    if their settings differ, None if there are none.
     """
 
     waiting: dict[int, int]
@@ -74,9 +74,9 @@ class QueueStats:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What `kick` or `purge` did: to how many items, or priorities, and up to which zxid.
+    """What `kick` or `purge` did: the number of items, or of priorities, and the last zxid.
 
-    `zxid` is that of its last write; None if it wrote nothing, or the reply was lost.
+    `zxid` is that of the last write; None if there was no write, or its reply was lost.
     """
 
     count: int
@@ -84,7 +84,7 @@ class Changed:
 
 
 def peek(store: Store, tree: QueueTree, n: int, deadline_s: float) -> list[Peeked]:
-    """The first `n` waiting items."""
+    """Look at the first `n` waiting items."""
     first = HeadCache(store, tree).first(n, deadline_s)
     return [_peeked(candidate.name, candidate.node.data) for candidate in first]
 
@@ -92,14 +92,14 @@ def peek(store: Store, tree: QueueTree, n: int, deadline_s: float) -> list[Peeke
 def peek_aside(
     store: Store, tree: QueueTree, place: str, n: int, deadline_s: float
 ) -> list[Peeked]:
-    """The first `n` items of `dead` or `partial`."""
+    """Look at the first `n` items of `dead` or `partial`."""
     parent = tree.place(place)
     paths = [f"{parent}/{name}" for name in _aside(store, parent, deadline_s)[:n]]
     return [_peeked(_name(path), node.data) for path, node in read_nodes(store, paths, deadline_s)]
 
 
 def stats(store: Store, tree: QueueTree, deadline_s: float) -> QueueStats:
-    """Count. Costs a read for each segment and each consumer, 500 of them in a request."""
+    """Count items and clients. Reads each segment and each consumer, 500 in one request."""
     places = [tree.place("partial"), tree.place("dead"), tree.producers, tree.place("skipped")]
     partial, dead, producers, skipped = _children(store, places, deadline_s)
     consumers = store.list(tree.consumers, deadline_s) or []
@@ -122,7 +122,7 @@ def stats(store: Store, tree: QueueTree, deadline_s: float) -> QueueStats:
 
 @contextmanager
 def _maybe_done() -> Iterator[None]:
-    """Out of time after the first write: some of it may have taken effect, or may yet."""
+    """Turn NoQuorumError into OutcomeUnknownError, since an earlier write may have taken effect."""
     try:
         yield
     except NoQuorumError as error:
@@ -177,10 +177,10 @@ def kick(store: Store, tree: QueueTree, n: int, place: str, deadline_s: float) -
 def purge(
     store: Store, tree: QueueTree, priorities: Sequence[int] | None, deadline_s: float
 ) -> Changed:
-    """Forget all waiting items of the priorities, or of all; counts the priorities there were.
+    """Purge the waiting items of these priorities, or of all; count the priorities that exist.
 
-    One write for each priority, whatever waits: the janitor deletes the items later. Items that
-    are held are not purged, also when they come back.
+    Makes one write for each priority, however many items wait. The janitor deletes the items later.
+    Items that are held are not purged, not even when they come back.
 
     Raises:
         OutcomeUnknownError: no answer before the deadline; some priorities may have been purged.
@@ -206,7 +206,7 @@ def purge(
 def _purge_one(
     store: Store, tree: QueueTree, priority: int, deadline_s: float
 ) -> tuple[bool, int | None]:
-    """Purge one; whether it was there, and the zxid of the write, if there was one."""
+    """Purge one priority; return whether it exists, and the zxid of the write, if there was one."""
     path = tree.priority(priority)
     goal: int | None = None
     gap = PURGE_GAP
@@ -227,7 +227,7 @@ def _purge_one(
             case Committed(zxid=written):
                 return True, written
             case Rejected(index, code, number):
-                gap += code is Code.NODE_EXISTS  # somebody else has made that segment
+                gap += code is Code.NODE_EXISTS  # a foreign client made that segment
                 _look_again(store, ops[index].path, "purge", (code, number), deadline_s)
             case Lost(reason):
                 _pause(store, reason, deadline_s)
@@ -237,11 +237,11 @@ def _purge_one(
 def _purge_flat(
     store: Store, tree: QueueTree, flat: Sequence[str], priorities: Sequence[int], deadline_s: float
 ) -> None:
-    """The original's items have no segment; they are deleted one by one."""
+    """Delete the items of the original one by one, since they are in no segment."""
     for name in flat:
         parsed = item_names.parse(name)
         if parsed is not None and parsed.priority in priorities:
-            # Somebody else having deleted it, or having taken it, is as good.
+            # It does not matter whether another client deleted or took it first.
             flat_item = [Delete(f"{tree.items}/{name}")]
             commit_idempotent(store, "purge", flat_item, deadline_s, as_good={Code.NO_NODE})
 
@@ -264,12 +264,12 @@ def _waiting(store: Store, tree: QueueTree, deadline_s: float) -> dict[int, int]
 
 
 def _children(store: Store, paths: Sequence[str], deadline_s: float) -> list[int]:
-    """How many children each has; 0 if it is not there."""
+    """The number of children of each node; 0 if it does not exist."""
     return [node.children if node else 0 for node in _nodes(store, paths, deadline_s)]
 
 
 def _data(store: Store, paths: Sequence[str], deadline_s: float) -> list[bytes]:
-    """What each holds that is there."""
+    """The data of each node that exists."""
     return [node.data for node in _nodes(store, paths, deadline_s) if node]
 
 
@@ -281,7 +281,7 @@ def _nodes(store: Store, paths: Sequence[str], deadline_s: float) -> Iterator[Zn
 
 
 def _aside(store: Store, parent: str, deadline_s: float) -> list[str]:
-    """The items that were put aside, in order."""
+    """The names of the items that were put aside, in order."""
     (listed,) = store.read_many([GetChildren(parent)], deadline_s).results
     return sorted(filter(item_names.parse, listed)) if isinstance(listed, list) else []
 
@@ -293,7 +293,12 @@ def _name(path: str) -> str:
 def _look_again(
     store: Store, path: str, what: str, refused: tuple[Code, int], deadline_s: float
 ) -> None:
-    """What was read was stale: let the server catch up, while there is time."""
+    """Let the server catch up after a stale read.
+
+    Raises:
+        NotAppliedError: the refusal has another reason than a stale read.
+        NoQuorumError: the deadline has passed.
+    """
     code, number = refused
     if code in {Code.NO_AUTH, Code.OTHER}:
         raise refusal(path, what, code, number)
@@ -308,7 +313,7 @@ def _pause(store: Store, reason: str, deadline_s: float) -> None:
 
 
 def _forgiven(data: bytes) -> bytes:
-    """The item without what led to its being put aside; its deliveries so far do not count."""
+    """The item without the reason it was put aside. Its earlier deliveries no longer count."""
     header, payload = envelope.unwrap(data)
     header = {key: header[key] for key in header if key not in {"reason", "last_owner"}}
     return envelope.wrap(payload, header | {"forgiven": header.get("deliveries", 0)})

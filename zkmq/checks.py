@@ -1,6 +1,6 @@
-"""What callers hand over, checked before anything is sent.
+"""Check the arguments of a call before anything is sent.
 
-Each function returns the value, or raises BadArgumentError, which says what was expected.
+Each function returns the value, or raises a BadArgumentError that says what was expected.
 """
 
 import math
@@ -11,21 +11,21 @@ from zkmq.errors import BadArgumentError
 
 
 def choice(name: str, value: str, choices: Sequence[str]) -> str:
-    """One of several words."""
+    """Check that a word is one of `choices`."""
     if value not in choices:
         raise BadArgumentError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
     return value
 
 
 def number(name: str, value: Any, least: int, most: int) -> int:
-    """An integer within bounds."""
+    """Check that a value is an integer from `least` to `most`."""
     if type(value) is not int or not least <= value <= most:
         raise BadArgumentError(f"{name}: expected an integer from {least} to {most}, got {value!r}")
     return value
 
 
 def seconds(name: str, value: Any, *, zero: bool = True, endless: bool = False) -> float:
-    """A length of time: more than nothing unless `zero`, and with an end unless `endless`."""
+    """Check a length of time. It may be 0 with `zero`, and infinite with `endless`."""
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
     if not numeric or math.isnan(value) or (math.isinf(value) and not endless):
         raise BadArgumentError(f"{name}: expected a number of seconds, got {value!r}")
@@ -36,7 +36,7 @@ def seconds(name: str, value: Any, *, zero: bool = True, endless: bool = False) 
 
 
 def text(name: str, value: Any, most: int, *, least: int = 0) -> str:
-    """A string that is not too long, of characters that UTF-8 has."""
+    """Check that a string has `least` to `most` characters, and that UTF-8 can encode it."""
     if not isinstance(value, str) or not least <= len(value) <= most:
         length = f"{least} to {most}" if least else f"at most {most}"
         raise BadArgumentError(
@@ -53,7 +53,7 @@ def text(name: str, value: Any, most: int, *, least: int = 0) -> str:
 
 
 def path(value: Any) -> str:
-    """An absolute path that a ZooKeeper server takes; a slash at the end is left out."""
+    """Check that a ZooKeeper server accepts an absolute path; remove a slash at the end."""
     parts = value[1:].rstrip("/").split("/") if isinstance(value, str) else [""]
     fits = all(part not in {"", ".", ".."} and part.isprintable() for part in parts)
     if not fits or not value.startswith("/") or parts[0] == "zookeeper":

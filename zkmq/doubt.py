@@ -1,4 +1,4 @@
-"""Calls whose outcome is unknown, and how each of them is told its own."""
+"""Calls whose outcome is unknown, and how each caller gets the outcome of its own call later."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of an operation whose outcome was unknown.
+    """The outcome of an operation that was in doubt.
 
-    `took_effect` is None when nothing can tell any more: its ticket is gone. `zxid` is that of
-    the operation, where it took effect and is known. `items` is how many it put, took or ended.
+    `took_effect` is None if it can never be known, because the ticket was deleted. `zxid` is that
+    of the operation, if it took effect and the zxid is known. `items` is how many items it put,
+    took or ended.
     """
 
     label: str
@@ -19,15 +20,15 @@ class Settled:
 
 
 class Doubt:
-    """One call whose outcome is unknown: an answer for each of its writes, once there is one.
+    """One call whose outcome is unknown. It collects an answer for each of its writes.
 
-    The writer settles its ticket before it uses it again, whoever calls; that is when the answers
+    The writer settles its ticket before its next operation, or when a caller asks. Then the answers
     come in, in the order of the writes. Any thread may `resolve`.
 
     Args:
-        label: what was asked for.
-        sizes: of each write, how many items it had.
-        ask: settles what the writer has in doubt, and blocks until it is.
+        label: the name of the operation.
+        sizes: the number of items of each write.
+        ask: settles what the writer has in doubt; blocks until that is done.
     """
 
     def __init__(self, label: str, sizes: Sequence[int], ask: Callable[[], None]) -> None:
@@ -38,14 +39,14 @@ class Doubt:
 
     @classmethod
     def for_ever(cls, label: str, sizes: Sequence[int] = (1,)) -> "Doubt":
-        """A call of which nothing can tell any more."""
+        """A call whose outcome can never be known."""
         doubt = cls(label, sizes, lambda: None)
         doubt.give_up()
         return doubt
 
     @property
     def left(self) -> int:
-        """How many answers are missing."""
+        """The number of missing answers."""
         return len(self._sizes) - len(self._answers)
 
     @property
@@ -55,21 +56,21 @@ class Doubt:
 
     @property
     def answer(self) -> Settled | None:
-        """The first write's, if it has come."""
+        """The answer for the first write; None if it is missing."""
         return self._answers[0] if self._answers else None
 
     def settle(self, settled: Settled) -> None:
-        """Take note of what became of the next write; of none if all are answered."""
+        """Add the outcome of the next write. Ignored if all are answered."""
         if self.is_open:
             self._answers.append(replace(settled, items=self._sizes[len(self._answers)]))
 
     def give_up(self) -> None:
-        """Take note that nothing can tell of the writes that are left."""
+        """Answer all writes that are left with an outcome that can never be known."""
         while self.is_open:
             self.settle(Settled(self.label, None, None))
 
     def resolve(self) -> tuple[Settled, ...]:
-        """Wait for the answers, one for each write; they stay the same for ever.
+        """Wait for the answers, one for each write. Later calls return the same.
 
         Raises:
             OutcomeUnknownError: still no answer before the deadline.

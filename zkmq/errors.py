@@ -1,11 +1,11 @@
-"""The queue's errors, each saying whether the call certainly took no effect.
+"""The queue's errors. Each says whether the call certainly took no effect.
 
 ZkmqError                       definite = False: may have taken effect, or may yet
-├── OutcomeUnknownError         no answer before the deadline; its own `resolve()` can settle it
+├── OutcomeUnknownError         no answer before the deadline; call its `resolve()` to find out
 │   └── AckUnknownError         the session ended with the operation in doubt: never known
-├── PartlyPutError              put_many: some are put, the others certainly not
+├── PartlyPutError              put_many: some items are put, the others certainly not
 └── NotAppliedError             definite = True: certainly took no effect
-    ├── BadArgumentError        a value this queue cannot take
+    ├── BadArgumentError        the call does not accept a value
     │   ├── BadPriorityError
     │   └── ValueTooLargeError
     ├── NotHeldError            the item is not, or no longer, held by this consumer
@@ -14,10 +14,10 @@ ZkmqError                       definite = False: may have taken effect, or may 
     ├── ClosedError
     ├── NoQuorumError           no server answered before the deadline
     ├── AccessDeniedError
-    ├── ServerRefusedError      by a rule of the servers: a quota, a throttle; `code` is theirs
-    ├── ClientsTooOldError      the tree is not raised: some who use it are too old
-    └── IncompatibleTreeError   the tree is not a queue's, or
-        └── OutdatedClientError was raised to a version that this client is too old for
+    ├── ServerRefusedError      a rule of the servers, such as a quota; `code` is ZooKeeper's
+    ├── ClientsTooOldError      upgrade: the tree is not raised, because some clients are too old
+    └── IncompatibleTreeError   the node at the path is no queue
+        └── OutdatedClientError the tree was raised to a version for which this client is too old
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ from zkmq.doubt import Doubt, Settled
 
 
 class ZkmqError(Exception):
-    """Root of what this package raises; unmarked means unknown, the safe side."""
+    """The root of all errors of this package. By default the outcome is unknown: the safe side."""
 
     definite = False
 
@@ -35,10 +35,10 @@ class OutcomeUnknownError(ZkmqError):
     """No answer before the deadline: the operation may have taken effect, or may yet.
 
     Attributes:
-        applied: of `put_many`, what is known to be put all the same, from the first item on.
-        doubtful: of `put_many`, how many items after these are in doubt; those behind them are
-            certainly not put.
-        doubt: the call that raised this; None if nothing can tell what became of it.
+        applied: for `put_many`, the results of the first items, which are certainly put.
+        doubtful: for `put_many`, how many items after those are in doubt. Later ones are certainly
+            not put.
+        doubt: the call that raised this; None if its outcome can never be known.
     """
 
     applied: tuple[object, ...] = ()
@@ -46,15 +46,15 @@ class OutcomeUnknownError(ZkmqError):
     doubt: Doubt | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Leave the doubt behind: only the process whose call it was can settle it."""
+        """Pickle without the doubt, which only the process of the call can settle."""
         about = {name: value for name, value in self.__dict__.items() if name != "doubt"}
         return type(self), self.args, about
 
     def resolve(self) -> tuple[Settled, ...]:
-        """Say what became of the call that raised this; any thread may ask, and again.
+        """Find out what became of the call that raised this, from any thread, and repeatedly.
 
-        One answer for each write that was in doubt, in their order. What has not taken effect by
-        now never will. `took_effect` is None where nothing can tell any more.
+        Returns one answer for each write that was in doubt, in order. A write that has not taken
+        effect by now never will. `took_effect` is None if the outcome can never be known.
 
         Raises:
             OutcomeUnknownError: still no answer before the deadline.
@@ -63,7 +63,7 @@ class OutcomeUnknownError(ZkmqError):
         return (self.doubt or Doubt.for_ever("call")).resolve()
 
     def tell(self, applied: tuple[object, ...], doubtful: int, count: int) -> None:
-        """Say of a put of `count` items which of them are put, in doubt, and certainly not."""
+        """Add to the message how many of `count` items are put, in doubt, and certainly not put."""
         self.applied, self.doubtful = applied, doubtful
         if count > 1:
             rest = count - len(applied) - doubtful
@@ -94,18 +94,18 @@ class NotAppliedError(ZkmqError):
 
 
 class BadArgumentError(NotAppliedError):
-    """A value outside what the call takes; nothing was sent."""
+    """The call does not accept a value; nothing was sent."""
 
 
 class BadPriorityError(BadArgumentError):
-    """A priority outside 0 to 999."""
+    """A priority is not an integer from 0 to 999."""
 
     def __init__(self, priority: object) -> None:
         super().__init__(f"put: priority: expected an integer from 0 to 999, got {priority!r}")
 
 
 class ValueTooLargeError(BadArgumentError):
-    """A value that no single request can carry."""
+    """A payload is too large for a single request."""
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(
@@ -119,15 +119,15 @@ class NotHeldError(NotAppliedError):
 
 
 class ConsumerLostError(NotHeldError):
-    """The session that held the items ended; they go, or went, to other consumers."""
+    """The session that held the items has ended; they go to other consumers."""
 
 
 class QueueFullError(NotAppliedError):
-    """The backlog reached `max_items`."""
+    """The backlog has reached `max_items`."""
 
 
 class ClosedError(NotAppliedError):
-    """The queue was closed by this process."""
+    """This process closed the queue, or the queue belongs to another process."""
 
 
 class NoQuorumError(NotAppliedError):
@@ -135,14 +135,14 @@ class NoQuorumError(NotAppliedError):
 
 
 class AccessDeniedError(NotAppliedError):
-    """The servers refused these credentials."""
+    """The servers refused the credentials of this client."""
 
 
 class ServerRefusedError(NotAppliedError):
-    """The servers refused for a reason of their own, such as a quota.
+    """The servers refused by a rule of their own, such as a quota.
 
     Attributes:
-        code: ZooKeeper's number for it; 0 if it gave none.
+        code: ZooKeeper's error number; 0 if it gave none.
     """
 
     def __init__(self, what: str, code: int, name: str) -> None:
@@ -151,18 +151,18 @@ class ServerRefusedError(NotAppliedError):
 
 
 class IncompatibleTreeError(NotAppliedError):
-    """The tree was made for other versions of zkmq, or is not a queue."""
+    """The node at the path is not the root of a queue, or its data is damaged."""
 
 
 class OutdatedClientError(IncompatibleTreeError):
-    """The tree has been raised to a version of zkmq that this client is too old for."""
+    """The tree was raised to a version of zkmq for which this client is too old."""
 
 
 class ClientsTooOldError(NotAppliedError):
-    """The tree is not raised, because some who use it could not go on.
+    """The tree was not raised, because some of its clients could not continue.
 
     Attributes:
-        clients: they, for people.
+        clients: the clients that are too old, described for people.
     """
 
     def __init__(self, least: int, clients: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""A queue that is open: what it takes neither a producer nor a consumer to do."""
+"""The part of a queue that operators use, which needs neither a producer nor a consumer."""
 
 import os
 from types import TracebackType
@@ -20,7 +20,7 @@ MOST_SEGMENT_ITEMS = 10_000
 
 
 class OperatorQueue:
-    """What an operator does with a queue: look, count, bring back, empty, upgrade. Thread-safe.
+    """A queue for operators: peek, stats, kick, purge and upgrade. Thread-safe.
 
     The arguments are those of `Queue`.
     """
@@ -64,12 +64,12 @@ class OperatorQueue:
     ) -> Self:
         """Open a session and the queue on it; `hosts` as in `host:port,host:port/chroot`.
 
-        `connection` holds settings of `KazooStore.connect`, `settings` those of the class.
+        `connection` are arguments for `KazooStore.connect`, `settings` those for the class.
 
         Raises:
             NoQuorumError: no session in time.
             AccessDeniedError: the servers refused the credentials.
-            IncompatibleTreeError: what is at `path` is no queue, or one beyond this version.
+            IncompatibleTreeError: the node at `path` is no queue, or this version is too old.
         """
         store = KazooStore.connect(hosts, **(connection or {}))
         try:
@@ -85,11 +85,11 @@ class OperatorQueue:
 
     @property
     def charter(self) -> Charter:
-        """What the tree demands of its clients, and lists, as far as this client has seen."""
+        """The tree's charter as this client last read it: versions, features, segment size."""
         return self._bound.charter
 
     def kick(self, n: int, *, place: Literal["dead", "partial"] = "dead") -> Changed:
-        """Bring up to `n` items that were put aside back to their old places.
+        """Bring up to `n` items that were put aside back to their places in the queue.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; some may have come back.
@@ -111,16 +111,16 @@ class OperatorQueue:
         return admin.peek_aside(self._bound, self._tree, place, n, self._deadline())
 
     def stats(self) -> QueueStats:
-        """Count what is where."""
+        """Count the items by place, the consumers and the producers."""
         self._demand_open()
         return admin.stats(self._bound, self._tree, self._deadline())
 
     def purge(self, *priorities: int) -> Changed:
-        """Forget all waiting items, of these priorities or of all, in one write for each.
+        """Purge all waiting items of these priorities, or of all, with one write for each priority.
 
-        Items that are held stay, and come back if they are released. A consumer that looked just
-        before, at most 50 ms, may still take what it saw, unless it reserves with `sync`.
-        Counts the priorities that were purged.
+        Items that are held are not purged, and come back if they are released. A consumer that
+        looked up to 50 ms before may still take what it saw, unless it reserves with `sync`.
+        The count of the result is that of the priorities.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; some may have been purged.
@@ -131,22 +131,22 @@ class OperatorQueue:
         return admin.purge(self._bound, self._tree, priorities or None, self._deadline())
 
     def upgrade(self, *, force: bool = False) -> Charter:
-        """Raise the tree to the version of this client, and let its features be used.
+        """Raise the tree to the version of this client, so that its features can be used.
 
-        Only if all consumers and producers of the tree are new enough, or by `force`: then older
-        ones stop with an OutdatedClientError at their next call, and nothing is lost. It cannot
-        be taken back. Returns what the tree demands and lists now.
+        This needs all consumers and producers of the tree to be new enough. With `force`, older
+        ones stop with an OutdatedClientError at their next call, and nothing is lost. An upgrade
+        cannot be undone. Returns the new charter.
 
         Raises:
-            ClientsTooOldError: some are too old; nothing is changed.
-            OutdatedClientError: the tree is beyond this client.
-            OutcomeUnknownError: no answer before the deadline; ask again.
+            ClientsTooOldError: some clients are too old; nothing is changed.
+            OutdatedClientError: this client is too old for the tree.
+            OutcomeUnknownError: no answer before the deadline; call again.
         """
         self._demand_open()
         return upgrade(self._bound, self._tree, force=force, deadline_s=self._deadline())
 
     def close(self) -> None:
-        """Take no more calls, at once, and end the session if it is ours."""
+        """Refuse further calls, and end the session if this queue opened it."""
         self._closed = True
         if self._close_store:
             self._store.close()

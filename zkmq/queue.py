@@ -1,4 +1,4 @@
-"""The queue as an application sees it."""
+"""The queue that applications use: put, reserve, done, and what operators do."""
 
 import contextlib
 import os
@@ -31,8 +31,8 @@ from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.zookeeper.call_lock import CallLock
 from zkmq.zookeeper.store import Store
 
-# How long a client that closes waits, for the janitor's step, for the servers, all in all: the
-# end of its session does the same, a little later.
+# How long `close` takes at most, and of that the wait for the deletion of the ticket. The end of
+# the session does the same a little later.
 CLOSED_WITHIN_S = 5.0
 LEAVE_S = 1.0
 
@@ -40,37 +40,37 @@ LEAVE_S = 1.0
 class Queue(OperatorQueue):
     """A queue with priorities and at-least-once delivery.
 
-    A put that returned is in the queue exactly once. An item has one owner at any zxid; a
-    consumer that dies, or loses its session, before `done` causes redelivery, so an item can
+    A put that returned is in the queue exactly once. An item has one owner at any zxid. If a
+    consumer dies, or loses its session, before `done`, the item is delivered again, so an item can
     arrive twice, and late. `done` takes effect at most once, and never after the consumer's
-    session has expired. Within a priority items come in the order of their puts; one that comes
-    back comes back in its old place.
+    session has expired. Within a priority, items come in the order of their puts. An item that
+    comes back has its old place in that order.
 
-    One client: one producer, one consumer registration made at the first reserve, one session.
-    Thread-safe. Every call ends about its deadline: it returned and took effect, or it raised a
-    ZkmqError whose `definite` says whether it certainly took none.
+    One Queue is one client: one session, one producer, and one consumer, which registers at the
+    first reserve. Thread-safe. Every call ends at about its deadline. Either it returns and took
+    effect, or it raises a ZkmqError whose `definite` says whether it certainly took no effect.
 
     Args:
         store: an open session; `Queue.connect` opens one.
         path: the queue's root.
-        order: "strict", or "relaxed" for many consumers of one queue, which then take items of
-            a window at its head instead of all the same one. "auto" is strict while one consumer
-            is registered, and relaxed from two on.
-        on_crash: what becomes of this consumer's items if it dies: "requeue" to their old
-            place, or "partial", put aside as by the original.
-        max_deliveries: an item that was delivered so often and comes back is dead instead.
-        max_items: refuse puts when about so many wait.
-        janitor: run a janitor thread; one client's is elected.
-        deadline_s: how long a call may take, besides the time a reserve may wait for items; a
-            put_many, from one answer to the next.
-        lost: called with (consumer, items) when items are no longer this consumer's: from a
-            thread of its own, or by the call that finds out.
-        on_returned: called, on a thread of its own, for items that this client's janitor took
-            back from consumers while it was the elected one.
-        label: for people who look at the tree.
-        segment_items: only when the tree is made: how many items share a segment.
-        close_store: whether `close` ends the session too.
-        make: whether to make the queue if there is none at `path`; else IncompatibleTreeError.
+        order: "strict", or "relaxed" for many consumers of one queue. In relaxed order, each
+            consumer takes other items of a window at the head, so that claims seldom collide.
+            "auto" is strict while one consumer is registered, and relaxed from two on.
+        on_crash: where this consumer's items go if it dies: "requeue" to their old places, or
+            "partial", put aside as by the original.
+        max_deliveries: an item that was delivered this often and comes back is a dead letter.
+        max_items: refuse puts while about this many items wait.
+        janitor: run a janitor thread. One client's janitor is elected.
+        deadline_s: how long a call may take, without the time a reserve waits for items. For
+            put_many, how long each answer may take.
+        lost: called with (consumer, items) when this consumer has lost items, from another thread
+            or from the call that finds out.
+        on_returned: called on another thread with the items that this client's janitor took back
+            from consumers, while it was the elected one.
+        label: a text for people who look at the tree.
+        segment_items: the number of items in one segment. Used only when the tree is made.
+        close_store: whether `close` also ends the session.
+        make: make the queue if there is none at `path`. If False, raise IncompatibleTreeError.
     """
 
     def __init__(
@@ -144,12 +144,12 @@ class Queue(OperatorQueue):
 
     @property
     def consumer_id(self) -> str | None:
-        """The consumer's registration; None until the first reserve, and after its end."""
+        """The consumer's id; None before the first reserve, and after its session ended."""
         return self._consumer.membership.id
 
     @property
     def producer_id(self) -> str:
-        """The producer's ticket."""
+        """The id of the producer's ticket."""
         return self._producer.id
 
     def put(
@@ -161,14 +161,14 @@ class Queue(OperatorQueue):
         ttr_s: float | None = None,
         dedup_id: str | None = None,
     ) -> Put:
-        """Append an item; 0 is the most urgent priority, 999 the least. One quorum write.
+        """Append an item. Priority 0 is the most urgent, 999 the least. One quorum write.
 
-        See `Entry` for the options.
+        `Entry` describes the options.
 
         Raises:
-            OutcomeUnknownError: no answer before the deadline; its `resolve()` can tell.
-            BadArgumentError: a value this queue cannot take.
-            QueueFullError: about `max_items` wait.
+            OutcomeUnknownError: no answer before the deadline; call its `resolve()` to find out.
+            BadArgumentError: the queue does not accept a value.
+            QueueFullError: about `max_items` items wait.
             NoQuorumError: certainly not put.
         """
         entry = Entry(data=data, priority=priority, delay_s=delay_s, ttr_s=ttr_s, dedup_id=dedup_id)
@@ -177,18 +177,19 @@ class Queue(OperatorQueue):
     def put_many(
         self, items: Iterable[bytes | Entry], *, priority: int = 100, batch: int = MAX_BATCH_ITEMS
     ) -> list[Put]:
-        """Append items in order; one Put for each.
+        """Append items in order; return one Put for each.
 
-        Up to `batch` of them, and 256 KiB, go in one write, which takes effect as a whole;
-        several writes are on their way at once. Everything is checked before anything is sent.
-        However many there are, the call goes on as long as answers come.
+        Up to `batch` items, and 256 KiB, go in one write, which takes effect as a whole. Several
+        writes are in flight at once. Everything is checked before anything is sent. The call
+        continues as long as answers come, however many items there are.
 
         Raises:
-            OutcomeUnknownError: no answer before the deadline; `applied` has the puts that are
-                certain, `doubtful` how many items after these its `resolve()` can tell of.
-            PartlyPutError: some are put, and the others certainly not.
-            BadArgumentError: a value this queue cannot take; nothing is put.
-            QueueFullError: about `max_items` wait; nothing is put.
+            OutcomeUnknownError: no answer before the deadline. `applied` has the puts that are
+                certain, and `doubtful` is the number of items after those that are in doubt; its
+                `resolve()` finds out about them.
+            PartlyPutError: some items are put, and the others certainly not.
+            BadArgumentError: the queue does not accept a value; nothing is put.
+            QueueFullError: about `max_items` items wait; nothing is put.
             NoQuorumError: certainly nothing is put.
         """
         checks.number("put_many: batch", batch, 1, MAX_BATCH_ITEMS)
@@ -199,12 +200,12 @@ class Queue(OperatorQueue):
         return self._put(entries, batch)
 
     def resolve(self) -> tuple[Settled, ...]:
-        """Say what became of the calling thread's last put whose outcome was unknown.
+        """Find out what became of the calling thread's last put whose outcome was unknown.
 
-        The error of a call has a `resolve()` that answers for that very call, from any thread;
-        this is for a put that Ctrl-C interrupted, which left no error to ask.
-        One answer for each write that was in doubt: one for a put, maybe several for a
-        put_many, in their order. What has not taken effect by now never will.
+        Use it after Ctrl-C interrupted a put, which leaves no error. Otherwise call `resolve()` of
+        the error, which answers for that very call, from any thread.
+        Returns one answer for each write that was in doubt, in order: one for a put, maybe several
+        for a put_many. A write that has not taken effect by now never will.
 
         Raises:
             OutcomeUnknownError: still no answer before the deadline.
@@ -218,15 +219,15 @@ class Queue(OperatorQueue):
     ) -> Reservation:
         """Take up to `n` items, most urgent and oldest first, and hold them until `done`.
 
-        Waits up to `timeout_s` for the first item, `math.inf` for ever. `done` acknowledges other
-        items in the same write, or at once if there is nothing to take yet. `sync` first makes
-        this client see all that was committed before the call; without it an item just put by
-        another client may be missed.
+        Waits up to `timeout_s` for the first item; `math.inf` is for ever. `done` acknowledges
+        other items in the same write, or at once if there is nothing to take yet. With `sync`, the
+        client first catches up with everything that was committed before the call. Without it, the
+        call may miss an item that another client has just put.
 
         Raises:
-            OutcomeUnknownError: no answer before the deadline; whatever was claimed comes with
-                the next reserve.
-            AckUnknownError: the session ended with this in doubt; what was claimed goes to others.
+            OutcomeUnknownError: no answer before the deadline. The next reserve returns what was
+                claimed, if anything was.
+            AckUnknownError: the session ended with this in doubt; claimed items go to others.
             NotHeldError: an item of `done` is not held; nothing took effect.
             NoQuorumError: nothing took effect.
         """
@@ -239,7 +240,7 @@ class Queue(OperatorQueue):
 
         Raises:
             NotHeldError: one is not held any more; nothing took effect.
-            AckUnknownError: the session ended with this in doubt; they may be delivered again.
+            AckUnknownError: the session ended with this in doubt. The items may come again.
             OutcomeUnknownError: no answer before the deadline.
         """
         return self._consumer.done(items)
@@ -247,10 +248,10 @@ class Queue(OperatorQueue):
     def release(
         self, *items: Item, delay_s: float = 0.0, to: Literal["place", "back"] = "place"
     ) -> Done:
-        """Give items back, all or none: to their old place, or to the back of their priority.
+        """Give items back, all or none: to their old places, or to the back of their priorities.
 
-        With `delay_s` they come back to their place when that time is over. An item that was
-        delivered `max_deliveries` times is dead instead.
+        With `delay_s`, they come back to their places when that time is over. An item that was
+        delivered `max_deliveries` times becomes a dead letter instead.
 
         Raises:
             NotHeldError: one is not held any more; nothing took effect.
@@ -264,7 +265,7 @@ class Queue(OperatorQueue):
         return self._consumer.release(items, delay_s=delay_s, to=to)
 
     def touch(self, *items: Item) -> Done:
-        """Start the items' time to run (`ttr_s`) anew.
+        """Start the time to run (`ttr_s`) of the items again.
 
         Raises:
             NotHeldError: one is not held any more; nothing took effect.
@@ -273,7 +274,7 @@ class Queue(OperatorQueue):
         return self._consumer.touch(items)
 
     def bury(self, *items: Item, reason: str) -> Done:
-        """Put items aside as dead letters, until `kick`.
+        """Put items aside as dead letters. An operator can bring them back with `kick`.
 
         Raises:
             NotHeldError: one is not held any more; nothing took effect.
@@ -283,11 +284,11 @@ class Queue(OperatorQueue):
         return self._consumer.bury(items, reason=reason)
 
     def close(self) -> None:
-        """Return what is held, remove the registration, and end the session if it is ours.
+        """Give back what is held, remove the registration, and end the session if it is ours.
 
-        Takes five seconds at most, also without a server; the servers then do the same when the
-        session's time is over. Calls that other threads are waiting in end with a ClosedError. In a
-        forked child nothing is ended: the queue is the parent's.
+        Takes five seconds at most, also without a server. In that case the servers do the same when
+        the session expires. Calls in which other threads wait end with a ClosedError. In a forked
+        child this ends nothing, because the queue is the parent's.
         """
         if self._closed or self._process != os.getpid():
             return
@@ -296,7 +297,7 @@ class Queue(OperatorQueue):
         try:
             self._leave(deadline_s)
         except ZkmqError:
-            pass  # the end of the session does the same, a little later
+            pass  # the end of the session does the same a little later
         finally:
             self._consumer.forget()
             super().close()
@@ -307,7 +308,7 @@ class Queue(OperatorQueue):
         if self._reporter is not None:
             self._reporter.close()
         leaving = None
-        # A put that is under way keeps its ticket, which tells what becomes of it.
+        # A put that is under way keeps its ticket, with which its outcome can be found out.
         with contextlib.suppress(NoQuorumError), self._producing.take(self._store.now()):
             leaving = self._producer.leave()
         self._consumer.close(deadline_s)
@@ -315,7 +316,7 @@ class Queue(OperatorQueue):
             leaving.reply(min(deadline_s, self._store.now() + LEAVE_S))
 
     def _settle_puts(self) -> None:
-        """Find out what became of the put that is in doubt."""
+        """Settle the put that is in doubt."""
         self._demand_open()
         deadline_s = self._deadline()
         with self._producing.take(deadline_s):
@@ -334,7 +335,7 @@ class Queue(OperatorQueue):
                 puts = self._producer.put_all(
                     entries, batch=batch, deadline_s=deadline_s, patience_s=self._deadline_s
                 )
-            return puts  # noqa: RET504, TRY300 - a signal may come here, too
+            return puts  # noqa: RET504, TRY300 - a signal can come here too
         except BaseException:
             if puts:  # a signal's handler raised
                 self._producer.interrupted(puts)

@@ -1,4 +1,4 @@
-"""Raising a tree to the version of this client, once all who use it are new enough."""
+"""Raise a tree to the version of this client, once all its clients are new enough."""
 
 from zkmq.errors import (
     ClientsTooOldError,
@@ -15,15 +15,16 @@ from zkmq.zookeeper.store import Code, Committed, GetData, Lost, Rejected, SetDa
 
 
 def upgrade(store: CharteredStore, tree: QueueTree, *, force: bool, deadline_s: float) -> Charter:
-    """Let the tree demand, and list, all that this client's edition has; its charter from then on.
+    """Raise the charter to this client's edition, and return it.
 
-    A client that is too old and comes while this goes on, or is `force`d out, stops with an
-    OutdatedClientError at its next write or look; nothing it does takes effect after this.
+    After the upgrade, a client that is too old stops with an OutdatedClientError at its next write
+    or look, and nothing that it sends takes effect. That happens only to clients that connect
+    during the upgrade, or with `force`.
 
     Raises:
-        ClientsTooOldError: somebody who uses the tree is too old; nothing is changed.
-        OutdatedClientError: the tree is beyond this client.
-        OutcomeUnknownError: no answer before the deadline; ask again.
+        ClientsTooOldError: a client of the tree is too old; nothing is changed.
+        OutdatedClientError: this client is too old for the tree.
+        OutcomeUnknownError: no answer before the deadline; call again.
         NoQuorumError: no answer before the deadline; nothing is changed.
     """
     while True:
@@ -33,11 +34,11 @@ def upgrade(store: CharteredStore, tree: QueueTree, *, force: bool, deadline_s: 
             return now
         if not force:
             _demand_new_clients(store, tree, goal, deadline_s)
-        # The charter itself is what changes, so it cannot be demanded along with it.
+        # Send this past the charter's check, since it changes the charter itself.
         change = SetData(tree.root, goal.encode(), version)
         match store.inner.commit([change], deadline_s):
             case Committed() | Rejected(_, Code.BAD_VERSION):
-                pass  # by us, by an earlier copy of ours, or by somebody else: look at it
+                pass  # this copy, an earlier one, or another client changed it: read it
             case Rejected(_, code, number):
                 raise refusal(tree.root, "upgrade", code, number)
             case Lost(reason):
@@ -46,7 +47,7 @@ def upgrade(store: CharteredStore, tree: QueueTree, *, force: bool, deadline_s: 
 
 
 def _read(store: CharteredStore, tree: QueueTree, deadline_s: float) -> tuple[Charter, int]:
-    """The charter now, and its version."""
+    """Read the present charter, and the version of its node."""
     store.sync(tree.root, deadline_s)
     (node,) = store.read_many([GetData(tree.root)], deadline_s).results
     if not isinstance(node, Znode):

@@ -1,1 +1,1 @@
-"""The elected janitor: takes back dead consumers' items and deletes what is no longer needed."""
+"""The elected janitor: takes back dead consumers' items, and deletes what is no longer needed."""

@@ -1,4 +1,4 @@
-"""Making delayed items available when their time has come."""
+"""Move delayed items to their priorities when they are due."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,8 @@ from zkmq.zookeeper.request_sizes import fitting, read_nodes, too_large
 from zkmq.zookeeper.store import Code, Committed, Delete, Lost, Op, Rejected, Store, Znode
 
 MOVES_PER_MULTI = 100
-# As much is read of a bucket before the first is moved: up to here they move in order.
+# The janitor reads this much of a bucket before it moves the first item. Up to here, items move
+# in the order of their times.
 READ_BYTES = 4_000_000
 KEPT_MINUTES = 60
 DEFAULT_PRIORITY = 100
@@ -32,13 +33,13 @@ class DelayedMover:
         self._skips = skips
         self._tails = TailSegments(store, tree, segment_items)
         self._return_places = ReturnPlaces(tree, self._tails)
-        # When what was read and is not due yet will be, by bucket and name.
+        # When each item that was read becomes due, by bucket and name, if it was not due yet.
         self._due_ms: dict[str, dict[str, float]] = {}
 
     def move_due(self, now_ms: float, until_s: float, deadline_s: float) -> bool:
-        """Move what is due, in the order of the times; some 4 MB at a time if there is more.
+        """Move what is due, in the order of the times; in parts of about 4 MB if there is more.
 
-        Begins nothing after `until_s`, and tells whether there is more to do then.
+        Begins nothing after `until_s`; returns whether there is more to do then.
 
         Raises:
             NoQuorumError: no answer before the deadline; what is done is done.
@@ -63,7 +64,7 @@ class DelayedMover:
     def _empty(
         self, bucket: str, now_ms: float, until_s: float, deadline_s: float, *, is_old: bool
     ) -> bool:
-        """Move what is due of one bucket; delete the bucket if it is empty and old."""
+        """Move what is due in one bucket; delete the bucket if it is empty and old."""
         listed = self._store.list(bucket, deadline_s) or []
         self._skips.add_foreign(
             bucket, (name for name in listed if not item_names.is_delayed(name))
@@ -88,7 +89,7 @@ class DelayedMover:
     def _due_of(
         self, bucket: str, listed: Sequence[str], now_ms: float, deadline_s: float
     ) -> Iterator[list[Due]]:
-        """What is due of a bucket, some megabytes at a time."""
+        """Read what is due in a bucket, a few megabytes at a time."""
         known = self._due_ms.setdefault(bucket.rpartition("/")[2], {})
         paths = [
             path
@@ -113,7 +114,7 @@ class DelayedMover:
         yield part
 
     def _move(self, due: list[Due], deadline_s: float) -> None:
-        """Move delayed items; those that were moved or changed meanwhile wait for a new look."""
+        """Move delayed items in one write, without those that another client changed or moved."""
         while due and self._store.now() < deadline_s:
             ops = self._moves(due, deadline_s)
             match self._store.commit(ops, deadline_s):
@@ -132,7 +133,7 @@ class DelayedMover:
                         return
 
     def _split(self, due: list[Due], op: Op, code: Code, deadline_s: float) -> None:
-        """Find the one that the servers refuse, and move the others."""
+        """Find the item that the servers refuse, and move the others."""
         if len(due) == 1:
             self._skips.add(due[0][0], f"{op.path}: refused ({code.name})")
             return
@@ -160,7 +161,7 @@ class DelayedMover:
         return [*ops, *checks.values(), *appends, *self._return_places.returns(back, deadline_s)]
 
     def _has_place(self, each: Due, deadline_s: float) -> bool:
-        """Whether an item's priority can take it; if not, it waits until that is mended."""
+        """Whether an item's priority can take it. If not, skip the item until it can."""
         path, node = each
         parsed = item_names.parse(path.rpartition("/")[2])
         header, _ = envelope.unwrap(node.data)
@@ -175,7 +176,7 @@ class DelayedMover:
         return True
 
     def _learn(self, op: Op, code: Code) -> bool:
-        # A check may be of either: both read again.
+        # A check of a guard concerns both, so both have to read it again.
         return any([self._tails.learn(op, code), self._return_places.learn(op, code)])
 
 

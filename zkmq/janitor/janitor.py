@@ -1,7 +1,7 @@
-"""Tidying up after others: one elected client does it, and two at once do no harm.
+"""The janitor's election and its duties. One client is elected; two at once do no harm.
 
-A step does a slice of each duty, so that none waits long for another, whatever there is to do.
-What cannot be done, because somebody has put a foreign node in the way, is skipped.
+A step does a slice of each duty, so that no duty waits long for another, however much there is to
+do. If a foreign node is in the way, the janitor skips it and continues.
 """
 
 import math
@@ -34,24 +34,24 @@ from zkmq.zookeeper.store import (
 )
 
 SWEEP_PERIOD_S = 60.0
-# A duty begins nothing more after the first, and waits for no answer longer than the second.
+# A duty begins nothing new after SLICE_S, and waits for no answer longer than PATIENCE_S.
 SLICE_S = 0.8
 PATIENCE_S = 3.0
 LISTS_AT_ONCE = 500
-# A janitor that has not shown itself for so long is stuck; the others differ in their patience.
+# A janitor without a heartbeat for this long is stuck. The others add up to as much again to it.
 STUCK_S = 30.0
-# Housekeeping that a step has not begun by then waits for the next.
+# Housekeeping that has not begun by this time of a step waits for the next step.
 BUDGET_S = 4.0
 
-# A duty gets the servers' time, until when it may begin something, and its deadline; it tells
-# whether there is more to do.
+# A duty gets the servers' time in ms, the time until which it may begin something, and its
+# deadline. It returns whether there is more to do.
 Duty = Callable[[float, float, float], bool]
 
 
 class Janitor:
-    """One client's janitor. Not thread-safe; shares nothing with the queue but the store.
+    """One client's janitor. Not thread-safe; shares only the store with the queue.
 
-    `lists` tells whether the tree's charter lists a feature.
+    `lists` says whether the tree's charter lists a feature.
 
     Attributes:
         wake: set when there may be something to do.
@@ -75,7 +75,7 @@ class Janitor:
         self._skips = SkippedNodes(store, tree)
         self._reaper = Reaper(store, tree, on_returned, self._skips)
         self._mover = DelayedMover(store, tree, segment_items, self._skips)
-        # What is done in every step.
+        # The duties of every step.
         self._first: Sequence[Duty] = (
             self._reap,
             self._take_overdue,
@@ -83,7 +83,7 @@ class Janitor:
             self._watch,
         )
         sweeper = Sweeper(store, tree, self._skips)
-        # What is done once a period, and until there is no more to do.
+        # The duties of each sweep period, done until there is no more to do.
         self._sweeps: Sequence[Duty] = (
             sweeper.drop_segments,
             sweeper.drop_old_ids,
@@ -96,10 +96,10 @@ class Janitor:
         self._swept_s = -math.inf
         self._unswept: list[Duty] = []
         self._elected_in: int | None = None
-        # The last sign of life of another, and when it was first seen.
+        # The last heartbeat of another janitor, and when this one first saw it.
         self._sign: tuple[int, int] | None = None
         self._sign_s = math.inf
-        # The consumers that lived at the last look, and which is looked at next.
+        # The consumers that lived at the last look, and the first one to look at next.
         self._alive: list[str] = []
         self._turn = ""
         self.busy = False
@@ -112,7 +112,7 @@ class Janitor:
         return self._elected_in is not None and self._elected_in == self._store.session_id
 
     def step(self, deadline_s: float) -> bool:
-        """Do a slice of each duty, if this janitor is the elected one; tell whether it is.
+        """Do a slice of each duty, if this janitor is the elected one; return whether it is.
 
         Raises:
             ZkmqError: one of the duties failed; the others were done all the same.
@@ -142,9 +142,9 @@ class Janitor:
         return True
 
     def resign(self, store: Store, deadline_s: float) -> bool:
-        """Let another be elected: delete the lock, if it is this janitor's; False: no answer.
+        """Delete the lock if it is this janitor's, so that another is elected; False: no answer.
 
-        `store` is the same session's, and may be one that is not bound to a charter.
+        `store` is of the same session, and may be one without a charter.
         """
         if not self.elected:
             return True
@@ -152,7 +152,7 @@ class Janitor:
         return not isinstance(store.commit([Delete(self._tree.lock)], deadline_s), Lost)
 
     def _do(self, duty: Duty, now_ms: float, deadline_s: float) -> None:
-        """One slice of a duty; a sweep that has more to do goes on in the next step."""
+        """Do one slice of a duty. A sweep that has more to do continues in the next step."""
         now_s = self._store.now()
         more = duty(now_ms, now_s + SLICE_S, min(deadline_s, now_s + PATIENCE_S))
         if more:
@@ -166,7 +166,7 @@ class Janitor:
             self._unswept += [sweep for sweep in self._sweeps if sweep not in self._unswept]
 
     def _reap(self, _: float, until_s: float, deadline_s: float) -> bool:
-        """Take back what the dead hold."""
+        """Take back what dead consumers hold."""
         store, tree = self._store, self._tree
         watch = self._watches.arm(tree.consumers)
         listed = store.list(tree.consumers, deadline_s, watch) or []
@@ -182,7 +182,7 @@ class Janitor:
         return more
 
     def _take_overdue(self, now_ms: float, until_s: float, deadline_s: float) -> bool:
-        """Take back what the living hold too long; those it does not come to are next."""
+        """Take back what live consumers hold too long. The next step starts where this ends."""
         self._reaper.forget_others(self._alive)
         if self._store.exists(self._tree.place("ttr"), deadline_s) is None:
             return False
@@ -193,9 +193,9 @@ class Janitor:
         return looked < len(line)
 
     def _watch(self, _: float, until_s: float, deadline_s: float) -> bool:
-        """Let the end of a session wake this janitor; some at a time, since it polls too."""
+        """Arm watches on live consumers, so that the end of a session wakes this janitor."""
         for consumer in self._alive:
-            # Its ticket itself changes with each of its operations; that it is there, does not.
+            # Not on `active` itself, whose data changes with each operation of the consumer.
             path = self._tree.consumer(consumer)
             watch = self._watches.arm(path)
             if watch is None:
@@ -212,7 +212,7 @@ class Janitor:
     def _sorted_out(
         self, consumers: Sequence[str], deadline_s: float
     ) -> tuple[list[str], list[str]]:
-        """Those whose session lives, and those whose does not; that is final."""
+        """The consumers whose session lives, and those whose session has ended for good."""
         alive: list[str] = []
         dead: list[str] = []
         for start in range(0, len(consumers), LISTS_AT_ONCE):
@@ -225,11 +225,11 @@ class Janitor:
         return alive, dead
 
     def _elect(self, deadline_s: float) -> float | None:
-        """The servers' time if this janitor is the elected one; its heartbeat asks for both."""
+        """Send a heartbeat; return the servers' time in ms, or None if another is elected."""
         session = self._store.session_id
         if session is None:
             return None
-        # Each time: another may have deposed this one, and have made the same node.
+        # At each step, because another janitor may have deposed this one.
         self._elected_in = session if self._take_lock(session, deadline_s) else None
         if self._elected_in is None:
             return None
@@ -245,7 +245,7 @@ class Janitor:
         lock = self._tree.lock
         node = self._store.exists(lock, deadline_s, self._watches.arm(lock))
         if node is not None:
-            # Ours, if a reply was lost.
+            # The lock can be this session's if an earlier reply was lost.
             if node.owner != session:
                 self._depose(node, deadline_s)
             return node.owner == session
@@ -254,9 +254,9 @@ class Janitor:
         return isinstance(self._store.commit([create], deadline_s), Committed)
 
     def _depose(self, lock: Znode, deadline_s: float) -> None:
-        """Delete the lock of a janitor that has shown no sign of life for long.
+        """Delete the lock of a janitor that has sent no heartbeat for long.
 
-        Its session lives, but nobody does its work: it hangs, or its client has forgotten it.
+        Its session lives, but it does no work: its process hangs, or its thread has ended.
         """
         (clock,) = self._store.read_many([GetData(self._tree.clock)], deadline_s).results
         if not isinstance(clock, Znode):
@@ -264,7 +264,7 @@ class Janitor:
         sign = (lock.czxid, clock.version)
         if sign != self._sign:
             self._sign, self._sign_s = sign, self._store.now()
-        # Not all at the same time.
+        # Each janitor waits a little longer or less, so that they do not all act at once.
         patience_s = STUCK_S * (1 + zlib.crc32(self._name) % 16 / 16)
         if self._store.now() - self._sign_s > patience_s:
             ops: list[Op] = [CheckVersion(self._tree.clock, clock.version), Delete(self._tree.lock)]

@@ -1,4 +1,4 @@
-"""A thread that runs the janitor of one client, on the client's own session."""
+"""The thread that runs the janitor of one client, on the client's own session."""
 
 import logging
 import threading
@@ -8,14 +8,14 @@ from zkmq.janitor.janitor import Janitor
 from zkmq.zookeeper.store import Store
 
 PERIOD_S = 2.0
-# A step that takes longer is a sign that another client should do the work.
+# After a longer step, the janitor resigns: another client may be closer to the servers.
 STEP_S = 10.0
 RESIGN_S = 2.0
-# How long a janitor that resigned leaves the lock to others; twice as long each time. Where there
-# are no others, every duty is still done within ten seconds of the end of the trouble.
+# How long a janitor that resigned leaves the lock to others; twice as long each time. If there are
+# no others, every duty is still done within ten seconds of the end of the trouble.
 AWAY_S = 1.0
 MAX_AWAY_S = 4.0
-# Between two steps, however much there is to do.
+# The pause between two steps, however much there is to do.
 PAUSE_S = 0.05
 TELL_AGAIN_S = 600.0
 
@@ -23,13 +23,14 @@ log = logging.getLogger("zkmq.janitor")
 
 
 class JanitorThread:
-    """Runs from `start` to `stop`, and gives the lock back then.
+    """Runs the janitor from `start` to `stop`, and then gives the lock back.
 
-    Nothing ends it before: an error is logged, and a step that failed, or took too long, makes
-    it resign, so that another client is elected. It tries again later.
+    No error ends the thread before `stop`. It logs the error. After a step that failed or took too
+    long it resigns, so that another client is elected, and tries again later. Only a client that is
+    too old for the tree stops early.
 
-    `store` is the session's own, not bound to a charter: who may not write any more has to make
-    room for a janitor who may.
+    `store` is the session without a charter, because a client that may not write any more must
+    still delete its lock.
     """
 
     def __init__(self, janitor: Janitor, store: Store, *, period_s: float = PERIOD_S) -> None:
@@ -42,11 +43,11 @@ class JanitorThread:
         self._thread = threading.Thread(target=self._run, name="zkmq-janitor", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread; call it once."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Finish the step under way and give the lock back, or give up waiting for that."""
+        """Finish the step under way and give the lock back; wait for that `timeout_s` at most."""
         self._stopping.set()
         self._janitor.wake.set()
         if self._thread.is_alive():
@@ -66,7 +67,7 @@ class JanitorThread:
         self._resign()
 
     def _round(self) -> float:
-        """One step; how long to wait for the next, unless woken."""
+        """Do one step; return how long to wait for the next, unless woken."""
         began_s = self._store.now()
         try:
             self._janitor.step(began_s + STEP_S)
@@ -82,7 +83,7 @@ class JanitorThread:
         return self._stand_back()
 
     def _stand_back(self) -> float:
-        """Leave the work to another for some time; how long to wait then."""
+        """Leave the work to other clients for some time; return how long to wait then."""
         if not self._janitor.elected or not self._resign():
             return self._period_s
         away_s, self._away_s = self._away_s, min(self._away_s * 2, MAX_AWAY_S)
@@ -90,7 +91,7 @@ class JanitorThread:
         return 0.0
 
     def _resign(self) -> bool:
-        """Give the lock back; False if nobody answered: then it goes with the session."""
+        """Give the lock back; False without an answer: then the lock ends with the session."""
         try:
             return self._janitor.resign(self._store, self._store.now() + RESIGN_S)
         except Exception as error:  # noqa: BLE001 - nothing may end this thread unseen
@@ -98,7 +99,7 @@ class JanitorThread:
             return False
 
     def _tell(self, error: Exception | None) -> None:
-        """Log what went wrong; the same again only after some time."""
+        """Log what went wrong. The same text is logged again only after ten minutes."""
         what = f"{error}" if error else f"a step took more than {STEP_S:.0f} s"
         now_s = self._store.now()
         if now_s - self._told.get(what, float("-inf")) < TELL_AGAIN_S:

@@ -1,9 +1,9 @@
-"""Parking the priorities that nobody uses, so that no look at the queue has to read them.
+"""Park idle priorities, so that no look at the queue has to read them.
 
-A priority's guard moves to `parked`; whoever puts or returns an item to the priority moves it
-back, and goes on behind the last segment, since the names of items are never used twice. Clients
-of releases that do not know this would begin at the first: it is done only where the tree's
-charter lists it.
+The janitor moves the guard of a priority that was empty for an hour to `parked`. The first client
+that puts or returns an item to the priority moves the guard back. It continues after the last
+segment, since no item's name is used twice. Clients of older releases would start at the first
+segment again, so the janitor parks priorities only if the tree's charter lists it.
 """
 
 from collections.abc import Callable
@@ -13,26 +13,26 @@ from zkmq.tree.charter import PARKED
 from zkmq.tree.paths import Guard, QueueTree
 from zkmq.zookeeper.store import Create, Delete, GetChildren, GetData, Read, Store, Znode
 
-# One that was found empty in every look for so long is parked.
+# A priority that was empty at every look for this long is parked.
 IDLE_S = 3600.0
 PRIORITIES_AT_ONCE = 100
 
 
 class Parking:
-    """One janitor's parking. Not thread-safe; two at once do no harm.
+    """Finds and parks idle priorities for one janitor. Not thread-safe; two at once do no harm.
 
-    `lists` tells whether the charter lists a feature.
+    `lists` says whether the charter lists a feature.
     """
 
     def __init__(self, store: Store, tree: QueueTree, lists: Callable[[str], bool]) -> None:
         self._store = store
         self._tree = tree
         self._lists = lists
-        # The guard of each empty priority, and since when it was found so.
+        # The guard of each empty priority, and since when it is known to be empty.
         self._empty: dict[int, tuple[Guard, float]] = {}
 
     def park_idle(self, _: float, until_s: float, deadline_s: float) -> bool:
-        """Park what has been idle; tells whether there is more to do.
+        """Park the priorities that were idle long enough; return whether there is more to do.
 
         Raises:
             NoQuorumError: no answer before the deadline; what is done is done.
@@ -57,7 +57,7 @@ class Parking:
         return False
 
     def _guards(self, priorities: list[int], deadline_s: float) -> dict[int, Guard]:
-        """The guards of those that have nothing but an empty tail."""
+        """The guards of the priorities that have only an empty tail."""
         paths = {priority: self._tree.priority(priority) for priority in priorities}
         reads: list[Read] = []
         for path in paths.values():
@@ -78,7 +78,7 @@ class Parking:
         }
 
     def _park(self, priority: int, guard: Guard, deadline_s: float) -> None:
-        """Move the guard, unless somebody uses the priority at this moment."""
+        """Park one priority, unless another client uses it at this moment."""
         path = self._tree.priority(priority)
         self._store.commit(
             [

@@ -1,4 +1,4 @@
-"""Taking back what consumers hold that are dead, or that held it too long."""
+"""Take items back from consumers that are dead, or that held them longer than their time to run."""
 
 import logging
 import math
@@ -31,7 +31,7 @@ from zkmq.zookeeper.store import (
 
 CLAIMS_PER_MULTI = 200
 LISTS_AT_ONCE = 100
-# How often the servers may refuse what was read for stale, before it is not staleness.
+# After this many refusals of the same operation, a stale read is no longer the likely cause.
 MAX_REFUSALS = 3
 TAKEN_BACK = "its consumer died or held it too long"
 
@@ -40,14 +40,14 @@ log = logging.getLogger("zkmq.janitor")
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """Items that a consumer no longer holds because the janitor took them back.
+    """Items that the janitor took back from a consumer.
 
     Attributes:
-        consumer: who had held them.
+        consumer: the consumer that held them.
         names: their names while they were held.
         data: their payloads, in the same order.
-        to: "items", where they are available again, "partial" or "dead".
-        zxid: when; None if the reply was lost, or another janitor did it at the same time.
+        to: where they are now: "items" (available again), "partial" or "dead".
+        zxid: when it took effect; None if the reply was lost, or another janitor did the same.
     """
 
     consumer: str
@@ -63,11 +63,11 @@ Claims = Sequence[tuple[str, Znode]]
 
 @dataclass(slots=True)
 class _Hold:
-    """What a dead consumer still holds, as far as one write can move it."""
+    """The claims of a dead consumer that the next write can move."""
 
     policy: RedeliveryPolicy
     claims: Claims
-    # Whether there is more to move after it, and whether something stays for ever.
+    # Whether more claims follow, and whether there are nodes that cannot be moved.
     more: bool
     blocked: bool
     has_place: bool
@@ -87,7 +87,7 @@ class _Refusals:
 
 
 class Reaper:
-    """Moves claims back. Not thread-safe; two at once do no harm."""
+    """Takes claims back for one janitor. Not thread-safe; two at once do no harm."""
 
     def __init__(
         self,
@@ -101,11 +101,11 @@ class Reaper:
         self._on_returned = on_returned
         self._skips = SkippedNodes(store, tree) if skips is None else skips
         self._return_places = ReturnPlaces(tree, TailSegments(store, tree, SEGMENT_ITEMS))
-        # When each claim of a consumer is over, by the servers' clock; None: it has no limit.
+        # When the time to run of each claim ends, by the servers' clock; None if it has none.
         self._due_ms: dict[str, dict[str, float | None]] = {}
 
     def reap(self, consumer: str, deadline_s: float, until_s: float = math.inf) -> bool:
-        """Move what a dead consumer held, some at a time, and then remove it; False: go on later.
+        """Move what a dead consumer held, and then remove it; False if there is more to do.
 
         Begins nothing after `until_s`.
 
@@ -117,7 +117,7 @@ class Reaper:
         while True:
             hold = self._hold_of(consumer, deadline_s)
             if hold is None:
-                # Gone, by a write of ours whose reply was lost or by another janitor.
+                # Removed by our write whose reply was lost, or by another janitor.
                 self._report(unsure)
                 return True
             closing = not hold.more and not hold.blocked and refusals.count < MAX_REFUSALS
@@ -136,7 +136,7 @@ class Reaper:
             elif reply == Rejected(0, Code.NODE_EXISTS) or not self._learn(
                 consumer, ops[reply.index], reply.code, refusals, deadline_s
             ):
-                return True  # it lives; or it cannot be reaped
+                return True  # the consumer lives, or it cannot be reaped
             if self._store.now() >= min(until_s, deadline_s):
                 return False
 
@@ -147,10 +147,10 @@ class Reaper:
         deadline_s: float,
         until_s: float = math.inf,
     ) -> int:
-        """Take back what living consumers have held longer than its time to run.
+        """Take back items that live consumers hold longer than their time to run.
 
-        Returns how many of the consumers, from the first on, were looked at before `until_s`;
-        one, at least.
+        Returns how many of the consumers, from the first on, it looked at before `until_s`; at
+        least one.
 
         Raises:
             NoQuorumError: no answer before the deadline; what is done is done.
@@ -169,7 +169,7 @@ class Reaper:
         return looked
 
     def forget_others(self, consumers: Iterable[str]) -> None:
-        """Keep in mind only what these consumers hold."""
+        """Forget the claims of all consumers but these."""
         known = set(consumers)
         self._due_ms = {each: due for each, due in self._due_ms.items() if each in known}
 
@@ -190,10 +190,10 @@ class Reaper:
             due[path] = over_ms
             if over_ms is not None and over_ms <= now_ms:
                 self._take(consumer, path, node, deadline_s)
-                due.pop(path, None)  # gone, or touched; else it is looked at in the next round
+                due.pop(path, None)  # taken back or touched; if neither, read it again next time
 
     def _take(self, consumer: str, path: str, node: Znode, deadline_s: float) -> None:
-        """One claim; a `touch` or an end meanwhile changes its version, and it is left alone."""
+        """Take back one claim, unless its consumer touched or ended it since the read."""
         if reason := too_large(path, node.data):
             self._skips.add(path, reason)
             return
@@ -219,7 +219,7 @@ class Reaper:
     def _learn(
         self, consumer: str, op: Op, code: Code, refusals: "_Refusals", deadline_s: float
     ) -> bool:
-        """Learn from a refusal; False if there is no use in going on with this consumer."""
+        """Learn from a refusal; False if this consumer cannot be reaped."""
         if self._return_places.learn(op, code):
             return True
         if code is Code.NOT_EMPTY and item_names.parse(op.path.rpartition("/")[2]):
@@ -228,12 +228,12 @@ class Reaper:
         if refusals.note(op.path, code) > MAX_REFUSALS:
             self._skips.add(self._tree.consumer(consumer), f"{op.path}: refused ({code.name})")
             return False
-        # What was read was stale: a claim more, or one less.
+        # The read was stale: there is one claim more, or one less.
         self._store.sync(self._tree.consumers, deadline_s)
         return True
 
     def _hold_of(self, consumer: str, deadline_s: float) -> _Hold | None:
-        """The first of its claims, as many as one write can move; None if it is gone."""
+        """Read the first claims, as many as one write can move; None if the consumer is gone."""
         parent = self._tree.claims(consumer)
         reads: list[Read] = [GetData(self._tree.consumer(consumer)), GetChildren(parent)]
         registration, children = self._store.read_many(reads, deadline_s).results
@@ -265,10 +265,10 @@ class Reaper:
     def _reaping(
         self, consumer: str, hold: _Hold, *, closing: bool, deadline_s: float
     ) -> tuple[list[Op], list[Returned]]:
-        """The operations that move what it holds, and `closing` remove it."""
+        """The operations that move the claims, and with `closing` remove the registration."""
         active = self._tree.active(consumer)
         moves, returned = self._moves(consumer, hold.policy, hold.claims, deadline_s)
-        # Only if it is not there can it be made: together they demand that it is dead.
+        # Creating and deleting `active` fails if it exists, that is, if the consumer lives.
         ops: list[Op] = [Create(active), Delete(active), *moves]
         if closing:
             ops += [Delete(self._tree.claims(consumer))] if hold.has_place else []
@@ -278,7 +278,7 @@ class Reaper:
     def _moves(
         self, consumer: str, policy: RedeliveryPolicy, claims: Claims, deadline_s: float
     ) -> tuple[list[Op], list[Returned]]:
-        """The operations that move claims to where the policy says."""
+        """The operations that move claims to where the policy says, and the report about them."""
         ops: list[Op] = []
         by_place: dict[str, list[tuple[str, bytes]]] = {}
         home: list[tuple[str, bytes]] = []
@@ -303,7 +303,7 @@ class Reaper:
     def _place(
         self, policy: RedeliveryPolicy, header: envelope.Header, name: str, deadline_s: float
     ) -> tuple[str, str]:
-        """Where an item goes, and why."""
+        """The place to which an item goes, and the reason."""
         place = policy.place_after_crash(header)
         if place == "items":
             try:

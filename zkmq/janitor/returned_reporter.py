@@ -1,4 +1,4 @@
-"""A thread that tells an application what the janitor took back, so that neither waits."""
+"""A thread that calls `on_returned`, so that the janitor does not wait for the application."""
 
 import contextlib
 import logging
@@ -13,10 +13,10 @@ log = logging.getLogger("zkmq.janitor")
 
 
 class ReturnedReporter:
-    """Calls `on_returned` on a thread of its own, in order, until `close`. Thread-safe.
+    """Calls `on_returned` on its own thread, in order, until `close`. Thread-safe.
 
-    An application that is slower than the janitor misses what is more than `MAX_WAITING` reports
-    behind; that is logged.
+    At most `MAX_WAITING` reports wait. If the application is slower than the janitor, further
+    reports are dropped and logged.
     """
 
     def __init__(self, on_returned: OnReturned) -> None:
@@ -26,16 +26,16 @@ class ReturnedReporter:
         self._closed = False
 
     def tell(self, returned: Returned) -> None:
-        """Have it told; does not wait."""
+        """Queue one report for the application; does not wait."""
         if self._thread.ident is None:
             self._thread.start()
         try:
             self._waiting.put_nowait(returned)
         except queue.Full:
-            log.warning("on_returned: not told of %d items: it is too slow", len(returned.names))
+            log.warning("on_returned: too slow: dropped a report of %d items", len(returned.names))
 
     def close(self, timeout_s: float = 1.0) -> None:
-        """End once all is told, or give up waiting for that."""
+        """End the thread after the last report; wait for that `timeout_s` at most."""
         self._closed = True
         if self._thread.ident is None:
             return

@@ -1,7 +1,7 @@
-"""Housekeeping: nodes that nobody needs any more.
+"""Housekeeping: delete nodes that no client needs any more.
 
-Everything here is one multi, or one deletion that the server refuses if the node is in use, so
-that a stale look can do no harm. "Now" is always the servers' clock.
+Every change here is one multi, or one deletion that the server refuses if the node is in use. So a
+stale read does no harm. "Now" is always the servers' clock.
 """
 
 import json
@@ -30,18 +30,18 @@ from zkmq.zookeeper.store import (
 
 DELETES_PER_MULTI = 500
 DELETE_BYTES = 256 * 1024
-# How many deletions are on their way at once.
+# How many deletions are in flight at once.
 DEPTH = 4
 IDLE_PRODUCER_MS = 24 * HOUR_MS
 KEPT_HOURS = 3
-# A line's numbers are int32 and would then sort before all others.
+# The numbers in the waiting line are int32. A new epoch opens long before they wrap.
 LAST_IN_EPOCH = 2**30
 
 
 class Sweeper:
-    """One client's housekeeping. Not thread-safe; two at once do no harm.
+    """Deletes what is no longer needed, for one janitor. Not thread-safe; two at once do no harm.
 
-    Each method begins nothing after `until_s`, and tells whether there is more to do then. Each
+    Each method begins nothing after `until_s`, and returns whether there is more to do then. Each
     raises NoQuorumError if no answer came before the deadline; what is done is done.
     """
 
@@ -49,12 +49,12 @@ class Sweeper:
         self._store = store
         self._tree = tree
         self._skips = skips
-        # Behind what to go on: priority and segment, and mark.
+        # Where to continue: after this priority and segment, and after this mark.
         self._cursor = (0, "")
         self._last_mark = ""
 
     def drop_segments(self, _: float, until_s: float, deadline_s: float) -> bool:
-        """Delete purged items, and segments that were drained or purged."""
+        """Delete purged items, and segments that are drained or purged."""
         children = self._store.list(self._tree.items, deadline_s) or []
         self._skips.add_foreign(
             self._tree.items,
@@ -74,7 +74,7 @@ class Sweeper:
         return False
 
     def drop_old_ids(self, now_ms: float, until_s: float, deadline_s: float) -> bool:
-        """Forget the ids of puts of hours ago."""
+        """Delete the ids of puts that are more than two hours old."""
         parent = self._tree.place("dedup")
         for hour in self._buckets(parent, deadline_s):
             if int(hour) > now_ms // HOUR_MS - KEPT_HOURS:
@@ -84,7 +84,7 @@ class Sweeper:
         return False
 
     def drop_idle_producers(self, now_ms: float, until_s: float, deadline_s: float) -> bool:
-        """Delete tickets that were not used for a day; a producer that lives takes a new one."""
+        """Delete tickets that were not used for a day. A live producer makes a new one."""
         parent = self._tree.producers
         listed = self._store.list(parent, deadline_s) or []
         self._skips.add_foreign(
@@ -99,7 +99,7 @@ class Sweeper:
         return False
 
     def turn_epoch(self, _: float, __: float, deadline_s: float) -> bool:
-        """Open a new line long before the numbers of the old one overflow; drop drained ones."""
+        """Open a new epoch of the waiting line before numbers overflow; delete drained epochs."""
         parent = self._tree.place("waiting")
         epochs = self._buckets(parent, deadline_s)
         for epoch in epochs:
@@ -117,7 +117,7 @@ class Sweeper:
         return False
 
     def drop_marks(self, _: float, until_s: float, deadline_s: float) -> bool:
-        """Delete the marks of nodes that were skipped and are gone."""
+        """Delete the marks of skipped nodes that are gone."""
         parent = self._tree.place("skipped")
         listed = self._store.list(parent, deadline_s) or []
         marks = [f"{parent}/{name}" for name in sorted(listed) if name > self._last_mark]
@@ -168,24 +168,24 @@ class Sweeper:
         return ours
 
     def _empty(self, path: str, until_s: float, deadline_s: float) -> bool:
-        """Delete a node and its children; tells whether there is more to do."""
+        """Delete a node and its children; return whether there is more to do."""
         listed = self._store.list(path, deadline_s)
         if listed is None or path in self._skips:
             return False
         paths = [child for name in listed if (child := f"{path}/{name}") not in self._skips]
         if not self._delete_all(paths, until_s, deadline_s):
             return True
-        # It stays as long as there is something in it that cannot be deleted.
+        # The node stays as long as it has a child that cannot be deleted.
         if len(paths) == len(listed):
             self._delete(path, -1, deadline_s)
         return False
 
     def _delete_all(self, paths: Sequence[str], until_s: float, deadline_s: float) -> bool:
-        """Delete childless nodes, several writes on their way at once; False if not all are."""
+        """Delete childless nodes, several writes in flight at once; False if any is left."""
         writes = _writes(paths)
         sent: deque[tuple[list[str], Pending]] = deque()
         whole = True
-        # However long the list took, some are deleted.
+        # Send some writes even if the listing took all the time.
         for write in islice(writes, DEPTH):
             sent.append((write, self._submit(write)))
         while sent:
@@ -205,10 +205,10 @@ class Sweeper:
     def _delete_rest(
         self, paths: list[str], reply: Rejected, until_s: float, deadline_s: float
     ) -> bool:
-        """Delete the others where one could not be deleted; False if not all are."""
+        """Delete the other nodes of a write in which one was refused; False if any is left."""
         while True:
             if reply.code is Code.NO_NODE:
-                return False  # another janitor is at it: look again
+                return False  # another janitor does the same: look again
             self._skips.add(paths.pop(reply.index), _why(reply.code))
             if not paths:
                 return True
@@ -247,7 +247,7 @@ def _why(code: Code) -> str:
 
 
 def _marked(data: bytes) -> str | None:
-    """The path of which a mark tells; None if it is no mark."""
+    """The path of the skipped node that a mark names; None if the data is no mark."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):

@@ -1,1 +1,1 @@
-"""The producing side: writes that take effect once, in order."""
+"""Producers: writes that take effect once, in the order of the calls."""

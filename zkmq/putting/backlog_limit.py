@@ -1,4 +1,4 @@
-"""A soft bound on the backlog."""
+"""A soft limit on how many items wait in a queue (`max_items`)."""
 
 from zkmq.errors import QueueFullError
 from zkmq.tree import item_names
@@ -9,10 +9,10 @@ READ_AGAIN_S = 1.0
 
 
 class BacklogLimit:
-    """Estimates the backlog, to a segment, at most once a second. Not thread-safe.
+    """Counts the backlog, to a segment, at most once a second. Not thread-safe.
 
-    Soft: what others put meanwhile is seen a second later. ZooKeeper's own quotas do not count
-    the operations of one multi, so they cannot be used.
+    The limit is soft, because this client sees the puts of others up to a second late. ZooKeeper's
+    own quotas cannot be used: they do not count the operations of one multi.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class BacklogLimit:
         self._backlog = 0
 
     def demand(self, count: int, deadline_s: float) -> None:
-        """Make sure that there is room.
+        """Make sure that there is room for `count` more items.
 
         Raises:
             QueueFullError: the backlog would exceed `max_items`.
@@ -44,7 +44,7 @@ class BacklogLimit:
 
 
 def backlog(store: Store, tree: QueueTree, segment_items: int, deadline_s: float) -> int:
-    """About how many items wait: full segments are not counted one by one. 3 reads."""
+    """Estimate how many items wait. Full segments are not counted one by one. 3 reads."""
     priorities = item_names.priorities(store.list(tree.items, deadline_s) or [])
     reads: list[Read] = []
     for priority in priorities:

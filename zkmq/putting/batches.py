@@ -1,4 +1,4 @@
-"""What a put sends, and what it returns: items cut into writes, and the answer for each."""
+"""The items of a put, cut into writes, and the result for each item."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ class Put:
     """One item that is in the queue exactly once.
 
     Attributes:
-        name: the item's name; None when the reply that named it was lost, or it is delayed.
-        zxid: when it took effect; None when the reply was lost and later puts have hidden it.
-        attempts: how often it was sent.
-        duplicate: nothing was put, because an item with this `dedup_id` had been.
+        name: the item's name; None if the reply that had it was lost, or if the item is delayed.
+        zxid: when the put took effect; None if the reply was lost and later puts have hidden it.
+        attempts: how often the put was sent.
+        duplicate: nothing was put, because an item with this `dedup_id` was put before.
     """
 
     name: str | None
@@ -30,9 +30,9 @@ class Put:
 
 @dataclass(slots=True)
 class PutBatch:
-    """Entries that go in one write; `rest` are the places in `puts` still to be filled.
+    """Entries that go in one write. `rest` are the indexes in `puts` that are still to be filled.
 
-    What repeats an id within the write is a duplicate at once.
+    An entry that repeats the id of another one in the same write is a duplicate at once.
     """
 
     serial: int
@@ -53,11 +53,11 @@ class PutBatch:
 
     @property
     def open(self) -> list[Entry]:
-        """The entries that are still to be put."""
+        """The entries that are not put yet."""
         return [self.entries[index] for index in self.rest]
 
     def strike_off(self, dedup_hash: str) -> None:
-        """Take note that an id was used before."""
+        """Mark the entries with this id as duplicates, which are not put."""
         for index in list(self.rest):
             entry = self.entries[index]
             if entry.dedup_id is not None and entry.dedup_hash == dedup_hash:
@@ -66,7 +66,7 @@ class PutBatch:
 
 
 def puts_of(batches: Iterable[PutBatch]) -> tuple[Put, ...]:
-    """What is put, of the writes that came to their end."""
+    """The results of the writes that are complete."""
     done = (each for each in batches if not each.rest)
     return tuple(put for each in done for put in each.puts if put is not None)
 

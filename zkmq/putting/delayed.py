@@ -1,7 +1,7 @@
-"""Items that are not to be delivered yet.
+"""Delayed items, which are delivered only after some time.
 
-They wait in the bucket of the minute in which they are due, and the janitor moves them on. When
-one is due is decided by the servers: the stamp of its node's creation, plus its delay.
+They wait in the bucket of the minute in which they are due; then the janitor moves them. An item is
+due `delay_s` after its node was created, by the servers' clock.
 """
 
 from zkmq.putting.entry import Entry
@@ -20,22 +20,22 @@ class Delayed:
         self.minutes = TimeBuckets(store, tree.place("delayed"), MINUTE_MS)
 
     def put(self, entry: Entry, now_ms: float, unique: str, deadline_s: float) -> Create:
-        """A new item; its order counts from when it is due. `unique` is used only once, ever."""
+        """Create a delayed item, which joins its priority when it is due. Never reuse `unique`."""
         bucket = self.bucket(now_ms, entry.delay_s, deadline_s)
         return Create(f"{bucket}/d-{entry.priority:03d}-{unique}", entry.envelope)
 
     def learn(self, op: Op, code: Code) -> bool:
-        """Take note of a bucket that is not there."""
+        """Note that a bucket of minutes is missing, if that is why `op` was refused; else False."""
         return self.minutes.learn(op, code)
 
     def bucket(self, now_ms: float, delay_s: float, deadline_s: float) -> str:
-        """The node below which an item waits that is due after that delay."""
+        """The path of the bucket for an item that is due `delay_s` from now."""
         number = self.minutes.number(now_ms + delay_s * 1000)
         return self.minutes.ready(number, deadline_s)
 
 
 def due_ms(node: Znode) -> float:
-    """When a delayed item is due, by the servers' clock."""
+    """When a delayed item is due, in milliseconds since 1970 on the servers' clock."""
     header, _ = envelope.unwrap(node.data)
     delay_s: float = header.get("delay_s", 0)
     return node.ctime_ms + delay_s * 1000

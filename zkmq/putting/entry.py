@@ -1,4 +1,4 @@
-"""What is put: a payload with its priority and options, checked before anything is sent."""
+"""One item to put: a payload with its priority and options, checked before anything is sent."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from zkmq import checks
 from zkmq.errors import BadArgumentError, BadPriorityError, ValueTooLargeError
 from zkmq.tree import envelope, item_names
 
-# A request may have 1,048,575 bytes; the rest is for paths and headers, and for the claim.
+# A request can have 1,048,575 bytes. The rest is for paths, headers and the claim.
 MAX_VALUE_BYTES = 1_000_000
 MAX_ID = 10_000
 
@@ -19,9 +19,9 @@ class Entry:
     Attributes:
         data: the payload.
         priority: 0, the most urgent, to 999.
-        delay_s: not to be delivered before that long after the put, by the servers' clock.
+        delay_s: deliver it no earlier than this long after the put, by the servers' clock.
         ttr_s: how long a consumer may hold it without `touch`; None is for ever.
-        dedup_id: a second put with the same id within an hour is refused, whoever does it.
+        dedup_id: within an hour, a second put with the same id puts nothing, from any client.
     """
 
     data: bytes
@@ -45,7 +45,7 @@ class Entry:
 
     @property
     def envelope(self) -> bytes:
-        """What its node will hold."""
+        """The data of the item's node: header and payload."""
         header: envelope.Header = {}
         if self.ttr_s is not None:
             header["ttr_s"] = self.ttr_s
@@ -55,6 +55,6 @@ class Entry:
 
     @property
     def dedup_hash(self) -> str:
-        """The id as a node's name."""
+        """The SHA-256 of the id, which is a valid name for a node."""
         assert self.dedup_id is not None
         return hashlib.sha256(self.dedup_id.encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""Several writes of one producer on their way at once, each taking effect once, and in order.
+"""Several writes of one producer in flight at once. Each takes effect once, and in order.
 
-Batches are sent one behind the other without waiting. At the first trouble the sending stops,
-the answers are collected, and what is open is sent again, one by one and with the numbers it
-had.
+The pipeline sends up to DEPTH batches without waiting. At the first answer that is no success, it
+stops sending, collects the other answers, and sends the open batches again, one by one, each with
+the ticket version that it had.
 """
 
 from collections import deque
@@ -33,7 +33,7 @@ DEPTH = 8
 
 @dataclass(slots=True)
 class _Sent:
-    """A write on its way: a batch, or the roll of a priority's tail."""
+    """A write in flight: a batch, or the roll of a priority's tail."""
 
     pending: Pending
     ops: Sequence[Op]
@@ -44,16 +44,16 @@ class _Sent:
 
     @property
     def doubtful(self) -> bool:
-        """Whether it may have taken effect, or may yet, though nobody said so."""
+        """Whether the write may have taken effect, or may yet, without an answer that says so."""
         return self.reply is None or (isinstance(self.reply, Lost) and self.reply.sent)
 
 
 class Pipeline:
     """The writes of one producer. Not thread-safe.
 
-    After `run` has raised, `doubtful` has how many items each write had whose outcome is unknown;
-    the ticket is in doubt about as many, unless it is gone. That it raised a ZkmqError is how this
-    is known; after anything else, the ticket alone tells.
+    After `run` raised a ZkmqError, `doubtful` has the number of items of each write whose outcome
+    is unknown. The ticket is in doubt about the same writes, unless it was deleted. After any other
+    exception, `doubtful` is what the ticket is in doubt about.
     """
 
     def __init__(
@@ -71,22 +71,22 @@ class Pipeline:
         self._tails = TailSegments(store, tree, segment_items)
         self._dedup = Dedup(store, tree)
         self._delayed = Delayed(store, tree)
-        # In the order in which they were sent; each leaves when it has come to its end.
+        # In the order in which they were sent. Each is removed when it is complete.
         self._sent: deque[_Sent] = deque()
         self.doubtful: list[int] = []
 
     @property
     def first_is_certain(self) -> bool:
-        """Whether the first write in doubt is entered already: a signal came between the two."""
+        """Whether the first write in doubt is complete: a signal came before the `enter`."""
         sent = [each.batch for each in self._sent if each.batch is not None]
         return bool(sent) and not sent[0].rest and len(self.doubtful) >= len(sent)
 
     def run(self, batches: Sequence[PutBatch], deadline_s: float, patience_s: float) -> None:
-        """Send all batches; wait for the first until then, for each other at most `patience_s`.
+        """Send all batches. Wait for the first until `deadline_s`, for each other `patience_s`.
 
         Raises:
-            OutcomeUnknownError: no answer in time; `doubtful` says of which.
-            NotAppliedError: the first batch that is not put certainly is not, nor the others.
+            OutcomeUnknownError: no answer in time; `doubtful` says for which writes.
+            NotAppliedError: the first batch that is not put certainly is not, nor are later ones.
         """
         self._sent.clear()
         self.doubtful = []
@@ -103,7 +103,7 @@ class Pipeline:
             raise
 
     def _fill_up(self, waiting: deque[PutBatch], deadline_s: float) -> None:
-        """Send what can be sent now; if that fails, bring what was sent before to its end."""
+        """Send as many batches as allowed. If that fails, first complete what was sent before."""
         try:
             while waiting and len(self._sent) < DEPTH:
                 if not self._send_next(waiting[0], deadline_s):
@@ -115,10 +115,10 @@ class Pipeline:
             raise
 
     def _send_next(self, batch: PutBatch, deadline_s: float) -> bool:
-        """Send a batch, behind the rolls it needs; False if an earlier roll is to be awaited."""
+        """Send a batch after the rolls it needs; False if an earlier roll must be answered."""
         full = self._tails.full()
         if any(each.priority in full for each in self._sent):
-            # Two rolls of one tail in flight could undo a purge that came between them.
+            # Two rolls of one tail in flight could undo a purge between them.
             return False
         for priority in full:
             ops = self._tails.roll(priority)
@@ -133,7 +133,7 @@ class Pipeline:
         return True
 
     def _receive(self, deadline_s: float) -> None:
-        """Take the next answer; if it is no success, bring all that was sent to its end."""
+        """Take the next answer. If it is no success, complete everything that was sent."""
         first = self._sent[0]
         first.reply = first.pending.reply(deadline_s)
         if isinstance(first.reply, Committed):
@@ -145,7 +145,7 @@ class Pipeline:
     def _operations(
         self, batch: PutBatch, ticket: Ticket, deadline_s: float
     ) -> tuple[list[Op], dict[int, Guard]]:
-        """The operations of a batch: what is demanded, and one creation for each entry."""
+        """The operations of a batch: its checks, and one creation for each entry."""
         guards: dict[int, Guard] = {}
         demands: list[Op] = []
         creates: list[Op] = []
@@ -173,7 +173,7 @@ class Pipeline:
             ticket.enter()
 
     def _enter(self, batch: PutBatch, guards: dict[int, Guard], applied: TookEffect) -> None:
-        """Enter what was put."""
+        """Store the results of a batch that took effect."""
         created = applied.created or ()
         paths = created[len(created) - len(batch.rest) :] or [None] * len(batch.rest)
         for index, path in zip(batch.rest, paths, strict=True):
@@ -185,7 +185,7 @@ class Pipeline:
         batch.rest.clear()
 
     def _recover(self, deadline_s: float) -> None:
-        """Collect the answers of all that was sent, then finish it one by one, in order."""
+        """Collect all answers, then complete the writes one by one, in order."""
         for each in self._sent:
             if each.reply is None:
                 each.reply = each.pending.reply(deadline_s)
@@ -199,18 +199,21 @@ class Pipeline:
             self._sent.popleft()
 
     def _give_up(self, error: BaseException) -> None:
-        """Take note of what is in doubt: what may still arrive, and all that comes before it.
+        """Record which writes are in doubt: the last that may still arrive, and all before it.
 
-        Their numbers follow each other, so that the first has to be used up first.
+        Their ticket versions follow each other, so the first has to be settled first.
+
+        Raises:
+            OutcomeUnknownError: the first write is certain, but a later one is in doubt.
         """
         ticket = self._producer_ticket.current
         if not isinstance(error, ZkmqError):
-            # A signal's handler raised, wherever: the ticket is in doubt about all that was sent.
+            # A signal's handler raised. The ticket is in doubt about everything that was sent.
             self.doubtful = ticket.doubtful if ticket else []
             return
         sent = [each for each in self._sent if each.batch is not None]
         unknown = isinstance(error, OutcomeUnknownError)
-        # Of the first, the ticket itself knows.
+        # The ticket itself knows about the first write.
         doubtful = [
             index for index, each in enumerate(sent) if (each.doubtful if index else unknown)
         ]
@@ -222,7 +225,7 @@ class Pipeline:
             raise OutcomeUnknownError(f"put_many: {last} writes in doubt; {error}") from error
 
     def _finish(self, sent: _Sent, batch: PutBatch, deadline_s: float) -> None:
-        """Bring one write to its end, sending it again as often as it takes."""
+        """Complete one write, and resend it as often as it takes."""
         reply, ops, guards = sent.reply, sent.ops, sent.guards
         if isinstance(reply, Committed):
             self._accept(sent, reply)
@@ -255,11 +258,15 @@ class Pipeline:
             ops, guards = self._operations(
                 batch, self._producer_ticket.ready(deadline_s), deadline_s
             )
-        # All of it were duplicates: its number is free for the next.
+        # All entries were duplicates. The next write uses this ticket version.
         self._producer_ticket.ready(deadline_s).enter(used=False)
 
     def _learn(self, batch: PutBatch, op: Op, code: Code) -> None:
-        """Find out what stood in the way of a batch."""
+        """Find out why a batch was refused.
+
+        Raises:
+            NotAppliedError: for a reason that a second attempt would meet again.
+        """
         hash_ = self._dedup.duplicate(op, code)
         if hash_ is not None:
             batch.strike_off(hash_)

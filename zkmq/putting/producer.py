@@ -1,4 +1,4 @@
-"""Putting: every write takes effect at most once, however often it is sent, and in order."""
+"""The producer of one client: its writes take effect at most once, and in order."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +25,10 @@ HEADER_BYTES = 100
 
 
 class Producer:
-    """The putting side of one client, with one ticket, made at the first put. Not thread-safe.
+    """Puts items, with one ticket that is made at the first put. Not thread-safe.
 
-    `about` is what the ticket says of its writer, as of `zkmq.tree.registrations`; `ask` is what a
-    caller in doubt calls later to have `settle` called.
+    `about` is the client's announcement (`zkmq.tree.registrations`). `ask` is a function that a
+    caller in doubt calls later; it has to call `settle`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Producer:
         self._pipeline = Pipeline(
             store, tree, self._producer_ticket, clock, segment_items=segment_items
         )
-        # An item's longest path and header; and what demands an id, in three buckets.
+        # The largest request for one item without its payload, and for the check of one id.
         longest = f"{tree.place('delayed')}/{'0' * 10}/d-000-{self._producer_ticket.id}-{'0' * 12}"
         self._item_bytes = store.weigh([Create(longest, b" " * HEADER_BYTES)])
         id_node = f"{tree.place('dedup')}/{'0' * 10}/{'0' * 64}"
@@ -55,13 +55,13 @@ class Producer:
         self._serial = 0
         self._ttr_marked = False
         self._ask = ask
-        # The call whose writes the ticket is in doubt about; and the last such call of each thread.
+        # The call whose writes are in doubt, and the last such call of each thread.
         self._doubt: Doubt | None = None
         self._last = threading.local()
 
     @property
     def id(self) -> str:
-        """The name of the ticket."""
+        """The name of the ticket's node, which a new ticket changes."""
         return self._producer_ticket.id
 
     @property
@@ -73,20 +73,20 @@ class Producer:
     def put_all(
         self, entries: Sequence[Entry], *, batch: int, deadline_s: float, patience_s: float
     ) -> list[Put]:
-        """Append entries in order, up to `batch` in each write, all of a write or none.
+        """Append entries in order, up to `batch` in one write, which takes effect as a whole.
 
         Waits for the first write until `deadline_s`, and for each other at most `patience_s` after
         the one before.
 
         Raises:
-            OutcomeUnknownError: no answer in time; its `resolve` can tell later.
-            PartlyPutError: some are put, and the others certainly not.
-            NoQuorumError: nothing is put.
+            OutcomeUnknownError: no answer in time; call its `resolve` to find out.
+            PartlyPutError: some entries are put, and the others certainly not.
+            NoQuorumError: certainly nothing is put.
         """
         try:
             self.settle(deadline_s)
         except OutcomeUnknownError as error:
-            # Unknown is the outcome of that put, which its own error can ask for; not of this one.
+            # Only the earlier put has an unknown outcome. This one was not sent.
             raise NoQuorumError("put: not sent, an earlier put is still in doubt") from error
         if self._producer_ticket.current is not None and self._producer_ticket.current.worn:
             self._producer_ticket.renew()
@@ -95,7 +95,7 @@ class Producer:
             self._mark_ttr(deadline_s)
         try:
             self._pipeline.run(batches, deadline_s, patience_s)
-            return list(puts_of(batches))  # within: a signal may come here, too
+            return list(puts_of(batches))  # inside `try`, because a signal can come here too
         except BaseException as error:
             put = puts_of(batches)
             self._give_up(error, batches)
@@ -106,15 +106,15 @@ class Producer:
             raise
 
     def settle(self, deadline_s: float) -> None:
-        """Settle every write whose outcome is unknown, and tell the call that it was of.
+        """Settle every write whose outcome is unknown, and give the outcomes to their call.
 
         Raises:
-            OutcomeUnknownError: still no answer; those so far are kept for the next time.
+            OutcomeUnknownError: still no answer; the outcomes so far are kept.
         """
         while (ticket := self._producer_ticket.current) is not None and ticket.in_doubt:
             doubt = self._doubt
             if doubt is None or not doubt.is_open:
-                # A signal's handler raised before anybody was told.
+                # A signal's handler raised before the caller had an error with a doubt.
                 doubt = self._doubt = Doubt("put", ticket.doubtful, self._ask)
             try:
                 settled, used = ticket.settle(deadline_s)
@@ -125,28 +125,28 @@ class Producer:
                 self._producer_ticket.renew()
                 doubt.give_up()
                 return
-            if doubt.left == len(ticket.doubtful):  # or a signal came between the two that follow
+            if doubt.left == len(ticket.doubtful):  # else a signal came between the next two steps
                 doubt.settle(settled)
             ticket.enter(used=used)
 
     def leave(self) -> Pending | None:
-        """Delete the ticket, if there is one: what is in doubt takes no effect from then on."""
+        """Delete the ticket, if there is one. After that, nothing in doubt can take effect."""
         return self._producer_ticket.leave()
 
     def _request_bytes(self, entry: Entry) -> int:
-        """About how much an entry adds to a request."""
+        """The most bytes that an entry adds to a request."""
         ids = self._id_bytes if entry.dedup_id is not None else 0
         return self._item_bytes + len(entry.data) + ids
 
     def interrupted(self, puts: Sequence[Put]) -> None:
-        """Take note that all was put, and that the caller was not told."""
+        """Keep the results of a put for `resolve`, because a signal kept them from the caller."""
         doubt = Doubt("put", [len(puts)], self._ask)
         doubt.settle(Settled("put", took_effect=True, zxid=puts[0].zxid))
         self._last.doubt = doubt
 
     def _give_up(self, error: BaseException, batches: Sequence[PutBatch]) -> None:
-        """Remember what the pipeline left in doubt, for the caller and for `settle`."""
-        # Who is told by an exception of its own has not seen what is put.
+        """Keep what the pipeline left in doubt, for the caller and for `settle`."""
+        # A ZkmqError tells the caller what is put. Any other exception does not.
         put = [] if isinstance(error, ZkmqError) else [each for each in batches if not each.rest]
         if put and self._pipeline.first_is_certain:
             put.pop()
@@ -168,7 +168,7 @@ class Producer:
         return PutBatch(self._serial, list(entries))
 
     def _mark_ttr(self, deadline_s: float) -> None:
-        """Tell janitors that there are holds to be watched: reading them all costs something."""
+        """Tell janitors that this queue has times to run, so that they read all claims."""
         if not self._ttr_marked:
             create = Create(self._tree.place("ttr"))
             commit_idempotent(

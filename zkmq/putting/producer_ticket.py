@@ -1,4 +1,4 @@
-"""A producer's tickets, one after the other: made when first needed, replaced when gone or worn."""
+"""A producer's ticket: made when it is first needed, replaced when it is deleted or worn."""
 
 import json
 import secrets
@@ -16,7 +16,7 @@ from zkmq.zookeeper.store import Code, Create, Delete, Pending, Store
 class ProducerTicket:
     """The ticket of one producer. Not thread-safe.
 
-    `about` is what the ticket says of its writer, as of `zkmq.tree.registrations`.
+    `about` is the client's announcement (`zkmq.tree.registrations`).
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class ProducerTicket:
         self._mark = registrations.mark(about[registrations.VERSION_KEY])
 
     def ready(self, deadline_s: float) -> Ticket:
-        """The ticket to use now.
+        """Return the ticket to use now; make it if there is none.
 
         Raises:
             NoQuorumError: no answer before the deadline.
@@ -47,12 +47,12 @@ class ProducerTicket:
         return self.current
 
     def renew(self) -> None:
-        """Use another from now on: this one is gone, or worn."""
+        """Use a new ticket from now on, because this one was deleted or is worn."""
         self.id = _new_id()
         self.current = None
 
     def leave(self) -> Pending | None:
-        """Delete the ticket, if there is one: what is in doubt takes no effect from then on."""
+        """Delete the ticket, if there is one. After that, nothing in doubt can take effect."""
         return self._store.submit([Delete(self.current.path)]) if self.current else None
 
 

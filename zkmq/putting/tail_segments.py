@@ -1,7 +1,7 @@
-"""Where producers append: the tail segment of each priority, and when it is full.
+"""The tail segment of each priority, to which producers append, and its roll when it is full.
 
-Whoever appends demands the guard of the priority as it was read, so every append to a segment
-comes before the roll to the next, and a put that begins after another returned comes behind it.
+Each append also checks the version of the priority's guard. So every append to a segment takes
+effect before the roll to the next one, and a put that begins after another returned comes after it.
 """
 
 from collections.abc import Iterable
@@ -28,25 +28,25 @@ from zkmq.zookeeper.store import (
 
 @dataclass(slots=True)
 class TailSegment:
-    """A guard as last read, and how many items its segment has had, as far as is known."""
+    """A guard as last read, and at least how many items were ever put into its segment."""
 
     guard: Guard
     filled: int = 0
 
 
 class TailSegments:
-    """The tails of one producer or janitor. Not thread-safe."""
+    """The tails that one producer, consumer or janitor knows. Not thread-safe."""
 
     def __init__(self, store: Store, tree: QueueTree, segment_items: int) -> None:
         self._store = store
         self._tree = tree
         self._segment_items = segment_items
         self._tails: dict[int, TailSegment] = {}
-        # The last tail of a priority to which nothing can be appended, by foreign nodes.
+        # The last tail of a priority to which foreign nodes prevent an append.
         self._stuck: dict[int, int] = {}
 
     def guard(self, priority: int, deadline_s: float) -> Guard:
-        """The guard to demand now; makes the priority if it was never used.
+        """The guard to check now. Makes the priority if it was never used.
 
         Raises:
             NoQuorumError: no answer before the deadline.
@@ -57,16 +57,16 @@ class TailSegments:
         return tail.guard
 
     def check(self, priority: int, guard: Guard) -> CheckVersion:
-        """The operation that demands a guard."""
+        """The operation that fails if the guard has changed."""
         return CheckVersion(self._tree.priority(priority), guard.version)
 
     def append(self, priority: int, guard: Guard, data: bytes) -> Create:
-        """The operation that appends an item; good as long as the guard is."""
+        """The operation that appends an item, valid in a multi that checks the guard."""
         segment = self._tree.segment(priority, guard.tail_name)
         return Create(f"{segment}/item-{priority:03d}-{guard.tail_name}-", data, sequence=True)
 
     def appends(self, items: Iterable[tuple[str, bytes]], deadline_s: float) -> list[Op]:
-        """Operations that append (name so far, data), as new items of the same priority."""
+        """Operations that append items, given as (present name, data), to their priorities."""
         checks: dict[int, Op] = {}
         creates: list[Op] = []
         for name, data in items:
@@ -78,18 +78,18 @@ class TailSegments:
         return [*checks.values(), *creates]
 
     def expect(self, priority: int, count: int) -> None:
-        """Count appends that are being sent."""
+        """Count appends that are being sent, so that the roll comes in time."""
         self._tails[priority].filled += count
 
     def note(self, priority: int, guard: Guard, number: int) -> None:
         """Learn from a new item's number how full its segment is."""
         tail = self._tails.get(priority)
         if tail is not None and tail.guard == guard:
-            # A server's counter wraps below zero: then no more names follow in order.
+            # A server's counter wraps below zero. Then later names no longer sort last.
             tail.filled = max(tail.filled, number + 1 if number >= 0 else self._segment_items)
 
     def note_created(self, paths: Iterable[str | None]) -> None:
-        """Learn from the paths of a write how full the segments are."""
+        """Learn from the paths that a write created how full the segments are."""
         for path in paths:
             parsed = item_names.parse(path.rpartition("/")[2]) if path else None
             tail = self._tails.get(parsed.priority) if parsed else None
@@ -97,23 +97,23 @@ class TailSegments:
                 self.note(parsed.priority, tail.guard, parsed.number)
 
     def full(self) -> list[int]:
-        """The priorities whose tail has to move on."""
+        """The priorities whose tail is full and has to roll."""
         return [p for p, tail in self._tails.items() if tail.filled >= self._segment_items]
 
     def roll(self, priority: int) -> list[Op]:
-        """The operations that move a tail on; from here on its new guard is expected.
+        """The operations that roll a tail. From here on, this client expects the new guard.
 
-        If another client was faster, the next append is refused, and `forget` mends it.
+        If another client was faster, the next append is refused, and the guard is read again.
         """
         old = self._tails[priority].guard
         new = self._next(priority, old)
         self._tails[priority] = TailSegment(new)
-        # Versions start again with each life of a priority; segments' names never do.
+        # A priority that was parked has versions from 0 again, but never the same segment.
         same_life = CheckVersion(self._tree.segment(priority, old.tail_name), 0)
         return [*self._turn(priority, old, new), same_life]
 
     def roll_full(self, deadline_s: float) -> None:
-        """Move on the tails that are full; if that fails, it is done later, or by others."""
+        """Roll the tails that are full. If that fails, this or another client does it later."""
         for priority in self.full():
             ops = self.roll(priority)
             reply = self._store.commit(ops, deadline_s)
@@ -123,29 +123,29 @@ class TailSegments:
                 self.forget(priority)
 
     def forget(self, priority: int) -> None:
-        """Read the guard again before it is used."""
+        """Drop what is known of a priority, so that its guard is read again before use."""
         self._tails.pop(priority, None)
 
     def learn(self, op: Op, code: Code) -> bool:
-        """Take note of a refused operation; False if it was not one of these."""
+        """Learn why an operation was refused; False if it is none of this class."""
         match op, code:
             case CheckVersion(path, _), Code.BAD_VERSION | Code.NO_NODE:
                 self._forget_path(path)
             case SetData(path, _, _), Code.BAD_VERSION | Code.NO_NODE:
                 self._forget_path(path)  # another client was faster
             case Create(path, _, False, True), Code.NO_NODE | Code.NODE_EXISTS:
-                # Its guard held. So somebody has deleted the segment, or made a node of the
-                # next number in it.
+                # The guard was valid. So a foreign client deleted the segment, or made a node
+                # with the next number in it.
                 return self._learn_stuck(path.rpartition("/")[0])
             case Create(path, b"", False, False), Code.NODE_EXISTS:
-                # Nobody had rolled. So somebody else has made the node of the next segment.
+                # The guard was valid. So a foreign client made the node of the next segment.
                 return self._learn_stuck(path)
             case _:
                 return False
         return True
 
     def _forget_path(self, path: str) -> None:
-        """Forget the priority of that path, or of one of its segments."""
+        """Forget the priority of a guard's path, or of the path of one of its segments."""
         parent, _, name = path.rpartition("/")
         number = item_names.priority(name if parent == self._tree.items else parent[-3:])
         if number is not None:
@@ -189,7 +189,7 @@ class TailSegments:
                 self._move_on(priority, guard, deadline_s)
 
     def _move_on(self, priority: int, guard: Guard, deadline_s: float) -> None:
-        """Roll a tail to which nothing can be appended."""
+        """Roll a tail to which foreign nodes prevent an append."""
         ops = self._turn(priority, guard, self._next(priority, guard))
         reply = self._store.commit(ops, deadline_s)
         demand_access(ops[0].path, reply)
@@ -197,10 +197,10 @@ class TailSegments:
             self.learn(ops[reply.index], reply.code)
 
     def _make(self, priority: int, parked: Znode | None, deadline_s: float) -> None:
-        """Make a priority and its first segment; someone else having done so is as good.
+        """Make a priority and its first segment. Another client may do the same at the same time.
 
-        One that was parked goes on behind its last segment, so that no name is used twice. That
-        it was not is demanded, because what was read may be old.
+        A parked priority continues after its last segment, so that no name is used twice. The write
+        checks whether the priority is parked, because the read may be stale.
         """
         place = self._tree.parked(priority)
         guard = Guard(0)
@@ -219,5 +219,5 @@ class TailSegments:
 
 
 def next_version(version: int) -> int:
-    """The version of a node after one more write: an int32, which the servers let wrap."""
+    """The version of a node after one more write. It is an int32, and the servers let it wrap."""
     return version + 1 if version < 2**31 - 1 else -(2**31)

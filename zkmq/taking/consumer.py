@@ -1,4 +1,4 @@
-"""The taking side of one client: one registration, one place in the line, for many threads."""
+"""The consumer of one client: its threads share one registration and one place in the line."""
 
 import contextlib
 import threading
@@ -24,10 +24,10 @@ CONTENDED_S = 1.0
 
 
 class Consumer:
-    """Takes items, and ends what it holds. Thread-safe.
+    """Reserves items, and ends what it holds. Thread-safe.
 
-    `deadline` gives the one of a call that begins now; `about` is what the registration says
-    besides the policy. What each method raises is said at `Queue`.
+    `deadline` returns the deadline of a call that begins now. `about` is the client's announcement
+    (`zkmq.tree.registrations`). The methods raise what the methods of `Queue` raise.
     """
 
     def __init__(
@@ -59,12 +59,13 @@ class Consumer:
         self.forget = store.on_session_lost(self.membership.session_ended)
 
     def reserve(self, n: int, *, timeout_s: float, done: Sequence[Item], sync: bool) -> Reservation:
-        """Take up to `n` items; wait for the first, also if there is something to acknowledge."""
+        """Take up to `n` items; wait `timeout_s` for the first. Acknowledge `done` at once."""
         taken: list[Item] = []
         try:
             return self._reserve(n, taken, timeout_s=timeout_s, done=done, sync=sync)
         except BaseException:
-            self.membership.come(taken)  # a signal's handler raised: nobody has got them
+            # A signal's handler raised, so the caller did not get them. The next reserve does.
+            self.membership.come(taken)
             raise
 
     def _reserve(
@@ -82,16 +83,16 @@ class Consumer:
         except NotAppliedError:
             if acked is None:
                 raise
-            return Reservation((), done=acked)  # that much did take effect
+            return Reservation((), done=acked)  # the acknowledgement did take effect
         finally:
             self._leave_line()
 
     def done(self, items: Sequence[Item]) -> Done:
-        """Acknowledge items."""
+        """Acknowledge items, all or none: they are removed for ever."""
         return self._end(items, lambda deadline_s: self._finisher.done(items, deadline_s))
 
     def release(self, items: Sequence[Item], *, delay_s: float, to: str) -> Done:
-        """Give items back."""
+        """Give items back, all or none: to their "place", or to the "back" of their priority."""
         return self._end(
             items,
             lambda deadline_s: self._finisher.release(
@@ -100,33 +101,33 @@ class Consumer:
         )
 
     def touch(self, items: Sequence[Item]) -> Done:
-        """Start the items' time anew."""
+        """Start the time to run of the items again."""
         return self._end(
             items, lambda deadline_s: self._finisher.touch(items, deadline_s=deadline_s)
         )
 
     def bury(self, items: Sequence[Item], *, reason: str) -> Done:
-        """Put items aside."""
+        """Put items aside as dead letters, all or none."""
         return self._end(
             items,
             lambda deadline_s: self._finisher.bury(items, reason=reason, deadline_s=deadline_s),
         )
 
     def close(self, deadline_s: float) -> None:
-        """Return what is held, and remove the registration; no call has an effect afterwards."""
+        """Give back what is held, and remove the registration. Later calls have no effect."""
         self._closed = True
         self._line.wake()
         with self._lock.take(deadline_s):
             self._line.leave(done=False)
             self.membership.settle(deadline_s)
             while held := self._finisher.that_fit(self.membership.held):
-                # One that is not held any more is struck off, and the others go back.
+                # An item that is not held any more leaves `held`, and the others go back.
                 with contextlib.suppress(NotHeldError):
                     self._finisher.release(held, delay_s=0.0, to="place", deadline_s=deadline_s)
             self.membership.leave(deadline_s)
 
     def _settle(self) -> None:
-        """Find out what became of the call that is in doubt."""
+        """Settle the operation in doubt, in the caller's turn."""
         self._demand_open()
         deadline_s = self._deadline()
         with self._lock.take(deadline_s):
@@ -134,7 +135,7 @@ class Consumer:
             self.membership.settle(deadline_s)
 
     def _look(self, n: int, done: Sequence[Item], taken: list[Item], *, sync: bool) -> Reservation:
-        """One look, one claim; what it brings is `taken` too, by the call alone."""
+        """Look once and claim once. The items are added to `taken` before anything else."""
         self._demand_open()
         deadline_s = self._deadline()
         with self._lock.take(deadline_s):
@@ -151,7 +152,7 @@ class Consumer:
             return found
 
     def _wait(self, until_s: float) -> None:
-        """Wait in the line, one thread at a time."""
+        """Wait in the waiting line, one thread at a time."""
         left_s = min(max(0.0, until_s - self._store.now()), LOOK_AGAIN_S)
         if not self._waiting.acquire(timeout=left_s):
             return
@@ -162,8 +163,8 @@ class Consumer:
             self._waiting.release()
 
     def _leave_line(self) -> None:
-        """A place that is left behind is a client that puts wake in vain."""
-        if self._waiting.acquire(blocking=False):  # else another thread stands there
+        """Leave the waiting line, since puts would wake a place that is left behind in vain."""
+        if self._waiting.acquire(blocking=False):  # else another thread uses the place
             try:
                 with contextlib.suppress(ZkmqError):  # the end of the session does the same
                     self._line.leave(done=False)

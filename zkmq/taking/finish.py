@@ -1,4 +1,4 @@
-"""What a consumer does with an item it holds: done, release, touch, bury; each one multi."""
+"""What a consumer does with items it holds: done, release, touch or bury, each in one multi."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ Destinations = Callable[[Sequence[Item]], list[Op]]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An operation on held items that took effect exactly once, at `zxid` where it is known."""
+    """An operation on held items that took effect exactly once, at `zxid` if that is known."""
 
     zxid: int | None
     attempts: int
 
 
 class Finisher:
-    """Ends, or prolongs, the holds of one consumer. Not thread-safe.
+    """Ends or prolongs the holds of one consumer. Not thread-safe.
 
     Each method raises:
         NotHeldError: one of the items is not held; nothing took effect.
@@ -63,11 +63,11 @@ class Finisher:
         self._delayed = Delayed(store, tree)
 
     def done(self, items: Sequence[Item], deadline_s: float) -> Done:
-        """Remove items for ever."""
+        """Acknowledge items: they are removed for ever."""
         return self._end(items, DONE, Hold.DONE, lambda _: [], deadline_s)
 
     def release(self, items: Sequence[Item], *, delay_s: float, to: str, deadline_s: float) -> Done:
-        """Give items back; those delivered too often are dead instead."""
+        """Give items back. Those delivered `max_deliveries` times become dead letters."""
 
         def destinations(left: Sequence[Item]) -> list[Op]:
             dead = [item for item in left if self._policy.place(item.header) == "dead"]
@@ -79,7 +79,7 @@ class Finisher:
             contents = [(item.name, envelope.wrap(item.data, item.header)) for item in back]
             if to == "place":
                 return ops + self.return_places.returns(contents, deadline_s)
-            # Before the write, so that what fails here is certainly not applied.
+            # Before the write, so that a failure here means that nothing was released.
             self._tails.roll_full(deadline_s)
             return ops + self._tails.appends(contents, deadline_s)
 
@@ -87,7 +87,7 @@ class Finisher:
         return self._end(items, request, Hold.RETURNED, destinations, deadline_s)
 
     def that_fit(self, items: Sequence[Item]) -> Sequence[Item]:
-        """The first items that one `release` can give back; one, at least."""
+        """The first items that one `release` can give back; at least one."""
         return items[: max(1, fitting_sizes(map(self._size, items[:RELEASED_AT_ONCE])))]
 
     def bury(self, items: Sequence[Item], *, reason: str, deadline_s: float) -> Done:
@@ -102,7 +102,7 @@ class Finisher:
         )
 
     def touch(self, items: Sequence[Item], *, deadline_s: float) -> Done:
-        """Start the items' time to run anew."""
+        """Start the time to run of the items again."""
         membership = self._membership
         membership.ready(deadline_s, items, "touch")
         ops = [
@@ -132,7 +132,7 @@ class Finisher:
         destinations: Destinations,
         deadline_s: float,
     ) -> Done:
-        """End holds and put the items where `destinations` says, in one multi."""
+        """End holds, and put the items where `destinations` says, in one multi."""
         membership, label = self._membership, request.split(maxsplit=1)[0]
         membership.ready(deadline_s, items, request)
         earlier, items = ended_before(items, request)
@@ -155,7 +155,7 @@ class Finisher:
                 return Done(result.zxid, attempts)
             op = ops[result.index]
             knows = (self.return_places, self._tails, self._delayed)
-            if result.code is Code.NOT_EMPTY:  # somebody has made children of a held item
+            if result.code is Code.NOT_EMPTY:  # a foreign client made children of a held item
                 raise refusal(op.path, label, result.code)
             if not any(each.learn(op, result.code) for each in knows):
                 raise membership.not_held(items[min(result.index, len(items) - 1)])
@@ -163,7 +163,7 @@ class Finisher:
                 raise NoQuorumError(f"{label}: refused until the deadline ({result.code.name})")
 
     def _size(self, item: Item) -> int:
-        """About how long a request is that moves it; wherever to, the paths are alike."""
+        """Estimate the bytes of a request that moves an item; all paths are about as long."""
         path, data = self._membership.claim_path(item), envelope.wrap(item.data, item.header)
         return self._store.weigh([Delete(path), Create(path, data)])
 
@@ -182,7 +182,7 @@ class Finisher:
 
 
 def ended_before(items: Sequence[Item], request: str) -> tuple[Done | None, list[Item]]:
-    """What an earlier copy of a request did, which was in doubt; and the items it did not end."""
+    """The outcome of an earlier copy of a request in doubt, and the items it did not end."""
     settled = [item.settled_by(request) for item in items]
     ended = [each for each in settled if each is not None and each.took_effect]
     left = [item for item, each in zip(items, settled, strict=True) if each not in ended]

@@ -1,8 +1,8 @@
-"""A hold that outlives the process that reserved: another takes its session over, and ends it.
+"""Hand a consumer over to another process, which then ends what the first process reserved.
 
-A hold is its session's, not its process's: a session lives on for its time-out after the last
-word from its client, and whoever knows its id and password within that time may go on with it.
-The fence is the same as ever: once the session has ended on the servers, nothing takes effect.
+A hold belongs to a session, not to a process. After its client is gone, a session lives for its
+timeout. Within that time, a process that knows the session's id and password can take it over. The
+session fence works as always: once the session has ended on the servers, nothing takes effect.
 """
 
 import json
@@ -26,7 +26,7 @@ from zkmq.zookeeper.store import GetChildren, GetData, Read, Store, Znode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handover:
-    """What another process needs to go on with a consumer. As secret as a password."""
+    """What another process needs to take over a consumer. Keep it as secret as a password."""
 
     session: int
     password: bytes = field(repr=False)
@@ -34,7 +34,7 @@ class Handover:
     consumer: str
 
     def encode(self) -> str:
-        """One line of JSON."""
+        """Encode the handover as one line of JSON."""
         return json.dumps(
             {
                 "session": self.session,
@@ -46,10 +46,10 @@ class Handover:
 
     @classmethod
     def decode(cls, text: str, where: str) -> Self:
-        """Read what `encode` wrote; `where` is for the error.
+        """Decode what `encode` wrote; `where` is for the error.
 
         Raises:
-            BadArgumentError: it is something else.
+            BadArgumentError: the text is something else.
         """
         try:
             value = json.loads(text)
@@ -60,28 +60,28 @@ class Handover:
                 consumer=str(value["consumer"]),
             )
         except (ValueError, TypeError, KeyError) as error:
-            # Neither the text nor the cause's message: they may show the password.
+            # Do not show the text or the cause's message: they may contain the password.
             raise BadArgumentError(
                 f"{where}: expected what `zkmq reserve --hold` wrote, got something else"
             ) from error
 
 
 class Holder:
-    """A consumer taken over, with what it holds. Not thread-safe.
+    """A consumer that was taken over, and the items it holds. Not thread-safe.
 
     Args:
-        store: the very session of the handover, taken up again.
-        handover: which consumer.
+        store: the session of the handover, taken up by this process.
+        handover: the consumer to take over.
         deadline_s: on the store's clock.
 
     Raises:
-        ConsumerLostError: the session has ended; the items go, or went, to other consumers.
+        ConsumerLostError: the session has ended; its items go to other consumers.
         NoQuorumError: no answer before the deadline.
     """
 
     def __init__(self, store: Store, handover: Handover, deadline_s: float) -> None:
         tree, consumer = QueueTree(handover.path), handover.consumer
-        # Syncs: the server connected to may not have seen yet what the first process did.
+        # This syncs: the server may not have seen yet what the first process did.
         store = bound = open_tree(store, tree, deadline_s)
         clock = ServerClock(store)
         reads: list[Read] = [GetData(tree.active(consumer)), GetData(tree.consumer(consumer))]
@@ -119,7 +119,7 @@ class Holder:
         )
 
     def leave(self, deadline_s: float) -> None:
-        """Remove the registration, which holds nothing any more."""
+        """Remove the registration, once it holds nothing."""
         self._membership.leave(deadline_s)
 
 

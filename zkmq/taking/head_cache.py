@@ -1,9 +1,9 @@
-"""What a consumer may claim next: the head of the queue as of one recent state of the tree.
+"""The items that a consumer may claim next: the head of the queue at one recent state of the tree.
 
-A look reads, in one request and so at one zxid, the priorities and the first segments of each,
-up to as many items as are wanted. It always starts from the first segment that exists, so an
-item that returns to an old segment is seen by the next look. Between looks, at most `max_age_s`,
-items are handed out from memory; a claim that finds one taken says so.
+A look reads the priorities, and the first segments of each, in one request and so at one zxid. It
+reads as many segments as it needs for the number of items wanted. It starts from the first segment
+that exists, so the next look sees an item that returned to an old segment. Between two looks, for
+`max_age_s` at most, the cache offers items from memory. A claim of a taken item fails.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,22 +20,22 @@ from zkmq.zookeeper.store import Delete, GetChildren, GetData, Op, Read, Store, 
 MAX_AGE_S = 0.05
 MAX_READ_BYTES = 256 * 1024
 MAX_READS = 500
-# How many are read at first, while nothing is known of their size.
+# The number of items in the first read, while their size is not known.
 FIRST_READS = 8
-# How many batches are read at once, at most, while nobody else takes the items.
+# The most batches in one read, while no other consumer takes the items.
 MAX_AHEAD = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An item that was waiting when it was read."""
+    """An item that was waiting when it was read. Another consumer may have taken it since."""
 
     path: str
     node: Znode
 
     @property
     def name(self) -> str:
-        """The item's name."""
+        """The item's name, the last part of its path."""
         return self.path.rpartition("/")[2]
 
 
@@ -43,16 +43,16 @@ Choose = Callable[[Sequence[str], int, bool], list[str]]
 
 
 def in_order(paths: Sequence[str], n: int, fresh: bool) -> list[str]:  # noqa: FBT001, ARG001
-    """Strict order: the first."""
+    """Choose in strict order: the first `n`."""
     return list(paths[:n])
 
 
 class HeadCache:
-    """The head of the queue. Not thread-safe.
+    """The head of the queue as one consumer knows it. Not thread-safe.
 
-    `choose(paths, n, fresh)` picks up to `n` of the waiting paths, given in order; it may pick
-    none while the look is not `fresh`, to be asked again after a new one. `skips` has what is not
-    to be offered. With `count_consumers` each look counts the registrations in `consumers`.
+    `choose(paths, n, fresh)` picks up to `n` of the waiting paths, which are given in order. If the
+    look is not `fresh`, it may pick none, and is called again after a new look. `skips` are the
+    nodes that are never offered. With `count_consumers`, each look also counts the registrations.
     """
 
     def __init__(
@@ -71,28 +71,28 @@ class HeadCache:
         self.consumers = 0
         self.skips = SkippedNodes(store, tree)
         self._max_age_s = max_age_s
-        # What the next look reads: the segments of each priority.
+        # The segments of each priority that the next look reads.
         self._plan: dict[int, list[str]] = {}
         self._paths: list[str] = []
         self._read: dict[str, Candidate] = {}
         self._looked_s = float("-inf")
         self._head: Head | None = None
-        # How many items one read may be of.
+        # The most items in one read.
         self._at_once = FIRST_READS
         self._ahead = 1
         self.zxid: int | None = None
 
     def drop(self) -> None:
-        """Forget the order: the next batch looks again."""
+        """Make the next batch look again."""
         self._looked_s = float("-inf")
 
     def batch(
         self, n: int, deadline_s: float, usable: Callable[[Candidate], bool]
     ) -> list[Candidate]:
-        """The first usable items with their data: at most `n`, none if there is none.
+        """Return the first usable items with their data, at most `n`, and remove them here.
 
-        They leave the cache. After an empty batch `zxid` is the state in which the queue was
-        empty; None if there was something, but nothing usable.
+        After an empty batch, `zxid` is the state in which the queue was empty. It is None if there
+        were items, but none was usable.
 
         Raises:
             NoQuorumError: no answer before the deadline.
@@ -104,14 +104,14 @@ class HeadCache:
                 self._look_past(skipped, n, deadline_s)
                 fresh = True
             chosen = self._choose(self._paths, n, fresh)
-            # Fewer than asked for, of what an earlier look left: more may have come since.
+            # If an earlier look left fewer than `n`, more may have come since.
             if chosen and (fresh or len(chosen) == n):
                 found = self._fetch(chosen, deadline_s)
                 batch = [candidate for candidate in found if usable(candidate)]
                 if batch:
                     return batch
                 skipped.update(candidate.path for candidate in found)
-                # Taken by others since the look: that look did not see an empty queue.
+                # Others took the items after the look. So that look saw no empty queue.
                 fresh = False
             elif fresh or self._store.now() >= deadline_s:
                 self.zxid = self.zxid if fresh and not skipped else None
@@ -120,7 +120,7 @@ class HeadCache:
                 self.drop()
 
     def first(self, n: int, deadline_s: float) -> list[Candidate]:
-        """The first `n` items as they are now, not to be claimed."""
+        """Look, and return the first `n` items for display only."""
         self._look(n, deadline_s)
         found: list[Candidate] = []
         while self._paths and len(found) < n:
@@ -128,18 +128,18 @@ class HeadCache:
         return found
 
     def put_back(self, candidates: Sequence[Candidate], taken: Op | None) -> None:
-        """Take back what was not claimed, but for the one that another operation has."""
+        """Put candidates back that were not claimed, without the one that `taken` names."""
         gone = taken.path if taken else None
         kept = [candidate for candidate in candidates if candidate.path != gone]
         self._read.update((candidate.path, candidate) for candidate in kept)
         self._paths[:0] = [candidate.path for candidate in kept]
 
     def pace(self, *, conflict: bool) -> None:
-        """Read further ahead after a success, not at all after a conflict."""
+        """Read further ahead after a success. After a conflict, read nothing ahead."""
         self._ahead = 1 if conflict else min(self._ahead * 2, MAX_AHEAD)
 
     def look(self, wanted: int, deadline_s: float) -> None:
-        """Read the head of the queue at one state, and remove drained segments on the way."""
+        """Read the head of the queue at one state, and delete drained segments."""
         self._remove_drained(self._look(wanted, deadline_s))
 
     def _look(self, wanted: int, deadline_s: float) -> Head:
@@ -155,7 +155,7 @@ class HeadCache:
         if self.skips:
             found = self._paths
             self._paths = [path for path in found if path not in self.skips]
-            # With something in it that stays, it was not seen empty.
+            # A queue with skipped nodes was not seen empty.
             self.zxid = head.zxid if len(self._paths) == len(found) else None
         self._looked_s = looked_s
         if self._read:
@@ -169,7 +169,7 @@ class HeadCache:
             self._paths = [path for path in self._paths if path not in skipped]
 
     def seen(self) -> Iterator[tuple[str, frozenset[str]]]:
-        """What the last look read, as (path, children): it is new if a child came since."""
+        """The listings of the last look, as (path, children). A new child may be a new item."""
         if self._head is None:
             return
         yield self._tree.items, self._head.children
@@ -205,7 +205,7 @@ class HeadCache:
         return head
 
     def _in_order(self, head: Head) -> Iterator[str]:
-        """All that was read up to the first segment that was not: the next item may be there."""
+        """The items in order, up to the first segment that was not read."""
         for priority in head.priorities:
             for name in head.flat.get(priority, ()):
                 yield f"{self._tree.items}/{name}"
@@ -222,9 +222,9 @@ class HeadCache:
                     yield f"{path}/{name}"
 
     def _remove_drained(self, head: Head) -> None:
-        """Delete empty segments below the tail: nobody puts there, and returns go elsewhere.
+        """Delete empty segments before the tail. No put and no return goes to a dropped segment.
 
-        The answer does not matter: NotEmpty protects an item that came back meanwhile, and a
+        The answers do not matter. NotEmpty protects an item that came back since the look, and a
         stale tail is too low, never too high.
         """
         for priority, priority_head in head.priority_heads.items():
@@ -236,9 +236,9 @@ class HeadCache:
                     self._store.submit([Delete(self._tree.segment(priority, segment))])
 
     def _fetch(self, chosen: list[str], deadline_s: float) -> list[Candidate]:
-        """The chosen items that are still there; reads some that follow along with them.
+        """Return the chosen items that still exist; read some later ones in the same request.
 
-        Ends early when it has what one claim can take; the others stay in the cache.
+        Stops when it has as much as one claim can take. The others stay in the cache.
         """
         found: list[Candidate] = []
         size = 0
@@ -254,7 +254,7 @@ class HeadCache:
         return found
 
     def _ahead_of(self, missing: Sequence[str]) -> list[str]:
-        """What to read along with the last of the chosen items, for the next batches."""
+        """The items to read together with the last chosen ones, for the next batches."""
         more = min(self._at_once, len(missing) * self._ahead) - len(missing)
         ahead = self._choose(self._paths, more, False) if more > 0 else []  # noqa: FBT003
         return [path for path in ahead if path not in self._read]
@@ -274,7 +274,7 @@ class HeadCache:
             if isinstance(node, Znode):
                 self._read[path] = Candidate(path, node)
                 size += len(node.data)
-        # How large the next are is not known: if they are like these, they are no more than one
-        # read may bring; and of no size are many read before a few were.
+        # Assume that the next items are as large as these, and read no more than MAX_READ_BYTES.
+        # At most double the number, because the next ones may be larger.
         fits = MAX_READ_BYTES * len(paths) // max(1, size)
         self._at_once = max(1, min(fits, max(2 * len(paths), self._at_once), MAX_READS))

@@ -1,4 +1,4 @@
-"""The first items of a queue, as far as one look has read them."""
+"""The first items of a queue, as one look has read them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,17 +16,17 @@ class PriorityHead:
     children: frozenset[str]
     segments: list[str]
     items: dict[str, list[str]] = field(default_factory=dict)
-    # What else is in a segment, made by no client of this queue.
+    # Other children of a segment, which no client of a queue makes.
     foreign: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def listed(self, segment: str) -> frozenset[str]:
-        """All names in a segment that was read."""
+        """All children of a segment that was read."""
         return frozenset(self.items[segment]) | self.foreign.get(segment, frozenset())
 
 
 @dataclass(slots=True)
 class Head:
-    """The tree at one state, as far as it was read: a priority_head is None where it was not."""
+    """The head of the queue at one state. A priority that was not read is None."""
 
     zxid: int | None
     children: frozenset[str]
@@ -35,12 +35,12 @@ class Head:
 
     @property
     def priorities(self) -> list[int]:
-        """All priorities, most urgent first."""
+        """All priorities that exist, most urgent first."""
         return sorted(self.flat.keys() | self.priority_heads.keys())
 
 
 def flat_items(children: list[str]) -> dict[int, list[str]]:
-    """The items of the original's layout, by priority and in order."""
+    """The items in the original's flat layout, by priority and in order."""
     flat: dict[int, list[str]] = {}
     for child in sorted(children):
         name = item_names.parse(child)
@@ -52,14 +52,14 @@ def flat_items(children: list[str]) -> dict[int, list[str]]:
 def read_priority(
     priority: int, answers: Iterator[Znode | list[str] | None], segments: list[str]
 ) -> PriorityHead | None:
-    """A priority_head from the answers about its guard, its children, and some of its segments."""
+    """Take one priority's answers: its guard, its children, and some of its segments."""
     guard, children = next(answers), next(answers)
     listed = [next(answers) for _ in segments]
     if not isinstance(guard, Znode) or not isinstance(children, list):
         return None
     decoded = Guard.read(guard.data, guard.version)
     if decoded is None:
-        # It is damaged: nothing of it can be taken, and the other priorities go on.
+        # The guard is damaged. Nothing of this priority can be taken; the others continue.
         return PriorityHead(Guard(0), frozenset(children), [])
     priority_head = PriorityHead(decoded, frozenset(children), decoded.waiting(children))
     for segment, found in zip(segments, listed, strict=True):
@@ -71,7 +71,7 @@ def read_priority(
 
 
 def needed(head: Head, wanted: int) -> tuple[dict[int, list[str]], bool]:
-    """What has to be read to know the first `wanted` items, and whether `head` has all of it."""
+    """The segments to read for the first `wanted` items, and whether `head` has them all."""
     plan: dict[int, list[str]] = {}
     complete = True
     for priority in head.priorities:

@@ -1,8 +1,8 @@
-"""A consumer's registration: its id, its fence, and what it holds.
+"""A consumer's registration: its id, its session fence, and what it holds.
 
-Every operation of a consumer starts by writing `consumers/<id>/active`, an ephemeral node that
-only its session made: once the session has ended on the server, nothing of this consumer takes
-effect any more, whatever the process believes.
+Every operation of a consumer starts with a write of `consumers/<id>/active`, an ephemeral node that
+its session made. Once the session has ended on the servers, no operation of this consumer takes
+effect any more, whatever its process believes.
 """
 
 import secrets
@@ -32,7 +32,7 @@ from zkmq.zookeeper.store import Code, Committed, Create, Delete, Lost, Op, Reje
 class Membership:
     """At most one registration at a time, made when it is first needed. Not thread-safe.
 
-    `ask` is what a caller in doubt calls later to have `settle` called.
+    `ask` is a function that a caller in doubt calls later; it has to call `settle`.
     """
 
     def __init__(
@@ -52,17 +52,17 @@ class Membership:
         self._on_lost = on_lost
         self._ask = ask
         self._registration: Registration | None = None
-        # Items that are ours, and were not handed out yet, or not for certain.
+        # Items that are held, but that the caller did not get yet, or may not have got.
         self._arrived: list[Item] = []
 
     @property
     def id(self) -> str | None:
-        """The current registration; None before the first, and between two."""
+        """The id of the current registration; None before the first, and between two."""
         registration = self._registration
         return registration.consumer if registration and not registration.ended else None
 
     def session_ended(self, session: int) -> None:
-        """Called from any thread when a session has ended."""
+        """Mark everything held as lost, if it was that session's. May be called from any thread."""
         registration = self._registration
         if registration is not None and registration.session == session:
             registration.end()
@@ -70,9 +70,9 @@ class Membership:
     def ready(
         self, deadline_s: float, needed: Sequence[Item] = (), request: str = ""
     ) -> Registration:
-        """A live registration that holds `needed`, with nothing in doubt.
+        """Return a live registration that holds `needed`, with nothing in doubt.
 
-        Of `needed`, those need not be held that the same `request` ended when it was in doubt.
+        An item of `needed` that an earlier copy of the same `request` ended need not be held.
 
         Raises:
             NotHeldError: an item is not held.
@@ -83,7 +83,7 @@ class Membership:
         try:
             self.settle(deadline_s)
         except OutcomeUnknownError as error:
-            # Unknown is the outcome of that call; not of this one, unless it is the same.
+            # Only that call has an unknown outcome, unless this one is the same request.
             if needed and all(item.in_doubt == (request, error.doubt) for item in needed):
                 raise
             earlier = error.doubt.label if error.doubt else "call"
@@ -99,18 +99,18 @@ class Membership:
             self._arrived.clear()
             self._registration = self._register(deadline_s)
             if self._registration.session != self._store.session_id:
-                # It ended before there was anybody to be told.
+                # The session ended before this registration existed.
                 self._registration.end()
         return self._registration
 
     @property
     def worn(self) -> bool:
-        """Whether a new registration is due, as soon as nothing is held."""
+        """Whether the ticket is worn, so that a new registration is due once nothing is held."""
         registration = self._registration
         return registration is not None and not registration.ended and registration.ticket.worn
 
     def adopt(self, consumer: str, version: int, items: Sequence[Item]) -> None:
-        """Go on with a registration that an earlier process of this session made."""
+        """Continue a registration that another process made in this session."""
         ticket = Ticket(self._store, self._tree.active(consumer), self._clock)
         ticket.version = version
         session = self._store.session_id
@@ -118,26 +118,26 @@ class Membership:
         self._registration.add(items)
 
     def arrived(self) -> tuple[Item, ...]:
-        """Items that came with an operation in doubt, until they are handed out."""
+        """Items that were claimed by an operation in doubt and not handed out yet."""
         return tuple(self._arrived)
 
     def come(self, items: Sequence[Item]) -> None:
-        """Take note of items that nobody has got yet, for the next who asks."""
+        """Keep claimed items for the next reserve, until `hand_out`."""
         known = set(map(id, self._arrived))
         new = [item for item in items if id(item) not in known and item.hold is Hold.HELD]
         self._arrived = [*self._arrived, *new]
 
     def hand_out(self, items: Sequence[Item]) -> None:
-        """Take note that somebody gets them."""
+        """Note that the caller gets these items."""
         known = set(map(id, items))
         self._arrived = [item for item in self._arrived if id(item) not in known]
 
     def claim_path(self, item: Item) -> str:
-        """Where an item is while it is held."""
+        """The path of an item while it is held."""
         return self._tree.claim(item.consumer, item.name)
 
     def unclaim(self, item: Item) -> Delete:
-        """The operation that ends a hold."""
+        """The operation that ends the hold of an item."""
         return Delete(self.claim_path(item), item.version)
 
     def commit(
@@ -152,15 +152,15 @@ class Membership:
         claimed: Sequence[Item] = (),
         request: str = "",
     ) -> TookEffect | Refused:
-        """Do one operation, about `count` items, of the registration that `ready` returned.
+        """Do one operation on `count` items, for the registration that `ready` returned.
 
-        `apply` is called with the zxid once it is known to have taken effect, now or by `settle`;
-        what it `claimed` has arrived then, and is to be handed out. Until then the items that
-        `request` would have `ended` remember that they are in doubt. It is in doubt from here on:
-        also if a signal's handler raises, wherever.
+        Once the operation is known to have taken effect, now or in `settle`, `apply` is called with
+        its zxid, and the `claimed` items are kept to be handed out. Until then, the items that
+        `request` would have `ended` remember that they are in doubt. The operation is in doubt
+        from here on, also if a signal's handler raises.
 
         Raises:
-            BadArgumentError: it is more than one request can carry; nothing was sent.
+            BadArgumentError: one request cannot carry it; nothing was sent.
             ConsumerLostError: the session had ended; nothing took effect.
             AckUnknownError: the session ended with the operation in doubt.
             OutcomeUnknownError: no answer before the deadline.
@@ -207,13 +207,13 @@ class Membership:
         return result
 
     def _close(self, ticket: Ticket, ended: Sequence[Item]) -> None:
-        """Be in doubt no more."""
+        """End the doubt about the operation and its items."""
         ticket.be_in_doubt("", [])
         for item in ended:
             item.in_doubt = None
 
     def not_held(self, item: Item) -> NotHeldError:
-        """Take note that an item is not held any more though the session lives."""
+        """Note that an item is not held any more though the session lives; return the error."""
         if self._registration is not None:
             self._registration.lose([item])
         return NotHeldError(
@@ -222,7 +222,7 @@ class Membership:
         )
 
     def settle(self, deadline_s: float) -> None:
-        """Settle the operation whose outcome is unknown, if there is one, and tell its call.
+        """Settle the operation in doubt, if there is one, and give the outcome to its call.
 
         Raises:
             OutcomeUnknownError: still no answer.
@@ -231,7 +231,7 @@ class Membership:
         if registration is None or not registration.ticket.in_doubt:
             return
         begun = registration.begun
-        assert begun is not None  # whoever left the ticket in doubt
+        assert begun is not None  # `commit` set it before the ticket was in doubt
         try:
             settled, used = registration.ticket.settle(deadline_s)
         except OutcomeUnknownError as error:
@@ -246,7 +246,7 @@ class Membership:
         registration.ticket.enter(used=used)
 
     def leave(self, deadline_s: float) -> None:
-        """Remove an empty registration; if that fails, the janitor will do it."""
+        """Remove an empty registration. If that fails, the janitor does it later."""
         registration, self._registration = self._registration, None
         if registration is None or registration.ended:
             return
@@ -257,7 +257,7 @@ class Membership:
 
     @property
     def held(self) -> list[Item]:
-        """What is held now."""
+        """The items that are held now."""
         return list(self._registration.held.values()) if self._registration else []
 
     def _demand_held(self, item: Item, request: str) -> None:
@@ -281,7 +281,7 @@ class Membership:
         )
 
     def _strike_overdue(self, deadline_s: float) -> None:
-        """See which items a janitor has taken back; an application may have forgotten them."""
+        """Find out which items a janitor took back when their time to run was over."""
         registration = self._registration
         if registration is None or registration.ended:
             return
@@ -307,7 +307,7 @@ class Membership:
         ]
         old = self._registration
         if old is not None and old.session == self._store.session_id:
-            # Its numbers are used up, and its session lives: this frees its items.
+            # The ticket's versions are used up, and the session lives. This frees the items.
             delete = [Delete(old.ticket.path)]
             commit_idempotent(self._store, "delete", delete, deadline_s, as_good={Code.NO_NODE})
         while True:
@@ -315,7 +315,7 @@ class Membership:
             match self._store.commit(ops, deadline_s):
                 case Committed() | Rejected(0, Code.NODE_EXISTS):
                     if session is None or session != self._store.session_id:
-                        # Made by the one before, or the one after.
+                        # The session before or after this moment made the node.
                         node = self._store.exists(active, deadline_s)
                         session = None if node is None else node.owner
                     ticket = Ticket(self._store, active, self._clock)

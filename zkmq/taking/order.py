@@ -1,4 +1,4 @@
-"""In which order consumers take: strictly, or each its own of the first items."""
+"""The order in which consumers take: "strict", or "relaxed", each its share of the first items."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Literal
 
 Order = Literal["auto", "strict", "relaxed"]
 ORDERS: tuple[Order, ...] = ("auto", "strict", "relaxed")
-# What a registration says; those of older releases, which took strictly, do not.
+# The key in a registration. Older releases, which took in strict order, do not write it.
 KEY = "order"
 UNSAID = "strict"
 
@@ -14,7 +14,7 @@ UNSAID = "strict"
 def in_force(registrations: Sequence[bytes]) -> str | None:
     """The order in which the consumers of these registrations take now.
 
-    "mixed" if they do not agree, None if there is no consumer.
+    "mixed" if their settings differ, None if there is no consumer.
     """
     automatic = "strict" if len(registrations) == 1 else "relaxed"
     orders = {_said(each) for each in registrations}

@@ -1,8 +1,8 @@
-"""Which of the first items each of several consumers goes for, so that they seldom collide.
+"""Relaxed order: each consumer claims other items of the head, so that claims seldom collide.
 
-In relaxed order every item of the window belongs to one of the live consumers, by a hash of its
-name. A consumer takes its own first, in order; when it sees none of its own, any of the window,
-so that a slow or dead consumer's share is not left behind.
+A hash of an item's name gives each item of the window to one of the live consumers. A consumer
+claims its own items first, in order. If it sees none of its own, it claims any item of the window,
+so that the share of a slow or dead consumer is not left behind.
 """
 
 import zlib
@@ -14,12 +14,13 @@ from zkmq.zookeeper.store import GetData, Store
 
 READ_AGAIN_S = 1.0
 WINDOW_PER_CONSUMER = 16
-# A dead consumer has no share, though its registration stays until a janitor removes it.
+# A dead consumer's registration stays until a janitor removes it. With more registrations than
+# this, dead ones get a share too, since looking at each would cost too much.
 MOST_LOOKED_AT = 32
 
 
 class RelaxedOrder:
-    """One consumer's view of who else is there. Not thread-safe."""
+    """One consumer's list of live consumers, which decides its share. Not thread-safe."""
 
     def __init__(self, store: Store, tree: QueueTree) -> None:
         self._store = store
@@ -28,7 +29,7 @@ class RelaxedOrder:
         self._consumers: list[str] = []
 
     def window(self, n: int, me: str, deadline_s: float) -> int:
-        """How many of the first items to choose from; 1 consumer, or none, needs no choice."""
+        """The number of first items to choose from. A single consumer takes the first `n`."""
         if self._store.now() - self._known_s > READ_AGAIN_S or me not in self._consumers:
             listed = self._store.list(self._tree.consumers, deadline_s) or []
             self._consumers = self._live(sorted(filter(item_names.is_consumer, listed)), deadline_s)
@@ -37,7 +38,7 @@ class RelaxedOrder:
         return n if others <= 1 else WINDOW_PER_CONSUMER * n * others
 
     def _live(self, consumers: list[str], deadline_s: float) -> list[str]:
-        """Those whose session lives; too many are not looked at one by one."""
+        """The consumers whose session lives; all of them if there are too many to look at."""
         if len(consumers) > MOST_LOOKED_AT:
             return consumers
         reads = [GetData(self._tree.active(consumer)) for consumer in consumers]
@@ -45,7 +46,7 @@ class RelaxedOrder:
         return [each for each, node in zip(consumers, nodes, strict=True) if node is not None]
 
     def own(self, items: Sequence[str], me: str) -> list[str]:
-        """Those that are this consumer's."""
+        """The items that are this consumer's share, in order."""
         count = len(self._consumers)
         if count <= 1 or me not in self._consumers:
             return list(items)

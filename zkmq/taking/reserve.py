@@ -1,4 +1,4 @@
-"""Taking items: one multi that moves them from where they wait to the consumer that takes them."""
+"""Reserve items: one multi moves them from where they wait to the consumer."""
 
 import random
 from collections.abc import Sequence
@@ -27,17 +27,17 @@ MAX_BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What one reserve brought.
+    """The result of one reserve.
 
     Attributes:
         items: in the order of the queue; may be fewer than asked for, or none.
-        zxid: when they became this consumer's.
-        read_zxid: only without items: the state in which the queue was seen empty. None if the
-            servers could not read one state.
+        zxid: when the items became this consumer's.
+        read_zxid: set if there are no items: the state in which the queue was seen empty. None if
+            the servers could not read one state.
         attempts: how often the claim was sent.
-        done: the acknowledgement that came with it.
-        window: in relaxed order, how many items this consumer chose from: in the state it last
-            looked at, each of `items` had fewer smaller ones waiting.
+        done: the acknowledgement of `done`, if there was one.
+        window: in relaxed order, how many items this consumer chose from. In the state it last
+            looked at, fewer than this many smaller items waited before each of `items`.
     """
 
     items: tuple[Item, ...]
@@ -49,7 +49,7 @@ class Reservation:
 
 
 class _Move(NamedTuple):
-    """An item on its way from where it waits to the consumer that takes it."""
+    """An item, where it waits, and the operations that claim it."""
 
     candidate: Candidate
     item: Item
@@ -57,7 +57,7 @@ class _Move(NamedTuple):
 
 
 class Reserver:
-    """The taking side of one consumer. Not thread-safe."""
+    """Claims items for one consumer. Not thread-safe."""
 
     def __init__(
         self,
@@ -74,13 +74,13 @@ class Reserver:
         self._finisher = finisher
         self._auto = order == "auto"
         self._relaxed_order = None if order == "strict" else RelaxedOrder(store, tree)
-        # Whether this attempt chooses from a window.
+        # Whether the current attempt chooses from a window.
         self._chooses = False
         self._window = 1
         self._rng = random.Random()  # noqa: S311 - spreads consumers, protects nothing
         # When a claim last lost a race, on the store's clock.
         self.contended_s = float("-inf")
-        # Whether the last claim had its extra operations with it.
+        # Whether the last claim included the extra operations.
         self.used_extra = False
         self.cache = HeadCache(store, tree, choose=self._choose, count_consumers=self._auto)
         self._undeliverable = UndeliverableItems(
@@ -89,7 +89,7 @@ class Reserver:
 
     @property
     def relaxed(self) -> bool:
-        """Whether consumers take out of order now, as far as the last look has seen."""
+        """Whether consumers take in relaxed order now, as the last look saw it."""
         alone = self._auto and self.cache.consumers <= 1
         return self._relaxed_order is not None and not alone
 
@@ -98,7 +98,7 @@ class Reserver:
     ) -> Reservation:
         """Claim up to `n` items, and acknowledge others in the same multi. Does not wait.
 
-        `extra` operations are done with a claim, never without one.
+        `extra` operations are part of a claim, and are never sent without one.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; items that turn out to be
@@ -123,7 +123,7 @@ class Reserver:
             self._store.sync(self._tree.root, deadline_s)
             self.cache.drop()
         self.used_extra = False
-        # Alone, what is done leaves nothing held, as a new registration demands.
+        # A worn registration is replaced only when nothing is held, so acknowledge first.
         found = None if self._membership.worn else self._once(n, done, extra, deadline_s)
         if found is not None:
             return found
@@ -141,11 +141,11 @@ class Reserver:
     def _once(
         self, n: int, done: Sequence[Item], extra: Sequence[Op], deadline_s: float
     ) -> Reservation | None:
-        """One attempt; None if another was faster, or a session ended."""
+        """Make one attempt; None if another consumer was faster, or a session ended."""
         try:
             return self._attempt(n, done, extra, deadline_s)
         except BaseException:
-            # Items may have left the cache and still be the head of the queue.
+            # Items may have left the cache although they are still the head of the queue.
             self.cache.drop()
             raise
 
@@ -164,7 +164,7 @@ class Reserver:
         count = self._fitting(moves, done, extra)
         if count < len(found):
             self.cache.put_back(found[count:], None)
-        if not count:  # what is to be acknowledged leaves no room
+        if not count:  # the acknowledgements fill the request
             return None
         return self._claim(moves[:count], done, extra, deadline_s)
 
@@ -209,10 +209,10 @@ class Reserver:
                 if result.code is Code.NOT_EMPTY:
                     raise refusal(ops[result.index].path, "done", result.code)
                 raise self._membership.not_held(done[result.index])
-            if result.index >= claims_end:  # what comes along has gone, with a session
+            if result.index >= claims_end:  # the place in the line ended with its session
                 return self._claim(moves, done, (), deadline_s)
             self._learn(ops, result)
-            # Each item has two operations, of which the second deletes it.
+            # Each item has two operations. The second one deletes it where it waits.
             taken = len(done) + (result.index - len(done)) // 2 * 2 + 1
             self.cache.put_back([move.candidate for move in moves], ops[taken])
             self.cache.pace(conflict=True)
@@ -224,7 +224,7 @@ class Reserver:
         return Reservation(tuple(items), result.zxid, None, result.attempts, acked, self._window)
 
     def _learn(self, ops: Sequence[Op], result: Refused) -> None:
-        """Skip what no consumer can take; what another has taken is gone by itself."""
+        """Skip an item that no consumer can take. One that another has taken needs no skip."""
         op = ops[result.index]
         if isinstance(op, Create) and result.code is Code.NODE_EXISTS:
             self.cache.skips.add(ops[result.index + 1].path, f"{op.path} is there already")
@@ -243,9 +243,10 @@ class Reserver:
         return list(window[start : start + n])
 
     def _usable(self, candidate: Candidate, deadline_s: float) -> bool:
-        """Whether it can be delivered, and nobody has tagged it.
+        """Whether an item can be delivered and is not tagged.
 
-        A tag is a REST client's claim, good while its session lives.
+        A tag, `owner` in the header, is a plain REST client's claim. It holds while that client's
+        session lives.
         """
         if not self._undeliverable.is_fit(candidate.path, candidate.node, deadline_s):
             return False
@@ -263,7 +264,7 @@ class Reserver:
         return _Move(candidate, item, (claim, Delete(candidate.path, candidate.node.version)))
 
     def _fitting(self, moves: Sequence[_Move], done: Sequence[Item], extra: Sequence[Op]) -> int:
-        """How many of the first one write can take beside the rest; 1 at least, if alone."""
+        """How many of the first moves fit one write with the rest; at least 1 without `done`."""
         rest: list[Op] = [*(self._membership.unclaim(item) for item in done), *extra]
         if self._store.weigh([*rest, *(op for move in moves for op in move.ops)]) <= MAX_CALL_BYTES:
             return len(moves)

@@ -1,4 +1,4 @@
-"""Where an item goes back to: its own place in the order, under its next name."""
+"""The place to which an item returns: its own place in the order, under its next name."""
 
 from collections.abc import Iterable
 
@@ -12,10 +12,10 @@ from zkmq.zookeeper.store import CheckVersion, Code, Create, Op
 class ReturnPlaces:
     """Builds the operations that put items back, and learns from refusals.
 
-    An item returns to the segment it came from. If that was dropped, or purged, it returns to
-    one of its own kind right after it, to which nobody puts: a segment's name is never used
-    twice, because its numbers would start again. The guard is demanded, so that no purge can
-    come between the decision and the return.
+    An item returns to the segment it came from. If that was dropped or purged, the item returns to
+    a segment of returns (`<segment>r`) that sorts right after it, into which no producer puts. A
+    dropped segment is never made again, because its numbers would start again from 0. Each return
+    also checks the guard, so that no purge comes between the decision and the return.
     """
 
     def __init__(self, tree: QueueTree, tails: TailSegments) -> None:
@@ -23,11 +23,11 @@ class ReturnPlaces:
         self._tails = tails
         self._gone = BoundedSet()
         self._made = BoundedSet()
-        # Paths of returns where somebody else had made a node.
+        # Paths for returns at which a foreign node exists.
         self._taken = BoundedSet()
 
     def returns(self, items: Iterable[tuple[str, bytes]], deadline_s: float) -> list[Op]:
-        """Operations that put (current name, data) back in place, each under its next name."""
+        """Operations that put items, given as (present name, data), back under their next names."""
         checks: dict[int, Guard] = {}
         creates: list[Op] = []
         making: set[str] = set()
@@ -50,7 +50,7 @@ class ReturnPlaces:
         """Make sure that an item has a place to return to.
 
         Raises:
-            IncompatibleTreeError: the node of its priority holds something else.
+            IncompatibleTreeError: the guard of its priority is damaged.
             OutdatedClientError: this client may not read the tree any more.
         """
         parsed = item_names.parse(name)
@@ -58,14 +58,14 @@ class ReturnPlaces:
             self._tails.guard(parsed.priority, deadline_s)
 
     def next_path(self, parent: str, name: str) -> str:
-        """An item's next name in another place; not one where somebody else made a node."""
+        """The path for an item below `parent`, under its next name that is not known as taken."""
         path = f"{parent}/{item_names.next_generation(name)}"
         while path in self._taken:
             path = f"{parent}/{item_names.next_generation(path.rpartition('/')[2])}"
         return path
 
     def learn(self, op: Op, code: Code) -> bool:
-        """Take note of a refused operation; False if it was not one of these."""
+        """Learn why an operation was refused; False if it is none of this class."""
         match op, code:
             case CheckVersion(path, _), Code.BAD_VERSION | Code.NO_NODE:
                 return self._tails.learn(op, code)
@@ -82,7 +82,7 @@ class ReturnPlaces:
         return True
 
     def _demands(self, priority: int, guard: Guard) -> list[Op]:
-        """That the guard holds, and is not that of an earlier life of the priority."""
+        """Check that the guard is unchanged, and that the priority was not parked in between."""
         tail = self._tree.segment(priority, guard.tail_name)
         return [self._tails.check(priority, guard), CheckVersion(tail, 0)]
 

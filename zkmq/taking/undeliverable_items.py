@@ -1,4 +1,4 @@
-"""Items that cannot be delivered: put aside as dead where that is possible, else skipped."""
+"""Items that cannot be delivered become dead letters, or are skipped if they cannot be moved."""
 
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope
@@ -9,10 +9,10 @@ from zkmq.zookeeper.store import Code, Create, Delete, Op, Rejected, Store, Znod
 
 
 class UndeliverableItems:
-    """One consumer's judgement of what it finds waiting. Not thread-safe.
+    """Checks the items that one consumer finds waiting. Not thread-safe.
 
-    Anybody may put an item as a plain node, with a header that makes no sense, or of a size that
-    a server takes once and never again.
+    A plain ZooKeeper client may put an item with a header that makes no sense, or one so large that
+    no request can move it.
     """
 
     def __init__(
@@ -24,9 +24,9 @@ class UndeliverableItems:
         self._skips = skips
 
     def is_fit(self, path: str, node: Znode, deadline_s: float) -> bool:
-        """Whether an item can be delivered; if not, it is out of the way, or will be."""
+        """Whether an item can be delivered. If not, bury or skip it."""
         if reason := too_large(path, node.data):
-            # What cannot be moved to a consumer cannot be moved to the dead either.
+            # What cannot be moved to a consumer cannot be moved to the dead letters either.
             self._skips.add(path, reason)
             return False
         if reason := envelope.fault(node.data):
@@ -35,7 +35,7 @@ class UndeliverableItems:
         return True
 
     def _bury(self, path: str, node: Znode, reason: str, deadline_s: float) -> None:
-        """Move an item to the dead, unless others are faster; `kick` brings it back mended."""
+        """Make an item a dead letter, unless another client was faster. `kick` brings it back."""
         header, payload = envelope.unwrap(node.data)
         data = envelope.wrap(payload, header | {"reason": f"cannot be delivered: {reason}"})
         while True:

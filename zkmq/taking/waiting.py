@@ -1,10 +1,10 @@
-"""Waiting for an item without asking again and again, and without a herd.
+"""The waiting line: wait for an item without polling and without a herd effect.
 
-Who finds the queue empty joins a line, an ephemeral sequential node. Only the first three watch
-the queue; of the others each watches the one three places ahead. So a put wakes three clients
-however many wait, and each departure moves exactly one up. Three, because the first may be dead
-and its session not yet over; they look one after the other, so that normally only one finds the
-item. The claim takes the place in the line along in the same write.
+A consumer that finds the queue empty joins the line with an ephemeral sequential node. Only the
+first three watch the queue. Each other consumer watches the one three places ahead. So a put wakes
+three clients, however many wait, and each departure moves exactly one client up. Three clients
+watch, because the first may be dead while its session has not expired yet. They look one after the
+other, so that normally only one finds the item. The claim also deletes the place in the line.
 """
 
 import secrets
@@ -19,11 +19,11 @@ from zkmq.zookeeper.store import Code, Committed, Create, Delete, Op, Rejected, 
 
 WATCHERS = 3
 STAGGER_S = 0.02
-# A watch can be lost together with a server: look again at least this often.
+# A watch can be lost with its server, so look again at least this often.
 LOOK_AGAIN_S = 3.0
-# Strict order: how long to let others go first while they claim what this one would claim.
+# In strict order: how long a consumer lets those ahead in the line claim first.
 PATIENCE_S = 0.25
-# How long an interrupted call looks for the place it may have taken.
+# How long an interrupted call looks for the place that it may have taken.
 LEAVE_S = 0.25
 FIRST_EPOCH = "0000000000"
 
@@ -31,14 +31,14 @@ Seen = Iterable[tuple[str, frozenset[str]]]
 
 
 class WaitingLine:
-    """One client's place in the line. For one thread at a time."""
+    """One client's place in the waiting line. For one thread at a time."""
 
     def __init__(self, store: Store, tree: QueueTree) -> None:
         self._store = store
         self._root = tree.place("waiting")
         self._prefix = f"w-{secrets.token_hex(4)}-"
         self._path: str | None = None
-        # A place was asked for, and where it is has not been seen yet.
+        # A place was asked for, and was not seen in a listing yet.
         self._joining = False
         self._signal = store.signal()
         self._watches = ArmedWatches(self._signal, wanted=lambda: self._rank < WATCHERS)
@@ -46,11 +46,11 @@ class WaitingLine:
         self._rank = 0
 
     def departure(self) -> Sequence[Op]:
-        """The operations that leave the line, to be done with a claim."""
+        """The operations that leave the line, to be sent with a claim."""
         return [] if self._path is None else [Delete(self._path)]
 
     def leave(self, *, done: bool) -> None:
-        """Leave the line, if that was not `done` with a claim; nobody waits for the answer."""
+        """Leave the line, unless that was `done` with a claim. Does not wait for the answer."""
         if self._joining:
             self._leave_unknown()
         elif self._path is not None and not done:
@@ -58,13 +58,13 @@ class WaitingLine:
         self._path = None
 
     def wake(self) -> None:
-        """Let who waits look again, from any thread."""
+        """Wake the thread that waits, from any thread."""
         self._signal.set()
 
     def wait(self, seen: Seen, until_s: float, deadline_s: float) -> None:
-        """Return when an item may have come, or at `until_s`, or some seconds later at most.
+        """Return when an item may have come, or at `until_s`, or after LOOK_AGAIN_S.
 
-        `seen` is what was there when the queue was found empty, as (path, children).
+        `seen` are the listings of the look that found the queue empty, as (path, children).
 
         Raises:
             NoQuorumError: no answer before `deadline_s`.
@@ -76,7 +76,7 @@ class WaitingLine:
             if self._there(ahead[-WATCHERS], deadline_s):
                 self._signal.wait(until_s)
             return
-        # All are armed before any is looked at: otherwise the next could be missed.
+        # Arm all watches before looking at any result, else an item could be missed.
         changed = [
             self._watch(path, known, deadline_s)
             for path, known in seen
@@ -90,19 +90,19 @@ class WaitingLine:
         until_s = min(deadline_s, self._store.now() + PATIENCE_S)
         while self._store.now() < until_s:
             ahead = self._take_place(deadline_s)
-            self._rank = WATCHERS  # what happens to the queue is not what is waited for
+            self._rank = WATCHERS  # changes of the queue must not wake this wait
             if not ahead:
                 return
             if self._there(ahead[-1], deadline_s):
                 self._signal.wait(until_s)
 
     def _take_place(self, deadline_s: float) -> list[str]:
-        """Join the line if need be; who stands ahead, in order."""
+        """Join the line if need be; return the places ahead, in order."""
         while True:
             line = self._list(deadline_s)
             mine = [path for path in line if self._prefix in path]
             if mine:
-                # More than one if a lost reply hid the first: the younger goes.
+                # A lost reply can hide the first place and cause a second. Keep the first.
                 for path in mine[1:]:
                     self._store.submit([Delete(path)])
                 self._path, self._joining = mine[0], False
@@ -123,7 +123,7 @@ class WaitingLine:
             raise NoQuorumError("reserve: no answer in time while waiting for items")
 
     def _leave_unknown(self) -> None:
-        """Leave a place whose making was interrupted; without an answer, the next call does."""
+        """Leave a place whose creation was interrupted. Without an answer, leave it later."""
         with suppress(NoQuorumError):
             line = self._list(self._store.now() + LEAVE_S)
             for path in line:
@@ -132,7 +132,7 @@ class WaitingLine:
             self._joining = False
 
     def _list(self, deadline_s: float) -> list[str]:
-        """Everybody in the line, in order: older epochs first."""
+        """All places in the line, in order: older epochs first."""
         line: list[str] = []
         for epoch in item_names.buckets(self._store.list(self._root, deadline_s) or []):
             path = f"{self._root}/{epoch}"
@@ -141,11 +141,11 @@ class WaitingLine:
         return line
 
     def _there(self, path: str, deadline_s: float) -> bool:
-        """Whether somebody still stands there; wakes when not any more."""
+        """Whether a place still exists. Arms a watch that wakes when it is gone."""
         return self._store.exists(path, deadline_s, self._ahead.arm(path)) is not None
 
     def _watch(self, path: str, known: frozenset[str], deadline_s: float) -> bool:
-        """Arm one watch; True if there is already something new."""
+        """Arm one watch; True if there is already a new child."""
         children = self._store.list(path, deadline_s, self._watches.arm(path))
         if children is None:
             self._watches.disarm(path)

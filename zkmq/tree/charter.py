@@ -1,6 +1,7 @@
-"""Which versions of zkmq may use a tree: what its root says of it, and what this release can do.
+"""The charter of a tree, which says what versions of zkmq may use it, and this release's edition.
 
-`zkmq.tree.chartered_store` keeps a client to it, `zkmq.upgrade` raises it.
+The root of the tree holds the charter. `zkmq.tree.chartered_store` makes a client obey it, and
+`zkmq.upgrade` raises it.
 """
 
 import json
@@ -10,18 +11,18 @@ from typing import Any
 
 from zkmq.errors import IncompatibleTreeError
 
-# What stands in trees and registrations that do not say.
+# The defaults for trees and registrations that do not say.
 FIRST_VERSION = 1
 SEGMENT_ITEMS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """What one release of zkmq is able to do, and what a tree has to demand once it does.
+    """What one release of zkmq can read and write, and what a tree demands once it is raised to it.
 
-    Raise `version` with every change of what is written. A change that older clients would
-    misread raises `min_reader` to it, one that they would damage raises `min_writer`; it gets a
-    name in `features`, and is only written where the charter `lists` it.
+    To change what is written, raise `version` and name the change in `features`; it is written
+    only where the charter lists that name. If older clients would misread the change, set
+    `min_reader` to the new version; if they would damage it, set `min_writer`.
     """
 
     version: int
@@ -30,21 +31,21 @@ class Edition:
     features: tuple[str, ...] = ()
 
 
-# Priorities that nobody uses are parked (`zkmq.janitor.parking`).
+# Idle priorities are parked (`zkmq.janitor.parking`).
 PARKED = "parked"
 EDITION = Edition(version=2, min_reader=1, min_writer=2, features=(PARKED,))
 
 
 @dataclass(frozen=True, slots=True)
 class Charter:
-    """What the root of a queue's tree says.
+    """The data of the root of a queue's tree.
 
     Attributes:
-        min_reader: the least version that may read the tree.
-        min_writer: the least version that may write.
-        features: what may be written beyond the first version.
-        segment_items: how many items share a segment.
-        others: keys that this version does not know, to be kept.
+        min_reader: the lowest version that may read the tree.
+        min_writer: the lowest version that may write to it.
+        features: the changes since the first version that may be written.
+        segment_items: the number of items in one segment.
+        others: keys that this version does not know and keeps.
     """
 
     min_reader: int = FIRST_VERSION
@@ -55,10 +56,10 @@ class Charter:
 
     @classmethod
     def decode(cls, root: str, data: bytes) -> "Charter":
-        """Read it; `root` is for the error.
+        """Decode the data of a root; `root` is its path, for the error.
 
         Raises:
-            IncompatibleTreeError: it is not the root of a queue, or of one nobody can read.
+            IncompatibleTreeError: the data is not that of a queue's root, or a value is damaged.
         """
         try:
             value = json.loads(data)
@@ -79,7 +80,7 @@ class Charter:
         )
 
     def encode(self) -> bytes:
-        """As the node holds it."""
+        """Encode the charter as the data of the root."""
         value = {
             "zkmq": FIRST_VERSION,
             "min_reader": self.min_reader,
@@ -90,7 +91,7 @@ class Charter:
         return json.dumps(value | dict(self.others)).encode()
 
     def raised(self, edition: Edition) -> "Charter":
-        """The charter of a tree that uses all of an edition; nothing is ever taken back."""
+        """The charter of a tree that uses all of an edition. No demand or feature is removed."""
         return replace(
             self,
             min_reader=max(self.min_reader, edition.min_reader),

@@ -1,13 +1,12 @@
-"""How a client keeps to the charter of a tree while it runs, whoever changes it meanwhile.
+"""A store that obeys the charter of a tree, also when another client raises the tree.
 
-Every write demands, in the same multi, the root as this client knows it; every look reads it
-along. So whatever a client does is allowed in the very state in which it takes effect, without
-a request of its own: once the tree has been raised, nothing that an older client sends, or had
-sent before, takes effect any more.
+Every multi also checks the version of the root, and every look also reads the root. So each write
+is allowed in the very state in which it takes effect, and that costs no extra request. Once a tree
+is raised, nothing that an older client sends, or has sent before, takes effect any more.
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from zkmq.errors import IncompatibleTreeError, NoQuorumError, OutdatedClientError
 from zkmq.tree.charter import Charter, Edition
@@ -22,7 +21,6 @@ from zkmq.zookeeper.store import (
     ReadResult,
     Rejected,
     Reply,
-    Signal,
     Store,
     Watcher,
     Znode,
@@ -32,7 +30,7 @@ LOOK_AGAIN_S = 0.05
 
 
 class _Pending:
-    """A multi whose last operation is the demand for the charter."""
+    """A multi that was sent with the check of the charter as its last operation."""
 
     def __init__(self, pending: Pending, demand: CheckVersion, count: int) -> None:
         self.demand = demand
@@ -46,14 +44,14 @@ class _Pending:
                 return Committed(zxid, created[: self._count], mtime_ms)
             case Rejected(index, code, number) if index == self._count:
                 self.outdated = True
-                # For those who pipeline: to be sent again by `commit`, which says more.
+                # A pipeline then sends the multi again with `commit`, which finds out more.
                 return Rejected(0, code, number)
             case reply:
                 return reply
 
 
 class _NeverSent:
-    """A multi of a client that may not write: nobody has to wait for it, who does is told."""
+    """A multi that was not sent, because the client is too old to write. `reply` raises that."""
 
     def __init__(self, error: OutdatedClientError) -> None:
         self._error = error
@@ -63,56 +61,60 @@ class _NeverSent:
 
 
 class CharteredStore:
-    """A store whose every write and every look is bound to the tree's charter. Thread-safe.
+    """A store that binds every write and every look to the tree's charter. Thread-safe.
 
     Args:
-        store: what reaches the servers.
-        root: the queue's root.
-        edition: what this client is able to do.
+        store: the session that reaches the servers.
+        root: the path of the queue's root.
+        edition: what this client can read and write.
         node: the root as it was read.
 
     Raises:
-        OutdatedClientError: the tree may not be read by this client.
-        IncompatibleTreeError: it is not the root of a queue.
+        OutdatedClientError: this client may not read the tree.
+        IncompatibleTreeError: the node is not the root of a queue.
     """
 
     def __init__(self, store: Store, root: str, edition: Edition, node: Znode) -> None:
         self.inner = store
         self.edition = edition
         self._root = root
-        # Of the last charter under which this client might write. It is demanded also when it
-        # holds no more: so the servers, who know, answer for what was sent before.
+        # What needs no charter goes to the store as it is.
+        self.wait_connected, self.exists, self.sync = store.wait_connected, store.exists, store.sync
+        self.signal, self.now, self.sleep = store.signal, store.now, store.sleep
+        self.on_session_lost, self.close = store.on_session_lost, store.close
+        # The check of the last charter under which this client could write. It is sent even after
+        # a newer charter was seen: the servers' refusal then holds for all earlier copies too.
         self._demand: CheckVersion | None = None
         self._adopt(node)
         self._demand_readable()
 
     @property
     def charter(self) -> Charter:
-        """What the root says, as far as this client has seen."""
+        """The charter as this client last read it."""
         return self._charter
 
     def lists(self, feature: str) -> bool:
-        """Whether a feature may be written: the tree has it, and all who use the tree know it."""
+        """Whether clients may write a feature: the charter lists it, so all of them know it."""
         return feature in self._charter.features
 
     def submit(self, ops: Sequence[Op]) -> _Pending | _NeverSent:
-        """Send a multi that demands the charter, without waiting."""
+        """Send a multi with the check of the charter, without waiting for the answer."""
         demand = self._demand
         if demand is None:
             return _NeverSent(self._outdated("write", self._charter.min_writer))
         return _Pending(self.inner.submit([*ops, demand]), demand, len(ops))
 
     def weigh(self, ops: Sequence[Op]) -> int:
-        """The length of a multi's request, the demand included."""
+        """The length of a multi's request in bytes, with the check of the charter."""
         return self.inner.weigh([*ops, CheckVersion(self._root, 0)])
 
     def commit(self, ops: Sequence[Op], deadline_s: float) -> Reply:
-        """Send a multi and wait; again if the charter has changed, and still allows it.
+        """Send a multi and wait. Send it again if the charter has changed and still allows it.
 
         Raises:
-            OutdatedClientError: it allows it no more. No copy of the multi took effect, or will.
-            NoQuorumError: the charter has changed, and was not read before the deadline.
-            IncompatibleTreeError: the queue is gone.
+            OutdatedClientError: the charter forbids it. No copy of the multi took effect, or will.
+            NoQuorumError: the charter has changed and could not be read before the deadline.
+            IncompatibleTreeError: the queue was deleted.
         """
         while True:
             pending = self.submit(ops)
@@ -124,11 +126,11 @@ class CharteredStore:
             self._renew(pending.demand, deadline_s)
 
     def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
-        """Several reads, and the charter with them.
+        """Read several nodes, and the charter in the same request.
 
         Raises:
             OutdatedClientError: this client may not read the tree any more.
-            IncompatibleTreeError: the queue is gone.
+            IncompatibleTreeError: the queue was deleted.
         """
         if not reads:
             self._demand_readable()
@@ -144,51 +146,19 @@ class CharteredStore:
 
     @property
     def session_id(self) -> int | None:
-        """The store's."""
+        """The session of the store; None while there is none."""
         return self.inner.session_id
 
-    def wait_connected(self, deadline_s: float) -> bool:
-        """As of the store."""
-        return self.inner.wait_connected(deadline_s)
-
     def list(self, path: str, deadline_s: float, watch: Watcher | None = None) -> list[str] | None:
-        """As of the store; but a queue that is gone is an error, not an empty place.
+        """List children as the store does, but raise if a place is missing with its whole queue.
 
         Raises:
-            IncompatibleTreeError: the queue is gone.
+            IncompatibleTreeError: the queue was deleted.
         """
         children = self.inner.list(path, deadline_s, watch)
         if children is None and path.rpartition("/")[0] == self._root:
             self._demand_root(deadline_s)
         return children
-
-    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
-        """As of the store."""
-        return self.inner.exists(path, deadline_s, watch)
-
-    def sync(self, path: str, deadline_s: float) -> None:
-        """As of the store."""
-        self.inner.sync(path, deadline_s)
-
-    def signal(self) -> Signal:
-        """As of the store."""
-        return self.inner.signal()
-
-    def now(self) -> float:
-        """As of the store."""
-        return self.inner.now()
-
-    def sleep(self, seconds: float) -> None:
-        """As of the store."""
-        self.inner.sleep(seconds)
-
-    def on_session_lost(self, callback: Callable[[int], None]) -> Callable[[], None]:
-        """As of the store."""
-        return self.inner.on_session_lost(callback)
-
-    def close(self) -> None:
-        """As of the store."""
-        self.inner.close()
 
     def _adopt(self, node: Znode) -> None:
         self._charter = Charter.decode(self._root, node.data)
@@ -197,7 +167,11 @@ class CharteredStore:
             self._demand = CheckVersion(self._root, node.version)
 
     def _renew(self, demand: CheckVersion, deadline_s: float) -> None:
-        """Read the charter that has replaced the one that was demanded."""
+        """Read the charter that replaced the one in `demand`.
+
+        Raises:
+            OutdatedClientError: the new charter forbids this client to write.
+        """
         while True:
             self.inner.sync(self._root, deadline_s)
             (node,) = self.inner.read_many([GetData(self._root)], deadline_s).results
@@ -205,7 +179,7 @@ class CharteredStore:
                 raise self._gone()
             if node.version != demand.version:
                 break
-            # A server that lags, in spite of the sync.
+            # This server lags behind, in spite of the sync.
             if self.inner.now() >= deadline_s:
                 raise NoQuorumError(f"{self._root}: only stale answers before the deadline")
             self.inner.sleep(LOOK_AGAIN_S)
@@ -214,7 +188,7 @@ class CharteredStore:
             raise self._outdated("write", self._charter.min_writer)
 
     def _demand_root(self, deadline_s: float) -> None:
-        """Raise if the queue is gone; if nobody tells in time, what asked for it stands."""
+        """Raise if the queue was deleted. Without an answer in time, assume that it is there."""
         with contextlib.suppress(NoQuorumError):
             self.inner.sync(self._root, deadline_s)
             if self.inner.exists(self._root, deadline_s) is None:

@@ -1,9 +1,10 @@
-r"""What a node of an item holds: one line of JSON about the item, then the payload.
+r"""The data of an item's node: one line of JSON about the item, then the payload.
 
     ZKMQ1 {"deliveries":2,"ttr_s":30}\n<payload>
 
-Data without that mark is all payload (the original's clients and plain REST). Keys this version
-does not know are kept, so that clients of two versions can work on one tree.
+Data that does not start with `ZKMQ1` is all payload. The original's clients and plain REST clients
+write such data. Keys that this version does not know are kept, so that clients of two versions can
+work on one tree.
 """
 
 import json
@@ -27,9 +28,10 @@ def wrap(payload: bytes, header: Header | None = None) -> bytes:
 
 
 def unwrap(data: bytes) -> tuple[Header, bytes]:
-    """Split what a node holds into header and payload; a header nobody can read is payload.
+    """Split a node's data into header and payload. A header that is no JSON object is payload.
 
-    Anybody can write a node. A key whose value is not of its kind is left out; `fault` names it.
+    Any client can write a node. So a key with a value of the wrong kind is left out of the header;
+    `fault` says which.
     """
     header, payload = _split(data)
     if all(_is_sound(key, header[key]) for key in header):
@@ -38,7 +40,7 @@ def unwrap(data: bytes) -> tuple[Header, bytes]:
 
 
 def fault(data: bytes) -> str | None:
-    """Why an item with this data cannot be delivered; None if it can be."""
+    """Say why an item with this data cannot be delivered; None if it can."""
     header, _ = _split(data)
     for key, value in header.items():
         if not _is_sound(key, value):
@@ -69,7 +71,7 @@ def _is_count(value: object) -> bool:
 
 
 def _is_seconds(value: object) -> bool:
-    # A number beyond that is no time that a clock can reach.
+    # No clock reaches a larger number.
     return type(value) in {int, float} and 0 <= value < 1e12  # type: ignore[operator]
 
 

@@ -1,4 +1,4 @@
-"""An item as its consumer holds it."""
+"""An item as the consumer that reserved it sees it."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -8,7 +8,7 @@ from zkmq.tree import envelope, item_names
 
 
 class Hold(Enum):
-    """Where a consumer stands with an item it reserved."""
+    """Whether a consumer still owns an item it reserved, and if not, why."""
 
     HELD = "held"
     DONE = "done"
@@ -22,13 +22,13 @@ class Item:
 
     Attributes:
         data: the payload, as it was put.
-        name: the item's name; it changes with each return, `id` does not.
+        name: the item's name. It changes with each return; `id` does not.
         delivery: 1 the first time, 2 after the item came back once, and so on.
-        fence: the claim's zxid: grows with every delivery of any item, so that systems further
-            down can refuse a late write. None when the claim's reply was lost and nothing can
-            tell any more.
-        put_zxid: when the item was put, where that is known.
-        hold: whether this consumer still owns it. `Queue` keeps it up to date.
+        fence: the zxid of the claim. It grows with every delivery of any item, so that systems
+            downstream can refuse a late write. None if the reply to the claim was lost and no
+            read can find the zxid any more.
+        put_zxid: the zxid of the put, if it is known.
+        hold: whether this consumer still owns the item. `Queue` keeps it up to date.
     """
 
     data: bytes
@@ -40,13 +40,13 @@ class Item:
     header: envelope.Header = field(repr=False)
     version: int = field(default=0, repr=False)
     hold: Hold = Hold.HELD
-    # When its time to run is over, on the store's clock.
+    # When the time to run ends, on the store's clock.
     due_s: float = field(default=float("inf"), repr=False)
     # The last request about it whose outcome was unknown.
     in_doubt: tuple[str, Doubt] | None = field(default=None, repr=False)
 
     def settled_by(self, request: str) -> Settled | None:
-        """What became of an earlier copy of a request that was in doubt; None if nothing yet."""
+        """The outcome of an earlier copy of this request, if that was in doubt and is settled."""
         if self.in_doubt is None or self.in_doubt[0] != request:
             return None
         return self.in_doubt[1].answer
@@ -57,7 +57,7 @@ class Item:
         return item_names.base(self.name)
 
     def run_from(self, now_s: float) -> None:
-        """Start its time to run."""
+        """Start the time to run, if the item has one."""
         ttr_s = self.header.get("ttr_s")
         self.due_s = float("inf") if ttr_s is None else now_s + float(ttr_s)
 

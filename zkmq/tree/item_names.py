@@ -1,11 +1,11 @@
 """Item names: identity, order and delivery attempt in one string that sorts as the queue does.
 
 `item-100-0000000003-0000000123.001` is priority 100, segment 3, number 123, returned once. The
-part before the dot is the item; with its generation, one stay in one place, so that no path ever
-occurs twice. A name without a segment is one of the original's flat layout.
+part before the dot identifies the item. The part after it, the generation, grows with each return,
+so that no path ever occurs twice. A name without a segment is one of the original's flat layout.
 
-Every name that a client lists is read here. Anybody who reaches the servers can create nodes of
-other names; for those each reader returns None, and no client touches them.
+Clients read every name that they list with these functions. Any client of the servers can create
+nodes with other names. For those each function returns None, and no client touches them.
 """
 
 import re
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 MAX_PRIORITY = 999
-# Not \d, which knows the digits of every script. A server's counter is an int32 that wraps.
+# Not \d, which matches the digits of every script. A server's counter is an int32 that wraps.
 NUMBER = r"[0-9]{10}|-[0-9]{10}"
 GENERATION = r"[0-9]{3,9}"
 ITEM = re.compile(rf"item-([0-9]{{3}})-(?:([0-9]{{10}})-)?({NUMBER})(?:\.({GENERATION}))?")
@@ -35,7 +35,7 @@ class ItemName(NamedTuple):
     generation: int
 
     def __str__(self) -> str:
-        """The name as it stands in the tree."""
+        """Format the name as the tree has it."""
         segment = "" if self.segment is None else f"{self.segment:010d}-"
         generation = f".{self.generation:03d}" if self.generation else ""
         return f"item-{self.priority:03d}-{segment}{self.number:010d}{generation}"
@@ -53,7 +53,7 @@ def parse(name: str) -> ItemName | None:
 
 
 def priority(name: str) -> int | None:
-    """The number of a child of `items` that is a priority."""
+    """The number of a priority, from its node's name; None if it is another child of `items`."""
     return int(name) if PRIORITY.fullmatch(name) else None
 
 
@@ -75,35 +75,35 @@ def items(children: Iterable[str], priority: int) -> list[str]:
 
 
 def buckets(children: Iterable[str]) -> list[str]:
-    """The buckets of delayed items or of ids, or the epochs of the line, in order."""
+    """The buckets of delayed items or of ids, or the epochs of the waiting line, in order."""
     return sorted(child for child in children if BUCKET.fullmatch(child))
 
 
 def is_delayed(name: str) -> bool:
-    """Whether it is the name of a delayed item: a new one, or one that was released."""
+    """Whether a name is that of a delayed item: a new one, or one released with a delay."""
     return DELAYED.fullmatch(name) is not None or parse(name) is not None
 
 
 def waiter(name: str) -> int | None:
-    """The number of a place in the line."""
+    """The number of a place in the waiting line; None if the name is another's."""
     match = WAITER.fullmatch(name)
     return int(match[1]) if match else None
 
 
 def waiters(children: Iterable[str]) -> list[str]:
-    """The places in the line among an epoch's children, in order of arrival."""
+    """The places in the waiting line among an epoch's children, in order of arrival."""
     numbered = [(number, child) for child in children if (number := waiter(child)) is not None]
-    # The counter is an int32 that wraps: what is below zero came last.
+    # The counter is an int32 that wraps, so negative numbers came last.
     return [child for _, child in sorted(numbered, key=lambda each: (each[0] < 0, each))]
 
 
 def is_consumer(name: str) -> bool:
-    """Whether it is the name of a registration."""
+    """Whether a name is that of a consumer's registration."""
     return CONSUMER.fullmatch(name) is not None
 
 
 def is_producer(name: str) -> bool:
-    """Whether it is the name of a producer's ticket."""
+    """Whether a name is that of a producer's ticket."""
     return name.startswith("producer-")
 
 
@@ -119,15 +119,15 @@ def base(name: str) -> str:
 
 
 def segment_name(number: int) -> str:
-    """The name of a segment, into which producers put."""
+    """The name of the segment with this number, ten digits."""
     return f"{number:010d}"
 
 
 def returns_name(segment: str) -> str:
-    """Where items return whose segment is gone: sorts after it, before the next."""
+    """The segment for items that return after theirs was dropped. Sorts between it and the next."""
     return f"{segment}r"
 
 
 def segment_number(name: str) -> int:
-    """The number in the name of a segment or of its returns."""
+    """The number of a segment, or of the segment of its returns."""
     return int(name.removesuffix("r"))

@@ -1,4 +1,4 @@
-"""The fixed part of a queue's tree: made once, and read by every client before it does anything."""
+"""Open a queue's tree: read its charter, or make the tree. Every client does this first."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from zkmq.tree.paths import FIXED, LOCK, QueueTree
 from zkmq.zookeeper.idempotent import commit_idempotent
 from zkmq.zookeeper.store import Code, Create, GetChildren, GetData, Op, SetData, Store, Znode
 
-# What the root of a queue, or of one that is being made, may have.
+# The children that the root of a queue may have while it is being made.
 KNOWN = frozenset({*FIXED, LOCK})
 
 
@@ -22,11 +22,11 @@ def open_tree(
     edition: Edition = EDITION,
     make: bool = True,
 ) -> CharteredStore:
-    """Return the store, bound to what the root says; may `make` the tree if there is none.
+    """Return the store bound to the tree's charter. With `make`, make the tree if there is none.
 
     Raises:
-        OutdatedClientError: this version may not even read the tree.
-        IncompatibleTreeError: it is not the tree of a queue; nothing was changed.
+        OutdatedClientError: this version may not read the tree.
+        IncompatibleTreeError: the node at the root is no queue; nothing was changed.
         NoQuorumError: no answer before the deadline; the tree may have been made.
     """
     new = Charter(segment_items=segment_items).raised(edition).encode()
@@ -57,7 +57,7 @@ def _make(store: Store, tree: QueueTree, new: bytes, deadline_s: float) -> None:
 
 
 def _adopt(store: Store, tree: QueueTree, root: Znode, new: bytes, deadline_s: float) -> None:
-    """Complete a tree that the original made: it leaves its root empty."""
+    """Complete a tree that the original made; the original leaves the data of its root empty."""
     (children,) = store.read_many([GetChildren(tree.root)], deadline_s).results
     foreign = sorted(set(children) - KNOWN) if isinstance(children, list) else []
     if foreign:
@@ -71,7 +71,7 @@ def _adopt(store: Store, tree: QueueTree, root: Znode, new: bytes, deadline_s: f
 
 
 def _send(store: Store, ops: Sequence[Op], deadline_s: float) -> None:
-    """Someone else having done it, at the same time or before, is as good."""
+    """Write until answered. A refusal because another client has done it counts as success."""
     commit_idempotent(
         store, "create", ops, deadline_s, as_good={Code.NODE_EXISTS, Code.BAD_VERSION}
     )

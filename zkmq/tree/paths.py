@@ -1,4 +1,4 @@
-"""The queue's tree: its paths, what its fixed nodes hold, and a reader for raw copies of it.
+"""Paths of a queue's tree, its guards, and a reader for raw copies of the tree.
 
 /queue                      {"zkmq": 1, "min_reader": 1, "min_writer": 1, "features": [], ...}
   /items/100                {"tail": 3, "purged": -1}; its version guards the tail
@@ -39,9 +39,10 @@ FIXED = (
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What items/<priority> holds: the segment to put into, and the last one purged.
+    """The data of items/<priority>: the segment to put into, and the last segment purged.
 
-    `version` is the node's; whoever demands it acts before any later roll or purge.
+    `version` is the node's version. A multi that checks it takes effect before any later roll or
+    purge, or not at all.
     """
 
     tail: int
@@ -50,10 +51,10 @@ class Guard:
 
     @classmethod
     def decode(cls, data: bytes, version: int) -> "Guard":
-        """Read a guard; a bare number is a tail (plain REST clients may write that).
+        """Decode a guard. A bare number is a tail; plain REST clients may write that.
 
         Raises:
-            IncompatibleTreeError: it is none.
+            IncompatibleTreeError: the data is no guard.
         """
         guard = cls.read(data, version)
         if guard is None:
@@ -65,7 +66,7 @@ class Guard:
 
     @classmethod
     def read(cls, data: bytes, version: int) -> "Guard | None":
-        """Read a guard; None if it is none, for those who can go on without this priority."""
+        """Decode a guard; None if the data is no guard, for callers that can skip the priority."""
         try:
             value = json.loads(data or b"0")
         except (ValueError, RecursionError):
@@ -80,16 +81,16 @@ class Guard:
         return cls(tail, purged, version)
 
     def encode(self) -> bytes:
-        """Write both numbers; a writer that kept only one would bring purged items back."""
+        """Encode both numbers. A writer that kept only `tail` would bring purged items back."""
         return json.dumps({"tail": self.tail, "purged": self.purged}).encode()
 
     @property
     def tail_name(self) -> str:
-        """The segment that producers put into."""
+        """The name of the segment that producers put into."""
         return item_names.segment_name(self.tail)
 
     def waiting(self, segments: list[str]) -> list[str]:
-        """Those of a priority's children that are segments not purged, in order."""
+        """Of a priority's children, the segments that are not purged, in order."""
         live = item_names.segments(segments)
         if self.purged == NO_SEGMENT:
             return live
@@ -97,7 +98,7 @@ class Guard:
         return [segment for segment in live if segment > purged]
 
     def return_segment(self, name: item_names.ItemName) -> str:
-        """The segment an item came from; after a purge, the one for its survivors."""
+        """The segment to which an item returns: its own, or after a purge the one for survivors."""
         assert name.segment is not None
         if name.segment <= self.purged:
             return item_names.returns_name(item_names.segment_name(self.purged))
@@ -106,7 +107,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class QueueTree:
-    """Paths of one queue."""
+    """The paths of one queue below its root."""
 
     root: str
 
@@ -132,11 +133,11 @@ class QueueTree:
 
     @property
     def clock(self) -> str:
-        """What the elected janitor writes to learn the servers' time."""
+        """The node that the elected janitor writes to learn the servers' time."""
         return f"{self.root}/clock"
 
     def place(self, kind: str) -> str:
-        """`partial`, `dead`, `delayed`, `dedup` or `waiting`."""
+        """A child of the root, such as `partial`, `dead`, `delayed`, `dedup` or `waiting`."""
         return f"{self.root}/{kind}"
 
     def priority(self, priority: int) -> str:
@@ -144,15 +145,15 @@ class QueueTree:
         return f"{self.root}/items/{priority:03d}"
 
     def parked(self, priority: int) -> str:
-        """Where the guard of a priority is kept that nobody uses."""
+        """The guard of a priority while it is parked."""
         return f"{self.root}/parked/{priority:03d}"
 
     def segment(self, priority: int, segment: str) -> str:
-        """One segment."""
+        """One segment of a priority, by its name."""
         return f"{self.root}/items/{priority:03d}/{segment}"
 
     def consumer(self, consumer: str) -> str:
-        """One registration."""
+        """The registration of one consumer."""
         return f"{self.root}/consumers/{consumer}"
 
     def active(self, consumer: str) -> str:
@@ -160,17 +161,17 @@ class QueueTree:
         return f"{self.consumer(consumer)}/{ACTIVE}"
 
     def claims(self, consumer: str) -> str:
-        """Parent of what a consumer holds."""
+        """Parent of the claims of a consumer."""
         return f"{self.root}/consumers/{consumer}/item"
 
     def claim(self, consumer: str, name: str) -> str:
-        """One held item."""
+        """The claim of one held item."""
         return f"{self.root}/consumers/{consumer}/item/{name}"
 
 
 @dataclass(slots=True)
 class Places:
-    """Where every item of a tree is: (priority, payload) pairs, in the order of their names."""
+    """The items of a tree by place: (priority, payload) pairs, in the order of their names."""
 
     items: list[tuple[int, bytes]] = field(default_factory=list)
     claims: list[tuple[int, bytes]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What becomes of an item that comes back: each consumer says so in its registration."""
+"""Where an item goes when a consumer gives it back or dies. Each registration holds its policy."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -9,11 +9,12 @@ from zkmq.tree import envelope
 
 @dataclass(frozen=True, slots=True)
 class RedeliveryPolicy:
-    """What a consumer wants to be done with its items.
+    """A consumer's choice of where its items go.
 
     Attributes:
-        on_crash: "requeue" to the old place, or "partial", put aside as by the original.
-        max_deliveries: one that was delivered so often and comes back is dead instead.
+        on_crash: where items go if the consumer dies: "requeue" to their old places, or "partial",
+            put aside as by the original.
+        max_deliveries: an item that was delivered this often and comes back becomes a dead letter.
     """
 
     on_crash: str = "requeue"
@@ -21,7 +22,7 @@ class RedeliveryPolicy:
 
     @classmethod
     def decode(cls, data: bytes) -> "RedeliveryPolicy":
-        """Read it from a registration; the original's registrations have none."""
+        """Decode the policy in a registration. The original's registrations have none."""
         try:
             value = json.loads(data or b"{}")
         except (ValueError, RecursionError):
@@ -34,11 +35,11 @@ class RedeliveryPolicy:
         )
 
     def encode(self, **about: Any) -> str:
-        """Write it into a registration, with what people may want to know."""
+        """Encode a registration: the policy, and what the client says `about` itself."""
         return json.dumps(asdict(self) | about)
 
     def place(self, header: envelope.Header) -> str:
-        """Where an item that is given back goes: "items" or "dead"."""
+        """Where an item goes that its consumer gives back: "items" or "dead"."""
         often: int = header.get("deliveries", 0) - header.get("forgiven", 0)
         return "dead" if self.max_deliveries and often >= self.max_deliveries else "items"
 

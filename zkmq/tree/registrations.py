@@ -1,7 +1,7 @@
-"""Who uses a tree, and with which version of zkmq: what clients say of themselves in it.
+"""The clients that use a tree, and their versions of zkmq, as they announce them in the tree.
 
-A consumer says it in the node of its registration, a producer behind the label of each of its
-writes. Those who only look, or act as operators, say nothing.
+A consumer announces its version in the node of its registration, a producer after the label of
+each of its writes. Clients that only look, or act as operators, announce nothing.
 """
 
 import json
@@ -21,29 +21,29 @@ READS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """One client as the tree knows it."""
+    """One consumer or producer as it announced itself in the tree."""
 
     id: str
     version: int
     about: str
 
     def __str__(self) -> str:
-        """For people."""
+        """Describe the client for people."""
         return f"{self.id} (version {self.version}, {self.about})"
 
 
 def about(version: int, **others: Any) -> dict[str, Any]:
-    """What a client writes about itself."""
+    """The announcement of a client: its version, and `others` that it wants to say."""
     return {VERSION_KEY: version} | others
 
 
 def mark(version: int) -> str:
-    """What a producer writes behind the label of each write."""
+    """The announcement that a producer writes after the label of each write."""
     return f"{MARK}{version}"
 
 
 def clients(store: Store, tree: QueueTree, deadline_s: float) -> list[Registered]:
-    """Everybody: consumers whose session lives, and producers that have not taken their leave.
+    """The consumers whose session lives, and the producers whose ticket exists.
 
     Raises:
         NoQuorumError: no answer before the deadline.
@@ -79,7 +79,7 @@ def _consumer(id: str, node: Znode) -> Registered:
 
 
 def _producer(id: str, node: Znode) -> Registered:
-    """Before its first write its node is like a consumer's; then it has label and mark."""
+    """Read a ticket. Before the first write it is like a registration, then label and mark."""
     said = _said(node.data)
     text = node.data.decode(errors="replace")
     version = said.get(VERSION_KEY) or text.rpartition(MARK)[2]
@@ -96,7 +96,7 @@ def _said(data: bytes) -> dict[str, Any]:
 
 
 def _version(value: Any) -> int:
-    """The version; those who say none, or nonsense, are taken for the first."""
+    """The announced version; the first one for a client that announces none, or nonsense."""
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):

@@ -1,16 +1,16 @@
-"""Operations that take effect at most once, and whose outcome can always be asked for.
+"""Operations that take effect at most once, and whose outcome can be found out later.
 
 A ticket is a node whose version counts the operations of its one writer. Every operation is a
-multi that starts with `set_data(ticket, version=v)`: whichever copy of it arrives first uses up
-number v, so it can be sent again for as long as no answer came, and BadVersion on a copy says
-that another copy took effect. Number v belongs to one message for ever.
+multi that starts with `set_data(ticket, version=v)`. The first copy that arrives uses up version
+v. So the writer can resend the multi until it is answered, and BadVersion in an answer to a later
+copy says that an earlier copy took effect. No other operation ever has version v.
 
-A later copy is answered only after the earlier ones were decided, or can no longer arrive: one
-session's requests are in order, and ZooKeeper refuses what comes late over an old connection or
-for an ended session. So a refusal of the last copy is the refusal of all.
+A server answers a later copy only when all earlier ones are decided or can no longer arrive:
+ZooKeeper processes the requests of one session in order, and refuses requests that arrive late on
+an old connection or for an ended session. So a refusal of the last copy is a refusal of all.
 
-An operation is in doubt from before its first copy is sent until its caller has entered what
-became of it. So whatever a signal's handler raises, wherever, the next call finds out.
+An operation is in doubt from before its first copy is sent until its caller calls `enter`. If a
+signal's handler raises in between, the next call therefore knows that it has to `settle` first.
 """
 
 from collections.abc import Sequence
@@ -43,8 +43,7 @@ from zkmq.zookeeper.store import (
 )
 
 BURNT = "burnt"
-# Versions are int32. From here on a writer takes a new ticket as soon as it can; at the end
-# it has to.
+# Versions are int32. From WORN on, a writer takes a new ticket when it can; at LAST it has to.
 WORN = 2**30
 LAST = 2**31 - 1
 RESEND_PAUSE_S = 0.05
@@ -54,7 +53,7 @@ RESEND_PAUSE_S = 0.05
 class TookEffect:
     """The operation took effect, once.
 
-    `zxid` and `created` are None where a lost reply took them along. `created` is of the
+    `zxid` and `created` are None if the reply that had them was lost. `created` is about the
     operations after the ticket.
     """
 
@@ -65,7 +64,7 @@ class TookEffect:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The operation took no effect and its number is free: `index` counts after the ticket."""
+    """The operation took no effect and used no version. `index` counts from after the ticket."""
 
     index: int
     code: Code
@@ -73,21 +72,21 @@ class Refused:
 
 
 class TicketGoneError(Exception):
-    """The ticket's node is gone, and no copy of the operation took effect."""
+    """The ticket was deleted or is used up, and no copy of the operation took effect."""
 
 
 class _At(NamedTuple):
-    """How far a ticket is: replaced as a whole, so that no signal comes between its parts."""
+    """A ticket's progress. It is replaced as a whole, so that no signal comes between its parts."""
 
     version: int
-    # Of each operation in doubt, from that number on: its label, and how many items it has.
+    # The label and the number of items of each operation in doubt, from that version on.
     doubts: tuple[tuple[str, int], ...] = ()
 
 
 class Ticket:
     """One writer's sequence of operations. Not thread-safe.
 
-    `mark` stands in the ticket after the label of each operation, for others to read.
+    `mark` is written to the ticket after the label of each operation, for other clients to read.
     """
 
     def __init__(self, store: Store, path: str, clock: ServerClock, *, mark: str = "") -> None:
@@ -99,7 +98,7 @@ class Ticket:
 
     @property
     def version(self) -> int:
-        """The number of the next operation, or of the first in doubt."""
+        """The version that the next operation, or the first in doubt, uses."""
         return self._at.version
 
     @version.setter
@@ -108,44 +107,44 @@ class Ticket:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether it is not entered yet what became of an operation; `settle` first."""
+        """Whether the outcome of an operation is not entered yet. Call `settle` before the next."""
         return bool(self._at.doubts)
 
     @property
     def doubtful(self) -> list[int]:
-        """How many items each operation in doubt has."""
+        """The number of items of each operation in doubt, in order."""
         return [items for _, items in self._at.doubts]
 
     @property
     def worn(self) -> bool:
-        """Whether its writer should take a new one, long before the numbers are used up."""
+        """Whether the writer should take a new ticket; long before the versions are used up."""
         return self.version >= WORN
 
     def submit(self, label: str, ops: Sequence[Op], items: int) -> Pending:
-        """Send one copy without waiting, behind those in doubt: for a pipeline.
+        """Send one copy after those in doubt, without waiting, for a pipeline.
 
-        Every answer has to be entered, in order; once one is not a success, the operations from
-        there on are to be sent again by `commit`.
+        The caller enters every answer, in order. From the first answer that is no success, the
+        caller sends that operation and the later ones again with `commit`.
         """
         version, doubts = self._at
         self._at = _At(version, (*doubts, (label, items)))
         return self._store.submit(self._multi(label, ops, version + len(doubts)))
 
     def applied(self, reply: Committed) -> TookEffect:
-        """What a success means; to be entered."""
+        """Turn a success into an outcome, which the caller then enters."""
         self._clock.note(reply.mtime_ms)
         return TookEffect(reply.zxid, reply.created[1:], 1)
 
     def enter(self, *, used: bool = True) -> None:
-        """Be in doubt about the first operation no more: what became of it is known to all.
+        """End the doubt about the first operation: its caller has stored the outcome.
 
-        `used` says that its number was used up: by it, or by `settle`.
+        `used` says whether its version was used up, by the operation or by `settle`.
         """
         version, doubts = self._at
         self._at = _At(version + used, doubts[1:])
 
     def be_in_doubt(self, label: str, sizes: Sequence[int]) -> None:
-        """Be in doubt about these operations, by how many items they have, and no others."""
+        """Replace the operations in doubt. `sizes` are the numbers of items of the new ones."""
         self._at = _At(self.version, tuple((label, items) for items in sizes))
 
     def commit(
@@ -157,15 +156,15 @@ class Ticket:
         unsure: bool = False,
         items: int = 1,
     ) -> TookEffect | Refused:
-        """Send the first operation in doubt, or a new one, until answered; to be entered.
+        """Send the first operation in doubt, or a new one, until answered. The caller enters it.
 
-        `label` is written to the ticket, for people and for `settle`. `unsure` says that a copy
-        was sent before and its answer lost. Whatever it raises, the operation stays in doubt.
+        `label` is written to the ticket, for people and for `settle`. `unsure` says that an
+        earlier copy was sent and not answered. Whatever this raises, the operation stays in doubt.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline.
-            AckUnknownError: the ticket vanished while a copy was in doubt.
-            TicketGoneError: the ticket had vanished before, or its numbers are used up.
+            AckUnknownError: the ticket was deleted while a copy was in doubt.
+            TicketGoneError: the ticket was deleted before, or its versions are used up.
             NotAppliedError: certainly no copy took effect, or will.
         """
         if not self.in_doubt:
@@ -175,13 +174,14 @@ class Ticket:
     def settle(self, deadline_s: float) -> tuple[Settled, bool]:
         """Find out whether the first operation in doubt took effect; if not, it never will.
 
-        Uses its number up by writing the ticket alone: then either that write or the operation
-        had it. To be entered, as the second value says. Asked again before that, it answers the
-        same.
+        Burns its version with a write of the ticket alone. Then either that write or the operation
+        used the version. The second value returned is the `used` for `enter`. Until the caller
+        enters it, `settle` answers the same again.
 
         Raises:
-            OutcomeUnknownError: no answer before the deadline; ask again.
-            AccessDeniedError: the servers refused.
+            OutcomeUnknownError: no answer before the deadline; call again.
+            AccessDeniedError: the servers refused the credentials.
+            ServerRefusedError: the servers refused by a rule of their own.
         """
         burn = self._multi(BURNT, [], self.version)
         label = self._at.doubts[0][0]
@@ -189,15 +189,15 @@ class Ticket:
             try:
                 reply = self._store.commit(burn, deadline_s)
             except OutdatedClientError:
-                # The servers refused the burn for the tree's new charter. They refuse for it
-                # every copy that is still on its way, and had the number used by none before.
+                # The servers refused the burn because of the tree's new charter. So no copy used
+                # the version before, and they refuse every copy that is still on its way.
                 return Settled(label, took_effect=False, zxid=None), False
             match reply:
                 case Committed(_, _, mtime_ms):
                     self._clock.note(mtime_ms)
                     return Settled(label, took_effect=False, zxid=None), True
                 case Rejected(_, Code.BAD_VERSION):
-                    # A copy of the burn itself may have used the number: the data tells.
+                    # A copy of the burn itself may have used the version. The data tells which.
                     return self._read_settled(label, deadline_s), True
                 case Rejected(_, Code.NO_NODE):
                     return Settled(label, None, None), False
@@ -252,18 +252,18 @@ class Ticket:
         return Settled(label, took_effect=True, zxid=self._zxid(node))
 
     def _spent(self, deadline_s: float) -> int | None:
-        """An earlier copy took effect; its zxid, while a read can still tell."""
+        """The zxid of an earlier copy that took effect; None if no read can tell it any more."""
         try:
             return self._zxid(self._read_spent(deadline_s))
         except OutcomeUnknownError:
-            return None  # that it took effect is certain all the same
+            return None  # the operation certainly took effect, only its zxid is unknown
 
     def _zxid(self, node: Znode | None) -> int | None:
         known = node is not None and node.version == self.version + 1
         return node.mzxid if node is not None and known else None
 
     def _read_spent(self, deadline_s: float) -> Znode | None:
-        """The ticket after its current number was used; None if it is gone by now."""
+        """Read the ticket once its current version is used; None if it was deleted."""
         while True:
             try:
                 self._store.sync(self.path, deadline_s)
@@ -274,7 +274,7 @@ class Ticket:
                 return None
             if node.version > self.version:
                 return node
-            # A server that lags, in spite of the sync, has not seen it yet.
+            # This server lags behind, in spite of the sync.
             self._store.sleep(RESEND_PAUSE_S)
             if self._store.now() >= deadline_s:
                 raise OutcomeUnknownError(f"{self.path}: only stale answers before the deadline")
@@ -283,13 +283,13 @@ class Ticket:
         try:
             reply = self._store.commit(multi, deadline_s)
         except NotAppliedError as error:
-            # Outdated: the servers, who say so, would say it of every copy.
+            # If the client is outdated, the servers refuse every copy for the same reason.
             if not unsure or isinstance(error, OutdatedClientError):
                 raise
             raise _still_in_doubt(label, error) from error
         match reply:
             case Rejected(0, Code.OTHER) if unsure:
-                # Of this copy as such, so that it tells nothing of those before.
+                # The servers refused this copy as such. That says nothing about earlier copies.
                 raise _still_in_doubt(label, refusal(self.path, label, *_why(reply)))
             case Lost(reason, False) if not unsure:
                 if self._store.now() >= deadline_s or not self._store.wait_connected(deadline_s):
@@ -303,7 +303,11 @@ class Ticket:
             raise _still_in_doubt(label, error) from error
 
     def _wait(self, label: str, attempts: int, deadline_s: float) -> None:
-        """Wait until it makes sense to send again."""
+        """Wait for a connection and a short pause before the next copy.
+
+        Raises:
+            OutcomeUnknownError: the deadline has passed.
+        """
         if self._store.now() < deadline_s and self._store.wait_connected(deadline_s):
             self._store.sleep(min(RESEND_PAUSE_S, max(0.0, deadline_s - self._store.now())))
             if self._store.now() < deadline_s:

@@ -1,4 +1,4 @@
-"""Which one-shot watches of one waiter are armed, so that none is armed twice."""
+"""The one-shot watches of one waiter, so that it arms none twice."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ def _always() -> bool:
 
 
 class ArmedWatches:
-    """Wake a signal when one of several nodes changes. Watches may fire from any thread."""
+    """Sets a signal when one of several nodes changes. Watches may fire from any thread."""
 
     def __init__(self, signal: Signal, *, wanted: Callable[[], bool] = _always) -> None:
         self._signal = signal
@@ -21,7 +21,7 @@ class ArmedWatches:
         return path in self._armed
 
     def arm(self, path: str) -> Watcher | None:
-        """The watcher to pass with a read of the node; None if one is armed already."""
+        """Return the watcher to pass with a read of the node; None if one is armed already."""
         if path in self._armed:
             return None
 
@@ -34,5 +34,5 @@ class ArmedWatches:
         return fired
 
     def disarm(self, path: str) -> None:
-        """Take note that a read with a watcher found no node to watch."""
+        """Note that a read with a watcher armed no watch, because the node does not exist."""
         self._armed.discard(path)

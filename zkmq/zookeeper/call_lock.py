@@ -1,4 +1,4 @@
-"""One call at a time, in any thread; the wait for one's turn counts against one's deadline."""
+"""A lock for one call at a time, from any thread. The wait for it counts against the deadline."""
 
 import threading
 import weakref
@@ -9,10 +9,10 @@ from zkmq.errors import NoQuorumError
 
 
 class CallLock:
-    """Who may use what is not thread-safe. A thread that has its turn may call again.
+    """A reentrant lock with deadlines that a raising signal handler cannot leave locked.
 
-    A call holds the turn as long as it lives: whatever ended it, a signal's handler that raised
-    between two steps of taking or leaving included, it does not hold it any more.
+    The lock holds a weak reference to its call. So the lock is free as soon as the call is gone,
+    even if a signal's handler raised between two steps of taking or releasing it.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -21,28 +21,28 @@ class CallLock:
         self._holder: weakref.ref[LockedCall] | None = None
 
     def take(self, deadline_s: float) -> "LockedCall":
-        """Wait for the turn, and have it within the context.
+        """Return a context manager that waits for the lock and holds it.
 
         Raises:
-            NoQuorumError: the deadline has passed, and another call still has it.
+            NoQuorumError: on entry, if another call holds the lock until the deadline.
         """
         return LockedCall(self, deadline_s)
 
     def enter(self, call: "LockedCall", deadline_s: float) -> None:
-        """Make it the call's turn."""
+        """Wait until the lock is free, and give it to this call."""
         with self._free:
             while (holder := self._holding()) is not None:
                 if holder.thread == call.thread:
                     return
                 left_s = deadline_s - self._now()
-                del holder  # or it would live on in this frame
+                del holder  # else this frame would keep the call alive
                 if left_s <= 0:
                     raise NoQuorumError("not sent: another call holds the client")
                 self._free.wait(left_s)
             self._holder = weakref.ref(call, self._vanished)
 
     def leave(self, call: "LockedCall") -> None:
-        """Let the next one have it."""
+        """Release the lock, if this call holds it."""
         with self._free:
             if self._holding() is call:
                 self._holder = None
@@ -57,7 +57,7 @@ class CallLock:
 
 
 class LockedCall:
-    """One call, from its turn to its end."""
+    """One call that holds the lock, or waits for it."""
 
     __slots__ = ("__weakref__", "_deadline_s", "_turn", "thread")
 

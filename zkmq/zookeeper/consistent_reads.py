@@ -1,4 +1,4 @@
-"""One state out of single reads, for servers that cannot read several things at once."""
+"""Read several nodes at one state with single reads, for servers that lack a multi-read."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ ATTEMPTS = 50
 
 
 class Seen(NamedTuple):
-    """One answer: what was read and the server's state then; `stamp` changes with the names."""
+    """One answer, and the server's zxid then. `stamp` changes when the children change."""
 
     value: Znode | list[str] | None
     zxid: int | None
@@ -17,10 +17,10 @@ class Seen(NamedTuple):
 
 
 def one_state(read: Callable[[], Sequence[Seen]]) -> ReadResult:
-    """Read until all answers hold together; at most 50 times, and then the View has no zxid.
+    """Read until all answers hold at one state; after 50 attempts the result has no zxid.
 
-    They do if the server was in one state throughout. Else they do if the next round finds the
-    same again: every node and list with its stamps, and so unchanged at the end of the first.
+    They hold at one state if the server's zxid was the same for all of them. They also do if the
+    next attempt finds every node and list with the same stamps, so that nothing changed between.
     """
     before: list[Seen] = []
     for _ in range(ATTEMPTS):
@@ -35,7 +35,7 @@ def one_state(read: Callable[[], Sequence[Seen]]) -> ReadResult:
 
 
 def _unchanged(before: Seen, after: Seen) -> bool:
-    """Of what was missing twice, nobody knows whether it was there between."""
+    """Whether an answer is the same. A node that was missing twice may have existed in between."""
     return before.value is not None and before[::2] == after[::2]
 
 

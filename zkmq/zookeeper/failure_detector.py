@@ -1,8 +1,9 @@
-"""What a client concludes from silence, by its own clock: a dead connection, a lost session.
+"""Detects a dead connection and a lost session by the client's own clock, without a server's word.
 
-A server ends a session when it has heard nothing for the time-out it granted. The client knows
-when it was certainly heard: not before it sent the last request that was answered. kazoo goes by
-less: it pings only while nothing else is sent, and has no word for an expiry that no server told.
+A server ends a session when it has heard nothing from the client for the granted timeout. The
+client knows a time at which a server certainly heard it: when it sent the last request that was
+answered. kazoo knows less: it sends pings only while nothing else is sent, and reports a session as
+expired only when a server says so.
 """
 
 import logging
@@ -12,17 +13,17 @@ from collections.abc import Callable
 
 log = logging.getLogger("zkmq")
 
-# Parts of the granted time-out since the last sign of life. An idle connection is pinged each
-# third. What is left after the second is the head start before the server's own clock.
+# Fractions of the granted timeout since a server last heard the client. kazoo pings an idle
+# connection each third. At LOST_AFTER the client stops, before the server's own clock ends it.
 DEAD_AFTER = 2 / 3
 LOST_AFTER = 0.9
 
 
 class FailureDetector:
-    """Watches one client's connection from a thread of its own.
+    """Watches one client's connection from its own thread.
 
     Args:
-        heard_s: when the server has certainly heard this client, on CLOCK_MONOTONIC.
+        heard_s: returns when a server has certainly heard this client, on CLOCK_MONOTONIC.
         drop: called once for each connection that is dead.
         lost: called once for each session that may have ended.
     """
@@ -45,7 +46,7 @@ class FailureDetector:
         self._thread = threading.Thread(target=self._run, name="zkmq-failure-detector", daemon=True)
 
     def connected(self, session: int, granted_s: float) -> None:
-        """A connection is up, for that session."""
+        """Start to watch a new connection of a session."""
         with self._changed:
             self._session, self._granted_s, self._is_up = session, granted_s, True
             self._changed.notify()
@@ -53,19 +54,19 @@ class FailureDetector:
                 self._thread.start()
 
     def disconnected(self) -> None:
-        """The connection has ended; the session may go on."""
+        """Note that the connection has ended; the session may continue."""
         with self._changed:
             self._is_up = False
             self._changed.notify()
 
     def ended(self) -> None:
-        """The session has ended."""
+        """Note that a server ended the session, so that it is not reported again."""
         with self._changed:
             self._session, self._is_up = None, False
             self._changed.notify()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """End the thread."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
@@ -88,7 +89,7 @@ class FailureDetector:
                 return
             if self._is_up:
                 self._is_up = False
-                # Within the lock: a new connection is not taken for the dead one.
+                # Inside the lock, so that `drop` cannot hit a newer connection.
                 self._drop()
             else:
                 lost, self._session = self._session, None
@@ -96,7 +97,7 @@ class FailureDetector:
             self._lost(lost)
 
     def _due_s(self) -> float:
-        """When the next conclusion is due, if nothing is heard until then."""
+        """When to drop the connection, or report the session, if nothing is heard until then."""
         if self._session is None:
             return float("inf")
         part = DEAD_AFTER if self._is_up else LOST_AFTER

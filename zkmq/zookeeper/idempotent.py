@@ -1,4 +1,4 @@
-"""Writes that mean the same whoever does them, and however often."""
+"""Idempotent writes: it does not matter how often they take effect, or from which client."""
 
 from collections.abc import Collection, Sequence
 
@@ -10,12 +10,12 @@ from zkmq.zookeeper.store import Code, Committed, Lost, Op, Rejected, Store
 def commit_idempotent(
     store: Store, what: str, ops: Sequence[Op], deadline_s: float, *, as_good: Collection[Code]
 ) -> None:
-    """Commit until answered; refused with a code of `as_good`, somebody else has done it.
+    """Commit until answered. A refusal with a code of `as_good` counts as success.
 
     Raises:
-        NoQuorumError: no answer before the deadline; it may have taken effect, which does no harm.
+        NoQuorumError: no answer before the deadline. It may have taken effect, which does no harm.
         AccessDeniedError: the servers refused the credentials.
-        ServerRefusedError: they refused by a rule of their own.
+        ServerRefusedError: the servers refused by a rule of their own.
         IncompatibleTreeError: any other refusal.
     """
     while True:

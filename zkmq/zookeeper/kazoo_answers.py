@@ -1,7 +1,7 @@
-"""Answers of kazoo's connection, as the store hands them out.
+"""Turn the answers of kazoo's connection into those of the store.
 
-Nothing is raised where a thread waits but what a signal's handler raises there: that is the
-application's, and never taken for an answer.
+A failed request is returned, not raised. So an exception in a waiting thread comes from a signal's
+handler of the application, and is never mistaken for an answer.
 """
 
 import logging
@@ -22,11 +22,11 @@ log = logging.getLogger("zkmq")
 
 
 class NotConnectedError(Exception):
-    """There was no connection to send a request on."""
+    """There was no connection, so the request was not sent."""
 
 
 def awaited(result: Any, timeout_s: float) -> tuple[Any, Exception | None]:
-    """Wait for an answer: its value, or why there is none. `result` is None if it was not sent."""
+    """Wait for an answer; return its value, or why there is none. None was not sent."""
     if result is None:
         return None, NotConnectedError("there is no connection")
     if not result.wait(timeout_s):
@@ -35,14 +35,14 @@ def awaited(result: Any, timeout_s: float) -> tuple[Any, Exception | None]:
 
 
 class PendingMulti:
-    """A multi on its way; `longest_s` is how long it may wait for its answer."""
+    """A multi in flight, which waits at most `longest_s` for its answer."""
 
     def __init__(self, result: Any, longest_s: float) -> None:
         self.result = result
         self.longest_s = longest_s
 
     def reply(self, deadline_s: float) -> Reply:
-        """Wait for the answer."""
+        """Wait for the answer until `deadline_s`; then it is Lost."""
         timeout_s = max(0.0, min(deadline_s - time.monotonic(), self.longest_s))
         value, error = awaited(self.result, timeout_s)
         if error is not None:
@@ -53,28 +53,28 @@ class PendingMulti:
 
 
 def _without_results(error: Exception) -> Reply:
-    """What a multi came to that has no results."""
+    """The reply to a multi that was refused as a whole, or not answered."""
     if isinstance(error, AuthFailedError):
         raise AccessDeniedError(f"commit: {error!r}") from error
     code = getattr(error, "code", 0)
     if is_refusal(code):
         return Rejected(0, Code.NO_AUTH if code == Code.NO_AUTH.value else Code.OTHER, code)
     if not isinstance(error, KazooException | KazooTimeoutError | NotConnectedError):
-        log.warning("commit: an answer that makes no sense: %r", error)
+        log.warning("commit: an unexpected error instead of an answer: %r", error)
     return Lost(str(error) or type(error).__name__, sent=not isinstance(error, NotConnectedError))
 
 
 def absent(error: Exception) -> Seen | None:
-    """The answer of a server that has no such node."""
+    """Turn a NoNode error into an answer without a node; None for any other error."""
     return Seen(None, getattr(error, "zxid", None)) if isinstance(error, NoNodeError) else None
 
 
 def demand_retryable(error: Exception) -> None:
-    """Raise what asking again would not change.
+    """Raise if a retry of a read would fail for the same reason.
 
     Raises:
         AccessDeniedError: the servers refused the credentials.
-        ServerRefusedError: they refused by a rule of their own.
+        ServerRefusedError: the servers refused by a rule of their own.
     """
     code = getattr(error, "code", 0)
     if isinstance(error, AuthFailedError) or code == Code.NO_AUTH.value:
@@ -84,7 +84,7 @@ def demand_retryable(error: Exception) -> None:
 
 
 def watcher(watch: Watcher | None) -> Callable[[WatchedEvent], None] | None:
-    """What kazoo calls when a watch fires."""
+    """Wrap a watcher for kazoo, which calls it with an event."""
     if watch is None:
         return None
     called = watch

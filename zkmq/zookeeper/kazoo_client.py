@@ -1,4 +1,4 @@
-"""kazoo's client as the store wants it: its threads, its retries of a connection, its log."""
+"""kazoo's client as the store needs it: threads, reconnects, log, and an end in bounded time."""
 
 import atexit
 import logging
@@ -16,54 +16,54 @@ from zkmq.errors import BadArgumentError
 from zkmq.zookeeper.kazoo_connection import StoreConnection
 from zkmq.zookeeper.security import Security
 
-# How long a thread that was told to end may take to notice.
+# How long `end` waits for a thread to notice that its connection was dropped.
 NOTICED_WITHIN_S = 0.3
 
 log = logging.getLogger("zkmq")
-# Silent unless the application asks: Python would print warnings of a library to stderr.
+# Without a handler, Python would print a library's warnings to stderr.
 log.addHandler(logging.NullHandler())
 logging.getLogger("kazoo").addHandler(logging.NullHandler())
 
 
 def _is_no_secret(record: logging.LogRecord) -> bool:
-    """Below DEBUG kazoo writes the session's password."""
+    """Filter out records below DEBUG: in those, kazoo writes the session's password."""
     return record.levelno >= logging.DEBUG
 
 
 class StoreHandler(SequentialThreadingHandler):  # type: ignore[misc]
-    """kazoo's threads, without the epoll object it makes and closes several times a request."""
+    """kazoo's threads, without the epoll object that kazoo makes and closes for each request."""
 
-    # How long one server may take to accept: the others want a chance within the session.
+    # How long one server may take to accept. The session has to last until another one is tried.
     accept_s: float | None = None
 
     def start(self) -> None:
-        """Start the threads; whoever exits, or forks and exits, does not wait for them."""
+        """Start the threads, so that a process, or its forked child, exits without waiting."""
         super().start()
         atexit.unregister(self.stop)
 
     def select(self, *args: Any, **kwargs: Any) -> Any:
-        """Wait for sockets."""
+        """Wait for sockets. Descriptors above 1023, which select cannot take, wait as in kazoo."""
         try:
             return select.select(*args, **kwargs)
-        except ValueError:  # a descriptor above 1023, which select() cannot take
+        except ValueError:
             return super().select(*args, **kwargs)
 
     def create_socket_pair(self) -> tuple[socket.socket, socket.socket]:
-        """What wakes the connection's thread; no caller ever waits for room in it."""
+        """Make the non-blocking pair that wakes the connection's thread."""
         pair: tuple[socket.socket, socket.socket] = super().create_socket_pair()
         for end in pair:
             end.setblocking(False)  # noqa: FBT003 - the socket's own signature
         return pair
 
     def create_connection(self, *args: Any, **kwargs: Any) -> Any:
-        """Connect to a server."""
+        """Connect to a server within `accept_s`."""
         if self.accept_s is not None:
             kwargs["timeout"] = self.accept_s
         return super().create_connection(*args, **kwargs)
 
 
 class StoreClient(KazooClient):  # type: ignore[misc]
-    """kazoo's client on our connection, and with an end that comes in time."""
+    """kazoo's client on a StoreConnection. `submit` never blocks, and `end` takes bounded time."""
 
     def __init__(self, *, sasl_options: dict[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -73,20 +73,20 @@ class StoreClient(KazooClient):  # type: ignore[misc]
 
     @property
     def connection(self) -> StoreConnection:
-        """The connection, one after the other."""
+        """The handler of the client's connections."""
         return self._connection
 
     def submit(self, request: Any, result: Any) -> None:
-        """Send a request; the answer comes to `result`, if it comes. Never blocks."""
+        """Send a request. `result` gets the answer, if one comes. Never blocks."""
         self._queue.append((request, result))
         self._connection.wake()
 
     def fail_requests(self) -> None:
-        """Tell those who wait that nothing of theirs will be answered."""
+        """Fail all pending requests, which will not be answered any more."""
         self._notify_pending(self._state)
 
     def end(self, within_s: float) -> None:
-        """Close the session; a server that does not answer in time lets it run out."""
+        """Close the session. If no server answers in time, the session expires later."""
         if self._stopped.is_set():
             return
         self._stopped.set()
@@ -107,10 +107,10 @@ def make_client(
     *,
     retry: KazooRetry | None = None,
 ) -> StoreClient:
-    """A client that has not connected yet; `session` is one to take up.
+    """Make a client that has not connected yet; `session` is an existing one to take up.
 
     Raises:
-        BadArgumentError: no such thing as these `hosts`.
+        BadArgumentError: `hosts` cannot be parsed.
     """
     hosts = _hosts(hosts)
     logger = logging.getLogger("zkmq.kazoo")
@@ -129,7 +129,7 @@ def make_client(
 
 
 def _hosts(hosts: str) -> str:
-    """Without the spaces that people put around commas."""
+    """Remove spaces around commas, and check the syntax."""
     tidy = ",".join(part.strip() for part in hosts.split(","))
     try:
         collect_hosts(tidy)

@@ -1,10 +1,11 @@
-"""kazoo's connection as the store wants it: it never blocks a caller, and no answer ends it.
+"""kazoo's connection as the store needs it: it never blocks a caller, and no answer ends it.
 
-What kazoo's own does otherwise: it takes one wake-up byte for one request, so that a byte too few
-leaves every request one behind; an error number it does not know ends its thread for good, and
-so the client; it takes a connection that breaks during SASL for refused credentials; it writes
-passwords to the log; and it keeps neither the time-out that was granted nor when it was last
-heard of.
+It replaces these habits of kazoo's own connection:
+- One wake-up byte stands for one request, so one lost byte delays every later request.
+- An unknown error number ends the connection's thread, and so the client.
+- A connection that breaks during SASL counts as refused credentials.
+- Passwords are written to the log.
+- The granted timeout, and when a server last heard the client, are not kept.
 """
 
 import contextlib
@@ -40,7 +41,7 @@ AT_ONCE = 16
 
 
 class ServerError(Exception):
-    """An error number that kazoo has no class for."""
+    """A server answered with an error number for which kazoo has no class."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"error {code}")
@@ -48,14 +49,14 @@ class ServerError(Exception):
 
 
 class StoreConnection(ConnectionHandler):  # type: ignore[misc]
-    """One client's connection, run by a thread of its own.
+    """One client's connection, run by its own thread.
 
     Attributes:
-        granted_s: the session's time-out, as the server granted it.
-        answered_s: when the last of the requests that were answered was sent. The server heard
-            this client then, or later.
-        forsaken: a session that was told to be lost; if the server still has it, it is closed.
-        failure: what ended the connection for good.
+        granted_s: the session's timeout that the server granted.
+        answered_s: when the last request that was answered was sent. A server heard this client
+            then, or later.
+        forsaken: the session that was reported as lost. If a server still has it, it is closed.
+        failure: the error that ended the connection for good.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -70,20 +71,21 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
         self._abandoned = False
 
     def wake(self) -> None:
-        """Let the thread look for requests; never blocks."""
-        with contextlib.suppress(OSError, AttributeError):  # full: it is awake; None: it has ended
+        """Make the thread look for requests; never blocks."""
+        # A full pipe means that the thread is awake, None that it has ended.
+        with contextlib.suppress(OSError, AttributeError):
             self._write_sock.send(b"\0")
 
     def drop(self) -> None:
-        """Break the connection under way, from any thread; the session goes on."""
+        """Break the current connection, from any thread. The session continues."""
         sock = self._socket
         if sock is not None:
             with contextlib.suppress(OSError):
-                # TLS sockets have a shutdown of their own, which the reading thread cannot bear.
+                # Not the shutdown of TLS sockets, which breaks the thread that reads.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def abandon(self) -> None:
-        """Let the thread end when it can: one that waits for a server to accept cannot be woken."""
+        """End the thread when it can: while it waits for a server to accept, nothing wakes it."""
         self._abandoned = True
         self.drop()
         if self.connection_stopped.is_set():
@@ -93,7 +95,7 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
         """Keep connected until the client is stopped."""
         try:
             super().zk_loop()
-        except Exception as error:  # noqa: BLE001 - the store asks for it
+        except Exception as error:  # noqa: BLE001 - the store reads it and raises its own
             self.failure = error
         finally:
             if self._abandoned:
@@ -117,7 +119,7 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
         return answer
 
     def _close_forsaken(self, timeout: float) -> None:
-        """What the session held was given up, so nobody else has to wait for its time-out."""
+        """Close a session that was reported as lost, so that what it held is free at once."""
         self._submit(CloseInstance, timeout, 1)
         with contextlib.suppress(ConnectionDropped, KazooTimeoutError):
             self._read_header(timeout)
@@ -127,13 +129,13 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
         try:
             super()._authenticate_with_sasl(host, timeout)
         except AuthFailedError as error:
-            if self._was_let_in:  # with the same credentials
+            if self._was_let_in:  # the servers accepted the same credentials before
                 raise ConnectionDropped(f"in SASL: {error}") from error
             raise
 
     def _submit(self, request: Any, timeout: float, xid: int | None = None) -> None:
         if xid and xid != AUTH_XID:
-            # Of several pings the oldest: their answers cannot be told apart.
+            # Keep the oldest of several pings, whose answers cannot be told apart.
             self._asked_s.setdefault(xid, time.monotonic())
         if not isinstance(request, SECRET):
             super()._submit(request, timeout, xid)
@@ -168,7 +170,7 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
         return None
 
     def _send_request(self, read_timeout: float, connect_timeout: float) -> None:
-        """Send what is queued: a wake-up may stand for several requests, or for none."""
+        """Send the queued requests. One wake-up may stand for several requests, or for none."""
         with contextlib.suppress(BlockingIOError):
             self._read_sock.recv(WAKE_UPS)
         with self._surviving():
@@ -185,14 +187,14 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
         if not is_auth:
             self._xid = self._xid % 2147483647 + 1
         xid = AUTH_XID if is_auth else self._xid
-        # Only then it leaves the queue: whose connection breaks here is told so.
+        # Remove it only after the send, so that a break here still fails the request.
         self._submit(request, connect_timeout, xid)
         client._queue.popleft()  # noqa: SLF001
         client._pending.append((request, result, xid))  # noqa: SLF001
 
     @contextlib.contextmanager
     def _surviving(self) -> Iterator[None]:
-        """Whatever a server sends, the worst that happens is another connection."""
+        """Turn any unexpected error into a broken connection, so that the thread reconnects."""
         try:
             yield
         except EXPECTED:

@@ -1,11 +1,10 @@
 """The store on a real ZooKeeper, through kazoo's connection.
 
-kazoo keeps the session and the connection; nothing else of it is used: `client.retry` resends
-what may not be sent twice, and for ever; transactions hide their errors; a `get()` without a
-time-out can wait for ever. What is used of its private parts is in
-`zkmq.zookeeper.kazoo_client` and `zkmq.zookeeper.kazoo_connection` (kazoo is pinned below 3 for
-that). Nothing is handed to it while there is no connection: it would keep that, and send it in the
-next session.
+The store uses kazoo only for the session and the connection. It does not use `client.retry`, which
+resends writes without a limit, nor transactions, which hide their errors, nor `get()` without a
+timeout, which can wait for ever. `zkmq.zookeeper.kazoo_client` and
+`zkmq.zookeeper.kazoo_connection` use kazoo's private parts, so kazoo is pinned below 3. The store
+gives kazoo no request while there is no connection: kazoo would send it in the next session.
 """
 
 import logging
@@ -29,17 +28,17 @@ from zkmq.zookeeper.signals import ThreadSignal
 from zkmq.zookeeper.store import Lost, Op, Read, ReadResult, Reply, Watcher, Znode
 
 READ_AGAIN_PAUSE_S = 0.02
-# How long `close` waits for the server's answer. It has the request by then, or is not there.
+# How long `close` waits for the server's answer.
 CLOSED_WITHIN_S = 1.0
 
 log = logging.getLogger("zkmq")
 
 
 class KazooStore:
-    """One ZooKeeper client. Thread-safe; of the process that made it.
+    """One ZooKeeper client. Thread-safe; usable only in the process that made it.
 
-    `patience_s` is how long one request may wait for its answer, by default the time-out that
-    the servers grant. `multi_read=False` asks for one thing at a time, as of servers before 3.6.
+    `patience_s` is how long one request may wait for its answer, by default the timeout that the
+    servers grant. `multi_read=False` sends one read at a time, which servers before 3.6 need.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class KazooStore:
         self._session: int | None = None
         self._told: int | None = None
         self._lost_callbacks: list[Callable[[int], None]] = []
-        # Guards what follows: nothing is sent after the end of a connection was seen.
+        # Guards what follows, so that nothing is sent after a connection was seen to end.
         self._changed = threading.Condition(threading.Lock())
         self._is_connected = False
         self._failure: Exception | None = None
@@ -84,10 +83,11 @@ class KazooStore:
     ) -> "KazooStore":
         """Open a session; `hosts` as in `host:port,host:port/chroot`.
 
-        `session` takes up another process's, as `credentials` gave it; a new one if it has ended.
+        `session` is the `credentials` of another process, whose session is taken up. If that has
+        ended, a new one is opened.
 
         Raises:
-            BadArgumentError: no such thing as these `hosts`, or no such chroot.
+            BadArgumentError: `hosts` cannot be parsed, or the chroot does not exist.
             NoQuorumError: no session within `connect_timeout_s`.
             AccessDeniedError: the servers refused the credentials.
         """
@@ -107,10 +107,10 @@ class KazooStore:
         return store
 
     def start(self, deadline_s: float) -> None:
-        """Connect, and see that the chroot is there.
+        """Connect, and check that the chroot exists.
 
         Raises:
-            BadArgumentError: it is not.
+            BadArgumentError: the chroot does not exist.
             NoQuorumError: no answer before the deadline.
             AccessDeniedError: the servers refused the credentials.
         """
@@ -123,7 +123,7 @@ class KazooStore:
 
     @property
     def session_id(self) -> int | None:
-        """The session, also while it is disconnected; None after its end."""
+        """The session, also while it is disconnected; None after it ended."""
         return self._session
 
     @property
@@ -135,26 +135,31 @@ class KazooStore:
 
     @property
     def timeout_s(self) -> float:
-        """The session's time-out, as the servers granted it; 0 before the first session."""
+        """The session's timeout that the servers granted; 0 before the first session."""
         return self._connection.granted_s
 
     def submit(self, ops: Sequence[Op]) -> PendingMulti:
-        """Send a multi without waiting."""
+        """Send a multi without waiting for its answer."""
         return PendingMulti(self._send(wire.Multi(ops, self._acl, self._chroot)), self._longest_s())
 
     def weigh(self, ops: Sequence[Op]) -> int:
-        """The length of a multi's request."""
+        """The length of a multi's request in bytes."""
         return wire.multi_bytes(ops, self._acl, self._chroot)
 
     def commit(self, ops: Sequence[Op], deadline_s: float) -> Reply:
-        """Send a multi once, when there is a connection, and wait."""
+        """Send a multi once, as soon as there is a connection, and wait for its answer."""
         while True:
             reply = self.submit(ops).reply(deadline_s)
             if not isinstance(reply, Lost) or reply.sent or not self.wait_connected(deadline_s):
                 return reply
 
     def wait_connected(self, deadline_s: float) -> bool:
-        """Wait for a connection."""
+        """Wait until requests can be sent; False if that takes until the deadline.
+
+        Raises:
+            ClosedError: the store was closed, or belongs to another process.
+            AccessDeniedError: the servers refused the credentials.
+        """
         self._demand_open()
         with self._changed:
             self._changed.wait_for(self._has_changed, max(0.0, deadline_s - time.monotonic()))
@@ -162,19 +167,19 @@ class KazooStore:
         return self._is_connected
 
     def list(self, path: str, deadline_s: float, watch: Watcher | None = None) -> list[str] | None:
-        """Children of a node."""
+        """The children of a node, in no order; None if there is no such node."""
         request = wire.ChildrenRequest(self._chroot + path, watcher(watch))
         names: list[str] | None = self._ask(request, deadline_s).value
         return names
 
     def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
-        """Stat of a node."""
+        """The stat of a node, with empty data; None if there is no such node."""
         request = wire.StatRequest(self._chroot + path, watcher(watch))
         node = self._ask(request, deadline_s)
         return node if isinstance(node, Znode) else None
 
     def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
-        """Several reads at one state."""
+        """Read several nodes at one state, in one request if the server can."""
         if not reads:
             return ReadResult([], None)
         if self._multi_read:
@@ -188,11 +193,11 @@ class KazooStore:
         return one_state(lambda: self._read_each(reads, deadline_s))
 
     def sync(self, path: str, deadline_s: float) -> None:
-        """Catch up with the leader."""
+        """Make the connected server catch up with the leader."""
         self._ask(wire.SyncRequest(self._chroot + path), deadline_s)
 
     def signal(self) -> ThreadSignal:
-        """Make a signal."""
+        """Make a signal for one waiting thread."""
         return ThreadSignal()
 
     def now(self) -> float:
@@ -200,21 +205,22 @@ class KazooStore:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Sleep in the calling thread."""
         time.sleep(seconds)
 
     def on_session_lost(self, callback: Callable[[int], None]) -> Callable[[], None]:
-        """Call on a thread of its own when a session has ended, or may have; return its end.
+        """Call `callback` on another thread when a session has ended, or may have.
 
-        Such a session is never used again, and closed if a server still has it.
+        Such a session is never used again, and is closed if a server still has it. Returns a
+        function that ends the callbacks.
         """
         self._lost_callbacks.append(callback)
         return lambda: self._lost_callbacks.remove(callback)
 
     def close(self) -> None:
-        """End the session; waits for the server about a second at most.
+        """End the session; wait for the server one second at most.
 
-        In a forked child nothing is ended: the session is the parent's.
+        In a forked child this ends nothing, because the session is the parent's.
         """
         if self._process == os.getpid():
             self._end(CLOSED_WITHIN_S)
@@ -238,7 +244,7 @@ class KazooStore:
             self._client.end(within_s)
 
     def _send(self, request: Any) -> Any:
-        """Hand a request to the connection; None if there is none."""
+        """Give a request to the connection; None if there is no connection."""
         self._demand_open()
         with self._changed:
             if not self._is_connected:
@@ -251,7 +257,11 @@ class KazooStore:
         return self._connection.granted_s if self._patience_s is None else self._patience_s
 
     def _ask(self, request: Any, deadline_s: float) -> Any:
-        """Read until answered."""
+        """Send a read, and resend it until it is answered.
+
+        Raises:
+            NoQuorumError: no answer before the deadline.
+        """
         return self._answer(self._send(request), request, deadline_s)
 
     def _answer(self, result: Any, request: Any, deadline_s: float) -> Any:
@@ -274,7 +284,7 @@ class KazooStore:
             raise NoQuorumError(f"read: no answer in time ({type(error).__name__})") from error
 
     def _read_each(self, reads: Sequence[Read], deadline_s: float) -> Sequence[Seen]:
-        """The same for servers before 3.6, pipelined."""
+        """Send one request for each read, pipelined, for servers before 3.6."""
         requests = [wire.single_read(read, self._chroot) for read in reads]
         results = [self._send(request) for request in requests]
         return [
@@ -283,7 +293,7 @@ class KazooStore:
         ]
 
     def _take_note_of_old(self) -> None:
-        """The server connected to is older than 3.6; the next one may not be."""
+        """Log once that a server is older than 3.6. The next one may be newer."""
         if not self._told_of_old:
             self._told_of_old = True
             log.warning(
@@ -305,7 +315,7 @@ class KazooStore:
         return self._is_connected or self._closed or self._failure is not None
 
     def _listen(self, state: str) -> None:
-        """Called by kazoo's connection thread; must not block."""
+        """Follow the state of the connection. kazoo's thread calls this, so it must not block."""
         if state == KazooState.CONNECTED:
             session = self._client._session_id  # noqa: SLF001 - client_id hides it here
             self._session = session
@@ -314,7 +324,7 @@ class KazooStore:
             return
         self._set_connected(connected=False)
         self._detector.disconnected()
-        # What was handed over between the break and its becoming known.
+        # Requests that were sent between the break and this call get no answer.
         self._client.fail_requests()
         if state == KazooState.LOST:
             self._detector.ended()
@@ -322,7 +332,7 @@ class KazooStore:
             self._tell_lost(self._session)
 
     def _note_failure(self) -> None:
-        """Take note of what ends the client for good."""
+        """Keep the error that ended the client for good, and wake all waiting threads."""
         if self._connection.failure is not None:
             self._failure = self._connection.failure
         elif self._client.client_state == KeeperState.AUTH_FAILED:
@@ -336,19 +346,19 @@ class KazooStore:
             self._changed.notify_all()
 
     def _drop(self) -> None:
-        """The connection is dead, though nobody said so: find another server."""
-        log.warning("no answer for two thirds of the session's time-out: connects anew")
+        """Break a connection that has been silent for too long, so that kazoo finds a server."""
+        log.warning("no answer for two thirds of the session's timeout: reconnecting")
         self._set_connected(connected=False)
         self._connection.drop()
 
     def _tell_lost(self, session: int | None) -> None:
-        """Say so once; from now on the session is not used, and closed if it still lives."""
+        """Report the end of a session, once. From now on it is not used, and closed if it lives."""
         if session is None or session == self._told:
             return
         self._connection.forsaken = self._told = session
         self._session = None
         for callback in list(self._lost_callbacks):
-            # kazoo's own thread must not wait for what an application does in here.
+            # On another thread, because kazoo's must not wait for an application's callback.
             self._client.handler.spawn(_logged, callback, session)
 
 

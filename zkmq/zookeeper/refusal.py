@@ -1,4 +1,4 @@
-"""What a server's refusal means where the protocol has no answer to it."""
+"""Turn a server's refusal into an error, where the protocol has no other answer to it."""
 
 from zkmq.errors import (
     AccessDeniedError,
@@ -8,7 +8,7 @@ from zkmq.errors import (
 )
 from zkmq.zookeeper.store import Code, Rejected, Reply
 
-# ZooKeeper's numbers (KeeperException.Code) of what the protocol never meets by itself.
+# ZooKeeper's error numbers (KeeperException.Code) that the protocol does not expect.
 NAMES = {
     -5: "MarshallingError",
     -6: "Unimplemented",
@@ -23,17 +23,17 @@ NAMES = {
 }
 API_ERROR = -100
 SYSTEM_REFUSALS = frozenset({-5, -6, -8})
-# The session expired, or moved; the request took too long: a write may have taken effect.
+# The session expired or moved, or the request took too long. A write may have taken effect.
 UNCERTAIN = frozenset({-112, -118, -122})
 
 
 def is_refusal(number: int) -> bool:
-    """Whether a whole request that got this error certainly took no effect."""
+    """Whether a request that was answered with this error certainly took no effect."""
     return number in SYSTEM_REFUSALS or (number <= API_ERROR and number not in UNCERTAIN)
 
 
 def refusal(path: str, what: str, code: Code, number: int = 0) -> NotAppliedError:
-    """The error to raise: the credentials are at fault, or the servers' rules, or the tree is."""
+    """The error to raise: about the credentials, a rule of the servers, or the tree."""
     if code is Code.NO_AUTH:
         return AccessDeniedError(f"{path}: {what}: the servers refused these credentials")
     if code is Code.NOT_EMPTY:
@@ -49,6 +49,11 @@ def refusal(path: str, what: str, code: Code, number: int = 0) -> NotAppliedErro
 
 
 def demand_access(path: str, reply: Reply) -> None:
-    """Raise if a creation was refused by the servers' rules; others' work explains the rest."""
+    """Raise if the servers' rules refused a creation. Other refusals mean that it was done already.
+
+    Raises:
+        AccessDeniedError: the servers refused the credentials.
+        ServerRefusedError: the servers refused by a rule of their own.
+    """
     if isinstance(reply, Rejected) and reply.code in {Code.NO_AUTH, Code.OTHER}:
         raise refusal(path, "create", reply.code, reply.number)

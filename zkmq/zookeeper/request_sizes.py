@@ -1,24 +1,24 @@
-"""How much is moved together: what a server takes of one request, and gives in one answer."""
+"""How much fits in one request or one answer, and reads and writes cut to that size."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from zkmq.zookeeper.store import MAX_REQUEST_BYTES, GetData, Store, Znode
 
-# What goes along with the operations of a call: its ticket.
+# Room for the ticket in each request.
 TICKET_BYTES = 2_048
 MAX_CALL_BYTES = MAX_REQUEST_BYTES - TICKET_BYTES
 MAX_WRITE_BYTES = 1_000_000
-# What moving an item takes beside its value: two paths, a header, two operations.
+# What moving an item needs in addition to its payload: two paths, a header, two operations.
 ITEM_OVERHEAD_BYTES = 512
-# The longest header, by a reason of 1,000 characters of which JSON makes 12 bytes each.
+# The longest header: a reason has 1,000 characters, and JSON can make 12 bytes of each.
 MAX_HEADER_BYTES = 16_000
-# How many nodes are read at first, while their size is not known.
+# The number of nodes in the first read, while their size is not known.
 FIRST_READS = 16
 MAX_READS = 500
 
 
 def too_large(path: str, data: bytes, growth_bytes: int = MAX_HEADER_BYTES) -> str | None:
-    """Why no write can move a node whose header grows by so much; None if one can."""
+    """Say why no write can move a node whose header grows by `growth_bytes`; None if one can."""
     most = MAX_REQUEST_BYTES - growth_bytes - 4 * len(path)
     if len(data) <= most:
         return None
@@ -26,7 +26,7 @@ def too_large(path: str, data: bytes, growth_bytes: int = MAX_HEADER_BYTES) -> s
 
 
 def fitting_sizes(sizes: Iterable[int], used: int = 0) -> int:
-    """How many of the first, with these sizes in bytes, fit one call beside what is `used`."""
+    """How many of the first sizes fit in one request in which `used` bytes are taken already."""
     count = 0
     for size in sizes:
         used += size
@@ -37,7 +37,7 @@ def fitting_sizes(sizes: Iterable[int], used: int = 0) -> int:
 
 
 def fitting(values: Sequence[bytes]) -> int:
-    """How many of the first values one write can carry; one, at least."""
+    """How many of the first values one write can carry; at least one."""
     total = 0
     for count, value in enumerate(values):
         total += len(value) + ITEM_OVERHEAD_BYTES
@@ -49,7 +49,7 @@ def fitting(values: Sequence[bytes]) -> int:
 def read_nodes(
     store: Store, paths: Sequence[str], deadline_s: float
 ) -> Iterator[tuple[str, Znode]]:
-    """The nodes that are there, in order; reads as many at once as one write could carry.
+    """Read nodes, and yield those that exist, in order. One request reads what one write can carry.
 
     Raises:
         NoQuorumError: no answer before the deadline.
@@ -69,7 +69,7 @@ def read_nodes(
 def read_load(
     store: Store, paths: Sequence[str], deadline_s: float
 ) -> tuple[list[tuple[str, Znode]], bool]:
-    """The first of the nodes, as many as one write can move; and whether that is all of them.
+    """Read as many of the first nodes as one write can move; also return whether that is all.
 
     Raises:
         NoQuorumError: no answer before the deadline.

@@ -1,6 +1,6 @@
-"""Who may connect and who may read: credentials, TLS and the ACL of everything the queue makes.
+"""Credentials, TLS, and the ACL of every node that the queue makes.
 
-Secrets come from files or the environment, never from a command line, and are not in any repr.
+Secrets come from files or the environment, never from a command line. No repr shows them.
 """
 
 import os
@@ -25,20 +25,20 @@ KEY_PASSWORD = "ZKMQ_KEY_PASSWORD"  # noqa: S105 - the same
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Security:
-    """How a client proves who it is, and what others may do with its nodes.
+    """How a client authenticates, and who else may use the nodes that it makes.
 
     Attributes:
-        user: for digest authentication; every node made is then this user's alone.
-        password: its password.
-        sasl: kazoo's `sasl_options`, for DIGEST-MD5 or GSSAPI; every node made is then that
-            identity's alone, unless a user is given too.
-        ca: a PEM file; with it the connection is TLS, and the servers must prove who they are, to
-            it or to an authority that the system trusts.
-        check_names: a server's certificate must be for the name or address connected to.
-        certificate: the client's own PEM file, for servers that ask for one and take it for an
-            identity; every node made is then that identity's alone, unless a user is given too.
-        key: its key, if not in the same file.
-        key_password: what opens the key.
+        user: the user for digest authentication. Only this user may use the nodes made.
+        password: the user's password.
+        sasl: kazoo's `sasl_options`, for DIGEST-MD5 or GSSAPI. Only that identity may use the
+            nodes made, unless a user is given too.
+        ca: a PEM file of certificates. With it, the connection is TLS, and this CA or one that the
+            system trusts must have signed the servers' certificates.
+        check_names: whether a server's certificate must be for the name or address connected to.
+        certificate: the client's PEM file, for servers that identify clients by certificate. Only
+            that identity may use the nodes made, unless a user is given too.
+        key: the certificate's key, if it is not in the same file.
+        key_password: the password of the key.
     """
 
     OPEN_ACL: ClassVar[Any] = OPEN_ACL_UNSAFE
@@ -68,13 +68,13 @@ class Security:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Security":
-        """What the ZKMQ_ variables say, of this process unless told otherwise.
+        """Read the settings from variables, by default those of this process's environment.
 
         ZKMQ_USER, ZKMQ_PASSWORD or ZKMQ_PASSWORD_FILE, ZKMQ_CA, ZKMQ_CERTIFICATE, ZKMQ_KEY and
-        ZKMQ_KEY_PASSWORD; what is not there is None.
+        ZKMQ_KEY_PASSWORD. A setting without a variable is None.
 
         Raises:
-            BadArgumentError: half of a pair, a secret given twice, or a file nobody can read.
+            BadArgumentError: half of a pair, a secret given twice, or a file that cannot be read.
         """
         said = os.environ if environment is None else environment
         return cls(
@@ -87,17 +87,17 @@ class Security:
         )
 
     def kazoo_arguments(self) -> dict[str, Any]:
-        """What KazooClient takes.
+        """The arguments for KazooClient.
 
         Raises:
-            BadArgumentError: a file of keys or certificates that cannot be used.
+            BadArgumentError: a file of keys or certificates cannot be used.
         """
         arguments: dict[str, Any] = {}
         if self.user is not None:
             arguments["auth_data"] = [("digest", f"{self.user}:{self.password or ''}")]
             arguments["default_acl"] = [make_digest_acl(self.user, self.password or "", all=True)]
         elif self.sasl is not None or self.certificate is not None:
-            # Whoever the servers take this session for.
+            # The creator is the identity that the servers see.
             arguments["default_acl"] = CREATOR_ALL_ACL
         if self.sasl is not None:
             arguments["sasl_options"] = dict(self.sasl)
@@ -108,14 +108,18 @@ class Security:
                 "ca": self.ca,
                 "check_hostname": self.check_names,
                 "certfile": self.certificate,
-                # Without both, kazoo would leave the certificate out.
+                # kazoo ignores the certificate without a key file.
                 "keyfile": self.key or self.certificate,
                 "keyfile_password": self.key_password,
             }
         return arguments
 
     def _demand_usable(self, ca: str) -> None:
-        """Read the files once: kazoo would try again and again, and blame the connection."""
+        """Load the files once. With bad ones, kazoo would retry for ever and blame the connection.
+
+        Raises:
+            BadArgumentError: a file cannot be read or used.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             context.load_verify_locations(ca)

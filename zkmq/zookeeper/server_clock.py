@@ -1,26 +1,26 @@
-"""The servers' wall clock, as far as a client can know it without trusting its own.
+"""The servers' wall clock as a client knows it, without trust in the client's own clock.
 
-Good to a round trip. It only chooses buckets: what is due, or too old, is decided by comparing
-stamps that servers made.
+It is exact to a round trip, and only chooses buckets. What is due, or too old, is decided with
+timestamps that servers made.
 """
 
 from zkmq.zookeeper.store import GetData, Store, Znode
 
 
 class ServerClock:
-    """Follows the stamps that servers put on this client's writes."""
+    """Follows the timestamps that servers give to this client's writes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._offset_ms: float | None = None
 
     def note(self, mtime_ms: int | None) -> None:
-        """Learn from the stamp of a write that was just answered."""
+        """Learn from the timestamp of a write that was just answered; None changes nothing."""
         if mtime_ms is not None:
             self._offset_ms = mtime_ms - self._store.now() * 1000
 
     def now_ms(self, recent: str, deadline_s: float) -> float:
-        """Milliseconds since 1970; `recent` is a node this client has just written."""
+        """Milliseconds since 1970. `recent` is a node that this client has just written."""
         if self._offset_ms is None:
             (node,) = self._store.read_many([GetData(recent)], deadline_s).results
             self.note(node.mtime_ms if isinstance(node, Znode) else 0)

@@ -1,6 +1,6 @@
-"""The seam between the queue's protocol and ZooKeeper: what the core asks of a session.
+"""The interface between the queue's protocol and ZooKeeper.
 
-The core uses nothing else, starts no thread and reads no other clock, so the same code runs on
+The protocol uses nothing else, starts no thread and reads no other clock. So the same code runs on
 `zkmq.zookeeper.kazoo_store` and in a simulation with virtual time. Paths are absolute.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-# What a server takes of one request, unless its `jute.maxbuffer` says otherwise.
+# The longest request that a server accepts, unless its `jute.maxbuffer` says otherwise.
 MAX_REQUEST_BYTES = 1_048_575
 
 
@@ -38,7 +38,7 @@ class SetData(NamedTuple):
 
 
 class CheckVersion(NamedTuple):
-    """Demand that a node exists with that version."""
+    """Fail the multi unless the node exists with that version."""
 
     path: str
     version: int
@@ -48,7 +48,7 @@ Op = Create | Delete | SetData | CheckVersion
 
 
 class Code(Enum):
-    """Why a server refused an operation of a multi."""
+    """The reason for which a server refused an operation of a multi."""
 
     NO_NODE = -101
     NO_AUTH = -102
@@ -60,10 +60,10 @@ class Code(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The multi took effect at `zxid`, all of it.
+    """The whole multi took effect at `zxid`.
 
     `created` has the path of each Create and None for each other operation, in order. `mtime_ms`
-    is the server's wall clock, known if the multi had a SetData.
+    is the server's wall clock; None if the multi had no SetData.
     """
 
     zxid: int
@@ -75,8 +75,8 @@ class Committed:
 class Rejected:
     """The multi took no effect, because operation `index` (from 0) could not.
 
-    `number` is ZooKeeper's own for the reason. It tells more where the code is OTHER; `index` is
-    0 then if the server refused the request as such, without a look at its operations.
+    `number` is ZooKeeper's error number, which says more if the code is OTHER. In that case `index`
+    is also 0 if the server refused the request as a whole.
     """
 
     index: int
@@ -88,7 +88,7 @@ class Rejected:
 class Lost:
     """No answer: the multi may have taken effect, may yet, or never will.
 
-    Not `sent`, because there was no connection, it certainly never will.
+    If it was not `sent`, because there was no connection, it certainly never takes effect.
     """
 
     reason: str
@@ -138,20 +138,20 @@ class ReadResult(NamedTuple):
 
 
 class Pending(Protocol):
-    """A multi that was sent, or is about to be."""
+    """A multi that was sent and is not answered yet."""
 
     def reply(self, deadline_s: float) -> Reply:
         """Wait for the answer until `deadline_s` on the store's clock; then it is Lost."""
 
 
 class Signal(Protocol):
-    """What a watch sets and a waiter waits for."""
+    """An event that a watch sets and one waiter waits for."""
 
     def set(self) -> None:
-        """Wake the waiter, now or when it comes to wait."""
+        """Wake the waiter, now or at its next wait."""
 
     def wait(self, until_s: float) -> bool:
-        """Wait until set, or until `until_s` on the store's clock; clear, and tell which."""
+        """Wait until set, or until `until_s` on the store's clock; clear, and return which."""
 
 
 Watcher = Callable[[], None]
@@ -160,21 +160,21 @@ Watcher = Callable[[], None]
 class Store(Protocol):
     """One client of ZooKeeper, which has one session at a time.
 
-    A deadline is a point on `now()`. Reads repeat until answered; past the deadline they raise
-    NoQuorumError. Writes are sent once: whether to send again is for the protocol to decide.
-    Multis submitted one after the other reach the server in that order, while one session lasts.
-    Every call may raise ClosedError.
+    A deadline is a point on `now()`. The store repeats reads until they are answered; after the
+    deadline they raise NoQuorumError. It sends writes once; the protocol decides whether to resend.
+    Multis reach the server in the order of the calls, as long as one session lasts. Every call may
+    raise ClosedError.
     """
 
     @property
     def session_id(self) -> int | None:
-        """The session the next request would use; None while there is none."""
+        """The session that the next request would use; None while there is none."""
 
     def submit(self, ops: Sequence[Op]) -> Pending:
         """Send a multi without waiting for its answer."""
 
     def weigh(self, ops: Sequence[Op]) -> int:
-        """How many bytes the request of a multi has; servers take `MAX_REQUEST_BYTES`."""
+        """The length of a multi's request in bytes. Servers accept `MAX_REQUEST_BYTES`."""
 
     def commit(self, ops: Sequence[Op], deadline_s: float) -> Reply:
         """Send a multi once and wait for its answer."""
@@ -183,7 +183,7 @@ class Store(Protocol):
         """Wait until requests can be sent; False if that took too long."""
 
     def list(self, path: str, deadline_s: float, watch: Watcher | None = None) -> list[str] | None:
-        """Children of a node, in no order; None if there is no such node.
+        """The children of a node, in no order; None if there is no such node.
 
         `watch` is called once: when a child comes or goes, or the connection does.
         """
@@ -192,27 +192,27 @@ class Store(Protocol):
         """A node's stat, with empty data; `watch` is called once, also when a node appears."""
 
     def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
-        """Several reads in one request."""
+        """Read several nodes in one request, and so at one state."""
 
     def sync(self, path: str, deadline_s: float) -> None:
-        """Make later reads see all that the leader had committed; not proof against a split."""
+        """Make later reads see what the leader had committed. Not guaranteed during a partition."""
 
     def signal(self) -> Signal:
-        """Make a signal."""
+        """Make a signal for one waiter."""
 
     def now(self) -> float:
         """Seconds on a monotonic clock."""
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Sleep on the store's clock."""
 
     def on_session_lost(self, callback: Callable[[int], None]) -> Callable[[], None]:
-        """Call with the session's id when it has ended, or may have.
+        """Call `callback` with the id of a session that has ended, or may have.
 
-        It is never used again from then on, and closed if a server still has it: what it held is
-        free soon, whether or not this client ever asks again.
-        Returns what ends that: a store outlives the queues that use it.
+        From then on the store never uses that session, and closes it if a server still has it. So
+        what it held is free soon. Returns a function that ends the callbacks, since a store may
+        outlive the queues that use it.
         """
 
     def close(self) -> None:
-        """End the session; its ephemeral nodes go."""
+        """End the session, and with it its ephemeral nodes."""

@@ -1,7 +1,7 @@
-"""ZooKeeper requests as kazoo's connection sends them, for what kazoo lacks or does slowly.
+"""ZooKeeper requests for kazoo's connection that kazoo lacks, or encodes slowly.
 
-kazoo sends any object that has `type`, `serialize` and `deserialize`. These know the zxid of
-their reply, which kazoo drops, and encode a multi at a third of the cost. Source: zookeeper.jute
+kazoo sends any object that has `type`, `serialize` and `deserialize`. These classes keep the zxid
+of the reply, which kazoo drops, and encode a multi at a third of the cost. Source: zookeeper.jute
 and MultiOperationRecord.java of ZooKeeper 3.9.
 """
 
@@ -36,7 +36,7 @@ ROLLED_BACK, RUNTIME_INCONSISTENCY = 0, -2
 SESSION_EXPIRED, SESSION_MOVED = -112, -118
 KNOWN = {code.value: code for code in Code}
 
-# Its length, its number and its type.
+# The length, xid and type of a request.
 REQUEST_HEADER_BYTES = 12
 INT = struct.Struct("!i")
 OP_HEADER = struct.Struct("!iBi")
@@ -57,7 +57,7 @@ def _bytes(value: bytes) -> bytes:
 
 
 def encode_acl(acls: Sequence[Any]) -> bytes:
-    """Kazoo's ACLs as a create carries them."""
+    """Encode kazoo's ACLs for a create request."""
     encoded = INT.pack(len(acls))
     for acl in acls:
         encoded += INT.pack(acl.perms) + _bytes(acl.id.scheme.encode())
@@ -66,7 +66,7 @@ def encode_acl(acls: Sequence[Any]) -> bytes:
 
 
 class Multi:
-    """Several writes, all or none."""
+    """A request for several writes, of which all or none take effect."""
 
     type = MULTI
     __slots__ = ("_body", "_chroot")
@@ -80,7 +80,7 @@ class Multi:
         return self._body
 
     def deserialize(self, data: bytes, offset: int) -> list[Reply]:
-        """The answer, in a list because kazoo copies what it takes for a list of results."""
+        """Decode the answer. It is in a list, because kazoo copies the results of a multi."""
         _, zxid, _ = REPLY_HEADER.unpack_from(data, 0)
         created: list[str | None] = []
         codes: list[int] = []
@@ -127,7 +127,7 @@ def _encode(op: Op, acl: bytes, chroot: str) -> bytes:
 
 
 def multi_bytes(ops: Sequence[Op], acl: bytes, chroot: str = "") -> int:
-    """How long a request of these operations is, all in all."""
+    """The length of a whole request with these operations, in bytes."""
     fixed = OP_HEADER.size + 2 * INT.size + len(chroot.encode())
     total = REQUEST_HEADER_BYTES + len(END) + fixed * len(ops)
     for op in ops:
@@ -140,7 +140,7 @@ def multi_bytes(ops: Sequence[Op], acl: bytes, chroot: str = "") -> int:
 
 
 def _rejected(codes: Sequence[int]) -> Reply:
-    """The first error that is not a mere consequence of another is the cause."""
+    """Find the cause: the first error that is not a consequence of another one."""
     for index, code in enumerate(codes):
         if code in {SESSION_EXPIRED, SESSION_MOVED}:
             return Lost(f"the session was over (error {code})")
@@ -150,7 +150,7 @@ def _rejected(codes: Sequence[int]) -> Reply:
 
 
 class MultiRead:
-    """Several reads at one state; servers from 3.6 on know it."""
+    """A request for several reads at one state. Servers from 3.6 on know it."""
 
     type = MULTI_READ
     __slots__ = ("_body",)
@@ -167,7 +167,7 @@ class MultiRead:
         return self._body
 
     def deserialize(self, data: bytes, offset: int) -> ReadResult:
-        """The answers, in order."""
+        """Decode the answers, in the order of the reads."""
         _, zxid, _ = REPLY_HEADER.unpack_from(data, 0)
         results: list[Znode | list[str] | None] = []
         while True:
@@ -188,7 +188,7 @@ class MultiRead:
 
 
 class ReadRefusedError(Exception):
-    """A server refused one of several reads for another reason than that the node is absent."""
+    """A server refused one of several reads, and not because the node does not exist."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"error {code}")
@@ -201,20 +201,20 @@ def _demand_missing(code: int) -> None:
 
 
 class ChildrenRequest(GetChildren2):  # type: ignore[misc]
-    """Children of one node, with the zxid of the reply."""
+    """A request for the children of one node, which keeps the zxid of the reply."""
 
     __slots__ = ()
 
     @classmethod
     def deserialize(cls, data: bytes, offset: int) -> Seen:
-        """The names, and the zxid at which they were all there were."""
+        """Decode the names, the zxid of the reply, and the zxid of the last change of a child."""
         names, offset = decode_names(data, offset)
         *_, last_change = STAT.unpack_from(data, offset)
         return Seen(names, REPLY_HEADER.unpack_from(data, 0)[1], last_change)
 
 
 class DataRequest:
-    """Data and stat of one node, with the zxid of the reply."""
+    """A request for the data and stat of one node, which keeps the zxid of the reply."""
 
     type = GET_DATA
     __slots__ = ("path",)
@@ -227,13 +227,13 @@ class DataRequest:
         return _bytes(self.path.encode()) + b"\0"
 
     def deserialize(self, data: bytes, offset: int) -> Seen:
-        """The node, and the zxid at which it was so."""
+        """Decode the node, and the zxid of the reply."""
         node, _ = decode_node(data, offset)
         return Seen(node, REPLY_HEADER.unpack_from(data, 0)[1])
 
 
 class SyncRequest:
-    """Wait until the server has caught up with the leader."""
+    """A request that is answered when the server has caught up with the leader."""
 
     type = SYNC
     __slots__ = ("_path",)
@@ -246,23 +246,23 @@ class SyncRequest:
         return _bytes(self._path.encode())
 
     def deserialize(self, data: bytes, offset: int) -> int:
-        """The zxid of the reply."""
+        """Decode the zxid of the reply."""
         return int(REPLY_HEADER.unpack_from(data, 0)[1])
 
 
 class StatRequest(Exists):  # type: ignore[misc]
-    """Stat of one node."""
+    """A request for the stat of one node."""
 
     __slots__ = ()
 
     @classmethod
     def deserialize(cls, data: bytes, offset: int) -> Znode:
-        """The node, without its data."""
+        """Decode the node, which has empty data."""
         return _node(b"", STAT.unpack_from(data, offset))
 
 
 def decode_names(data: bytes, offset: int) -> tuple[list[str], int]:
-    """A vector of strings."""
+    """Decode a vector of strings; also return the offset after it."""
     (count,) = INT.unpack_from(data, offset)
     offset += INT.size
     names = []
@@ -274,7 +274,7 @@ def decode_names(data: bytes, offset: int) -> tuple[list[str], int]:
 
 
 def decode_node(data: bytes, offset: int) -> tuple[Znode, int]:
-    """A buffer and a stat."""
+    """Decode a buffer and a stat; also return the offset after them."""
     (length,) = INT.unpack_from(data, offset)
     offset += INT.size
     end = offset + max(length, 0)
@@ -287,7 +287,7 @@ def _node(data: bytes, stat: tuple[int, ...]) -> Znode:
 
 
 def single_read(read: Read, chroot: str) -> DataRequest | ChildrenRequest:
-    """One read as a request of its own."""
+    """Make a separate request of one read."""
     if isinstance(read, GetData):
         return DataRequest(chroot + read.path)
     return ChildrenRequest(chroot + read.path, None)

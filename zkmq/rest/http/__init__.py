@@ -1,1 +1,1 @@
-"""HTTP requests and answers, without ZooKeeper."""
+"""HTTP requests and answers, without any request to ZooKeeper."""

@@ -2,7 +2,7 @@
 
 RestError
 ├── ConfigError       a properties file, an option or a certificate is wrong
-├── ClientGoneError   the HTTP client hung up before its request was complete: nothing was done
+├── ClientGoneError   the HTTP client hung up before its request was complete; nothing was done
 └── HttpError         an answer that is not a success: its status, message and headers
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 
 class RestError(Exception):
-    """Root of what the gateway raises."""
+    """The root of all errors of the gateway."""
 
 
 class ConfigError(RestError):
@@ -24,7 +24,7 @@ class ClientGoneError(RestError):
 class HttpError(RestError):
     """An answer that is not a success, with the ERROR body of rest.md 3.6.
 
-    `extra` holds further keys of a JSON body (`index` of a failed transaction, `outcome`).
+    `extra` are further keys of the body, such as `index` (of a failed transaction) and `outcome`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which representation an answer has, and which request bodies are taken (rest.md 2.1, 2.2)."""
+"""Choose an answer's representation, and check a request body's type (rest.md 2.1, 2.2)."""
 
 import re
 from functools import lru_cache
@@ -28,10 +28,11 @@ class Range(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def negotiate(accept: str | None, offered: tuple[str, ...] = ANSWERS) -> str | None:
-    """Return the media type to answer with, None when none of `offered` is acceptable.
+    """Return the media type to answer with; None if none of `offered` is acceptable.
 
-    Of the types with the best quality the one named explicitly wins over a wildcard, then the
-    one named first, then the one offered first. A malformed element accepts nothing.
+    Among the types with the best quality, an explicit one wins over a wildcard, then the one that
+    comes first in `accept`, then the one that comes first in `offered`. A malformed element of
+    `accept` is ignored.
     """
     ranges = _parse(accept) if accept and accept.strip() else [Range("*/*", 1.0, 0)]
     best: tuple[float, int, int] | None = None
@@ -48,13 +49,13 @@ def negotiate(accept: str | None, offered: tuple[str, ...] = ANSWERS) -> str | N
 
 @lru_cache(maxsize=256)
 def takes_octets(content_type: str | None) -> bool:
-    """Whether a znode body may be announced so: as octets, or not at all."""
+    """Whether a znode's body may have this type: octets, or none."""
     return _is_type(content_type, OCTETS)
 
 
 @lru_cache(maxsize=256)
 def takes_json(content_type: str | None) -> bool:
-    """Whether a JSON body may be announced so: as JSON, or not at all."""
+    """Whether a JSON body may have this type: JSON, or none."""
     return _is_type(content_type, JSON)
 
 

@@ -8,7 +8,7 @@ _TAG = re.compile(r'(W/)?"([^"]*)"')
 
 
 def etag(stat: Stat) -> str:
-    """Return the tag of a znode's data: when it was last set, and its version."""
+    """Return the tag of a znode's data, made of the zxid of its last change and its version."""
     return f'"{stat.mzxid}-{stat.version}"'
 
 
@@ -18,7 +18,7 @@ def if_match(header: str, stat: Stat) -> bool:
 
 
 def if_none_match(header: str, stat: Stat) -> bool:
-    """Whether `If-None-Match` holds, that is, the client does not have this state yet."""
+    """Whether `If-None-Match` holds: the client does not have this state yet."""
     return not _matches(header, stat, weak=True)
 
 

@@ -1,6 +1,6 @@
-"""What answers look like: STAT, CHILD, PATH, SESSION and ERROR in every format (rest.md 3).
+"""The representations STAT, CHILD, PATH, SESSION and ERROR in every format (rest.md 3).
 
-A representation is a mapping of ordered keys; the format decides how it is written.
+A representation is a mapping with ordered keys, which each format writes in its own way.
 """
 
 import base64
@@ -15,7 +15,7 @@ from zkmq.rest.http.negotiation import JSONP, XML
 
 Representation = Mapping[str, object]
 
-# Made once: it is a tenth of the time a small GET takes.
+# Made once, because making it takes a tenth of the time of a small GET.
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _CALLBACK = re.compile("[A-Za-z0-9_]+")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -84,12 +84,12 @@ def to_json(value: object) -> bytes:
 
 
 def to_jsonp(fields: Representation, callback: str) -> bytes:
-    """Write `callback(JSON)`; in ASCII, since U+2028 ends a line of JavaScript but not of JSON."""
+    """Write `callback(JSON)` in ASCII, because U+2028 ends a line in JavaScript but not in JSON."""
     return f"{callback}({json.dumps(fields, separators=(',', ':'))})".encode()
 
 
 def to_xml(root: str, fields: Representation) -> bytes:
-    """Write a representation as well-formed XML 1.0; what XML cannot hold becomes U+FFFD."""
+    """Write a representation as XML 1.0. Characters that XML forbids become U+FFFD."""
     document = f'<?xml version="1.0" encoding="UTF-8"?>{_element(root, fields)}'
     return document.encode(errors="replace")
 

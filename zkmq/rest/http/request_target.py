@@ -1,4 +1,4 @@
-"""Znode paths and query parameters, from the bytes of a request target (rest.md 1.3, 1.4)."""
+"""Decode the znode path and the query parameters of a request target (rest.md 1.3, 1.4)."""
 
 import re
 from urllib.parse import unquote, unquote_to_bytes
@@ -7,7 +7,7 @@ from zkmq.rest.http.http_errors import HttpError
 
 _BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
-# What ZooKeeper's own path rules refuse; its server and Java client see non-BMP as surrogates.
+# The characters that ZooKeeper refuses in paths. It sees characters beyond U+FFFF as surrogates.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\uf8ff\ufff0-\uffff\U00010000-\U0010ffff]")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 INT32 = range(-(2**31), 2**31)
@@ -44,12 +44,12 @@ def check_path(path: str) -> str:
 
 
 def child_path(parent: str, name: str) -> str:
-    """Join a znode path and a child's name; `name` may be several segments, or empty."""
+    """Join a znode path and a child's name, which may be several segments, or empty."""
     return f"/{name}" if parent == "/" else f"{parent}/{name}"
 
 
 class Query:
-    """The query parameters of a request: form-decoded, the first of a name counts."""
+    """The query parameters of a request, form-decoded. Of a repeated name, the first counts."""
 
     def __init__(self, query_string: str) -> None:
         self._raw: dict[str, str] = {}
@@ -58,7 +58,7 @@ class Query:
             self._raw.setdefault(unquote(name.replace("+", " ")), value)
 
     def get(self, name: str) -> str | None:
-        """Return a parameter's value, None when it is not there.
+        """Return a parameter's value; None if it is not given.
 
         Raises:
             HttpError: 400, broken escapes or not UTF-8.

@@ -1,4 +1,4 @@
-"""What kazoo raises -> what HTTP answers (rest.md 6)."""
+"""Translate kazoo's errors to HTTP statuses (rest.md 6)."""
 
 from kazoo import exceptions as zk
 from kazoo.handlers.threading import KazooTimeoutError
@@ -20,7 +20,7 @@ _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (zk.NoAuthError, 403, "not permitted"),
     (zk.NotReadOnlyCallError, 503, "ZooKeeper is read-only at present; nothing was changed"),
 )
-# After these a request that was sent may have taken effect, or may yet.
+# After these errors, a request that was sent may have taken effect, or may yet.
 _UNKNOWN: tuple[tuple[type[Exception], int, str], ...] = (
     (zk.ConnectionLoss, 503, "connection to ZooKeeper lost"),
     (zk.SessionExpiredError, 503, "ZooKeeper session expired"),
@@ -33,10 +33,9 @@ _UNKNOWN: tuple[tuple[type[Exception], int, str], ...] = (
 
 
 def http_error(error: Exception, subject: str, *, changes: bool) -> HttpError:
-    """Turn what kazoo raised into an answer.
+    """Turn kazoo's error into an answer.
 
-    `changes` says that the request was a write, whose outcome is unknown when the connection
-    went away under it.
+    `changes` says that the request was a write. Its outcome is unknown if the connection broke.
     """
     for kind, status, text in _STATUSES:
         if isinstance(error, kind):
@@ -51,7 +50,7 @@ def http_error(error: Exception, subject: str, *, changes: bool) -> HttpError:
 
 
 def not_connected(subject: str) -> HttpError:
-    """Return the answer while ZooKeeper cannot be reached: certainly nothing was sent."""
+    """Return the answer for a request that was not sent, because ZooKeeper cannot be reached."""
     return HttpError(503, f"{subject} ZooKeeper is not reachable; nothing was sent", headers=RETRY)
 
 

@@ -1,4 +1,4 @@
-"""The gateway's description of itself, in OpenAPI 3.1."""
+"""The OpenAPI 3.1 document that the gateway serves at /openapi.json."""
 
 from zkmq.rest.openapi.openapi_document import document
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: every resource of an endpoint and of the gateway."""
+"""The OpenAPI document: all resources of an endpoint and of the gateway."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What operations are made of: parameters, answers, errors."""
+"""The parts of an operation in OpenAPI: parameters, bodies, answers and errors."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from zkmq.rest.openapi.schemas import TEXT, Schema, ref
 
 Part = dict[str, Any]
 
-# What any operation on an endpoint may answer.
+# The errors that any operation on an endpoint may answer.
 _ALWAYS = (400, 401, 403, 404, 406, 414, 431, 500, 502, 503, 504)
 _ERRORS = {
     400: "An argument, a path or a name that cannot be meant.",
@@ -51,7 +51,7 @@ def header(name: str, schema: Schema, description: str) -> Part:
 
 
 def flag(name: str, description: str) -> Part:
-    """Describe a query parameter that counts when it is exactly `true`."""
+    """Describe a query parameter that is set if its value is exactly `true`."""
     return query(name, {"enum": ["true", "false"]}, description)
 
 
@@ -76,6 +76,6 @@ def as_json(description: str, schema: Schema) -> Part:
 
 
 def errors(*statuses: int) -> Part:
-    """Describe the failures of an operation: the ones of any, and `statuses`."""
+    """Describe the errors of an operation: those of any operation, and `statuses`."""
     every = sorted({*_ALWAYS, *statuses})
     return {str(status): answer(_ERRORS[status], "Error", octets=True) for status in every}

@@ -1,4 +1,4 @@
-"""The part of the OpenAPI document about queues (rest.md 11)."""
+"""The operations on queues in the OpenAPI document (rest.md 11)."""
 
 from typing import Any
 

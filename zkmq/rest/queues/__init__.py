@@ -1,1 +1,1 @@
-"""Queues over HTTP: `queues/v1/<queue>/...` (rest.md 11)."""
+"""Queues over HTTP, without the HTTP: open queues, consumers, idempotency (rest.md 11)."""

@@ -1,4 +1,4 @@
-"""The queues of one endpoint: a producing client for each, and its HTTP clients' consumers."""
+"""The open queues of one endpoint, and the consumers of its HTTP clients."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ _ANSWERS = 10_000
 
 
 class EndpointQueues:
-    """Opens queues when they are first asked for, and keeps them.
+    """Opens queues at first use, and keeps them open. Opens and expires consumers.
 
     `run` runs a blocking call in a thread.
     """
@@ -44,15 +44,15 @@ class EndpointQueues:
 
     @property
     def consumers(self) -> int:
-        """How many consumers are open."""
+        """The number of open consumers."""
         return len(self._consumers)
 
     async def queue(self, name: str) -> "OpenQueue":
-        """Return a queue, opening it at first use; its tree is made if there is none.
+        """Return a queue. Open it at first use, and make its tree if there is none.
 
         Raises:
             HttpError: 503, too many queues.
-            ZkmqError: it could not be opened.
+            ZkmqError: the queue cannot be opened.
         """
         opening = self._queues.get(name)
         if opening is None:
@@ -65,10 +65,10 @@ class EndpointQueues:
         return await asyncio.shield(opening)
 
     async def existing(self, name: str) -> "OpenQueue":
-        """Return a queue that somebody made.
+        """Return a queue that exists already.
 
         Raises:
-            HttpError: 404, nobody has.
+            HttpError: 404, there is no such queue.
         """
         if name not in self._queues and await self._shared.exists(f"/{name}/items") is None:
             raise HttpError(404, f"{name} not found: no such queue")
@@ -77,11 +77,11 @@ class EndpointQueues:
     async def open_consumer(
         self, name: str, session_s: float, settings: Mapping[str, Any]
     ) -> RemoteConsumer:
-        """Open a consumer with a ZooKeeper session of its own; `settings` are those of `Queue`.
+        """Open a consumer with its own ZooKeeper session; `settings` are those of `Queue`.
 
         Raises:
             HttpError: 503, too many consumers.
-            ZkmqError: it could not be opened.
+            ZkmqError: the consumer cannot be opened.
         """
         if len(self._consumers) >= self._limits.consumers:
             most = self._limits.consumers
@@ -89,7 +89,7 @@ class EndpointQueues:
         id = f"consumer-{secrets.token_hex(8)}"
         loop = asyncio.get_running_loop()
 
-        def lost(_session: int) -> None:  # called by a thread of the store's
+        def lost(_session: int) -> None:  # called by a thread of the store
             loop.call_soon_threadsafe(self._end, id)
 
         queue = await self.run(self._connect, name, session_s, lost, janitor=False, **settings)
@@ -102,7 +102,7 @@ class EndpointQueues:
         """Return a live consumer.
 
         Raises:
-            ConsumerLostError: it is not, or no longer, there.
+            ConsumerLostError: the consumer does not exist, or has ended.
         """
         consumer = self._consumers.get(id)
         if consumer is None:
@@ -110,19 +110,19 @@ class EndpointQueues:
         return consumer
 
     def beat(self, consumer: RemoteConsumer) -> None:
-        """Restart a consumer's clock."""
+        """Restart a consumer's expiry timer."""
         if consumer.expiry:
             consumer.expiry.cancel()
         loop = asyncio.get_running_loop()
         consumer.expiry = loop.call_later(consumer.session_s, self._expire, consumer)
 
     def beat_if_alive(self, consumer: RemoteConsumer) -> None:
-        """Restart the clock of a consumer that was not ended meanwhile."""
+        """Restart the expiry timer of a consumer that still exists."""
         if consumer.id in self._consumers:
             self.beat(consumer)
 
     async def close_consumer(self, id: str) -> None:
-        """End a consumer if it is there; its items go back to the queue."""
+        """End a consumer if it exists; its items go back to the queue."""
         consumer = self._forget(id)
         if consumer is not None:
             await self.run(consumer.queue.close)
@@ -195,15 +195,15 @@ class EndpointQueues:
     async def _close_quietly(self, consumer: RemoteConsumer) -> None:
         try:
             await self.run(consumer.queue.close)
-        except ZkmqError as error:  # its session ends it, a little later
+        except ZkmqError as error:  # the end of its session does the same a little later
             _log.warning("%s: %s", consumer.id, error)
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Entries that are in the queue: their ids and the zxid, where known.
+    """Entries that are in the queue: their ids, and the zxid if it is known.
 
-    `duplicates` are the places of those that had been put before, under the same dedup id.
+    `duplicates` are the indexes of entries that were put before with the same dedup id.
     """
 
     ids: list[str | None]
@@ -212,7 +212,7 @@ class Accepted:
 
 
 class OpenQueue:
-    """One queue, as its producers and operators see it."""
+    """One open queue, for producers and operators."""
 
     def __init__(self, name: str, queue: Queue, run: Any, shared: AsyncSession) -> None:
         self.queue = queue
@@ -225,8 +225,8 @@ class OpenQueue:
     async def put(self, entries: Sequence[Entry], key: str | None) -> Accepted:
         """Put entries that fit in one write.
 
-        With a key they are put once, and every call with it has the same answer; if another
-        gateway gave the first, the ids are not known.
+        With a key, they are put once, and every call with that key gets the same answer. If
+        another gateway gave the first answer, the ids are not known.
         """
         return await self._answers.do(key, hash(tuple(entries)), lambda: self._put(entries))
 
@@ -243,7 +243,7 @@ class OpenQueue:
         return puts
 
     async def _first_zxid(self, entry: Entry) -> int | None:
-        """Find when the first put with an id was: its mark was made in the same write."""
+        """Find the zxid of the first put with an id, whose node was made in the same write."""
         parent = f"/{self._name}/dedup"
         hours, _ = await self._shared.children(parent)
         paths = [f"{parent}/{hour}/{entry.dedup_hash}" for hour in hours]
@@ -253,12 +253,12 @@ class OpenQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Digests(Security):
-    """An endpoint's credentials; what it makes is open to all, as everything a gateway makes."""
+    """An endpoint's credentials. Any client may use the nodes that a gateway makes."""
 
     digests: tuple[str, ...] = field(default=(), repr=False)
 
     def kazoo_arguments(self) -> dict[str, Any]:
-        """What KazooClient takes."""
+        """The arguments for KazooClient: credentials, and no ACL."""
         return {"auth_data": [("digest", digest) for digest in self.digests]}
 
 

@@ -1,4 +1,4 @@
-"""The queue's errors on the wire: which status and code stands for which, both ways."""
+"""Translate the queue's errors to HTTP statuses and codes, and back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from zkmq import errors
 from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.statuses import RETRY
 
-# In order of specialisation: the first that fits stands for an error.
+# The most specific class first: the first that matches is used.
 _CODES: tuple[tuple[type[errors.ZkmqError], int, str], ...] = (
     (errors.AckUnknownError, 504, "ack-unknown"),
     (errors.OutcomeUnknownError, 504, "outcome-unknown"),
@@ -28,7 +28,7 @@ _CODES: tuple[tuple[type[errors.ZkmqError], int, str], ...] = (
 
 
 def to_http(error: errors.ZkmqError, subject: str) -> HttpError:
-    """Turn what the queue raised into an answer; `error` in its body is the code."""
+    """Turn the queue's error into an answer. `error` in its body is the code."""
     status, code = next((s, c) for kind, s, c in _CODES if isinstance(error, kind))
     extra: dict[str, object] = {"error": code}
     if not error.definite:
@@ -38,19 +38,19 @@ def to_http(error: errors.ZkmqError, subject: str) -> HttpError:
 
 
 def from_http(status: int, body: Mapping[str, Any]) -> errors.ZkmqError:
-    """Turn an answer that is no success back into what the queue raised at the gateway."""
+    """Turn an answer back into the error that the queue raised at the gateway."""
     message = str(body.get("message", f"the gateway answered {status}"))
     code = body.get("error")
     kind = next((k for k, _, c in _CODES if c == code), None)
     if kind is None:
         kind = _by_status(status, body)
-    error = kind.__new__(kind)  # some kinds build their own message, which is made already
+    error = kind.__new__(kind)  # without `__init__`, since the message is already complete
     Exception.__init__(error, message)
     return error
 
 
 def _by_status(status: int, body: Mapping[str, Any]) -> type[errors.ZkmqError]:
-    """Judge an answer that some other part of the way made; unmarked means unknown."""
+    """Choose an error for an answer of another server; by default the outcome is unknown."""
     if body.get("outcome") == "unknown" or status >= 500:
         return errors.OutcomeUnknownError
     return errors.AccessDeniedError if status in (401, 403) else errors.BadArgumentError

@@ -1,4 +1,4 @@
-"""Putting for many HTTP clients at once: requests that come together go in one write."""
+"""Group commit: put requests of several HTTP clients that arrive together share one write."""
 
 import asyncio
 from collections import deque
@@ -14,7 +14,7 @@ PutMany = Callable[[Sequence[Entry]], Awaitable[list[Put]]]
 
 @dataclass(slots=True)
 class _PutRequest:
-    """Entries that are put together or not at all."""
+    """The entries of one request, which take effect together or not at all."""
 
     entries: Sequence[Entry]
     size: int
@@ -22,7 +22,7 @@ class _PutRequest:
 
 
 class GroupCommit:
-    """Gathers requests while a write is on its way, and sends them in the next.
+    """Gathers requests while a write is in flight, and sends them in the next one.
 
     A group is never larger than one write of the queue, so that each request takes effect as a
     whole. Requests take effect in the order of the calls.
@@ -37,7 +37,7 @@ class GroupCommit:
         """Put entries that fit in one write.
 
         Raises:
-            ZkmqError: what became of the write that these entries were in.
+            ZkmqError: the write with these entries failed, or its outcome is unknown.
         """
         answer: asyncio.Future[list[Put]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_PutRequest(entries, size_of(entries), answer))
@@ -70,7 +70,7 @@ class GroupCommit:
 
 
 def fits_one_write(entries: Sequence[Entry]) -> bool:
-    """Whether entries can take effect together."""
+    """Whether entries fit in one write, so that they take effect together."""
     small = len(entries) <= MAX_BATCH_ITEMS and size_of(entries) <= MAX_BATCH_BYTES
     return small or len(entries) == 1
 
@@ -89,7 +89,7 @@ def writes_of(entries: Sequence[Entry], most: int) -> Iterator[Sequence[Entry]]:
 
 
 def size_of(entries: Sequence[Entry]) -> int:
-    """Return about how many bytes entries have in a write."""
+    """Estimate the bytes of entries in a write."""
     return sum(len(entry.data) + ITEM_OVERHEAD_BYTES for entry in entries)
 
 
@@ -97,6 +97,6 @@ def _distribute(group: Sequence[_PutRequest], puts: Sequence[Put]) -> None:
     start = 0
     for each in group:
         end = start + len(each.entries)
-        if not each.answer.done():  # its client may be gone
+        if not each.answer.done():  # its client may have hung up
             each.answer.set_result(list(puts[start:end]))
         start = end

@@ -1,4 +1,4 @@
-"""Consumers for HTTP clients: each is a consumer of the queue with a session of its own."""
+"""Consumers for HTTP clients. Each is a consumer of the queue with its own ZooKeeper session."""
 
 import asyncio
 from collections import OrderedDict
@@ -16,15 +16,15 @@ Run = Callable[..., Awaitable[Any]]
 
 _REMEMBERED = 10_000
 _ANSWERS = 16
-# How long one blocking look may last: so long a shutdown may have to wait for it.
+# How long one blocking reserve may last. A shutdown may have to wait for it.
 _SLICE_S = 5.0
 
 
 class RemoteConsumer:
     """One consumer, and what its client holds.
 
-    An operation can be asked for again: it says the same as the first time, since the answer
-    may have been lost on the way. Items are named by `name` (one delivery) or `id`.
+    A client may repeat an operation, because an answer can get lost; it gets the same answer.
+    Clients name items by `name` (one delivery) or by `id`.
     """
 
     def __init__(self, id: str, queue: Queue, *, session_s: float, run: Run) -> None:
@@ -37,7 +37,7 @@ class RemoteConsumer:
         self.reserves: IdempotentAnswers[Reservation] = IdempotentAnswers(_ANSWERS)
         self._run = run
         self._held: dict[str, Item] = {}
-        # What became of items that are not held any more: verb and zxid by name.
+        # The verb and zxid that ended each item that is not held any more, by name and by id.
         self._ended: OrderedDict[str, tuple[str, int | None]] = OrderedDict()
 
     async def reserve(
@@ -59,7 +59,7 @@ class RemoteConsumer:
                 raise
             self._note("done", acked, found.done.zxid if found.done else None)
             done_at, acked = done_at or found.done, []
-            # Those whose time to run was over are forgotten.
+            # Forget the items whose time to run was over.
             self._held = {name: item for name, item in self._held.items() if item.hold is Hold.HELD}
             self._held.update((item.name, item) for item in found.items)
             if found.items or loop.time() >= until_s:
@@ -75,7 +75,7 @@ class RemoteConsumer:
         return ended.zxid
 
     async def touch(self, names: Sequence[str]) -> int | None:
-        """Start the items' time to run anew."""
+        """Start the time to run of the items again; return the zxid if it is known."""
         items, _ = self._resolve("touch", names)
         touched = await self._run(self.queue.touch, *items)
         zxid: int | None = touched.zxid
@@ -83,7 +83,7 @@ class RemoteConsumer:
 
     @contextmanager
     def in_call(self) -> Iterator[None]:
-        """Count a call: while there is one the consumer does not expire."""
+        """Count a running call. A consumer with a running call does not expire."""
         self.calls += 1
         try:
             yield
@@ -91,7 +91,11 @@ class RemoteConsumer:
             self.calls -= 1
 
     def _resolve(self, verb: str, names: Sequence[str]) -> tuple[list[Item], int | None]:
-        """Find the items of names; leave out those to which the same was done already."""
+        """Find the named items; leave out those that the same verb ended before.
+
+        Raises:
+            NotHeldError: an item is not held.
+        """
         items, zxid = [], None
         for name in dict.fromkeys(names):
             item = self._find(name)
@@ -118,5 +122,5 @@ class RemoteConsumer:
 
 
 def gone(consumer: str) -> ConsumerLostError:
-    """Return the error for a consumer that is not, or no longer, there."""
+    """Return the error for a consumer that does not exist, or has ended."""
     return ConsumerLostError(f"{consumer}: expected a live consumer; its items go to others")

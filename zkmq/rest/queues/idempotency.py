@@ -1,4 +1,4 @@
-"""Doing what a client asks for once, however often it asks: answers by idempotency key."""
+"""Answers by idempotency key: a request that a client repeats is done only once."""
 
 import asyncio
 from collections import OrderedDict
@@ -11,20 +11,19 @@ T = TypeVar("T")
 
 
 class IdempotentAnswers(Generic[T]):
-    """The last `most` answers. A failure is not kept, so that the client may try again."""
+    """The last `most` answers by key. A failure is not kept, so that the client may retry."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._tasks: OrderedDict[str, tuple[int, asyncio.Task[T]]] = OrderedDict()
 
     async def do(self, key: str | None, request: int, work: Callable[[], Awaitable[T]]) -> T:
-        """Do the work, or give the answer it had for this key, also while it is being done.
+        """Do the work, or return the answer for this key; wait if the work is under way.
 
-        The work goes on if the client that asked for it goes away. `request` is the hash of what
-        is asked for.
+        The work continues if its client hangs up. `request` is the hash of the request.
 
         Raises:
-            HttpError: 422, the key was used for something else.
+            HttpError: 422, the key was used for another request.
         """
         if key is None:
             return await work()

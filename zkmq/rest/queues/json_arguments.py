@@ -1,4 +1,4 @@
-"""Reading JSON arguments: each with its name and what was expected when it is wrong."""
+"""Read JSON arguments. An error names the argument and what was expected."""
 
 import base64
 import binascii
@@ -9,7 +9,11 @@ from zkmq.rest.http.http_errors import HttpError
 
 
 class JsonArguments:
-    """A JSON object of arguments; every key has to be one of `known`."""
+    """A JSON object of arguments. Every method raises `HttpError` 400 for a bad value.
+
+    Raises:
+        HttpError: 400, no object, or a key that is none of `known`.
+    """
 
     def __init__(self, value: Any, where: str, *known: str) -> None:
         if not isinstance(value, Mapping):
@@ -36,7 +40,7 @@ class JsonArguments:
         return value
 
     def flag(self, name: str) -> bool:
-        """Return true or false; false by default."""
+        """Return a boolean; False by default."""
         value = self._value.get(name, False)
         if not isinstance(value, bool):
             raise self._bad(name, f"true or false, got {value!r}")
@@ -51,7 +55,7 @@ class JsonArguments:
         return value
 
     def texts(self, name: str, *, required: bool = False) -> list[str]:
-        """Return a list of strings."""
+        """Return a list of strings; empty by default, unless `required`."""
         value = self._value.get(name, [])
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise self._bad(name, "a list of strings")

@@ -1,1 +1,1 @@
-"""What each URL answers: znodes, transactions, queues."""
+"""The resources behind each URL: znodes, transactions and queues."""

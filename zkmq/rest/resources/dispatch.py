@@ -1,4 +1,4 @@
-"""From a path to a handler: the checks every resource makes before it does anything."""
+"""The checks that every resource makes before it calls the handler of a method."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,9 +16,11 @@ Handler = Callable[[RestCall], Awaitable[Response]]
 class Resource:
     """The methods of one resource.
 
-    `before` runs first of all; `takes` judges the Content-Type of the methods in `bodies`;
-    `offers` are the formats of its answers, none where there is nothing to negotiate; `streams`
-    are the further ones that GET has.
+    Attributes:
+        before: a check that runs before all others.
+        takes: whether a Content-Type is accepted, for the methods in `bodies`.
+        offers: the formats of the answers; empty if there is nothing to negotiate.
+        streams: further formats that only GET offers.
     """
 
     name: str
@@ -30,7 +32,7 @@ class Resource:
     streams: tuple[str, ...] = ()
 
     async def __call__(self, call: RestCall) -> Response:
-        """Check the request and hand it to its method.
+        """Check the request, and call the handler of its method.
 
         Raises:
             HttpError: 401, 405, 415, 406 or 400, in this order; or what the method raises.

@@ -1,4 +1,4 @@
-"""One endpoint at work: its shared ZooKeeper session, its REST sessions, its watches."""
+"""One endpoint: its shared ZooKeeper session, its REST sessions, watches and queues."""
 
 import base64
 import binascii
@@ -58,7 +58,7 @@ class Endpoint:
 
 
 def check_password(users: Mapping[str, str], authorization: str | None) -> None:
-    """Let a request pass if it names one of `users` with the right password, or there are none.
+    """Check that a request names one of `users` with its password. Without `users`, all may pass.
 
     Raises:
         HttpError: 401 with a challenge.
@@ -78,7 +78,7 @@ def _is_user(users: Mapping[str, str], authorization: str) -> bool:
         return False
     name, _, password = given.partition(b":")
     found = False
-    for user, secret in users.items():  # all of them: how long it takes tells nothing
+    for user, secret in users.items():  # compare all, so that the time reveals nothing
         same_name = hmac.compare_digest(user.encode(), name)
         same_password = hmac.compare_digest(secret.encode(), password)
         found |= same_name and same_password

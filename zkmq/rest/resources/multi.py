@@ -1,4 +1,4 @@
-"""Transactions: `POST multi/v1/`, all of the operations or none (rest.md 9)."""
+"""Transactions, `POST multi/v1/`: all operations take effect, or none (rest.md 9)."""
 
 import base64
 import binascii
@@ -25,16 +25,16 @@ _KEYS = {
     "check": {"op", "path", "version"},
 }
 _EPHEMERAL, _SEQUENCE = 1, 2
-# Base64 makes four bytes of three, and the JSON around it is not sent on.
+# A JSON body may be longer than the request: base64 makes four bytes of three.
 _JSON_FACTOR = 2
 
 
 async def post(call: RestCall, connection: AsyncSession) -> Response:
     """Apply a JSON list of operations as one transaction.
 
-    The answer's `results` are in the same order: each with its `path` (of a create the real
-    one), and the stat after a set.
-    When an operation fails nothing is applied, and the answer has its status and its `index`.
+    The answer's `results` are in the same order. Each has its `path`, which for a create is the
+    real one, and for a set the new stat. If an operation fails, nothing is applied, and the answer
+    has the status and the `index` of that operation.
     """
     limits = call.config.limits
     operations = _checked(
@@ -126,7 +126,7 @@ def _raise_first_failure(operations: list[dict[str, Any]], results: list[Any]) -
     if not failures:
         return
     index, cause = failures[0]
-    # The server said so itself: nothing was applied.
+    # The server answered, so certainly nothing was applied.
     error = http_error(cause, f"multi[{index}] {operations[index]['path']}", changes=False)
     raise HttpError(error.status, error.message, headers=error.headers, extra={"index": index})
 

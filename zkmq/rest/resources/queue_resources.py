@@ -1,4 +1,4 @@
-"""The resources of a queue (rest.md 11)."""
+"""The resources of a queue: items, consumers, and what operators do (rest.md 11)."""
 
 import base64
 import re
@@ -234,7 +234,7 @@ async def _touch(call: RestCall, _queues: EndpointQueues, consumer: RemoteConsum
 
 
 async def _fields(call: RestCall, where: str, *known: str) -> JsonArguments:
-    """Read the arguments of a call; an empty body is an empty object."""
+    """Read the JSON arguments of a call. An empty body is an empty object."""
     body = await call.body(call.config.limits.packet_bytes, where)
     return JsonArguments(call.parse_json(body, where) if body else {}, where, *known)
 

@@ -1,4 +1,4 @@
-"""One HTTP request as the handlers see it, and the answers they make."""
+"""One HTTP request as the handlers get it, and the answers that they make."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ _ABSOLUTE = re.compile(r"https?://[^/]*", re.IGNORECASE)
 
 
 class HeaderFields:
-    """A request's header fields, by lower-case name; of a repeated one the first counts."""
+    """A request's header fields by lower-case name. Of a repeated one, `get` returns the first."""
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
         self._values: dict[str, list[str]] = {}
@@ -38,7 +38,7 @@ class HeaderFields:
             self._values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
 
     def get(self, name: str) -> str | None:
-        """Return a field's value, None when it is not there."""
+        """Return a field's first value; None if the field is not given."""
         values = self._values.get(name)
         return values[0] if values else None
 
@@ -52,7 +52,7 @@ class HeaderFields:
 
 @dataclass(slots=True, kw_only=True)
 class RestCall:
-    """One request. `path` is as sent, percent-encoded; `parts` is what a resource's path varies."""
+    """One request. `path` is percent-encoded; `parts` are the variable parts of a route's path."""
 
     config: GatewayConfig
     scope: Scope
@@ -105,7 +105,7 @@ class RestCall:
         return f"{self.uri}?{query}" if query else self.uri
 
     def joined(self, name: str) -> str | None:
-        """Return all values of a repeatable header as one, None without any."""
+        """Return all values of a repeatable header, joined by commas; None if it is not given."""
         values = self.headers.all(name)
         return ",".join(values) if values else None
 
@@ -143,9 +143,9 @@ class RestCall:
         """Read the whole body.
 
         Raises:
-            HttpError: 413 if it is longer than `most` bytes, before it is read where its length
-                is announced; 408 if it does not arrive in time.
-            ClientGoneError: the client hung up before its end.
+            HttpError: 413 if the body is longer than `most` bytes; if its length is announced, then
+                before it is read. 408 if it does not arrive in time.
+            ClientGoneError: the client hung up before the end of the body.
         """
         too_large = HttpError(413, f"{subject} too large: expected at most {most} bytes")
         announced = self.headers.get("content-length")
@@ -183,7 +183,7 @@ class RestCall:
         """Read a body as JSON.
 
         Raises:
-            HttpError: 400, it is none.
+            HttpError: 400, not JSON.
         """
         try:
             return json.loads(body)
@@ -203,7 +203,7 @@ class RestCall:
         return Response(content, status, headers, media_type=media)
 
     def failure(self, error: HttpError) -> Response:
-        """Answer with the ERROR body of 3.6, in the negotiated format or else in JSON."""
+        """Answer with the ERROR body of rest.md 3.6, in an acceptable format or else in JSON."""
         media = self._acceptable() or JSON
         fields = {"request": self.url, "message": one_line(error.message), **error.extra}
         headers = error.headers

@@ -1,4 +1,4 @@
-"""`application.wadl`: the original's description of itself (rest.md 7)."""
+"""`application.wadl`, by which the original gateway described itself (rest.md 7)."""
 
 from xml.sax.saxutils import quoteattr
 

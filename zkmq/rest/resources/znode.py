@@ -14,7 +14,7 @@ from zkmq.rest.http.request_target import check_path, child_path
 from zkmq.rest.resources.rest_call import RestCall, reply
 from zkmq.rest.upstream.async_session import AsyncSession
 
-# A create request besides path and data: header, two lengths, the open ACL, flags.
+# The bytes of a create request without path and data: header, two lengths, the open ACL, flags.
 _REQUEST_OVERHEAD = 64
 
 
@@ -36,7 +36,7 @@ async def head(call: RestCall, connection: AsyncSession, path: str) -> Response:
     if call.media == OCTETS:
         return reply(204, headers)
     response = Response(status_code=200, headers=headers, media_type=call.media)
-    del response.headers["content-length"]  # it would claim that GET has no body
+    del response.headers["content-length"]  # 0 would say that GET has no body
     return response
 
 
@@ -69,7 +69,7 @@ async def post(call: RestCall, connection: AsyncSession, path: str) -> Response:
 async def delete(call: RestCall, connection: AsyncSession, path: str) -> Response:
     """Delete a znode (4.6)."""
     version = call.query.integer("version", -1, path)
-    if path == "/":  # with a chroot, ZooKeeper would delete the chroot itself
+    if path == "/":  # with a chroot, this would delete the chroot itself
         raise HttpError(400, "/ bad arguments: the root cannot be deleted")
     version = await _required_version(call, connection, path, version)
     await connection.delete(path, version)
@@ -77,7 +77,7 @@ async def delete(call: RestCall, connection: AsyncSession, path: str) -> Respons
 
 
 def data_answer(call: RestCall, path: str, data: bytes | None, stat: Stat) -> Response:
-    """Answer with a STAT, or with the bare data as octets."""
+    """Answer with a STAT, or with only the data as octets."""
     headers = {"ETag": etag(stat), "Cache-Control": "no-cache", "Vary": "Accept"}
     if _unmodified(call, stat):
         return reply(304, headers)
@@ -93,7 +93,7 @@ def data_answer(call: RestCall, path: str, data: bytes | None, stat: Stat) -> Re
 async def children_answer(
     call: RestCall, connection: AsyncSession, path: str, names: list[str], stat: Stat
 ) -> Response:
-    """Answer with a CHILD; `limit`, `after` and `stat` make it a sorted, bounded page."""
+    """Answer with a CHILD. With `limit` or `after`, it is a sorted page of the children."""
     page, rest = _page(call, path, names)
     fields = child_of(path, call.uri, page)
     if call.query.flag("stat"):
@@ -120,7 +120,7 @@ async def _stats(
     if len(names) > most:
         raise HttpError(400, f"{path} bad arguments: stat=true takes limit={most} at most")
     stats = await asyncio.gather(*(connection.exists(child_path(path, name)) for name in names))
-    # A child that went away between the two reads is left out.
+    # Leave out a child that was deleted between the two reads.
     return [
         {"name": name} | stat_fields(stat)
         for name, stat in zip(names, stats, strict=True)
@@ -143,7 +143,11 @@ def _unmodified(call: RestCall, stat: Stat) -> bool:
 async def _required_version(
     call: RestCall, connection: AsyncSession, path: str, version: int
 ) -> int:
-    """Return the version the write needs, from `version` and the conditional headers."""
+    """Return the version for the write, from `version` and the conditional headers.
+
+    Raises:
+        HttpError: 412, a condition does not hold.
+    """
     wanted, unwanted = call.joined("if-match"), call.joined("if-none-match")
     if wanted is None and unwanted is None:
         return version

@@ -1,4 +1,4 @@
-"""Waiting for a znode to change over HTTP: long poll, and server-sent events (rest.md 9)."""
+"""Wait for a znode to change, by long poll or server-sent events (rest.md 9)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,8 +21,8 @@ _KINDS = ("data", "children", "exists")
 class Cursor:
     """How much of a znode's history a client has seen.
 
-    It starts at a zxid that the client names, and goes on with the states it is sent. `kind` is
-    what it watches: data, children, or exists, which also waits for a znode to be created.
+    The cursor starts at a zxid that the client names, and follows the states that it is sent.
+    `kind` is what the client watches: data, children, or exists, which also waits for a creation.
     """
 
     def __init__(self, kind: str, since: int) -> None:
@@ -31,7 +31,7 @@ class Cursor:
         self._seen: Snapshot | None = None
 
     def zxid(self, state: Snapshot) -> int | None:
-        """Return when what is watched last changed; None when there is no such znode."""
+        """Return the zxid of the last change that the client watches; None without a znode."""
         if state.stat is None:
             return None
         return state.stat.pzxid if self._kind == "children" else state.stat.mzxid
@@ -42,7 +42,7 @@ class Cursor:
         if self._seen is not None:
             return zxid != self.zxid(self._seen)
         if zxid is None:
-            # Whoever names a zxid knew the znode: that it is gone is news.
+            # A client that names a zxid knew the znode, so that it is gone is news.
             return self._kind != "exists" or self._since > 0
         return zxid > self._since
 
@@ -81,7 +81,7 @@ async def _long_poll(call: RestCall, watches: SharedWatches, path: str, kind: st
 
 
 async def _next(znode: WatchedZnode, kind: str, since: int | None) -> Snapshot | None:
-    """Wait for news since a zxid; without one, since now, or for a znode to exist."""
+    """Wait for a change after a zxid; without one, after now, or for the znode to exist."""
     cursor = Cursor(kind, since or 0)
     if since is None and kind != "exists":
         now = await znode.wait(lambda _: True)
@@ -105,7 +105,7 @@ def _stream(call: RestCall, watches: SharedWatches, path: str, kind: str) -> Res
 async def _events(
     call: RestCall, watches: SharedWatches, path: str, kind: str, cursor: Cursor
 ) -> AsyncIterator[bytes]:
-    """Yield one event for each new state; a slow client gets the newest only."""
+    """Yield one event for each new state. A slow client misses states between."""
     async with watches.watch(path, _view(kind)) as znode:
         while True:
             try:
@@ -114,7 +114,7 @@ async def _events(
             except TimeoutError:
                 yield b": keep-alive\n\n"
                 continue
-            except HttpError as error:  # ZooKeeper is away: the stream outlives it
+            except HttpError as error:  # ZooKeeper cannot be reached: keep the stream open
                 yield f": {error.status}\n\n".encode()
                 await asyncio.sleep(_RETRY_S)
                 continue
@@ -132,7 +132,7 @@ def _event(call: RestCall, path: str, kind: str, state: Snapshot, zxid: int | No
 
 
 def _fields(call: RestCall, path: str, kind: str, state: Snapshot) -> dict[str, object]:
-    assert state.stat is not None  # the callers looked
+    assert state.stat is not None  # the callers checked
     if kind == "children":
         return child_of(path, call.uri, state.children)
     if kind == "exists":

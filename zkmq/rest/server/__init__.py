@@ -1,1 +1,1 @@
-"""The gateway process: endpoints, sessions to ZooKeeper, limits, metrics."""
+"""The gateway's process: the ASGI application, the HTTP server, TLS and metrics."""

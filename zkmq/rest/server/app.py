@@ -31,7 +31,7 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class GatewayApp:
-    """The ASGI application: finds the endpoint and the resource, answers, logs and counts."""
+    """Finds the endpoint and the resource of a request, answers it, logs it and counts it."""
 
     def __init__(self, config: GatewayConfig) -> None:
         self.config = config
@@ -47,14 +47,14 @@ class GatewayApp:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or follow the server's start and end."""
+        """Answer one request, or run from the server's start to its end (`lifespan`)."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
 
     def shut(self) -> None:
-        """Wake whoever waits for news, so that the server can drain."""
+        """Wake all requests that wait for changes, so that the server can drain."""
         for endpoint in self._endpoints:
             endpoint.watches.shut()
 
@@ -62,7 +62,7 @@ class GatewayApp:
         await receive()
         limits = self.config.limits
         self._endpoints = [Endpoint(endpoint, limits) for endpoint in self.config.endpoints]
-        # The longest context first: it is the most specific.
+        # The longest context first, because it is the most specific.
         self._endpoints.sort(key=lambda endpoint: -len(endpoint.config.context))
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -70,7 +70,7 @@ class GatewayApp:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _close(self) -> None:
-        """End every session, as far as ZooKeeper answers in time; it ends the others itself."""
+        """End all sessions. ZooKeeper expires those that it does not confirm in time."""
         closing = (endpoint.close() for endpoint in self._endpoints)
         try:
             async with asyncio.timeout(self.config.limits.shutdown_s):
@@ -92,7 +92,7 @@ class GatewayApp:
             response.raw_headers += [(b"x-request-id", request_id.encode()), _NO_SNIFF]
             await response(scope, receive, send)
         except ClientGoneError:
-            pass  # nobody is left to answer
+            pass  # there is no client to answer
         finally:
             elapsed_s = perf_counter() - started
             self._metrics.record(call.method, route, status, elapsed_s)
@@ -183,5 +183,5 @@ class GatewayApp:
 
 
 async def _try(endpoint: Endpoint) -> None:
-    with contextlib.suppress(HttpError):  # its state says it
+    with contextlib.suppress(HttpError):  # /readyz then reports it as disconnected
         await endpoint.shared.ready()

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol, with the limits it lacks: slow and long heads, unread bodies."""
+"""uvicorn's HTTP/1.1 protocol, with limits on slow or long heads and on unread bodies."""
 
 import asyncio
 import re
@@ -12,19 +12,19 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-# What a client may still send of a body that was refused before the connection is cut.
+# How much of a refused body a client may send before the connection is cut.
 _MOST_DISCARDED = 16 * 1024 * 1024
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ ]")
 
 
 class _UnknownCodingError(Exception):
-    """A transfer coding other than chunked, which nobody here can undo."""
+    """A transfer coding other than chunked, which the gateway cannot decode."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Answers malformed HTTP, and bounds what a client may send or leave unsent.
+    """Answers malformed HTTP, and limits what a client may send, and how slowly.
 
-    A head has `header_timeout_s` to arrive in, and so has the rest of a body that was not wanted.
+    A head must arrive within `header_timeout_s`, and so must the rest of a refused body.
     """
 
     header_timeout_s = 10.0
@@ -37,18 +37,18 @@ class LimitedProtocol(HttpToolsProtocol):
     _discarded = 0
 
     def connection_made(self, transport: Any) -> None:
-        """Expect a head in time."""
+        """Start the timer for the first head."""
         super().connection_made(transport)
         self.transport = cast(asyncio.Transport, Cork(transport, self.loop))
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the timer of a connection that has ended."""
         self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, within the limits."""
+        """Parse the next bytes, within the limits."""
         if self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
@@ -64,17 +64,17 @@ class LimitedProtocol(HttpToolsProtocol):
         self._bound_wait()
 
     def on_message_begin(self) -> None:
-        """Take note that a head began."""
+        """Note that a head began."""
         self._in_head = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of the head; what comes behind a body is not heard."""
+        """Take a field of the head. Ignore the fields after a body."""
         if self._in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to answer, unless the end of the body cannot be known."""
+        """Begin to answer, unless the body has a coding whose end is unknown."""
         self._in_head, self._progress = False, True
         self._stop_timer()
         codings = b",".join(value for name, value in self.headers if name == b"transfer-encoding")
@@ -83,26 +83,26 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Pass a part of the body on."""
         self._progress = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Take note that the body is complete, wanted or not."""
+        """Note that the body is complete, whether or not a handler reads it."""
         self._progress = True
         super().on_message_complete()
         self.cycle.more_body = False
 
     def on_response_complete(self) -> None:
-        """Be ready for the next request."""
+        """Prepare for the next request of the connection."""
         self._discarded = 0
         super().on_response_complete()
         if self._discards() and self.expect_100_continue:
-            self.transport.close()  # the body may never come, and the next head not be told from it
+            self.transport.close()  # the next bytes could be the body or another head
         self._bound_wait()
 
     def _feed(self, data: bytes) -> None:
-        """Parse, whatever other protocol a client would rather speak."""
+        """Parse, and ignore requests to upgrade to another protocol."""
         while data:
             try:
                 self.parser.feed_data(data)
@@ -112,7 +112,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 return
 
     def _count(self, data: bytes) -> None:
-        """Refuse a head, or fields behind a body, that are too long, and an unwanted body."""
+        """Refuse a head, or fields after a body, that are too long. Cut off a long unread body."""
         if self._progress:
             self._pending, self._line_ended = 0, False
         else:
@@ -125,7 +125,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _bound_wait(self) -> None:
-        """Limit the wait for what comes next; an answer under way has limits of its own."""
+        """Start the timer for the next bytes, unless an answer with its own limits is under way."""
         latest = self._latest()
         if (latest and not latest.response_complete) or self.transport.is_closing():
             return
@@ -140,12 +140,12 @@ class LimitedProtocol(HttpToolsProtocol):
             )
 
     def _discards(self) -> bool:
-        """Tell whether a body is still coming though its request was answered."""
+        """Return whether a body is still arriving whose request was already answered."""
         latest = self._latest()
         return latest is not None and latest.response_complete and latest.more_body
 
     def _latest(self) -> RequestResponseCycle | None:
-        """Return the last request, None before the first; the parent's annotation forgets that."""
+        """Return the last request; None before the first, which the parent's annotation omits."""
         return cast("RequestResponseCycle | None", self.cycle)
 
     def _start_timer(self) -> None:
@@ -159,7 +159,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Answer what is no request, and close."""
+        """Answer a malformed request with an error if possible, and close the connection."""
         if not self._may_answer():
             self.transport.abort()
             return
@@ -175,12 +175,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _may_answer(self) -> bool:
-        """Tell whether an answer now would be taken for one to what was refused."""
+        """Return whether the client would see an answer now as one to the refused request."""
         latest = self._latest()
         if latest is None:
             return True
         if self.pipeline or latest.response_complete == latest.more_body:
-            return False  # another answer is due, or this request was answered
+            return False  # another answer comes first, or this request was answered
         return latest.response_complete or not latest.response_started
 
 
@@ -195,7 +195,7 @@ def _status_of(error: httptools.HttpParserError, data: bytes) -> HTTPStatus:
 
 
 class Cork:
-    """A transport that sends all that is written in one turn of the loop in one system call."""
+    """A transport that sends all writes of one turn of the loop in one system call."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport

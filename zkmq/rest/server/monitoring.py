@@ -1,4 +1,4 @@
-"""What the gateway tells of itself: Prometheus metrics and the access log (rest.md 9)."""
+"""Prometheus metrics and the access log of the gateway (rest.md 9)."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ _SECRET_PARAMETER = re.compile("((?:^|&)session=)[^&]*")
 
 
 class Metrics:
-    """Counts and latencies of the requests answered by this process."""
+    """The counts and latencies of the requests that this process answered."""
 
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, str, int]] = Counter()
@@ -34,7 +34,7 @@ class Metrics:
         self._seconds[route] += elapsed_s  # type: ignore[assignment]  # a Counter of floats
 
     def exposition(self, gauges: Iterable[tuple[str, str, str, Mapping[str, float]]]) -> str:
-        """Return the text Prometheus scrapes.
+        """Return the text that Prometheus scrapes.
 
         `gauges` are (name, type, help, value by endpoint).
         """
@@ -84,7 +84,7 @@ def log_access(call: RestCall, request_id: str, route: str, status: int, elapsed
 
 
 def redact(path: str, query: str) -> str:
-    """Return a request target without what would let a reader act for the client."""
+    """Return a request target without the ids with which a reader could act for the client."""
     path = _SECRET_SEGMENT.sub(r"\1-", path)
     query = _SECRET_PARAMETER.sub(r"\1-", query)
     return f"{path}?{query}" if query else path

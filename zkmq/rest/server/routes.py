@@ -1,4 +1,4 @@
-"""The resources of an endpoint, by path (rest.md 1)."""
+"""The routes of an endpoint: which resource answers which path (rest.md 1)."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ def find(call: RestCall, path: str) -> Resource:
     """Return the resource at `path` (below the context), and set the call's `parts`.
 
     Raises:
-        HttpError: 404, there is none.
+        HttpError: 404, there is no resource at this path.
     """
     for pattern, resource in _ROUTES:
         match = pattern.fullmatch(path)

@@ -1,4 +1,4 @@
-"""Serve a gateway: uvicorn, TLS, signals."""
+"""Serve a gateway with uvicorn, TLS and signals."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ from zkmq.rest.upstream.gateway_config import GatewayConfig, Tls
 def serve(config: GatewayConfig, *, say: Callable[[str], None] = lambda _: None) -> None:
     """Serve until SIGINT or SIGTERM, then drain requests, close sessions, and return.
 
-    `say` is told where each endpoint is, once it can be connected to.
+    `say` is called with the address of each endpoint, once clients can connect.
 
     Raises:
         ConfigError: the address is taken, or the certificate cannot be used.
@@ -30,7 +30,7 @@ def serve(config: GatewayConfig, *, say: Callable[[str], None] = lambda _: None)
     spare_collections()
     for endpoint in config.endpoints:
         say(f"{_url(config, listener)}{endpoint.context} -> {endpoint.hosts}")
-    # uvicorn raises what it caught once more at the end; a clean stop is no failure.
+    # uvicorn raises a caught signal again at the end, but a clean stop is no failure.
     previous = {number: signal.signal(number, _ignore) for number in _STOPS}
     try:
         server.run(sockets=[listener])
@@ -40,13 +40,13 @@ def serve(config: GatewayConfig, *, say: Callable[[str], None] = lambda _: None)
 
 
 def spare_collections() -> None:
-    """Have garbage collected less often: for a process that is a gateway and nothing else.
+    """Collect garbage less often. Only for a process that is nothing but a gateway.
 
-    A request makes many objects and hardly a cycle, so at Python's default of one collection for
-    700 objects a third of the time goes into looking again at what stays.
+    A request makes many objects and hardly a cycle. With Python's default, one collection for 700
+    objects, a third of the time goes into scanning objects that stay.
     """
     gc.collect()
-    gc.freeze()  # what was loaded stays
+    gc.freeze()  # what is loaded now stays for ever
     gc.set_threshold(20_000, 20, 20)
 
 
@@ -57,7 +57,7 @@ def listen(host: str, port: int) -> socket.socket:
         ConfigError: the address cannot be listened on.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named since asyncio sets TCP_NODELAY only where it is: without it each
+    # Name the protocol, because asyncio sets TCP_NODELAY only then. Without TCP_NODELAY, each
     # answer waits 40 ms for the acknowledgement of its head.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -71,7 +71,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class GatewayServer(uvicorn.Server):
-    """uvicorn with a gateway in it."""
+    """A uvicorn server for one gateway. It reloads a changed certificate."""
 
     def __init__(self, config: GatewayConfig) -> None:
         self.gateway = GatewayApp(config)
@@ -100,7 +100,7 @@ class GatewayServer(uvicorn.Server):
         super().__init__(settings)
 
     async def main_loop(self) -> None:
-        """Run until told to stop, reading the certificate again when it changes."""
+        """Run until a signal, and reload the certificate when its files change."""
         watching = asyncio.create_task(self._watch_certificate())
         try:
             await super().main_loop()
@@ -108,7 +108,7 @@ class GatewayServer(uvicorn.Server):
             watching.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Wake the waiters, then drain."""
+        """Wake the requests that wait for changes, then drain."""
         self.gateway.shut()
         await super().shutdown(sockets)
 
@@ -147,7 +147,7 @@ def _url(config: GatewayConfig, listener: socket.socket) -> str:
 
 def _load(context: ssl.SSLContext, tls: Tls) -> bool:
     try:
-        tls_context(tls)  # a half-written pair must not spoil the context in use
+        tls_context(tls)  # a half-written pair must not damage the context in use
     except ConfigError:
         return False
     context.load_cert_chain(tls.certificate, tls.key, tls.password)

@@ -1,1 +1,1 @@
-"""The gateway's sessions to ZooKeeper, their settings, and what clients share of them."""
+"""The gateway's configuration, its sessions to ZooKeeper, and the watches that clients share."""

@@ -1,4 +1,4 @@
-"""One ZooKeeper session for asyncio: kazoo's asynchronous calls as awaitables."""
+"""One ZooKeeper session for asyncio, with kazoo's asynchronous calls as awaitables."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,11 @@ Watcher = Callable[[WatchedEvent], None]
 
 
 class AsyncSession:
-    """One ZooKeeper session, opened at first use, reconnecting by itself.
+    """One ZooKeeper session, which opens at first use and reconnects by itself.
 
-    Paths are relative to the chroot of `hosts`. Every call raises `HttpError`: 503 at once when
-    there is no connection for `connect_wait_s`, 504 when no answer came within `timeout_s`.
-    Nothing is ever sent twice. Belongs to the event loop it was made in.
+    Paths are relative to the chroot of `hosts`. Every call may raise `HttpError`: 503 if there is
+    no connection within `connect_wait_s`, 504 if there is no answer within `timeout_s`. No request
+    is sent twice. Use a session only in the event loop in which it was made.
     """
 
     def __init__(
@@ -58,17 +58,21 @@ class AsyncSession:
 
     @property
     def connected(self) -> bool:
-        """Whether ZooKeeper can be reached at this moment."""
+        """Whether the session is connected at this moment."""
         return bool(self._client.connected)
 
     @property
     def session_id(self) -> int | None:
-        """The ZooKeeper session's id, None while not connected."""
+        """The ZooKeeper session's id; None while it is not connected."""
         client_id = self._client.client_id
         return client_id[0] if client_id else None
 
     async def ready(self, subject: str = "") -> None:
-        """Wait until connected, at most `connect_wait_s`; starts the session if need be."""
+        """Wait until connected, at most `connect_wait_s`. Starts the session if need be.
+
+        Raises:
+            HttpError: 503, not connected in time.
+        """
         if self._client.connected:
             return
         self._start()
@@ -84,7 +88,7 @@ class AsyncSession:
         return data, stat
 
     async def exists(self, path: str, watch: Watcher | None = None) -> Stat | None:
-        """Read a znode's metadata; None when there is no such znode."""
+        """Read a znode's metadata; None if there is no such znode."""
         stat: Stat | None = await self._ask(path, self._client.exists_async, path, watch)
         return stat
 
@@ -95,12 +99,12 @@ class AsyncSession:
         return names, stat
 
     async def set(self, path: str, data: bytes | None, version: int) -> Stat:
-        """Set a znode's data; version -1 sets it whatever the version."""
+        """Set a znode's data, if it has this version; -1 is any version."""
         stat: Stat = await self._change(path, self._client.set_async, path, data, version)
         return stat
 
     async def delete(self, path: str, version: int) -> None:
-        """Delete a znode without children."""
+        """Delete a znode without children, if it has this version; -1 is any version."""
         await self._change(path, self._client.delete_async, path, version)
 
     async def create(
@@ -113,7 +117,7 @@ class AsyncSession:
         return created
 
     async def commit(self, operations: Sequence[Any]) -> list[Any]:
-        """Run kazoo request objects as one transaction; returns results or exceptions, in order."""
+        """Run kazoo's request objects as one transaction; return results or errors, in order."""
         transaction = self._client.transaction()
         transaction.operations.extend(operations)
         results: list[Any] = await self._change("transaction", transaction.commit_async)
@@ -124,10 +128,10 @@ class AsyncSession:
         return f"{self._client.chroot}{path}".rstrip("/") or "/"
 
     async def close(self) -> None:
-        """End the session; its ephemeral znodes are gone when this returns.
+        """End the session. When this returns, its ephemeral znodes are gone.
 
         Raises:
-            TimeoutError: ZooKeeper did not confirm in time and will expire the session itself.
+            TimeoutError: ZooKeeper did not confirm in time. It expires the session later.
         """
         if not self._started:
             return
@@ -138,20 +142,20 @@ class AsyncSession:
             raise TimeoutError("ZooKeeper did not confirm the end of the session")
 
     def _start(self) -> None:
-        # Never twice: kazoo would block until its running thread has ended.
+        # Not twice: kazoo would block until its running thread has ended.
         if not self._started:
             self._started = True
             self._client.start_async()
 
     def _stop(self) -> bool:
-        """End the session; whether ZooKeeper confirmed it."""
+        """End the session; return whether ZooKeeper confirmed it."""
         states: list[str] = []
         self._client.add_listener(states.append)
         connected = self._client.connected
-        with contextlib.suppress(WriterNotClosedException):  # then it is not confirmed
+        with contextlib.suppress(WriterNotClosedException):  # then the end is not confirmed
             self._client.stop()
             self._client.close()
-        # A connection that broke before the answer would have been suspended first.
+        # If the connection had broken before the answer, kazoo would have told SUSPENDED first.
         return connected and states == [KazooState.LOST]
 
     def _on_state(self, state: str) -> None:  # called by kazoo's thread
@@ -187,7 +191,7 @@ class AsyncSession:
 
 
 class Mailbox:
-    """Calls from kazoo's threads into the loop, woken once for as many as have gathered."""
+    """Passes calls from kazoo's threads to the loop, and wakes the loop once for several calls."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -195,15 +199,15 @@ class Mailbox:
         self._woken = False
 
     def post(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Have `function` called in the loop; from any thread. Dropped once the loop is closed."""
+        """Call `function` in the loop, from any thread. Dropped once the loop is closed."""
         self._calls.append((function, *arguments))
         if not self._woken:
             self._woken = True
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
-        self._woken = False  # before the first look, so that no later post is missed
+        self._woken = False  # first, so that no later post is missed
         while self._calls:
             function, *arguments = self._calls.popleft()
             function(*arguments)

@@ -1,4 +1,4 @@
-"""Threads for calls that block, which never keep the process from ending."""
+"""Daemon threads for blocking calls, which do not keep the process from ending."""
 
 import asyncio
 import contextlib
@@ -13,10 +13,10 @@ _IDLE_S = 10.0
 
 
 class DaemonThreads:
-    """Runs blocking calls for an event loop, in as many daemon threads as there are calls.
+    """Runs blocking calls for an event loop, with one daemon thread for each running call.
 
-    The standard executor joins its threads at the process's end, and one that waits for a
-    ZooKeeper which does not answer would hold it for half a minute.
+    The standard executor joins its threads when the process ends. A thread that waits for a
+    silent ZooKeeper would delay that by half a minute.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class DaemonThreads:
         self._idle = 0
 
     async def run(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        """Run a call; it goes on if the caller is cancelled."""
+        """Run a call, and wait for its result. The call continues if the caller is cancelled."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         self._start(partial(_run, loop, answer, partial(function, *arguments, **options)))
@@ -48,7 +48,7 @@ class DaemonThreads:
             job = self._next()
 
     def _next(self) -> Callable[[], None] | None:
-        """Wait for a job; None if there was none for a while, and none was promised."""
+        """Wait for a job; None if none came within _IDLE_S, so that the thread ends."""
         while True:
             try:
                 return self._jobs.get(timeout=_IDLE_S)
@@ -64,9 +64,9 @@ def _run(
 ) -> None:
     try:
         settle: Callable[[], None] = partial(_set_result, answer, call())
-    except BaseException as error:  # noqa: BLE001 -- it belongs to whoever awaits the call
+    except BaseException as error:  # noqa: BLE001 -- raised where the call is awaited
         settle = partial(_set_exception, answer, error)
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody awaits any more
+    with contextlib.suppress(RuntimeError):  # the loop is closed
         loop.call_soon_threadsafe(settle)
 
 

@@ -1,4 +1,4 @@
-"""What a gateway is told: where to listen, which endpoints, which limits."""
+"""The configuration of a gateway: its address, endpoints and limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ DEFAULT_PORT = 9998
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndpointConfig:
-    """A context path bound to one ZooKeeper connect string (`host:port,...[/chroot]`).
+    """A context path, and the ZooKeeper connect string (`host:port,...[/chroot]`) that it serves.
 
-    `users` maps names to passwords for HTTP basic authentication; empty is open. `digests` are
-    `user:pass` credentials added to every ZooKeeper session of the endpoint.
+    `users` maps names to passwords for HTTP basic authentication; without any, all clients may
+    pass. `digests` are `user:pass` credentials for every ZooKeeper session of the endpoint.
     """
 
     hosts: str
@@ -32,7 +32,7 @@ class EndpointConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tls:
-    """A certificate chain and its key, both PEM; read again when the files change."""
+    """A certificate chain and its key, both PEM. The gateway reloads changed files."""
 
     certificate: Path
     key: Path
@@ -42,7 +42,7 @@ class Tls:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What one client may ask of the gateway. Sizes in bytes, times in seconds."""
+    """Limits on what clients may ask of the gateway. Sizes in bytes, times in seconds."""
 
     packet_bytes: int = 0xFFFFF  # ZooKeeper's jute.maxbuffer: a request may not be longer
     url_bytes: int = 16 * 1024
@@ -67,11 +67,11 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GatewayConfig:
-    """Everything `serve` needs.
+    """All settings of `serve`.
 
-    `public_url` (`https://example.org`) replaces scheme and Host in the URLs of answers;
-    `trust_proxy` takes them from X-Forwarded-Proto and X-Forwarded-Host instead. `admins` may
-    read /metrics and /openapi.json; empty is open.
+    `public_url` (`https://example.org`) replaces scheme and Host in the URLs of answers.
+    `trust_proxy` takes these from X-Forwarded-Proto and X-Forwarded-Host instead. `admins` may
+    read /metrics and /openapi.json; without any, all clients may.
     """
 
     endpoints: tuple[EndpointConfig, ...]

@@ -1,8 +1,8 @@
-"""kazoo's input and output for a process that also runs an event loop.
+"""Buffered sockets for kazoo, in a process that also runs an event loop.
 
-kazoo makes eight system calls for each request, and each gives the interpreter's lock away to
-the loop, which is busy. Here what has gathered is sent and received at once: kazoo's own seams
-(`create_connection`, `create_socket_pair`, `select`) get sockets with buffers.
+kazoo makes eight system calls for each request. Each call gives the interpreter's lock to the busy
+loop. The sockets here send and receive several requests in one call. kazoo gets them from its
+handler's methods `create_connection`, `create_socket_pair` and `select`.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _PATIENCE_S = 10.0
 class LoopHandler(SequentialThreadingHandler):  # type: ignore[misc]
     """kazoo's handler without worker threads: completions and watches go to the event loop.
 
-    kazoo runs a result's callbacks on the spot while its handler says it is not running.
+    While a handler is not `running`, kazoo calls a result's callbacks in its own thread at once.
     """
 
     running = False
@@ -32,22 +32,22 @@ class LoopHandler(SequentialThreadingHandler):  # type: ignore[misc]
         self._loop = loop
 
     def start(self) -> None:
-        """Start nothing."""
+        """Start no threads, unlike the parent."""
 
     def stop(self) -> None:
-        """Stop nothing."""
+        """Do nothing, since there are no threads to stop."""
 
     def dispatch_callback(self, callback: Callback) -> None:
-        """Call a watch in the loop."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody watches any more
+        """Call a watch's callback in the loop."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(callback.func, *callback.args)
 
     def create_connection(self, *args: Any, **kwargs: Any) -> "BufferedSocket":
-        """Connect to a server."""
+        """Connect to a server, with buffers around the socket."""
         return BufferedSocket(super().create_connection(*args, **kwargs))
 
     def create_socket_pair(self) -> tuple["WakeReader", "WakeWriter"]:
-        """Return the two ends by which callers wake kazoo's thread."""
+        """Make the two ends with which callers wake kazoo's thread."""
         reader, writer = super().create_socket_pair()
         wake = WakeReader(reader)
         return wake, WakeWriter(writer, wake)
@@ -57,8 +57,8 @@ class LoopHandler(SequentialThreadingHandler):  # type: ignore[misc]
     ) -> tuple[list[Any], list[Any], list[Any]]:
         """Wait until there is something to do for kazoo.
 
-        Requests still to send come before replies, and what was sent goes out when there is no
-        more of it. A `BufferedSocket` can always be written to.
+        Requests to send come before replies. The buffers are flushed when there are no more
+        requests. A `BufferedSocket` can always be written to.
         """
         if wlist:
             return [], wlist, []
@@ -72,7 +72,7 @@ class LoopHandler(SequentialThreadingHandler):  # type: ignore[misc]
 
 
 class BufferedSocket:
-    """A non-blocking socket that receives ahead and sends behind."""
+    """A non-blocking socket with buffers: it receives ahead, and sends at `flush`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -81,11 +81,11 @@ class BufferedSocket:
         self._unsent = bytearray()
 
     def pending(self) -> int:
-        """Return how many bytes were received and not read yet; kazoo asks before it waits."""
+        """Return how many bytes were received and not read yet. kazoo asks before it waits."""
         return len(self._received) - self._read
 
     def recv(self, size: int) -> bytes:
-        """Return at most `size` bytes, those that came first; empty at the end."""
+        """Return the next bytes, at most `size`; empty at the end of the connection."""
         if not self.pending():
             self._received, self._read = self._sock.recv(max(size, _CHUNK)), 0
         data = self._received[self._read : self._read + size]
@@ -100,7 +100,7 @@ class BufferedSocket:
         return len(data)
 
     def flush(self) -> None:
-        """Send everything, waiting for the peer where it must.
+        """Send everything, and wait for the peer if its buffers are full.
 
         Raises:
             OSError: the connection is broken.
@@ -114,7 +114,7 @@ class BufferedSocket:
                 del self._unsent[:sent]
 
     def setblocking(self, flag: bool) -> None:  # noqa: FBT001 -- socket's own signature
-        """Set the blocking mode of the socket below."""
+        """Set the blocking mode of the wrapped socket."""
         self._sock.setblocking(flag)
 
     def fileno(self) -> int:
@@ -126,7 +126,7 @@ class BufferedSocket:
         return self._sock.getpeername()
 
     def close(self) -> None:
-        """Close the socket; what was not flushed is lost, as in a broken connection."""
+        """Close the socket. Bytes that were not flushed are lost, as in a broken connection."""
         self._sock.close()
 
     def _await_room(self) -> None:
@@ -137,7 +137,7 @@ class BufferedSocket:
 
 
 class WakeReader:
-    """The end that kazoo's thread waits on: a counter, and a byte in the socket while it is > 0."""
+    """The end on which kazoo's thread waits: a counter, and a byte in the socket if it is > 0."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -145,7 +145,7 @@ class WakeReader:
         self.waiting = 0
 
     def recv(self, _size: int) -> bytes:
-        """Take one request's wake-up."""
+        """Take the wake-up of one request."""
         with self.lock:
             if not self.waiting:
                 return b""
@@ -164,7 +164,7 @@ class WakeReader:
 
 
 class WakeWriter:
-    """The end that callers write a byte to, one for each request."""
+    """The end to which callers write one byte for each request."""
 
     def __init__(self, sock: socket.socket, reader: WakeReader) -> None:
         self._sock = sock

@@ -1,4 +1,4 @@
-"""The original gateway's `rest.properties`, accepted as it is (rest.md 7)."""
+"""Read the configuration file of the original gateway, `rest.properties` (rest.md 7)."""
 
 import re
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ def load(path: Path) -> GatewayConfig:
     relative to the properties file), `rest.host`, and `rest.endpoint.N.read_only`.
 
     Raises:
-        ConfigError: unreadable, or a value that cannot be meant.
+        ConfigError: the file cannot be read, or a value makes no sense.
     """
     try:
-        # Editors on Windows put a mark of the byte order in front.
+        # Editors on Windows write a byte order mark first.
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: expected a readable properties file, got {error}") from error
@@ -34,7 +34,7 @@ def load(path: Path) -> GatewayConfig:
 
 
 def parse(text: str) -> dict[str, str]:
-    """Parse Java's properties format: comments, continuation lines, escapes; the last wins."""
+    """Parse Java's properties format. Of a repeated key, the last value counts."""
     properties = {}
     for line in _logical_lines(text):
         match = _KEY.match(line)
@@ -44,10 +44,10 @@ def parse(text: str) -> dict[str, str]:
 
 
 def configure(properties: Mapping[str, str], *, folder: Path) -> GatewayConfig:
-    """Build a configuration from the properties of the original.
+    """Build a configuration from the original's properties.
 
     Raises:
-        ConfigError: a value that cannot be meant.
+        ConfigError: a value makes no sense.
     """
     everyone = _users(properties.get("rest.http.auth", ""), "rest.http.auth")
     return GatewayConfig(
@@ -140,6 +140,6 @@ def _unescape(text: str) -> str:
             return chr(int(escaped[1:], 16))
         return _ESCAPES.get(escaped, escaped)
 
-    # Java writes a character beyond U+FFFF as the two halves of a UTF-16 pair.
+    # Java escapes a character beyond U+FFFF as a UTF-16 surrogate pair.
     pairs = _ESCAPE.sub(character, text).encode("utf-16", "surrogatepass")
     return pairs.decode("utf-16", "surrogatepass")

@@ -1,4 +1,4 @@
-"""REST sessions: each is one ZooKeeper session, kept alive by heart-beats (rest.md 5)."""
+"""REST sessions: each is one ZooKeeper session, kept alive by heartbeats (rest.md 5)."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class RestSession:
-    """An open session; `expiry` is the timer that a heart-beat restarts."""
+    """An open session. `expiry` is the timer that a heartbeat restarts."""
 
     id: str
     expire_s: float
@@ -26,8 +26,8 @@ class RestSession:
 class RestSessions:
     """The open sessions of one endpoint, in this process only.
 
-    `connect` makes the connection of a new session from its time-out and from what to call when
-    ZooKeeper itself ends it.
+    `connect` makes the ZooKeeper session of a new REST session. Its arguments are the timeout, and
+    the function to call when ZooKeeper ends the session.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class RestSessions:
         return self._open[session_id]
 
     async def open(self, expire_s: float) -> RestSession:
-        """Open a session, once ZooKeeper has.
+        """Open a session, and wait for ZooKeeper.
 
         Raises:
             HttpError: 503, too many sessions, or ZooKeeper is not reachable.
@@ -70,7 +70,7 @@ class RestSessions:
         return session
 
     def beat(self, session_id: str) -> None:
-        """Restart a session's clock.
+        """Restart a session's expiry timer.
 
         Raises:
             KeyError: unknown, expired or closed.
@@ -78,17 +78,17 @@ class RestSessions:
         self._restart_clock(self._open[session_id])
 
     async def close(self, session_id: str) -> None:
-        """End a session if it is open; its ephemeral znodes are gone when this returns.
+        """End a session if it is open. When this returns, its ephemeral znodes are gone.
 
         Raises:
-            TimeoutError: ZooKeeper did not confirm, and will expire the session itself.
+            TimeoutError: ZooKeeper did not confirm. It expires the session later.
         """
         session = self._forget(session_id)
         if session:
             await session.connection.close()
 
     async def close_all(self) -> None:
-        """End every session."""
+        """End all sessions, at once, and wait until they have ended."""
         for session_id in list(self._open):
             self._expire(session_id)
         await asyncio.gather(*self._closing)

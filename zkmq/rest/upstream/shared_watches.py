@@ -1,4 +1,4 @@
-"""Watches for HTTP clients: one ZooKeeper watch feeds any number of waiters (rest.md 9)."""
+"""Watches for HTTP clients. One ZooKeeper watch serves any number of waiters (rest.md 9)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +21,7 @@ _RETRY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a watched znode was when last read; `stat` is None when there was no such znode."""
+    """The last state that was read of a watched znode. `stat` is None if there was no znode."""
 
     stat: Stat | None = None
     data: bytes | None = None
@@ -29,11 +29,11 @@ class Snapshot:
 
 
 class SharedWatches:
-    """The znodes of one connection that somebody waits on.
+    """The znodes on which HTTP clients wait, on one ZooKeeper session.
 
-    kazoo cannot take a watch back, so one that nobody waits for stays until it fires or the
-    connection breaks. Hence one callback per view, which kazoo keeps once per znode, and a bound
-    on the watches set as well as on the waiters: `most` of each.
+    kazoo cannot remove a watch. So a watch without waiters stays until it fires or the connection
+    breaks. Therefore there is one callback per view, which kazoo keeps once per znode, and `most`
+    limits the armed watches as well as the waiters.
     """
 
     def __init__(self, connection: AsyncSession, *, most: int) -> None:
@@ -51,7 +51,7 @@ class SharedWatches:
         return sum(znode.waiters for znode in self._watched.values())
 
     def admit(self, path: str, view: View) -> None:
-        """Let one more waiter in.
+        """Check that one more waiter is allowed.
 
         Raises:
             HttpError: 503, too many waiters, or the gateway is shutting down.
@@ -84,13 +84,13 @@ class SharedWatches:
                 await znode.stop()
 
     def shut(self) -> None:
-        """Wake every waiter for the last time."""
+        """Wake every waiter for the last time: the gateway is shutting down."""
         self._closing = True
         for znode in self._watched.values():
             znode.shut()
 
     async def close(self) -> None:
-        """Stop watching."""
+        """Wake every waiter, and stop reading znodes."""
         self.shut()
         for znode in list(self._watched.values()):
             await znode.stop()
@@ -109,8 +109,8 @@ class SharedWatches:
 class WatchedZnode:
     """The latest state of one znode, read again after each event.
 
-    The watch is set by the very read whose result is compared, so no event is lost between the
-    two. Waiters that are slow skip states, as ZooKeeper's own watches do.
+    Each read arms the watch for the next one, so no event is lost between them. A slow waiter
+    misses states, as with ZooKeeper's own watches.
     """
 
     def __init__(self, connection: AsyncSession, path: str, view: View, callback: Watcher) -> None:
@@ -126,7 +126,7 @@ class WatchedZnode:
         self._reader = asyncio.get_running_loop().create_task(self._follow())
 
     async def wait(self, news: Callable[[Snapshot], bool]) -> Snapshot | None:
-        """Wait for a state that is `news`; None when the gateway is shutting down.
+        """Wait for a state for which `news` is true; None if the gateway is shutting down.
 
         Raises:
             HttpError: the znode could not be read.
@@ -141,16 +141,16 @@ class WatchedZnode:
         return None
 
     def fire(self) -> None:
-        """Read again: something happened."""
+        """Read the znode again, because its watch fired."""
         self._fired.set()
 
     def shut(self) -> None:
-        """Wake the waiters for the last time."""
+        """Wake the waiters for the last time: their `wait` returns None."""
         self._shut = True
         self._changed.set()
 
     async def stop(self) -> None:
-        """Stop reading."""
+        """Cancel the task that reads the znode."""
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)
 
@@ -190,5 +190,5 @@ class WatchedZnode:
         if error.status != 404:
             raise error
         if await self._connection.exists(self._path, self._callback):
-            self._fired.set()  # created in between: read it again at once
+            self._fired.set()  # it was created in between, so read it again at once
         return Snapshot()
