@@ -13,7 +13,7 @@ from zkmq.janitor.janitor import Janitor
 from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.janitor.reaper import OnReturned
 from zkmq.janitor.returned_reporter import ReturnedReporter
-from zkmq.operator_queue import MOST, OperatorQueue
+from zkmq.operating.operator_queue import MOST, OperatorQueue
 from zkmq.putting.backlog_limit import BacklogLimit
 from zkmq.putting.batches import MAX_BATCH_ITEMS, Put
 from zkmq.putting.entry import Entry

@@ -8,7 +8,8 @@ from harness.clients.subject import Applied, Note, Reserved, Subject, SubjectCon
 from harness.history.record import Value
 from zkmq import Item, Queue, Returned
 from zkmq.tree.charter import SEGMENT_ITEMS
-from zkmq.tree.paths import QueueTree, decode
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.raw_copy import decode
 from zkmq.zookeeper.kazoo_store import KazooStore
 
 if TYPE_CHECKING:

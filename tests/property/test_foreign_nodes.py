@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from worlds.memory.queues import janitor_of
 from worlds.memory.store import MemoryStore, World
 from zkmq import Queue
-from zkmq.tree.paths import Guard
+from zkmq.tree.guards import Guard
 from zkmq.zookeeper.store import Create, Op
 
 TREE_PLACES = ("items", "consumers", "producers", "partial", "dead", "delayed", "dedup", "waiting")

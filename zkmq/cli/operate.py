@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from zkmq.admin import QueueStats
 from zkmq.cli.invocation import JsonOption, Status, described
 from zkmq.errors import BadArgumentError
+from zkmq.operating.inspection import QueueStats
 
 COLUMNS = ("waiting", "held", "delayed", "partial", "dead", "consumers", "producers", "skipped")
 

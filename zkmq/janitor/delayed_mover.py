@@ -7,8 +7,9 @@ from zkmq.putting.delayed import MINUTE_MS, due_ms
 from zkmq.putting.tail_segments import TailSegments
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope, item_names
-from zkmq.tree.paths import QueueTree
+from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.skipped_nodes import SkippedNodes
+from zkmq.zookeeper.refusal import why_refused
 from zkmq.zookeeper.request_sizes import fitting, read_nodes, too_large
 from zkmq.zookeeper.store import Code, Committed, Delete, Lost, Op, Rejected, Store, Znode
 
@@ -90,7 +91,7 @@ class DelayedMover:
         self, bucket: str, listed: Sequence[str], now_ms: float, deadline_s: float
     ) -> Iterator[list[Due]]:
         """Read what is due in a bucket, a few megabytes at a time."""
-        known = self._due_ms.setdefault(bucket.rpartition("/")[2], {})
+        known = self._due_ms.setdefault(last_part(bucket), {})
         paths = [
             path
             for name in listed
@@ -102,7 +103,7 @@ class DelayedMover:
         size = 0
         for path, node in read_nodes(self._store, paths, deadline_s):
             if (due := due_ms(node)) > now_ms:
-                known[path.rpartition("/")[2]] = due
+                known[last_part(path)] = due
             elif reason := too_large(path, node.data):
                 self._skips.add(path, reason)
             else:
@@ -126,7 +127,7 @@ class DelayedMover:
                 case Rejected(index, code) if index < len(due):
                     path, _ = due.pop(index)
                     if code is not Code.NO_NODE and code is not Code.BAD_VERSION:
-                        self._skips.add(path, _why(code))
+                        self._skips.add(path, why_refused(code))
                 case Rejected(index, code):
                     if not self._learn(ops[index], code):
                         self._split(due, ops[index], code, deadline_s)
@@ -147,7 +148,7 @@ class DelayedMover:
         appends: list[Op] = []
         back: list[tuple[str, bytes]] = []
         for path, node in due:
-            name = path.rpartition("/")[2]
+            name = last_part(path)
             header, payload = envelope.unwrap(node.data)
             priority = header.pop("priority", DEFAULT_PRIORITY)
             header.pop("delay_s", None)
@@ -163,7 +164,7 @@ class DelayedMover:
     def _has_place(self, each: Due, deadline_s: float) -> bool:
         """Whether an item's priority can take it. If not, skip the item until it can."""
         path, node = each
-        parsed = item_names.parse(path.rpartition("/")[2])
+        parsed = item_names.parse(last_part(path))
         header, _ = envelope.unwrap(node.data)
         priority = parsed.priority if parsed else header.get("priority", DEFAULT_PRIORITY)
         try:
@@ -178,7 +179,3 @@ class DelayedMover:
     def _learn(self, op: Op, code: Code) -> bool:
         # A check of a guard concerns both, so both have to read it again.
         return any([self._tails.learn(op, code), self._return_places.learn(op, code)])
-
-
-def _why(code: Code) -> str:
-    return "it has children" if code is Code.NOT_EMPTY else f"refused: {code.name}"

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from zkmq.tree import item_names
 from zkmq.tree.charter import PARKED
-from zkmq.tree.paths import Guard, QueueTree
-from zkmq.zookeeper.store import Create, Delete, GetChildren, GetData, Read, Store, Znode
+from zkmq.tree.guards import Guard, read_guards
+from zkmq.tree.paths import QueueTree
+from zkmq.zookeeper.store import Create, Delete, GetData, Store, Znode
 
 # A priority that was empty at every look for this long is parked.
 IDLE_S = 3600.0
@@ -58,22 +59,17 @@ class Parking:
 
     def _guards(self, priorities: list[int], deadline_s: float) -> dict[int, Guard]:
         """The guards of the priorities that have only an empty tail."""
-        paths = {priority: self._tree.priority(priority) for priority in priorities}
-        reads: list[Read] = []
-        for path in paths.values():
-            reads += [GetData(path), GetChildren(path)]
-        answers = iter(self._store.read_many(reads, deadline_s).results)
-        guards: dict[int, Guard] = {}
-        for priority in priorities:
-            node, children = next(answers), next(answers)
-            guard = Guard.read(node.data, node.version) if isinstance(node, Znode) else None
-            if guard is not None and children == [guard.tail_name]:
-                guards[priority] = guard
-        tails = [GetData(f"{paths[each]}/{guard.tail_name}") for each, guard in guards.items()]
-        found = self._store.read_many(tails, deadline_s).results
+        found = read_guards(self._store, self._tree, priorities, deadline_s)
+        guards = {
+            priority: guard
+            for priority, (guard, children) in found.items()
+            if guard is not None and children == [guard.tail_name]
+        }
+        tails = [GetData(self._tree.segment(p, guard.tail_name)) for p, guard in guards.items()]
+        nodes = self._store.read_many(tails, deadline_s).results
         return {
             priority: guards[priority]
-            for priority, tail in zip(guards, found, strict=True)
+            for priority, tail in zip(guards, nodes, strict=True)
             if isinstance(tail, Znode) and tail.children == 0
         }
 

@@ -10,7 +10,7 @@ from zkmq.putting.tail_segments import TailSegments
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope, item_names
 from zkmq.tree.charter import SEGMENT_ITEMS
-from zkmq.tree.paths import QueueTree
+from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import read_load, read_nodes, too_large
@@ -202,7 +202,7 @@ class Reaper:
         ).results
         if not isinstance(registration, Znode):
             return
-        claim = (path.rpartition("/")[2], node)
+        claim = (last_part(path), node)
         policy = RedeliveryPolicy.decode(registration.data)
         while self._store.now() < deadline_s:
             ops, returned = self._moves(consumer, policy, [claim], deadline_s)
@@ -222,7 +222,7 @@ class Reaper:
         """Learn from a refusal; False if this consumer cannot be reaped."""
         if self._return_places.learn(op, code):
             return True
-        if code is Code.NOT_EMPTY and item_names.parse(op.path.rpartition("/")[2]):
+        if code is Code.NOT_EMPTY and item_names.parse(last_part(op.path)):
             self._skips.add(op.path, "it has children")
             return True
         if refusals.note(op.path, code) > MAX_REFUSALS:
@@ -244,7 +244,7 @@ class Reaper:
         self._skips.add_foreign(parent, (name for name in listed if not item_names.parse(name)))
         free = [path for name in ours if (path := f"{parent}/{name}") not in self._skips]
         load, whole = read_load(self._store, free[:CLAIMS_PER_MULTI], deadline_s)
-        claims = [(path.rpartition("/")[2], node) for path, node in load if self._fits(path, node)]
+        claims = [(last_part(path), node) for path, node in load if self._fits(path, node)]
         return _Hold(
             policy=RedeliveryPolicy.decode(registration.data),
             claims=claims,

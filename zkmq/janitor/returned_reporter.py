@@ -32,7 +32,7 @@ class ReturnedReporter:
         try:
             self._waiting.put_nowait(returned)
         except queue.Full:
-            log.warning("on_returned: too slow: dropped a report of %d items", len(returned.names))
+            log.warning("on_returned: not told of %d items: it is too slow", len(returned.names))
 
     def close(self, timeout_s: float = 1.0) -> None:
         """End the thread after the last report; wait for that `timeout_s` at most."""

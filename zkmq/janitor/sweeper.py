@@ -4,28 +4,26 @@ Every change here is one multi, or one deletion that the server refuses if the n
 stale read does no harm. "Now" is always the servers' clock.
 """
 
-import json
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 from zkmq.putting.dedup import HOUR_MS
 from zkmq.tree import item_names
-from zkmq.tree.paths import Guard, QueueTree
+from zkmq.tree.guards import read_guards
+from zkmq.tree.json_object import decode_object
+from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.skipped_nodes import SkippedNodes
-from zkmq.zookeeper.request_sizes import read_nodes
+from zkmq.zookeeper.refusal import why_refused
+from zkmq.zookeeper.request_sizes import cut, read_nodes
 from zkmq.zookeeper.store import (
     Code,
     Committed,
     Create,
     Delete,
-    GetChildren,
-    GetData,
     Pending,
-    Read,
     Rejected,
     Store,
-    Znode,
 )
 
 DELETES_PER_MULTI = 500
@@ -126,18 +124,17 @@ class Sweeper:
             if path is not None and self._is_gone(path, deadline_s):
                 self._store.commit([Delete(mark)], deadline_s)
             if self._late(until_s):
-                self._last_mark = mark.rpartition("/")[2]
+                self._last_mark = last_part(mark)
                 return True
         self._last_mark = ""
         return False
 
     def _drop_segments_of(self, priority: int, until_s: float, deadline_s: float) -> bool:
         path = self._tree.priority(priority)
-        reads: list[Read] = [GetData(path), GetChildren(path)]
-        node, children = self._store.read_many(reads, deadline_s).results
-        if not isinstance(node, Znode) or not isinstance(children, list):
+        found = read_guards(self._store, self._tree, [priority], deadline_s)
+        if priority not in found:
             return False
-        guard = Guard.read(node.data, node.version)
+        guard, children = found[priority]
         if guard is None:
             self._skips.add(path, "expected JSON with tail and purged")
             return False
@@ -153,7 +150,7 @@ class Sweeper:
             if segment_node.children == 0:
                 self._store.commit([Delete(segment_path)], deadline_s)
             if self._late(until_s):
-                self._cursor = (priority, segment_path.rpartition("/")[2])
+                self._cursor = (priority, last_part(segment_path))
                 return True
         return False
 
@@ -182,8 +179,8 @@ class Sweeper:
 
     def _delete_all(self, paths: Sequence[str], until_s: float, deadline_s: float) -> bool:
         """Delete childless nodes, several writes in flight at once; False if any is left."""
-        writes = _writes(paths)
-        sent: deque[tuple[list[str], Pending]] = deque()
+        writes = cut(paths, DELETES_PER_MULTI, (len, DELETE_BYTES))
+        sent: deque[tuple[Sequence[str], Pending]] = deque()
         whole = True
         # Send some writes even if the listing took all the time.
         for write in islice(writes, DEPTH):
@@ -192,7 +189,7 @@ class Sweeper:
             write, pending = sent.popleft()
             reply = pending.reply(deadline_s)
             if isinstance(reply, Rejected):
-                whole = self._delete_rest(write, reply, until_s, deadline_s) and whole
+                whole = self._delete_rest([*write], reply, until_s, deadline_s) and whole
             else:
                 whole = whole and isinstance(reply, Committed)
             if not self._late(until_s) and (following := next(writes, None)):
@@ -209,7 +206,7 @@ class Sweeper:
         while True:
             if reply.code is Code.NO_NODE:
                 return False  # another janitor does the same: look again
-            self._skips.add(paths.pop(reply.index), _why(reply.code))
+            self._skips.add(paths.pop(reply.index), why_refused(reply.code))
             if not paths:
                 return True
             if self._late(until_s):
@@ -222,35 +219,13 @@ class Sweeper:
     def _delete(self, path: str, version: int, deadline_s: float) -> None:
         reply = self._store.commit([Delete(path, version)], deadline_s)
         if isinstance(reply, Rejected) and reply.code in {Code.NOT_EMPTY, Code.NO_AUTH}:
-            self._skips.add(path, _why(reply.code))
+            self._skips.add(path, why_refused(reply.code))
 
     def _late(self, until_s: float) -> bool:
         return self._store.now() >= until_s
 
 
-def _writes(paths: Sequence[str]) -> Iterator[list[str]]:
-    """Cut into writes by number and size."""
-    write: list[str] = []
-    size = 0
-    for path in paths:
-        if write and (len(write) >= DELETES_PER_MULTI or size + len(path) > DELETE_BYTES):
-            yield write
-            write, size = [], 0
-        write.append(path)
-        size += len(path)
-    if write:
-        yield write
-
-
-def _why(code: Code) -> str:
-    return "it has children" if code is Code.NOT_EMPTY else f"refused: {code.name}"
-
-
 def _marked(data: bytes) -> str | None:
     """The path of the skipped node that a mark names; None if the data is no mark."""
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    path = value.get("path") if isinstance(value, dict) else None
+    path = (decode_object(data) or {}).get("path")
     return path if isinstance(path, str) else None

@@ -2,8 +2,9 @@
 
 from zkmq.errors import QueueFullError
 from zkmq.tree import item_names
-from zkmq.tree.paths import Guard, QueueTree
-from zkmq.zookeeper.store import GetChildren, GetData, Read, Store, Znode
+from zkmq.tree.guards import read_guards
+from zkmq.tree.paths import QueueTree
+from zkmq.zookeeper.store import GetData, Read, Store, Znode
 
 READ_AGAIN_S = 1.0
 
@@ -46,17 +47,10 @@ class BacklogLimit:
 def backlog(store: Store, tree: QueueTree, segment_items: int, deadline_s: float) -> int:
     """Estimate how many items wait. Full segments are not counted one by one. 3 reads."""
     priorities = item_names.priorities(store.list(tree.items, deadline_s) or [])
-    reads: list[Read] = []
-    for priority in priorities:
-        path = tree.priority(priority)
-        reads += [GetData(path), GetChildren(path)]
-    answers = iter(store.read_many(reads, deadline_s).results)
     tails: list[Read] = []
     total = 0
-    for priority in priorities:
-        node, children = next(answers), next(answers)
-        guard = Guard.read(node.data, node.version) if isinstance(node, Znode) else None
-        if guard is None or not isinstance(children, list):
+    for priority, (guard, children) in read_guards(store, tree, priorities, deadline_s).items():
+        if guard is None:
             continue
         total += segment_items * max(0, len(guard.waiting(children)) - 1)
         tails.append(GetData(tree.segment(priority, guard.tail_name)))

@@ -1,10 +1,10 @@
 """The items of a put, cut into writes, and the result for each item."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from zkmq.putting.entry import Entry
-from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES
+from zkmq.zookeeper.request_sizes import cut
 
 MAX_BATCH_ITEMS = 500
 MAX_BATCH_BYTES = 256 * 1024
@@ -71,18 +71,13 @@ def puts_of(batches: Iterable[PutBatch]) -> tuple[Put, ...]:
     return tuple(put for each in done for put in each.puts if put is not None)
 
 
-def parts(
-    entries: Sequence[Entry], most: int, request_bytes: Callable[[Entry], int]
-) -> Iterable[Sequence[Entry]]:
-    """Cut into writes by number and size; `request_bytes` is what an entry adds to a request."""
-    start, size, request = 0, 0, 0
-    for index, entry in enumerate(entries):
-        size += len(entry.data) + ITEM_OVERHEAD_BYTES
-        request += request_bytes(entry)
-        full = index - start >= most or size > MAX_BATCH_BYTES or request > MAX_CALL_BYTES
-        if index > start and full:
-            yield entries[start:index]
-            start, size = index, len(entry.data) + ITEM_OVERHEAD_BYTES
-            request = request_bytes(entry)
-    if start < len(entries):
-        yield entries[start:]
+def write_bytes(entry: Entry) -> int:
+    """Estimate the bytes of an entry in a write."""
+    return len(entry.data) + ITEM_OVERHEAD_BYTES
+
+
+def writes_of(
+    entries: Sequence[Entry], most: int, *limits: tuple[Callable[[Entry], int], int]
+) -> Iterator[Sequence[Entry]]:
+    """Cut entries into writes of at most `most` and MAX_BATCH_BYTES; `limits` are as of `cut`."""
+    return cut(entries, most, (write_bytes, MAX_BATCH_BYTES), *limits)

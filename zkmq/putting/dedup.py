@@ -6,7 +6,7 @@ of an hour cannot miss each other. The janitor keeps buckets for two hours and m
 """
 
 from zkmq.putting.entry import Entry
-from zkmq.tree.paths import QueueTree
+from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.time_buckets import TimeBuckets
 from zkmq.zookeeper.store import Code, Create, Delete, Op, Store
 
@@ -33,7 +33,7 @@ class Dedup:
     def duplicate(self, op: Op, code: Code) -> str | None:
         """The hash of the id that was refused as a duplicate; None if `op` failed otherwise."""
         if code is Code.NODE_EXISTS and op.path.startswith(f"{self._path}/"):
-            return op.path.rpartition("/")[2]
+            return last_part(op.path)
         return None
 
     def learn(self, op: Op, code: Code) -> bool:

@@ -22,7 +22,8 @@ from zkmq.putting.delayed import Delayed
 from zkmq.putting.producer_ticket import ProducerTicket
 from zkmq.putting.tail_segments import TailSegments
 from zkmq.tree import item_names
-from zkmq.tree.paths import Guard, QueueTree
+from zkmq.tree.guards import Guard
+from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.ticket import Ticket, TicketGoneError, TookEffect
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.server_clock import ServerClock
@@ -177,7 +178,7 @@ class Pipeline:
         created = applied.created or ()
         paths = created[len(created) - len(batch.rest) :] or [None] * len(batch.rest)
         for index, path in zip(batch.rest, paths, strict=True):
-            name = path.rpartition("/")[2] if path else None
+            name = last_part(path) if path else None
             parsed = item_names.parse(name) if name else None
             if parsed is not None and parsed.priority in guards:
                 self._tails.note(parsed.priority, guards[parsed.priority], parsed.number)

@@ -12,12 +12,13 @@ from zkmq.errors import (
     PartlyPutError,
     ZkmqError,
 )
-from zkmq.putting.batches import Put, PutBatch, parts, puts_of
+from zkmq.putting.batches import Put, PutBatch, puts_of, writes_of
 from zkmq.putting.entry import Entry
 from zkmq.putting.pipeline import Pipeline
 from zkmq.putting.producer_ticket import ProducerTicket
 from zkmq.tree.paths import QueueTree
-from zkmq.zookeeper.idempotent import commit_idempotent
+from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES
+from zkmq.zookeeper.retries import commit_idempotent
 from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Code, Create, Delete, Pending, Store
 
@@ -90,7 +91,8 @@ class Producer:
             raise NoQuorumError("put: not sent, an earlier put is still in doubt") from error
         if self._producer_ticket.current is not None and self._producer_ticket.current.worn:
             self._producer_ticket.renew()
-        batches = [self._batch(part) for part in parts(entries, batch, self._request_bytes)]
+        writes = writes_of(entries, batch, (self._request_bytes, MAX_CALL_BYTES))
+        batches = [self._batch(part) for part in writes]
         if any(entry.ttr_s is not None for entry in entries):
             self._mark_ttr(deadline_s)
         try:

@@ -8,7 +8,7 @@ from typing import Any
 from zkmq.tree import registrations
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.ticket import Ticket
-from zkmq.zookeeper.idempotent import commit_idempotent
+from zkmq.zookeeper.retries import commit_idempotent
 from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Code, Create, Delete, Pending, Store
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from zkmq.errors import NoQuorumError
 from zkmq.tree import item_names
-from zkmq.tree.paths import Guard, QueueTree
+from zkmq.tree.guards import Guard
+from zkmq.tree.paths import QueueTree, last_part
 from zkmq.zookeeper.refusal import demand_access
 from zkmq.zookeeper.store import (
     CheckVersion,
@@ -91,7 +92,7 @@ class TailSegments:
     def note_created(self, paths: Iterable[str | None]) -> None:
         """Learn from the paths that a write created how full the segments are."""
         for path in paths:
-            parsed = item_names.parse(path.rpartition("/")[2]) if path else None
+            parsed = item_names.parse(last_part(path)) if path else None
             tail = self._tails.get(parsed.priority) if parsed else None
             if parsed and tail and parsed.segment == tail.guard.tail:
                 self.note(parsed.priority, tail.guard, parsed.number)

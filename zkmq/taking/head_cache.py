@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from zkmq.errors import IncompatibleTreeError
 from zkmq.taking.head_items import Head, PriorityHead, flat_items, needed, read_priority
 from zkmq.tree import item_names
-from zkmq.tree.paths import QueueTree
+from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES
 from zkmq.zookeeper.store import Delete, GetChildren, GetData, Op, Read, Store, Znode
@@ -36,7 +36,7 @@ class Candidate:
     @property
     def name(self) -> str:
         """The item's name, the last part of its path."""
-        return self.path.rpartition("/")[2]
+        return last_part(self.path)
 
 
 Choose = Callable[[Sequence[str], int, bool], list[str]]

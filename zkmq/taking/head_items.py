@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from zkmq.tree import item_names
-from zkmq.tree.paths import Guard
+from zkmq.tree.guards import Guard
 from zkmq.zookeeper.store import Znode
 
 

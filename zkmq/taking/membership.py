@@ -22,9 +22,9 @@ from zkmq.taking.holding import Apply, Begun, OnLost, Registration
 from zkmq.tree.item import Hold, Item
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.ticket import Refused, Ticket, TicketGoneError, TookEffect
-from zkmq.zookeeper.idempotent import commit_idempotent
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES
+from zkmq.zookeeper.retries import commit_idempotent, may_retry
 from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Code, Committed, Create, Delete, Lost, Op, Rejected, Store
 
@@ -323,6 +323,5 @@ class Membership:
                 case Rejected(_, code, number):
                     raise refusal(ops[0].path, "create", code, number)
                 case Lost(reason):
-                    now_s = self._store.now()
-                    if now_s >= deadline_s or not self._store.wait_connected(deadline_s):
+                    if not may_retry(self._store, deadline_s):
                         raise NoQuorumError(f"register: no answer in time ({reason})")

@@ -1,8 +1,9 @@
 """The order in which consumers take: "strict", or "relaxed", each its share of the first items."""
 
-import json
 from collections.abc import Sequence
 from typing import Literal
+
+from zkmq.tree.json_object import decode_object
 
 Order = Literal["auto", "strict", "relaxed"]
 ORDERS: tuple[Order, ...] = ("auto", "strict", "relaxed")
@@ -23,9 +24,5 @@ def in_force(registrations: Sequence[bytes]) -> str | None:
 
 
 def _said(registration: bytes) -> str:
-    try:
-        about = json.loads(registration or b"{}")
-    except (ValueError, RecursionError):
-        return UNSAID
-    said = about.get(KEY) if isinstance(about, dict) else None
+    said = (decode_object(registration) or {}).get(KEY)
     return said if said in ORDERS else UNSAID

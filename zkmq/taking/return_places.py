@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from zkmq.putting.tail_segments import TailSegments
 from zkmq.tree import item_names
 from zkmq.tree.bounded_set import BoundedSet
-from zkmq.tree.paths import Guard, QueueTree
+from zkmq.tree.guards import Guard
+from zkmq.tree.paths import QueueTree, last_part
 from zkmq.zookeeper.store import CheckVersion, Code, Create, Op
 
 
@@ -69,7 +70,7 @@ class ReturnPlaces:
         match op, code:
             case CheckVersion(path, _), Code.BAD_VERSION | Code.NO_NODE:
                 return self._tails.learn(op, code)
-            case Create(path, _, _, False), Code.NODE_EXISTS if item_names.parse(_name(path)):
+            case Create(path, _, _, False), Code.NODE_EXISTS if item_names.parse(last_part(path)):
                 self._taken.add(path)
             case Create(path, b"", False, False), Code.NODE_EXISTS if path.endswith("r"):
                 self._made.add(path)
@@ -92,7 +93,3 @@ class ReturnPlaces:
         if path in self._gone and not segment.endswith("r"):
             return self._tree.segment(name.priority, item_names.returns_name(segment))
         return path
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]

@@ -2,7 +2,7 @@
 
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope
-from zkmq.tree.paths import QueueTree
+from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import too_large
 from zkmq.zookeeper.store import Code, Create, Delete, Op, Rejected, Store, Znode
@@ -39,7 +39,7 @@ class UndeliverableItems:
         header, payload = envelope.unwrap(node.data)
         data = envelope.wrap(payload, header | {"reason": f"cannot be delivered: {reason}"})
         while True:
-            grave = self._return_places.next_path(self._tree.place("dead"), path.rpartition("/")[2])
+            grave = self._return_places.next_path(self._tree.place("dead"), last_part(path))
             ops: list[Op] = [Delete(path, node.version), Create(grave, data)]
             match self._store.commit(ops, deadline_s):
                 case Rejected(0, Code.NOT_EMPTY):

@@ -15,6 +15,7 @@ from zkmq.errors import NoQuorumError
 from zkmq.tree import item_names
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.armed_watches import ArmedWatches
+from zkmq.zookeeper.retries import may_retry
 from zkmq.zookeeper.store import Code, Committed, Create, Delete, Op, Rejected, Store
 
 WATCHERS = 3
@@ -119,7 +120,7 @@ class WaitingLine:
                 return
             case Rejected(_, Code.NO_NODE):
                 self._store.commit([Create(f"{self._root}/{epoch}")], deadline_s)
-        if self._store.now() >= deadline_s or not self._store.wait_connected(deadline_s):
+        if not may_retry(self._store, deadline_s):
             raise NoQuorumError("reserve: no answer in time while waiting for items")
 
     def _leave_unknown(self) -> None:

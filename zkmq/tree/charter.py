@@ -1,7 +1,7 @@
 """The charter of a tree, which says what versions of zkmq may use it, and this release's edition.
 
 The root of the tree holds the charter. `zkmq.tree.chartered_store` makes a client obey it, and
-`zkmq.upgrade` raises it.
+`zkmq.operating.upgrade` raises it.
 """
 
 import json
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zkmq.errors import IncompatibleTreeError
+from zkmq.tree.json_object import decode_object
 
 # The defaults for trees and registrations that do not say.
 FIRST_VERSION = 1
@@ -61,11 +62,8 @@ class Charter:
         Raises:
             IncompatibleTreeError: the data is not that of a queue's root, or a value is damaged.
         """
-        try:
-            value = json.loads(data)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict) or "zkmq" not in value:
+        value = decode_object(data)
+        if value is None or "zkmq" not in value:
             raise IncompatibleTreeError(
                 f"{root}: expected the root of a queue, got a node with other data; "
                 "choose another path"

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from zkmq.tree import item_names
+from zkmq.tree.json_object import decode_object
 
 MAGIC = b"ZKMQ1 "
 FRESH = MAGIC + b"{}\n"
@@ -55,11 +56,8 @@ def _split(data: bytes) -> tuple[Header, bytes]:
     if not data.startswith(MAGIC):
         return {}, data
     line, _, payload = data[len(MAGIC) :].partition(b"\n")
-    try:
-        header = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}, data
-    return (header, payload) if isinstance(header, dict) else ({}, data)
+    header = decode_object(line)
+    return ({}, data) if header is None else (header, payload)
 
 
 def _is_sound(key: str, value: object) -> bool:

@@ -6,7 +6,7 @@ from zkmq.errors import IncompatibleTreeError
 from zkmq.tree.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.tree.chartered_store import CharteredStore
 from zkmq.tree.paths import FIXED, LOCK, QueueTree
-from zkmq.zookeeper.idempotent import commit_idempotent
+from zkmq.zookeeper.retries import commit_idempotent
 from zkmq.zookeeper.store import Code, Create, GetChildren, GetData, Op, SetData, Store, Znode
 
 # The children that the root of a queue may have while it is being made.

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from zkmq.tree import envelope
+from zkmq.tree.json_object import decode_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,7 @@ class RedeliveryPolicy:
     @classmethod
     def decode(cls, data: bytes) -> "RedeliveryPolicy":
         """Decode the policy in a registration. The original's registrations have none."""
-        try:
-            value = json.loads(data or b"{}")
-        except (ValueError, RecursionError):
-            value = {}
-        known: dict[str, Any] = value if isinstance(value, dict) else {}
+        known = decode_object(data) or {}
         most = known.get("max_deliveries")
         return cls(
             "partial" if known.get("on_crash") == "partial" else "requeue",

@@ -4,19 +4,18 @@ A consumer announces its version in the node of its registration, a producer aft
 each of its writes. Clients that only look, or act as operators, announce nothing.
 """
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from zkmq.tree.charter import FIRST_VERSION
+from zkmq.tree.json_object import decode_object
 from zkmq.tree.paths import QueueTree
-from zkmq.zookeeper.store import GetData, Read, Store, Znode
+from zkmq.zookeeper.request_sizes import read_each
+from zkmq.zookeeper.store import Store, Znode
 
 VERSION_KEY = "zkmq"
 MARK = f" {VERSION_KEY}="
-READS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,50 +48,33 @@ def clients(store: Store, tree: QueueTree, deadline_s: float) -> list[Registered
         NoQuorumError: no answer before the deadline.
     """
     consumers = sorted(store.list(tree.consumers, deadline_s) or [])
-    said = _read(store, [tree.consumer(each) for each in consumers], deadline_s)
-    alive = _read(store, [tree.active(each) for each in consumers], deadline_s)
+    said = list(read_each(store, [tree.consumer(each) for each in consumers], deadline_s))
+    alive = list(read_each(store, [tree.active(each) for each in consumers], deadline_s))
     found = [
         _consumer(id, node)
         for id, node, active in zip(consumers, said, alive, strict=True)
         if node is not None and active is not None
     ]
     producers = sorted(store.list(tree.producers, deadline_s) or [])
-    tickets = _read(store, [f"{tree.producers}/{each}" for each in producers], deadline_s)
+    tickets = read_each(store, [f"{tree.producers}/{each}" for each in producers], deadline_s)
     return found + [
         _producer(id, node) for id, node in zip(producers, tickets, strict=True) if node is not None
     ]
 
 
-def _read(store: Store, paths: Sequence[str], deadline_s: float) -> list[Znode | None]:
-    found: list[Znode | None] = []
-    for start in range(0, len(paths), READS_AT_ONCE):
-        reads: list[Read] = [GetData(path) for path in paths[start : start + READS_AT_ONCE]]
-        results = store.read_many(reads, deadline_s).results
-        found += [node if isinstance(node, Znode) else None for node in results]
-    return found
-
-
 def _consumer(id: str, node: Znode) -> Registered:
-    said = _said(node.data)
+    said = decode_object(node.data) or {}
     where = ", ".join(f"{key} {said[key]}" for key in ("host", "pid", "label") if said.get(key))
     return Registered(id, _version(said.get(VERSION_KEY)), where or "says nothing of itself")
 
 
 def _producer(id: str, node: Znode) -> Registered:
     """Read a ticket. Before the first write it is like a registration, then label and mark."""
-    said = _said(node.data)
+    said = decode_object(node.data) or {}
     text = node.data.decode(errors="replace")
     version = said.get(VERSION_KEY) or text.rpartition(MARK)[2]
     last = datetime.fromtimestamp(node.mtime_ms / 1000, UTC)
     return Registered(id, _version(version), f"last write {last:%Y-%m-%d %H:%M:%S} UTC")
-
-
-def _said(data: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _version(value: Any) -> int:

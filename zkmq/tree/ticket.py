@@ -27,6 +27,7 @@ from zkmq.errors import (
     OutdatedClientError,
 )
 from zkmq.zookeeper.refusal import refusal
+from zkmq.zookeeper.retries import may_retry
 from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import (
     Code,
@@ -292,7 +293,7 @@ class Ticket:
                 # The servers refused this copy as such. That says nothing about earlier copies.
                 raise _still_in_doubt(label, refusal(self.path, label, *_why(reply)))
             case Lost(reason, False) if not unsure:
-                if self._store.now() >= deadline_s or not self._store.wait_connected(deadline_s):
+                if not may_retry(self._store, deadline_s):
                     raise NoQuorumError(f"{label}: not sent: {reason}")
         return reply
 
@@ -308,7 +309,7 @@ class Ticket:
         Raises:
             OutcomeUnknownError: the deadline has passed.
         """
-        if self._store.now() < deadline_s and self._store.wait_connected(deadline_s):
+        if may_retry(self._store, deadline_s):
             self._store.sleep(min(RESEND_PAUSE_S, max(0.0, deadline_s - self._store.now())))
             if self._store.now() < deadline_s:
                 return

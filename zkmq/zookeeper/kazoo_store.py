@@ -23,6 +23,7 @@ from zkmq.zookeeper.consistent_reads import Seen, one_state
 from zkmq.zookeeper.failure_detector import FailureDetector
 from zkmq.zookeeper.kazoo_answers import PendingMulti, absent, awaited, demand_retryable, watcher
 from zkmq.zookeeper.kazoo_client import StoreClient, make_client
+from zkmq.zookeeper.retries import may_retry
 from zkmq.zookeeper.security import Security
 from zkmq.zookeeper.signals import ThreadSignal
 from zkmq.zookeeper.store import Lost, Op, Read, ReadResult, Reply, Watcher, Znode
@@ -280,7 +281,7 @@ class KazooStore:
 
     def _pause(self, error: Exception, deadline_s: float) -> None:
         time.sleep(READ_AGAIN_PAUSE_S)
-        if time.monotonic() >= deadline_s or not self.wait_connected(deadline_s):
+        if not may_retry(self, deadline_s):
             raise NoQuorumError(f"read: no answer in time ({type(error).__name__})") from error
 
     def _read_each(self, reads: Sequence[Read], deadline_s: float) -> Sequence[Seen]:

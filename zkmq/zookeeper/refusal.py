@@ -32,6 +32,11 @@ def is_refusal(number: int) -> bool:
     return number in SYSTEM_REFUSALS or (number <= API_ERROR and number not in UNCERTAIN)
 
 
+def why_refused(code: Code) -> str:
+    """Say why a node could not be moved or deleted, for the mark of a skipped node."""
+    return "it has children" if code is Code.NOT_EMPTY else f"refused: {code.name}"
+
+
 def refusal(path: str, what: str, code: Code, number: int = 0) -> NotAppliedError:
     """The error to raise: about the credentials, a rule of the servers, or the tree."""
     if code is Code.NO_AUTH:

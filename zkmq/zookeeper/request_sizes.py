@@ -1,6 +1,8 @@
 """How much fits in one request or one answer, and reads and writes cut to that size."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import add
+from typing import TypeVar
 
 from zkmq.zookeeper.store import MAX_REQUEST_BYTES, GetData, Store, Znode
 
@@ -25,6 +27,28 @@ def too_large(path: str, data: bytes, growth_bytes: int = MAX_HEADER_BYTES) -> s
     return f"expected an item of at most {most} bytes, which can be moved, got {len(data)}"
 
 
+T = TypeVar("T")
+
+
+def cut(
+    values: Sequence[T], most: int, *limits: tuple[Callable[[T], int], int]
+) -> Iterator[Sequence[T]]:
+    """Cut into parts of at most `most` values; at least one value in each.
+
+    `limits` are (size of a value, most for the sum of these sizes in a part).
+    """
+    start, used = 0, [0] * len(limits)
+    for index, value in enumerate(values):
+        sizes = [size(value) for size, _ in limits]
+        used = list(map(add, used, sizes))
+        is_over = any(sum_ > limit for sum_, (_, limit) in zip(used, limits, strict=True))
+        if index > start and (index - start >= most or is_over):
+            yield values[start:index]
+            start, used = index, sizes
+    if start < len(values):
+        yield values[start:]
+
+
 def fitting_sizes(sizes: Iterable[int], used: int = 0) -> int:
     """How many of the first sizes fit in one request in which `used` bytes are taken already."""
     count = 0
@@ -44,6 +68,17 @@ def fitting(values: Sequence[bytes]) -> int:
         if total > MAX_WRITE_BYTES and count:
             return count
     return len(values)
+
+
+def read_each(store: Store, paths: Sequence[str], deadline_s: float) -> Iterator[Znode | None]:
+    """Read small nodes, 500 in one request; None for each that does not exist.
+
+    Raises:
+        NoQuorumError: no answer before the deadline.
+    """
+    for part in cut(paths, MAX_READS):
+        for node in store.read_many([GetData(path) for path in part], deadline_s).results:
+            yield node if isinstance(node, Znode) else None
 
 
 def read_nodes(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from worlds.memory.store import World
 from zkmq import Queue
 from zkmq.janitor.janitor import Janitor
-from zkmq.tree import paths
+from zkmq.tree import raw_copy
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Store
 
@@ -38,6 +38,6 @@ def swept(janitor: Janitor, world: World, steps: int = 1) -> None:
         assert janitor.step(world.scheduler.now_s + 60)
 
 
-def places_of(world: World) -> paths.Places:
+def places_of(world: World) -> raw_copy.Places:
     """Where everything is, by the leader."""
-    return paths.decode(world.dump())
+    return raw_copy.decode(world.dump())

@@ -23,7 +23,7 @@ from worlds.proxy.protocol import Opcode, Operation, Reply, Request
 from worlds.proxy.proxy import Exchange
 from zkmq.tree import envelope, item_names
 from zkmq.tree.charter import EDITION, Charter
-from zkmq.tree.paths import Guard
+from zkmq.tree.guards import Guard
 
 ITEMS, CLAIMS = "items", "claims"
 

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
-from zkmq.admin import Changed, Peeked, QueueStats
 from zkmq.doubt import Settled
 from zkmq.errors import (
     BadArgumentError,
@@ -20,14 +19,15 @@ from zkmq.errors import (
     PartlyPutError,
     ZkmqError,
 )
-from zkmq.putting.batches import MAX_BATCH_ITEMS, Put
+from zkmq.operating.changes import Changed
+from zkmq.operating.inspection import Peeked, QueueStats
+from zkmq.putting.batches import MAX_BATCH_ITEMS, Put, writes_of
 from zkmq.putting.entry import Entry
 from zkmq.rest.client.exchange import Exchange
 from zkmq.rest.client.http import open_client
 from zkmq.rest.client.putting import Putting
 from zkmq.rest.client.registration import OnLost
 from zkmq.rest.client.rest_consumer import Consuming
-from zkmq.rest.queues.group_commit import writes_of
 from zkmq.taking.finish import Done
 from zkmq.taking.order import Order
 from zkmq.taking.reserve import Reservation

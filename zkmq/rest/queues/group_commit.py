@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from zkmq import Put, ZkmqError
-from zkmq.putting.batches import ITEM_OVERHEAD_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ITEMS
+from zkmq.putting.batches import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, write_bytes
 from zkmq.putting.entry import Entry
 
 PutMany = Callable[[Sequence[Entry]], Awaitable[list[Put]]]
@@ -75,22 +75,9 @@ def fits_one_write(entries: Sequence[Entry]) -> bool:
     return small or len(entries) == 1
 
 
-def writes_of(entries: Sequence[Entry], most: int) -> Iterator[Sequence[Entry]]:
-    """Cut entries into parts of at most `most`, of which each fits in one write."""
-    start, size = 0, 0
-    for index, entry in enumerate(entries):
-        more = size_of([entry])
-        if index > start and (index - start >= most or size + more > MAX_BATCH_BYTES):
-            yield entries[start:index]
-            start, size = index, 0
-        size += more
-    if start < len(entries):
-        yield entries[start:]
-
-
 def size_of(entries: Sequence[Entry]) -> int:
     """Estimate the bytes of entries in a write."""
-    return sum(len(entry.data) + ITEM_OVERHEAD_BYTES for entry in entries)
+    return sum(map(write_bytes, entries))
 
 
 def _distribute(group: Sequence[_PutRequest], puts: Sequence[Put]) -> None:

@@ -17,7 +17,7 @@ from zkmq.errors import (
 from zkmq.putting.dedup import HOUR_MS
 from zkmq.putting.entry import Entry
 from zkmq.tree import item_names
-from zkmq.tree.paths import Guard
+from zkmq.tree.guards import Guard
 from zkmq.tree.ticket import WORN
 from zkmq.zookeeper.store import Delete, Reply
 

@@ -11,8 +11,8 @@ from worlds.memory.store import World
 from zkmq import Hold, Queue
 from zkmq.errors import BadArgumentError, NoQuorumError, NotHeldError, OutcomeUnknownError
 from zkmq.tree import envelope
+from zkmq.tree.guards import Guard
 from zkmq.tree.item import Item
-from zkmq.tree.paths import Guard
 from zkmq.zookeeper.store import Create, SetData
 
 NUMBERS = [b"%03d" % number for number in range(12)]

@@ -7,8 +7,8 @@ import pytest
 from worlds.memory.queues import Open, janitor_of
 from worlds.memory.store import World
 from zkmq import Item, Queue
-from zkmq.admin import READS_AT_ONCE
 from zkmq.errors import IncompatibleTreeError
+from zkmq.zookeeper.request_sizes import MAX_READS
 from zkmq.zookeeper.store import Create, Delete, Op, Read, ReadResult
 
 CALLS: dict[str, Callable[[Queue, Item], object]] = {
@@ -157,5 +157,5 @@ def test_counting_asks_for_some_at_a_time(queue: Queue, world: World) -> None:
 
     queue._store.read_many = count  # type: ignore[method-assign, assignment]
     assert queue.stats().waiting == {100: 1}
-    assert max(asked) <= READS_AT_ONCE + 1  # the charter comes along
+    assert max(asked) <= MAX_READS + 1  # the charter comes along
     assert sum(asked) > 26_000

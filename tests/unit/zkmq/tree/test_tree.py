@@ -5,9 +5,9 @@ import pytest
 from worlds.memory.store import World
 from zkmq import Queue
 from zkmq.errors import IncompatibleTreeError
-from zkmq.tree import paths
+from zkmq.tree import raw_copy
+from zkmq.tree.guards import Guard
 from zkmq.tree.item_names import parse
-from zkmq.tree.paths import Guard
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_decode_finds_every_item_in_its_place(queue: Queue, world: World) -> Non
     queue.put(b"later", delay_s=60, priority=200)
     _, dead = queue.reserve(2).items
     queue.bury(dead, reason="bad")
-    places = paths.decode(world.dump())
+    places = raw_copy.decode(world.dump())
     assert places.items == [(100, b"waiting")]
     assert places.claims == [(100, b"held")]
     assert places.dead == [(100, b"dead")]
@@ -71,4 +71,4 @@ def test_decode_finds_every_item_in_its_place(queue: Queue, world: World) -> Non
 def test_decode_reads_the_originals_flat_items() -> None:
     """Items directly under items/, without an envelope, are waiting."""
     nodes = {"/queue/items/item-100-0000000001": b"raw", "/queue/items/item-007-0000000000": b"0"}
-    assert paths.decode(nodes).items == [(7, b"0"), (100, b"raw")]
+    assert raw_copy.decode(nodes).items == [(7, b"0"), (100, b"raw")]

@@ -26,7 +26,7 @@ from zkmq import (
     Security,
     ServerRefusedError,
 )
-from zkmq.tree import paths
+from zkmq.tree import raw_copy
 from zkmq.zookeeper import wire
 from zkmq.zookeeper.kazoo_client import make_client
 from zkmq.zookeeper.kazoo_store import KazooStore
@@ -126,7 +126,7 @@ def test_an_outage_is_over_when_the_server_is_back(server: WireZooKeeper, proxy:
         proxy.heal()
         queue._deadline_s = SOON_S
         queue.put(b"after")
-    waiting = paths.decode(server.dump(), "/q").items
+    waiting = raw_copy.decode(server.dump(), "/q").items
     assert [data for _, data in waiting] == [b"before", b"after"]
 
 

@@ -9,10 +9,11 @@ import pytest
 
 import zkmq
 from zkmq import errors
+from zkmq.putting.batches import writes_of
 from zkmq.putting.entry import Entry
 from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.queues.error_translation import from_http, to_http
-from zkmq.rest.queues.group_commit import GroupCommit, fits_one_write, writes_of
+from zkmq.rest.queues.group_commit import GroupCommit, fits_one_write
 from zkmq.rest.queues.idempotency import IdempotentAnswers
 from zkmq.rest.queues.json_arguments import JsonArguments
 

@@ -5,7 +5,7 @@ import pytest
 from worlds.memory.queues import Open
 from worlds.memory.store import World
 from zkmq import Queue
-from zkmq.admin import Changed
+from zkmq.operating.changes import Changed
 
 
 def buried(queue: Queue, count: int) -> None:

@@ -4,14 +4,16 @@ import os
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
-from zkmq import admin, checks
-from zkmq.admin import Changed, Peeked, QueueStats
+from zkmq import checks
 from zkmq.errors import ClosedError
+from zkmq.operating import changes, inspection
+from zkmq.operating.changes import Changed
+from zkmq.operating.inspection import Peeked, QueueStats
+from zkmq.operating.upgrade import upgrade
 from zkmq.tree import item_names
 from zkmq.tree.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.tree.open_tree import open_tree
 from zkmq.tree.paths import QueueTree
-from zkmq.upgrade import upgrade
 from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.store import Store
 
@@ -97,7 +99,7 @@ class OperatorQueue:
         checks.choice("place", place, ("dead", "partial"))
         checks.number("kick: n", n, 1, MOST)
         self._demand_open()
-        return admin.kick(self._bound, self._tree, n, place, self._deadline())
+        return changes.kick(self._bound, self._tree, n, place, self._deadline())
 
     def peek(
         self, n: int = 1, *, place: Literal["items", "dead", "partial"] = "items"
@@ -107,13 +109,13 @@ class OperatorQueue:
         checks.number("peek: n", n, 1, MOST)
         self._demand_open()
         if place == "items":
-            return admin.peek(self._bound, self._tree, n, self._deadline())
-        return admin.peek_aside(self._bound, self._tree, place, n, self._deadline())
+            return inspection.peek(self._bound, self._tree, n, self._deadline())
+        return inspection.peek_aside(self._bound, self._tree, place, n, self._deadline())
 
     def stats(self) -> QueueStats:
         """Count the items by place, the consumers and the producers."""
         self._demand_open()
-        return admin.stats(self._bound, self._tree, self._deadline())
+        return inspection.stats(self._bound, self._tree, self._deadline())
 
     def purge(self, *priorities: int) -> Changed:
         """Purge all waiting items of these priorities, or of all, with one write for each priority.
@@ -128,7 +130,7 @@ class OperatorQueue:
         for priority in priorities:
             checks.number("purge: priority", priority, 0, item_names.MAX_PRIORITY)
         self._demand_open()
-        return admin.purge(self._bound, self._tree, priorities or None, self._deadline())
+        return changes.purge(self._bound, self._tree, priorities or None, self._deadline())
 
     def upgrade(self, *, force: bool = False) -> Charter:
         """Raise the tree to the version of this client, so that its features can be used.

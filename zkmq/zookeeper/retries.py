@@ -1,4 +1,4 @@
-"""Idempotent writes: it does not matter how often they take effect, or from which client."""
+"""Retry what was not answered: when a retry makes sense, and writes that are idempotent."""
 
 from collections.abc import Collection, Sequence
 
@@ -7,10 +7,15 @@ from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.store import Code, Committed, Lost, Op, Rejected, Store
 
 
+def may_retry(store: Store, deadline_s: float) -> bool:
+    """Wait until a request can be sent again; False once the deadline has passed."""
+    return store.now() < deadline_s and store.wait_connected(deadline_s)
+
+
 def commit_idempotent(
     store: Store, what: str, ops: Sequence[Op], deadline_s: float, *, as_good: Collection[Code]
 ) -> None:
-    """Commit until answered. A refusal with a code of `as_good` counts as success.
+    """Commit until answered, whoever else does the same. The codes `as_good` count as success.
 
     Raises:
         NoQuorumError: no answer before the deadline. It may have taken effect, which does no harm.
@@ -27,5 +32,5 @@ def commit_idempotent(
                     return
                 raise refusal(ops[0].path, what, code, number)
             case Lost(reason):
-                if store.now() >= deadline_s or not store.wait_connected(deadline_s):
+                if not may_retry(store, deadline_s):
                     raise NoQuorumError(f"{ops[0].path}: no answer in time ({reason})")

@@ -11,6 +11,7 @@ from zkmq.tree.chartered_store import CharteredStore
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.registrations import clients
 from zkmq.zookeeper.refusal import refusal
+from zkmq.zookeeper.retries import may_retry
 from zkmq.zookeeper.store import Code, Committed, GetData, Lost, Rejected, SetData, Znode
 
 
@@ -42,7 +43,7 @@ def upgrade(store: CharteredStore, tree: QueueTree, *, force: bool, deadline_s: 
             case Rejected(_, code, number):
                 raise refusal(tree.root, "upgrade", code, number)
             case Lost(reason):
-                if store.now() >= deadline_s or not store.wait_connected(deadline_s):
+                if not may_retry(store, deadline_s):
                     raise OutcomeUnknownError(f"upgrade: no answer in time ({reason})")
 
 

@@ -1,30 +1,28 @@
-"""What an operator does with a queue: peek, stats, kick and purge."""
+"""Change a queue as an operator: kick and purge."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from zkmq.errors import NoQuorumError, NotAppliedError, OutcomeUnknownError
+from zkmq.operating.inspection import names_aside
 from zkmq.putting.tail_segments import TailSegments
-from zkmq.taking.head_cache import HeadCache
-from zkmq.taking.order import in_force
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope, item_names
 from zkmq.tree.charter import SEGMENT_ITEMS
-from zkmq.tree.paths import Guard, QueueTree
-from zkmq.zookeeper.idempotent import commit_idempotent
+from zkmq.tree.guards import Guard
+from zkmq.tree.paths import QueueTree, last_part
 from zkmq.zookeeper.refusal import refusal
-from zkmq.zookeeper.request_sizes import read_load, read_nodes, too_large
+from zkmq.zookeeper.request_sizes import read_load, too_large
+from zkmq.zookeeper.retries import commit_idempotent, may_retry
 from zkmq.zookeeper.store import (
     Code,
     Committed,
     Create,
     Delete,
-    GetChildren,
     GetData,
     Lost,
     Op,
-    Read,
     Rejected,
     SetData,
     Store,
@@ -32,44 +30,11 @@ from zkmq.zookeeper.store import (
 )
 
 KICK_BATCH = 100
-READS_AT_ONCE = 500
+
 # Room for two operations. The header of an item that comes back gets shorter.
 GROWTH_BYTES = 1000
 # Producers expect the next segments after the tail. After a purge, none of those may exist.
 PURGE_GAP = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Peeked:
-    """An item that waits or was put aside, and that no consumer holds."""
-
-    name: str
-    data: bytes
-    priority: int
-    deliveries: int
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class QueueStats:
-    """The numbers of items by place, of consumers and of producers. Not counted at one moment.
-
-    Each number is the servers' count of the nodes in a place, whatever their names are.
-    `skipped` is the number of nodes that clients leave alone, because they are foreign or in the
-    way. The nodes `skipped/*` in the tree say which, and why.
-    `order` is the order in which the registered consumers take now, "strict" or "relaxed"; "mixed"
-    if their settings differ, None if there are none.
-    """
-
-    waiting: dict[int, int]
-    held: int
-    delayed: int
-    partial: int
-    dead: int
-    consumers: int
-    producers: int
-    skipped: int = 0
-    order: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,43 +46,6 @@ class Changed:
 
     count: int
     zxid: int | None
-
-
-def peek(store: Store, tree: QueueTree, n: int, deadline_s: float) -> list[Peeked]:
-    """Look at the first `n` waiting items."""
-    first = HeadCache(store, tree).first(n, deadline_s)
-    return [_peeked(candidate.name, candidate.node.data) for candidate in first]
-
-
-def peek_aside(
-    store: Store, tree: QueueTree, place: str, n: int, deadline_s: float
-) -> list[Peeked]:
-    """Look at the first `n` items of `dead` or `partial`."""
-    parent = tree.place(place)
-    paths = [f"{parent}/{name}" for name in _aside(store, parent, deadline_s)[:n]]
-    return [_peeked(_name(path), node.data) for path, node in read_nodes(store, paths, deadline_s)]
-
-
-def stats(store: Store, tree: QueueTree, deadline_s: float) -> QueueStats:
-    """Count items and clients. Reads each segment and each consumer, 500 in one request."""
-    places = [tree.place("partial"), tree.place("dead"), tree.producers, tree.place("skipped")]
-    partial, dead, producers, skipped = _children(store, places, deadline_s)
-    consumers = store.list(tree.consumers, deadline_s) or []
-    consumers = [name for name in consumers if item_names.is_consumer(name)]
-    held = _children(store, [tree.claims(consumer) for consumer in consumers], deadline_s)
-    minutes = item_names.buckets(store.list(tree.place("delayed"), deadline_s) or [])
-    buckets = [f"{tree.place('delayed')}/{minute}" for minute in minutes]
-    return QueueStats(
-        waiting=_waiting(store, tree, deadline_s),
-        held=sum(held),
-        delayed=sum(_children(store, buckets, deadline_s)),
-        partial=partial,
-        dead=dead,
-        consumers=len(consumers),
-        producers=producers,
-        skipped=skipped,
-        order=in_force(_data(store, [tree.consumer(name) for name in consumers], deadline_s)),
-    )
 
 
 @contextmanager
@@ -141,11 +69,13 @@ def kick(store: Store, tree: QueueTree, n: int, place: str, deadline_s: float) -
     stay: set[str] = set()
     kicked, zxid = 0, None
     while kicked < n:
-        names_left = [name for name in _aside(store, parent, deadline_s) if name not in stay]
+        names_left = [name for name in names_aside(store, parent, deadline_s) if name not in stay]
         paths = [f"{parent}/{name}" for name in names_left[: min(KICK_BATCH, n - kicked)]]
         load, _ = read_load(store, paths, deadline_s)
-        stay.update(_name(path) for path, node in load if too_large(path, node.data, GROWTH_BYTES))
-        nodes = [(_name(path), node) for path, node in load if _name(path) not in stay]
+        stay.update(
+            last_part(path) for path, node in load if too_large(path, node.data, GROWTH_BYTES)
+        )
+        nodes = [(last_part(path), node) for path, node in load if last_part(path) not in stay]
         if not paths:
             break
         if not nodes:
@@ -160,7 +90,7 @@ def kick(store: Store, tree: QueueTree, n: int, place: str, deadline_s: float) -
             case Rejected(_, Code.NO_AUTH | Code.OTHER) if kicked:
                 break
             case Rejected(index, Code.NOT_EMPTY):
-                stay.add(_name(ops[index].path))
+                stay.add(last_part(ops[index].path))
             case Rejected(index, code, number):
                 if not return_places.learn(ops[index], code):
                     _look_again(store, ops[index].path, "kick", (code, number), deadline_s)
@@ -246,50 +176,6 @@ def _purge_flat(
             commit_idempotent(store, "purge", flat_item, deadline_s, as_good={Code.NO_NODE})
 
 
-def _waiting(store: Store, tree: QueueTree, deadline_s: float) -> dict[int, int]:
-    children = store.list(tree.items, deadline_s) or []
-    counts: dict[int, int] = {}
-    for child in children:
-        parsed = item_names.parse(child)
-        if parsed is not None:
-            counts[parsed.priority] = counts.get(parsed.priority, 0) + 1
-    for priority in item_names.priorities(children):
-        path = tree.priority(priority)
-        node, listed = store.read_many([GetData(path), GetChildren(path)], deadline_s).results
-        guard = Guard.read(node.data, node.version) if isinstance(node, Znode) else None
-        if guard is not None and isinstance(listed, list):
-            paths = [tree.segment(priority, segment) for segment in guard.waiting(listed)]
-            counts[priority] = counts.get(priority, 0) + sum(_children(store, paths, deadline_s))
-    return counts
-
-
-def _children(store: Store, paths: Sequence[str], deadline_s: float) -> list[int]:
-    """The number of children of each node; 0 if it does not exist."""
-    return [node.children if node else 0 for node in _nodes(store, paths, deadline_s)]
-
-
-def _data(store: Store, paths: Sequence[str], deadline_s: float) -> list[bytes]:
-    """The data of each node that exists."""
-    return [node.data for node in _nodes(store, paths, deadline_s) if node]
-
-
-def _nodes(store: Store, paths: Sequence[str], deadline_s: float) -> Iterator[Znode | None]:
-    for start in range(0, len(paths), READS_AT_ONCE):
-        reads: list[Read] = [GetData(path) for path in paths[start : start + READS_AT_ONCE]]
-        for node in store.read_many(reads, deadline_s).results:
-            yield node if isinstance(node, Znode) else None
-
-
-def _aside(store: Store, parent: str, deadline_s: float) -> list[str]:
-    """The names of the items that were put aside, in order."""
-    (listed,) = store.read_many([GetChildren(parent)], deadline_s).results
-    return sorted(filter(item_names.parse, listed)) if isinstance(listed, list) else []
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
 def _look_again(
     store: Store, path: str, what: str, refused: tuple[Code, int], deadline_s: float
 ) -> None:
@@ -308,7 +194,7 @@ def _look_again(
 
 
 def _pause(store: Store, reason: str, deadline_s: float) -> None:
-    if store.now() >= deadline_s or not store.wait_connected(deadline_s):
+    if not may_retry(store, deadline_s):
         raise NoQuorumError(f"no answer in time ({reason})")
 
 
@@ -317,8 +203,3 @@ def _forgiven(data: bytes) -> bytes:
     header, payload = envelope.unwrap(data)
     header = {key: header[key] for key in header if key not in {"reason", "last_owner"}}
     return envelope.wrap(payload, header | {"forgiven": header.get("deliveries", 0)})
-
-
-def _peeked(name: str, data: bytes) -> Peeked:
-    header, payload = envelope.unwrap(data)
-    return Peeked(name, payload, int(name[5:8]), header.get("deliveries", 0), header.get("reason"))

@@ -1,0 +1,1 @@
+"""What operators do with a queue: look, count, bring back, purge and upgrade."""
