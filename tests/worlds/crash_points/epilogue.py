@@ -11,7 +11,7 @@ from worlds.proxy.faults import Fault
 from worlds.proxy.proxy import Proxy
 from zkmq.errors import NotHeldError, OutcomeUnknownError, ZkmqError
 from zkmq.janitor.janitor import Janitor
-from zkmq.tree import paths as trees
+from zkmq.tree import raw_copy as trees
 from zkmq.tree.item import Hold, Item
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import GetChildren, GetData, Read, Znode

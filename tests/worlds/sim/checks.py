@@ -24,7 +24,8 @@ from worlds.memory.store import World
 from worlds.sim.actors import ROOT, PutCall, Told
 from worlds.sim.ledger import Ledger
 from zkmq import Item
-from zkmq.tree import paths as trees
+from zkmq.tree import raw_copy as trees
+from zkmq.tree.guards import Guard
 
 SEEN = ("items", "claims", "partial", "dead", "delayed")
 
@@ -136,7 +137,7 @@ def _drained_segments(world: World) -> Iterator[Violation]:
     nodes = world.leader.tree.nodes
     for priority in nodes[parent].children if parent in nodes else ():
         lane = nodes[f"{parent}/{priority}"]
-        guard = trees.Guard.decode(lane.data, lane.version)
+        guard = Guard.decode(lane.data, lane.version)
         if set(lane.children) != {guard.tail_name}:
             detail = f"items/{priority}: expected {guard.tail_name}, got {sorted(lane.children)}"
             yield Violation(Reason.LEFT_BEHIND, detail)
