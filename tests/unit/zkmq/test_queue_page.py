@@ -58,6 +58,13 @@ def test_the_python_examples_say_what_happens() -> None:
     assert failed == 0
 
 
+def test_the_example_of_the_readme_says_what_happens() -> None:
+    """The README's example can be typed in, and prints what it says."""
+    readme = PAGE.parents[1] / "README.md"
+    test = doctest.DocTestParser().get_doctest(readme.read_text(), {}, "README.md", str(readme), 0)
+    assert doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF).run(test) == (0, 4)
+
+
 def console() -> list[tuple[str, str]]:
     """Give each command of the page's console, and what it prints."""
     (block,) = re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL)
