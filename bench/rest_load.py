@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Load(asyncio.Protocol):
-    """One connection."""
+    """One connection that sends a request, waits for the answer, and sends the next."""
 
     request: bytes
     stop_s: float
@@ -23,7 +23,7 @@ class Load(asyncio.Protocol):
     sent_s: float = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Send the first request."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.send()
