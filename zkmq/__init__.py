@@ -21,7 +21,7 @@ from zkmq.errors import (
     ValueTooLargeError,
     ZkmqError,
 )
-from zkmq.janitor.reaper import Returned
+from zkmq.janitor.claim_returner import Returned
 from zkmq.putting.batches import Put
 from zkmq.queue import Queue
 from zkmq.taking.finish import Done

@@ -9,9 +9,9 @@ from typing import Literal
 from zkmq import checks
 from zkmq.doubt import Settled
 from zkmq.errors import BadArgumentError, NoQuorumError, ZkmqError
+from zkmq.janitor.claim_returner import OnReturned
 from zkmq.janitor.janitor import Janitor
 from zkmq.janitor.janitor_thread import JanitorThread
-from zkmq.janitor.reaper import OnReturned
 from zkmq.janitor.returned_reporter import ReturnedReporter
 from zkmq.operating.operator_queue import MOST, OperatorQueue
 from zkmq.putting.backlog_limit import BacklogLimit

@@ -9,9 +9,11 @@ import zlib
 from collections.abc import Callable, Sequence
 
 from zkmq.errors import ClosedError, OutdatedClientError
+from zkmq.janitor.claim_returner import ClaimReturner, OnReturned
 from zkmq.janitor.delayed_mover import DelayedMover
+from zkmq.janitor.overdue_claims import OverdueClaims
 from zkmq.janitor.parking import Parking
-from zkmq.janitor.reaper import OnReturned, Reaper
+from zkmq.janitor.reaper import Reaper
 from zkmq.janitor.sweeper import Sweeper
 from zkmq.tree import item_names
 from zkmq.tree.paths import ACTIVE, QueueTree
@@ -73,7 +75,9 @@ class Janitor:
         self._tree = tree
         self._name = name.encode()
         self._skips = SkippedNodes(store, tree)
-        self._reaper = Reaper(store, tree, on_returned, self._skips)
+        returner = ClaimReturner(store, tree, on_returned, self._skips)
+        self._reaper = Reaper(store, tree, returner)
+        self._overdue = OverdueClaims(store, tree, returner)
         self._mover = DelayedMover(store, tree, segment_items, self._skips)
         # The duties of every step.
         self._first: Sequence[Duty] = (
@@ -183,12 +187,12 @@ class Janitor:
 
     def _take_overdue(self, now_ms: float, until_s: float, deadline_s: float) -> bool:
         """Take back what live consumers hold too long. The next step starts where this ends."""
-        self._reaper.forget_others(self._alive)
+        self._overdue.forget_others(self._alive)
         if self._store.exists(self._tree.place("ttr"), deadline_s) is None:
             return False
         line = [each for each in self._alive if each >= self._turn]
         line += [each for each in self._alive if each < self._turn]
-        looked = self._reaper.take_overdue(line, now_ms, deadline_s, until_s)
+        looked = self._overdue.take_back(line, now_ms, deadline_s, until_s)
         self._turn = line[looked % len(line)] if line else ""
         return looked < len(line)
 

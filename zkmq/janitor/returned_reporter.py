@@ -5,7 +5,7 @@ import logging
 import queue
 import threading
 
-from zkmq.janitor.reaper import OnReturned, Returned
+from zkmq.janitor.claim_returner import OnReturned, Returned
 
 MAX_WAITING = 100
 

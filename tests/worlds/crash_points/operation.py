@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worlds.crash_points.client import Client
+from zkmq.janitor.claim_returner import ClaimReturner
 from zkmq.janitor.reaper import Reaper
 from zkmq.queue import Queue
 from zkmq.tree.item import Item
@@ -93,7 +94,9 @@ class Other:
     def reap(self) -> None:
         """Do what a second janitor would: take back what the dead one held."""
         assert self._dead is not None
-        Reaper(self._store, QueueTree(self.root), None).reap(self._dead, self._store.now() + 5)
+        tree = QueueTree(self.root)
+        returner = ClaimReturner(self._store, tree, None)
+        Reaper(self._store, tree, returner).reap(self._dead, self._store.now() + 5)
 
 
 def nothing(_: Any) -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from zkmq.janitor.reaper import Reaper, Returned
+from zkmq.janitor.claim_returner import ClaimReturner, Returned
+from zkmq.janitor.reaper import Reaper
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.zookeeper.store import Delete, Op
 
-moves = Reaper._moves
+moves = ClaimReturner.moves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class ReaperMutant:
     applied: Callable[[], AbstractContextManager[Any]]
 
 
-def _deleting(self: Reaper, *given: Any) -> tuple[list[Op], list[Returned]]:
+def _deleting(self: ClaimReturner, *given: Any) -> tuple[list[Op], list[Returned]]:
     """Delete a dead consumer's claims, and make nothing of them."""
     ops, _ = moves(self, *given)
     return [op for op in ops if isinstance(op, Delete)], []
@@ -47,7 +48,7 @@ REAPER_MUTANTS = [
         name="the reaper deletes",
         verdict="invalid",
         reason="lost",
-        applied=lambda: mock.patch.object(Reaper, "_moves", _deleting),
+        applied=lambda: mock.patch.object(ClaimReturner, "moves", _deleting),
     ),
     ReaperMutant(
         name="the reaper moves to partial",

@@ -12,7 +12,7 @@ from unittest import mock
 
 from worlds.crash_points.checks import Reason
 from worlds.sim.schedule import OperateStep, PutStep, Schedule, TakeStep
-from zkmq.janitor.reaper import Reaper
+from zkmq.janitor.overdue_claims import OverdueClaims
 from zkmq.putting.dedup import Dedup
 from zkmq.putting.entry import Entry
 from zkmq.tree import envelope
@@ -49,7 +49,7 @@ WHOLE = Schedule(
 )
 
 
-take_overdue, read = Reaper.take_overdue, Reaper._read
+take_back, read = OverdueClaims.take_back, OverdueClaims._read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +74,14 @@ def _undemanded(self: Dedup, entry: Entry, now_ms: float, deadline_s: float) -> 
 
 
 def _impatient(
-    self: Reaper, consumers: Sequence[str], now_ms: float, deadline_s: float, until_s: float
+    self: OverdueClaims, consumers: Sequence[str], now_ms: float, deadline_s: float, until_s: float
 ) -> int:
-    return take_overdue(self, consumers, now_ms + 3_600_000, deadline_s, until_s)
+    return take_back(self, consumers, now_ms + 3_600_000, deadline_s, until_s)
 
 
-def _untouched(self: Reaper, paths: Sequence[str], deadline_s: float) -> list[tuple[str, Znode]]:
+def _untouched(
+    self: OverdueClaims, paths: Sequence[str], deadline_s: float
+) -> list[tuple[str, Znode]]:
     return [
         (name, node._replace(mtime_ms=node.ctime_ms))
         for name, node in read(self, paths, deadline_s)
@@ -112,12 +114,12 @@ SIM_MUTANTS = [
     SimMutant(
         name="every hold is overdue",
         reason=Reason.TAKEN_EARLY,
-        applied=lambda: mock.patch.object(Reaper, "take_overdue", _impatient),
+        applied=lambda: mock.patch.object(OverdueClaims, "take_back", _impatient),
     ),
     SimMutant(
         name="touch changes nothing",
         reason=Reason.TAKEN_EARLY,
-        applied=lambda: mock.patch.object(Reaper, "_read", _untouched),
+        applied=lambda: mock.patch.object(OverdueClaims, "_read", _untouched),
     ),
     SimMutant(
         name="looks pass over no purge",

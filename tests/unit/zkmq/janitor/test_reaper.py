@@ -3,8 +3,9 @@
 import pytest
 
 from worlds.memory.queues import Open, drained, janitor_of, places_of, swept
-from worlds.memory.store import World
+from worlds.memory.store import MemoryStore, World
 from zkmq import Queue, Returned
+from zkmq.janitor.claim_returner import ClaimReturner, OnReturned
 from zkmq.janitor.reaper import CLAIMS_PER_MULTI, Reaper
 from zkmq.tree.paths import QueueTree
 
@@ -13,6 +14,12 @@ from zkmq.tree.paths import QueueTree
 def producer(opened: Open) -> Queue:
     """Give a client that survives."""
     return opened("producer")
+
+
+def reaper_of(store: MemoryStore, on_returned: OnReturned | None = None) -> Reaper:
+    """Make the reaper of a janitor."""
+    tree = QueueTree("/queue")
+    return Reaper(store, tree, ClaimReturner(store, tree, on_returned))
 
 
 def died(queue: Queue, world: World) -> None:
@@ -65,7 +72,7 @@ def test_the_living_are_left_alone(opened: Open, producer: Queue, world: World) 
     consumer = opened("consumer")
     (item,) = consumer.reserve().items
     store = world.client("reaper")
-    Reaper(store, QueueTree("/queue"), None).reap(consumer.consumer_id or "", store.now() + 5)
+    reaper_of(store).reap(consumer.consumer_id or "", store.now() + 5)
     assert consumer.done(item).zxid
 
 
@@ -89,7 +96,7 @@ def test_what_is_returned_is_reported(opened: Open, producer: Queue, world: Worl
     items = consumer.reserve(2).items
     died(consumer, world)
     store = world.client("reaper")
-    Reaper(store, QueueTree("/queue"), told.append).reap(items[0].consumer, store.now() + 5)
+    reaper_of(store, told.append).reap(items[0].consumer, store.now() + 5)
     names = tuple(item.name for item in items)
     assert told == [Returned(items[0].consumer, names, (b"1", b"2"), "items", world.leader.zxid)]
 
@@ -105,7 +112,7 @@ def test_two_reapers_at_once_do_no_harm(opened: Open, producer: Queue, world: Wo
     world.scheduler.sleep(world.session_timeout_s + 1)
     for number in range(2):
         store = world.client(f"reaper-{number}")
-        reaper = Reaper(store, QueueTree("/queue"), None)
+        reaper = reaper_of(store)
 
         def reap(reaper: Reaper = reaper) -> None:
             for consumer in consumers:

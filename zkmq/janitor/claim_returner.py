@@ -1,0 +1,119 @@
+"""Move claims back to where their consumers' policies say, and report what was moved."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from zkmq.errors import IncompatibleTreeError, OutdatedClientError
+from zkmq.putting.tail_segments import TailSegments
+from zkmq.taking.return_places import ReturnPlaces
+from zkmq.tree import envelope
+from zkmq.tree.charter import SEGMENT_ITEMS
+from zkmq.tree.paths import QueueTree
+from zkmq.tree.redelivery_policy import RedeliveryPolicy
+from zkmq.tree.skipped_nodes import SkippedNodes
+from zkmq.zookeeper.request_sizes import too_large
+from zkmq.zookeeper.store import Code, Create, Delete, Op, Store, Znode
+
+TAKEN_BACK = "its consumer died or held it too long"
+
+log = logging.getLogger("zkmq.janitor")
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Items that the janitor took back from a consumer.
+
+    Attributes:
+        consumer: the consumer that held them.
+        names: their names while they were held.
+        data: their payloads, in the same order.
+        to: where they are now: "items" (available again), "partial" or "dead".
+        zxid: when it took effect; None if the reply was lost, or another janitor did the same.
+    """
+
+    consumer: str
+    names: tuple[str, ...]
+    data: tuple[bytes, ...]
+    to: str
+    zxid: int | None
+
+
+OnReturned = Callable[[Returned], None]
+Claims = Sequence[tuple[str, Znode]]
+
+
+class ClaimReturner:
+    """Builds the operations that take claims back, for one janitor. Not thread-safe."""
+
+    def __init__(
+        self,
+        store: Store,
+        tree: QueueTree,
+        on_returned: OnReturned | None,
+        skips: SkippedNodes | None = None,
+    ) -> None:
+        self._tree = tree
+        self._on_returned = on_returned
+        self.skips = SkippedNodes(store, tree) if skips is None else skips
+        self._return_places = ReturnPlaces(tree, TailSegments(store, tree, SEGMENT_ITEMS))
+
+    def moves(
+        self, consumer: str, policy: RedeliveryPolicy, claims: Claims, deadline_s: float
+    ) -> tuple[list[Op], list[Returned]]:
+        """The operations that move claims to where the policy says, and the report about them."""
+        ops: list[Op] = []
+        by_place: dict[str, list[tuple[str, bytes]]] = {}
+        home: list[tuple[str, bytes]] = []
+        for name, node in claims:
+            ops.append(Delete(self._tree.claim(consumer, name), node.version))
+            header, payload = envelope.unwrap(node.data)
+            place, reason = self._place(policy, header, name, deadline_s)
+            by_place.setdefault(place, []).append((name, payload))
+            if place == "items":
+                home.append((name, node.data))
+                continue
+            header |= {"reason": reason, "last_owner": consumer}
+            path = self._return_places.next_path(self._tree.place(place), name)
+            ops.append(Create(path, envelope.wrap(payload, header)))
+        ops += self._return_places.returns(home, deadline_s)
+        returned = [
+            Returned(consumer, tuple(n for n, _ in moved), tuple(d for _, d in moved), place, None)
+            for place, moved in by_place.items()
+        ]
+        return ops, returned
+
+    def _place(
+        self, policy: RedeliveryPolicy, header: envelope.Header, name: str, deadline_s: float
+    ) -> tuple[str, str]:
+        """The place to which an item goes, and the reason."""
+        place = policy.place_after_crash(header)
+        if place == "items":
+            try:
+                self._return_places.find(name, deadline_s)
+            except OutdatedClientError:
+                raise
+            except IncompatibleTreeError as error:
+                return "dead", f"it cannot return to its place: {error}"
+        return place, TAKEN_BACK
+
+    def learn(self, op: Op, code: Code) -> bool:
+        """Learn why an operation of `moves` was refused; False if it says nothing about places."""
+        return self._return_places.learn(op, code)
+
+    def fits(self, path: str, node: Znode) -> bool:
+        """Whether a write can move this claim. If not, skip the claim."""
+        reason = too_large(path, node.data)
+        if reason is not None:
+            self.skips.add(path, reason)
+        return reason is None
+
+    def report(self, returned: Sequence[Returned], zxid: int | None = None) -> None:
+        """Call `on_returned` for items that were moved at `zxid`. Its errors are only logged."""
+        if self._on_returned is None:
+            return
+        for each in returned:
+            try:
+                self._on_returned(replace(each, zxid=zxid))
+            except Exception:
+                log.exception("janitor: on_returned failed for items of %s", each.consumer)
