@@ -1,7 +1,6 @@
 """The part of a queue that operators use, which needs neither a producer nor a consumer."""
 
 import os
-from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
 from zkmq import checks
@@ -156,12 +155,7 @@ class OperatorQueue:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _deadline(self) -> float:

@@ -3,7 +3,7 @@
 A look reads the priorities, and the first segments of each, in one request and so at one zxid. It
 reads as many segments as it needs for the number of items wanted. It starts from the first segment
 that exists, so the next look sees an item that returned to an old segment. Between two looks, for
-`max_age_s` at most, the cache offers items from memory. A claim of a taken item fails.
+MAX_AGE_S at most, the cache offers items from memory. A claim of a taken item fails.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +61,6 @@ class HeadCache:
         tree: QueueTree,
         *,
         choose: Choose = in_order,
-        max_age_s: float = MAX_AGE_S,
         count_consumers: bool = False,
     ) -> None:
         self._store = store
@@ -70,7 +69,6 @@ class HeadCache:
         self._count_consumers = count_consumers
         self.consumers = 0
         self.skips = SkippedNodes(store, tree)
-        self._max_age_s = max_age_s
         # The segments of each priority that the next look reads.
         self._plan: dict[int, list[str]] = {}
         self._paths: list[str] = []
@@ -100,7 +98,7 @@ class HeadCache:
         fresh = False
         skipped: set[str] = set()
         while True:
-            if self._store.now() - self._looked_s > self._max_age_s and not fresh:
+            if self._store.now() - self._looked_s > MAX_AGE_S and not fresh:
                 self._look_past(skipped, n, deadline_s)
                 fresh = True
             chosen = self._choose(self._paths, n, fresh)

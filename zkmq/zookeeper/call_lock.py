@@ -3,7 +3,6 @@
 import threading
 import weakref
 from collections.abc import Callable
-from types import TracebackType
 
 from zkmq.errors import NoQuorumError
 
@@ -70,10 +69,5 @@ class LockedCall:
         self.thread = threading.get_ident()
         self._turn.enter(self, self._deadline_s)
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._turn.leave(self)
