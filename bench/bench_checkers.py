@@ -25,7 +25,7 @@ from rich.console import Console
 from rows import limit_row, write_row
 
 from harness.checkers import checkers
-from harness.claim import Order
+from harness.claim import Claim, Level
 from harness.history.columns import History
 from harness.judge import judge
 from harness.verdict import Verdict
@@ -91,8 +91,8 @@ def judged(path: Path) -> dict[str, float]:
     took = {"load": time.perf_counter() - begin_s}
     for name in checkers:
         part_s = time.perf_counter()
-        claim: Order = "window" if name == "window" else "linearizable"
-        (result,) = judge(history, claim=claim, checkers=[name]).results
+        claim: Level = "window" if name == "window" else "linearizable"
+        (result,) = judge(history, Claim(level=claim), checkers=[name]).results
         took[name] = time.perf_counter() - part_s
         if result.verdict is Verdict.INVALID or result.reasons == ("checker-failed",):
             raise SystemExit(f"{path}: expected a valid run, got {result.as_json()}")

@@ -2,18 +2,47 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-Order = Literal["linearizable", "snapshot", "stale", "window", "unordered"]
+from pydantic import ConfigDict, Field, model_validator
+
+from harness.registry import Fraction, Positive, Strict, refuse
+
+Level = Literal["snapshot", "stale", "window", "linearizable", "unordered"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AvailabilityLimit:
-    """A bound on the fraction of 100 ms windows with a success, while one fault lasts."""
+class AvailabilityBound(Strict):
+    """Bounds on the share of 100 ms windows with a successful call, while a named fault lasts."""
 
     during: str
-    max_fraction: float = 1.0
-    min_fraction: float = 0.0
+    max_fraction: Fraction = 1.0
+    min_fraction: Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        refuse(self.min_fraction > self.max_fraction, "min_fraction not above max_fraction")
+        return self
+
+
+class Claimed(Strict):
+    """The keys of a scenario by which its run is judged.
+
+    Attributes:
+        level: the key `claim`: which order deliveries keep; docs/checkers.md says what each
+            word promises.
+        recovery_s: how long an outage may last that a fault, or its heal, begins.
+        availability: bounds on the share of time with successes.
+        put_aside: the places, `partial` and `dead`, where acknowledged items may be at the end.
+        min_acknowledged: the share of the puts tried that must have been acknowledged.
+        because: the reason for which the run is to be invalid; None if it is to be valid.
+    """
+
+    level: Annotated[Level, Field(alias="claim")] = "snapshot"
+    recovery_s: Positive | None = None
+    availability: AvailabilityBound | None = None
+    put_aside: tuple[Literal["partial", "dead"], ...] = ()
+    min_acknowledged: Fraction = 0.5
+    because: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,26 +82,15 @@ class Course:
     faults: tuple[PlannedFault, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What a scenario claims of its run; ownership and accounting are claimed always.
+class Claim(Claimed):
+    """What checkers judge a history by; ownership and accounting are claimed always.
 
     Attributes:
-        order: which order deliveries keep; docs/checkers.md says what each word promises.
-        sync: each reserve looks after a sync, so that all counts that was over by then.
-        recovery_s: how long an outage may last that a fault, or its heal, begins.
-        availability: bounds on the share of time with successes.
-        put_aside: the places, `partial` and `dead`, where acknowledged items may be at the end.
-        min_acknowledged: the share of the puts tried that must have been acknowledged.
-        because: the reason for which the run is to be invalid; None if it is to be valid.
+        sync: whether each reserve syncs first, so that it must see all that was over by then.
         course: what the run set out to do; None for a history that is no run's.
     """
 
-    order: Order = "snapshot"
+    model_config = ConfigDict(populate_by_name=True)
+
     sync: bool = False
-    recovery_s: float | None = None
-    availability: tuple[AvailabilityLimit, ...] = ()
-    put_aside: tuple[str, ...] = ()
-    min_acknowledged: float = 0.0
-    because: str | None = None
     course: Course | None = None

@@ -9,7 +9,7 @@ from harness.checkers import checkers as registered
 from harness.checkers.availability import measure
 from harness.checkers.evidence.account import account
 from harness.checkers.evidence.violations import SHOWN
-from harness.claim import AvailabilityLimit, Claim, Course, Order
+from harness.claim import Claim, Course
 from harness.history.columns import History
 from harness.verdict import CheckResult, Verdict, Witness
 
@@ -39,40 +39,22 @@ class Judgement:
 
 def judge(
     history: History,
-    *,
-    claim: Order,
+    claim: Claim,
     checkers: Sequence[str] | None = None,
-    sync: bool = False,
-    recovery_s: float | None = None,
-    availability: Sequence[AvailabilityLimit] = (),
-    put_aside: Sequence[str] = (),
-    min_acknowledged: float = 0.0,
-    because: str | None = None,
-    course: Course | None = None,
 ) -> Judgement:
     """Run the named checkers, or all whose needs are met, and merge what they say.
 
     A checker that raises is UNKNOWN, and shown; a named one whose needs are not met too. With a
-    `course` the history is a run's, and the checkers that a valid run must have passed are always
+    course the history is a run's, and the checkers that a valid run must have passed are always
     named. If lines of the history are malformed or missing, or calls of one process overlapped,
     all is UNKNOWN: the missing line, or the other pairing, may explain what was found.
 
     Raises:
         ScenarioError: no checker has one of these names.
     """
-    claims = Claim(
-        order=claim,
-        sync=sync,
-        recovery_s=recovery_s,
-        availability=tuple(availability),
-        put_aside=tuple(put_aside),
-        min_acknowledged=min_acknowledged,
-        because=because,
-        course=course,
-    )
     results, not_run = [], []
-    named = {*(checkers or ()), *_earned(course)}
-    for result in examine(history, claims, sorted({*(checkers or registered), *named})):
+    named = {*(checkers or ()), *_earned(claim.course)}
+    for result in examine(history, claim, sorted({*(checkers or registered), *named})):
         if result.reasons == ("unmet",) and result.name not in named:
             not_run.append({"name": result.name, "needs": str(result.details["needs"])})
         else:
@@ -81,7 +63,7 @@ def judge(
     return Judgement(
         results=tuple(results),
         not_run=tuple(not_run),
-        counts=account(history, put_aside).counts(),
+        counts=account(history, claim.put_aside).counts(),
         availability={"fraction": figures.fraction, "longest_gap_s": figures.longest_gap_s},
         unavailable_s={fault.id: fault.unavailable_s for fault in figures.faults},
     )

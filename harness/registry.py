@@ -5,7 +5,7 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from harness.harness_errors import ScenarioError
 
@@ -34,6 +34,8 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Clients = Annotated[int, Field(ge=1, le=500)]  # a process each
 Place = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
+Positive = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[int, Field(ge=0, le=60_000)]
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 Priority = Annotated[int, Field(ge=0, le=999)]
@@ -48,6 +50,22 @@ Percent = Annotated[float, Field(gt=0, le=100)]
 Groups = Annotated[list[Annotated[list[str | int], Field(min_length=1)]], Field(min_length=2)]
 
 T = TypeVar("T")
+
+
+class Strict(BaseModel):
+    """A mapping without unknown keys, whose values are not coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def refuse(wrong: bool, expected: str) -> None:  # noqa: FBT001 -- reads as a sentence
+    """Complain of a setting from inside a validator.
+
+    Raises:
+        ValueError: it is wrong; the loader adds file, line and key.
+    """
+    if wrong:
+        raise ValueError(f"expected {expected}")
 
 
 class Registry(Generic[T]):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.claim import AvailabilityLimit, Course
+from harness.claim import Claim, Claimed, Course
 from harness.harness_errors import HarnessError
 from harness.history.columns import History
 from harness.judge import Judgement, as_expected, judge
@@ -20,18 +20,10 @@ def judge_run(history: History, scenario: Scenario, planned: Sequence[Planned] |
 
     `planned` is None if the run's plan cannot be read.
     """
-    bound = scenario.availability
     reserves = [entry.workload for entry in scenario.workloads if hasattr(entry.workload, "sync")]
-    return judge(
-        history,
-        claim=scenario.claim,
-        checkers=scenario.checkers,
-        recovery_s=scenario.recovery_s,
-        availability=[] if bound is None else [AvailabilityLimit(**bound.model_dump())],
+    claim = Claim(
+        **{key: getattr(scenario, key) for key in Claimed.model_fields},
         sync=all(workload.sync for workload in reserves),
-        put_aside=scenario.put_aside,
-        min_acknowledged=scenario.min_acknowledged,
-        because=scenario.because,
         course=Course(
             nodes=scenario.cluster.nodes,
             phases=len(scenario.phases),
@@ -39,6 +31,7 @@ def judge_run(history: History, scenario: Scenario, planned: Sequence[Planned] |
             faults=plan.expected(scenario, plan.make(scenario) if planned is None else planned),
         ),
     )
+    return judge(history, claim, scenario.checkers)
 
 
 def build(

@@ -174,7 +174,8 @@ def _moments(fault: FaultFigures, claim: Claim) -> Iterator[tuple[str, int, floa
     """Yield what recovery is bounded after, when that was, and the longest outage from then on."""
     if fault.heal_ns is not None:
         yield "heal", fault.heal_ns, fault.after_heal_s
-    if not any(limit.during in (fault.name, fault.fault) for limit in claim.availability):
+    bound = claim.availability
+    if bound is None or bound.during not in (fault.name, fault.fault):
         yield "injection", fault.inject_ns, fault.after_inject_s
 
 
@@ -203,27 +204,29 @@ def _untested(history: History, figures: Figures, claim: Claim) -> bool:
 
 
 def _out_of_bounds(figures: Figures, claim: Claim) -> Iterator[Violation]:
-    for limit in claim.availability:
-        for fault in figures.faults:
-            if limit.during not in (fault.name, fault.fault) or fault.fraction is None:
-                continue
-            reason = (
-                "too-available"
-                if fault.fraction > limit.max_fraction
-                else "too-unavailable"
-                if fault.fraction < limit.min_fraction
-                else None
+    if (bound := claim.availability) is None:
+        return
+    for fault in figures.faults:
+        if bound.during not in (fault.name, fault.fault) or fault.fraction is None:
+            continue
+        reason = (
+            "too-available"
+            if fault.fraction > bound.max_fraction
+            else "too-unavailable"
+            if fault.fraction < bound.min_fraction
+            else None
+        )
+        if reason:
+            sentence = (
+                f"During {bound.during} calls succeeded in {fault.fraction:.1%} of the time; "
+                f"{bound.min_fraction:.1%} to {bound.max_fraction:.1%} were allowed."
             )
-            if reason:
-                sentence = (
-                    f"During {limit.during} calls succeeded in {fault.fraction:.1%} of the time; "
-                    f"{limit.min_fraction:.1%} to {limit.max_fraction:.1%} were allowed."
-                )
-                yield Violation(reason=reason, sentence=sentence, rows=())
+            yield Violation(reason=reason, sentence=sentence, rows=())
 
 
 def _doubts(history: History, figures: Figures, claim: Claim) -> list[str]:
     seen = {name for fault in figures.faults for name in (fault.name, fault.fault)}
-    doubts = [] if figures.fraction or claim.availability else ["nothing-succeeded"]
+    bound = claim.availability
+    doubts = [] if figures.fraction or bound else ["nothing-succeeded"]
     doubts += ["recovery-not-seen"] * _untested(history, figures, claim)
-    return doubts + ["fault-not-seen" for limit in claim.availability if limit.during not in seen]
+    return doubts + ["fault-not-seen"] * (bound is not None and bound.during not in seen)

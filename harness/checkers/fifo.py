@@ -53,7 +53,7 @@ class Fifo:
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for takes of one priority, and a claim of linearizability."""
-        if claim.order != "linearizable":
+        if claim.level != "linearizable":
             return "claim: linearizable"
         if (history.f == RESERVE).any() or not (history.f == TAKE).any():
             return "takes, and no reserves"

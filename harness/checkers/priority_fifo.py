@@ -53,7 +53,7 @@ class PriorityFifo:
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for a claim of this order."""
-        if claim.order not in ("linearizable", "snapshot", "stale"):
+        if claim.level not in ("linearizable", "snapshot", "stale"):
             return "claim: linearizable, snapshot or stale"
         return None
 
@@ -61,14 +61,14 @@ class PriorityFifo:
         """Sweep at the level of the claim."""
         case = case_of(history)
         swept = swept_by(case, claim)
-        violations, more = explain(history, case, swept, claim.order)
+        violations, more = explain(history, case, swept, claim.level)
         details: dict[str, Any] = {
             "deliveries": int((case.stays.surely_taken_ns < NEVER_NS).sum()),
             "empty": len(case.empty_rows),
             "unknown_calls": len(case.hidden),
             "unknown_capacity": int(case.hidden.capacity.sum()),
         }
-        if claim.order == "stale":
+        if claim.level == "stale":
             details["staleness"] = _staleness(case)
         return conclude(
             NAME, history, violations, doubts=nothing_shown(history), details=details, more=more
@@ -93,10 +93,10 @@ def case_of(history: History) -> Case:
 def swept_by(case: Case, claim: Claim) -> Swept:
     """Return which deliveries and empties no queue of this claim has."""
     stays, certain = case.stays, case.hidden.certain(case.stays)
-    if claim.order == "stale":
+    if claim.level == "stale":
         nothing = np.zeros(len(case.empty_rows), np.bool_)
         return Swept(bad=overtaken(stays, certain), bad_empty=nothing, taken_ns=stays.taken_ns)
-    if claim.order == "snapshot":
+    if claim.level == "snapshot":
         swept = whole(stays, case.empties, certain, case.looked_ns)
     else:
         line = _line(case, certain)

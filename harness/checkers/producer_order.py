@@ -34,7 +34,7 @@ class ProducerOrder:
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for a claim that orders first deliveries."""
-        if claim.order in ("window", "unordered"):
+        if claim.level in ("window", "unordered"):
             return "claim: linearizable, snapshot or stale"
         return None
 

@@ -40,7 +40,7 @@ class StrictlyIncreasing:
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for one producer, one consumer, one priority, and a claim that keeps their order."""
-        if claim.order in ("window", "unordered"):
+        if claim.level in ("window", "unordered"):
             return "a claim of linearizable, snapshot or stale"
         took = (history.f == RESERVE) | (history.f == TAKE)
         if _concurrent(history, history.f == PUT):

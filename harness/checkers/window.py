@@ -40,7 +40,7 @@ class Window:
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Ask for the claim, zxids and windows."""
-        if claim.order != "window":
+        if claim.level != "window":
             return "claim: window"
         if not len(axis(history).zxids):
             return "zxids"

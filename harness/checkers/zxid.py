@@ -98,7 +98,7 @@ def _lacking(history: History) -> int:
 
 
 def _legal(history: History, claim: Claim) -> _Found:
-    view = (by_zxid_and_reads if claim.order == "linearizable" else by_zxid)(history)
+    view = (by_zxid_and_reads if claim.level == "linearizable" else by_zxid)(history)
     found = [
         ownership.findings(view),
         _at_once(history),
@@ -152,7 +152,7 @@ def _real_time(history: History, claim: Claim) -> _Found:
     which = places.newest(commits.begin_ns)
     newest = np.append(commits.rank, [0])[which]
     late = np.where(commits.reads, newest > commits.rank, newest >= commits.rank)
-    late &= ~commits.reads | (claim.order == "linearizable")
+    late &= ~commits.reads | (claim.level == "linearizable")
     bad = np.flatnonzero(late)
     bad = bad[np.argsort(newest[bad] - commits.rank[bad], kind="stable")]
     pairs = [(int(place), int(which[place])) for place in bad] or _backwards(history)
@@ -199,9 +199,9 @@ def _named(history: History, row: int) -> str:
 
 def _order(history: History, view: History, claim: Claim) -> _Found:
     case = priority_fifo.case_of(view)
-    if claim.order == "linearizable":
+    if claim.level == "linearizable":
         return explain(view, case, priority_fifo.swept_by(case, claim), "linearizable")
-    looked = looked_at(history, case.stays, called=claim.order == "snapshot")
+    looked = looked_at(history, case.stays, called=claim.level == "snapshot")
     case = _seen(history, replace(case, looked_ns=looked))
     certain = case.hidden.certain(case.stays)
     swept = whole(case.stays, case.empties, certain, case.looked_ns)
@@ -216,7 +216,7 @@ def _seen(history: History, case: Case) -> Case:
 
 
 def _promised(case: Case, claim: Claim, swept: Swept, certain: Mask) -> Swept:
-    if claim.order in ("window", "unordered"):
+    if claim.level in ("window", "unordered"):
         return replace(swept, bad=np.zeros(len(case.stays), np.bool_))
     behind = left_behind(case.stays, case.hidden, certain)
     return replace(swept, bad=swept.bad | behind)

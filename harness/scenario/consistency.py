@@ -127,7 +127,7 @@ def _of_order(scenario: Scenario) -> Iterator[Complaint]:
     """Refuse a relaxed order of a queue that has none, and windows where nobody records them."""
     if scenario.order == "relaxed" and scenario.subject != "zkmq":
         yield ("order",), f"expected 'strict' for subject {scenario.subject}, got 'relaxed'"
-    if scenario.claim == "window" and (scenario.order, scenario.transport) != ("relaxed", "kazoo"):
+    if scenario.level == "window" and (scenario.order, scenario.transport) != ("relaxed", "kazoo"):
         wanted = "`order: relaxed` and `transport: kazoo`"
         got = f"{scenario.order} over {scenario.transport}"
         yield ("claim",), f"expected {wanted} beside 'window', got {got}"

@@ -22,22 +22,16 @@ from pydantic import (
 )
 
 from harness.checkers import checkers
+from harness.claim import Claimed
 from harness.faults import faults
-from harness.registry import MAX_SECONDS, Count, Registry, Seconds
+from harness.registry import MAX_SECONDS, Count, Positive, Registry, Seconds, Strict, refuse
 from harness.workloads import workloads
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=100)]
 Line = Annotated[str, Field(pattern=r"^[^\r\n]*$", max_length=1000)]
-Positive = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 MAX_WORKLOADS, MAX_FAULTS, MAX_PHASES = 100, 10_000, 1000
 SPARE_TIME_S = 300.0
 T = TypeVar("T")
-
-
-class Strict(BaseModel):
-    """A mapping without unknown keys, whose values are not coerced."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Cluster(Strict):
@@ -47,7 +41,7 @@ class Cluster(Strict):
     zookeeper: Literal["3.9.6", "3.9.3", "3.8.0"] = "3.9.6"
     image: Line | None = None
     heap_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 256
-    zoo_cfg: dict[Line, Line | int] = {}
+    zoo_cfg: dict[Line, Line | int] = Field(default={})
     autocreate: bool = True
     port: Annotated[int, Field(ge=1, le=65000)] | None = None
     data_mb: Annotated[int, Field(ge=32, le=1_000_000)] | None = None
@@ -123,13 +117,13 @@ class Schedule(Strict):
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
-        _refuse(self.down_s is not None and self.for_s is not None, "one of down_s and for_s")
-        _refuse(
+        refuse(self.down_s is not None and self.for_s is not None, "one of down_s and for_s")
+        refuse(
             self.hold_s is not None and self.heal is not None, "down_s or for_s, or `heal: never`"
         )
         timed = [w for w in ("at", "after", "first_s", "weight") if getattr(self, w) is not None]
-        _refuse(len(timed) > 1, f"one of at, after, first_s, weight, got {' and '.join(timed)}")
-        _refuse(bool(self.weight and self.every_s), "one of weight and every_s")
+        refuse(len(timed) > 1, f"one of at, after, first_s, weight, got {' and '.join(timed)}")
+        refuse(bool(self.weight and self.every_s), "one of weight and every_s")
         return self
 
 
@@ -167,19 +161,6 @@ class FaultEntry(Schedule):
         return None if self.kind == "heal" else getattr(self, _attribute(self.kind))
 
 
-class AvailabilityBound(Strict):
-    """Bounds on the share of 100 ms windows with a successful call, while a named fault lasts."""
-
-    during: str
-    max_fraction: Annotated[float, Field(ge=0, le=1)] = 1.0
-    min_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> Self:
-        _refuse(self.min_fraction > self.max_fraction, "min_fraction not above max_fraction")
-        return self
-
-
 class Phase(Strict):
     """Workload and faults that run at the same time.
 
@@ -188,23 +169,22 @@ class Phase(Strict):
     """
 
     name: Name | None = None
-    workload: list[WorkloadEntry] = []
-    faults: list[FaultEntry] = []
+    workload: tuple[WorkloadEntry, ...] = ()
+    faults: tuple[FaultEntry, ...] = ()
     mix_s: Positive | None = None
     limit_s: Positive = SPARE_TIME_S
 
 
-class Scenario(Strict):
+class Scenario(Claimed):
     """What to run, what to hurt, what to check and what to expect."""
 
     description: str
     seed: int = 1
     cluster: Cluster = Cluster()
-    claim: Literal["snapshot", "stale", "window", "linearizable", "unordered"] = "snapshot"
-    bind: dict[Name, Line] = {}
+    bind: dict[Name, Line] = Field(default={})
     budget: Literal["minority", "majority"] = "minority"
-    requires: list[Literal["netem"]] = []
-    phases: list[Phase] = []
+    requires: tuple[Literal["netem"], ...] = ()
+    phases: tuple[Phase, ...] = ()
     checkers: list[str] | None = None
     subject: Literal["zkmq", "kazoo-queue", "kazoo-locking-queue"] = "zkmq"
     transport: Literal["kazoo", "rest"] = "kazoo"
@@ -212,12 +192,7 @@ class Scenario(Strict):
     segment_items: Annotated[int, Field(ge=1, le=10_000)] | None = None
     session_timeout_s: Annotated[float, Field(ge=1, le=MAX_SECONDS)] = 4.0
     deadline_s: Positive = 30.0
-    recovery_s: Positive | None = None
-    availability: AvailabilityBound | None = None
-    put_aside: list[Literal["partial", "dead"]] = []
-    min_acknowledged: Annotated[float, Field(ge=0, le=1)] = 0.5
     expect: Literal["valid", "invalid", "unknown"] = "valid"
-    because: str | None = None
 
     _text: str = PrivateAttr("")
 
@@ -234,7 +209,7 @@ class Scenario(Strict):
     @field_validator("description")
     @classmethod
     def _told(cls, description: str) -> str:
-        _refuse(not description.strip(), "some text, got none")
+        refuse(not description.strip(), "some text, got none")
         return description
 
     @property
@@ -324,8 +299,3 @@ def _exactly_one(settings: T, names: set[str]) -> T:
         got = " and ".join(chosen) or "none"
         raise ValueError(f"expected exactly one of {', '.join(sorted(names))}, got {got}")
     return settings
-
-
-def _refuse(wrong: bool, expected: str) -> None:  # noqa: FBT001 -- reads as a sentence
-    if wrong:
-        raise ValueError(f"expected {expected}")

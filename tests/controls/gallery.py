@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 from harness.checkers.total_queue import TotalQueue
-from harness.claim import AvailabilityLimit, Order
+from harness.claim import AvailabilityBound, Claim, Level
 from harness.history.columns import History
 from harness.judge import Judgement, judge
 from harness.verdict import Verdict
@@ -35,10 +35,10 @@ class Planted:
     checker: str
     reason: str
     history: Callable[[], History]
-    claim: Order = "linearizable"
+    claim: Level = "linearizable"
     recovery_s: float | None = None
-    availability: tuple[AvailabilityLimit, ...] = ()
-    put_aside: tuple[str, ...] = ()
+    availability: AvailabilityBound | None = None
+    put_aside: tuple[Literal["partial", "dead"], ...] = ()
     within: wrong.Applied = nullcontext
 
     def reasons(self) -> set[str]:
@@ -53,13 +53,13 @@ class Planted:
 
     def judged(self) -> Judgement:
         """Judge the history by all checkers."""
-        return judge(
-            self.history(),
-            claim=self.claim,
+        claim = Claim(
+            level=self.claim,
             recovery_s=self.recovery_s,
             availability=self.availability,
             put_aside=self.put_aside,
         )
+        return judge(self.history(), claim)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +204,7 @@ HISTORIES = [
         "availability",
         "too-available",
         shown.served_by_a_minority,
-        availability=(AvailabilityLimit(during="kill", max_fraction=0.0),),
+        availability=AvailabilityBound(during="kill", max_fraction=0.0),
     ),
     _run("the fault never bit", "faults-bit", "faults-did-not-bite", shown.toothless),
     _run("the heal failed", "faults-bit", "not-healed", shown.unhealed),
@@ -307,7 +307,7 @@ def _missed() -> Iterator[str]:
 
 def _alarms() -> Iterator[str]:
     for name, made in SOUND.items():
-        if judge(made(), claim="linearizable").verdict is Verdict.INVALID:
+        if judge(made(), Claim(level="linearizable")).verdict is Verdict.INVALID:
             yield ALARM + name
 
 

@@ -8,6 +8,7 @@ import pytest
 from controls.gallery import CHECKERS, HISTORIES, KINDS, QUEUES, SOUND, Mutant, Planted, main
 
 from harness.checkers import checkers
+from harness.claim import Claim
 from harness.history.columns import History
 from harness.judge import judge
 from harness.verdict import CheckResult, Verdict
@@ -51,7 +52,7 @@ def test_what_is_said_of_it_can_be_read(planted: Planted) -> None:
 @pytest.mark.parametrize("made", SOUND.values(), ids=SOUND)
 def test_nothing_sound_is_accused(made: Callable[[], History]) -> None:
     """What the bugs were planted in is not invalid by itself."""
-    assert judge(made(), claim="linearizable").verdict is not Verdict.INVALID
+    assert judge(made(), Claim(level="linearizable")).verdict is not Verdict.INVALID
 
 
 def test_the_gallery_is_large_enough() -> None:

@@ -17,15 +17,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from harness.claim import Order
+from harness.claim import Claim, Level
 from harness.judge import judge
 from harness.verdict import Verdict
 from worlds.listing.lines import Zxids
 from worlds.listing.queue import run
 
-CLAIMS: tuple[Order, ...] = ("snapshot", "stale", "unordered")
+CLAIMS: tuple[Level, ...] = ("snapshot", "stale", "unordered")
 ZXIDS: tuple[Zxids, ...] = ("on", "off", "half")
-KINDS: tuple[tuple[Zxids, Order], ...] = tuple(product(ZXIDS, CLAIMS))
+KINDS: tuple[tuple[Zxids, Level], ...] = tuple(product(ZXIDS, CLAIMS))
 FIRST_SEED = 1
 CHUNK = 200
 PROCESSES = 2
@@ -38,7 +38,7 @@ INTERRUPTED = 2
 class Tally:
     """How many runs got which verdict, by kind; and what was said of those accused."""
 
-    verdicts: Counter[tuple[Zxids, Order, str]] = field(default_factory=Counter)
+    verdicts: Counter[tuple[Zxids, Level, str]] = field(default_factory=Counter)
     alarms: list[str] = field(default_factory=list)
 
     def add(self, other: "Tally") -> None:
@@ -53,7 +53,7 @@ def chunk(seeds: Sequence[int]) -> Tally:
     for seed in seeds:
         zxids, claim = KINDS[seed % len(KINDS)]
         sync = claim == "snapshot"
-        judged = judge(run(seed, sync=sync, zxids=zxids), claim=claim, sync=sync)
+        judged = judge(run(seed, sync=sync, zxids=zxids), Claim(level=claim, sync=sync))
         tally.verdicts[zxids, claim, judged.verdict.word] += 1
         for result in judged.results:
             if result.verdict is Verdict.INVALID:

@@ -119,7 +119,7 @@ def _leave_interrupts() -> None:
 
 
 def _verdicts(history: History) -> dict[str, Verdict]:
-    results = examine(history, Claim(order="linearizable"), CHECKERS)
+    results = examine(history, Claim(level="linearizable"), CHECKERS)
     return {r.name: r.verdict for r in results if r.reasons != ("unmet",)}
 
 

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from harness.claim import Claim
 from harness.judge import judge
 from harness.verdict import Verdict
 from worlds.histories.mutations import mutate
@@ -18,7 +19,7 @@ CHECKERS = ("fifo", "ownership", "priority-fifo", "zxid")
 
 def found_invalid(ops: Sequence[Op], checkers: Sequence[str] | None = None) -> bool:
     """Say whether any checker calls the history invalid."""
-    judged = judge(as_history(ops), claim="linearizable", checkers=checkers)
+    judged = judge(as_history(ops), Claim(level="linearizable"), checkers=checkers)
     return judged.verdict is Verdict.INVALID
 
 

@@ -2,22 +2,22 @@
 
 import pytest
 
-from harness.claim import Order
+from harness.claim import Claim, Level
 from harness.judge import judge
 from harness.verdict import Verdict
 from worlds.listing.lines import Zxids
 from worlds.listing.queue import run
 
 RUNS = 100
-KINDS: list[tuple[bool, Order]] = [(True, "snapshot"), (False, "stale"), (False, "unordered")]
+KINDS: list[tuple[bool, Level]] = [(True, "snapshot"), (False, "stale"), (False, "unordered")]
 
 
 @pytest.mark.parametrize(("sync", "claim"), KINDS, ids=[claim for _, claim in KINDS])
 @pytest.mark.parametrize("zxids", ["on", "off", "half"])
-def test_a_correct_queue_is_never_accused(*, zxids: Zxids, sync: bool, claim: Order) -> None:
+def test_a_correct_queue_is_never_accused(*, zxids: Zxids, sync: bool, claim: Level) -> None:
     """Whether all zxids are told, none or half of them, and in however few nanoseconds it runs."""
     for seed in range(RUNS):
-        judged = judge(run(seed, sync=sync, zxids=zxids), claim=claim, sync=sync)
+        judged = judge(run(seed, sync=sync, zxids=zxids), Claim(level=claim, sync=sync))
         accused = [result for result in judged.results if result.verdict is Verdict.INVALID]
         assert accused == [], f"seed {seed}"
 
@@ -26,7 +26,7 @@ def test_a_correct_queue_is_never_accused(*, zxids: Zxids, sync: bool, claim: Or
 def test_one_that_reads_old_listings_is_accused_if_it_claims_fresh_ones(zxids: Zxids) -> None:
     """The runs are rough enough to show what a queue does not keep: they are no empty proof."""
     verdicts = [
-        judge(run(seed, sync=False, zxids=zxids), claim="snapshot", sync=True).verdict
+        judge(run(seed, sync=False, zxids=zxids), Claim(level="snapshot", sync=True)).verdict
         for seed in range(RUNS)
     ]
     assert verdicts.count(Verdict.INVALID) > 2

@@ -128,7 +128,7 @@ def test_a_delivery_is_accused_if_and_only_if_no_state_explains_it(*, called: bo
         ops = Run(Random(seed)).steps(14)
         fewest = passed_over(ops, called=called)
         given = history_of(ops, dict.fromkeys(fewest, 1))
-        found = set(Zxid().check(given, Claim(order="snapshot" if called else "stale")).reasons)
+        found = set(Zxid().check(given, Claim(level="snapshot" if called else "stale")).reasons)
         assert found <= ORDER, f"seed {seed}"
         assert bool(found) == any(fewest.values()), f"seed {seed}"
         accused += bool(found)
@@ -144,7 +144,7 @@ def test_a_window_is_exceeded_if_and_only_if_it_is_in_each_state(*, called: bool
         ops = Run(rng).steps(16)
         fewest = passed_over(ops, called=called)
         windows = {zxid: rng.randrange(1, 4) for zxid in fewest}
-        result = Window().check(history_of(ops, windows), Claim(order="window", sync=called))
+        result = Window().check(history_of(ops, windows), Claim(level="window", sync=called))
         exceeded = any(fewest[zxid] >= windows[zxid] for zxid in fewest)
         assert (result.reasons == ("window-exceeded",)) == exceeded, f"seed {seed}"
         accused += exceeded

@@ -9,7 +9,7 @@ from harness.checkers.evidence.episodes import Episodes
 from harness.checkers.evidence.sweeps import Hidden, Swept
 from harness.checkers.evidence.violations import Violation
 from harness.checkers.evidence.windows import chain
-from harness.claim import Order
+from harness.claim import Level
 from harness.history.columns import History, Value
 
 Ints = NDArray[np.int64]
@@ -45,7 +45,7 @@ class _Question:
 
 
 def explain(
-    history: History, case: Case, swept: Swept, order: Order
+    history: History, case: Case, swept: Swept, level: Level
 ) -> tuple[list[Violation], int]:
     """Return one violation for each blocking item looked at, and how many more there are.
 
@@ -54,7 +54,7 @@ def explain(
     questions = _questions(case, swept)
     by_blocker: dict[tuple[int, int], Violation] = {}
     for question in _some(questions):
-        links = _links(case, swept, order, question)
+        links = _links(case, swept, level, question)
         kind = (int(case.stays.value[links[0]]) if links else -1, min(question.stay, 0))
         violation = _violation(history, case, question, links)
         if kind not in by_blocker or len(violation.rows) < len(by_blocker[kind].rows):
@@ -93,14 +93,14 @@ def _questions(case: Case, swept: Swept) -> list[_Question]:
     return sorted(found, key=lambda q: (q.last_ns - q.first_ns, q.row))
 
 
-def _links(case: Case, swept: Swept, order: Order, question: _Question) -> list[int]:
+def _links(case: Case, swept: Swept, level: Level, question: _Question) -> list[int]:
     """Return the stays that prove it, most telling first."""
-    if order == "linearizable":
+    if level == "linearizable":
         return _chain(case, swept.taken_ns, question)
     stays = case.stays
     whole = _ahead(case, question.stay) & (stays.taken_ns > question.last_ns)
     whole &= case.hidden.certain(stays)
-    if order == "stale":
+    if level == "stale":
         whole &= (stays.number == 0) & (stays.priority == stays.priority[question.stay])
     else:
         whole &= stays.surely_free_ns < question.first_ns

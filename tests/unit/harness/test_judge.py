@@ -5,6 +5,7 @@ from typing import Literal, Never
 import pytest
 
 from harness.checkers import checkers
+from harness.claim import Claim
 from harness.harness_errors import ScenarioError
 from harness.history.columns import History
 from harness.judge import as_expected, judge
@@ -14,14 +15,14 @@ from worlds.histories.by_hand import drained, ended_run, history, op, queue_even
 
 def test_a_clean_run_is_valid() -> None:
     """Everything whose needs are met runs, and a clean run is valid."""
-    judgement = judge(queue_run(9), claim="snapshot")
+    judgement = judge(queue_run(9), Claim(level="snapshot"))
     assert judgement.verdict is Verdict.VALID, judgement.results
     assert {r.name for r in judgement.results} >= {"total-queue", "strictly-increasing"}
 
 
 def test_every_checker_runs_or_says_why_not() -> None:
     """No checker is left out silently."""
-    judgement = judge(queue_run(9), claim="snapshot")
+    judgement = judge(queue_run(9), Claim(level="snapshot"))
     names = {r.name for r in judgement.results} | {entry["name"] for entry in judgement.not_run}
     assert names == set(checkers)
     assert all(entry["needs"] for entry in judgement.not_run)
@@ -31,7 +32,7 @@ def test_a_line_that_is_gone_is_told_by_every_checker() -> None:
     """Whatever was found or not, the missing line may explain it; the place is given."""
     cut = queue_run(9)
     cut.gap_at = 3
-    judgement = judge(cut, claim="snapshot")
+    judgement = judge(cut, Claim(level="snapshot"))
     assert judgement.verdict is Verdict.UNKNOWN
     told = [each for each in judgement.results if "missing-lines" in each.reasons]
     assert {each.name for each in told} >= {"total-queue", "ownership"}
@@ -40,7 +41,7 @@ def test_a_line_that_is_gone_is_told_by_every_checker() -> None:
 
 def test_each_result_carries_its_checkers_name() -> None:
     """Of a whole run too, in which the checkers of servers have something to look at."""
-    judgement = judge(history(ended_run(queue_events(9))), claim="snapshot")
+    judgement = judge(history(ended_run(queue_events(9))), Claim(level="snapshot"))
     ran = {result.name for result in judgement.results}
     assert ran | {entry["name"] for entry in judgement.not_run} == set(checkers)
     assert ran >= {"server-logs", "replicas", "recovery"}
@@ -48,12 +49,12 @@ def test_each_result_carries_its_checkers_name() -> None:
 
 def test_an_empty_history_is_unknown() -> None:
     """Nothing acknowledged shows nothing."""
-    assert judge(history(), claim="snapshot").verdict is Verdict.UNKNOWN
+    assert judge(history(), Claim(level="snapshot")).verdict is Verdict.UNKNOWN
 
 
 def test_one_invalid_result_decides() -> None:
     """Invalid dominates unknown and valid."""
-    judgement = judge(queue_run(9, lost=[9]), claim="snapshot")
+    judgement = judge(queue_run(9, lost=[9]), Claim(level="snapshot"))
     assert judgement.verdict is Verdict.INVALID
     assert judgement.counts["lost"] == 1
 
@@ -63,7 +64,7 @@ def test_a_named_checker_that_cannot_run_is_unknown() -> None:
     two = history(
         op("put", 1, 0, 9), op("put", 2, 1, 3, process=1), op("put", 3, 10, 11), drained(20, 30)
     )
-    judgement = judge(two, claim="snapshot", checkers=["strictly-increasing"])
+    judgement = judge(two, Claim(level="snapshot"), checkers=["strictly-increasing"])
     assert judgement.verdict is Verdict.UNKNOWN
     assert judgement.results[0].reasons == ("unmet",)
     assert judgement.results[0].details == {"needs": "one producer at a time"}
@@ -75,7 +76,7 @@ def test_a_named_checker_that_cannot_run_is_unknown() -> None:
 def test_an_unknown_name_is_an_error() -> None:
     """A misspelt checker is refused with the names there are."""
     with pytest.raises(ScenarioError, match=r"expected one of .*total-queue"):
-        judge(history(), claim="snapshot", checkers=["total-que"])
+        judge(history(), Claim(level="snapshot"), checkers=["total-que"])
 
 
 def test_a_checker_that_throws_is_unknown_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +86,7 @@ def test_a_checker_that_throws_is_unknown_and_shown(monkeypatch: pytest.MonkeyPa
         raise ZeroDivisionError("planted")
 
     monkeypatch.setattr(checkers["strictly-increasing"], "check", explode)
-    judgement = judge(queue_run(3), claim="snapshot")
+    judgement = judge(queue_run(3), Claim(level="snapshot"))
     result = next(r for r in judgement.results if r.name == "strictly-increasing")
     assert result.verdict is Verdict.UNKNOWN
     assert result.reasons == ("checker-failed",)
@@ -100,7 +101,7 @@ def test_malformed_lines_leave_nothing_certain() -> None:
     """A line that cannot be read may be the one that explains a loss, or the one that shows it."""
     for run in (queue_run(9), queue_run(9, lost=[9])):
         run.malformed_lines, run.malformed_at = 1, [7]
-        judgement = judge(run, claim="snapshot", checkers=["total-queue"])
+        judgement = judge(run, Claim(level="snapshot"), checkers=["total-queue"])
         assert judgement.verdict is Verdict.UNKNOWN
         assert "malformed-lines" in judgement.results[0].reasons
         assert judgement.results[0].details["malformed_at"] == [7]
@@ -123,13 +124,13 @@ def test_as_expected_compares_the_reason(
     run: History, expect: Literal["valid", "invalid"], because: str | None, *, answer: bool
 ) -> None:
     """A control that is found invalid for another reason was not found."""
-    judgement = judge(run, claim="snapshot", checkers=["total-queue"])
+    judgement = judge(run, Claim(level="snapshot"), checkers=["total-queue"])
     assert as_expected(judgement, expect, because) is answer
 
 
 def test_judging_twice_gives_the_same() -> None:
     """A judgement depends on the history alone."""
-    first, second = (judge(queue_run(9, lost=[3, 4]), claim="snapshot") for _ in range(2))
+    first, second = (judge(queue_run(9, lost=[3, 4]), Claim(level="snapshot")) for _ in range(2))
     assert [r.as_json() for r in first.results] == [r.as_json() for r in second.results]
 
 
@@ -138,7 +139,7 @@ def test_calls_of_one_process_that_overlap_leave_nothing_certain() -> None:
     one, other = op("put", 1, 0, 30), op("put", 2, 10, 40)
     mixed = history(one, other, drained(50, 60))
     assert (mixed.unmatched, mixed.overlapping) == (2, [0])
-    result = judge(mixed, claim="snapshot", checkers=["total-queue"]).results[0]
+    result = judge(mixed, Claim(level="snapshot"), checkers=["total-queue"]).results[0]
     assert (result.verdict, result.details["overlapping_calls"]) == (Verdict.UNKNOWN, [0])
     assert "overlapping-calls" in result.reasons
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from harness.claim import Order
+from harness.claim import Level
 from harness.history.columns import History
 from worlds.histories.by_hand import ended, history, note, op, queue_run, returned
 from worlds.histories.random import Mix, as_history, simulate
@@ -23,7 +23,7 @@ class Case:
     checker: str = "zxid"
     reason: str
     history: Callable[[], History]
-    claim: Order = "linearizable"
+    claim: Level = "linearizable"
 
 
 def put(value: int, zxid: int, span: tuple[int, int] = WHOLE, **more: Any) -> Lines:

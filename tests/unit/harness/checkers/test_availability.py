@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.checkers.availability import Availability, FaultFigures, measure
-from harness.claim import AvailabilityLimit, Claim
+from harness.claim import AvailabilityBound, Claim
 from harness.history.columns import History
 from harness.verdict import Verdict
 from worlds.histories.by_hand import history, note, op
@@ -170,7 +170,7 @@ def test_what_is_answered_after_the_heal_was_not_available_during_the_fault() ->
     """Puts that hang through a cut of the majority, and succeed after its heal, break no bound."""
     hung = [put(100 + n, 2.05 + n * 0.1, 6.1, process=n + 1) for n in range(30)]
     run = history(steady(1, 0, 2), fault(2.0, 6.0), *hung, steady(200, 6.2, 8))
-    claim = Claim(availability=(AvailabilityLimit(during="pause", max_fraction=0.0),))
+    claim = Claim(availability=AvailabilityBound(during="pause", max_fraction=0.0))
     assert figures(run)[0].fraction == 0.0
     assert Availability().check(run, claim).verdict is Verdict.VALID
 

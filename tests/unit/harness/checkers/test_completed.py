@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import results, run
+from harness.claim import Claim
 from harness.history.columns import History
 from harness.judge import Judgement, judge
 from harness.scenario import loading, plan
@@ -169,7 +170,7 @@ def test_a_plan_that_cannot_be_read_is_a_doubt(wanted: Scenario) -> None:
 
 def test_a_library_call_does_not_claim_that_a_run_ended() -> None:
     """A history that is judged without a scenario says that nobody asked for its end."""
-    judgement = judge(history(queue_events(5)), claim="snapshot")
+    judgement = judge(history(queue_events(5)), Claim(level="snapshot"))
     assert {"name": "completed", "needs": "the course of a run, from its scenario"} in [
         dict(entry) for entry in judgement.not_run
     ]

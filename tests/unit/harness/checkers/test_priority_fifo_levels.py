@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness.checkers.priority_fifo import PriorityFifo
-from harness.claim import Claim, Order
+from harness.claim import Claim, Level
 from harness.verdict import CheckResult, Verdict
 from worlds.histories.by_hand import history, op
 
@@ -36,9 +36,9 @@ OVERTAKEN = [*put(1, 0, NORMAL), *put(3, 5, NORMAL), *reserve(3, 10, 15, 1)]
 NOTHING = [*put(1, 0, NORMAL), *reserve(None, 10, 15, 1)]
 
 
-def judged(lines: Lines, order: Order) -> CheckResult:
+def judged(lines: Lines, order: Level) -> CheckResult:
     """Return what the checker says at the level of a claim."""
-    return PriorityFifo().check(history(lines), Claim(order=order))
+    return PriorityFifo().check(history(lines), Claim(level=order))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def judged(lines: Lines, order: Order) -> CheckResult:
 )
 @pytest.mark.parametrize("order", ["linearizable", "snapshot", "stale"])
 def test_each_claim_is_held_to_its_promise(
-    lines: Lines, reason: str, levels: set[str], order: Order
+    lines: Lines, reason: str, levels: set[str], order: Level
 ) -> None:
     """Whoever lists once may pass over what came meanwhile; an old list shows only the oldest."""
     result = judged(lines, order)

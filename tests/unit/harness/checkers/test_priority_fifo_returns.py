@@ -14,7 +14,7 @@ from harness.verdict import Verdict
 from worlds.histories.oracle import NEVER, Op, legal
 from worlds.histories.random import as_history
 
-CLAIM = Claim(order="linearizable")
+CLAIM = Claim(level="linearizable")
 
 
 def put(value: int, begin: int, end: int, *, priority: int = 0) -> Op:

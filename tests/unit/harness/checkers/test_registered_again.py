@@ -1,6 +1,7 @@
 """A client whose session ended between two calls registers again, as the same process."""
 
 from harness.checkers.evidence.notes import ends
+from harness.claim import Claim
 from harness.history.columns import NEVER_NS
 from harness.judge import judge
 from harness.verdict import Verdict
@@ -44,7 +45,7 @@ def test_registrations_are_all_known() -> None:
 def test_the_end_of_the_second_registration_ends_the_holds() -> None:
     """What it held when it was killed may come again: that is no fault of the queue."""
     run = history(*RUN, killed("0xb", "c-second"), returned("c-second"), *AGAIN)
-    assert judge(run, claim="stale").verdict is Verdict.VALID
+    assert judge(run, Claim(level="stale")).verdict is Verdict.VALID
 
 
 def test_what_comes_back_of_the_first_says_nothing_of_the_second() -> None:
@@ -58,4 +59,4 @@ def test_what_comes_back_of_the_first_says_nothing_of_the_second() -> None:
 
 def test_a_delivery_that_nothing_explains_is_found_all_the_same() -> None:
     """Without an end, or a return, two own the item."""
-    assert judge(history(*RUN, *AGAIN), claim="stale").verdict is Verdict.INVALID
+    assert judge(history(*RUN, *AGAIN), Claim(level="stale")).verdict is Verdict.INVALID

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness.checkers.stats import Stats
-from harness.claim import AvailabilityLimit, Claim
+from harness.claim import AvailabilityBound, Claim
 from harness.history.columns import History
 from harness.verdict import Verdict
 from worlds.histories.by_hand import history, note, op, queue_run
@@ -99,7 +99,7 @@ def test_a_kind_that_never_succeeded_is_unknown(outcome: str) -> None:
 
 def test_where_availability_is_bounded_nothing_has_to_succeed() -> None:
     """A scenario that cuts the majority off says itself what has to fail."""
-    claim = Claim(availability=(AvailabilityLimit(during="cut"),))
+    claim = Claim(availability=AvailabilityBound(during="cut"))
     result = Stats().check(history(op("put", 1, 10, 15, outcome="fail")), claim)
     assert result.verdict is Verdict.VALID
 

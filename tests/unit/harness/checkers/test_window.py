@@ -11,7 +11,7 @@ from harness.verdict import CheckResult, Verdict
 from worlds.histories.by_hand import history, op
 
 Lines = list[dict[str, Any]]
-RELAXED = Claim(order="window")
+RELAXED = Claim(level="window")
 
 
 def puts(*values: int, priority: int = 100) -> Lines:
@@ -43,7 +43,7 @@ def test_it_needs_its_claim_zxids_and_windows() -> None:
     """Each of them is asked for by name."""
     whole = history(puts(1), reserve(1, 100, 4))
     assert needs(whole) is None
-    assert needs(whole, Claim(order="stale")) == "claim: window"
+    assert needs(whole, Claim(level="stale")) == "claim: window"
     assert needs(history(op("put", 1, 0, 5))) == "zxids"
     assert needs(history(puts(1), reserve(1, 100, None))) == "the window of each delivery"
 
@@ -67,7 +67,7 @@ def test_urgent_items_that_came_later_need_not_have_been_seen() -> None:
     """With `sync` they must, if they came before the call."""
     parts = puts(1) + puts(2, 3, priority=1) + reserve(1, 100, 2)
     assert not judged(parts).reasons
-    assert judged(parts, claim=Claim(order="window", sync=True)).reasons == ("window-exceeded",)
+    assert judged(parts, claim=Claim(level="window", sync=True)).reasons == ("window-exceeded",)
 
 
 def test_urgent_items_that_were_there_count() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from harness.claim import Claim
 from harness.commands import harness_command
 from harness.history.columns import History
 from harness.judge import judge
@@ -174,7 +175,7 @@ def test_leaving_out_accuses_nobody() -> None:
     mix = Mix(release=0.3, crash=0.1)
     for seed in SEEDS:
         given = as_history(simulate(Random(seed), mix))
-        again = judge(read_back(jepsen(given)), claim="linearizable", checkers=["fifo"])
+        again = judge(read_back(jepsen(given)), Claim(level="linearizable"), checkers=["fifo"])
         assert again.verdict.word != "invalid", f"seed {seed}"
 
 
@@ -182,7 +183,7 @@ def test_a_swap_is_still_a_fault_when_read_back() -> None:
     """An order that is wrong is wrong in the exported history too."""
     again = judge(
         read_back(jepsen(queue_run(5, order=[1, 3, 2, 4, 5]))),
-        claim="linearizable",
+        Claim(level="linearizable"),
         checkers=["fifo"],
     )
     assert again.verdict.word == "invalid"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness.checkers.priority_fifo import PriorityFifo
-from harness.claim import Claim, Order
+from harness.claim import Claim, Level
 from harness.verdict import Witness
 from worlds.histories.by_hand import history, op
 
@@ -23,14 +23,14 @@ def reserve(value: int | None, begin_ns: int, process: int = 1) -> Lines:
     return op("reserve", value, begin_ns, begin_ns + 5, process=process, consumer=f"c{process}")
 
 
-def witness(*parts: Lines, order: Order) -> Witness:
+def witness(*parts: Lines, order: Level) -> Witness:
     """Return the only witness."""
-    (only,) = PriorityFifo().check(history(*parts), Claim(order=order)).witnesses
+    (only,) = PriorityFifo().check(history(*parts), Claim(level=order)).witnesses
     return only
 
 
 @ORDERS
-def test_the_first_put_of_a_run_is_an_item_like_any_other(order: Order) -> None:
+def test_the_first_put_of_a_run_is_an_item_like_any_other(order: Level) -> None:
     """What passes for the witness of an item without priority is that it was there, not ahead."""
     found = witness(put(1, 0), put(3, 10, 200), put(2, 20, 1), reserve(1, 30), order=order)
     assert found.values == (1, 2)
@@ -41,7 +41,7 @@ def test_the_first_put_of_a_run_is_an_item_like_any_other(order: Order) -> None:
 
 
 @ORDERS
-def test_what_came_back_is_named_and_not_what_is_behind(order: Order) -> None:
+def test_what_came_back_is_named_and_not_what_is_behind(order: Level) -> None:
     """An item that had been delivered before is ahead of one that had not."""
     release = op("release", 1, 40, 45, process=1, consumer="c1")
     puts = put(1, 0) + put(2, 10) + put(3, 20)
@@ -73,6 +73,6 @@ def test_of_equal_proofs_one_is_shown_for_each_item_in_the_way() -> None:
     """Many deliveries that one lost item blocks are one witness; the rest are counted."""
     puts = [line for value in range(1, 6) for line in put(value, 10 * value)]
     taken = [line for value in range(2, 6) for line in reserve(value, 100 + 10 * value)]
-    result = PriorityFifo().check(history(puts, taken), Claim(order="linearizable"))
+    result = PriorityFifo().check(history(puts, taken), Claim(level="linearizable"))
     assert [shown.values for shown in result.witnesses] == [(1, 2)]
     assert result.more_witnesses == 3

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from harness.checkers.evidence.holds import holds
+from harness.claim import Claim
 from harness.clients.client import Client
 from harness.clients.subject import Reserved, Taken
 from harness.history.columns import History
@@ -33,7 +34,7 @@ PUT = op("put", 1, 0, 5)
 def test_what_was_gone_before_its_answer_was_held_at_no_sure_time(gone: Any) -> None:
     """The item went from one to the other, though the first was answered last."""
     run = history(PUT, SLOW, gone, OTHER, drained(70, 80))
-    judgement = judge(run, claim="stale")
+    judgement = judge(run, Claim(level="stale"))
     assert Verdict.INVALID not in {result.verdict for result in judgement.results}
     (slow,) = (place for place, row in enumerate(holds(run).row) if run.complete_ns[row] == 60)
     assert holds(run).over_ns[slow] == 10
@@ -44,7 +45,7 @@ def test_a_hold_that_was_lost_after_its_answer_still_counts() -> None:
     late = note("hold-lost", 90, consumer="c1", values=[1])
     first = op("reserve", 1, 10, 15, process=1, consumer="c1", n=1)
     stolen = history(PUT, first, OTHER, op("done", 1, 46, 48, process=1, consumer="c1"), late)
-    judgement = judge(stolen, claim="stale", checkers=["ownership"])
+    judgement = judge(stolen, Claim(level="stale"), checkers=["ownership"])
     assert judgement.verdict is Verdict.INVALID
 
 

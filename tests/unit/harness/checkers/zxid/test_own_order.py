@@ -8,13 +8,13 @@ from harness.checkers.ownership import Ownership
 from harness.checkers.producer_order import ProducerOrder
 from harness.checkers.strictly_increasing import StrictlyIncreasing
 from harness.checkers.zxid import Zxid
-from harness.claim import Claim, Order
+from harness.claim import Claim, Level
 from harness.history.columns import History
 from harness.verdict import Verdict
 from worlds.histories.by_hand import ended, history, note, op, queue_run, returned
 
 Lines = list[dict[str, Any]]
-FRESH = Claim(order="snapshot", sync=True)
+FRESH = Claim(level="snapshot", sync=True)
 
 
 def put(value: int, begin_ns: int, end_ns: int, **more: Any) -> Lines:
@@ -149,9 +149,9 @@ def test_a_hold_that_may_have_ended_early_is_not_taken_for_the_first() -> None:
     [("linearizable", True), ("snapshot", True), ("stale", True), ("window", False),
      ("unordered", False)],
 )  # fmt: skip
-def test_strictly_increasing_asks_for_a_claim_of_order(order: Order, *, runs: bool) -> None:
+def test_strictly_increasing_asks_for_a_claim_of_order(order: Level, *, runs: bool) -> None:
     """Where no order is promised there is none to keep: the checker does not run."""
-    needs = StrictlyIncreasing().unmet(queue_run(3, order=[2, 1, 3]), Claim(order=order))
+    needs = StrictlyIncreasing().unmet(queue_run(3, order=[2, 1, 3]), Claim(level=order))
     assert (needs is None) is runs
 
 

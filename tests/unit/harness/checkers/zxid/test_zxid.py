@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness.checkers.zxid import Zxid
-from harness.claim import Claim, Order
+from harness.claim import Claim, Level
 from harness.history.columns import History
 from harness.verdict import CheckResult, Verdict
 from worlds.histories.by_hand import ended, history, note, op
@@ -51,12 +51,12 @@ def tree(node: int, at_ns: int, *items: int) -> Lines:
 WHOLE = (0, 99)  # as long as all the rest: only zxids order such calls
 
 
-def judged(given: History, order: Order = "linearizable") -> CheckResult:
+def judged(given: History, order: Level = "linearizable") -> CheckResult:
     """Return what the checker says."""
-    return Zxid().check(given, Claim(order=order))
+    return Zxid().check(given, Claim(level=order))
 
 
-def reasons(*parts: Lines, order: Order = "linearizable") -> set[str]:
+def reasons(*parts: Lines, order: Level = "linearizable") -> set[str]:
     """Return the reasons that calls in these lines are invalid for; none if they are valid."""
     result = judged(history(*parts), order)
     assert (result.verdict is Verdict.INVALID) == bool(result.reasons)
@@ -91,7 +91,7 @@ def test_nothing_is_available_where_nothing_was_found() -> None:
 
 
 @pytest.mark.parametrize("order", ["snapshot", "stale", "window", "unordered"])
-def test_an_empty_result_is_judged_whatever_the_claim(order: Order) -> None:
+def test_an_empty_result_is_judged_whatever_the_claim(order: Level) -> None:
     """The state that a reserve read was empty, however old it was."""
     parts = put(1, 10, (0, 5)) + reserve(1, 30, (20, 25))
     assert reasons(parts, empty(20, (50, 55)), order=order) == {"false-empty"}

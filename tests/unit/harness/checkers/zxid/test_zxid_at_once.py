@@ -22,7 +22,7 @@ PUTS = op("put", 1, *WHOLE, process="a", zxid=10) + op("put", 2, *WHOLE, process
 
 def reasons(*parts: Lines) -> set[str]:
     """Return what is found."""
-    return set(Zxid().check(history(PUTS, *parts), Claim(order="unordered")).reasons)
+    return set(Zxid().check(history(PUTS, *parts), Claim(level="unordered")).reasons)
 
 
 @pytest.mark.parametrize("value", [1, 2])
@@ -50,6 +50,6 @@ def test_a_transaction_that_takes_it_back_gives_it_again() -> None:
 def test_what_is_not_shown_is_counted() -> None:
     """Ten of twelve deliveries of what was never put; two more are told as a number."""
     taken = [call("reserve", 10 + n, 50 + n, n) for n in range(12)]
-    result = Zxid().check(history(PUTS, *taken), Claim(order="unordered"))
+    result = Zxid().check(history(PUTS, *taken), Claim(level="unordered"))
     assert result.reasons == ("never-put",)
     assert (len(result.witnesses), result.more_witnesses) == (10, 2)

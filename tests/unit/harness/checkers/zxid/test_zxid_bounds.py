@@ -7,7 +7,7 @@ from worlds.histories.by_hand import history, note, op, returned
 
 def reasons(*parts: list[dict[str, object]]) -> set[str]:
     """Return what is found at the level of a queue that takes the head under a lock."""
-    return set(Zxid().check(history(*parts), Claim(order="linearizable")).reasons)
+    return set(Zxid().check(history(*parts), Claim(level="linearizable")).reasons)
 
 
 def test_a_put_between_a_read_and_a_write_is_before_the_write() -> None:

@@ -24,7 +24,7 @@ def test_an_unknown_write_is_in_no_state_that_was_left_before_it(
         Op(f="reserve", process=3, begin=6, end=NEVER, outcome="info"),
     ]
     assert legal(ops) is (reasons == ())
-    result = Zxid().check(as_history(ops), Claim(order="linearizable"))
+    result = Zxid().check(as_history(ops), Claim(level="linearizable"))
     assert result.reasons == reasons
     assert result.verdict is (Verdict.INVALID if reasons else Verdict.VALID)
 
@@ -50,5 +50,5 @@ def test_nothing_lies_between_two_deliveries_of_one_transaction(
         Op(f="crash", process=7, begin=11, end=NEVER),
     ]
     assert legal(ops) is (reasons == ())
-    result = Zxid().check(as_history(ops), Claim(order="linearizable"))
+    result = Zxid().check(as_history(ops), Claim(level="linearizable"))
     assert result.reasons == reasons
