@@ -19,9 +19,10 @@ from rich.console import Console
 from rows import write_row
 
 from cluster import quorum
-from cluster.config import QuorumConfig, environment, zoo_cfg
+from cluster.config import environment, zoo_cfg
 from cluster.engine import engine, image, labels
 from cluster.pods import probe
+from harness.quorum_config import QuorumConfig
 
 MOST_RATIO = 2.5
 READY_WITHIN_S = 60.0

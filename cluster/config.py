@@ -1,7 +1,8 @@
-"""What a quorum is made of, and the zoo.cfg of one of its servers."""
+"""The zoo.cfg, the environment and the files of a server."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from harness.quorum_config import QuorumConfig
 
 CLIENT_PORT = 2181
 # Short ticks: a killed leader costs half a second of writes, a silent one two to three.
@@ -34,45 +35,6 @@ RECONFIG: Mapping[str, str | int] = {
     "standaloneEnabled": "false",
     "skipACL": "yes",  # else /zookeeper/config cannot be written
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuorumConfig:
-    """Settings of one quorum.
-
-    Attributes:
-        nodes: how many servers; ids are 1..nodes.
-        zookeeper: a release that Debian ships (see image.RELEASES).
-        image: any image that keeps the official one's contract; wins over `zookeeper`.
-        heap_mb: heap of each server; 256 is enough for tests, a million items want 1536.
-        zoo_cfg: settings that override or add to DEFAULTS.
-        autocreate: whether a server without a database may start with an empty one and vote.
-        port: first of `nodes` consecutive ports on 127.0.0.1; None lets the engine choose.
-        data_mb: size of a disk in memory; None puts the data on the engine's own disk.
-        faketime: whether servers run under libfaketime, so that their clocks can be moved.
-        reconfig: whether members may be taken out and added while the ensemble runs.
-    """
-
-    nodes: int = 5
-    zookeeper: str = "3.9.6"
-    image: str | None = None
-    heap_mb: int = 256
-    zoo_cfg: Mapping[str, str | int] = field(default_factory=dict)
-    autocreate: bool = True
-    port: int | None = None
-    data_mb: int | None = None
-    faketime: bool = False
-    reconfig: bool = False
-
-    @property
-    def place(self) -> tuple[int, int | None, int | None]:
-        """Return the settings that are fixed in the sandboxes; others may change."""
-        return self.nodes, self.port, self.data_mb
-
-    @property
-    def wanted_image(self) -> str:
-        """Return what image.server is asked for."""
-        return self.image or self.zookeeper
 
 
 def zoo_cfg(config: QuorumConfig, addresses: Mapping[int, str]) -> str:

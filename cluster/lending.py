@@ -1,28 +1,22 @@
 """Lend a quorum to a run: a new one for each, or one that is kept for many."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from docker.errors import DockerException
 
 from cluster import quorum
 from cluster.cluster_errors import ClusterError
-from cluster.config import QuorumConfig
 from cluster.quorum import DockerQuorum
-
-
-def config_of(settings: Mapping[str, Any]) -> QuorumConfig:
-    """Return a quorum's settings from the scenario's `cluster` mapping."""
-    return QuorumConfig(**settings)
+from harness.quorum_config import QuorumConfig
 
 
 @contextmanager
 def started(
-    settings: Mapping[str, Any], *, by_hand: bool, say: Callable[[str], None]
+    config: QuorumConfig, *, by_hand: bool, say: Callable[[str], None]
 ) -> Iterator[DockerQuorum]:
     """Start a quorum, and remove it when the context ends; `by_hand` leaves it up."""
-    up = quorum.up(config_of(settings), by_hand=by_hand, say=say)
+    up = quorum.up(config, by_hand=by_hand, say=say)
     try:
         with _as_ours(up):
             yield up
@@ -67,9 +61,8 @@ class Kept:
         self._config = QuorumConfig()
 
     @contextmanager
-    def lend(self, settings: Mapping[str, Any]) -> Iterator[DockerQuorum]:
+    def lend(self, config: QuorumConfig) -> Iterator[DockerQuorum]:
         """Lend a quorum with these settings, and take it back when the context ends."""
-        config = config_of(settings)
         if self._up is not None and config.place != self._config.place:
             self.close()
         if self._up is None:

@@ -11,7 +11,7 @@ from docker.models.containers import Container
 
 from cluster import members, transactions, trees
 from cluster.cluster_errors import ClusterError
-from cluster.config import QuorumConfig, environment, files
+from cluster.config import environment, files
 from cluster.engine import engine, image, labels, leftovers
 from cluster.engine.each import each
 from cluster.engine.ledger import LedgerFile
@@ -19,6 +19,7 @@ from cluster.pods import faketime, network
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
 from harness.polling import wait_until
+from harness.quorum_config import QuorumConfig
 from harness.server_states import NodeStatus, ServerTree, SessionEnds
 from harness.target import Drops, Evidence
 

@@ -1,4 +1,4 @@
-"""Files as they should be read and written: regular ones of a bounded size; whole or not at all."""
+"""Read regular files of bounded size; write files whole or not at all."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ from harness.harness_errors import ScenarioError
 
 
 def read(path: Path, kind: str, *, at_most: int, hint: str = "") -> bytes:
-    """Return a file's bytes; `kind` says what it should be, and `hint` where to look for one.
+    """Return a file's bytes; errors say what `kind` of file was expected, and the `hint`.
 
     Raises:
         ScenarioError: it is not there, not regular, bigger than `at_most` bytes, or not readable.
@@ -25,7 +25,7 @@ def read(path: Path, kind: str, *, at_most: int, hint: str = "") -> bytes:
 
 
 def open_regular(path: Path, kind: str, *, hint: str = "") -> BinaryIO:
-    """Open a regular file for reading; a FIFO or a device is refused and not waited for.
+    """Open a regular file for reading; refuse a FIFO or device, without waiting for it.
 
     Raises:
         ScenarioError: it is not there, not regular, or not readable.
@@ -42,7 +42,7 @@ def open_regular(path: Path, kind: str, *, hint: str = "") -> BinaryIO:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file that appears whole or not at all, on disk before it appears.
+    """Write a file atomically: its bytes are on disk before it gets its name.
 
     Raises:
         OSError: it could not be written; what stood there before is there still.
@@ -60,7 +60,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def unreadable(path: Path, kind: str, got: str) -> ScenarioError:
-    """Make the error that says what a file should have been, and what was there."""
+    """Return the error for a file: what was expected, and what was there."""
     return ScenarioError(f"{path}: expected a readable {kind}, got {got}")
 
 

@@ -1,4 +1,4 @@
-"""From a history to a judgement: which checkers run, what they find, what it amounts to."""
+"""Judge a history: choose the checkers, run them, and merge their verdicts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +16,11 @@ from harness.verdict import CheckResult, Verdict, Witness
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What all checkers together say of a history; JSON-ready parts of results.json.
+    """The verdict of all checkers on a history, and the figures beside it, JSON-ready.
 
     Attributes:
-        not_run: checkers nobody named and whose needs the history does not meet.
+        not_run: checkers that nobody named and that this history cannot serve, with what they
+            need.
         counts: distinct values; `lost` is None where no drain was finished.
         availability: fraction and longest_gap_s.
         unavailable_s: by fault id, the longest gap between its injection and its heal + 30 s.
@@ -44,10 +45,10 @@ def judge(
 ) -> Judgement:
     """Run the named checkers, or all whose needs are met, and merge what they say.
 
-    A checker that raises is UNKNOWN, and shown; a named one whose needs are not met too. With a
-    course the history is a run's, and the checkers that a valid run must have passed are always
-    named. If lines of the history are malformed or missing, or calls of one process overlapped,
-    all is UNKNOWN: the missing line, or the other pairing, may explain what was found.
+    A checker that raises gives UNKNOWN; so does a named one whose needs are not met. The history
+    of a run, whose claim has a course, is always judged by the checkers that every valid run must
+    pass. If lines are malformed or missing, or calls of one process overlapped, every verdict
+    becomes UNKNOWN: a missing line, or another pairing, may explain what was found.
 
     Raises:
         ScenarioError: no checker has one of these names.
@@ -70,7 +71,7 @@ def judge(
 
 
 def examine(history: History, claim: Claim, names: Iterable[str]) -> Iterator[CheckResult]:
-    """Yield what each of these checkers says; UNKNOWN with reason "unmet" where it cannot run."""
+    """Yield each checker's result; UNKNOWN with reason "unmet" if it cannot judge this history."""
     for checker, name in [(registered[name](), name) for name in names]:
         yield _doubted(_run(name, checker, history, claim), history)
 
@@ -78,7 +79,7 @@ def examine(history: History, claim: Claim, names: Iterable[str]) -> Iterator[Ch
 def as_expected(
     judgement: Judgement, expect: Literal["valid", "invalid"], because: str | None
 ) -> bool:
-    """Say whether the verdict is the expected one, and for the expected reason."""
+    """Tell whether the verdict is the expected one, for the expected reason if one is given."""
     if judgement.verdict.word != expect:
         return False
     failing = (r for r in judgement.results if r.verdict is Verdict.INVALID)
@@ -86,7 +87,7 @@ def as_expected(
 
 
 def _earned(course: Course | None) -> tuple[str, ...]:
-    """Return the checkers without which no run is valid: it ended, with every item, and it hurt."""
+    """Return the checkers that every valid run must pass: it ended, lost nothing, was disturbed."""
     if course is None:
         return ()
     return (
@@ -120,7 +121,7 @@ def _run(name: str, checker: Checker, history: History, claim: Claim) -> CheckRe
 
 
 def _doubted(result: CheckResult, history: History) -> CheckResult:
-    """Turn what damaged or ambiguous lines may explain, or hide, into UNKNOWN."""
+    """Make a verdict UNKNOWN if damaged or ambiguous lines may explain or hide something."""
     reasons, details = set(result.reasons), dict(result.details)
     if history.malformed_lines:
         reasons.add("malformed-lines")

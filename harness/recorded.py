@@ -1,4 +1,4 @@
-"""What a run did, read from its folder, so that it can be done again."""
+"""What a recorded run did, so that `replay` can do it again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ BINDINGS = "bind"  # the note that says which node each name of `bind` came to m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A run's plan, and whom its names and roles came to mean.
+    """A run's plan, and the nodes that its names and roles meant.
 
     Attributes:
         bound: node by name of `bind`.

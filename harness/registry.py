@@ -1,16 +1,16 @@
-"""Name -> class tables, in which each fault, workload and checker registers itself."""
+"""Registries of faults, workloads and checkers by name, and the types of their settings."""
 
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from harness.harness_errors import ScenarioError
 
-CLOCK_REREAD_S = 2.0  # libfaketime keeps a time for 1 s, and counts that in whole seconds
-LEAST_JUMP_S = 5.0  # less could be the time that two looks at two clocks take on a busy machine
+CLOCK_REREAD_S = 2.0  # libfaketime caches a time for 1 s, counted in whole seconds
+LEAST_JUMP_S = 5.0  # on a busy machine, two looks at a clock may be almost as far apart
 
 
 def _seen(offset_s: float) -> float:
@@ -30,6 +30,7 @@ def _reread(period_s: float) -> float:
 
 # Types of fields that are YAML keys: they carry their own bounds into the schema and its errors.
 MAX_SECONDS = 1e6  # eleven days: longer than any run, and short enough for every clock and wait
+Line = Annotated[str, Field(pattern=r"^[^\r\n]*$", max_length=1000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Clients = Annotated[int, Field(ge=1, le=500)]  # a process each
 Place = Annotated[int, Field(ge=0)]
@@ -56,6 +57,11 @@ class Strict(BaseModel):
     """A mapping without unknown keys, whose values are not coerced."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def shared(settings: Strict, keys: type[Strict]) -> dict[str, Any]:
+    """Return the settings that these keys define, by name: a part of a larger mapping."""
+    return {key: getattr(settings, key) for key in keys.model_fields}
 
 
 def refuse(wrong: bool, expected: str) -> None:  # noqa: FBT001 -- reads as a sentence

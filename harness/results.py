@@ -1,4 +1,4 @@
-"""results.json: a judged run in the form that CI jobs and other programs read."""
+"""Build results.json, which CI jobs and other programs read, and the exit status."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,6 +7,7 @@ from harness.claim import Claim, Claimed, Course
 from harness.harness_errors import HarnessError
 from harness.history.columns import History
 from harness.judge import Judgement, as_expected, judge
+from harness.registry import shared
 from harness.scenario import plan
 from harness.scenario.plan import Planned
 from harness.scenario.schema import Scenario
@@ -16,13 +17,13 @@ EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN = 0, 1, 2
 
 
 def judge_run(history: History, scenario: Scenario, planned: Sequence[Planned] | None) -> Judgement:
-    """Judge a run's history by what its scenario claims, and by whether it came to its end.
+    """Judge a run's history by its scenario's claim, and by whether the run was complete.
 
-    `planned` is None if the run's plan cannot be read.
+    `planned` is None if plan.jsonl cannot be read.
     """
     reserves = [entry.workload for entry in scenario.workloads if hasattr(entry.workload, "sync")]
     claim = Claim(
-        **{key: getattr(scenario, key) for key in Claimed.model_fields},
+        **shared(scenario, Claimed),
         sync=all(workload.sync for workload in reserves),
         course=Course(
             nodes=scenario.cluster.nodes,
@@ -44,8 +45,8 @@ def build(
 ) -> dict[str, Any]:
     """Return the object of results.json.
 
-    A run that was `interrupted` showed nothing about what it had not reached: its verdict is
-    unknown unless a checker found something invalid in what was recorded.
+    The verdict of an `interrupted` run is at best unknown, since what it did not reach was not
+    tested; it stays invalid if a checker found something.
     """
     verdict = judgement.verdict
     if interrupted is not None:
@@ -70,7 +71,7 @@ def build(
 
 
 def faults_of(history: History, judgement: Judgement) -> list[dict[str, Any]]:
-    """Return one row per injection, with what was observed of it and of its heal."""
+    """Return a row per injection: its outcome and evidence, and when and how it was healed."""
     rows: dict[int, dict[str, Any]] = {}
     for event in history.notes:
         if event.process != "nemesis" or not isinstance(event.value, dict):
@@ -87,14 +88,14 @@ def faults_of(history: History, judgement: Judgement) -> list[dict[str, Any]]:
 
 
 def exit_status(results: Mapping[str, Any]) -> int:
-    """Return the status a run of one scenario ends with; an interrupted one is never a success."""
+    """Return the exit status of one run; an interrupted run is never a success."""
     if results["as_expected"]:
         return EXIT_UNKNOWN if "interrupted" in results else EXIT_AS_EXPECTED
     return EXIT_UNKNOWN if results["verdict"] == "unknown" else EXIT_NOT_AS_EXPECTED
 
 
 def merge_exit_statuses(statuses: list[int]) -> int:
-    """Return the status of several runs: 255 and 254 over 1, 1 over 2, 2 over 0."""
+    """Return the worst status of several runs, in the order 255, 254, 1, 2, 0."""
     for worst in (HarnessError.exit_status, 254, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN):
         if worst in statuses:
             return worst

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness import results, versions
 from harness.clients import end_state, server_log
+from harness.clients.subject import QueueSettings, SubjectConfig
 from harness.ending import READY_WITHIN_S, Ending, Notes
 from harness.harness_errors import TargetError, UnmetError
 from harness.history import record
@@ -22,12 +23,14 @@ from harness.nemesis.monitor import Monitor
 from harness.nemesis.nemesis import Nemesis
 from harness.nemesis.phase_faults import PhaseOfFaults
 from harness.progress import Progress
+from harness.quorum_config import QuorumConfig
 from harness.recorded import BINDINGS, Recorded
+from harness.registry import shared
 from harness.run_clock import Clock
 from harness.run_folder import RunFolder
 from harness.running_phase import RunningPhase
 from harness.scenario import estimate, plan
-from harness.scenario.schema import Cluster, Scenario
+from harness.scenario.schema import Scenario
 from harness.target import Quorum
 from harness.view import View
 from harness.workers.forwarder import Forwarding
@@ -35,7 +38,7 @@ from harness.workers.gateway import GatewayProcess
 from harness.workers.pool import Workers
 from harness.workers.running_clients import RunningClients
 
-Lend = Callable[[Cluster], AbstractContextManager[Quorum]]
+Lend = Callable[[QuorumConfig], AbstractContextManager[Quorum]]
 """Starts a quorum, and removes it or takes it back when its context ends."""
 
 
@@ -193,22 +196,19 @@ class _Run:
             yield gateway
 
     def _new_workers(self, history: HistoryWriter, gateway: GatewayProcess | None) -> Workers:
-        subject: dict[str, str] = {"kind": self.scenario.subject}
-        if gateway is not None:
-            subject = {"kind": f"{self.scenario.subject}-rest", "gateway": gateway.url}
+        kind = self.scenario.subject
+        subject = SubjectConfig(
+            kind=kind if gateway is None else f"{kind}-rest",
+            hosts=self.quorum.hosts,
+            gateway="" if gateway is None else gateway.url,
+            **shared(self.scenario, QueueSettings),
+        )
         return Workers(
             folder=self.folder.path,
             clock=self.clock,
             progress=self.progress,
             history=history,
-            subject={
-                **subject,
-                "hosts": self.quorum.hosts,
-                "order": self.scenario.order,
-                "segment_items": self.scenario.segment_items,
-                "session_timeout_s": self.scenario.session_timeout_s,
-                "deadline_s": self.scenario.deadline_s,
-            },
+            subject=subject.model_dump(),
             environment=self.environment,
             forwarding=self._forwarding(),
         )

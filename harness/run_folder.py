@@ -1,4 +1,4 @@
-"""Where a run is kept: runs/<scenario>/<time>-<seed>/ and what is in it."""
+"""The folder of a run: runs/<scenario>/<time>-<seed>/, and the files in it."""
 
 import errno
 import fcntl
@@ -21,7 +21,7 @@ SAME_MOMENT = 1000  # tries for a folder of its own, a millisecond each
 
 
 class _Mark(TypedDict):
-    """What the mark of a run in progress says."""
+    """The content of `running`, the mark of a run in progress."""
 
     scenario: str
     seed: int
@@ -41,17 +41,17 @@ class RunFolder:
 
     @property
     def plan(self) -> Path:
-        """What the nemesis intended."""
+        """The planned injections, one a line."""
         return self.path / "plan.jsonl"
 
     @property
     def parts(self) -> Path:
-        """The workers' own histories."""
+        """Folder of the histories that each process of the run wrote."""
         return self.path / "history"
 
     @property
     def history(self) -> Path:
-        """All of them merged."""
+        """The merged history, which checkers read."""
         return self.path / "history.jsonl"
 
     @property
@@ -71,12 +71,12 @@ class RunFolder:
 
     @property
     def running(self) -> Path:
-        """A mark that is there while the run is not judged yet; its harness has it locked."""
+        """A file that exists until the run is judged; its harness holds a lock on it."""
         return self.path / "running"
 
     @contextmanager
     def in_progress(self, scenario: str, seed: int) -> Iterator[None]:
-        """Mark the run as one in progress; the kernel ends that with this process, however."""
+        """Mark the run as in progress; the kernel drops the lock however this process ends."""
         with self.running.open("wb", buffering=0) as mark:
             fcntl.flock(mark, fcntl.LOCK_EX)
             about = {"scenario": scenario, "seed": seed, "pid": os.getpid()}
@@ -84,7 +84,7 @@ class RunFolder:
             yield
 
     def begun(self) -> dict[str, Any]:
-        """Return scenario, seed and pid as its harness noted them; nothing once it was judged."""
+        """Return scenario, seed and pid from the mark; an empty dict once the run was judged."""
         try:
             data = files.read(self.running, "mark", at_most=_MARK_BYTES)
             return dict(msgspec.json.decode(data, type=_Mark))
@@ -92,7 +92,7 @@ class RunFolder:
             return {}  # judged, or killed at this very moment, or of an older release
 
     def require_ended(self) -> None:
-        """Refuse a run that its harness is still at.
+        """Refuse a run whose harness still works on it.
 
         Raises:
             ScenarioError: it is in progress.
@@ -129,7 +129,7 @@ def create(runs: Path, name: str, seed: int, text: str) -> RunFolder:
 
 
 def _new_folder(runs: Path, seed: int) -> Path:
-    """Make a folder named by the time; a run of the same millisecond takes the next one."""
+    """Make a folder named by the time; two runs in one millisecond get different ones."""
     runs.mkdir(parents=True, exist_ok=True)
     for _ in range(SAME_MOMENT):
         folder = runs / f"{run_clock.utc_stamp()}-{seed}"
@@ -158,7 +158,7 @@ def open_run(path: Path) -> RunFolder:
 
 
 def make_folder(path: Path, option: str) -> None:
-    """Make a folder for what an option of the command line says, if it is not there.
+    """Make the folder that an option names, if it does not exist.
 
     Raises:
         ScenarioError: it cannot be made.
@@ -172,7 +172,7 @@ def make_folder(path: Path, option: str) -> None:
 
 
 def require_writable(file: Path, option: str) -> None:
-    """Complain before anything is run, and not after it, that a file cannot be written.
+    """Refuse, before anything runs, a file that cannot be written afterwards.
 
     Raises:
         ScenarioError: its folder is not there, or is not for writing.

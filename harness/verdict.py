@@ -1,4 +1,4 @@
-"""What a checker says of a history, and how verdicts merge."""
+"""Verdicts, the results of checkers, and how verdicts merge."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Verdict(IntEnum):
 
     @classmethod
     def merge(cls, verdicts: Iterable["Verdict"]) -> "Verdict":
-        """Return the one that dominates; UNKNOWN where there are none, since nothing was shown."""
+        """Return the worst; UNKNOWN for no verdicts, since then nothing was shown."""
         return max(verdicts, default=cls.UNKNOWN)
 
 

@@ -1,15 +1,15 @@
-"""A run in plain words: what came out, why, and what each reason means."""
+"""Describe a judged run in plain words: the verdict, why, and what each reason means."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.search.replay import GRAVEST
-
 NONE = "-"
 NS_PER_S = 1_000_000_000
+# What a reader wants to know first of a run that failed of several things.
+GRAVEST = ("lost", "replicas-differ", "phantom", "unexpected", "duplicated")
 _ORDER = ("invalid", "unknown", "valid")
-# What a doubt means for the reader; a reason that is not here is a finding and has witnesses.
+# What each reason for UNKNOWN means; any other reason is a finding, and has witnesses.
 _DOUBTS = {
     "nothing-acknowledged": "no put was acknowledged, so the run shows nothing",
     "nothing-succeeded": "no call succeeded, so the run shows nothing",
@@ -37,7 +37,7 @@ _DOUBTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """What the first screen says.
+    """The first screen of the report.
 
     Attributes:
         verdict: valid, unknown or invalid.
@@ -53,7 +53,7 @@ class Headline:
 
 
 def headline(results: Mapping[str, Any], servers: int) -> Headline:
-    """Say what came out of a run on so many servers whose trees were read, and why."""
+    """Return the headline of a run; `servers` is how many trees were read at its end."""
     verdict = results["verdict"]
     if verdict == "invalid":
         sentence = _found(results, servers)
@@ -68,7 +68,7 @@ def headline(results: Mapping[str, Any], servers: int) -> Headline:
 
 
 def gravest_first(checks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return checks as a reader wants them: invalid, unknown, valid; the gravest reason first."""
+    """Sort checks by verdict, worst first, and by their gravest reason."""
 
     def rank(check: Mapping[str, Any]) -> tuple[int, int, str]:
         reasons = [GRAVEST.index(why) for why in check["reasons"] if why in GRAVEST]
@@ -95,7 +95,7 @@ def nodes(ids: Sequence[int]) -> str:
 
 
 def meaning(reason: str) -> str:
-    """Return what a reason means; its own words if it needs no explanation."""
+    """Return what a reason means; the reason itself, without hyphens, if it needs no more."""
     return _DOUBTS.get(reason, reason.replace("-", " "))
 
 
@@ -151,7 +151,7 @@ def _found(results: Mapping[str, Any], servers: int) -> str:
 
 
 def _lost(witness: Mapping[str, Any], servers: int) -> str | None:
-    """Return the sentence about an item that is gone, with when and to whom it was acknowledged."""
+    """Return the sentence about a lost item: when, and to which process, it was acknowledged."""
     if "it stands in" in witness["sentence"]:
         return None
     where = f"and is on none of the {servers} servers" if servers else "and never came out"

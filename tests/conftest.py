@@ -11,6 +11,7 @@ from cluster import lending
 from cluster.cluster_errors import ClusterError
 from cluster.engine import engine
 from cluster.quorum import DockerQuorum
+from harness.quorum_config import QuorumConfig
 
 READY_WITHIN_S = 90.0
 NEED_DOCKER = {"quorum", "standalone_zookeeper"}
@@ -51,7 +52,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def _five_nodes() -> Iterator[DockerQuorum]:
-    with lending.started({"nodes": 5}, by_hand=False, say=print) as up:
+    with lending.started(QuorumConfig(nodes=5), by_hand=False, say=print) as up:
         up.wait_ready(within_s=READY_WITHIN_S)
         yield up
 
@@ -71,7 +72,7 @@ def quorum(_five_nodes: DockerQuorum) -> Iterator[DockerQuorum]:
 @pytest.fixture(scope="session")
 def standalone_zookeeper() -> Iterator[str]:
     """Give the address of one server that is nobody's follower; use a path of your own on it."""
-    with lending.started({"nodes": 1}, by_hand=False, say=print) as up:
+    with lending.started(QuorumConfig(nodes=1), by_hand=False, say=print) as up:
         up.wait_ready(within_s=READY_WITHIN_S)
         yield up.hosts
 

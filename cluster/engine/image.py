@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import docker
@@ -16,14 +16,14 @@ from docker.errors import BuildError, DockerException, ImageNotFound
 from docker.models.images import Image
 
 from cluster.cluster_errors import ImageError
+from harness.quorum_config import DEFAULT_RELEASE
 
 # release -> (the Debian suite that ships it, the JRE of that suite)
-RELEASES = {
+RELEASES: Mapping[str, tuple[str, str]] = {
     "3.9.6": ("forky", "openjdk-21-jre-headless"),
     "3.9.3": ("trixie", "openjdk-21-jre-headless"),
     "3.8.0": ("bookworm", "openjdk-17-jre-headless"),
 }
-DEFAULT_RELEASE = "3.9.6"
 REPOSITORY = "zkmq"
 CONTENT_LABEL = "zkmq.content"
 _HERE = Path(__file__).parent

@@ -1,7 +1,7 @@
-"""Checkers: pure functions of a history and of what its scenario claims.
+"""Checkers: pure functions of a history and a claim; one question a file.
 
-A checker reads no clock, draws no random number, and does not depend on the order of a set, so
-that judging a run again gives the same bytes.
+A checker reads no clock, draws no random number and never iterates over a set in an order that
+shows, so that judging a run again gives the same bytes.
 """
 
 from collections.abc import Iterable
@@ -17,13 +17,13 @@ class Checker(Protocol):
     """One question asked of a history.
 
     Attributes:
-        finds: the reasons with which it can call a history invalid; `because` names one of them.
+        finds: the reasons that it can give for INVALID; `because` in a scenario names one.
     """
 
     finds: ClassVar[frozenset[str]]
 
     def unmet(self, history: History, claim: Claim) -> str | None:
-        """Return what the history or the claim lacks for this question; None if nothing."""
+        """Return what it needs that history or claim do not have; None if it can judge them."""
 
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Return the verdict, with the operations that prove it."""
@@ -33,6 +33,6 @@ checkers: Final[Registry[Checker]] = Registry("checker", "harness.checkers")
 
 
 def reasons(names: Iterable[str] | None = None) -> list[str]:
-    """Return the reasons with which these checkers, or all, can call a history invalid."""
+    """Return the reasons that these checkers, or all of them, can give for INVALID."""
     chosen = [name for name in names or checkers if name in checkers]
     return sorted(frozenset[str]().union(*(checkers[name].finds for name in chosen)))

@@ -1,21 +1,19 @@
-"""How much of the time calls succeeded, and how soon again after each fault and each heal."""
+"""The share of the time in which calls succeeded, and the outage after each fault and heal."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers import checkers
 from harness.checkers.evidence.outages import Outages, outages
 from harness.checkers.evidence.violations import Violation, conclude
 from harness.claim import Claim
-from harness.history.columns import OK, PUT, RESERVE, TAKE, History, derived
+from harness.history.columns import OK, PUT, RESERVE, TAKE, History, Ints, derived
 from harness.verdict import CheckResult
 
 NAME = "availability"
-Ints = NDArray[np.int64]
 WINDOW_NS = 100_000_000
 AFTER_HEAL_NS = 30_000_000_000
 
@@ -88,13 +86,15 @@ def measure(history: History) -> Figures:
 class Availability:
     """Calls succeed for a share of the time, and again soon after each fault and heal.
 
-    O(n log n). Without bounds in the scenario it only measures. Reasons:
+    O(n log n). It only measures, unless the scenario sets bounds. Reasons:
         slow-recovery   an outage after a heal lasted longer than recovery_s, or one during the
                         fault, unless a bound for that fault says that calls may fail
         too-available, too-unavailable    the fraction during a named fault is out of its bounds
-    UNKNOWN: nothing-succeeded; fault-not-seen if a bound names a fault that was never injected;
-    recovery-not-seen if recovery is bounded, and within that time after a fault, or its heal,
-    nobody asked, or afterwards nobody was served.
+    UNKNOWN:
+        nothing-succeeded   no call succeeded
+        fault-not-seen      a bound names a fault that was never injected
+        recovery-not-seen   recovery_s is set, and after a fault or heal no client called within
+                            that time, or no call succeeded any more
     """
 
     finds: ClassVar[frozenset[str]] = frozenset(
@@ -153,7 +153,7 @@ def _fault(
 
 
 def _after_heal_s(seen: Outages, injected_ns: Ints, heal_ns: int) -> float | None:
-    """Return the longest outage since a heal that no later injection can have begun."""
+    """Return the longest outage after a heal and before the next injection."""
     later_ns = injected_ns[injected_ns > heal_ns].min(initial=heal_ns + AFTER_HEAL_NS)
     return _seconds(seen.longest_ns(heal_ns, int(later_ns) - 1))
 
@@ -171,7 +171,7 @@ def _seconds(duration_ns: int | None) -> float | None:
 
 
 def _moments(fault: FaultFigures, claim: Claim) -> Iterator[tuple[str, int, float | None]]:
-    """Yield what recovery is bounded after, when that was, and the longest outage from then on."""
+    """Yield (what, when, longest outage since) of each event that recovery_s counts from."""
     if fault.heal_ns is not None:
         yield "heal", fault.heal_ns, fault.after_heal_s
     bound = claim.availability
@@ -180,7 +180,7 @@ def _moments(fault: FaultFigures, claim: Claim) -> Iterator[tuple[str, int, floa
 
 
 def _slow(figures: Figures, claim: Claim) -> Iterator[Violation]:
-    """Yield the outages over the bound."""
+    """Yield a violation for each outage longer than recovery_s."""
     if claim.recovery_s is None:
         return
     for fault in figures.faults:
@@ -194,7 +194,7 @@ def _slow(figures: Figures, claim: Claim) -> Iterator[Violation]:
 
 
 def _untested(history: History, figures: Figures, claim: Claim) -> bool:
-    """Tell whether after a fault or its heal nobody asked, or was served, to see a recovery."""
+    """Tell whether some fault or heal was followed by no call, or by no success, in time."""
     if claim.recovery_s is None:
         return False
     seen, bound_ns = outages(history), round(claim.recovery_s * 1e9)

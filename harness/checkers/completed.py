@@ -1,4 +1,4 @@
-"""Whether a run came to its end: what it set out to do stands in its history, to the last line."""
+"""Whether a run is complete: its history shows everything that the run set out to do."""
 
 from collections.abc import Collection, Iterator
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ Doubt = tuple[str, str]
 class Completed:
     """The run came to its end: every phase over, all healed, drained, looked at, and marked so.
 
-    O(notes). A run is valid only by what it shows, so whatever is missing makes it UNKNOWN:
+    O(notes). A run is valid only by what its history shows, so each missing part is UNKNOWN:
         no-end-mark         the history does not end with the mark that the harness writes last
         phase-not-over      a phase, with its workloads and faults, was not gone through
         injection-missing   nothing tells what became of a planned injection
@@ -26,8 +26,8 @@ class Completed:
         not-drained         no drain after that came to its end
         trees-missing       not every server's tree was read after the drain
         logs-missing        not every server's log was read
-    It is never INVALID. A history that is judged without its scenario has no course to compare
-    with, so it stands among those that were not run.
+    Never INVALID. A history that is judged without its scenario has no course to compare with, so
+    this checker does not run on it.
     """
 
     finds: ClassVar[frozenset[str]] = frozenset()
@@ -37,7 +37,7 @@ class Completed:
         return None if claim.course is not None else "the course of a run, from its scenario"
 
     def check(self, history: History, claim: Claim) -> CheckResult:
-        """Look for each part of the course."""
+        """Look for every part of the course in the history."""
         assert claim.course is not None
         doubts = list(_doubts(history, claim.course))
         return CheckResult(

@@ -1,4 +1,4 @@
-"""Whether the planned faults took place: a run whose faults did not bite shows nothing."""
+"""Whether the planned faults took effect: a run without them shows nothing."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,9 +20,9 @@ Doubt = tuple[str, str]
 class FaultsBit:
     """Every fault that was planned was installed, and healed. O(faults).
 
-    What was planned is the scenario's to say, so an entry of which the history tells nothing is
-    missed too. An entry with `times` must have been installed as often, any other one once. An
-    injection counts as installed if the nemesis says so and its recorded evidence shows it.
+    The scenario says what was planned, so an entry that the history never mentions is noticed
+    too. An entry with `times` must have been installed that often, any other one once. An injection
+    counts as installed if the nemesis says so and its recorded evidence shows it.
     Never INVALID; UNKNOWN:
         faults-did-not-bite   an entry was installed too few times, or never came
         nothing-drawn         the seed draws no time at all for an entry of a mix
@@ -54,10 +54,10 @@ class FaultsBit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """An entry of `faults`: what was told of its injections, and what was planned if that is known.
+    """An entry of `faults`: the nemesis's notes on its injections, and the plan if it is known.
 
     Attributes:
-        told: each of its injections with the outcome that its evidence shows.
+        told: (outcome that the evidence shows, note) of each of its injections.
     """
 
     name: str
@@ -76,7 +76,7 @@ class _Entry:
 
 
 def _entries(told: Sequence[Told], planned: Sequence[PlannedFault]) -> Iterator[_Entry]:
-    """Give each planned entry, and what else the nemesis told of, by name."""
+    """Yield each planned entry, then injections of no planned entry by name."""
     by_id: dict[Any, list[Told]] = {}
     for value in told:
         by_id.setdefault(value.get("id"), []).append(value)
@@ -94,7 +94,7 @@ def _entries(told: Sequence[Told], planned: Sequence[PlannedFault]) -> Iterator[
 
 
 def _outcome(value: Told, fault: PlannedFault) -> str:
-    """Return the outcome as recorded, unless the evidence beside it does not show it."""
+    """Return the recorded outcome; INDETERMINATE if its evidence does not show INSTALLED."""
     outcome = str(value.get("outcome"))
     if outcome != INSTALLED:
         return outcome

@@ -4,30 +4,28 @@ from collections import Counter, defaultdict
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers import checkers
 from harness.checkers.evidence.holds import DONE_OK, RELEASE_OK, holds
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
 from harness.claim import Claim
-from harness.history.columns import OK, RESERVE, History, derived
+from harness.history.columns import OK, RESERVE, History, Ints, derived
 from harness.verdict import CheckResult
 
 NAME = "fencing"
-Ints = NDArray[np.int64]
 
 
 @checkers.register(NAME)
 class Fencing:
     """No claim, acknowledgement or release took effect after the session had ended that it needs.
 
-    A claim needs the session it was made in, all else the one that made the claim. Each server
-    writes every session's end to its transaction log; the zxids of both sides say which was first.
-    What most of the servers have in their logs was committed; less may be what a leader proposed
-    in vain, and is counted (`unsure`) and not judged. O(n log n). INVALID for
+    A claim needs the session that made it; an acknowledgement or release needs the session of its
+    claim. Each server writes the end of every session to its transaction log, and the zxids tell
+    which came first. An end in the logs of most servers was committed. One in fewer logs may be a
+    proposal that failed: it is counted (`unsure`) and not judged. O(n log n). INVALID for
     `success-after-expiry`; UNKNOWN (`sessions-unread`) if most servers' logs could not be read.
 
-    It can miss what was done in a session that had been replaced when the answer was recorded.
+    It can miss a call whose session had been replaced by the time its answer was recorded.
     """
 
     finds: ClassVar[frozenset[str]] = frozenset({"success-after-expiry"})
@@ -39,7 +37,7 @@ class Fencing:
         return None if any(history.notes_named("sessions-ended")) else "the servers' logs"
 
     def check(self, history: History, claim: Claim) -> CheckResult:
-        """Compare zxids."""
+        """Compare the zxid of each call with that of the end of the session it needed."""
         ended, unsure, read = _ended(history)
         row, claim_row = _of_claims(history)
         session = history.session[claim_row]
@@ -82,7 +80,7 @@ def _of_claims(history: History) -> tuple[Ints, Ints]:
 
 
 def _ended(history: History) -> tuple[dict[str, int], int, bool]:
-    """Return zxids by session, of how many it is not sure, and whether most servers were read."""
+    """Return zxids by session, the number of unsure ones, and whether most servers were read."""
     told: dict[str, Counter[int]] = defaultdict(Counter)
     last = {note.value["node"]: note.value for note in history.notes_named("sessions-ended")}
     read = [note for note in last.values() if note["error"] is None]

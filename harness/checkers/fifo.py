@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers import checkers
 from harness.checkers.evidence.episodes import put_rows, unseen_holds
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
 from harness.checkers.evidence.windows import chain, covered_until
 from harness.claim import Claim
-from harness.history.columns import NEVER_NS, OK, PUT, RESERVE, TAKE, History
+from harness.history.columns import NEVER_NS, OK, PUT, RESERVE, TAKE, History, Ints
 from harness.verdict import CheckResult
 
 NAME = "fifo"
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,9 @@
-"""One owner at a time: holds of an item never overlap, and nobody acknowledges what is not his."""
+"""One owner at a time: holds of an item never overlap; only its holder acknowledges it."""
 
 from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers import checkers
 from harness.checkers.evidence.episodes import put_rows
@@ -12,20 +11,19 @@ from harness.checkers.evidence.holds import DONE_OK, RETURNED, Holds, holds
 from harness.checkers.evidence.notes import ends
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
 from harness.claim import Claim
-from harness.history.columns import INFO, NEVER_NS, OK, PUT, TAKE, History
+from harness.history.columns import INFO, NEVER_NS, OK, PUT, TAKE, History, Ints, Mask
 from harness.verdict import CheckResult
 
 NAME = "ownership"
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 @checkers.register(NAME)
 class Ownership:
     """An item has one owner at a time, and only its owner can give it back or finish it.
 
-    A hold begins between the call and the reply of its reserve; it surely lasts until the item is
-    given back, or its session may have ended; for ever once acknowledged. O(n log n). Reasons:
+    A hold begins between the call and the reply of its reserve. It surely lasts until the item is
+    given back or the session may have ended; after an acknowledgement, for ever. O(n log n).
+    Reasons:
         double-ownership        two holds of one item surely overlap
         redelivered-after-done  delivered after it had been acknowledged
         stale-ack               acknowledged by one who no longer held it
@@ -33,8 +31,9 @@ class Ownership:
         ack-without-hold        ended by a process that never held it, nor can have unseen
         success-after-expiry    a call succeeded that began after its session was gone
         delivered-before-put    delivered before its put began
-    Exact for what holds alone can show: exclusive holds exist if and only if the sure parts are
-    disjoint, and each hold that may have begun after its session's end has a moment free of them.
+    Exact for what holds alone can show: a history with exclusive holds exists if and only if the
+    sure parts are disjoint, and each hold that may have begun after its session's end has a moment
+    at which no other surely lasts.
     """
 
     finds: ClassVar[frozenset[str]] = frozenset(
@@ -93,7 +92,7 @@ def _ended(history: History) -> Mask:
 
 
 def _overlaps(history: History, held: Holds) -> _Found:
-    """Holds whose sure parts overlap: the next began while this one surely lasted."""
+    """Report holds that began while the one before of the same item surely lasted."""
     sure = np.flatnonzero(held.over_ns > held.held_ns)
     value, begin, over = held.value[sure], held.held_ns[sure], held.over_ns[sure]
     same = value[1:] == value[:-1]
@@ -126,7 +125,7 @@ def _who(history: History, held: Holds, first: int, second: int) -> str:
 
 
 def _floating(history: History, held: Holds) -> _Found:
-    """Holds that may have begun late, and for which no moment is free of all sure holds."""
+    """Report holds that may have begun late, and have no moment at which no other lasted."""
     floating = np.flatnonzero(held.over_ns <= held.held_ns)
     sure = held.over_ns > held.held_ns
     bad = [place for place in floating if not _has_moment(held, sure, int(place))]
@@ -134,7 +133,7 @@ def _floating(history: History, held: Holds) -> _Found:
 
 
 def _has_moment(held: Holds, sure: Mask, place: int) -> bool:
-    """Say whether a point of the hold's beginnings lies in no sure hold, both ends left out."""
+    """Tell whether the hold can have begun at a moment that lies inside no sure hold."""
     value = held.value[place]
     span = slice(*np.searchsorted(held.value, [value, value + 1]))
     begin, over = held.held_ns[span][sure[span]], held.over_ns[span][sure[span]]
@@ -155,7 +154,7 @@ def _no_moment(history: History, held: Holds, place: int) -> Violation:
 
 
 def _kept(history: History, held: Holds) -> _Found:
-    """Holds that began while the same process still held the item: nobody had given it back."""
+    """Report holds that began while the same process still held the item."""
     gave = np.zeros(len(held.row), np.bool_)
     ending = held.endings
     gave[ending.hold[(ending.hold >= 0) & (ending.kind != DONE_OK)]] = True
@@ -191,7 +190,7 @@ def _double_ack(history: History, held: Holds, first: int, second: int) -> Viola
 
 
 def _acks_without_hold(history: History, held: Holds) -> _Found:
-    """Ends of holds by a process that had no such hold; one that may have it unseen is left out."""
+    """Report ends of holds that their process never had, nor can have had unseen."""
     ending = held.endings
     alone = np.flatnonzero(ending.final & (ending.hold < 0))
     unseen = history.got(INFO)
@@ -209,7 +208,7 @@ def _ack_without_hold(history: History, row: int) -> Violation:
 
 
 def _stale_acks(history: History, held: Holds) -> _Found:
-    """Holds that were acknowledged, though the item had been taken away from them."""
+    """Report holds that were acknowledged after the item had been returned."""
     ending = held.endings
     away = np.zeros(len(held.row), np.bool_)
     away[ending.hold[(ending.hold >= 0) & (ending.kind == RETURNED)]] = True

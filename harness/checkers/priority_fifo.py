@@ -4,12 +4,11 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers import checkers
 from harness.checkers.evidence.episodes import Episodes, episodes, unseen_holds
 from harness.checkers.evidence.looks import whole
-from harness.checkers.evidence.order_witness import Case, explain
+from harness.checkers.evidence.order_witness import SweepInput, explain
 from harness.checkers.evidence.sweeps import (
     PROBES,
     Hidden,
@@ -22,12 +21,10 @@ from harness.checkers.evidence.sweeps import (
 )
 from harness.checkers.evidence.violations import conclude, nothing_shown
 from harness.claim import Claim
-from harness.history.columns import NEVER_NS, OK, History
+from harness.history.columns import NEVER_NS, OK, History, Mask
 from harness.verdict import CheckResult
 
 NAME = "priority-fifo"
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 @checkers.register(NAME)
@@ -75,12 +72,12 @@ class PriorityFifo:
         )
 
 
-def case_of(history: History) -> Case:
+def case_of(history: History) -> SweepInput:
     """Return what there is to judge: stays, calls that found nothing, unknown calls."""
     stays = episodes(history)
     stays = stays.where(stays.surely_taken_ns >= stays.free_ns)  # ownership reports the others
     rows = np.flatnonzero(history.got(OK) & (history.value < 0))
-    return Case(
+    return SweepInput(
         stays=stays,
         empty_rows=rows,
         empties=(history.invoke_ns[rows], history.complete_ns[rows]),
@@ -90,7 +87,7 @@ def case_of(history: History) -> Case:
     )
 
 
-def swept_by(case: Case, claim: Claim) -> Swept:
+def swept_by(case: SweepInput, claim: Claim) -> Swept:
     """Return which deliveries and empties no queue of this claim has."""
     stays, certain = case.stays, case.hidden.certain(case.stays)
     if claim.level == "stale":
@@ -105,7 +102,7 @@ def swept_by(case: Case, claim: Claim) -> Swept:
     return replace(swept, bad=swept.bad | behind)
 
 
-def _line(case: Case, certain: Mask) -> Line:
+def _line(case: SweepInput, certain: Mask) -> Line:
     """Order the stays by their puts or returns, and see which of them unknown calls can hide."""
     keys = {"key_ns": case.stays.key_ns, "surely_key_ns": case.stays.surely_key_ns}
     line = Line(**keys, hidden=case.hidden, certain=certain)
@@ -114,14 +111,14 @@ def _line(case: Case, certain: Mask) -> Line:
     return replace(line, certain=certain | ~hideable(case.stays, line))
 
 
-def _linearizable(case: Case, line: Line) -> Swept:
+def _linearizable(case: SweepInput, line: Line) -> Swept:
     swept = cover(case.stays, case.empties, line, np.ones(len(case.stays), np.bool_))
     for again in (_by_first_delivery, _before_a_return, _after_the_session):
         swept = again(case, line, swept)
     return swept
 
 
-def _by_first_delivery(case: Case, line: Line, swept: Swept) -> Swept:
+def _by_first_delivery(case: SweepInput, line: Line, swept: Swept) -> Swept:
     """Sweep again with items in the order of their first deliveries, which shows that of puts.
 
     Had the later one been put first, it would have been delivered first, unless it was hidden: so
@@ -154,7 +151,7 @@ def _by_first_delivery(case: Case, line: Line, swept: Swept) -> Swept:
     return _again(case, swept, stays, unhidden, ~seen[stays.value])
 
 
-def _before_a_return(case: Case, line: Line, swept: Swept) -> Swept:
+def _before_a_return(case: SweepInput, line: Line, swept: Swept) -> Swept:
     """Sweep again with items that some calls cannot have hidden: delivered before their return."""
     stays, hidden = case.stays, line.hidden
     returns_ns = np.unique(hidden.alive)[1:]
@@ -169,7 +166,7 @@ def _before_a_return(case: Case, line: Line, swept: Swept) -> Swept:
     return swept
 
 
-def _after_the_session(case: Case, line: Line, swept: Swept) -> Swept:
+def _after_the_session(case: SweepInput, line: Line, swept: Swept) -> Swept:
     """Sweep again for items that came back with their session: so did what it held unseen."""
     stays, hidden = case.stays, line.hidden
     processes = np.intersect1d(stays.freed_by, hidden.process)
@@ -183,7 +180,7 @@ def _after_the_session(case: Case, line: Line, swept: Swept) -> Swept:
     return swept
 
 
-def _again(case: Case, swept: Swept, stays: Episodes, line: Line, ask: Mask) -> Swept:
+def _again(case: SweepInput, swept: Swept, stays: Episodes, line: Line, ask: Mask) -> Swept:
     """Sweep with what was found before: deliveries only get later, and what is bad stays so."""
     tight = replace(stays, taken_ns=swept.taken_ns)
     again = cover(tight, case.empties, line, ask & ~swept.bad)
@@ -194,7 +191,7 @@ def _again(case: Case, swept: Swept, stays: Episodes, line: Line, ask: Mask) -> 
     )
 
 
-def _staleness(case: Case) -> dict[str, int]:
+def _staleness(case: SweepInput) -> dict[str, int]:
     certain = case.hidden.certain(case.stays)
     swept = whole(case.stays, case.empties, certain, case.looked_ns)
     return {"inversions": int(swept.bad.sum()), "false_empties": int(swept.bad_empty.sum())}

@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers import checkers
 from harness.checkers.evidence.episodes import Episodes, episodes
@@ -11,11 +10,10 @@ from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.notes import ends
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
 from harness.claim import Claim
-from harness.history.columns import INFO, NEVER_NS, OK, History
+from harness.history.columns import INFO, NEVER_NS, OK, History, Ints
 from harness.verdict import CheckResult
 
 NAME = "producer-order"
-Ints = NDArray[np.int64]
 
 
 @checkers.register(NAME)

@@ -27,7 +27,7 @@ class Look:
         """Return the trees that could be read, equal ones together, the largest group first."""
         by_digest: dict[str, list[Tree]] = {}
         for tree in self.trees:
-            if tree["reachable"]:
+            if _was_read(tree):
                 by_digest.setdefault(tree["digest"], []).append(tree)
         ranked = sorted(by_digest.values(), key=lambda group: (-len(group), group[0]["node"]))
         return tuple(map(tuple, ranked))
@@ -40,7 +40,7 @@ class Look:
     @property
     def settled(self) -> bool:
         """Tell whether each server was read twice and had not changed between."""
-        return all(tree.get("settled") is True for tree in self.trees if tree["reachable"])
+        return all(tree.get("settled") is True for tree in self.trees if _was_read(tree))
 
 
 @checkers.register("replicas")
@@ -70,7 +70,7 @@ class Replicas:
         seen = looks(history)
         differ = [look for look in seen if look.differs and look.settled]
         doubts = {"replicas-unsettled" for look in seen if look.differs and not look.settled}
-        doubts |= {"replica-unread" for look in seen for t in look.trees if not t["reachable"]}
+        doubts |= {"replica-unread" for look in seen for t in look.trees if not _was_read(t)}
         witnesses = [witness for look in differ for witness in _differences(look)]
         verdict = Verdict.INVALID if differ else Verdict.UNKNOWN if doubts else Verdict.VALID
         return CheckResult(
@@ -89,11 +89,15 @@ def looks(history: History) -> tuple[Look, ...]:
     """Return the looks at all servers, in order of time; of each node its last tree in each."""
     found: dict[str, dict[int, Tree]] = {}
     for note in history.notes_named("tree"):
-        if isinstance(note.value, dict):
-            found.setdefault(str(note.value.get("when")), {})[note.value["node"]] = note.value
+        if isinstance(note.value, dict) and (node := note.value.get("node")) is not None:
+            found.setdefault(str(note.value.get("when") or "end"), {})[node] = note.value
     return tuple(
         Look(when, tuple(trees[node] for node in sorted(trees))) for when, trees in found.items()
     )
+
+
+def _was_read(tree: Tree) -> bool:
+    return tree.get("reachable") is True and tree.get("digest") is not None
 
 
 def _differences(look: Look) -> Iterator[Witness]:

@@ -3,18 +3,27 @@
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers import checkers
 from harness.checkers.evidence.account import account
 from harness.checkers.evidence.violations import conclude
 from harness.claim import Claim
-from harness.history.columns import DONE, FAIL, INFO, OK, PUT, RELEASE, RESERVE, TAKE, History
+from harness.history.columns import (
+    DONE,
+    FAIL,
+    INFO,
+    OK,
+    PUT,
+    RELEASE,
+    RESERVE,
+    TAKE,
+    History,
+    Ints,
+    Mask,
+)
 from harness.verdict import CheckResult
 
 NAME = "stats"
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 _KINDS = {"put": PUT, "reserve": RESERVE, "take": TAKE, "done": DONE, "release": RELEASE}
 _QUANTILES = {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1.0}
 
@@ -23,8 +32,8 @@ _QUANTILES = {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1.0}
 class Stats:
     """Each kind of call succeeded at least once; how many there were, and how many overlapped.
 
-    O(n log n). A valid verdict of the other checkers is worth as much as what they saw: a run in
-    which nothing overlapped, nothing was unknown and nothing came back shows little.
+    O(n log n). These figures say how much the other verdicts are worth: a run in which no calls
+    overlapped, none had an unknown outcome and no item came back shows little.
 
     Details:
         calls           by kind: items of calls that ended ok, fail, info, and that found nothing
@@ -49,7 +58,7 @@ class Stats:
         return None if len(history) else "a call of a client"
 
     def check(self, history: History, claim: Claim) -> CheckResult:
-        """Count and measure."""
+        """Count the calls of each kind, and measure their latency and concurrency."""
         kinds = {name: _kind(history, f) for name, f in _KINDS.items()}
         made = {name: figures for name, figures in kinds.items() if figures}
         barren = any(figures["ok"] == 0 for figures in made.values())
@@ -103,7 +112,7 @@ def _overlapping(history: History, calls: Mask, begin_ns: Ints, end_ns: Ints) ->
     """Return the share of calls that overlap another call."""
     if not len(begin_ns):
         return None
-    # What began by its end, less what ended before its beginning, is more than itself.
+    # Calls that began by its end, minus calls that ended before it began: itself, and overlaps.
     begun = np.searchsorted(begin_ns, history.complete_ns[calls], side="right")
     ended = np.searchsorted(end_ns, history.invoke_ns[calls], side="left")
     return round(float((begun - ended > 1).mean()), 4)

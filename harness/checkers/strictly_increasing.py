@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers import checkers
 from harness.checkers.evidence.account import Account, account
@@ -11,11 +10,21 @@ from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.notes import ends
 from harness.checkers.evidence.violations import Violation, conclude
 from harness.claim import Claim
-from harness.history.columns import FAIL, INFO, NEVER_NS, OK, PUT, RESERVE, TAKE, History
+from harness.history.columns import (
+    FAIL,
+    INFO,
+    NEVER_NS,
+    OK,
+    PUT,
+    RESERVE,
+    TAKE,
+    History,
+    Ints,
+    Mask,
+)
 from harness.verdict import CheckResult
 
 NAME = "strictly-increasing"
-Ints = NDArray[np.int64]
 
 
 @checkers.register(NAME)
@@ -92,7 +101,7 @@ def _puts(history: History, delivered: Ints) -> Ints:
     return np.flatnonzero(answered | seen)
 
 
-def _concurrent(history: History, mask: NDArray[np.bool_]) -> bool:
+def _concurrent(history: History, mask: Mask) -> bool:
     """Say whether two processes of these rows were active at one time.
 
     A call of unknown outcome counts at its invocation only: its process went on as a new one.

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from harness.checkers import checkers
-from harness.checkers.evidence.account import Account, Mask, account
+from harness.checkers.evidence.account import Account, account
 from harness.checkers.evidence.notes import end_trees, last_drain, stands
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, in_order, named
 from harness.claim import Claim
-from harness.history.columns import PUT, RESERVE, TAKE, History, Value
+from harness.history.columns import PUT, RESERVE, TAKE, History, Mask, Value
 from harness.verdict import CheckResult, Witness
 
 NAME = "total-queue"
@@ -24,8 +24,8 @@ _VALUES = 5
 class TotalQueue:
     """Every acknowledged item is accounted for at the end, came out once, and nothing else did.
 
-    After a finished drain each acknowledged put is exactly one of: acknowledged by a `done` that
-    succeeded or may have; taken; put aside in a place that the scenario allows (`put_aside`), on
+    After a finished drain, each acknowledged put must have been acknowledged by a `done` that
+    succeeded or may have, or taken, or be in a place that the scenario allows (`put_aside`) on
     every server that was read. O(n). Reasons:
         lost            none of those, whether or not it was ever delivered
         duplicated      delivered again, though nobody gave it back and no session ended with it
@@ -38,7 +38,7 @@ class TotalQueue:
         drain-gave-up   the last drain stopped before the queue was empty and nobody held an item
         maybe-taken     items are missing, and as many takes of unknown outcome may have them
     Details are sorted lists of values; `recovered` (outcome unknown, delivered) is no error.
-    A reserve of unknown outcome excuses nothing: a drain is finished only once nobody holds items.
+    A reserve of unknown outcome excuses nothing, since a drain ends only when nobody holds items.
     Source: Jepsen's checker of the same name, which passes duplicates and an empty history.
     """
 
@@ -87,7 +87,7 @@ def _fate(books: Account, number: int) -> str:
 
 
 def _where(history: History, number: int) -> str:
-    """Tell where an item stands that no consumer will get any more."""
+    """Return where a lost item still is on the servers, out of every consumer's reach."""
     found = stands(history).get(number)
     if found is None:
         return "nothing is left of it after the drain"
@@ -127,7 +127,7 @@ def _invented(history: History, books: Account) -> Iterator[Violation]:
 
 
 def _smallest(history: History, mask: Mask) -> list[tuple[int, Value]]:
-    """Return the numbers and values to describe: the smallest that a result shows."""
+    """Return the numbers and values of the smallest items, as many as a result shows."""
     numbers = np.flatnonzero(mask)
     by_value = {history.values[number]: int(number) for number in numbers}
     return [(by_value[value], value) for value in in_order(by_value)[:SHOWN]]
@@ -146,7 +146,7 @@ def _undescribed(books: Account) -> int:
 
 
 def _doubts(history: History, books: Account, claim: Claim) -> Iterator[tuple[str, str]]:
-    """Give each reason to doubt with its sentence."""
+    """Yield each reason for UNKNOWN with a sentence."""
     tried, got = int(books.attempted.sum()), int(books.acknowledged.sum())
     if not got:
         yield "nothing-acknowledged", f"None of {tried} puts was acknowledged: it shows nothing."
@@ -166,7 +166,7 @@ def _doubts(history: History, books: Account, claim: Claim) -> Iterator[tuple[st
 
 
 def _left(history: History) -> str:
-    """Tell what the servers still had when a drain stopped: how much in each place, and what."""
+    """Describe what was left on the servers when a drain gave up: counts and values by place."""
     places: dict[str, list[int]] = {}
     for number, found in stands(history).items():
         for place in found:

@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers import checkers, priority_fifo
 from harness.checkers.evidence.episodes import Episodes
@@ -11,12 +10,10 @@ from harness.checkers.evidence.looks import crowd
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
 from harness.checkers.evidence.zxid_axis import axis, by_zxid, looked_at
 from harness.claim import Claim
-from harness.history.columns import NEVER_NS, OK, RESERVE, TAKE, History
+from harness.history.columns import NEVER_NS, OK, History, Ints, Mask
 from harness.verdict import CheckResult
 
 NAME = "window"
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 _NAMED = 5
 
 
@@ -24,15 +21,15 @@ _NAMED = 5
 class Window:
     """At its claim's zxid an item has at most W-1 available smaller ones, W recorded with it.
 
-    Smaller: of a more urgent priority, or put before at a smaller zxid. Those count that were
-    available in the state in which the consumer looked and ever since: any state in which the
-    item was there and, with `sync`, not before the call. O(n log n), and O(log n) for each item
-    passed over. Reason:
+    An item is smaller if its priority is more urgent, or if it was put at a smaller zxid. It counts
+    if it was available in the state in which the consumer looked, and ever since; that may be any
+    state with the delivered item in it and, with `sync`, no older than the call. O(n log n), and
+    O(log n) for each item passed over. Reason:
         window-exceeded    W smaller items or more were available
-    A delivery without W or zxid is not judged (details.without_window). How often one item is
-    passed over is not bounded, so not judged. Exact where all zxids are known; an item that an
-    unknown call may have held does not count. UNKNOWN (`few-windows`) if most deliveries are not
-    judged.
+    A delivery without W or zxid is not judged (details.without_window). How often an item is
+    passed over has no bound, so it is not judged either. Exact if all zxids are known; an item that
+    an unknown call may have held does not count. UNKNOWN (`few-windows`) if most deliveries are
+    not judged.
     Source: docs/checkers.md, `claim: window`.
     """
 
@@ -84,7 +81,7 @@ def _judged(history: History, stays: Episodes, delivered: Ints) -> Mask:
 
 
 def _deliveries(history: History) -> int:
-    got = ((history.f == RESERVE) | (history.f == TAKE)) & (history.outcome == OK)
+    got = history.got(OK)
     return int((got & (history.value >= 0)).sum())
 
 

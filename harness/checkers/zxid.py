@@ -4,13 +4,12 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers import checkers, ownership, priority_fifo
 from harness.checkers.evidence.item_lives import by_item
 from harness.checkers.evidence.looks import whole
 from harness.checkers.evidence.notes import ends, returns
-from harness.checkers.evidence.order_witness import Case, explain
+from harness.checkers.evidence.order_witness import SweepInput, explain
 from harness.checkers.evidence.sweeps import Swept, left_behind
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
 from harness.checkers.evidence.zxid_axis import (
@@ -22,12 +21,10 @@ from harness.checkers.evidence.zxid_axis import (
 )
 from harness.checkers.ownership import Ownership
 from harness.claim import Claim
-from harness.history.columns import INFO, OK, RELEASE, History
+from harness.history.columns import INFO, OK, RELEASE, History, Ints, Mask
 from harness.verdict import CheckResult
 
 NAME = "zxid"
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 _Found = tuple[list[Violation], int]
 
 
@@ -35,9 +32,9 @@ _Found = tuple[list[Violation], int]
 class Zxid:
     """In the order of their zxids all calls are a legal run of the queue, and agree with real time.
 
-    No search, O(n log n). What has a zxid took effect at that point, and what found nothing saw
-    the state of its read_zxid; what has none, such as a call of unknown outcome, may have been at
-    any point that real time leaves, and is never held against the queue. Reasons:
+    No search, O(n log n). A call with a zxid took effect at that point; one that found nothing saw
+    the state of its read_zxid. A call without either, such as one of unknown outcome, may have
+    taken effect wherever real time allows, and never counts against the queue. Reasons:
         real-time       begun after another call was over, with a zxid that is not larger, or
                         after an earlier call of its own process, with a smaller one; for
                         `linearizable` also: found nothing in a state older than the call
@@ -54,11 +51,11 @@ class Zxid:
         snapshot        any since the call began in which the item was there
         stale           any since the item was there
         window, unordered    order is not judged here
-    Exact where each call and each session's end knows its zxid; calls that share one (one
-    transaction) may be in any order, the parts of one call in theirs. It can miss what shows only
-    when the items that unknown calls hid, or where unknown puts stand, are searched:
-    docs/oracle.md has the measured rate. UNKNOWN (`few-zxids`) if most successful calls lack
-    theirs.
+    Exact if every call and every session's end knows its zxid. Calls that share one, in a
+    transaction, may be in any order; the parts of one call keep theirs. It can miss violations
+    that show only in a search over the items that unknown calls hid and the places of unknown
+    puts: docs/oracle.md has the measured rate. UNKNOWN (`few-zxids`) if most successful calls
+    have no zxid.
     Source: ZooKeeper applies all writes in the order of their zxids.
     """
 
@@ -73,11 +70,11 @@ class Zxid:
     }
 
     def unmet(self, history: History, claim: Claim) -> str | None:
-        """Ask for zxids."""
+        """Ask for a successful call that knows its zxid."""
         return None if len(axis(history).zxids) else "zxids"
 
     def check(self, history: History, claim: Claim) -> CheckResult:
-        """Judge real time first: where it is broken the order of zxids proves nothing more."""
+        """Check real time first: if that is violated, the order of zxids proves nothing."""
         violations, more = _real_time(history, claim)
         if not violations:
             violations, more = _legal(history, claim)
@@ -146,7 +143,7 @@ def _given_twice(history: History, one: int, other: int) -> Violation:
 
 
 def _real_time(history: History, claim: Claim) -> _Found:
-    """Commits whose zxid is not above all that was over before they began."""
+    """Report commits whose zxid is not larger than those of all calls over before they began."""
     places = axis(history)
     commits = places.commits
     which = places.newest(commits.begin_ns)
@@ -161,9 +158,9 @@ def _real_time(history: History, claim: Claim) -> _Found:
 
 
 def _backwards(history: History) -> list[tuple[int, int]]:
-    """Return writes with a smaller zxid than their process's write before, and that one.
+    """Return pairs of writes of one process of which the later has the smaller zxid.
 
-    A process does one thing after the other, whatever the clock says.
+    A process makes one call at a time, so its calls have an order whatever the clock says.
     """
     commits = axis(history).commits
     writes = np.flatnonzero((commits.row >= 0) & ~commits.reads)
@@ -208,14 +205,14 @@ def _order(history: History, view: History, claim: Claim) -> _Found:
     return explain(view, case, _promised(case, claim, swept, certain), "snapshot")
 
 
-def _seen(history: History, case: Case) -> Case:
-    """Leave out the empties that may be of any old state."""
+def _seen(history: History, case: SweepInput) -> SweepInput:
+    """Leave out calls that found nothing and do not know in which state."""
     known = history.read_zxid[case.empty_rows] >= 0
     begin, end = case.empties
     return replace(case, empty_rows=case.empty_rows[known], empties=(begin[known], end[known]))
 
 
-def _promised(case: Case, claim: Claim, swept: Swept, certain: Mask) -> Swept:
+def _promised(case: SweepInput, claim: Claim, swept: Swept, certain: Mask) -> Swept:
     if claim.level in ("window", "unordered"):
         return replace(swept, bad=np.zeros(len(case.stays), np.bool_))
     behind = left_behind(case.stays, case.hidden, certain)

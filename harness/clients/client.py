@@ -1,7 +1,7 @@
-"""A recording client: every call is in the history before it is sent, and its outcome after.
+"""A client that records every call in the history before it sends it, and the outcome after.
 
-One process after another: after an unknown outcome, or a lost registration, the client closes its
-session, records its end and goes on as a new process with a new registration.
+After an unknown outcome, or when its registration is lost, it closes its session, records the
+session's end, and goes on as a new process with a new registration.
 """
 
 import threading
@@ -20,12 +20,12 @@ Report = Callable[[Mapping[str, Any]], None]
 
 
 class Client:
-    """What a workload does its calls with; not thread-safe, but for the notes.
+    """The queue as workloads use it. Not thread-safe, except for `note`.
 
     Args:
         connect: makes a new subject, whose notes go to the given function.
         process: number of the first process.
-        report: is told counts and sessions, for the harness.
+        report: receives counts and the session, for the harness.
         puts_over: tells whether no more puts will come from other workloads.
     """
 
@@ -49,7 +49,7 @@ class Client:
     def put(self, value: Value, priority: int = 100, *, buffered: bool = False) -> bool:
         """Put; return whether it was acknowledged.
 
-        A `buffered` put is acknowledged and never written: the lie that a control tells.
+        A `buffered` put is recorded as acknowledged and never sent: the bug of a control.
         """
         named = {"value": value, "priority": priority}
 
@@ -69,17 +69,17 @@ class Client:
         return [] if done is None else list(done.items)
 
     def done(self, items: Sequence[Taken]) -> bool:
-        """Acknowledge items; return whether that is certain. Nothing to do after a take."""
+        """Acknowledge items; return whether the outcome is ok. A take needs none, so it is."""
         if self._now().takes:
             return True
         return self._call("done", lambda s: s.done(items), _values(items)) is not None
 
     def release(self, items: Sequence[Taken]) -> bool:
-        """Give items back; return whether that is certain."""
+        """Give items back; return whether the outcome is ok."""
         return self._call("release", lambda s: s.release(items), _values(items)) is not None
 
     def leftover(self) -> int | None:
-        """Return how many items may yet come back to the queue; None if nobody answers that."""
+        """Return how many items may yet become available; None if that cannot be read now."""
         try:
             return self._now().leftover()
         except Exception:  # noqa: BLE001 -- a look that failed says nothing; the next one may succeed
@@ -92,23 +92,23 @@ class Client:
             self._clock.sleep_until_s(began_s + step / rate_hz)
 
     def work(self, for_s: float) -> None:
-        """Sleep, as one whose items take a while."""
+        """Sleep, as a consumer does that works on its items."""
         self._clock.sleep_until_s(self._clock.now_s() + for_s)
 
     def now_s(self) -> float:
-        """Return the run's time."""
+        """Return the seconds since the run began."""
         return self._clock.now_s()
 
     def note(self, f: str, value: Mapping[str, Any]) -> None:
-        """Record something that is no call, such as items that came back; from any thread."""
+        """Record an event that is no call, such as returned items; from any thread."""
         self._append(
             Event(time_ns=self._clock.now_ns(), process="harness", type="info", f=f, value=value)
         )
 
     def close(self, why: str = "closed") -> None:
-        """End the session and record its end; nothing if there is none.
+        """End the session, if there is one, and record its end.
 
-        `why` is closed, or else what is known of a session that may have ended before.
+        `why` is "closed"; or "in-doubt" or "expired" for a session that may have ended before.
         """
         subject, self._subject = self._subject, None
         if subject is None:
@@ -126,7 +126,7 @@ class Client:
             "alive_until_ns": alive_ns,
             "zxid": None,
         }
-        # Its own number tells whose end it is, also of one that never had a name.
+        # The process number says whose end it is, even if the client never had a name.
         now_ns = self._clock.now_ns()
         self._append(
             Event(time_ns=now_ns, process=self.process, type="info", f="session-end", value=end)

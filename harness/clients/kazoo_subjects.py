@@ -1,13 +1,14 @@
 """kazoo's own queues as subjects: what the field uses, under the same faults and checkers.
 
-Neither puts with a ticket, so a put whose reply was lost is unknown, and each attempt is an
-operation of its own. Nothing is retried here; what kazoo retries inside is its own affair.
+They have no tickets, so a put whose reply was lost has an unknown outcome. Nothing is retried
+here, only what kazoo retries by itself.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kazoo.client import KazooClient
+from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.recipe.queue import LockingQueue, Queue
 
 from harness.clients.subject import (
@@ -21,27 +22,41 @@ from harness.clients.subject import (
 )
 from harness.history.record import Value
 
-LOOK_S = 0.5  # how long LockingQueue may look for an item before it is said to have found none
+LOOK_S = 0.5  # how long LockingQueue may look before its answer counts as empty
 
 
 class NotHeldByKazooError(Exception):
-    """LockingQueue says that it does not hold the item any more; nothing was changed."""
+    """The client does not hold the item any more; nothing was changed."""
+
+    definite = True
+
+
+class NotConnectedByKazooError(Exception):
+    """No server gave a session in time, so nothing was asked of the queue."""
 
     definite = True
 
 
 class _KazooSubject:
-    """The session that both share."""
+    """A session, and one of kazoo's queues, of which a reserve gets one item at most."""
 
+    takes: ClassVar[bool]
+    most: ClassVar[int | None] = 1
     consumer: str | None = None
     producer: str | None = None
+    _queue: Queue | LockingQueue
 
     def __init__(self, config: SubjectConfig, note: Note) -> None:
         self._path = config.path
         self._client = KazooClient(
             hosts=config.hosts, timeout=config.session_timeout_s, logger=silent_logger()
         )
-        self._client.start(timeout=config.deadline_s)
+        try:
+            self._client.start(timeout=config.deadline_s)
+        except KazooTimeoutError as error:
+            self._client.close()
+            told = f"{config.hosts}: expected a session within {config.deadline_s:g} s, got none"
+            raise NotConnectedByKazooError(told) from error
 
     @property
     def session(self) -> str | None:
@@ -49,8 +64,24 @@ class _KazooSubject:
         id = self._client.client_id
         return None if id is None else f"0x{id[0]:x}"
 
+    def put(self, value: Value, priority: int) -> Applied:
+        """Put the value as its decimal or plain text."""
+        self._queue.put(str(value).encode(), priority)
+        return Applied()
+
+    def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
+        """Get one item, whatever `n` is."""
+        if sync:
+            self._client.sync(self._path)
+        data = self._get(timeout_s)
+        return Reserved(items=() if data is None else (Taken(value=value_of(data)),))
+
+    def _get(self, timeout_s: float) -> bytes | None:
+        """Return an item's payload; None if there was none."""
+        raise NotImplementedError
+
     def close(self) -> None:
-        """End the session."""
+        """End the session, and the threads of its client."""
         self._client.stop()
         self._client.close()
 
@@ -59,24 +90,13 @@ class KazooQueueSubject(_KazooSubject):
     """kazoo.recipe.queue.Queue: taking an item removes it before it is processed."""
 
     takes: ClassVar[bool] = True
-    most: ClassVar[int | None] = 1
 
     def __init__(self, config: SubjectConfig, note: Note) -> None:
         super().__init__(config, note)
         self._queue = Queue(self._client, config.path)
 
-    def put(self, value: Value, priority: int) -> Applied:
-        """Put."""
-        self._queue.put(str(value).encode(), priority)
-        return Applied()
-
-    def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
-        """Get one item, which is then gone from the queue."""
-        if sync:
-            self._client.sync(self._path)
-        data = self._queue.get()
-        items = () if data is None else (Taken(value=value_of(data)),)
-        return Reserved(items=items)
+    def _get(self, timeout_s: float) -> Any:
+        return self._queue.get()
 
     def done(self, items: Sequence[Taken]) -> Applied:
         """Do nothing: it was removed when it was taken."""
@@ -100,34 +120,24 @@ class KazooLockingQueueSubject(_KazooSubject):
     """kazoo.recipe.queue.LockingQueue: an item is locked by an ephemeral node until consumed."""
 
     takes: ClassVar[bool] = False
-    most: ClassVar[int | None] = 1
 
     def __init__(self, config: SubjectConfig, note: Note) -> None:
         super().__init__(config, note)
         self._queue = LockingQueue(self._client, config.path)
 
-    def put(self, value: Value, priority: int) -> Applied:
-        """Put."""
-        self._queue.put(str(value).encode(), priority)
-        return Applied()
-
-    def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
-        """Lock one item."""
-        if sync:
-            self._client.sync(self._path)
-        data = self._queue.get(timeout=max(timeout_s, LOOK_S))
-        items = () if data is None else (Taken(value=value_of(data)),)
-        return Reserved(items=items)
+    def _get(self, timeout_s: float) -> Any:
+        return self._queue.get(timeout=max(timeout_s, LOOK_S))
 
     def done(self, items: Sequence[Taken]) -> Applied:
-        """Consume the locked item."""
-        if not self._queue.consume():
-            raise NotHeldByKazooError("LockingQueue: the lock is not held")
-        return Applied()
+        """Consume the item whose lock this client holds."""
+        return self._ended(self._queue.consume())
 
     def release(self, items: Sequence[Taken]) -> Applied:
-        """Unlock the item."""
-        if not self._queue.release():
+        """Unlock the item, so that another client may get it."""
+        return self._ended(self._queue.release())
+
+    def _ended(self, held: bool) -> Applied:  # noqa: FBT001 -- kazoo's answer, passed on
+        if not held:
             raise NotHeldByKazooError("LockingQueue: the lock is not held")
         return Applied()
 

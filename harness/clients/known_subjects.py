@@ -22,32 +22,16 @@ def connect(config: SubjectConfig, note: Note) -> Subject:
     return make(config, note)
 
 
-class ZkmqSubject:
-    """zkmq over ZooKeeper's own protocol."""
+class _ZkmqSubject:
+    """What zkmq's two clients have in common."""
 
     takes: ClassVar[bool] = False
     most: ClassVar[int | None] = None
+    _queue: "Queue | RestQueue"
+    _tells_window = False
 
-    def __init__(self, config: SubjectConfig, note: Note) -> None:
-        self._note, self._deadline_s = note, config.deadline_s
-        self._relaxed = config.order == "relaxed"
-        self._store = KazooStore.connect(
-            config.hosts,
-            session_timeout_s=config.session_timeout_s,
-            connect_timeout_s=config.deadline_s,
-            multi_read=True,  # every release the harness starts is 3.6 or later
-        )
-        self._tree = QueueTree(config.path)
-        self._queue: Queue | RestQueue = Queue(
-            self._store,
-            config.path,
-            order=config.order,
-            deadline_s=config.deadline_s,
-            lost=self._on_lost,
-            on_returned=self._on_returned,
-            segment_items=config.segment_items or SEGMENT_ITEMS,
-            close_store=True,
-        )
+    def __init__(self, note: Note) -> None:
+        self._note = note
 
     @property
     def session(self) -> str | None:
@@ -57,12 +41,12 @@ class ZkmqSubject:
 
     @property
     def consumer(self) -> str | None:
-        """Return the registration's name."""
+        """Return the name of the consumer's registration; None before the first reserve."""
         return self._queue.consumer_id
 
     @property
     def producer(self) -> str | None:
-        """Return the ticket's name."""
+        """Return the name of the producer's ticket; None before the first put."""
         return self._queue.producer_id
 
     def put(self, value: Value, priority: int) -> Applied:
@@ -71,7 +55,7 @@ class ZkmqSubject:
         return Applied(zxid=put.zxid, attempts=put.attempts)
 
     def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
-        """Reserve."""
+        """Reserve; a window is recorded only where the order is relaxed."""
         found = self._queue.reserve(n, timeout_s=timeout_s, sync=sync)
         return Reserved(
             zxid=found.zxid,
@@ -82,27 +66,18 @@ class ZkmqSubject:
             ),
             consumer=found.items[0].consumer if found.items else None,
             read_zxid=found.read_zxid,
-            window=found.window if self._relaxed and found.items else None,
+            window=found.window if self._tells_window and found.items else None,
         )
 
     def done(self, items: Sequence[Taken]) -> Applied:
-        """Acknowledge in one write."""
+        """Acknowledge all items in one transaction."""
         done = self._queue.done(*(item.handle for item in items))
         return Applied(zxid=done.zxid, attempts=done.attempts)
 
     def release(self, items: Sequence[Taken]) -> Applied:
-        """Give back in one write."""
+        """Give all items back in one transaction."""
         done = self._queue.release(*(item.handle for item in items))
         return Applied(zxid=done.zxid, attempts=done.attempts)
-
-    def leftover(self) -> int:
-        """Count claims of all consumers, this one's included, and delayed items."""
-        deadline_s = self._store.now() + self._deadline_s
-        consumers = self._store.list(self._tree.consumers, deadline_s) or []
-        minutes = self._store.list(self._tree.place("delayed"), deadline_s) or []
-        parents = [self._tree.claims(consumer) for consumer in consumers]
-        parents += [f"{self._tree.place('delayed')}/{minute}" for minute in minutes]
-        return sum(len(self._store.list(parent, deadline_s) or []) for parent in parents)
 
     def close(self) -> None:
         """Release what is held, and end the session."""
@@ -133,15 +108,48 @@ class ZkmqSubject:
         )
 
 
-class RestZkmqSubject(ZkmqSubject):
+class ZkmqSubject(_ZkmqSubject):
+    """zkmq over ZooKeeper's own protocol."""
+
+    def __init__(self, config: SubjectConfig, note: Note) -> None:
+        super().__init__(note)
+        self._deadline_s, self._tells_window = config.deadline_s, config.order == "relaxed"
+        self._store = KazooStore.connect(
+            config.hosts,
+            session_timeout_s=config.session_timeout_s,
+            connect_timeout_s=config.deadline_s,
+            multi_read=True,  # every release the harness starts is 3.6 or later
+        )
+        self._tree = QueueTree(config.path)
+        self._queue = Queue(
+            self._store,
+            config.path,
+            order=config.order,
+            deadline_s=config.deadline_s,
+            lost=self._on_lost,
+            on_returned=self._on_returned,
+            segment_items=config.segment_items or SEGMENT_ITEMS,
+            close_store=True,
+        )
+
+    def leftover(self) -> int:
+        """Count claims of all consumers, this one's included, and delayed items."""
+        deadline_s = self._store.now() + self._deadline_s
+        consumers = self._store.list(self._tree.consumers, deadline_s) or []
+        minutes = self._store.list(self._tree.place("delayed"), deadline_s) or []
+        parents = [self._tree.claims(consumer) for consumer in consumers]
+        parents += [f"{self._tree.place('delayed')}/{minute}" for minute in minutes]
+        return sum(len(self._store.list(parent, deadline_s) or []) for parent in parents)
+
+
+class RestZkmqSubject(_ZkmqSubject):
     """zkmq over HTTP, through a gateway, which tells nobody what it returned for the dead."""
 
     def __init__(self, config: SubjectConfig, note: Note) -> None:
         # Every worker of every transport starts with this module; an HTTP client costs 0.2 s.
         from zkmq.rest.client import Queue as RestQueue  # noqa: PLC0415
 
-        self._note = note
-        self._relaxed = False  # it tells no window
+        super().__init__(note)
         self._queue = RestQueue.connect(
             config.gateway,
             config.path,

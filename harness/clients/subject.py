@@ -1,15 +1,18 @@
-"""The small queue protocol that workloads speak, and zkmq behind it.
+"""The interface of a queue under test, and the settings of its clients.
 
-Other queues can stand in for zkmq by implementing `Subject`; what they raise is mapped to fail
-(certainly no effect) or info (unknown) by the attribute `definite`, and unmarked means unknown.
+Any queue can be tested that implements `Subject`. An exception with `definite = True` means that
+the call certainly had no effect (`fail`); any other one means that nobody knows (`info`).
 """
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
+
+from pydantic import Field
 
 from harness.history.record import Value
+from harness.registry import MAX_SECONDS, Positive, Strict
 
 Note = Callable[[str, Mapping[str, Any]], None]
 
@@ -33,9 +36,9 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved(Applied):
-    """The answer to a reserve; `read_zxid` is where an empty one found nothing.
+    """The answer to a reserve; `read_zxid` is the state in which an empty one found nothing.
 
-    `consumer` is who got the items, which may be lost again, and the name with them, by now.
+    `consumer` is the registration that got the items, even if it has been lost since.
     """
 
     items: Sequence[Taken] = ()
@@ -71,15 +74,15 @@ class Subject(Protocol):
         ...
 
     def put(self, value: Value, priority: int) -> Applied:
-        """Put one item."""
+        """Put an item; returning means that it was acknowledged."""
         ...
 
     def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
-        """Take up to n items into one's hand; waits up to `timeout_s` for the first."""
+        """Take up to n items and hold them; wait up to `timeout_s` for the first."""
         ...
 
     def done(self, items: Sequence[Taken]) -> Applied:
-        """Acknowledge items one holds."""
+        """Acknowledge items that this client holds."""
         ...
 
     def release(self, items: Sequence[Taken]) -> Applied:
@@ -87,7 +90,7 @@ class Subject(Protocol):
         ...
 
     def leftover(self) -> int:
-        """Return how many items are held by others or are delayed, so may yet come back."""
+        """Return how many items somebody holds, or are delayed, and so may yet become available."""
         ...
 
     def close(self) -> None:
@@ -100,8 +103,21 @@ class Subject(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubjectConfig:
+class QueueSettings(Strict):
+    """The keys of a scenario that say how its clients use the queue.
+
+    Attributes:
+        order: of a zkmq consumer, strict or relaxed.
+        segment_items: how many items of zkmq share a segment; None leaves it to zkmq.
+    """
+
+    order: Literal["strict", "relaxed"] = "strict"
+    segment_items: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    session_timeout_s: Annotated[float, Field(ge=1, le=MAX_SECONDS)] = 4.0
+    deadline_s: Positive = 30.0
+
+
+class SubjectConfig(QueueSettings):
     """How a worker reaches the queue.
 
     Attributes:
@@ -109,18 +125,12 @@ class SubjectConfig:
         hosts: connect string.
         gateway: its URL, for a subject that speaks HTTP.
         path: the queue's root znode.
-        order: of a zkmq consumer, strict or relaxed.
-        segment_items: how many items of zkmq share a segment; None leaves it to zkmq.
     """
 
     kind: str
     hosts: str
     gateway: str = ""
     path: str = "/queue"
-    order: Literal["strict", "relaxed"] = "strict"
-    segment_items: int | None = None
-    session_timeout_s: float = 4.0
-    deadline_s: float = 30.0
 
 
 def value_of(data: bytes) -> Value:
@@ -130,7 +140,7 @@ def value_of(data: bytes) -> Value:
 
 
 def silent_logger() -> logging.Logger:
-    """Return a logger that prints nothing: a client under faults complains all the time."""
+    """Return a logger that prints nothing: under faults kazoo logs without end."""
     logger = logging.getLogger("harness.silent")
     logger.propagate = False
     if not logger.handlers:

@@ -15,6 +15,7 @@ from cluster import quorum
 from cluster.cluster_errors import EngineError
 from cluster.engine import engine, ledger, leftovers
 from cluster.quorum import DockerQuorum
+from harness.commands.options import QuorumOption
 from harness.harness_errors import ScenarioError
 from harness.nemesis import by_hand, undo
 from harness.report.terminal import Terminal
@@ -22,11 +23,10 @@ from harness.scenario import yaml_document
 
 REFRESH_S = 1.0
 EXIT_DID_NOT_BITE = 2
-RunOption = Annotated[str | None, typer.Option(help="Id of the quorum, from `status`.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Enter the commands."""
+    """Add the commands of this file to the command line."""
     app.command(epilog="Example: harness inject partition --groups 1,2/3,4,5 --for 60")(inject)
     app.command(epilog="Example: harness heal")(heal)
     app.command(epilog="Example: harness top")(top)
@@ -41,7 +41,7 @@ def inject(
         list[str] | None, typer.Option("--set", help="Another key, such as wipe=true; repeatable.")
     ] = None,
     for_s: Annotated[int, typer.Option("--for", min=1, help="Seconds it may last.")] = 600,
-    run: RunOption = None,
+    run: QuorumOption = None,
 ) -> int:
     """Inject a fault into the quorum that is up, and say what was observed of it."""
     hurt = the_quorum(run)
@@ -60,14 +60,14 @@ def inject(
     return 0 if bit else EXIT_DID_NOT_BITE
 
 
-def heal(run: RunOption = None) -> None:
+def heal(run: QuorumOption = None) -> None:
     """Undo every fault in force on the quorum that is up."""
     hurt = the_quorum(run)
     healed = undo.heal(hurt, hurt.ledger, hurt.ledger.open())
     Terminal().say(f"healed: {', '.join(healed) or 'nothing was in force'}")
 
 
-def top(run: RunOption = None) -> None:
+def top(run: QuorumOption = None) -> None:
     """Show roles, zxids and faults in force, live, until Ctrl-C."""
     watched = the_quorum(run)
     with Live(refresh_per_second=4, console=Console(highlight=False)) as live:

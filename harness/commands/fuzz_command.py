@@ -14,9 +14,11 @@ import typer
 from cluster.lending import Kept
 from harness import run_folder
 from harness.commands.launch import launch, prepare, publish
+from harness.commands.options import DEFAULT_RUNS, RunsOption
 from harness.commands.trials import Trials
 from harness.ending import READY_WITHIN_S
 from harness.harness_errors import ScenarioError
+from harness.quorum_config import QuorumConfig
 from harness.report.terminal import Terminal
 from harness.results import EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN
 from harness.scenario import loading
@@ -30,7 +32,7 @@ TRIES = 2
 
 
 def register(app: typer.Typer) -> None:
-    """Enter the command."""
+    """Add the command to the command line."""
     app.command(name="fuzz", epilog="Example: harness fuzz --minutes 30 --seed 7")(fuzz_)
 
 
@@ -38,9 +40,7 @@ def fuzz_(
     minutes: Annotated[float, typer.Option(min=0, help="For all of it.")] = 10,
     seed: Annotated[int, typer.Option(help="The same seed gives the same scenarios.")] = 1,
     shrink_minutes: Annotated[float, typer.Option(min=0, help="For each failure.")] = 10,
-    keep_in: Annotated[Path, typer.Option("--runs", help="Folder that runs are kept in.")] = Path(
-        "runs"
-    ),
+    keep_in: RunsOption = DEFAULT_RUNS,
     producer: Annotated[
         str, typer.Option(help="Workload that puts; ack-before-write must be found out.")
     ] = "put-all",
@@ -140,7 +140,7 @@ def _require(producer: str, subject: str) -> None:
 
 def _missing(quorum: Kept) -> frozenset[str]:
     """Return the faults that this machine cannot do."""
-    with quorum.lend({}) as up:
+    with quorum.lend(QuorumConfig()) as up:
         up.wait_ready(within_s=READY_WITHIN_S)
         return frozenset() if up.supports("netem") else fuzz.NEEDS_NETEM
 

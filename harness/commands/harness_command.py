@@ -1,11 +1,9 @@
 """The command line: puts cluster, queue and harness together, and turns outcomes into statuses."""
 
 import json
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,26 +11,24 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cluster import lending, quorum
-from cluster.engine import engine, leftovers, processes
 from harness import results as results_json
 from harness import run as runs
 from harness import run_folder
 from harness.checkers import checkers
 from harness.commands import (
     batch,
-    export_command,
     fuzz_command,
+    interrupts,
     new_command,
     plan_command,
+    quorum_command,
     replay_command,
     report_command,
-    serve_command,
     shrink_command,
-    standing,
 )
 from harness.commands import faults_command as hurting
 from harness.commands.launch import Ran, publish
+from harness.commands.options import DEFAULT_RUNS, RunArgument, RunsOption
 from harness.faults import faults
 from harness.harness_errors import HarnessError, ScenarioError
 from harness.report import judged as judged_run
@@ -55,16 +51,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that runs are kept in.")]
-RunArgument = Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")]
-DEFAULT_RUNS = Path("runs")
 # The parser's usage errors have no public name in typer, only this one's base.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 
 def main() -> None:
     """Run the command line and end with the status that CI reads."""
-    with _clean_exit():
+    with interrupts.clean_exit():
         status = _status(app)
     sys.exit(status)
 
@@ -78,14 +71,14 @@ def _status(command: Callable[..., Any]) -> int:
         error.show()
         return EXIT_USAGE
     except HarnessError as error:
-        _complain(str(error))
+        interrupts.complain(str(error))
         return error.exit_status
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted")
+        interrupts.complain("interrupted")
         return EXIT_INTERRUPTED
     except Exception:  # noqa: BLE001 -- whatever it is, CI must not take it for a verdict
         traceback.print_exc()
-        _complain("this is a defect of the harness, and says nothing about the queue")
+        interrupts.complain("this is a defect of the harness, and says nothing about the queue")
         return EXIT_FAILED
     return status if isinstance(status, int) else 0
 
@@ -120,12 +113,12 @@ def run(
     try:
         loaded = runner.load(batch.shard(files, shard))
         run_folder.make_folder(keep_in, "--runs")
-        with _clean_exit():
+        with interrupts.clean_exit():
             hurting.tidy(terminal.say)
             for file, scenario in loaded:
                 chosen = scenario if seed is None else scenario.model_copy(update={"seed": seed})
                 runner.run(file, chosen, by_hand=keep)
-                if _interrupted():
+                if interrupts.interrupted():
                     break
     finally:
         runner.write(junit)
@@ -150,98 +143,7 @@ def check(run: RunArgument) -> int:
     return _announce(results_json.exit_status(judged), terminal)
 
 
-@app.command(epilog="Example: harness up --port 2181 && harness status && harness down")
-def up(
-    nodes: Annotated[int, typer.Option(min=1, max=9, help="How many servers.")] = 5,
-    zookeeper: Annotated[str, typer.Option(help="Release: 3.9.6, 3.9.3 or 3.8.0.")] = "3.9.6",
-    image: Annotated[str | None, typer.Option(help="Any image like the official one.")] = None,
-    heap_mb: Annotated[int, typer.Option(min=64, help="Heap of each server.")] = 256,
-    port: Annotated[int | None, typer.Option(help="First of consecutive ports.")] = None,
-    *,
-    gateway_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="The gateway's; 9998 if that is free.")
-    ] = None,
-    gateway: Annotated[bool, typer.Option(help="Start a gateway, for HTTP, beside it.")] = True,
-) -> None:
-    """Start a quorum by hand, and a gateway beside it; they stay until `down`."""
-    terminal = Terminal()
-    cluster = scenarios.cluster(
-        {"nodes": nodes, "zookeeper": zookeeper, "image": image, "heap_mb": heap_mb, "port": port}
-    )
-    with _clean_exit():
-        held = standing.hold(gateway_port, terminal.say) if gateway else None
-        started = quorum.up(lending.config_of(cluster.model_dump()), by_hand=True, say=terminal.say)
-        try:
-            took_s = started.wait_ready()
-            url = standing.start(started.run, started.hosts, held) if held else None
-        except BaseException:
-            started.down()
-            raise
-    terminal.say(f"quorum {started.run} ready in {took_s:.1f} s; connect string:")
-    terminal.console.print(started.hosts, soft_wrap=True)
-    if url:
-        terminal.say(f"gateway: {url}")
-
-
-@app.command(epilog="Example: harness status")
-def status() -> None:
-    """Show every quorum that is up: nodes, roles, zxids, followers in sync, faults in force."""
-    console = Console(highlight=False)
-    client = engine.connect()
-    held = leftovers.runs(client)
-    if not held:
-        console.print("no quorum is up; `harness up` starts one")
-    for one in held:
-        kind = "by hand" if one.by_hand else "left behind" if one.left else "of a run in progress"
-        console.print(f"quorum {one.run} ({kind})")
-        attached = quorum.attach(client, one.run)
-        console.print(hurting.status_table(attached))
-        console.print(hurting.in_force(attached))
-        console.print(standing.told(one.run))
-
-
-@app.command(epilog="Example: harness logs --node 3")
-def logs(
-    node: Annotated[int | None, typer.Option(help="Only this server's.")] = None,
-    run: Annotated[str | None, typer.Option(help="Id of the quorum, from `status`.")] = None,
-) -> None:
-    """Print the logs of the servers of a quorum that is up."""
-    shown = hurting.the_quorum(run)
-    if node is not None and node not in shown.nodes:
-        known = ", ".join(map(str, shown.nodes))
-        raise ScenarioError(f"--node: expected one of {known}, got {node}")
-    for id, log in shown.logs():
-        if node in {None, id}:
-            sys.stdout.buffer.write(b"".join(b"node-%d  %b\n" % (id, x) for x in log.splitlines()))
-
-
-@app.command(epilog="Example: harness down")
-def down() -> None:
-    """Remove the quorums that `up` or `run --keep` started, and the gateways beside them."""
-    client = engine.connect()
-    for held in leftovers.runs(client):
-        if held.by_hand:
-            leftovers.remove_run(client, held.run)
-            Terminal().say(f"removed quorum {held.run}")
-
-
-@app.command(epilog="Example: harness clean")
-def clean(
-    *,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also runs in progress and quorums started by hand.")
-    ] = False,
-) -> None:
-    """Remove what runs left behind: containers, networks, volumes, rules, processes."""
-    try:
-        client = engine.connect()
-    except HarnessError:
-        processes.end(processes.beside())  # without an engine there is no quorum either
-        Terminal().say("no Docker engine answers, so nothing of ours runs in one")
-        return
-    removed = leftovers.clean(client, everything=everything)
-    Terminal().say(f"removed what {len(removed)} runs had left: {', '.join(removed) or 'nothing'}")
-    hurting.heal_left(Terminal().say)
+quorum_command.register(app)
 
 
 @app.command(name="list", epilog="Example: harness list")
@@ -279,41 +181,13 @@ def schema_() -> None:
 
 # After the commands above, so that help lists what most people look for first.
 report_command.register(app)
-serve_command.register(app)
-new_command.register(app)
 new_command.register(app)
 plan_command.register(app)
 replay_command.register(app)
 shrink_command.register(app)
 fuzz_command.register(app)
-export_command.register(app)
+report_command.register_export(app)
 hurting.register(app)
-
-_stopped: list[int] = []
-
-
-def _interrupted() -> bool:
-    return bool(_stopped)
-
-
-@contextmanager
-def _clean_exit() -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into KeyboardInterrupt; let cleaning up finish."""
-
-    def stop(number: int, _: object) -> None:
-        if _stopped:
-            _complain("still cleaning up; `harness clean` does it if this is ended with -9")
-            return
-        _stopped.append(number)
-        raise KeyboardInterrupt
-
-    caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in caught}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _announce(status: int, terminal: Terminal) -> int:
@@ -322,10 +196,6 @@ def _announce(status: int, terminal: Terminal) -> int:
     if status != 0:
         terminal.say(f"harness: exit {status} ({words.get(status, 'failed')})")
     return status
-
-
-def _complain(text: str) -> None:
-    sys.stderr.write(f"harness: {text}\n")
 
 
 if __name__ == "__main__":

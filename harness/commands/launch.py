@@ -13,10 +13,11 @@ from cluster.lending import Kept
 from harness import run as runs
 from harness import run_folder
 from harness.harness_errors import ScenarioError
+from harness.quorum_config import QuorumConfig
 from harness.recorded import Recorded
 from harness.report import junit, page
 from harness.run_folder import RunFolder
-from harness.scenario.schema import Cluster, Scenario
+from harness.scenario.schema import Scenario
 from harness.target import Quorum
 from harness.view import View
 
@@ -72,11 +73,10 @@ def launch(
     """
     began_s = time.monotonic()
 
-    def lend(cluster: Cluster) -> AbstractContextManager[Quorum]:
-        settings = cluster.model_dump()
+    def lend(config: QuorumConfig) -> AbstractContextManager[Quorum]:
         if kept is not None:
-            return kept.lend(settings)
-        return lending.started(settings, by_hand=by_hand, say=view.say)
+            return kept.lend(config)
+        return lending.started(config, by_hand=by_hand, say=view.say)
 
     results = runs.execute(
         scenario,

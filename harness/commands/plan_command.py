@@ -16,7 +16,7 @@ from harness.scenario.schema import Scenario
 
 
 def register(app: typer.Typer) -> None:
-    """Enter the command."""
+    """Add the command to the command line."""
     app.command(epilog="Example: harness plan scenarios/long/monkey.yaml --seed 7")(plan)
 
 

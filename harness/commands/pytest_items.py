@@ -128,9 +128,6 @@ def lend(*, nodes: int, zookeeper: str) -> Iterator[DockerQuorum]:
     """Give a quorum that serves, and remove it afterwards."""
     wanted = loading.cluster({"nodes": nodes, "zookeeper": zookeeper})
     tidy(print)
-    with (
-        ended_by_sigterm(),
-        lending.started(wanted.model_dump(), by_hand=False, say=print) as quorum,
-    ):
+    with ended_by_sigterm(), lending.started(wanted, by_hand=False, say=print) as quorum:
         quorum.wait_ready(within_s=READY_WITHIN_S)
         yield quorum

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from cluster.lending import Kept
 from harness import recorded, results, run_folder
 from harness.commands.launch import Ran, launch, prepare, publish
+from harness.commands.options import DEFAULT_RUNS, RunArgument, RunsOption
 from harness.harness_errors import ScenarioError
 from harness.recorded import Recorded
 from harness.report import judged
@@ -18,20 +18,18 @@ from harness.report.terminal import Terminal
 from harness.run_folder import RunFolder
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
-from harness.search.replay import Cause, Rate, differences
+from harness.search.replay import Cause, FailureRate, differences
 
 
 def register(app: typer.Typer) -> None:
-    """Enter the command."""
+    """Add the command to the command line."""
     app.command(epilog="Example: harness replay runs/latest --times 20")(replay)
 
 
 def replay(
-    run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")],
+    run: RunArgument,
     times: Annotated[int, typer.Option(min=1, help="How often.")] = 1,
-    keep_in: Annotated[Path, typer.Option("--runs", help="Folder that runs are kept in.")] = Path(
-        "runs"
-    ),
+    keep_in: RunsOption = DEFAULT_RUNS,
     *,
     same_nodes: Annotated[
         bool,
@@ -70,7 +68,7 @@ def replay(
             if ran.results.get("interrupted"):
                 break
     what = "the failure" if cause.reasons else f"the verdict {old['verdict']}"
-    terminal.say(f"{what} showed in {Rate(shown=shown, times=len(statuses))} replays")
+    terminal.say(f"{what} showed in {FailureRate(shown=shown, times=len(statuses))} replays")
     return results.merge_exit_statuses(statuses)
 
 

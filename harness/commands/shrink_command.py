@@ -17,7 +17,7 @@ from harness.report import judged
 from harness.report.terminal import Terminal
 from harness.scenario import yaml_document
 from harness.search import finding, shrink
-from harness.search.replay import Cause, Rate
+from harness.search.replay import Cause, FailureRate
 from harness.search.shrink import Data
 
 FILE = "shrunk.yaml"
@@ -25,7 +25,7 @@ EXIT_RARER, EXIT_NOT_AGAIN, EXIT_INTERRUPTED = 1, 2, 2
 
 
 def register(app: typer.Typer) -> None:
-    """Enter the command."""
+    """Add the command to the command line."""
     app.command(name="shrink", epilog="Example: harness shrink runs/latest --minutes 20")(shrink_)
 
 
@@ -87,7 +87,7 @@ def _search(trials: Trials, whole: Data) -> None:
     trials.terminal.say(f"searched for {took_min:.1f} minutes, {trials.runs} runs")
 
 
-def _measured(trials: Trials, wanted: float, times: int) -> tuple[Data | None, Rate | None]:
+def _measured(trials: Trials, wanted: float, times: int) -> tuple[Data | None, FailureRate | None]:
     """Return the smallest of those kept that fails at the wanted rate, as far as one is found.
 
     Those before it are asked ever farther back, so that a rare failure costs few of them; if none
@@ -111,7 +111,9 @@ def _described(found: Data, old: Mapping[str, Any]) -> Data:
     }
 
 
-def _origin(found: Data, whole: Data, old: Mapping[str, Any], measured: Rate | None) -> list[str]:
+def _origin(
+    found: Data, whole: Data, old: Mapping[str, Any], measured: FailureRate | None
+) -> list[str]:
     """Return the comment that says where a scenario comes from."""
     return [
         f"Shrunk from {old['scenario']} (seed {old['seed']}) by `harness shrink`:",
@@ -121,7 +123,7 @@ def _origin(found: Data, whole: Data, old: Mapping[str, Any], measured: Rate | N
     ]
 
 
-def _fails(measured: Rate | None) -> str:
+def _fails(measured: FailureRate | None) -> str:
     return "Not measured" if measured is None else f"Failed in {measured} runs"
 
 

@@ -17,7 +17,7 @@ from harness.report.terminal import Terminal
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
 from harness.search import finding, shrink
-from harness.search.replay import Cause, Rate
+from harness.search.replay import Cause, FailureRate
 from harness.search.shrink import Data
 from harness.view import Silent
 
@@ -87,13 +87,13 @@ class Trials:
             self.kept.append(candidate)
         return fails
 
-    def _tell(self, candidate: Data, rate: Rate, left_s: float) -> None:
+    def _tell(self, candidate: Data, rate: FailureRate, left_s: float) -> None:
         smallest = self.kept[-1] if self.kept else candidate
         what = finding.change(smallest, candidate)
         told = f"fails {rate}" if rate.shown == self.tries else f"does not ({rate})"
         self.terminal.say(f"{self.runs:4} runs, {left_s / 60:4.1f} min left  {what}: {told}")
 
-    def rate(self, candidate: Data, times: int, *, allowed: float) -> Rate:
+    def rate(self, candidate: Data, times: int, *, allowed: float) -> FailureRate:
         """Return how often a candidate fails of the same.
 
         It ends as soon as more than `allowed` runs did not.
@@ -112,10 +112,10 @@ class Trials:
                 if ran is not None and self.cause.shows_in(ran.results):
                     failed.append(ran)
                 if number + 1 - len(failed) > allowed:
-                    return Rate(shown=len(failed), times=number + 1)
+                    return FailureRate(shown=len(failed), times=number + 1)
         if failed:
             self.results, self.longest_s = failed[-1].results, max(ran.took_s for ran in failed)
-        return Rate(shown=len(failed), times=times)
+        return FailureRate(shown=len(failed), times=times)
 
     def _run(self, loaded: Scenario, file: Path) -> Ran | None:
         """Run a candidate once; None if it came to no verdict, as one that makes no sense may."""

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Protocol
 
 from harness.faults import Fault, faults
 from harness.harness_errors import TargetError
 from harness.polling import wait_until
+from harness.quorum_config import Release
 from harness.server_states import NodeStatus
 from harness.target import Evidence, Quorum, System, Target
 
@@ -55,7 +56,7 @@ class RollingRestart(Rolling):
 class RollingUpgrade(Rolling):
     """Take one server at a time to release `to`, the next when all followers are synced."""
 
-    to: Literal["3.9.6", "3.9.3", "3.8.0"] = field()
+    to: Release = field()
     target: Target = "all"
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:

@@ -11,15 +11,12 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
-from msgspec import UNSET
 from numpy.typing import NDArray
 
-from harness import files
 from harness.harness_errors import HistoryError, ScenarioError
-from harness.history import note_shapes
+from harness.history import event_lines
 from harness.history.pairing import Columns, Pairing
 from harness.history.record import (
-    DECODE_ERRORS,
     ENDED,
     OPERATIONS,
     PHASE,
@@ -38,6 +35,7 @@ __all__ = [
     "INFO",
     "NEVER_NS",
     "OK",
+    "OUTCOMES",
     "PHASE",
     "PUT",
     "RECOVERED",
@@ -47,6 +45,8 @@ __all__ = [
     "Event",
     "History",
     "HistoryWriter",
+    "Ints",
+    "Mask",
     "Operation",
     "Value",
     "derived",
@@ -56,11 +56,11 @@ __all__ = [
 PUT, RESERVE, TAKE, DONE, RELEASE = range(5)
 OK, FAIL, INFO = range(3)
 NEVER_NS: Final = 2**62
-_OUTCOMES = ("ok", "fail", "info")
-_CHUNK_BYTES = 8 << 20
+OUTCOMES = ("ok", "fail", "info")
 
 T = TypeVar("T")
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,10 +191,10 @@ class History:
         pairing, malformed, before, truncated = Pairing(), list[int](), 0, 0
         gap_at: int | None = None
         try:
-            for chunk in _chunks(path):
-                events, bad = _decode(chunk)
+            for chunk in event_lines.chunks(path):
+                events, bad = event_lines.decode(chunk)
                 if gap_at is None:
-                    gap_at = _gap(events, pairing.count)
+                    gap_at = event_lines.gap(events, pairing.count)
                 pairing.add(events)
                 if bad and not chunk.endswith(b"\n"):
                     truncated = 1
@@ -220,7 +220,7 @@ class History:
             f=OPERATIONS[self.f[row]],
             value=None if value < 0 else self.values[value],
             priority=None if priority < 0 else priority,
-            outcome=_OUTCOMES[self.outcome[row]],
+            outcome=OUTCOMES[self.outcome[row]],
             invoke_ns=int(self.invoke_ns[row]),
             complete_ns=None if complete_ns == NEVER_NS else complete_ns,
             zxid=None if zxid < 0 else zxid,
@@ -230,14 +230,14 @@ class History:
         """Yield the notes of one kind, in order."""
         return (note for note in self.notes if note.f == f)
 
-    def is_(self, f: int, outcome: int) -> NDArray[np.bool_]:
+    def is_(self, f: int, outcome: int) -> Mask:
         """Return the mask of the rows of one kind with one outcome."""
-        mask: NDArray[np.bool_] = (self.f == f) & (self.outcome == outcome)
+        mask: Mask = (self.f == f) & (self.outcome == outcome)
         return mask
 
-    def got(self, outcome: int) -> NDArray[np.bool_]:
+    def got(self, outcome: int) -> Mask:
         """Return the mask of the reserves and takes with one outcome."""
-        mask: NDArray[np.bool_] = _gets(self) & (self.outcome == outcome)
+        mask: Mask = _gets(self) & (self.outcome == outcome)
         return mask
 
     def __copy__(self) -> "History":
@@ -261,64 +261,6 @@ def derived(compute: Callable[[History], T]) -> Callable[[History], T]:
 
 
 @derived
-def _gets(history: History) -> NDArray[np.bool_]:
-    mask: NDArray[np.bool_] = (history.f == RESERVE) | (history.f == TAKE)
+def _gets(history: History) -> Mask:
+    mask: Mask = (history.f == RESERVE) | (history.f == TAKE)
     return mask
-
-
-_decoder = msgspec.json.Decoder(Event)
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    """Yield whole lines, some megabytes at a time; a last one without its newline alone."""
-    rest = b""
-    with files.open_regular(path, "history") as file:
-        while block := file.read(_CHUNK_BYTES):
-            whole, newline, tail = block.rpartition(b"\n")
-            if not newline:
-                rest += tail
-                continue
-            yield rest + whole + newline
-            rest = tail
-    if rest.strip():
-        yield rest
-
-
-def _gap(events: Iterable[Event], first: int) -> int | None:
-    """Return the number, from 1, of the first event whose index is not its place."""
-    for place, event in enumerate(events, first):
-        if event.index is not UNSET and event.index != place:
-            return place + 1
-    return None
-
-
-def _decode(chunk: bytes) -> tuple[list[Event], list[int]]:
-    """Return the events of a chunk of lines, and the numbers, from 1, of lines that are none."""
-    try:
-        events = _decoder.decode_lines(chunk)
-        if all(map(_fits, events)):
-            return events, []
-    except DECODE_ERRORS:
-        pass  # line by line, to tell which
-    lines = enumerate(chunk.split(b"\n"), start=1)
-    decoded = [(number, _decode_line(line)) for number, line in lines if line.strip()]
-    return [event for _, event in decoded if event], [n for n, event in decoded if not event]
-
-
-def _fits(event: Event) -> bool:
-    """Tell whether an event's value is one for its kind: an item, a batch, or a note's object."""
-    value = event.value
-    if event.f not in OPERATIONS:
-        return note_shapes.fits(event)
-    if value.__class__ is list:
-        beside = (event.priority, event.delivery)
-        return all(b.__class__ is not list or len(b) == len(value) for b in beside)
-    return value.__class__ is not dict
-
-
-def _decode_line(line: bytes) -> Event | None:
-    try:
-        event = _decoder.decode(line)
-    except DECODE_ERRORS:
-        return None
-    return event if _fits(event) else None

@@ -1,22 +1,21 @@
-"""What happened to single items: each call about them, and where they stood at the end."""
+"""The lives of single items: every call about them, and where they were at the end."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from harness.history.columns import INFO, History, Value
+from harness.history.columns import INFO, OUTCOMES, History, Value
 from harness.history.record import OPERATIONS
 from harness.report.charts import sample, spans
 
 MOST_ROWS = 40_000
-_OUTCOMES = ("ok", "fail", "info")
 
 
 def tell(
     history: History, results: Mapping[str, Any], asked: Iterable[Value], *, limit: int = MOST_ROWS
 ) -> dict[str, Any]:
-    """Return the lives of the items that witnesses are about, of those asked for, and of others.
+    """Return the lives of witnesses' items, of `asked` ones, and of others up to `limit` rows.
 
     JSON-ready: `lives` has, by item, its rows in order of invocation as
     [index, f, outcome, invoke_s, complete_s, process, zxid, delivery]; `processes` has, by
@@ -44,7 +43,7 @@ def _row(history: History, row: int) -> list[Any]:
     return [
         int(history.index[row]),
         OPERATIONS[history.f[row]],
-        _OUTCOMES[history.outcome[row]],
+        OUTCOMES[history.outcome[row]],
         round(int(history.invoke_ns[row]) / 1e9, 6),
         None if unknown else round(int(history.complete_ns[row]) / 1e9, 6),
         history.processes[history.process[row]],

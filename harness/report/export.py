@@ -1,7 +1,7 @@
-"""A history in the forms that other people's checkers read: Jepsen and Knossos, Porcupine.
+"""Export a history for other checkers: Jepsen and Knossos, or Porcupine.
 
-They know a queue that items are put into and taken out of, so that is what is written: a put is
-an enqueue, a reserve or take a dequeue. Neither knows items that come back.
+Their queue knows only enqueue and dequeue: a put is written as an enqueue, a reserve or take as a
+dequeue. It cannot take an item back, so items that came back are left out.
 """
 
 import json
@@ -44,8 +44,8 @@ def written(history: History, form: Form) -> Iterator[str]:
 def given_back(history: History) -> set[Value]:
     """Return the values that may have come back; all their operations are left out.
 
-    What is left is a history of the other items, as legal as the whole one: taking all operations
-    of an item away never makes a legal history illegal.
+    Removing all operations of an item never makes a legal history illegal, so what is left
+    proves as much about the other items.
     """
     held = holds(history)
     return {history.values[number] for number in np.unique(held.value[held.may_return])}
@@ -54,8 +54,8 @@ def given_back(history: History) -> set[Value]:
 def calls(history: History) -> Iterator[Call]:
     """Yield the calls on items that never came back, in order of invocation.
 
-    A process has one call at a time: the items of a batch, calls that touch in one nanosecond,
-    and what follows a call of unknown outcome are given to processes of their own.
+    Their processes have one call at a time. Items of a batch, calls that touch in one nanosecond,
+    and calls after one of unknown outcome therefore get processes of their own.
     """
     out = given_back(history)
     lanes = _Lanes()
@@ -74,7 +74,7 @@ def calls(history: History) -> Iterator[Call]:
 
 
 class _Lanes:
-    """Numbers processes so that the calls of each follow one another with time between them."""
+    """Numbers processes so that the calls of each are strictly one after the other."""
 
     def __init__(self) -> None:
         self._free: dict[int | str, list[tuple[int, int | None]]] = {}

@@ -15,7 +15,7 @@ VERDICTS = ("invalid", "unknown", "valid", DAMAGED, NOT_JUDGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class RunRow:
     """One run of the table.
 
     Attributes:
@@ -41,14 +41,14 @@ class Row:
         return self.name.rpartition("/")[2]
 
 
-def find(runs: Path) -> list[Row]:
+def find(runs: Path) -> list[RunRow]:
     """Return all runs below a folder, newest first."""
     folders = {file.parent for file in runs.rglob("scenario.yaml") if file.is_file()}
     rows = [_row(runs, folder) for folder in folders if not folder.is_symlink()]
     return sorted(rows, key=lambda row: (row.stamp, row.name), reverse=True)
 
 
-def table(rows: Sequence[Row], *, verdict: str = "", words: str = "") -> str:
+def table(rows: Sequence[RunRow], *, verdict: str = "", words: str = "") -> str:
     """Return the page of all runs, or of those with one verdict or with words in their names."""
     shown = [r for r in rows if verdict in {"", r.verdict} and words.lower() in r.name.lower()]
     counts = [(name, sum(row.verdict == name for row in rows)) for name in VERDICTS]
@@ -83,7 +83,7 @@ def complaint(text: str) -> str:
     return page.template("complaint.html.j2").render(text=text, css=_css())
 
 
-def _row(runs: Path, folder: Path) -> Row:
+def _row(runs: Path, folder: Path) -> RunRow:
     run = RunFolder(folder)
     report, damaged = (folder / page.FILE).is_file(), False
     try:
@@ -91,11 +91,11 @@ def _row(runs: Path, folder: Path) -> Row:
     except ScenarioError:
         results, damaged = {}, True
     name = folder.relative_to(runs).as_posix()
-    return Row(name=name, results=results, report=report, damaged=damaged)
+    return RunRow(name=name, results=results, report=report, damaged=damaged)
 
 
 def _parts(
-    runs: Path, chosen: Sequence[Row]
+    runs: Path, chosen: Sequence[RunRow]
 ) -> Iterator[tuple[str, list[tuple[str, list[str], bool]]]]:
     """Yield (heading, rows of (name, two cells, whether they differ))."""
     told = [row.results for row in chosen]

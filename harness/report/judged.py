@@ -1,6 +1,7 @@
-"""The reading side of results.json: a judged run as somebody finds it, perhaps edited by hand.
+"""Reading results.json, which may have been cut or edited by hand.
 
-`harness.results` is the writing side; these types say what every reader may rely on.
+`harness.results` writes it. The shapes here are checked once, at loading, so that every reader can
+rely on them; other keys are left as they are.
 """
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
@@ -19,7 +20,7 @@ Word = Literal["valid", "unknown", "invalid"]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)] | None
 
 
-class Row(TypedDict):
+class OperationShape(TypedDict):
     """One operation of a witness."""
 
     index: Number
@@ -33,15 +34,15 @@ class Row(TypedDict):
     zxid: Zxid | None
 
 
-class Found(TypedDict):
-    """One witness."""
+class WitnessShape(TypedDict):
+    """A sentence, and the operations and values that prove it."""
 
     sentence: str
-    operations: list[Row]
+    operations: list[OperationShape]
     values: list[Value]
 
 
-class FaultFigures(TypedDict):
+class FaultFiguresShape(TypedDict):
     """What clients saw of one fault, in the details of `availability`."""
 
     inject_ns: Ns
@@ -50,7 +51,7 @@ class FaultFigures(TypedDict):
     after_heal_s: NotRequired[Seconds]
 
 
-class KnownDefect(TypedDict):
+class KnownDefectShape(TypedDict):
     """A known defect of the servers that a run met, in the details of `server-logs`."""
 
     name: str
@@ -60,33 +61,33 @@ class KnownDefect(TypedDict):
     nodes: list[Number]
 
 
-class Details(TypedDict):
-    """A checker's own figures; readers look only for these."""
+class DetailsShape(TypedDict):
+    """A checker's own figures, of which readers use only these."""
 
-    known_defects: NotRequired[list[KnownDefect]]
-    faults: NotRequired[list[FaultFigures] | dict[str, Any]]
+    known_defects: NotRequired[list[KnownDefectShape]]
+    faults: NotRequired[list[FaultFiguresShape] | dict[str, Any]]
 
 
-class Check(TypedDict):
-    """What one checker said."""
+class CheckShape(TypedDict):
+    """One checker's verdict, as CheckResult.as_json wrote it."""
 
     name: str
     verdict: Word
     reasons: list[str]
-    details: Details
-    witnesses: list[Found]
+    details: DetailsShape
+    witnesses: list[WitnessShape]
     more_witnesses: Number
 
 
-class NotRun(TypedDict):
+class NotRunShape(TypedDict):
     """A checker whose needs the history did not meet."""
 
     name: str
     needs: str
 
 
-class Counts(TypedDict):
-    """Counts of distinct items, but for the extra deliveries."""
+class CountsShape(TypedDict):
+    """Numbers of distinct items; `duplicated` and `redelivered` count deliveries."""
 
     attempted: Number
     acknowledged: Number
@@ -101,14 +102,14 @@ class Counts(TypedDict):
     unfinished: Number
 
 
-class Evidence(TypedDict):
-    """What was observed of a fault; readers look only for this."""
+class EvidenceShape(TypedDict):
+    """What was observed of a fault, of which readers use only this."""
 
     took_ms: NotRequired[Annotated[float, Meta(ge=0, le=1e9)]]
 
 
-class Fault(TypedDict):
-    """One injection."""
+class FaultShape(TypedDict):
+    """One injection, and its heal if there was one."""
 
     fault: str
     name: str
@@ -118,18 +119,18 @@ class Fault(TypedDict):
     inject_ns: Ns
     heal_ns: Ns | None
     heal_outcome: str | None
-    evidence: Evidence
+    evidence: EvidenceShape
     unavailable_s: Seconds
 
 
-class Availability(TypedDict):
+class AvailabilityShape(TypedDict):
     """How much of the time calls succeeded."""
 
     fraction: Seconds
     longest_gap_s: Seconds
 
 
-class Results(TypedDict):
+class ResultsShape(TypedDict):
     """All of results.json that readers rely on."""
 
     scenario: str
@@ -138,11 +139,11 @@ class Results(TypedDict):
     expect: Word
     because: str | None
     as_expected: bool
-    counts: Counts
-    checks: list[Check]
-    not_run: list[NotRun]
-    faults: list[Fault]
-    availability: Availability
+    counts: CountsShape
+    checks: list[CheckShape]
+    not_run: list[NotRunShape]
+    faults: list[FaultShape]
+    availability: AvailabilityShape
     interrupted: NotRequired[str]
 
 
@@ -160,7 +161,7 @@ def load(folder: RunFolder) -> dict[str, Any]:
     data = files.read(folder.results, "results.json", at_most=MAX_BYTES)
     try:
         results: dict[str, Any] = msgspec.json.decode(data)
-        shaped = msgspec.convert(results, Results)
+        shaped = msgspec.convert(results, ResultsShape)
     except DECODE_ERRORS as error:
         raise _damaged(folder, str(error)) from error
     found_invalid = any(check["verdict"] == "invalid" for check in shaped["checks"])
@@ -179,7 +180,7 @@ def load_if_any(folder: RunFolder) -> dict[str, Any] | None:
 
 
 def versions(folder: RunFolder) -> dict[str, Any]:
-    """Return a run's versions.json; of one that cannot be read, why."""
+    """Return a run's versions.json; if it cannot be read, the reason under `versions`."""
     if not folder.versions.exists():
         return {}
     try:

@@ -1,7 +1,8 @@
 """junit.xml: a suite per scenario, a case for its verdict and one per check.
 
-A check that found what its scenario expects (a control) passes; one that could not decide where
-that matters is an error; one that did not run is skipped. So no case passes that showed nothing.
+A check that found what its scenario expects (a control) passes. One that could not decide is an
+error if that matters to the verdict. One that did not run is skipped, so that no case passes
+without having shown something.
 """
 
 import re
@@ -116,7 +117,7 @@ def _suite(suite: Suite) -> ET.Element:
 
 
 def _printable(text: str) -> str:
-    """Return text that XML can hold: control characters and halves of characters become spaces."""
+    """Replace what XML cannot hold, control characters and lone surrogates, by spaces."""
     return _NOT_IN_XML.sub(" ", text)
 
 

@@ -58,6 +58,6 @@ def _findings(results: Mapping[str, Any]) -> list[str]:
 
 
 def _text(text: str) -> str:
-    """Keep what items and errors say from being taken for Markdown or HTML."""
+    """Escape text of items and errors, so that it is not read as Markdown or HTML."""
     marks: dict[str, str | int | None] = {mark: f"\\{mark}" for mark in "\\`*_[]|#"}
     return text.translate(str.maketrans(marks | {"<": "&lt;", "\n": " "}))

@@ -34,7 +34,7 @@ BAD = {"lost", "duplicated", "unexpected", "phantom"}
 
 
 def write(folder: RunFolder, items: Iterable[str] = ()) -> Path:
-    """Build the report of a judged run from its folder; the lives of `items` are in it for sure.
+    """Build the report of a judged run; it always includes the lives of `items`.
 
     Raises:
         ScenarioError: the run has not been judged, or an item is not in its history.
@@ -95,7 +95,7 @@ def versions(folder: RunFolder) -> list[tuple[str, str]]:
 
 
 def template(name: str) -> jinja2.Template:
-    """Return one of this package's templates; what it is given is text, never markup."""
+    """Return a template of this package; it escapes all values, so none is taken for markup."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(resource),
         autoescape=True,
@@ -112,7 +112,7 @@ def resource(name: str) -> str:
 
 
 def _known(history: History, items: Iterable[str]) -> list[Value]:
-    """Return the ids that these words mean: an id is a number or a string."""
+    """Return the item ids that these words mean; a word may be a number or a string."""
     by_word = {str(value): value for value in history.values} if items else {}
     for item in items:
         if item not in by_word:
@@ -133,7 +133,7 @@ def _faults(results: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _intervals(
     operations: Sequence[Mapping[str, Any]],
 ) -> Iterator[tuple[Mapping[str, Any], dict[str, float]]]:
-    """Yield each operation with its bar, in percent: ranks of times, not times, so all are seen."""
+    """Yield each operation with its bar in percent, by ranks of times so that short ones show."""
     begins = [row["invoke_ns"] for row in operations]
     ends = [row["complete_ns"] for row in operations if row["complete_ns"] is not None]
     rank = {at_ns: place for place, at_ns in enumerate(sorted({*begins, *ends}))}
@@ -175,7 +175,7 @@ def text(path: Path, kind: str) -> str:
 
 
 def _script(data: Mapping[str, Any]) -> str:
-    """Return JSON that cannot end the script element it stands in."""
+    """Return JSON that is safe inside a script element: it cannot close it."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 

@@ -12,7 +12,7 @@ SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ServerRow:
     """One fact about every server; `differs` where they do not agree."""
 
     name: str
@@ -30,7 +30,7 @@ class EndState:
     """
 
     nodes: tuple[int, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ServerRow, ...]
     read: int
     agree: bool | None
 
@@ -59,13 +59,13 @@ def compare(history: History) -> EndState:
     )
 
 
-def _places(held: Sequence[Mapping[str, Any]]) -> list[Row]:
+def _places(held: Sequence[Mapping[str, Any]]) -> list[ServerRow]:
     names = dict.fromkeys(name for tree in held for name in tree.get("places", {}))
     return [_row(name, [_values(tree, name) for tree in held]) for name in names]
 
 
-def _row(name: str, cells: Sequence[str], *, compared: bool = True) -> Row:
-    return Row(name=name, cells=tuple(cells), differs=compared and len(set(cells)) > 1)
+def _row(name: str, cells: Sequence[str], *, compared: bool = True) -> ServerRow:
+    return ServerRow(name=name, cells=tuple(cells), differs=compared and len(set(cells)) > 1)
 
 
 def _readable(tree: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ class Terminal:
             self.console.print(f"{stamp}{text}", markup=False, soft_wrap=True)
 
     def complain(self, text: str) -> None:
-        """Print an error where errors go."""
+        """Print an error to standard error."""
         sys.stderr.write(f"harness: {text}\n")
 
     @contextmanager
@@ -162,7 +162,7 @@ class _Picture:
 
 
 def time_left(progress: Progress, now_s: float) -> str:
-    """Return how long it will still take, as far as that is known, and when it is given up."""
+    """Return the expected time left, if known, and when the time limit ends the phase."""
     told = []
     if progress.phase_due_s is not None:
         left_s = progress.phase_due_s - now_s

@@ -1,7 +1,7 @@
-"""How many nodes may be hurt at once, and which faults exclude each other: pure functions.
+"""How many nodes may be disturbed at once, and which faults exclude each other: pure functions.
 
-Hurt = down, paused, wiped and not yet serving again, or unable to exchange with a majority both
-ways. A budget of `minority` keeps the quorum able to serve whatever else happens.
+A node counts while it is down, paused, wiped and not yet serving, or cannot both send to and
+receive from a majority. A budget of `minority` always leaves a quorum that can serve.
 """
 
 from collections.abc import Collection, Iterable
@@ -12,7 +12,7 @@ from harness.faults import WHOLE_QUORUM, Fault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A fault in force, as far as others must know: its name, what it holds, and of whom."""
+    """A fault in force: its name, its slot, and its nodes."""
 
     name: str
     slot: str | None
@@ -20,12 +20,12 @@ class Held:
 
 
 def allowed(budget: str, nodes: int) -> int:
-    """Return how many of so many nodes a budget lets be hurt at once."""
+    """Return how many of `nodes` a budget allows to be disturbed at once."""
     return (nodes - 1) // 2 if budget == "minority" else nodes
 
 
 def excluder(fault: Fault, nodes: Collection[int], in_force: Iterable[Held]) -> Held | None:
-    """Return the fault in force that leaves no room for this one; None if there is room."""
+    """Return the fault in force that excludes this one; None if none does."""
     for held in in_force:
         if fault.slot is None or held.slot != fault.slot:
             continue

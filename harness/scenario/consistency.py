@@ -1,29 +1,21 @@
-"""What no single key of a scenario can tell: names that mean nothing, mixes that cannot be."""
+"""Checks across keys: names that nothing has, and settings that exclude each other."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice, pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from harness import checkers
-from harness.scenario import labels, plan, roles, schedules, schema, worst_case
-from harness.scenario.schema import FaultEntry, Phase, Scenario
-
-Complaint = tuple[Sequence[str | int], str]
-"""Where it is, and `expected X, got Y`."""
-
-Known = Mapping[str, int]
-"""How many entries of all phases have each name."""
-
-MAX_LISTED = 30
+from harness.scenario import fault_entries, fault_names, plan, roles, schema, worst_case
+from harness.scenario.schema import Complaint, Phase, Scenario
 
 
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
-    """Give all that is wrong with a scenario whose every key is right.
+    """Yield what is wrong with a scenario whose keys are right one by one.
 
-    The worst case is only asked for where every name means something.
+    The worst case is worked out only once every name is known to mean something.
     """
-    named = labels.unique(scenario)
-    wrong = [*labels.complaints(scenario), *_of_names_and_times(named)]
+    named = fault_names.unique(scenario)
+    wrong = [*fault_names.complaints(scenario), *_of_names_and_times(named)]
     yield from wrong or _of_worst_case(named)
 
 
@@ -42,21 +34,15 @@ def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
     yield from _of_availability(scenario)
     yield from _of_order(scenario)
     yield from _of_segments(scenario)
-    yield from schedules.complaints(scenario)
+    yield from fault_entries.without_effect(scenario)
     names = Counter(entry.label for phase in scenario.phases for entry in phase.faults)
     for number, phase in enumerate(scenario.phases):
         for place, complaint in _of_phase(scenario, phase, names):
             yield ("phases", number, *place), complaint
 
 
-def listed(names: Iterable[str]) -> str:
-    """Return the names one after the other, of very many the first."""
-    known = list(islice(names, MAX_LISTED + 1))
-    return ", ".join([*known[:MAX_LISTED], *(["..."] if len(known) > MAX_LISTED else [])])
-
-
 def _of_because(scenario: Scenario) -> Iterator[Complaint]:
-    """Require a reason that some checker can find."""
+    """Require `expect: invalid`, and a reason that one of the checkers can give."""
     if scenario.because is None:
         return
     if scenario.expect != "invalid":
@@ -67,7 +53,7 @@ def _of_because(scenario: Scenario) -> Iterator[Complaint]:
 
 
 def _of_bindings(scenario: Scenario) -> Iterator[Complaint]:
-    """Require roles that the nodes can have, a node for each name."""
+    """Require roles that so many nodes can fill, and a node for each name."""
     nodes, roles_seen = scenario.cluster.nodes, set[str]()
     for number, (name, role) in enumerate(scenario.bind.items(), start=1):
         if (complaint := roles.complaint_of_binding(role, nodes)) is not None:
@@ -80,7 +66,7 @@ def _of_bindings(scenario: Scenario) -> Iterator[Complaint]:
 
 
 def _of_values(scenario: Scenario) -> Iterator[Complaint]:
-    """Refuse a value that two workloads put: nobody could tell which of the two was lost."""
+    """Refuse a value that two workloads put: if one of the two is lost, nobody can tell which."""
     puts: list[tuple[int, int, Sequence[str | int]]] = []
     for number, phase in enumerate(scenario.phases):
         for entry_number, entry in enumerate(phase.workload):
@@ -92,7 +78,7 @@ def _of_values(scenario: Scenario) -> Iterator[Complaint]:
 
 
 def _of_injections(scenario: Scenario) -> Iterator[Complaint]:
-    """Refuse a plan that nobody could carry out, before it is made."""
+    """Refuse more than MAX_INJECTIONS planned injections, before any is planned."""
     planned = 0.0
     for number, phase in enumerate(scenario.phases):
         for place, entry in enumerate(phase.faults):
@@ -104,7 +90,7 @@ def _of_injections(scenario: Scenario) -> Iterator[Complaint]:
 
 
 def _of_transport(scenario: Scenario) -> Iterator[Complaint]:
-    """Refuse HTTP for a queue that has none, and for clients that must be cut off from servers."""
+    """Refuse `rest` for a queue without a gateway, and for faults that cut clients off servers."""
     if scenario.transport == "kazoo":
         return
     if scenario.subject != "zkmq":
@@ -114,7 +100,7 @@ def _of_transport(scenario: Scenario) -> Iterator[Complaint]:
 
 
 def _of_availability(scenario: Scenario) -> Iterator[Complaint]:
-    """Check that a bound is about a fault that there is."""
+    """Require that the bound names a fault of this scenario."""
     entries = [entry for phase in scenario.phases for entry in phase.faults if entry.fault]
     known = {name for entry in entries for name in (entry.label, entry.kind)}
     bound = scenario.availability
@@ -124,7 +110,7 @@ def _of_availability(scenario: Scenario) -> Iterator[Complaint]:
 
 
 def _of_order(scenario: Scenario) -> Iterator[Complaint]:
-    """Refuse a relaxed order of a queue that has none, and windows where nobody records them."""
+    """Refuse `relaxed` for a queue without it, and `window` where clients record no windows."""
     if scenario.order == "relaxed" and scenario.subject != "zkmq":
         yield ("order",), f"expected 'strict' for subject {scenario.subject}, got 'relaxed'"
     if scenario.level == "window" and (scenario.order, scenario.transport) != ("relaxed", "kazoo"):
@@ -134,7 +120,7 @@ def _of_order(scenario: Scenario) -> Iterator[Complaint]:
 
 
 def _of_segments(scenario: Scenario) -> Iterator[Complaint]:
-    """Refuse a size of segments where no worker makes the tree, or it has none."""
+    """Refuse `segment_items` unless the workers make the tree, and it has segments."""
     if scenario.segment_items is None:
         return
     if (scenario.subject, scenario.transport) != ("zkmq", "kazoo"):
@@ -143,21 +129,21 @@ def _of_segments(scenario: Scenario) -> Iterator[Complaint]:
         yield ("segment_items",), f"expected {wanted} beside it, got {got}"
 
 
-def _of_phase(scenario: Scenario, phase: Phase, known: Known) -> Iterator[Complaint]:
+def _of_phase(scenario: Scenario, phase: Phase, known: fault_entries.Known) -> Iterator[Complaint]:
     yield from _waits(phase)
     above: dict[str, None] = {}
     for number, entry in enumerate(phase.faults):
         place = ("faults", number)
-        for where, what in _of_entry(scenario, phase, entry, known):
+        for where, what in fault_entries.complaints(scenario, phase, entry, known):
             yield (*place, *where), what
         if entry.after is not None and entry.after not in above:
-            names = listed(above) or "none (it is the first)"
+            names = fault_entries.listed(above) or "none (it is the first)"
             yield (*place, "after"), f"expected a fault above it ({names}), got {entry.after!r}"
         above[entry.label] = None
 
 
 def _waits(phase: Phase) -> Iterator[Complaint]:
-    """Check that each workload's `after` names another one, without a circle (told once)."""
+    """Require that each `after` names a workload of the phase; report each circle once."""
     waits = {entry.kind: entry.workload.after for entry in phase.workload}
     circles: set[frozenset[str]] = set()
     for number, entry in enumerate(phase.workload):
@@ -172,7 +158,7 @@ def _waits(phase: Phase) -> Iterator[Complaint]:
 
 
 def _circle(waits: Mapping[str, str | None], start: str) -> frozenset[str]:
-    """Return the workloads that wait for each other in a circle through `start`; none if none."""
+    """Return the workloads of the circle of `after` through `start`; an empty set for none."""
     seen: list[str] = []
     step: str | None = start
     while step is not None and step not in seen:
@@ -181,113 +167,8 @@ def _circle(waits: Mapping[str, str | None], start: str) -> frozenset[str]:
     return frozenset(seen if step == start else ())
 
 
-def _of_entry(
-    scenario: Scenario, phase: Phase, entry: FaultEntry, known: Known
-) -> Iterator[Complaint]:
-    yield from _of_fault(scenario, entry)
-    yield from _of_trigger(scenario, phase, entry)
-    yield from _of_first(phase, entry)
-    yield from _of_names(scenario, entry, known)
-    if entry.weight is not None and phase.mix_s is None:
-        yield ("weight",), "expected mix_s beside it in the phase, got none"
-    if entry.weight is not None and entry.hold_s is None and _stays(entry):
-        yield ("weight",), "expected down_s or for_s beside it, got none"
-    hold_s = (entry.hold_s or 0) + entry.jitter_s
-    if entry.every_s is not None and hold_s >= entry.every_s:
-        yield (
-            ("every_s",),
-            (
-                f"expected more than the time the fault lasts and its jitter ({hold_s:g} s), "
-                f"got {entry.every_s:g}"
-            ),
-        )
-
-
-def _stays(entry: FaultEntry) -> bool:
-    return entry.fault is not None and entry.fault.lasting
-
-
-def _of_fault(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
-    """Check whom a fault means, and that the cluster has what it needs."""
-    if entry.fault is None:
-        return
-    target = entry.fault.target
-    if (
-        what := roles.complaint_of_target(target, scenario.cluster.nodes, scenario.bind)
-    ) is not None:
-        yield (entry.kind, "groups" if isinstance(target, list) else "target"), what
-    kinds = ["any", *dict.fromkeys(work.kind for work in scenario.workloads)]
-    workload = getattr(entry.fault, "workload", "any")
-    if workload not in kinds:
-        yield (entry.kind, "workload"), f"expected one of {', '.join(kinds)}, got {workload!r}"
-    if entry.fault.of_gateway and scenario.transport != "rest":
-        yield (entry.kind,), "expected `transport: rest` for this fault, got none"
-    for need in sorted(entry.fault.needs):
-        if not getattr(scenario.cluster, need):
-            yield (entry.kind,), f"expected `cluster: {{{need}: ...}}` for this fault, got none"
-
-
-def _of_trigger(scenario: Scenario, phase: Phase, entry: FaultEntry) -> Iterator[Complaint]:
-    """Refuse a trigger that can never fire."""
-    if entry.at is None:
-        return
-    for what in ("acknowledged", "invoked"):
-        first, reach = getattr(entry.at, what), _reach(phase)
-        if first is None or reach is None or (last := first * (entry.times or 1)) <= reach:
-            continue
-        told = f"{first}" if last == first else f"{entry.times} times {first}"
-        yield ("at", what), f"expected at most {reach}, the phase's puts, got {told}"
-    if entry.at.event is not None and scenario.cluster.nodes == 1:
-        yield ("at", "event"), "expected several nodes for an election, got one"
-    if entry.at.log is not None:
-        yield from _of_node(scenario, entry.at.log.node, ("at", "log", "node"))
-
-
-def _of_first(phase: Phase, entry: FaultEntry) -> Iterator[Complaint]:
-    """Refuse a first time after the phase: a fault that is never planned is never missed."""
-    elapsed_s = entry.at.elapsed_s if entry.at is not None else None
-    every_s = entry.every_s if entry.at is None and entry.first_s is None else None
-    times = {("first_s",): entry.first_s, ("at", "elapsed_s"): elapsed_s, ("every_s",): every_s}
-    for where, first_s in times.items():
-        if first_s is not None and first_s > phase.limit_s:
-            yield (
-                where,
-                f"expected at most {phase.limit_s:g}, the phase's limit_s, got {first_s:g}",
-            )
-
-
-def _of_names(scenario: Scenario, entry: FaultEntry, known: Known) -> Iterator[Complaint]:
-    """Check what an entry says of other faults and of nodes."""
-    if entry.heal is not None:
-        never = entry.fault is not None
-        right = entry.heal == "never" if never else _names_a_fault(entry.heal, known)
-        if not right:
-            names = ["never"] if never else ["all", *sorted(set(known) - {"heal"})]
-            yield ("heal",), f"expected one of {listed(names)}, got {entry.heal!r}"
-    if entry.until is not None:
-        yield from _of_node(scenario, entry.until.node, ("until", "node"))
-    if entry.replaces is not None:
-        itself = entry.replaces == entry.label
-        if known.get(entry.replaces, 0) <= itself:
-            names = [name for name in known if name != entry.label]
-            yield ("replaces",), f"expected one of {listed(names)}, got {entry.replaces!r}"
-
-
-def _names_a_fault(heal: str, known: Known) -> bool:
-    return heal == "all" or (heal != "heal" and heal in known)
-
-
-def _of_node(scenario: Scenario, node: str | int, where: Sequence[str]) -> Iterator[Complaint]:
-    last = scenario.cluster.nodes
-    if node == "leader" and last == 1:
-        yield where, "expected 1, since a single node has no role, got 'leader'"
-    elif node not in scenario.bind and node != "leader" and node not in range(1, last + 1):
-        known = ", ".join([*scenario.bind, "leader", f"1..{last}"])
-        yield where, f"expected one of {known}, got {node!r}"
-
-
 def _of_worst_case(scenario: Scenario) -> Iterator[Complaint]:
-    """Refuse what is surely too much at once, or surely in each other's way."""
+    """Refuse faults that surely exceed the budget, or surely exclude each other."""
     if (over := worst_case.over_budget(scenario)) is not None:
         span, hurt = over
         yield (
@@ -306,9 +187,3 @@ def _of_worst_case(scenario: Scenario) -> Iterator[Complaint]:
                 f"`replaces` or `heal` ends it"
             ),
         )
-
-
-def _reach(phase: Phase) -> int | None:
-    """Return how many puts the phase can acknowledge; None where a workload has no end."""
-    reaches = [entry.workload.reach() for entry in phase.workload]
-    return None if None in reaches else sum(r for r in reaches if r is not None)

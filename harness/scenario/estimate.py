@@ -1,4 +1,4 @@
-"""How long a phase takes if nothing stalls, by its plan, for people who wait."""
+"""How long a phase takes if nothing stalls: the forecast that the terminal shows."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +10,7 @@ from harness.scenario.schema import Phase, Scenario, WorkloadEntry
 def tell(
     progress: Progress, scenario: Scenario, planned: Sequence[Planned], number: int, now_s: float
 ) -> None:
-    """Tell that a phase begins, and when it and the last one should be over."""
+    """Show that a phase begins, and when this phase and the run should be over."""
     phases = scenario.phases
     needed = [
         phase_s(phases[place], (p for p in planned if p.phase == place))
@@ -27,9 +27,9 @@ def tell(
 
 
 def phase_s(phase: Phase, planned: Iterable[Planned]) -> float | None:
-    """Return the seconds that a phase's paced puts take, or its faults where it has no clients.
+    """Return how long a phase's paced workloads take; without workloads, its faults.
 
-    None if no pace is given, or a fault waits for something: then the machine's speed decides.
+    None if no workload has a rate, or a fault waits for an event: then nobody can tell.
     """
     if not phase.workload:
         ends_s = [None if p.at_s is None else p.at_s + (p.hold_s or 0.0) for p in planned]
@@ -40,13 +40,13 @@ def phase_s(phase: Phase, planned: Iterable[Planned]) -> float | None:
 
 
 def left_s(estimates: Sequence[float | None]) -> float | None:
-    """Return the sum of what is to come; None if one of them is not known."""
+    """Return the sum of the estimates; None if one of them is unknown."""
     known = [estimate for estimate in estimates if estimate is not None]
     return sum(known) if len(known) == len(estimates) else None
 
 
 def _chain_s(entry: WorkloadEntry, beside: Sequence[WorkloadEntry]) -> float:
-    """Return what a workload takes, after the one that it waits for."""
+    """Return the duration of a workload, the one that it waits for included."""
     work = entry.workload
     count, rate_hz = getattr(work, "count", None), getattr(work, "rate_hz", None)
     own_s = count / rate_hz if count and rate_hz else 0.0

@@ -1,4 +1,4 @@
-"""When each planned injection may be in force, before there are nodes: pure functions."""
+"""When each planned injection may be in force, worked out before the run: pure functions."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ FOR_EVER: Moment = (1 << 31, 0.0, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """When one injection of an entry may be in force at most; the ends belong to it.
+    """The longest time in which one injection of an entry may be in force; a closed interval.
 
     Attributes:
-        chain: the place of the first entry of those that it and others follow with `after`, of
-            which one begins only when the one before is over; None for one that is in no chain.
-        certain: whether its time is known, so that it surely meets what it overlaps.
+        chain: the place of the first entry of its chain of `after`, in which one entry begins
+            when the one before is over; None for an entry in no chain.
+        certain: whether its time is known, so that overlapping spans surely meet.
     """
 
     phase: int
@@ -36,7 +36,7 @@ class Span:
 
 
 def spans(scenario: Scenario) -> Iterator[Span]:
-    """Give every injection that has a time or follows something. O(injections)."""
+    """Yield the span of every injection but those of a mix. O(injections)."""
     ends = _ends(scenario)
     for number, phase in enumerate(scenario.phases):
         chains = _chains(phase)
@@ -61,7 +61,7 @@ def spans(scenario: Scenario) -> Iterator[Span]:
 
 
 def followed(phase: Phase) -> dict[int, int]:
-    """Return the place of the entry that each `after` waits for, as far as that ends by itself."""
+    """Map each entry with `after` to the entry it follows, if that one ends without a heal."""
     first: dict[str, int] = {}
     found: dict[int, int] = {}
     for place, entry in enumerate(phase.faults):
@@ -77,7 +77,7 @@ def _ends_itself(entry: FaultEntry) -> bool:
 
 
 def _chains(phase: Phase) -> dict[int, int]:
-    """Return the place of the first entry of its chain, by the place of each entry that has one."""
+    """Map each entry of a chain to the first entry of that chain."""
     found: dict[int, int] = {}
     for place, before in followed(phase).items():  # in order: what is followed stands above
         found[place] = found.setdefault(before, before)
@@ -85,7 +85,7 @@ def _chains(phase: Phase) -> dict[int, int]:
 
 
 def _windows(entry: FaultEntry, limit_s: float) -> Iterator[tuple[float, float]]:
-    """Give earliest injection and latest heal of each round, in seconds of the phase."""
+    """Yield (earliest injection, latest heal) of each round, in seconds of the phase."""
     if entry.sequential:
         yield 0.0, 0.0  # it is over, if it has a duration, before the next of its kind begins
     elif entry.after is not None or (entry.at is not None and entry.at.elapsed_s is None):
@@ -96,7 +96,7 @@ def _windows(entry: FaultEntry, limit_s: float) -> Iterator[tuple[float, float]]
 
 
 def _ends(scenario: Scenario) -> dict[tuple[int, int], Moment]:
-    """Return where entries that stay are ended by a later one: `heal`, `replaces` or `start`."""
+    """Return when a later entry ends one that stays: by `heal`, `replaces` or `start`."""
     ends: dict[tuple[int, int], Moment] = {}
     staying = _Staying()
     for number, phase in enumerate(scenario.phases):
@@ -110,7 +110,7 @@ def _ends(scenario: Scenario) -> dict[tuple[int, int], Moment]:
 
 
 class _Staying:
-    """Entries that nothing has ended yet, found by what may end them."""
+    """Entries that nothing has ended yet, indexed by what may end them."""
 
     def __init__(self) -> None:
         self._open: set[tuple[int, int]] = set()
@@ -122,7 +122,7 @@ class _Staying:
             self._named[name].append(key)
 
     def ended_by(self, later: FaultEntry) -> set[tuple[int, int]]:
-        """Forget, and return, what a later entry ends."""
+        """Remove and return the entries that a later entry ends."""
         names: list[tuple[str, ...]] = [("label", later.replaces or "")]
         if later.fault is not None:
             names += [_hold(kind, later.fault.target) for kind in later.fault.ends]

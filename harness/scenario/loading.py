@@ -9,9 +9,10 @@ from typing import Any
 import pydantic
 
 from harness.harness_errors import ScenarioError
-from harness.scenario import labels, schema, yaml_document
+from harness.quorum_config import QuorumConfig
+from harness.scenario import fault_names, schema, yaml_document
 from harness.scenario.consistency import complaints
-from harness.scenario.schema import Cluster, Scenario
+from harness.scenario.schema import Scenario
 from harness.scenario.yaml_document import Document
 
 SHOWN = 20  # mistakes of one file
@@ -47,17 +48,17 @@ def _checked(file: Document) -> Scenario:
         raise _together(_of_keys(file, error)) from None
     if wrong := list(islice(complaints(scenario), SHOWN + 1)):
         raise _together(file.error(_place_in_file(file, place), what) for place, what in wrong)
-    return labels.unique(scenario).loaded_from(file.text)
+    return fault_names.unique(scenario).loaded_from(file.text)
 
 
-def cluster(settings: Mapping[str, Any]) -> Cluster:
+def cluster(settings: Mapping[str, Any]) -> QuorumConfig:
     """Check the settings of a quorum that no scenario asks for.
 
     Raises:
         ScenarioError: one of them cannot be; `cluster: key: expected X, got Y`.
     """
     try:
-        return Cluster.model_validate(dict(settings))
+        return QuorumConfig.model_validate(dict(settings))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = yaml_document.dotted(first["loc"])

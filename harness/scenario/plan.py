@@ -1,7 +1,7 @@
-"""What the nemesis intends: every injection with its time or trigger, fixed by scenario and seed.
+"""The plan of a run: every injection with its time or trigger, drawn from scenario and seed.
 
-Pure: the same scenario and seed give the same plan, byte for byte. Each fault draws from a stream
-of its own, keyed by (seed, phase, name), so taking one out leaves the others' times as they were.
+The same scenario and seed give the same plan, byte for byte. Each fault draws from a random stream
+of its own, keyed by (seed, phase, name), so removing one leaves the times of the others alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ class Planned:
 
 
 def stream(seed: int, *names: str | int) -> Random:
-    """Return the random stream of one user of the seed."""
+    """Return an independent random stream for one use of the seed, such as ("mix", 0, "kill")."""
     return Random("/".join(map(str, (seed, *names))))
 
 
@@ -93,15 +93,15 @@ def read(path: Path) -> list[Planned] | None:
 
 
 def owed(planned: Sequence[Planned]) -> dict[int, str]:
-    """Return by id the names of the injections of which a finished run must tell the outcome.
+    """Return by id the names of the injections whose outcome a finished run must have recorded.
 
-    Repetitions simply stop with their phase; an entry that only heals tells of others.
+    Repetitions are left out, as they stop with their phase, and so are entries that only heal.
     """
     return {p.id: p.name for p in planned if p.round == 0 and p.kind != "heal"}
 
 
 def expected(scenario: Scenario, planned: Sequence[Planned]) -> tuple[PlannedFault, ...]:
-    """Return what the history of a run with this plan must tell of each entry of the faults."""
+    """Return, for each entry of `faults`, what the history of a run with this plan must show."""
     ids: dict[tuple[int, int], list[int]] = {}
     for one in planned:
         ids.setdefault((one.phase, one.entry), []).append(one.id)
@@ -114,12 +114,12 @@ def expected(scenario: Scenario, planned: Sequence[Planned]) -> tuple[PlannedFau
 
 
 def undrawn(scenario: Scenario, planned: Sequence[Planned]) -> list[str]:
-    """Return the entries for which the seed draws no time: a run of this plan will be unknown."""
+    """Return the entries for which the seed draws no injection: the run's verdict is unknown."""
     return [fault.name for fault in expected(scenario, planned) if not fault.ids]
 
 
 def rounds(entry: FaultEntry, limit_s: float) -> Iterator[float]:
-    """Give the nominal times of an entry that has some, within `limit_s`, `times` at most."""
+    """Yield an entry's nominal times up to `limit_s`, at most `times` of them."""
     elapsed_s = entry.at.elapsed_s if entry.at is not None else None
     first_s = entry.first_s if entry.first_s is not None else elapsed_s
     at_s = first_s if first_s is not None else entry.every_s or 0.0
@@ -181,9 +181,9 @@ def _trigger(entry: FaultEntry) -> dict[str, Any] | None:
 
 
 def _drawn(seed: int, phase: Phase, number: int, entry: FaultEntry) -> Iterator[float]:
-    """Give the times of one fault of a mix: a Poisson process, `weight` injections each `mix_s`.
+    """Yield the times of one fault of a mix: a Poisson process, `weight` injections each `mix_s`.
 
-    The faults of a mix are drawn apart, so their weights need no sum and one can be taken out.
+    Each fault of a mix is drawn by itself: weights need no common sum, and one can be removed.
     """
     assert phase.mix_s is not None
     assert entry.weight is not None

@@ -1,4 +1,4 @@
-"""Who is meant by `leader`, `minority` or a bound name: pure functions of the servers' states."""
+"""Which nodes a role or a bound name means, given the servers' states: pure functions."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -43,12 +43,12 @@ def complaint_of_binding(role: str, nodes: int) -> str | None:
 
 
 def only_one(role: str) -> bool:
-    """Tell whether no two names of `bind` can have this role."""
+    """Tell whether at most one name of `bind` can have this role."""
     return role == "leader" or _NODE.match(role) is not None
 
 
 def _complaint_of_role(role: str, nodes: int) -> str | None:
-    """Refuse a role that nobody among so many nodes can have."""
+    """Return a complaint about a role that no node of so small a cluster can have."""
     if nodes == 1 and ("leader" in role or "follower" in role):
         return f"expected any or node 1, since a single node has no role, got {role!r}"
     if size_of_role(role, nodes) == 0:
@@ -59,11 +59,11 @@ def _complaint_of_role(role: str, nodes: int) -> str | None:
 def resolve(
     target: Target, statuses: Sequence[NodeStatus], bound: Mapping[str, int], rng: Random
 ) -> list[int]:
-    """Return the ids that a target means now, in order; empty if nobody has the role.
+    """Return the ids of the nodes that a target means now; empty if no node has the role.
 
-    A `follower`, `any`, `minority`, `half` or `majority` is drawn with `rng` from those that
-    qualify, and `all` come in an order drawn with it. The ids of a list stand in its order; a
-    list in which two mean the same node means nobody.
+    `rng` draws a `follower`, `any`, `minority`, `half` or `majority` from the nodes that qualify,
+    and the order of `all`. A list keeps its order; if two of its members mean the same node, the
+    result is empty.
     """
     if isinstance(target, list):
         found = [id for one in target for id in resolve(one, statuses, bound, rng)]
@@ -92,7 +92,7 @@ def _of_role(role: str, statuses: Sequence[NodeStatus], rng: Random) -> list[int
 
 
 def size_of_role(role: str, nodes: int) -> int:
-    """Return how many nodes a role means, of so many."""
+    """Return how many of `nodes` a role means."""
     most = (nodes - 1) // 2
     sizes = {"minority": most, "half": nodes // 2, "majority": nodes - most}
     sizes |= {"followers": nodes - 1, "all": nodes}
@@ -100,10 +100,10 @@ def size_of_role(role: str, nodes: int) -> int:
 
 
 def bind(wanted: Mapping[str, str], statuses: Sequence[NodeStatus], rng: Random) -> dict[str, int]:
-    """Return distinct nodes for the names of `bind`, the leader's and named nodes' first.
+    """Return a distinct node for each name of `bind`; leader and numbered nodes choose first.
 
     Raises:
-        ValueError: nobody is left for a name.
+        ValueError: no node is left for a name.
     """
     order = sorted(wanted, key=lambda name: (wanted[name] in {"a follower", "any"}, name))
     bound: dict[str, int] = {}
@@ -132,7 +132,7 @@ def _bind_one(name: str, role: str, free: Sequence[NodeStatus], rng: Random) -> 
 def _complaint_of_list(
     targets: Sequence[str | dict[str, int]], nodes: int, bound: Mapping[str, str]
 ) -> str | None:
-    """Require one node each, and no node twice as far as that can be told."""
+    """Require that each member of a list means one node, and that none is named twice."""
     for target in targets:
         if (complaint := complaint_of_target(target, nodes, bound)) is not None:
             return complaint

@@ -5,7 +5,7 @@ registered name, so that adding a file adds a key, to the errors and to `harness
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from types import GenericAlias
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -23,30 +23,19 @@ from pydantic import (
 
 from harness.checkers import checkers
 from harness.claim import Claimed
+from harness.clients.subject import QueueSettings
 from harness.faults import faults
-from harness.registry import MAX_SECONDS, Count, Positive, Registry, Seconds, Strict, refuse
+from harness.quorum_config import QuorumConfig
+from harness.registry import Count, Line, Positive, Registry, Seconds, Strict, refuse
 from harness.workloads import workloads
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=100)]
-Line = Annotated[str, Field(pattern=r"^[^\r\n]*$", max_length=1000)]
 MAX_WORKLOADS, MAX_FAULTS, MAX_PHASES = 100, 10_000, 1000
 SPARE_TIME_S = 300.0
 T = TypeVar("T")
 
-
-class Cluster(Strict):
-    """The quorum to start."""
-
-    nodes: Annotated[int, Field(ge=1, le=9)] = 5
-    zookeeper: Literal["3.9.6", "3.9.3", "3.8.0"] = "3.9.6"
-    image: Line | None = None
-    heap_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 256
-    zoo_cfg: dict[Line, Line | int] = Field(default={})
-    autocreate: bool = True
-    port: Annotated[int, Field(ge=1, le=65000)] | None = None
-    data_mb: Annotated[int, Field(ge=32, le=1_000_000)] | None = None
-    faketime: bool = False
-    reconfig: bool = False
+Complaint = tuple[Sequence[str | int], str]
+"""Where in a scenario something is wrong, and `expected X, got Y`."""
 
 
 class LogLine(Strict):
@@ -80,7 +69,7 @@ class Trigger(Strict):
 
 
 class Until(Strict):
-    """What an entry waits for before the next one: a node in a mode."""
+    """A mode that a node must reach before the next entry of `faults` may begin."""
 
     node: str | int
     mode: Literal["serving", "leader", "follower", "looking", "down"]
@@ -111,7 +100,7 @@ class Schedule(Strict):
 
     @property
     def sequential(self) -> bool:
-        """Tell whether the entry has no time of its own and follows the entry before it."""
+        """Tell whether the entry has no time of its own, so that it follows the one above it."""
         timed = (self.at, self.after, self.first_s, self.every_s, self.weight)
         return all(when is None for when in timed)
 
@@ -132,7 +121,7 @@ class WorkloadEntry(Strict):
 
     @cached_property
     def kind(self) -> str:
-        """Return the workload's name."""
+        """Return the registered name of the workload."""
         return _chosen(self, workloads)
 
     @property
@@ -175,12 +164,12 @@ class Phase(Strict):
     limit_s: Positive = SPARE_TIME_S
 
 
-class Scenario(Claimed):
-    """What to run, what to hurt, what to check and what to expect."""
+class Scenario(Claimed, QueueSettings):
+    """What to run, which faults to inject, what to check and what to expect."""
 
     description: str
     seed: int = 1
-    cluster: Cluster = Cluster()
+    cluster: QuorumConfig = QuorumConfig()
     bind: dict[Name, Line] = Field(default={})
     budget: Literal["minority", "majority"] = "minority"
     requires: tuple[Literal["netem"], ...] = ()
@@ -188,10 +177,6 @@ class Scenario(Claimed):
     checkers: list[str] | None = None
     subject: Literal["zkmq", "kazoo-queue", "kazoo-locking-queue"] = "zkmq"
     transport: Literal["kazoo", "rest"] = "kazoo"
-    order: Literal["strict", "relaxed"] = "strict"
-    segment_items: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    session_timeout_s: Annotated[float, Field(ge=1, le=MAX_SECONDS)] = 4.0
-    deadline_s: Positive = 30.0
     expect: Literal["valid", "invalid", "unknown"] = "valid"
 
     _text: str = PrivateAttr("")
@@ -202,7 +187,7 @@ class Scenario(Claimed):
         return self._text
 
     def loaded_from(self, text: str) -> Self:
-        """Note the text it was loaded from, which a run keeps; return it."""
+        """Remember the text of its file, which every run keeps a copy of; return itself."""
         self._text = text
         return self
 
@@ -219,7 +204,7 @@ class Scenario(Claimed):
 
     @property
     def workloads(self) -> Iterable[WorkloadEntry]:
-        """Give all entries of all phases, in order."""
+        """Return the workload entries of all phases, in order."""
         return (entry for phase in self.phases for entry in phase.workload)
 
     @property
@@ -231,7 +216,7 @@ class Scenario(Claimed):
 
 @cache
 def model() -> type[Scenario]:
-    """Return the model of a whole scenario file, with all that is registered."""
+    """Return the model of a scenario file, with every registered workload and fault as a key."""
     # Any: these types exist only now, so no type checker can know them.
     work: Any = _list_of(_entry_model("WorkloadEntryOf", WorkloadEntry, workloads), MAX_WORKLOADS)
     hurt: Any = _list_of(_entry_model("FaultEntryOf", FaultEntry, faults), MAX_FAULTS)

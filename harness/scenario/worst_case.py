@@ -1,8 +1,7 @@
-"""What a scenario's plan may come to at worst, before there are nodes: pure functions.
+"""How many nodes a scenario's plan may disturb at once at worst: pure functions.
 
-An upper bound over everything that has a time or follows something. Entries with a weight are
-left out: what a mix may not do is skipped when its time comes. All of it is O(n log n) in the
-planned injections.
+An upper bound, computed before the run. Entries with a weight are left out: the nemesis skips what
+a mix may not do when its time comes. O(n log n) in the number of planned injections.
 """
 
 from collections import Counter
@@ -20,7 +19,7 @@ from harness.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Hurt:
-    """Nodes that are hurt: some that are known, and how many drawn ones."""
+    """Disturbed nodes: those that are known, and how many will be drawn."""
 
     known: frozenset[int] = frozenset()
     drawn: int = 0
@@ -33,7 +32,7 @@ class Hurt:
 
 
 class _Total:
-    """What is hurt by all that is in force now; each step costs as much as the nodes it names."""
+    """The nodes that all faults in force disturb together; a change costs O(nodes it names)."""
 
     def __init__(self) -> None:
         self._known: Counter[int] = Counter()
@@ -51,10 +50,10 @@ class _Total:
 
 
 def over_budget(scenario: Scenario) -> tuple[Span, int] | None:
-    """Return the first injection that may hurt too many at once, and how many; None if none.
+    """Return the first injection that may exceed the budget, and the nodes disturbed then.
 
-    Roles are taken to mean nodes that nothing else hurts; only names of `bind` and numbers are
-    known to be the same node.
+    None if none may. A role counts as nodes that no other fault disturbs; only bound names and
+    numbers are known to mean the same node again.
     """
     nodes = scenario.cluster.nodes
     limit = budget.allowed(scenario.budget, nodes)
@@ -68,7 +67,7 @@ def over_budget(scenario: Scenario) -> tuple[Span, int] | None:
 
 
 class _InForce:
-    """Spans that are in force, in order of their begin, and what they hurt together."""
+    """The spans in force at a moment that only moves forward, and the nodes they disturb."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._hurts = _hurts(scenario)
@@ -83,7 +82,7 @@ class _InForce:
         return len(self._total)
 
     def begin(self, span: Span) -> int:
-        """Let time go on to a span's begin; return how many are hurt from then on."""
+        """Move on to the beginning of a span; return how many nodes are disturbed from then on."""
         while self._ends and self._ends[0][0] < span.begin:
             self._change(heappop(self._ends)[-1], -1)
         self._begun += 1
@@ -102,14 +101,14 @@ class _InForce:
         self._total.change(self._of_chain(chain, parts), 1)
 
     def _of_chain(self, chain: tuple[int, int], parts: Mapping[bool, int]) -> Hurt:
-        """Return the worst of a chain: its first entry, or what follows that."""
+        """Return the larger of what a chain's first entry and its followers disturb."""
         first = self._hurts[chain] if parts[True] else Hurt()
         rest = self._followers[chain] if parts[False] else Hurt()
         return max(first, rest, key=len)
 
 
 def excluded(scenario: Scenario) -> tuple[Span, Span] | None:
-    """Return an injection that another one, surely in force then, leaves no room; None if none."""
+    """Return (earlier, later) where the earlier one, surely in force, excludes the later one."""
     longest: dict[tuple[str, int | None], list[Span]] = {}
     certain = (span for span in in_force.spans(scenario) if span.certain)
     for later in sorted(certain, key=lambda span: span.begin):
@@ -124,7 +123,7 @@ def excluded(scenario: Scenario) -> tuple[Span, Span] | None:
 
 
 def _held(scenario: Scenario, span: Span) -> list[tuple[str, int | None]]:
-    """Return what a span surely takes hold of: a slot, of the whole quorum or of known nodes."""
+    """Return the slots that a span surely takes: of the whole quorum, or of known nodes."""
     fault = span.fault
     if fault.slot is None:
         return []
@@ -136,7 +135,10 @@ def _held(scenario: Scenario, span: Span) -> list[tuple[str, int | None]]:
 
 
 def _two_longest(spans: Iterable[Span]) -> list[Span]:
-    """Return the last one to end, and the last of another label: `replaces` names only one."""
+    """Return the span that ends last, and the last one of another label.
+
+    Two are enough, since `replaces` can end the spans of one label only.
+    """
     found: dict[str, Span] = {}
     for span in sorted(spans, key=lambda span: span.end, reverse=True):
         found.setdefault(span.label, span)
@@ -144,7 +146,7 @@ def _two_longest(spans: Iterable[Span]) -> list[Span]:
 
 
 def placeholders(target: Target, scenario: Scenario) -> list[int]:
-    """Return ids that stand for a target before there are nodes; each bound name has its own."""
+    """Return stand-in ids for a target before the run; each bound name has its own."""
     if isinstance(target, list):
         return [id for one in target for id in placeholders(one, scenario)]
     if isinstance(target, dict):

@@ -1,4 +1,4 @@
-"""Scenario after scenario, noted on disk as each is judged, so that a later one goes on from there.
+"""A fuzz campaign: scenario after scenario, each result on disk, so that it can be resumed.
 
 `fuzz.jsonl` has one line a scenario; each cause that was found has a file `finding-N.yaml`.
 """
@@ -22,12 +22,12 @@ VERDICTS = ("valid", "unknown", "invalid", "skipped", "broken")
 
 
 class BrokenError(RunError):
-    """One run after the other came to no verdict."""
+    """Several runs in a row came to no verdict."""
 
 
 @dataclass(slots=True)
 class Found:
-    """One cause: what it needs to show, and how often it did.
+    """One cause of failures: the smallest scenario that shows it, and how often it did.
 
     Attributes:
         failure: of the smallest scenario that shows it.
@@ -42,7 +42,7 @@ class Found:
 
 @dataclass(slots=True, kw_only=True)
 class Campaign:
-    """All that one seed gives, as far as it has come.
+    """The scenarios of one seed, and what has come of them so far.
 
     Attributes:
         folder: where it is noted.
@@ -61,7 +61,7 @@ class Campaign:
     found: list[Found] = field(default_factory=list)
 
     def resume(self) -> None:
-        """Take up what was noted before."""
+        """Read the results of an earlier campaign in the same folder, and go on after them."""
         for line in self._notes.read_text().splitlines() if self._notes.is_file() else ():
             note = json.loads(line)
             self.verdicts[note["verdict"]] += 1
@@ -89,7 +89,7 @@ class Campaign:
                 raise BrokenError(f"{broken} runs in a row came to no verdict: {note['why']}")
 
     def tally(self) -> str:
-        """Return how many ended how, in words."""
+        """Return the number of scenarios by verdict, in words."""
         return ", ".join(f"{self.verdicts[v]} {v}" for v in VERDICTS if self.verdicts[v])
 
     @property

@@ -1,4 +1,4 @@
-"""A scenario that was found, as a file for people: one line an entry, and where it comes from."""
+"""Write a scenario for people: one line an entry, under comments that say where it comes from."""
 
 import difflib
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def text(data: Data, comments: Sequence[str]) -> str:
 
 
 def change(before: Data, after: Data) -> str:
-    """Return in one line what a scenario has no more, or has otherwise."""
+    """Return in one line what a smaller scenario lacks or changes."""
     lines = difflib.ndiff(text(before, []).splitlines(), text(after, []).splitlines())
     told = [line for line in lines if line[:2] in {"- ", "+ "}]
     gone = [line[2:].strip(" -") for line in told if line[0] == "-"]
@@ -47,13 +47,13 @@ class _Line(dict[str, Any]):
 
 
 class _Block(str):
-    """A text that is written as lines of text."""
+    """A text that is written as a literal block."""
 
     __slots__ = ()
 
 
 class _Dumper(yaml.SafeDumper):
-    """The safe dumper, and how the two of above are written."""
+    """The safe dumper, which also writes the two classes above."""
 
 
 def _lines(entries: Sequence[Data]) -> list[Data]:

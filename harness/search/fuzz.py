@@ -1,4 +1,4 @@
-"""Random scenarios from the catalogue of faults, and which of those that fail are the same.
+"""Draw random scenarios from the registered faults, and tell which failures have one cause.
 
 Pure: the same seed and number give the same scenario, whatever was drawn before.
 """
@@ -69,7 +69,7 @@ class Failure:
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> "Failure":
-        """Return what `as_json` wrote."""
+        """Return the failure that `as_json` wrote to fuzz.jsonl."""
         return cls(
             reason=told["reason"],
             checks=frozenset(told["checks"]),
@@ -77,7 +77,7 @@ class Failure:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return it with its sets in order."""
+        """Return it JSON-ready, with its sets sorted."""
         return {
             key: sorted(value) if isinstance(value, frozenset) else value
             for key, value in asdict(self).items()
@@ -145,7 +145,7 @@ def drawable() -> list[str]:
 
 
 def producers() -> list[str]:
-    """Return the workloads that put so many items from a first one on, at a pace."""
+    """Return the workloads that have `count`, `rate_hz` and `first`."""
     wanted = {"count", "rate_hz", "first"}
     return [name for name in workloads if wanted <= _names(workloads[name])]
 
@@ -166,7 +166,7 @@ def _drawn_fault(rng: Random, *, lasts_s: float) -> tuple[str, Data]:
 
 
 def _with_fault(data: Data, kind: str, entry: Data) -> Data:
-    """Return a scenario with one more fault in its last phase; without it if they do not go."""
+    """Return a scenario with one more fault in its last phase; unchanged if that is not valid."""
     *earlier, phase = data["phases"]
     others = phase.get("faults", [])
     named = {"name": f"{kind}-{len(others) + 1}", **entry}

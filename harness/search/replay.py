@@ -1,13 +1,11 @@
-"""Whether a failure shows again, and where a replay went another way: pure functions."""
+"""Whether a failure shows again, and where a replay differed: pure functions."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from harness.recorded import Recorded
-
-# What a reader wants to know first of a run that failed of several things.
-GRAVEST = ("lost", "replicas-differ", "phantom", "unexpected", "duplicated")
+from harness.words import GRAVEST, nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
+class FailureRate:
     """How often something showed, of how many times."""
 
     shown: int
@@ -63,12 +61,8 @@ def differences(recorded: Recorded, again: Recorded) -> Iterator[str]:
         was, now_hit = recorded.nodes.get(planned.id), again.nodes.get(planned.id)
         what = f"{planned.name} ({planned.id})"
         if was is None and now_hit is not None:
-            yield f"{what} hit {_nodes(now_hit)}, and was not injected"
+            yield f"{what} hit {nodes(now_hit)}, and was not injected"
         elif was is not None and now_hit is None:
-            yield f"{what} was not injected, and hit {_nodes(was)}"
+            yield f"{what} was not injected, and hit {nodes(was)}"
         elif was is not None and now_hit is not None and list(was) != list(now_hit):
-            yield f"{what} hit {_nodes(now_hit)}, and hit {_nodes(was)} when it was recorded"
-
-
-def _nodes(ids: Sequence[int]) -> str:
-    return f"{'node' if len(ids) == 1 else 'nodes'} {', '.join(map(str, ids))}"
+            yield f"{what} hit {nodes(now_hit)}, and hit {nodes(was)} when it was recorded"

@@ -1,7 +1,7 @@
 """Workloads: what clients ask of the queue; one file each, in processes of their own."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from harness.registry import Registry
 
@@ -10,32 +10,37 @@ if TYPE_CHECKING:
 
 
 class Workload(Protocol):
-    """A workload registers itself; its dataclass fields are its YAML keys.
+    """What a number of clients do; every workload derives from it.
+
+    A workload registers itself, and its dataclass fields are its YAML keys.
 
     Attributes:
-        drains: whether it takes until the queue is empty, so that it may end a run.
+        dies: whether its clients end by SIGKILL, so that their death is no failure.
     """
 
-    drains: ClassVar[bool]
+    dies: ClassVar[bool] = False
 
     @property
     def clients(self) -> int:
         """Return how many client processes it runs."""
         ...
 
-    def reach(self) -> int | None:
-        """Return how many puts it can acknowledge at most; None for a workload that puts none."""
+    @property
+    def after(self) -> str | None:
+        """Return the workload of its phase that must be over before it begins; None for none."""
         ...
 
     def values(self) -> Sequence[range]:
         """Return the values that it puts, as ranges; no two workloads may put the same."""
-        ...
+        return ()
+
+    def reach(self) -> int:
+        """Return how many puts it can acknowledge at most: each value is put once."""
+        return sum(map(len, self.values()))
 
     def run(self, client: "Client", number: int) -> None:
         """Be client `number` (from 0) of this workload, in a process of its own, to the end."""
         ...
 
 
-workloads: Registry[Workload] = Registry("workload", "harness.workloads")
-
-__all__: Sequence[str] = ("Workload", "workloads")
+workloads: Final[Registry[Workload]] = Registry("workload", "harness.workloads")

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from harness.clients.client import Client
 from harness.registry import Count, Rate
-from harness.workloads import workloads
+from harness.workloads import Workload, workloads
 
 
 @workloads.register("ack-before-write")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AckBeforeWrite:
+class AckBeforeWrite(Workload):
     """A control: acknowledge puts from a buffer and write them later, all but the last few."""
 
     count: Count = 100
@@ -20,14 +20,9 @@ class AckBeforeWrite:
     first: int = 1
     after: str | None = None
     clients: ClassVar[int] = 1
-    drains: ClassVar[bool] = False
-
-    def reach(self) -> int | None:
-        """Each value is acknowledged once."""
-        return self.count
 
     def values(self) -> Sequence[range]:
-        """Return the values it puts."""
+        """Return first, first + 1, ... `count` of them."""
         return [range(self.first, self.first + self.count)]
 
     def run(self, client: Client, number: int) -> None:

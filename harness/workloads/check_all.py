@@ -1,19 +1,17 @@
 """The original's check_all: take items one after the other until there are no more."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from harness.clients.client import Client
 from harness.registry import Clients, Count, Rate, Seconds
-from harness.workloads import workloads
+from harness.workloads import Workload, workloads
 
 IDLE_HZ = 20.0  # how often an unpaced client looks again at an empty queue
 
 
 @workloads.register("check-all")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckAll:
+class CheckAll(Workload):
     """Reserve and acknowledge until the queue is empty and no workload puts any more.
 
     With `sync` each reserve sees all that was over when it began. What was taken is worked on for
@@ -28,15 +26,6 @@ class CheckAll:
     release_every: Count | None = None
     sync: bool = False
     after: str | None = None
-    drains: ClassVar[bool] = True
-
-    def reach(self) -> int | None:
-        """It puts nothing."""
-        return 0
-
-    def values(self) -> Sequence[range]:
-        """Return none: it puts nothing."""
-        return []
 
     def run(self, client: Client, number: int) -> None:
         """Take; `rate_hz` counts the reserves of all clients together."""

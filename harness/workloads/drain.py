@@ -1,12 +1,11 @@
 """The end of every run: a new session takes what is left, until nothing can come back."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from harness.clients.client import Client
 from harness.registry import Count, Seconds
-from harness.workloads import workloads
+from harness.workloads import Workload, workloads
 
 NAME: Final = "drain"
 LOOK_AGAIN_HZ = 2.0
@@ -14,7 +13,7 @@ LOOK_AGAIN_HZ = 2.0
 
 @workloads.register(NAME)
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drain:
+class Drain(Workload):
     """Take and acknowledge all that is left, waiting for items that dead consumers hold.
 
     A new session whose first call is a write, so what it then reads is no older than that write:
@@ -25,15 +24,6 @@ class Drain:
     limit_s: Seconds = 120.0
     after: str | None = None
     clients: ClassVar[int] = 1
-    drains: ClassVar[bool] = True
-
-    def reach(self) -> int | None:
-        """It puts nothing."""
-        return 0
-
-    def values(self) -> Sequence[range]:
-        """Return none: it puts nothing."""
-        return []
 
     def run(self, client: Client, number: int) -> None:
         """Reserve with sync until empty with nothing in anybody's hand, or until `limit_s`.

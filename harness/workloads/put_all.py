@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from harness.clients.client import Client
 from harness.registry import Clients, Count, Priority, Rate
-from harness.workloads import workloads
+from harness.workloads import Workload, workloads
 
 
 @workloads.register("put-all")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PutAll:
+class PutAll(Workload):
     """Put the values first, first + 1, ... one at a time, shared out over the clients in turn."""
 
     count: Count = 500
@@ -20,14 +19,9 @@ class PutAll:
     priority: Priority = 100
     first: int = 1
     after: str | None = None
-    drains: ClassVar[bool] = False
-
-    def reach(self) -> int | None:
-        """Each value is put once."""
-        return self.count
 
     def values(self) -> Sequence[range]:
-        """Return the values it puts."""
+        """Return first, first + 1, ... `count` of them."""
         return [range(self.first, self.first + self.count)]
 
     def run(self, client: Client, number: int) -> None:

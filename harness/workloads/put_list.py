@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from harness.clients.client import Client
 from harness.registry import Priority
-from harness.workloads import workloads
+from harness.workloads import Workload, workloads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedItem:
-    """One item to put."""
+    """A value to put, and its priority."""
 
     value: int
     priority: Priority = 100
@@ -19,23 +19,18 @@ class ListedItem:
 
 @workloads.register("put-list")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PutList:
+class PutList(Workload):
     """Put the listed values with their priorities, one after the other, by one client."""
 
     items: list[ListedItem]
     after: str | None = None
     clients: ClassVar[int] = 1
-    drains: ClassVar[bool] = False
-
-    def reach(self) -> int | None:
-        """Each item is put once."""
-        return len(self.items)
 
     def values(self) -> Sequence[range]:
-        """Return the values it puts, each by itself."""
+        """Return each listed value as a range of its own."""
         return [range(item.value, item.value + 1) for item in self.items]
 
     def run(self, client: Client, number: int) -> None:
-        """Put them."""
+        """Put the items; the only client does all of it."""
         for item in self.items:
             client.put(item.value, item.priority)

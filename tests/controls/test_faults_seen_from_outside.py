@@ -28,6 +28,7 @@ from harness.faults.voters import RemoveVoter, Replace
 from harness.history.record import HistoryWriter
 from harness.polling import wait_until
 from harness.progress import Progress
+from harness.quorum_config import QuorumConfig
 from harness.run_clock import Clock
 from harness.target import System
 from harness.workers.forwarder import Forwarding
@@ -42,7 +43,7 @@ STILL_S = 1.0  # how long a client that gets nowhere is watched; it puts every 2
 @pytest.fixture(scope="module")
 def three() -> Iterator[DockerQuorum]:
     """Lend three servers with clocks and small disks of their own, that can be reconfigured."""
-    config = {"nodes": 3, "zookeeper": "3.9.3", "faketime": True, "data_mb": 64, "reconfig": True}
+    config = QuorumConfig(nodes=3, zookeeper="3.9.3", faketime=True, data_mb=64, reconfig=True)
     with lending.started(config, by_hand=False, say=print) as up:
         up.wait_ready(within_s=READY_WITHIN_S)
         yield up

@@ -49,6 +49,13 @@ def test_what_is_said_of_it_can_be_read(planted: Planted) -> None:
             assert set(witness.values) <= {shown["value"] for shown in witness.operations}
 
 
+@pytest.mark.parametrize("planted", [*QUEUES, *HISTORIES], ids=lambda planted: planted.name)
+def test_no_checker_fails_on_it(planted: Planted) -> None:
+    """What a note of a history lacks is unknown to a checker, and no error."""
+    failed = [r.details for r in planted.judged().results if "checker-failed" in r.reasons]
+    assert failed == []
+
+
 @pytest.mark.parametrize("made", SOUND.values(), ids=SOUND)
 def test_nothing_sound_is_accused(made: Callable[[], History]) -> None:
     """What the bugs were planted in is not invalid by itself."""

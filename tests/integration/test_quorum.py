@@ -8,10 +8,11 @@ import pytest
 
 from cluster import lending
 from cluster.cluster_errors import ClusterError, PortError
-from cluster.engine import engine, image, labels, leftovers
+from cluster.engine import engine, labels, leftovers
 from cluster.pods.sandbox import LOOPBACK
 from cluster.quorum import DockerQuorum, attach
 from harness.faults.servers import SIGKILL_STATUS
+from harness.quorum_config import DEFAULT_RELEASE, QuorumConfig
 
 pytestmark = pytest.mark.docker
 
@@ -46,7 +47,7 @@ def test_the_release_is_the_one_asked_for(quorum: DockerQuorum) -> None:
     """Every server is of the default release, by its own word."""
     told = quorum.versions()["zookeeper"]
     assert len(told) == 5
-    assert all(version.startswith(image.DEFAULT_RELEASE) for version in told.values()), told
+    assert all(version.startswith(DEFAULT_RELEASE) for version in told.values()), told
 
 
 def test_kill_is_sigkill_and_another_leads(quorum: DockerQuorum) -> None:
@@ -133,7 +134,7 @@ def test_its_log_is_the_servers_own(quorum: DockerQuorum) -> None:
 
 def test_two_quorums_do_not_collide(standalone_zookeeper: str) -> None:
     """A second quorum has ports and names of its own, and its going down leaves the first be."""
-    with lending.started({"nodes": 1}, by_hand=False, say=print) as second:
+    with lending.started(QuorumConfig(nodes=1), by_hand=False, say=print) as second:
         second.wait_ready()
         assert second.hosts != standalone_zookeeper
         client, run = second._client, second.run
@@ -151,7 +152,7 @@ def test_a_busy_port_is_named() -> None:
         port = taken.getsockname()[1]
         with (
             pytest.raises(PortError, match=f"port {port}: expected a free port, got one in use"),
-            lending.started({"nodes": 1, "port": port}, by_hand=False, say=print),
+            lending.started(QuorumConfig(nodes=1, port=port), by_hand=False, say=print),
         ):
             pytest.fail("it started on a port in use")
         assert mine(client) == before

@@ -10,12 +10,13 @@ from cluster.engine import engine, leftovers
 from cluster.lending import Kept
 from cluster.pods import faketime
 from harness.harness_errors import RunError
+from harness.quorum_config import QuorumConfig
 from harness.target import Drops, Shape
 
 pytestmark = pytest.mark.docker
 WITHIN_S = 60.0
 STARTED = b"Starting quorum peer"
-THREE = {"nodes": 3, "faketime": True}
+THREE = QuorumConfig(nodes=3, faketime=True)
 
 
 @pytest.fixture
@@ -60,13 +61,13 @@ def test_the_next_run_finds_nothing_of_the_last(kept: Kept) -> None:
 
 def test_other_settings_of_the_servers_are_the_next_ones(kept: Kept) -> None:
     """Heap and zoo.cfg are as the next run asks for; more nodes are another quorum."""
-    with kept.lend({"nodes": 1}) as quorum:
+    with kept.lend(QuorumConfig(nodes=1)) as quorum:
         first = quorum.run
-    with kept.lend({"nodes": 1, "heap_mb": 128, "zoo_cfg": {"tickTime": 700}}) as quorum:
+    with kept.lend(QuorumConfig(nodes=1, heap_mb=128, zoo_cfg={"tickTime": 700})) as quorum:
         quorum.wait_ready(within_s=WITHIN_S)
         assert quorum.run == first
         assert "ZK_SERVER_HEAP=128" in quorum.nodes[1].server.attrs["Config"]["Env"]
-    with kept.lend({"nodes": 2}) as quorum:
+    with kept.lend(QuorumConfig(nodes=2)) as quorum:
         assert quorum.run != first
         client = engine.connect()
         assert leftovers.containers(client, first) == []
@@ -77,7 +78,7 @@ def test_after_a_run_that_failed_there_is_another_quorum(kept: Kept) -> None:
     seen = []
 
     def run(*, failing: bool) -> None:
-        with kept.lend({"nodes": 1}) as quorum:
+        with kept.lend(QuorumConfig(nodes=1)) as quorum:
             seen.append(quorum.run)
             if failing:
                 raise RunError("on purpose")

@@ -9,18 +9,12 @@ import pytest
 import typer
 
 from harness.checkers import checkers
+from harness.claim import AvailabilityBound
 from harness.commands import harness_command
 from harness.faults import faults
+from harness.quorum_config import QuorumConfig
 from harness.scenario import loading
-from harness.scenario.schema import (
-    AvailabilityBound,
-    Cluster,
-    Phase,
-    Scenario,
-    Schedule,
-    Trigger,
-    Until,
-)
+from harness.scenario.schema import Phase, Scenario, Schedule, Trigger, Until
 from harness.workloads import workloads
 
 ROOT = Path(__file__).parents[2]
@@ -59,8 +53,9 @@ def test_the_scenarios_of_the_pages_load(page: str, tmp_path: Path) -> None:
 def test_every_key_of_a_scenario_is_documented() -> None:
     """docs/scenarios.md has each key of a scenario, its quorum, its phases and its schedules."""
     page = (ROOT / "docs/scenarios.md").read_text()
-    models = (Scenario, Cluster, Phase, Schedule, Trigger, Until, AvailabilityBound)
-    keys = {key for model in models for key in model.model_fields}
+    models = (Scenario, QuorumConfig, Phase, Schedule, Trigger, Until, AvailabilityBound)
+    fields = [field for model in models for field in model.model_fields.items()]
+    keys = {field.alias or name for name, field in fields}
     assert sorted(key for key in keys if not re.search(rf"\b{key}\b", page)) == []
 
 

@@ -1,4 +1,4 @@
-"""The books of a history: what was put, delivered, acknowledged, and what of it is missing."""
+"""Accounting: which items were put, delivered and acknowledged, and which are missing."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from harness.checkers.evidence.episodes import capacity
 from harness.checkers.evidence.holds import Holds, holds
 from harness.checkers.evidence.notes import last_drain, put_aside
-from harness.history.columns import DONE, FAIL, INFO, OK, PUT, TAKE, History, derived
-
-Mask = NDArray[np.bool_]
+from harness.history.columns import DONE, FAIL, INFO, OK, PUT, TAKE, History, Ints, Mask, derived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +29,17 @@ class Account:
     attempted: Mask
     acknowledged: Mask
     failed: Mask
-    deliveries: NDArray[np.int64]
-    extra: NDArray[np.int64]
+    deliveries: Ints
+    extra: Ints
     completed: Mask
     owed: Mask
     missing: Mask | None
-    takers: NDArray[np.int64]
+    takers: Ints
     capacity: int
 
     @property
     def delivered(self) -> Mask:
-        """Delivered at least once."""
+        """The items of which at least one delivery was recorded."""
         mask: Mask = self.deliveries > 0
         return mask
 
@@ -62,7 +60,7 @@ class Account:
 
     @property
     def lost(self) -> int | None:
-        """How many are missing and cannot be with a call of unknown outcome; None: no drain."""
+        """How many are missing that no take of unknown outcome can have; None without a drain."""
         if self.missing is None:
             return None
         return max(0, int(self.missing.sum()) - self.capacity)
@@ -126,7 +124,7 @@ def _marked(size: int, numbers: NDArray[Any]) -> Mask:
     return mask
 
 
-def _completed(history: History, held: Holds) -> NDArray[np.int64]:
+def _completed(history: History, held: Holds) -> Ints:
     """Return the values whose acknowledgement succeeded, also those of unseen deliveries."""
     from_done = history.value[history.is_(DONE, OK)]
     return np.concatenate([held.value[held.done], from_done[from_done >= 0]])

@@ -1,18 +1,27 @@
-"""When each item was in the queue: from each becoming available to the next delivery."""
+"""Stays of items in the queue: each from becoming available to the next delivery."""
 
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers.evidence.holds import Holds, holds
 from harness.checkers.evidence.notes import ends
 from harness.harness_errors import HistoryError
-from harness.history.columns import FAIL, INFO, NEVER_NS, OK, PUT, RELEASE, TAKE, History, derived
+from harness.history.columns import (
+    FAIL,
+    INFO,
+    NEVER_NS,
+    OK,
+    PUT,
+    RELEASE,
+    TAKE,
+    History,
+    Ints,
+    Mask,
+    derived,
+)
 
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 AT_ONCE = 100
 
 
@@ -81,8 +90,8 @@ def put_rows(history: History) -> Ints:
 def episodes(history: History) -> Episodes:
     """Return all stays of items that were put. O(n log n).
 
-    An item two holds of which can have come in either order keeps only its first stay, up to its
-    earliest delivery.
+    If two holds of an item can have come in either order, only its first stay is known: up to
+    its earliest delivery.
 
     Raises:
         HistoryError: a value was put twice.
@@ -96,7 +105,7 @@ def episodes(history: History) -> Episodes:
 def _stays(history: History) -> tuple[Episodes, Episodes]:
     """Return the first stays and the later ones, all ordered by their puts. O(n log n)."""
     put_row, held = put_rows(history), holds(history)
-    # Holds exclude each other, so their ends order them as their beginnings do, and more surely.
+    # Holds exclude each other, so their ends have the order of their beginnings, and are surer.
     order = np.lexsort((held.held_ns, held.over_ns, held.value))
     order = order[put_row[held.value[order]] >= 0]
     sure = _determined(held, order, len(put_row))
@@ -105,7 +114,7 @@ def _stays(history: History) -> tuple[Episodes, Episodes]:
 
 
 class Unseen(NamedTuple):
-    """Reserves and takes of unknown outcome, which may hold items that nobody saw.
+    """Reserves and takes of unknown outcome, which may hold items without a record of it.
 
     Each may hold up to `capacity` items from `begin` `until` its session's recovery; `alive` is
     the earliest at which it can give one back, `process` who made it.
@@ -120,7 +129,7 @@ class Unseen(NamedTuple):
 
 @derived
 def unseen_holds(history: History) -> Unseen:
-    """Return the calls that may hold items nobody saw. O(n)."""
+    """Return the calls that may hold items without a record of it. O(n)."""
     rows = np.flatnonzero(history.got(INFO))
     ended, process = ends(history), history.process[rows]
     takes = history.f[rows] == TAKE
@@ -130,19 +139,19 @@ def unseen_holds(history: History) -> Unseen:
 
 
 def capacity(history: History, rows: Ints) -> Ints:
-    """Return how many items each of these calls asked for, at most.
+    """Return how many items each of these calls may hold: as many as it asked for.
 
-    One that does not say counts with the largest batch of the history.
+    A call that does not say counts as the largest batch of the history.
     """
     largest = int(history.part[history.got(OK)].max(initial=0)) + 1
     return np.where(history.n[rows] > 0, history.n[rows], largest).astype(np.int64)
 
 
 def _determined(held: Holds, order: Ints, size: int) -> Mask:
-    """Return, by value, whether the holds follow each other without doubt.
+    """Return, by value, whether the order of its holds is certain.
 
-    One is before the next if the next cannot be over when it begins: it suffices to compare
-    neighbours, since the ends are sorted.
+    Two holds are in order if the second cannot be over when the first begins. Comparing
+    neighbours is enough, since the ends are sorted.
     """
     value, begin, over = held.value[order], held.held_ns[order], held.over_ns[order]
     sure = np.ones(size, np.bool_)
@@ -217,10 +226,10 @@ def _later_stays(history: History, held: Holds, order: Ints, put_row: Ints) -> E
 
 
 def _back_ns(history: History, held: Holds, order: Ints, next_ns: Ints) -> Ints:
-    """Return when items were surely back: if one of an ended session is delivered, all are.
+    """Return when items were surely back: all of an ended session, once one is delivered again.
 
-    A queue gives back all that a session held at once; a process with more items than one
-    transaction holds is left out.
+    A queue gives back everything that a session held in one transaction. A process with more
+    items than fit into one is left out.
     """
     process, lapsed = held.process[order], held.lapsed[order]
     count = np.bincount(process[lapsed], minlength=len(history.processes))
@@ -245,7 +254,7 @@ def _sent_back(history: History, again: Episodes, skip: int) -> Mask:
 
 
 def _keyed(stays: Episodes, sent_back: Mask) -> Episodes:
-    """Order the stays that began elsewhere by their return."""
+    """Order the stays that began with a release to another place by that release."""
     if not sent_back.any():
         return stays
     return replace(

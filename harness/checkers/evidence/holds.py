@@ -1,4 +1,4 @@
-"""Who held which item from when to when, as far as a history shows it."""
+"""Holds: which process held which item, from when to when, as far as a history shows."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,11 +17,10 @@ from harness.history.columns import (
     RELEASE,
     TAKE,
     History,
+    Ints,
+    Mask,
     derived,
 )
-
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 DONE_OK, DONE_INFO, RELEASE_OK, RELEASE_INFO, RETURNED, LOST = range(6)
 KINDS = 6
@@ -29,7 +28,7 @@ KINDS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endings:
-    """What ended holds, or tried to: acknowledgements, releases, returns and losses.
+    """Acknowledgements, releases, returns and losses: what ended holds, or tried to.
 
     `hold` is the place of the hold it belongs to, -1 where its process had reserved no such item;
     `row` is the operation's, -1 for a note.
@@ -59,9 +58,9 @@ class Holds:
         begin_ns, held_ns: the hold begins in [begin_ns, held_ns].
         over_ns: it surely lasts until then, if it had begun (NEVER_NS: done, or never given back).
         back_ns: the item is surely available again from then on (NEVER_NS: not known to be).
-        maybe_done: an acknowledgement of it has an unknown outcome; the item may be gone for ever,
-            unless it is delivered again: `back_ns` says nothing of that.
-        lapsed: nothing but the end of its session can have ended it.
+        maybe_done: an acknowledgement has an unknown outcome, so the item may be gone for ever
+            unless it is delivered again; `back_ns` does not take that into account.
+        lapsed: only the end of its session can have ended it.
         returned: a note says that it was given back.
         done: an acknowledgement of it succeeded.
         may_return: the item may come back without a fault of the queue.
@@ -96,10 +95,10 @@ def holds(history: History) -> Holds:
     taken = history.f[row] == TAKE
     done = taken | (done_ns < NEVER_NS)
     lived_ns = alive_ns(history)[process]
-    # A hold lost while its session lived was taken away at an unknown time before the note.
+    # A hold that was lost while its session lived ended at an unknown time before the note.
     gone_ns = np.minimum(returned_ns, lost_ns)
     away = gone_ns <= np.minimum(lived_ns, NEVER_NS - 1)
-    # What was gone before its answer came was held at some time before, and surely at none.
+    # If it was gone before its answer came, there is no moment at which it was surely held.
     kept_ns = np.where(gone_ns <= held_ns, begin_ns, held_ns)
     lapse_ns = np.minimum(doubtful_ns, np.where(away, kept_ns, lived_ns))
     over_ns = np.where(done, NEVER_NS, np.minimum(released_ns, lapse_ns))
@@ -138,9 +137,9 @@ def _begun_ns(size: int, endings: Endings, chosen: Mask) -> Ints:
 
 
 def _back_ns(endings: Endings, recovered_ns: Ints) -> Ints:
-    """Return when each item was surely back in its place: given back, or recovered with the rest.
+    """Return when each item was surely back: given back, or recovered with its session's rest.
 
-    One that was returned to another place was not recovered to its own.
+    An item that was returned to another place never came back to its own.
     """
     given = (endings.hold >= 0) & ((endings.kind == RELEASE_OK) | (endings.kind == RETURNED))
     back, away = given & endings.back, given & ~endings.back & (endings.kind == RETURNED)
@@ -152,9 +151,9 @@ def _back_ns(endings: Endings, recovered_ns: Ints) -> Ints:
 
 @derived
 def alive_ns(history: History) -> Ints:
-    """Return until when each process's session surely lived: what it changed shows that too.
+    """Return until when each process's session surely lived; each change it made shows that.
 
-    A call that found nothing changed nothing: it may have been read in another session.
+    A call that found nothing shows nothing: it may have been made in another session.
     """
     changed = (history.f != PUT) & (history.outcome == OK) & (history.value >= 0)
     seen_ns = np.zeros(len(history.processes), np.int64)
@@ -176,7 +175,7 @@ def _endings(history: History, starts: _Starts) -> Endings:
     row = np.flatnonzero(acted & (history.value >= 0))
     kind = np.where(history.f[row] == DONE, DONE_OK, RELEASE_OK) + (history.outcome[row] == INFO)
     value, process = history.value[row], history.process[row]
-    # A process does one thing after the other: its rows are in order where clocks are not.
+    # A process makes one call at a time, so its rows are in order even where clocks are not.
     own = last_before((starts.value, starts.process, starts.row), (value, process, row))
     called = (
         own,
@@ -205,9 +204,9 @@ def _endings(history: History, starts: _Starts) -> Endings:
 
 
 def _let_go(history: History, size: int, hold: Ints, kind: Ints, row: Ints) -> Mask:
-    """Return the holds after whose release their process may have got the item again, unseen.
+    """Return released holds whose process may have got the item again without recording it.
 
-    What a note says of the item then may be about the hold that nobody saw.
+    A later note about the item may then be about that unrecorded hold.
     """
     unseen = np.flatnonzero(history.got(INFO))
     last = np.full(len(history.processes), -1, np.int64)

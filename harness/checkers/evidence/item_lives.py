@@ -1,17 +1,13 @@
-"""What each item's own life shows by zxid: never put, miscounted, or there after its end."""
+"""Violations that one item shows by itself: never put, miscounted, left after its end."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers.evidence.episodes import put_rows
 from harness.checkers.evidence.violations import SHOWN, Violation
-from harness.history.columns import DONE, INFO, NEVER_NS, OK, RESERVE, TAKE, History
-
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from harness.history.columns import DONE, INFO, NEVER_NS, OK, History, Ints, Mask
 
 
 def by_item(history: History, view: History) -> tuple[list[Violation], int]:
@@ -29,9 +25,7 @@ def by_item(history: History, view: History) -> tuple[list[Violation], int]:
 
 
 def _delivered(view: History) -> Mask:
-    got = ((view.f == RESERVE) | (view.f == TAKE)) & (view.outcome == OK)
-    mask: Mask = got & (view.value >= 0)
-    return mask
+    return view.got(OK) & (view.value >= 0)
 
 
 def _never_put(view: History) -> Ints:
@@ -46,9 +40,9 @@ def _never(view: History, row: int) -> Violation:
 
 
 def _miscounted(view: History) -> Iterator[tuple[int, int]]:
-    """Give deliveries and those before them, -1 for none, whose counts do not follow each other.
+    """Yield (delivery, the one before or -1) whose delivery counts do not follow each other.
 
-    A larger one does where a call may have had the item unseen.
+    A gap is no violation where a call of unknown outcome may have had the item in between.
     """
     got = _delivered(view)
     rows = np.flatnonzero(got & (view.zxid >= 0) & (view.delivery > 0))
@@ -57,7 +51,7 @@ def _miscounted(view: History) -> Iterator[tuple[int, int]]:
     before = np.where(again, np.append([-1], rows)[: len(rows)], -1)
     count, counted = view.delivery[rows], np.where(again, view.delivery[before], 0)
     unseen = got & (view.zxid < 0)
-    unseen |= ((view.f == RESERVE) | (view.f == TAKE)) & (view.outcome == INFO)
+    unseen |= view.got(INFO)
     unseen_from = view.invoke_ns[unseen].min(initial=NEVER_NS)
     bad = (count <= counted) | ((count > counted + 1) & (view.complete_ns[rows] < unseen_from))
     yield from zip(rows[bad].tolist(), before[bad].tolist(), strict=True)
@@ -75,7 +69,7 @@ def _miscount(view: History, row: int, before: int) -> Violation:
 
 
 def _left_after_done(history: History) -> Ints:
-    """Return acknowledgements, over before the trees were read, of items that each tree has."""
+    """Return acknowledgements, over before the trees were read, of items in every tree."""
     last = {n.value["node"]: n for n in history.notes_named("tree") if isinstance(n.value, dict)}
     read = [note for note in last.values() if note.value.get("reachable")]
     if not read:

@@ -12,9 +12,9 @@ from types import FunctionType
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from harness.history.columns import Ints
+
 Numbers: TypeAlias = Any  # a list, or an array: mypy has no word for what both can do
 
 COMPILE_FROM = 20_000

@@ -1,17 +1,13 @@
-"""Sweeps by looks: what a consumer passed over that had been there since it looked at the queue."""
+"""Sweeps for consumers that list the queue first: what they passed over since that look."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers.evidence.episodes import Episodes
 from harness.checkers.evidence.kernels import INSERT, QUERY, crowd_sweep, run, whole_sweep
 from harness.checkers.evidence.sweeps import Swept
-from harness.history.columns import NEVER_NS
-
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from harness.history.columns import NEVER_NS, Ints, Mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +27,9 @@ class _Ranked:
 
 
 def whole(stays: Episodes, empties: tuple[Ints, Ints], certain: Mask, looked_ns: Ints) -> Swept:
-    """Find deliveries and empties during all of which one single item was surely ahead. O(n log n).
+    """Find deliveries and empties throughout which one single item was surely ahead. O(n log n).
 
-    That is what a consumer never does that lists the queue once, at or after `looked_ns`.
+    A consumer that lists the queue once, at or after `looked_ns`, never makes one.
     """
     asked = np.flatnonzero(stays.surely_taken_ns < NEVER_NS)
     ranked = _ranked(stays, certain, asked, looked_ns, empties)
@@ -51,9 +47,10 @@ def whole(stays: Episodes, empties: tuple[Ints, Ints], certain: Mask, looked_ns:
 
 
 def crowd(stays: Episodes, certain: Mask, asked: Ints, looked_ns: Ints, most: Ints) -> Ints:
-    """Return how many items were surely ahead of each asked stay all the while, up to `most`.
+    """Return how many items were surely ahead of each asked stay, up to `most`.
 
-    From the state its consumer looked at to its delivery. O(n log n) for each one counted.
+    They were so from the state that its consumer looked at until its delivery. O(n log n) for each
+    one counted.
     """
     none = np.zeros(0, np.int64)
     ranked = _ranked(stays, certain, asked, looked_ns, (none, none))

@@ -1,15 +1,13 @@
-"""The notes that checkers need: ended sessions, returned items, end states, the drain."""
+"""Session ends, returned items, trees at the end and drains, read from a history's notes."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.history.columns import NEVER_NS, Event, History, derived
+from harness.history.columns import NEVER_NS, Event, History, Ints, Mask, derived
 
-Ints = NDArray[np.int64]
 Tree = Mapping[str, Any]
 PLACES = ("items", "claims", "partial", "dead", "delayed", "purged")
 
@@ -21,8 +19,8 @@ class Ends:
     Attributes:
         alive_ns: last moment at which its session was surely alive; NEVER_NS without a record.
         gone_ns: moment from which its session was surely gone; NEVER_NS if not known.
-        closed: the client closed it, so it held nothing unseen.
-        killed: the client died, perhaps in a call.
+        closed: the client closed it, so it held nothing that was not recorded.
+        killed: the client was killed, perhaps during a call.
         recovered_ns: moment from which all it held was surely back in its place, and nothing of
             it can take effect: the last `returned` note about its last registration after its
             end, if it says items (it may list none); NEVER_NS if there is none.
@@ -31,15 +29,15 @@ class Ends:
 
     alive_ns: Ints
     gone_ns: Ints
-    closed: NDArray[np.bool_]
-    killed: NDArray[np.bool_]
+    closed: Mask
+    killed: Mask
     recovered_ns: Ints
     zxid: Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returns:
-    """Items made available again, or lost to their owner, one row per item and note."""
+    """Items that were returned, or lost to their holder: a row per item and note."""
 
     value: Ints
     process: Ints
@@ -49,13 +47,13 @@ class Returns:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drain:
-    """One drain.
+class DrainOutcome:
+    """The last drain of a run: its interval, and whether it left nothing.
 
     Attributes:
         end_ns: None if it never ended.
-        complete: whether it left nothing, by its word.
-        why: why it gave up, where it says so.
+        complete: whether it says that it left nothing.
+        why: why it gave up, if it says so.
     """
 
     begin_ns: int
@@ -128,9 +126,9 @@ def stands(history: History) -> dict[int, dict[str, list[Any]]]:
 
 
 def put_aside(history: History, places: Collection[str]) -> frozenset[int]:
-    """Return the values that every server that was read has in one of these places at the end.
+    """Return the values that each server read at the end has in one of these places.
 
-    What only some servers have is not there: another one may lead next.
+    An item that only some servers have is not put aside: another server may lead next.
     """
     every = {tree["node"] for tree in end_trees(history)}
     return frozenset(
@@ -141,15 +139,15 @@ def put_aside(history: History, places: Collection[str]) -> frozenset[int]:
 
 
 @derived
-def last_drain(history: History) -> Drain | None:
+def last_drain(history: History) -> DrainOutcome | None:
     """Return the last drain that began; None if none did."""
     drain = None
     for note in history.notes_named("drain"):
         value = _object(note)
         if value.get("phase") == "begin":
-            drain = Drain(begin_ns=note.time_ns)
+            drain = DrainOutcome(begin_ns=note.time_ns)
         elif drain is not None:
-            drain = Drain(
+            drain = DrainOutcome(
                 begin_ns=drain.begin_ns,
                 end_ns=note.time_ns,
                 complete=value.get("complete") is True,
@@ -173,8 +171,8 @@ def _recovered(history: History, alive_ns: Ints) -> Ints:
 
 
 def _is_latest(history: History, process: int, consumer: Any) -> bool:
-    """Tell whether this is the registration with which the process ended, as far as is known."""
-    known = history.registrations.get(process, {}).get("consumer", ())
+    """Tell whether a process of `_holders` ended with this registration, as far as is known."""
+    known = history.registrations[process].get("consumer", ())
     return consumer is None or not known or known[-1] == consumer
 
 
@@ -189,7 +187,7 @@ def _by_registration(history: History) -> dict[tuple[str, Any], list[int]]:
 
 
 def _holders(history: History, value: Mapping[str, Any]) -> list[int]:
-    """Return the processes that are the consumer, or else the session, a note names."""
+    """Return the processes of the consumer that a note names; else those of its session."""
     table = _by_registration(history)
     for kind in ("consumer", "session"):
         if value.get(kind) is not None and (kind, value[kind]) in table:

@@ -1,29 +1,26 @@
-"""Which items prove that a delivery, or an "empty", came out of order, and how to say so."""
+"""Explain a delivery or "empty" out of order: the items that prove it, and a sentence."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers.evidence.episodes import Episodes
 from harness.checkers.evidence.sweeps import Hidden, Swept
 from harness.checkers.evidence.violations import Violation
 from harness.checkers.evidence.windows import chain
 from harness.claim import Level
-from harness.history.columns import History, Value
+from harness.history.columns import History, Ints, Mask, Value
 
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 _EXAMINED = 30
 _LINKS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """What a sweep looks at: stays, calls that found nothing, and calls that may hide items.
+class SweepInput:
+    """What a sweep judges: stays, calls that found nothing, and calls that may hide items.
 
-    With `by_delivery`, the order of first deliveries shows the order of overlapping puts. No stay
-    can have been seen in the queue by its consumer before its `looked_ns`.
+    With `by_delivery`, the order of first deliveries tells the order of overlapping puts.
+    `looked_ns` is the earliest time at which each stay's consumer can have looked at the queue.
     """
 
     stays: Episodes
@@ -36,7 +33,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    """A call that took place in [first, last] though an item ahead was there; stay -1: empty."""
+    """A call in [first, last] while an item ahead was there; stay -1 for one that found none."""
 
     stay: int
     row: int
@@ -45,17 +42,17 @@ class _Question:
 
 
 def explain(
-    history: History, case: Case, swept: Swept, level: Level
+    history: History, case: SweepInput, swept: Swept, level: Level
 ) -> tuple[list[Violation], int]:
-    """Return one violation for each blocking item looked at, and how many more there are.
+    """Return one violation for each blocking item, and how many more there are.
 
-    One fault makes many reports: all that follow a lost item are blocked by it.
+    One bug makes many violations: a lost item blocks all that follow it.
     """
     questions = _questions(case, swept)
-    by_blocker: dict[tuple[int, int], Violation] = {}
+    by_blocker: dict[tuple[int | None, bool], Violation] = {}
     for question in _some(questions):
         links = _links(case, swept, level, question)
-        kind = (int(case.stays.value[links[0]]) if links else -1, min(question.stay, 0))
+        kind = (int(case.stays.value[links[0]]) if links else None, question.stay < 0)
         violation = _violation(history, case, question, links)
         if kind not in by_blocker or len(violation.rows) < len(by_blocker[kind].rows):
             by_blocker[kind] = violation
@@ -64,13 +61,13 @@ def explain(
 
 
 def _some(questions: list[_Question]) -> list[_Question]:
-    """Return the first ones of deliveries and of empties, so that neither hides the other."""
+    """Return the first few deliveries and the first few empties, so that both are shown."""
     empty = [question for question in questions if question.stay < 0]
     other = [question for question in questions if question.stay >= 0]
     return other[:_EXAMINED] + empty[:_EXAMINED]
 
 
-def _questions(case: Case, swept: Swept) -> list[_Question]:
+def _questions(case: SweepInput, swept: Swept) -> list[_Question]:
     stays = case.stays
     found = [
         _Question(
@@ -93,8 +90,8 @@ def _questions(case: Case, swept: Swept) -> list[_Question]:
     return sorted(found, key=lambda q: (q.last_ns - q.first_ns, q.row))
 
 
-def _links(case: Case, swept: Swept, level: Level, question: _Question) -> list[int]:
-    """Return the stays that prove it, most telling first."""
+def _links(case: SweepInput, swept: Swept, level: Level, question: _Question) -> list[int]:
+    """Return the stays that prove it, the best one first."""
     if level == "linearizable":
         return _chain(case, swept.taken_ns, question)
     stays = case.stays
@@ -108,8 +105,8 @@ def _links(case: Case, swept: Swept, level: Level, question: _Question) -> list[
     return [int(blockers[np.argmin(stays.surely_free_ns[blockers])])] if len(blockers) else []
 
 
-def _chain(case: Case, tight_ns: Ints, question: _Question) -> list[int]:
-    """Return windows that cover the call; where one was tightened, also those that show why."""
+def _chain(case: SweepInput, tight_ns: Ints, question: _Question) -> list[int]:
+    """Return windows that cover the call, and those that show why one of them was tightened."""
     links: list[int] = []
     pending = [(question.stay, question.first_ns, question.last_ns)]
     while pending and len(links) < _LINKS:
@@ -123,8 +120,8 @@ def _chain(case: Case, tight_ns: Ints, question: _Question) -> list[int]:
     return links
 
 
-def _cover(case: Case, tight_ns: Ints, stay: int, span: tuple[int, int]) -> list[int]:
-    """Return the fewest windows that leave no point of the span to this stay."""
+def _cover(case: SweepInput, tight_ns: Ints, stay: int, span: tuple[int, int]) -> list[int]:
+    """Return the fewest windows that cover the span with items ahead of this stay."""
     stays, hidden = case.stays, case.hidden
     ahead = _ahead(case, stay) & (stays.surely_free_ns < tight_ns)
     certain = np.flatnonzero(ahead & hidden.certain(stays))
@@ -138,7 +135,7 @@ def _cover(case: Case, tight_ns: Ints, stay: int, span: tuple[int, int]) -> list
     return [int(possible[link]) for link in links]
 
 
-def _ahead(case: Case, stay: int) -> Mask:
+def _ahead(case: SweepInput, stay: int) -> Mask:
     """Return the stays surely ahead of one; of an "empty", all."""
     stays = case.stays
     if stay < 0:
@@ -158,7 +155,9 @@ def _delivered_before(stays: Episodes, at_ns: int) -> Mask:
     return np.isin(stays.value, early)
 
 
-def _violation(history: History, case: Case, question: _Question, links: list[int]) -> Violation:
+def _violation(
+    history: History, case: SweepInput, question: _Question, links: list[int]
+) -> Violation:
     stays = case.stays
     rows = [question.row]
     for stay in links if question.stay < 0 else [question.stay, *links]:

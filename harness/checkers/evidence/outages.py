@@ -3,21 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers.evidence.notes import ends
-from harness.history.columns import INFO, OK, PUT, RESERVE, TAKE, History, derived
-
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from harness.history.columns import INFO, OK, PUT, RESERVE, TAKE, History, Ints, Mask, derived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outages:
-    """How long whoever asked had to wait until anybody was served, in order of the asking.
+    """For each call, how long it took until some call that began no earlier had succeeded.
 
-    A success that was on its way before the asking ends no outage: it may have been served before
-    the fault. A client that died in a call did not wait for its answer, and asked nothing.
+    A success that had begun earlier ends no outage, as it may have been served before the fault.
+    A call in which its client died counts as not made: nobody waited for the answer.
 
     Attributes:
         begin_ns: a call began, whatever came of it.
@@ -33,10 +29,10 @@ class Outages:
     answered_ns: int
 
     def longest_ns(self, first_ns: int, last_ns: int) -> int | None:
-        """Return the longest outage that overlaps the span, from its beginning on. O(n).
+        """Return the longest outage that overlaps the span, from the span's beginning on. O(n).
 
-        What lies before the span does not count, and what lies behind it does. None if nobody
-        asked in it, or still waited in it.
+        The part after the span counts, the part before it does not. None if no call was made or
+        waiting in the span.
         """
         first = int(np.searchsorted(self.begin_ns, first_ns, side="left"))
         past = int(np.searchsorted(self.begin_ns, last_ns, side="right"))

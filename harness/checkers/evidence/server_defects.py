@@ -1,8 +1,8 @@
-"""Defects of released ZooKeeper servers that are known, as a table: data, and no more.
+"""A table of known defects of ZooKeeper releases.
 
-A scenario about the queue must not fail of them, and a run must not hide them: `server-logs` counts
-each by its name. What is not in this table stays a finding. An entry needs the place where the
-server fails and the releases in which it does, so that a new defect is not taken for an old one.
+A scenario about the queue must not fail because of them, and a run must not hide them, so
+`server-logs` counts each by name. Any other exception is a finding. An entry names the method that
+fails and the releases in which it does, so that a new defect is not taken for a known one.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class ServerDefect:
         name: stands in results, and in `because` of a scenario that is about it.
         pattern: the pattern of `server-log` notes whose lines it explains.
         at: the methods in which the exception is thrown.
-        through: a method that it passed on its way; empty for any.
+        through: a method that must be in the stack trace too; empty for none.
         releases: those in which it was seen, or is in the source; None: any.
         issue: in ZooKeeper's tracker; None if nobody reported it.
         finding: the scenario that shows it; None if it needs luck or a failpoint.

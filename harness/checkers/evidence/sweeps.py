@@ -1,12 +1,11 @@
-"""Sweeps over the stays of items: which deliveries came while another item was surely ahead.
+"""Sweeps over stays: find deliveries that came while another item was surely ahead.
 
-All are sound: what they report, no correct queue does. docs/checkers.md has the proofs.
+All are sound: no correct queue does what they report. docs/checkers.md has the proofs.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers.evidence.episodes import AT_ONCE, Episodes
 from harness.checkers.evidence.kernels import (
@@ -18,10 +17,8 @@ from harness.checkers.evidence.kernels import (
     points,
     run,
 )
-from harness.history.columns import NEVER_NS
+from harness.history.columns import NEVER_NS, Ints, Mask
 
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 CERTAIN = 2**40
 PROBES = 1_000_000
 
@@ -30,7 +27,7 @@ PROBES = 1_000_000
 class Hidden:
     """Calls of unknown outcome that may hold items, from `begin` to `until`, `capacity` each.
 
-    `alive` is the earliest at which one can have given its item back, `process` who made it.
+    `alive` is the earliest time at which it can have given its item back; `process` made it.
     """
 
     begin: Ints
@@ -53,7 +50,7 @@ class Hidden:
         )
 
     def none_during(self, first_ns: Ints, last_ns: Ints) -> Mask:
-        """Return the spans [first, last] at no point of which a call can hold anything."""
+        """Return the spans [first, last] during which no call can hold anything."""
         begun = np.searchsorted(np.sort(self.begin), last_ns, side="right")
         over = np.searchsorted(np.sort(self.until), first_ns, side="left")
         mask: Mask = begun == over
@@ -62,8 +59,8 @@ class Hidden:
     def certain(self, stays: Episodes) -> Mask:
         """Return the stays in which no call can have held the item and given it back.
 
-        O(calls * n) up to a size; beyond it every stay is doubtful that ended after the first
-        session did.
+        O(calls * n) up to PROBES; beyond that, every stay that ended after the first session's
+        end is doubtful.
         """
         doubtful = stays.surely_taken_ns >= self.alive.min(initial=NEVER_NS + 1)
         if len(self) * len(stays) > PROBES:
@@ -79,7 +76,7 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What decides who is next: priorities, then keys that lie between two bounds (closed).
+    """The order in which items are due: by priority, then by keys known to lie in an interval.
 
     `certain` are the stays whose item no unknown call can hide.
     """
@@ -100,11 +97,11 @@ class Swept:
 
 
 def cover(stays: Episodes, empties: tuple[Ints, Ints], line: Line, ask: Mask) -> Swept:
-    """Find deliveries at no point of which the item was the head, and empties of a full queue.
+    """Find deliveries of items that were never the head, and empties while items were there.
 
-    Exact for stays that are items of their own, without hidden holds; O(n log n). `empties`
-    bounds the calls that found nothing; only the deliveries in `ask` are judged, the other stays
-    just stand in the way.
+    Exact if each stay is an item of its own and no call hides one; O(n log n). `empties` are the
+    intervals of the calls that found nothing. Only the deliveries in `ask` are judged; the other
+    stays only block them.
     """
     size, hidden = len(stays), line.hidden
     calls = len(hidden)
@@ -140,11 +137,11 @@ def cover(stays: Episodes, empties: tuple[Ints, Ints], line: Line, ask: Mask) ->
 
 
 def hideable(stays: Episodes, line: Line) -> Mask:
-    """Return the stays whose item some call can have held unseen and given back, or still holds.
+    """Return the stays whose item some call may have held unseen, and given back or still holds.
 
-    It can if its session may have ended before the item was delivered, and if the item may have
-    been the head at some moment of its own. O(calls * n log n) up to a size; beyond it the
-    second condition is not looked at.
+    That needs a session that may have ended before the item was delivered, and an item that may
+    have been the head during the call. O(calls * n log n) up to PROBES; beyond that, the second
+    condition is not checked.
     """
     hidden, doubtful = line.hidden, np.flatnonzero(~line.certain)
     if len(hidden) * len(stays) > PROBES:
@@ -157,7 +154,7 @@ def hideable(stays: Episodes, line: Line) -> Mask:
 
 
 def _reachable(stays: Episodes, line: Line, call: int, stay: Ints) -> Mask:
-    """Return which items may have been the head while the call can have taken one."""
+    """Return which items may have been the head while the call may have taken one."""
     hidden = line.hidden
     first_ns = np.maximum(hidden.begin[call], stays.free_ns[stay])
     last_ns = np.minimum(hidden.until[call], stays.surely_taken_ns[stay])
@@ -185,7 +182,7 @@ def _reachable(stays: Episodes, line: Line, call: int, stay: Ints) -> Mask:
 
 
 def _events(stays: Episodes, line: Line, ask: Mask) -> tuple[Ints, Ints]:
-    """Return kinds and stays in order; of one time queries come first, as ties are concurrent."""
+    """Return kinds and stays in order of time; queries first in a tie, as ties are concurrent."""
     asked = np.flatnonzero(ask & (stays.taken_ns < NEVER_NS))
     entered = np.flatnonzero((stays.surely_free_ns < NEVER_NS) & (line.surely_key_ns < NEVER_NS))
     stay = np.concatenate([asked, entered])
@@ -196,9 +193,10 @@ def _events(stays: Episodes, line: Line, ask: Mask) -> tuple[Ints, Ints]:
 
 
 def overtaken(stays: Episodes, certain: Mask) -> Mask:
-    """Return the first deliveries within a priority that came before one surely put earlier.
+    """Return first deliveries that came before that of an item surely put earlier.
 
-    O(n log n). That is what a listing never does, however old.
+    Within a priority; O(n log n). A consumer that lists the queue never causes one, however old
+    its listing.
     """
     bad = np.zeros(len(stays), np.bool_)
     first = stays.number == 0
@@ -213,10 +211,10 @@ def overtaken(stays: Episodes, certain: Mask) -> Mask:
 
 
 def left_behind(stays: Episodes, hidden: Hidden, certain: Mask) -> Mask:
-    """Return the deliveries of items that came back together with a better one still there.
+    """Return deliveries of items that came back together with one ahead of them.
 
-    What a session held comes back at one moment, so an item ahead, delivered only later, was
-    available whenever this one was. O(n log n).
+    All that a session held comes back at one moment. So an item ahead that was delivered later
+    was available whenever this one was. O(n log n).
     """
     bad = np.zeros(len(stays), np.bool_)
     freed = np.flatnonzero(stays.freed_by >= 0)

@@ -1,4 +1,4 @@
-"""What checkers share: from violations to a result with its smallest witnesses first."""
+"""Violations, and the result that a checker makes of them: smallest witnesses first."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """One thing that a correct queue never does, and the rows of the history that prove it."""
+    """Something that no correct queue does, and the rows of the history that prove it."""
 
     reason: str
     sentence: str
@@ -33,7 +33,7 @@ def conclude(
 ) -> CheckResult:
     """Return INVALID with witnesses, or UNKNOWN with the doubts as reasons, or VALID.
 
-    `more` violations were counted and not described.
+    `more` is the number of violations that were counted but not described.
     """
     ordered = sorted(violations, key=_size)
     verdict = Verdict.INVALID if violations else Verdict.UNKNOWN if doubts else Verdict.VALID
@@ -58,7 +58,7 @@ def in_order(values: Iterable[Value]) -> list[Value]:
 
 
 def nothing_shown(history: History) -> list[str]:
-    """Return the doubt that a history without an acknowledged put leaves of every checker."""
+    """Return "nothing-acknowledged" as a doubt if no put was: such a history shows nothing."""
     return [] if history.is_(PUT, OK).any() else ["nothing-acknowledged"]
 
 

@@ -1,13 +1,12 @@
 """Windows in which an item was surely in the queue, and chains of them that prove a violation.
 
-A window is open at both ends: (surely put, earliest taken). A time that lies in one is a time at
-which the queue held that item.
+A window is the open interval (surely put, earliest taken): at each time in it the queue held
+the item.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from harness.history.columns import Ints
 
 
 def covered_until(begin_ns: Ints, end_ns: Ints, at_ns: Ints) -> Ints:
@@ -18,7 +17,7 @@ def covered_until(begin_ns: Ints, end_ns: Ints, at_ns: Ints) -> Ints:
         return at_ns
     order = np.argsort(begin_ns, kind="stable")
     begin_ns, reach_ns = begin_ns[order], np.maximum.accumulate(end_ns[order])
-    # A window that begins where the earlier ones end leaves that point free: both are open.
+    # A window that begins where earlier ones end leaves that point free, as both are open.
     starts = np.append([True], begin_ns[1:] >= reach_ns[:-1])
     block_begin_ns, block_end_ns = (
         begin_ns[starts],
@@ -34,7 +33,7 @@ def chain(
 ) -> list[int]:
     """Return the fewest windows that cover each point of [first, last] `layers` times.
 
-    Returns what there is where they do not. O(n) for each window in the chain.
+    If they do not cover all of it, return those up to the gap. O(n) for each window in the chain.
     """
     chosen: list[int] = []
     at_ns = first_ns

@@ -1,8 +1,8 @@
-"""A history on the axis of zxids: what was an interval of time becomes a point where it is known.
+"""A history on the axis of zxids: a call whose zxid is known becomes a point.
 
-ZooKeeper applies all writes in the order of their zxids, so whatever holds for intervals of time
-holds on this axis too, and almost all intervals are points on it: the checkers that work on
-intervals then are exact, without a search.
+ZooKeeper applies all writes in the order of their zxids, so what holds for intervals of time holds
+on this axis too. Almost all intervals are points there, which makes the checkers that work on
+intervals exact, without a search.
 """
 
 from copy import copy
@@ -10,22 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers.evidence.episodes import Episodes
 from harness.checkers.evidence.holds import alive_ns
 from harness.checkers.evidence.notes import losses, returns
-from harness.history.columns import FAIL, INFO, NEVER_NS, OK, Event, History, derived
+from harness.history.columns import FAIL, INFO, NEVER_NS, OK, Event, History, Ints, Mask, derived
 
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 _BETWEEN = 3
 _KINDS = ("session-end", "returned", "hold-lost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commits:
-    """What is known to have been committed where, a row each; reads stand at the state they saw.
+    """Commits whose zxid is known, a row each; a read counts at the state that it saw.
 
     Attributes:
         row: of the history; -1 for a note.
@@ -43,10 +40,10 @@ class Commits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """Places for zxids, and for what lies between two of them.
+    """Places on the axis: for zxids, and for what lies between two of them.
 
-    A zxid has `step` places: one for each part of a batch, and after them three in the state that
-    it left: before those who read it, where they read it, and after one of them was over.
+    A zxid has `step` places: one for each part of a batch, then three in the state after it: before
+    the reads of that state, at those reads, and after one of them was over.
     """
 
     zxids: Ints
@@ -61,13 +58,13 @@ class Axis:
         return np.searchsorted(self.zxids, zxid) + 1
 
     def after(self, place: Ints) -> Ints:
-        """Return where the state is read that the zxid of a place left."""
+        """Return the place of reads of the state that the zxid of each place left."""
         return np.where(place < NEVER_NS, self.read(place // self.step), NEVER_NS)
 
     def since(self, time_ns: Ints, *, writes: Mask | None = None) -> Ints:
-        """Return the place after all that was surely over before these times.
+        """Return the place after everything that was surely over before these times.
 
-        One that `writes` gets a larger zxid, so all who read that state come before it.
+        A call that `writes` gets a larger zxid, so all reads of that state come before it.
         """
         which = self.newest(time_ns)
         seen = np.append(self.commits.reads, [False])[which]
@@ -81,22 +78,22 @@ class Axis:
         return np.append([-1], which)[place]
 
     def until(self, time_ns: Ints, *, fresh: bool) -> Ints:
-        """Return the last place that can have been reached by these times.
+        """Return the last place that a call which was over by these times can have.
 
-        It is before all writes that began later; if reads are `fresh`, also before those.
+        It is before all writes that began later and, if reads are `fresh`, before later reads.
         """
         begun_ns, places = self.begun_or_read if fresh else self.begun
         end = (len(self.zxids) + 1) * self.step
         return np.append(places, [end])[np.searchsorted(begun_ns, time_ns, side="right")]
 
     def read(self, rank: Ints) -> Ints:
-        """Return where the state is read that these ranks left."""
+        """Return the place of reads of the state that these ranks left."""
         return rank * self.step + self.step - 2
 
 
 @derived
 def axis(history: History) -> Axis:
-    """Order all that knows its zxid. O(n log n)."""
+    """Order everything whose zxid is known. O(n log n)."""
     known = (history.outcome == OK) & (history.value >= 0) & (history.zxid >= 0)
     reads = (history.outcome == OK) & (history.value < 0) & (history.read_zxid >= 0)
     row = np.flatnonzero(known | reads)
@@ -132,9 +129,9 @@ def by_zxid(history: History) -> History:
         found nothing   where the state of its read_zxid is read
         ok, no zxid     from the newest state before its call to the oldest after it
         unknown         from the newest state before its call, without an end
-    What its process wrote before and after bounds a call too, whatever the clock says.
-    All calls on an item that was lost to a living consumer at an unknown zxid get the outcome
-    FAIL; by projection the rest stays legal.
+    The writes of its own process before and after bound a call too, whatever the clock says.
+    If an item was lost to a living consumer at an unknown zxid, all calls on it get the outcome
+    FAIL; removing all calls of an item leaves a legal history legal.
     """
     return _moved(history, fresh=False)
 

@@ -16,7 +16,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
+class CallRate:
     """Calls a second in each stretch; `at_s` is its middle."""
 
     what: str
@@ -25,7 +25,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
+class CallLatency:
     """Median and worst latency of the calls of one kind that began in each stretch, in ms.
 
     Stretches in which none began are left out.
@@ -42,7 +42,7 @@ def width_s(span_s: float) -> float:
     return next((nice for nice in _NICE_S if span_s / nice <= BINS), _NICE_S[-1])
 
 
-def rates(history: History, span_s: float) -> list[Rate]:
+def rates(history: History, span_s: float) -> list[CallRate]:
     """Return calls by when they ended well or badly (unknown ones: by when they began)."""
     width = width_s(span_s)
     edges = np.arange(0, span_s + width, width)
@@ -50,7 +50,7 @@ def rates(history: History, span_s: float) -> list[Rate]:
     found = []
     for what, mask in {
         "put": history.is_(PUT, OK),
-        "delivered": (history.is_(RESERVE, OK) | history.is_(TAKE, OK)) & (history.value >= 0),
+        "delivered": history.got(OK) & (history.value >= 0),
         "done": history.is_(DONE, OK),
         "failed": (history.outcome == FAIL) & first_parts,
         "unknown": (history.outcome == INFO) & first_parts,
@@ -58,11 +58,11 @@ def rates(history: History, span_s: float) -> list[Rate]:
         at_ns = np.where(history.outcome == INFO, history.invoke_ns, history.complete_ns)[mask]
         if len(at_ns):
             counts = np.histogram(at_ns / 1e9, edges)[0]
-            found.append(Rate(what=what, at_s=edges[:-1] + width / 2, per_s=counts / width))
+            found.append(CallRate(what=what, at_s=edges[:-1] + width / 2, per_s=counts / width))
     return found
 
 
-def latencies(history: History, span_s: float) -> list[Latency]:
+def latencies(history: History, span_s: float) -> list[CallLatency]:
     """Return the latencies of the calls that succeeded and, for reserves, found something."""
     width = width_s(span_s)
     counted = (history.outcome == OK) & (history.part == 0) & (history.value >= 0)
@@ -75,12 +75,12 @@ def latencies(history: History, span_s: float) -> list[Latency]:
     return found
 
 
-def _latency(what: str, begun_s: Floats, took_ms: Floats, width: float) -> Latency:
+def _latency(what: str, begun_s: Floats, took_ms: Floats, width: float) -> CallLatency:
     stretch = (begun_s / width).astype(np.int64)
     order = np.lexsort((took_ms, stretch))
     sorted_ms = took_ms[order]
     numbers, starts, sizes = np.unique(stretch[order], return_index=True, return_counts=True)
-    return Latency(
+    return CallLatency(
         what=what,
         at_s=(numbers + 0.5) * width,
         median_ms=sorted_ms[starts + (sizes - 1) // 2],

@@ -4,13 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import words
-from harness.history.columns import OK, History, Value
+from harness.history.columns import OK, History, Ints, Mask, Value
 
-Mask = NDArray[np.bool_]
-Rows = NDArray[np.int64]
+Rows = Ints
 SLOWEST_BINS = 500
 
 

@@ -11,7 +11,7 @@ from harness.history.columns import DONE, FAIL, INFO, OK, PUT, RELEASE, RESERVE,
 from harness.report.charts import rates, spans
 from harness.report.charts.lanes import Lanes
 
-BREAK_S = 1.0  # without a call: a latency drawn over it would be made up
+BREAK_S = 1.0  # a line across a longer time without calls would show latencies nobody measured
 SHORTEST_DRAWN = 1 / 2000  # of the run: a shorter call is a tick, not a line
 MODE_COLOURS = {
     "leader": "#15507a",
@@ -49,11 +49,11 @@ class Place:
     clients: Lanes
 
     def of_server(self, node: int) -> int:
-        """Return a server's lane."""
+        """Return the y position of a server."""
         return self.servers.index(node)
 
     def of_processes(self, processes: NDArray[Any]) -> NDArray[np.int64]:
-        """Return the lanes of processes that are drawn."""
+        """Return the y positions of processes that are drawn."""
         lanes: NDArray[np.int64] = self.clients.of_process[processes] + len(self.servers)
         return lanes
 
@@ -138,7 +138,7 @@ def _long(
     y: NDArray[np.int64],
     span_s: float,
 ) -> Iterator[Json]:
-    """Yield the lines of the calls that are long enough to be seen as such."""
+    """Yield lines for the calls that are long enough to show as one."""
     long = end_s - begin_s > span_s * SHORTEST_DRAWN
     if not long.any():
         return
@@ -252,7 +252,7 @@ def _latencies(history: History, span_s: float) -> Iterator[Json]:
 
 
 def _breaks(at_s: NDArray[np.floating[Any]], longest_s: float) -> NDArray[np.int64]:
-    """Return before which points a line is broken: those that come later than `longest_s`."""
+    """Return the points before which a line is broken: those more than `longest_s` later."""
     return np.flatnonzero(np.diff(at_s) > longest_s) + 1
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.quorum_config import QuorumConfig
+
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[3])]
 
 from cluster import lending
@@ -71,7 +73,7 @@ def _server(given: list[str]) -> Iterator[str]:
     if given:
         yield given[0]
         return
-    with lending.started({"nodes": 1}, by_hand=False, say=lambda _: None) as up:
+    with lending.started(QuorumConfig(nodes=1), by_hand=False, say=lambda _: None) as up:
         up.wait_ready(within_s=90)
         yield up.hosts
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from cluster import members
 from cluster.cluster_errors import ClusterError
-from cluster.config import QuorumConfig, environment, files, zoo_cfg
+from cluster.config import environment, files, zoo_cfg
+from cluster.engine import image
+from harness.quorum_config import QuorumConfig, Release
 
 TOLD = """Committed new configuration:
 server.1=10.0.0.1:2888:3888:participant;0.0.0.0:2181
@@ -93,3 +95,8 @@ def test_without_autocreate_the_first_boot_has_leave() -> None:
     """A server that may not create its database finds the file `initialize` once."""
     assert "data/initialize" not in files(QuorumConfig(), {1: "10.0.0.1"})
     assert "data/initialize" in files(QuorumConfig(autocreate=False), {1: "10.0.0.1"})
+
+
+def test_there_are_packages_for_each_release_that_a_scenario_may_name() -> None:
+    """A release in one list only would be refused when its quorum starts, or could not be named."""
+    assert tuple(image.RELEASES) == get_args(Release)

@@ -15,6 +15,7 @@ from cluster.cluster_errors import ClusterError, ContainerGoneError, EngineGoneE
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
 from cluster.quorum import DockerQuorum
+from harness.quorum_config import QuorumConfig
 
 GONE = NotFound("No such container: c")
 Raises = Callable[..., Any]
@@ -132,7 +133,7 @@ def test_what_a_run_failed_of_is_not_hidden_by_what_its_end_fails_of(
     said: list[str] = []
     with (
         pytest.raises(ClusterError, match=told),
-        lending.started({}, by_hand=False, say=said.append),
+        lending.started(QuorumConfig(), by_hand=False, say=said.append),
     ):
         raise raised
     assert "quorum r could not be removed" in said[0]
@@ -142,5 +143,5 @@ def test_what_a_run_failed_of_is_not_hidden_by_what_its_end_fails_of(
 @pytest.mark.usefixtures("failing")
 def test_a_quorum_that_cannot_be_removed_is_a_failure() -> None:
     """A run that went well and leaves containers behind is told."""
-    with pytest.raises(EngineGoneError), lending.started({}, by_hand=False, say=print):
+    with pytest.raises(EngineGoneError), lending.started(QuorumConfig(), by_hand=False, say=print):
         pass

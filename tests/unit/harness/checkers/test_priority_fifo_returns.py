@@ -122,3 +122,13 @@ def test_a_call_under_way_hides_what_was_delivered_later() -> None:
     ops, _ = CASES["delivered first while no call hid anything, so put first"]
     excused = [op for op in ops if op.outcome != "info"] + [lost_reply(6, 0), died(6, 1, 12)]
     assert (legal(excused), verdict(excused)) == (True, Verdict.VALID)
+
+
+def test_what_a_session_held_unseen_says_nothing_of_an_empty_queue() -> None:
+    """A false empty beside it is found as well, and found by the sweep that knows all calls."""
+    ops, _ = CASES["what a session held unseen came back with the rest of it"]
+    more = [*ops, put(9, 20, 21), got(None, 7, 30, 31), got(9, 8, 40, 41)]
+    result = PriorityFifo().check(as_history(more), CLAIM)
+    assert {"false-empty", "fifo-order"} <= set(result.reasons)
+    excused = [*ops[:-1], got(None, 7, 3, 4)]
+    assert (legal(excused), verdict(excused)) == (True, Verdict.VALID)

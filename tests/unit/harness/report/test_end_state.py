@@ -6,7 +6,7 @@ from worlds.histories.by_hand import history, note
 from worlds.histories.judged_runs import modes, tree
 
 
-def row(state: EndState, name: str) -> server_trees.Row:
+def row(state: EndState, name: str) -> server_trees.ServerRow:
     """Return the row of one name."""
     return next(row for row in state.rows if row.name == name)
 

@@ -11,7 +11,7 @@ from harness.harness_errors import HistoryError
 from harness.recorded import Recorded
 from harness.run_folder import RunFolder
 from harness.scenario import loading, plan
-from harness.search.replay import Cause, Rate, differences
+from harness.search.replay import Cause, FailureRate, differences
 from worlds.histories.by_hand import events, note, op
 
 SCENARIO = """\
@@ -77,7 +77,7 @@ def test_the_gravest_reason(reasons: set[str], gravest: set[str]) -> None:
 
 def test_a_rate_is_told_with_its_times() -> None:
     """Nine of ten says more than ninety percent."""
-    assert str(Rate(shown=9, times=10)) == "9 of 10"
+    assert str(FailureRate(shown=9, times=10)) == "9 of 10"
 
 
 @pytest.fixture

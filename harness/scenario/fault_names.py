@@ -1,18 +1,16 @@
-"""What the entries of `faults` are called: each by a name of its own, in the whole scenario."""
+"""Names of the entries of `faults`: each is unique in the whole scenario."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from itertools import count
 
-from harness.scenario.schema import FaultEntry, Phase, Scenario
-
-Complaint = tuple[Sequence[str | int], str]
+from harness.scenario.schema import Complaint, FaultEntry, Phase, Scenario
 
 
 def unique(scenario: Scenario) -> Scenario:
-    """Return the scenario with a name for each entry that shares its label: kill, kill-2, kill-3.
+    """Return the scenario with numbered names where entries share a label: kill, kill-2, kill-3.
 
-    What an entry is called decides what it draws, and whether results tell it from others.
+    An entry draws its random numbers by its name, and results report it by that name.
     """
     taken = {entry.name for entry in _entries(scenario)}
     tries: dict[str, Iterator[str]] = {}  # goes on where it was: a name is tried once
@@ -24,7 +22,7 @@ def unique(scenario: Scenario) -> Scenario:
 
 
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
-    """Give the names that two entries have, and those that do not tell which entry is meant."""
+    """Yield names that two entries have, and references that more than one entry answers to."""
     named = Counter(entry.name for entry in _entries(scenario) if entry.name is not None)
     everywhere = _labels(_entries(scenario))
     for number, phase in enumerate(scenario.phases):

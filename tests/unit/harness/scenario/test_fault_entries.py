@@ -9,7 +9,7 @@ import pytest
 
 from harness.faults import faults
 from harness.harness_errors import ScenarioError, TargetError
-from harness.scenario import loading, plan, schedules
+from harness.scenario import fault_entries, loading, plan
 from worlds.faults.fake_quorum import FakeQuorum
 from worlds.faults.stage import Stage
 
@@ -225,4 +225,4 @@ def test_each_trigger_has_a_name(trigger: str) -> None:
         .faults[1]
     )
     same = {"first": "time", "elapsed": "time"}
-    assert schedules.trigger_of(entry) == same.get(trigger, trigger)
+    assert fault_entries.trigger_of(entry) == same.get(trigger, trigger)

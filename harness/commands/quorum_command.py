@@ -1,0 +1,118 @@
+"""`harness up`, `status`, `logs`, `down` and `clean`: quorums by hand, and what runs left."""
+
+import sys
+from typing import Annotated, get_args
+
+import typer
+from rich.console import Console
+
+from cluster import quorum
+from cluster.engine import engine, leftovers, processes
+from harness.commands import faults_command as hurting
+from harness.commands import interrupts, standing
+from harness.commands.options import QuorumOption
+from harness.harness_errors import HarnessError, ScenarioError
+from harness.quorum_config import DEFAULT_RELEASE, Release
+from harness.report.terminal import Terminal
+from harness.scenario import loading
+
+*_NEWER, _OLDEST = get_args(Release)
+_RELEASES = f"{', '.join(_NEWER)} or {_OLDEST}"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to the command line."""
+    app.command(epilog="Example: harness up --port 2181 && harness status && harness down")(up)
+    app.command(epilog="Example: harness status")(status)
+    app.command(epilog="Example: harness logs --node 3")(logs)
+    app.command(epilog="Example: harness down")(down)
+    app.command(epilog="Example: harness clean")(clean)
+
+
+def up(
+    nodes: Annotated[int, typer.Option(min=1, max=9, help="How many servers.")] = 5,
+    zookeeper: Annotated[str, typer.Option(help=f"Release: {_RELEASES}.")] = DEFAULT_RELEASE,
+    image: Annotated[str | None, typer.Option(help="Any image like the official one.")] = None,
+    heap_mb: Annotated[int, typer.Option(min=64, help="Heap of each server.")] = 256,
+    port: Annotated[int | None, typer.Option(help="First of consecutive ports.")] = None,
+    *,
+    gateway_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The gateway's; 9998 if that is free.")
+    ] = None,
+    gateway: Annotated[bool, typer.Option(help="Start a gateway, for HTTP, beside it.")] = True,
+) -> None:
+    """Start a quorum by hand, and a gateway beside it; they stay until `down`."""
+    terminal = Terminal()
+    config = loading.cluster(
+        {"nodes": nodes, "zookeeper": zookeeper, "image": image, "heap_mb": heap_mb, "port": port}
+    )
+    with interrupts.clean_exit():
+        held = standing.hold(gateway_port, terminal.say) if gateway else None
+        started = quorum.up(config, by_hand=True, say=terminal.say)
+        try:
+            took_s = started.wait_ready()
+            url = standing.start(started.run, started.hosts, held) if held else None
+        except BaseException:
+            started.down()
+            raise
+    terminal.say(f"quorum {started.run} ready in {took_s:.1f} s; connect string:")
+    terminal.console.print(started.hosts, soft_wrap=True)
+    if url:
+        terminal.say(f"gateway: {url}")
+
+
+def status() -> None:
+    """Show every quorum that is up: nodes, roles, zxids, followers in sync, faults in force."""
+    console = Console(highlight=False)
+    client = engine.connect()
+    held = leftovers.runs(client)
+    if not held:
+        console.print("no quorum is up; `harness up` starts one")
+    for one in held:
+        kind = "by hand" if one.by_hand else "left behind" if one.left else "of a run in progress"
+        console.print(f"quorum {one.run} ({kind})")
+        attached = quorum.attach(client, one.run)
+        console.print(hurting.status_table(attached))
+        console.print(hurting.in_force(attached))
+        console.print(standing.told(one.run))
+
+
+def logs(
+    node: Annotated[int | None, typer.Option(help="Only this server's.")] = None,
+    run: QuorumOption = None,
+) -> None:
+    """Print the logs of the servers of a quorum that is up."""
+    shown = hurting.the_quorum(run)
+    if node is not None and node not in shown.nodes:
+        known = ", ".join(map(str, shown.nodes))
+        raise ScenarioError(f"--node: expected one of {known}, got {node}")
+    for id, log in shown.logs():
+        if node in {None, id}:
+            sys.stdout.buffer.write(b"".join(b"node-%d  %b\n" % (id, x) for x in log.splitlines()))
+
+
+def down() -> None:
+    """Remove the quorums that `up` or `run --keep` started, and the gateways beside them."""
+    client = engine.connect()
+    for held in leftovers.runs(client):
+        if held.by_hand:
+            leftovers.remove_run(client, held.run)
+            Terminal().say(f"removed quorum {held.run}")
+
+
+def clean(
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also runs in progress and quorums started by hand.")
+    ] = False,
+) -> None:
+    """Remove what runs left behind: containers, networks, volumes, rules, processes."""
+    try:
+        client = engine.connect()
+    except HarnessError:
+        processes.end(processes.beside())  # without an engine there is no quorum either
+        Terminal().say("no Docker engine answers, so nothing of ours runs in one")
+        return
+    removed = leftovers.clean(client, everything=everything)
+    Terminal().say(f"removed what {len(removed)} runs had left: {', '.join(removed) or 'nothing'}")
+    hurting.heal_left(Terminal().say)

@@ -1,0 +1,69 @@
+"""history.jsonl as chunks of events; lines that are no events are counted, and do no harm."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec import UNSET
+
+from harness import files
+from harness.history import note_shapes
+from harness.history.record import DECODE_ERRORS, OPERATIONS, Event
+
+_CHUNK_BYTES = 8 << 20
+_decoder = msgspec.json.Decoder(Event)
+
+
+def chunks(path: Path) -> Iterator[bytes]:
+    """Yield whole lines, some megabytes at a time; a last one without its newline alone."""
+    rest = b""
+    with files.open_regular(path, "history") as file:
+        while block := file.read(_CHUNK_BYTES):
+            whole, newline, tail = block.rpartition(b"\n")
+            if not newline:
+                rest += tail
+                continue
+            yield rest + whole + newline
+            rest = tail
+    if rest.strip():
+        yield rest
+
+
+def gap(events: Iterable[Event], first: int) -> int | None:
+    """Return the number, from 1, of the first event whose index is not its place."""
+    for place, event in enumerate(events, first):
+        if event.index is not UNSET and event.index != place:
+            return place + 1
+    return None
+
+
+def decode(chunk: bytes) -> tuple[list[Event], list[int]]:
+    """Return the events of a chunk of lines, and the numbers, from 1, of lines that are none."""
+    try:
+        events = _decoder.decode_lines(chunk)
+        if all(map(_fits, events)):
+            return events, []
+    except DECODE_ERRORS:
+        pass  # line by line, to tell which
+    lines = enumerate(chunk.split(b"\n"), start=1)
+    decoded = [(number, _decode_line(line)) for number, line in lines if line.strip()]
+    return [event for _, event in decoded if event], [n for n, event in decoded if not event]
+
+
+def _fits(event: Event) -> bool:
+    """Tell whether an event's value is one for its kind: an item, a batch, or a note's object."""
+    value = event.value
+    if event.f not in OPERATIONS:
+        return note_shapes.fits(event)
+    if value.__class__ is list:
+        beside = (event.priority, event.delivery)
+        return all(b.__class__ is not list or len(b) == len(value) for b in beside)
+    return value.__class__ is not dict
+
+
+def _decode_line(line: bytes) -> Event | None:
+    try:
+        event = _decoder.decode(line)
+    except DECODE_ERRORS:
+        return None
+    return event if _fits(event) else None

@@ -1,0 +1,48 @@
+"""The settings of a quorum: the keys of `cluster` in a scenario, and what the cluster starts."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from harness.registry import Line, Strict
+
+Release = Literal["3.9.6", "3.9.3", "3.8.0"]
+DEFAULT_RELEASE: Release = "3.9.6"
+
+
+class QuorumConfig(Strict):
+    """The quorum to start.
+
+    Attributes:
+        nodes: how many servers; their ids are 1..nodes.
+        zookeeper: a release that Debian ships; cluster/engine/image.py knows the packages.
+        image: any image with the official one's contract; wins over `zookeeper`.
+        heap_mb: heap of each server; 256 is enough for tests, a million items want 1536.
+        zoo_cfg: lines of zoo.cfg that override or add to the cluster's own.
+        autocreate: whether a server without a database may start with an empty one and vote.
+        port: first of `nodes` consecutive ports on 127.0.0.1; None lets the engine choose.
+        data_mb: size of a disk in memory; None puts the data on the engine's own disk.
+        faketime: whether servers run under libfaketime, so that their clocks can be moved.
+        reconfig: whether members may be taken out and added while the ensemble runs.
+    """
+
+    nodes: Annotated[int, Field(ge=1, le=9)] = 5
+    zookeeper: Release = DEFAULT_RELEASE
+    image: Line | None = None
+    heap_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 256
+    zoo_cfg: dict[Line, Line | int] = Field(default={})
+    autocreate: bool = True
+    port: Annotated[int, Field(ge=1, le=65000)] | None = None
+    data_mb: Annotated[int, Field(ge=32, le=1_000_000)] | None = None
+    faketime: bool = False
+    reconfig: bool = False
+
+    @property
+    def place(self) -> tuple[int, int | None, int | None]:
+        """Return what a quorum's sandboxes are made for, which its servers can't change."""
+        return self.nodes, self.port, self.data_mb
+
+    @property
+    def wanted_image(self) -> str:
+        """Return the release or image reference to start servers from."""
+        return self.image or self.zookeeper
