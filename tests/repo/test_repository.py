@@ -19,12 +19,13 @@ from harness.workloads import workloads
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted((ROOT / "scenarios").rglob("*.yaml"))
-# Pages being rewritten by their owners.
-WIDE = {"cluster", "crash-points", "faults", "queue", "rest", "rest-contract", "simulation"}
+# Pages whose prose is not yet wrapped, and pages with wide tables or a command's JSON.
+UNWRAPPED = {"cluster", "faults", "simulation"}
+WIDE_TABLES = {"crash-points", "queue", "rest", "rest-contract"}
 PAGES = sorted(
     page
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tests/**/*.md")]
-    if page.stem not in WIDE
+    if page.stem not in UNWRAPPED
 )
 LONGEST_LINE = 120
 DOCS = "\n".join(
@@ -152,7 +153,10 @@ def test_every_decision_has_a_number_of_its_own() -> None:
 def test_no_line_of_a_page_is_too_long(page: Path) -> None:
     """A page can be read in a terminal and in a side-by-side diff."""
     lines = enumerate(page.read_text().splitlines(), 1)
-    assert [number for number, line in lines if len(line) > LONGEST_LINE] == []
+    wide = [(number, line) for number, line in lines if len(line) > LONGEST_LINE]
+    if page.stem in WIDE_TABLES:
+        wide = [(number, line) for number, line in wide if line[0] not in "|{"]
+    assert [number for number, _ in wide] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
