@@ -16,6 +16,8 @@ DEFAULTS: Mapping[str, str | int] = {
     "admin.enableServer": "false",
     "4lw.commands.whitelist": "*",
     "preAllocSize": 4096,
+    # No sync from the log on disk: it skips holes in that log (ZOOKEEPER-2846, docs/adr/0006).
+    "snapshotSizeFactor": -1,
 }
 NEMESIS_FOLDER = "/data/nemesis"
 FAKETIME_OFFSET = f"{NEMESIS_FOLDER}/clock"

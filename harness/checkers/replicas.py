@@ -11,6 +11,7 @@ from harness.history.columns import History, Value
 from harness.verdict import CheckResult, Verdict, Witness
 
 SHOWN = 5
+SUSPICION = "; suspected: a leader's sync from its log on disk, see docs/adr/0006"
 
 Tree = Mapping[str, Any]
 
@@ -53,7 +54,9 @@ class Replicas:
 
     It cannot see what all servers lack alike: that is `lost`, for total-queue.
 
-    Details: for each look, the groups of nodes that agree.
+    Details: for each look, the groups of nodes that agree. The witness names the sync from a
+    leader's log on disk as suspect (ZOOKEEPER-2846) where the servers' logs point to it. That is a
+    hint to people and changes no verdict.
 
     Source: ZOOKEEPER-4925, where a server serves half of the items for good, without an error.
     """
@@ -71,7 +74,8 @@ class Replicas:
         differ = [look for look in seen if look.differs and look.settled]
         doubts = {"replicas-unsettled" for look in seen if look.differs and not look.settled}
         doubts |= {"replica-unread" for look in seen for t in look.trees if not _was_read(t)}
-        witnesses = [witness for look in differ for witness in _differences(look)]
+        suspects = _suspects(history)
+        witnesses = [witness for look in differ for witness in _differences(look, suspects)]
         verdict = Verdict.INVALID if differ else Verdict.UNKNOWN if doubts else Verdict.VALID
         return CheckResult(
             name="replicas",
@@ -100,15 +104,26 @@ def _was_read(tree: Tree) -> bool:
     return tree.get("reachable") is True and tree.get("digest") is not None
 
 
-def _differences(look: Look) -> Iterator[Witness]:
+def _suspects(history: History) -> frozenset[int]:
+    """Return the nodes with digest mismatches, if a leader brought anyone up to date from disk."""
+    logs = [
+        note.value for note in history.notes_named("server-log") if isinstance(note.value, dict)
+    ]
+    if not any(log["patterns"].get("disk-sync") for log in logs):
+        return frozenset()
+    return frozenset(log["node"] for log in logs if log["patterns"].get("digest-mismatch"))
+
+
+def _differences(look: Look, suspects: frozenset[int]) -> Iterator[Witness]:
     """Give a sentence for each group that differs from the largest."""
     first, *others = look.groups
     for group in others:
         told = list(_places(group[0], first[0]))
         values = in_order({value for _, values in told for value in values})
         what = "; ".join(sentence for sentence, _ in told) or "the same items in other nodes"
+        hint = SUSPICION if any(tree["node"] in suspects for tree in group) else ""
         yield Witness(
-            sentence=f"{look.when}: {_nodes(group)}, beside {_nodes(first)}: {what}",
+            sentence=f"{look.when}: {_nodes(group)}, beside {_nodes(first)}: {what}{hint}",
             values=tuple(values[:SHOWN]),
         )
 

@@ -12,13 +12,15 @@ from harness.history.columns import History
 NOTE = "server-log"
 _SAMPLES = 5
 _FRAMES = 6
-# Lines that mean trouble inside a server, whatever the faults; what faults cause is not here.
+# Lines that mean trouble inside a server, whatever the faults, or may explain trouble; what faults
+# cause is not here.
 PATTERNS: Mapping[str, re.Pattern[bytes]] = {
     "digest-mismatch": re.compile(rb"digest.*(mismatch|not matching)", re.IGNORECASE),
     "null-pointer": re.compile(rb"NullPointerException"),
     "out-of-memory": re.compile(rb"OutOfMemoryError"),
     "corrupt-log": re.compile(rb"(CRC check failed|Unreasonable length|corrupt)", re.IGNORECASE),
     "severe": re.compile(rb"(Severe unrecoverable error|Unexpected exception causing exit)"),
+    "disk-sync": re.compile(rb"Use txnlog and committedLog for peer sid"),
     "fsync-warning": re.compile(rb"fsync-ing the write ahead log"),
 }
 TRACED = "null-pointer"

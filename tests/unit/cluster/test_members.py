@@ -85,6 +85,15 @@ def test_reconfig_names_the_client_port_in_the_member() -> None:
     assert "clientPort=" not in text
 
 
+def test_no_leader_syncs_from_disk_unless_the_scenario_says_so() -> None:
+    """The sync that loses transactions (ZOOKEEPER-2846) is off, and a finding can turn it on."""
+    mended = zoo_cfg(QuorumConfig(), {1: "10.0.0.1"}).splitlines()
+    apaches = zoo_cfg(QuorumConfig(zoo_cfg={"snapshotSizeFactor": "0.33"}), {1: "10.0.0.1"})
+    assert "snapshotSizeFactor=-1" in mended
+    assert "snapshotSizeFactor=0.33" in apaches.splitlines()
+    assert "snapshotSizeFactor=-1" not in apaches
+
+
 def test_faketime_is_only_where_it_is_asked_for() -> None:
     """No server runs under libfaketime unless the scenario says so."""
     assert "LD_PRELOAD" not in environment(QuorumConfig())

@@ -120,3 +120,31 @@ def test_needs_two_servers() -> None:
     """One server is no replica of anything."""
     assert Replicas().unmet(history(tree(1, "a")), Claim()) == "the trees of two servers"
     assert Replicas().unmet(history(tree(1, "a"), tree(2, "a")), Claim()) is None
+
+
+@pytest.mark.parametrize(
+    ("leader", "follower", "suspected"),
+    [
+        pytest.param({"disk-sync": 1}, {"digest-mismatch": 1}, True, id="both-lines"),
+        pytest.param({}, {"digest-mismatch": 1}, False, id="no-sync-from-disk"),
+        pytest.param({"disk-sync": 1, "digest-mismatch": 1}, {}, False, id="another-nodes-digest"),
+    ],
+)
+def test_a_sync_from_disk_is_suspected_where_the_logs_point_to_it(
+    leader: dict[str, int], follower: dict[str, int], *, suspected: bool
+) -> None:
+    """The witness of the node that differs names the suspect; the verdict stays the same."""
+    logs = [
+        note("server-log", 9, node=node, patterns=patterns, samples=[])
+        for node, patterns in ((1, leader), (2, {}), (3, follower))
+    ]
+    result = judged(tree(1, "a"), tree(2, "a"), tree(3, "b"), *logs)
+    (witness,) = result.witnesses
+    assert ("suspected: a leader's sync from its log on disk" in witness.sentence) == suspected
+    assert (result.verdict, result.reasons) == (Verdict.INVALID, ("replicas-differ",))
+
+
+def test_trees_that_agree_are_not_suspected() -> None:
+    """Both lines without a difference say nothing."""
+    log = note("server-log", 9, node=1, patterns={"disk-sync": 1, "digest-mismatch": 1}, samples=[])
+    assert judged(tree(1, "a"), tree(2, "a"), log).witnesses == ()
