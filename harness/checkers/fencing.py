@@ -82,14 +82,14 @@ def _of_claims(history: History) -> tuple[Ints, Ints]:
 def _ended(history: History) -> tuple[dict[str, int], int, bool]:
     """Return zxids by session, the number of unsure ones, and whether most servers were read."""
     told: dict[str, Counter[int]] = defaultdict(Counter)
-    last = {note.value["node"]: note.value for note in history.notes_named("sessions-ended")}
-    read = [note for note in last.values() if note["error"] is None]
-    for note in read:
-        for session, zxid in note["zxids"].items():
+    servers = [note.value for note in history.last_by_node("sessions-ended")]
+    read = [server["zxids"] for server in servers if server.get("error") is None]
+    for zxids in read:
+        for session, zxid in zxids.items():
             told[session][zxid] += 1
     most = {session: zxids.most_common(1)[0] for session, zxids in told.items()}
-    sure = {s: zxid for s, (zxid, servers) in most.items() if 2 * servers > len(last)}
-    return sure, len(told) - len(sure), 2 * len(read) > len(last)
+    sure = {s: zxid for s, (zxid, count) in most.items() if 2 * count > len(servers)}
+    return sure, len(told) - len(sure), 2 * len(read) > len(servers)
 
 
 def _late(history: History, claim: int, row: int, session: int | str, end: int) -> Violation:

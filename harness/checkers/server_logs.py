@@ -122,6 +122,4 @@ def _summed(seen: list[_Seen]) -> list[dict[str, Any]]:
 
 
 def _logs(history: History) -> list[dict[str, Any]]:
-    notes = history.notes_named("server-log")
-    last = {note.value["node"]: note.value for note in notes if isinstance(note.value, dict)}
-    return [last[node] for node in sorted(last)]
+    return [note.value for note in history.last_by_node("server-log")]

@@ -6,7 +6,8 @@ session's end, and goes on as a new process with a new registration.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, Literal, TypeVar
 
 from harness.clients.subject import Applied, Reserved, Subject, Taken
 from harness.history.record import Event, HistoryWriter, Value
@@ -17,6 +18,7 @@ RECONNECT_S = 0.5
 PROCESS_STRIDE = 1000  # process p, p + 1000, ... are the same client one after the other
 
 Report = Callable[[Mapping[str, Any]], None]
+EndReason = Literal["closed", "in-doubt", "expired"]
 
 
 class Client:
@@ -105,24 +107,22 @@ class Client:
             Event(time_ns=self._clock.now_ns(), process="harness", type="info", f=f, value=value)
         )
 
-    def close(self, why: str = "closed") -> None:
+    def close(self, why: EndReason = "closed") -> None:
         """End the session, if there is one, and record its end.
 
-        `why` is "closed"; or "in-doubt" or "expired" for a session that may have ended before.
+        A session that is in doubt or expired may have ended before.
         """
         subject, self._subject = self._subject, None
         if subject is None:
             return
         session, consumer = subject.session, subject.consumer
         alive_ns = self._clock.now_ns() if why == "closed" else self._alive_ns
-        try:
+        with suppress(Exception):  # a session that cannot be closed ends by its timeout
             subject.close()
-        except Exception as error:  # noqa: BLE001 -- it ends by its time-out then; what counts is recorded
-            why = f"{why}: {type(error).__name__}" if why == "closed" else why
         end = {
             "session": session,
             "consumer": consumer,
-            "why": why.partition(":")[0],
+            "why": why,
             "alive_until_ns": alive_ns,
             "zxid": None,
         }

@@ -230,6 +230,15 @@ class History:
         """Yield the notes of one kind, in order."""
         return (note for note in self.notes if note.f == f)
 
+    def last_by_node(self, f: str) -> list[Event]:
+        """Return each server's last note of one kind, sorted by node; others are left out."""
+        last = {
+            note.value["node"]: note
+            for note in self.notes_named(f)
+            if isinstance(note.value, dict) and "node" in note.value
+        }
+        return [last[node] for node in sorted(last)]
+
     def is_(self, f: int, outcome: int) -> Mask:
         """Return the mask of the rows of one kind with one outcome."""
         mask: Mask = (self.f == f) & (self.outcome == outcome)

@@ -9,26 +9,26 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
 from harness import files
 
 FILE = "junit.xml"
 _NOT_IN_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+Outcome = Literal["passed", "failure", "error", "skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One case.
+    """A testcase element of junit.xml.
 
     Attributes:
-        outcome: passed, failure, error or skipped.
         text: the reason; for a passed case, what there is to say of it.
     """
 
     name: str
-    outcome: str = "passed"
+    outcome: Outcome = "passed"
     text: str = ""
 
 
@@ -73,7 +73,7 @@ def write(suites: Sequence[Suite], path: Path) -> None:
 
 def _cases(results: Mapping[str, Any]) -> Iterator[Case]:
     told = _verdict_text(results)
-    bad = {"unknown": "error"}.get(results["verdict"], "failure")
+    bad: Outcome = "error" if results["verdict"] == "unknown" else "failure"
     yield Case(name="verdict", outcome="passed" if results["as_expected"] else bad, text=told)
     for check in results["checks"]:
         yield _check(check, as_expected=results["as_expected"])
@@ -95,7 +95,7 @@ def _check(check: Mapping[str, Any], *, as_expected: bool) -> Case:
         return Case(name=check["name"])
     sentences = [witness["sentence"] for witness in check["witnesses"]]
     text = "\n".join([f"{check['verdict']}: {', '.join(check['reasons'])}", *sentences])
-    bad = "failure" if check["verdict"] == "invalid" else "error"
+    bad: Outcome = "failure" if check["verdict"] == "invalid" else "error"
     return Case(name=check["name"], outcome="passed" if as_expected else bad, text=text)
 
 

@@ -70,8 +70,7 @@ def _miscount(view: History, row: int, before: int) -> Violation:
 
 def _left_after_done(history: History) -> Ints:
     """Return acknowledgements, over before the trees were read, of items in every tree."""
-    last = {n.value["node"]: n for n in history.notes_named("tree") if isinstance(n.value, dict)}
-    read = [note for note in last.values() if note.value.get("reachable")]
+    read = [note for note in history.last_by_node("tree") if note.value.get("reachable")]
     if not read:
         return np.zeros(0, np.int64)
     left = set.intersection(*({*_everything(note.value)} for note in read))

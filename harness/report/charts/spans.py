@@ -72,8 +72,7 @@ def session_ends(history: History) -> Iterator[SessionEnd]:
 
 def trees(history: History) -> list[dict[str, Any]]:
     """Return what each server held at the end: its last `tree` note, by node."""
-    last = {n.value["node"]: n.value for n in history.notes_named("tree") if _is_object(n.value)}
-    return [last[node] for node in sorted(last)]
+    return [note.value for note in history.last_by_node("tree")]
 
 
 def opened_by(session: int | str | None) -> int | None:
