@@ -48,8 +48,7 @@ class DelayedMover:
         parent = self._tree.place("delayed")
         this_minute = int(now_ms // MINUTE_MS)
         listed = self._store.list(parent, deadline_s) or []
-        minutes = item_names.buckets(listed)
-        self._skips.add_foreign(parent, sorted(set(listed) - set(minutes)))
+        minutes = self._skips.without_foreign(parent, listed, item_names.BUCKET.fullmatch)
         self._due_ms = {each: self._due_ms[each] for each in self._due_ms if each in minutes}
         for minute in minutes:
             if int(minute) > this_minute:
@@ -67,16 +66,14 @@ class DelayedMover:
     ) -> bool:
         """Move what is due in one bucket; delete the bucket if it is empty and old."""
         listed = self._store.list(bucket, deadline_s) or []
-        self._skips.add_foreign(
-            bucket, (name for name in listed if not item_names.is_delayed(name))
-        )
-        if is_old and not any(item_names.is_delayed(name) for name in listed):
+        delayed = self._skips.without_foreign(bucket, listed, item_names.is_delayed)
+        if is_old and not delayed:
             if listed:
                 self._skips.add(bucket, "it has nodes that are no delayed items")
             else:
                 self._store.commit([Delete(bucket)], deadline_s)
             return False
-        for read in self._due_of(bucket, listed, now_ms, deadline_s):
+        for read in self._due_of(bucket, delayed, now_ms, deadline_s):
             due = [each for each in read if self._has_place(each, deadline_s)]
             due.sort(key=lambda each: (due_ms(each[1]), each[1].czxid))
             while due:
@@ -88,16 +85,14 @@ class DelayedMover:
         return False
 
     def _due_of(
-        self, bucket: str, listed: Sequence[str], now_ms: float, deadline_s: float
+        self, bucket: str, delayed: Sequence[str], now_ms: float, deadline_s: float
     ) -> Iterator[list[Due]]:
         """Read what is due in a bucket, a few megabytes at a time."""
         known = self._due_ms.setdefault(last_part(bucket), {})
         paths = [
             path
-            for name in listed
-            if item_names.is_delayed(name)
-            and known.get(name, now_ms) <= now_ms
-            and (path := f"{bucket}/{name}") not in self._skips
+            for name in delayed
+            if known.get(name, now_ms) <= now_ms and (path := f"{bucket}/{name}") not in self._skips
         ]
         part: list[Due] = []
         size = 0

@@ -174,8 +174,7 @@ class Janitor:
         store, tree = self._store, self._tree
         watch = self._watches.arm(tree.consumers)
         listed = store.list(tree.consumers, deadline_s, watch) or []
-        consumers = sorted(filter(item_names.is_consumer, listed))
-        self._skips.add_foreign(tree.consumers, sorted(set(listed) - set(consumers)))
+        consumers = self._skips.without_foreign(tree.consumers, listed, item_names.is_consumer)
         self._alive, dead = self._sorted_out(consumers, deadline_s)
         more = False
         for consumer in dead:

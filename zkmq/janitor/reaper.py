@@ -122,9 +122,8 @@ class Reaper:
         registration, children = self._store.read_many(reads, deadline_s).results
         if not isinstance(registration, Znode):
             return None
-        listed = sorted(children) if isinstance(children, list) else []
-        ours = [name for name in listed if item_names.parse(name)]
-        self._skips.add_foreign(parent, (name for name in listed if not item_names.parse(name)))
+        listed = children if isinstance(children, list) else []
+        ours = self._skips.without_foreign(parent, listed, item_names.parse)
         free = [path for name in ours if (path := f"{parent}/{name}") not in self._skips]
         load, whole = read_load(self._store, free[:CLAIMS_PER_MULTI], deadline_s)
         claims = [(last_part(path), node) for path, node in load if self._returner.fits(path, node)]

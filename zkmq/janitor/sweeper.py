@@ -85,10 +85,8 @@ class Sweeper:
         """Delete tickets that were not used for a day. A live producer makes a new one."""
         parent = self._tree.producers
         listed = self._store.list(parent, deadline_s) or []
-        self._skips.add_foreign(
-            parent, (name for name in listed if not item_names.is_producer(name))
-        )
-        paths = [f"{parent}/{name}" for name in listed if item_names.is_producer(name)]
+        producers = self._skips.without_foreign(parent, listed, item_names.is_producer)
+        paths = [f"{parent}/{name}" for name in producers]
         for path, node in read_nodes(self._store, paths, deadline_s):
             if node.mtime_ms < now_ms - IDLE_PRODUCER_MS and path not in self._skips:
                 self._delete(path, node.version, deadline_s)
@@ -103,10 +101,8 @@ class Sweeper:
         for epoch in epochs:
             path = f"{parent}/{epoch}"
             line = self._store.list(path, deadline_s) or []
-            self._skips.add_foreign(
-                path, (name for name in line if item_names.waiter(name) is None)
-            )
-            numbers = [number for name in line if (number := item_names.waiter(name)) is not None]
+            places = self._skips.without_foreign(path, line, item_names.WAITER.fullmatch)
+            numbers = [number for name in places if (number := item_names.waiter(name)) is not None]
             if epoch != epochs[-1]:
                 if not numbers and path not in self._skips:
                     self._delete(path, -1, deadline_s)
@@ -138,8 +134,7 @@ class Sweeper:
         if guard is None:
             self._skips.add(path, "expected JSON with tail and purged")
             return False
-        segments = item_names.segments(children)
-        self._skips.add_foreign(path, (name for name in children if name not in set(segments)))
+        segments = self._skips.without_foreign(path, children, item_names.SEGMENT.fullmatch)
         waiting = guard.waiting(segments)
         for segment in sorted(set(segments) - set(waiting)):
             if self._empty(f"{path}/{segment}", until_s, deadline_s):
@@ -160,9 +155,7 @@ class Sweeper:
 
     def _buckets(self, parent: str, deadline_s: float) -> list[str]:
         listed = self._store.list(parent, deadline_s) or []
-        ours = item_names.buckets(listed)
-        self._skips.add_foreign(parent, sorted(set(listed) - set(ours)))
-        return ours
+        return self._skips.without_foreign(parent, listed, item_names.BUCKET.fullmatch)
 
     def _empty(self, path: str, until_s: float, deadline_s: float) -> bool:
         """Delete a node and its children; return whether there is more to do."""

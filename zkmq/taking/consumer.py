@@ -89,29 +89,19 @@ class Consumer:
 
     def done(self, items: Sequence[Item]) -> Done:
         """Acknowledge items, all or none: they are removed for ever."""
-        return self._end(items, lambda deadline_s: self._finisher.done(items, deadline_s))
+        return self._end(self._finisher.done, items)
 
     def release(self, items: Sequence[Item], *, delay_s: float, to: str) -> Done:
         """Give items back, all or none: to their "place", or to the "back" of their priority."""
-        return self._end(
-            items,
-            lambda deadline_s: self._finisher.release(
-                items, delay_s=delay_s, to=to, deadline_s=deadline_s
-            ),
-        )
+        return self._end(self._finisher.release, items, delay_s=delay_s, to=to)
 
     def touch(self, items: Sequence[Item]) -> Done:
         """Start the time to run of the items again."""
-        return self._end(
-            items, lambda deadline_s: self._finisher.touch(items, deadline_s=deadline_s)
-        )
+        return self._end(self._finisher.touch, items)
 
     def bury(self, items: Sequence[Item], *, reason: str) -> Done:
         """Put items aside as dead letters, all or none."""
-        return self._end(
-            items,
-            lambda deadline_s: self._finisher.bury(items, reason=reason, deadline_s=deadline_s),
-        )
+        return self._end(self._finisher.bury, items, reason=reason)
 
     def close(self, deadline_s: float) -> None:
         """Give back what is held, and remove the registration. Later calls have no effect."""
@@ -171,7 +161,7 @@ class Consumer:
             finally:
                 self._waiting.release()
 
-    def _end(self, items: Sequence[Item], end: Callable[[float], Done]) -> Done:
+    def _end(self, end: Callable[..., Done], items: Sequence[Item], **options: Any) -> Done:
         if not items:
             raise BadArgumentError("items: expected at least one, got none")
         if len(set(map(id, items))) < len(items):
@@ -180,7 +170,7 @@ class Consumer:
         deadline_s = self._deadline()
         with self._lock.take(deadline_s):
             self._demand_open()
-            return end(deadline_s)
+            return end(items, deadline_s=deadline_s, **options)
 
     def _demand_open(self) -> None:
         if self._closed:

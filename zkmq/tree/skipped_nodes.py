@@ -9,7 +9,7 @@ janitor deletes a mark once its node is gone.
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Create, Store
@@ -48,6 +48,16 @@ class SkippedNodes:
         if is_new:
             log.warning("skipped: %s: %s; move or delete it", path, reason)
             self._mark(path, reason)
+
+    def without_foreign(
+        self, parent: str, children: Iterable[str], is_ours: Callable[[str], object]
+    ) -> list[str]:
+        """Return the children whose names are `is_ours`, sorted; leave the others alone."""
+        names = sorted(children)
+        ours = [name for name in names if is_ours(name)]
+        if len(ours) < len(names):
+            self.add_foreign(parent, sorted(set(names).difference(ours)))
+        return ours
 
     def add_foreign(self, parent: str, names: Iterable[str]) -> None:
         """Leave alone children whose names no client of a queue makes."""
