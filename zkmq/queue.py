@@ -331,7 +331,7 @@ class Queue(OperatorQueue):
             with self._producing.take(deadline_s):
                 self._demand_open()
                 if self._backlog_limit is not None:
-                    self._backlog_limit.demand(len(entries), deadline_s)
+                    self._backlog_limit.require_room(len(entries), deadline_s)
                 puts = self._producer.put_all(
                     entries, batch=batch, deadline_s=deadline_s, patience_s=self._deadline_s
                 )

@@ -34,7 +34,7 @@ def upgrade(store: CharteredStore, tree: QueueTree, *, force: bool, deadline_s: 
         if goal == now:
             return now
         if not force:
-            _demand_new_clients(store, tree, goal, deadline_s)
+            _require_new_clients(store, tree, goal, deadline_s)
         # Send this past the charter's check, since it changes the charter itself.
         change = SetData(tree.root, goal.encode(), version)
         match store.inner.commit([change], deadline_s):
@@ -62,7 +62,7 @@ def _read(store: CharteredStore, tree: QueueTree, deadline_s: float) -> tuple[Ch
     return now, node.version
 
 
-def _demand_new_clients(
+def _require_new_clients(
     store: CharteredStore, tree: QueueTree, goal: Charter, deadline_s: float
 ) -> None:
     least = max(goal.min_reader, goal.min_writer)

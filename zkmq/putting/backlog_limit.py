@@ -26,7 +26,7 @@ class BacklogLimit:
         self._known_s = float("-inf")
         self._backlog = 0
 
-    def demand(self, count: int, deadline_s: float) -> None:
+    def require_room(self, count: int, deadline_s: float) -> None:
         """Make sure that there is room for `count` more items.
 
         Raises:

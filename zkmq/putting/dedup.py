@@ -20,7 +20,7 @@ class Dedup:
         self._path = tree.place("dedup")
         self._hours = TimeBuckets(store, self._path, HOUR_MS)
 
-    def demand(self, entry: Entry, now_ms: float, deadline_s: float) -> list[Op]:
+    def checks(self, entry: Entry, now_ms: float, deadline_s: float) -> list[Op]:
         """Operations that fail if the id was used, and otherwise record it."""
         hour = self._hours.number(now_ms)
         now, before, after = (

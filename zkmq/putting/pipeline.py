@@ -148,13 +148,13 @@ class Pipeline:
     ) -> tuple[list[Op], dict[int, Guard]]:
         """The operations of a batch: its checks, and one creation for each entry."""
         guards: dict[int, Guard] = {}
-        demands: list[Op] = []
+        checks: list[Op] = []
         creates: list[Op] = []
         for index in batch.rest:
             entry = batch.entries[index]
             if entry.dedup_id is not None:
                 now_ms = self._clock.now_ms(ticket.path, deadline_s)
-                demands += self._dedup.demand(entry, now_ms, deadline_s)
+                checks += self._dedup.checks(entry, now_ms, deadline_s)
             if entry.delay_s:
                 now_ms = self._clock.now_ms(ticket.path, deadline_s)
                 unique = f"{self._producer_ticket.id}-{batch.serial}-{index}"
@@ -163,9 +163,9 @@ class Pipeline:
             guard = guards.get(entry.priority)
             if guard is None:
                 guard = guards[entry.priority] = self._tails.guard(entry.priority, deadline_s)
-                demands.append(self._tails.check(entry.priority, guard))
+                checks.append(self._tails.check(entry.priority, guard))
             creates.append(self._tails.append(entry.priority, guard, entry.envelope))
-        return demands + creates, guards
+        return checks + creates, guards
 
     def _accept(self, sent: _Sent, reply: Committed) -> None:
         ticket = self._producer_ticket.current

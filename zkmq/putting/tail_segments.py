@@ -11,7 +11,7 @@ from zkmq.errors import NoQuorumError
 from zkmq.tree import item_names
 from zkmq.tree.guards import Guard
 from zkmq.tree.paths import QueueTree, last_part
-from zkmq.zookeeper.refusal import demand_access
+from zkmq.zookeeper.refusal import require_access
 from zkmq.zookeeper.store import (
     CheckVersion,
     Code,
@@ -193,7 +193,7 @@ class TailSegments:
         """Roll a tail to which foreign nodes prevent an append."""
         ops = self._turn(priority, guard, self._next(priority, guard))
         reply = self._store.commit(ops, deadline_s)
-        demand_access(ops[0].path, reply)
+        require_access(ops[0].path, reply)
         if isinstance(reply, Rejected):
             self.learn(ops[reply.index], reply.code)
 
@@ -213,7 +213,7 @@ class TailSegments:
         path = self._tree.priority(priority)
         ops += [Create(path, guard.encode()), Create(f"{path}/{guard.tail_name}")]
         reply = self._store.commit(ops, deadline_s)
-        demand_access(path, reply)
+        require_access(path, reply)
         if parked is None and reply == Rejected(0, Code.NO_NODE):
             # A tree made by an earlier release.
             self._store.commit([Create(self._tree.place("parked"))], deadline_s)

@@ -92,7 +92,7 @@ class Membership:
             ) from error
         self._strike_overdue(deadline_s)
         for item in needed:
-            self._demand_held(item, request)
+            self._require_held(item, request)
         if self.worn and not self.held:
             self.leave(deadline_s)
         if self._registration is None or self._registration.ended:
@@ -260,7 +260,7 @@ class Membership:
         """The items that are held now."""
         return list(self._registration.held.values()) if self._registration else []
 
-    def _demand_held(self, item: Item, request: str) -> None:
+    def _require_held(self, item: Item, request: str) -> None:
         registration = self._registration
         if registration is not None and registration.held.get(item.name) is item:
             return

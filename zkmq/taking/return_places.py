@@ -44,8 +44,8 @@ class ReturnPlaces:
                     making.add(parent)
                     creates.append(Create(parent))
             creates.append(Create(self.next_path(parent, name), data))
-        demands = [op for number, guard in checks.items() for op in self._demands(number, guard)]
-        return [*demands, *creates]
+        guarding = [op for number, guard in checks.items() for op in self._checks(number, guard)]
+        return [*guarding, *creates]
 
     def find(self, name: str, deadline_s: float) -> None:
         """Make sure that an item has a place to return to.
@@ -82,7 +82,7 @@ class ReturnPlaces:
                 return False
         return True
 
-    def _demands(self, priority: int, guard: Guard) -> list[Op]:
+    def _checks(self, priority: int, guard: Guard) -> list[Op]:
         """Check that the guard is unchanged, and that the priority was not parked in between."""
         tail = self._tree.segment(priority, guard.tail_name)
         return [self._tails.check(priority, guard), CheckVersion(tail, 0)]

@@ -29,11 +29,11 @@ from zkmq.zookeeper.store import (
 LOOK_AGAIN_S = 0.05
 
 
-class _Pending:
+class _CheckedMulti:
     """A multi that was sent with the check of the charter as its last operation."""
 
-    def __init__(self, pending: Pending, demand: CheckVersion, count: int) -> None:
-        self.demand = demand
+    def __init__(self, pending: Pending, check: CheckVersion, count: int) -> None:
+        self.check = check
         self.outdated = False
         self._pending = pending
         self._count = count
@@ -84,9 +84,9 @@ class CharteredStore:
         self.on_session_lost, self.close = store.on_session_lost, store.close
         # The check of the last charter under which this client could write. It is sent even after
         # a newer charter was seen: the servers' refusal then holds for all earlier copies too.
-        self._demand: CheckVersion | None = None
+        self._check: CheckVersion | None = None
         self._adopt(node)
-        self._demand_readable()
+        self._require_readable()
 
     @property
     def charter(self) -> Charter:
@@ -97,12 +97,12 @@ class CharteredStore:
         """Whether clients may write a feature: the charter lists it, so all of them know it."""
         return feature in self._charter.features
 
-    def submit(self, ops: Sequence[Op]) -> _Pending | _NeverSent:
+    def submit(self, ops: Sequence[Op]) -> _CheckedMulti | _NeverSent:
         """Send a multi with the check of the charter, without waiting for the answer."""
-        demand = self._demand
-        if demand is None:
+        check = self._check
+        if check is None:
             return _NeverSent(self._outdated("write", self._charter.min_writer))
-        return _Pending(self.inner.submit([*ops, demand]), demand, len(ops))
+        return _CheckedMulti(self.inner.submit([*ops, check]), check, len(ops))
 
     def weigh(self, ops: Sequence[Op]) -> int:
         """The length of a multi's request in bytes, with the check of the charter."""
@@ -121,9 +121,9 @@ class CharteredStore:
             reply = pending.reply(deadline_s)
             if isinstance(pending, _NeverSent) or not pending.outdated:
                 if reply == Rejected(0, Code.NO_NODE):
-                    self._demand_root(deadline_s)
+                    self._require_root(deadline_s)
                 return reply
-            self._renew(pending.demand, deadline_s)
+            self._renew(pending.check, deadline_s)
 
     def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
         """Read several nodes, and the charter in the same request.
@@ -133,7 +133,7 @@ class CharteredStore:
             IncompatibleTreeError: the queue was deleted.
         """
         if not reads:
-            self._demand_readable()
+            self._require_readable()
             return ReadResult([], None)
         view = self.inner.read_many([*reads, GetData(self._root)], deadline_s)
         node = view.results[-1]
@@ -141,7 +141,7 @@ class CharteredStore:
             raise self._gone()
         if node.version > self._version:
             self._adopt(node)
-        self._demand_readable()
+        self._require_readable()
         return ReadResult(view.results[:-1], view.zxid)
 
     @property
@@ -157,17 +157,17 @@ class CharteredStore:
         """
         children = self.inner.list(path, deadline_s, watch)
         if children is None and path.rpartition("/")[0] == self._root:
-            self._demand_root(deadline_s)
+            self._require_root(deadline_s)
         return children
 
     def _adopt(self, node: Znode) -> None:
         self._charter = Charter.decode(self._root, node.data)
         self._version = node.version
         if self._charter.min_writer <= self.edition.version:
-            self._demand = CheckVersion(self._root, node.version)
+            self._check = CheckVersion(self._root, node.version)
 
-    def _renew(self, demand: CheckVersion, deadline_s: float) -> None:
-        """Read the charter that replaced the one in `demand`.
+    def _renew(self, check: CheckVersion, deadline_s: float) -> None:
+        """Read the charter that replaced the one in `check`.
 
         Raises:
             OutdatedClientError: the new charter forbids this client to write.
@@ -177,7 +177,7 @@ class CharteredStore:
             (node,) = self.inner.read_many([GetData(self._root)], deadline_s).results
             if not isinstance(node, Znode):
                 raise self._gone()
-            if node.version != demand.version:
+            if node.version != check.version:
                 break
             # This server lags behind, in spite of the sync.
             if self.inner.now() >= deadline_s:
@@ -187,7 +187,7 @@ class CharteredStore:
         if self._charter.min_writer > self.edition.version:
             raise self._outdated("write", self._charter.min_writer)
 
-    def _demand_root(self, deadline_s: float) -> None:
+    def _require_root(self, deadline_s: float) -> None:
         """Raise if the queue was deleted. Without an answer in time, assume that it is there."""
         with contextlib.suppress(NoQuorumError):
             self.inner.sync(self._root, deadline_s)
@@ -199,7 +199,7 @@ class CharteredStore:
             f"{self._root}: expected a queue, found nothing: somebody has deleted it"
         )
 
-    def _demand_readable(self) -> None:
+    def _require_readable(self) -> None:
         if self._charter.min_reader > self.edition.version:
             raise self._outdated("read", self._charter.min_reader)
 

@@ -1,7 +1,7 @@
 """Parent nodes for one minute, or one hour, of the servers' time. Their names tell their age."""
 
 from zkmq.tree.bounded_set import BoundedSet
-from zkmq.zookeeper.refusal import demand_access
+from zkmq.zookeeper.refusal import require_access
 from zkmq.zookeeper.store import Code, Create, Op, Store
 
 
@@ -32,7 +32,7 @@ class TimeBuckets:
         path = self.path(number)
         if path not in self._made:
             reply = self._store.commit([Create(path)], deadline_s)
-            demand_access(path, reply)
+            require_access(path, reply)
             self._made.add(path)
         return path
 

@@ -69,7 +69,7 @@ def absent(error: Exception) -> Seen | None:
     return Seen(None, getattr(error, "zxid", None)) if isinstance(error, NoNodeError) else None
 
 
-def demand_retryable(error: Exception) -> None:
+def require_retryable(error: Exception) -> None:
     """Raise if a retry of a read would fail for the same reason.
 
     Raises:

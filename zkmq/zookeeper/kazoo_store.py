@@ -21,7 +21,7 @@ from zkmq.errors import AccessDeniedError, BadArgumentError, ClosedError, NoQuor
 from zkmq.zookeeper import wire
 from zkmq.zookeeper.consistent_reads import Seen, one_state
 from zkmq.zookeeper.failure_detector import FailureDetector
-from zkmq.zookeeper.kazoo_answers import PendingMulti, absent, awaited, demand_retryable, watcher
+from zkmq.zookeeper.kazoo_answers import PendingMulti, absent, awaited, require_retryable, watcher
 from zkmq.zookeeper.kazoo_client import StoreClient, make_client
 from zkmq.zookeeper.retries import may_retry
 from zkmq.zookeeper.security import Security
@@ -117,7 +117,7 @@ class KazooStore:
         """
         try:
             self._client.start_async()
-            self._demand_root(deadline_s)
+            self._require_root(deadline_s)
         except BaseException:
             self._end(0.0)
             raise
@@ -227,7 +227,7 @@ class KazooStore:
             self._end(CLOSED_WITHIN_S)
         self._closed = True
 
-    def _demand_root(self, deadline_s: float) -> None:
+    def _require_root(self, deadline_s: float) -> None:
         if not self.wait_connected(deadline_s):
             raise NoQuorumError("connect: no session in time")
         if self._chroot and self.exists("", deadline_s) is None:
@@ -275,7 +275,7 @@ class KazooStore:
                 return nothing
             if isinstance(error, UnimplementedError):
                 raise error
-            demand_retryable(error)
+            require_retryable(error)
             self._pause(error, deadline_s)
             result = self._send(request)
 

@@ -53,7 +53,7 @@ def refusal(path: str, what: str, code: Code, number: int = 0) -> NotAppliedErro
     )
 
 
-def demand_access(path: str, reply: Reply) -> None:
+def require_access(path: str, reply: Reply) -> None:
     """Raise if the servers' rules refused a creation. Other refusals mean that it was done already.
 
     Raises:

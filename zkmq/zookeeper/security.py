@@ -102,7 +102,7 @@ class Security:
         if self.sasl is not None:
             arguments["sasl_options"] = dict(self.sasl)
         if self.ca is not None:
-            self._demand_usable(self.ca)
+            self._require_usable(self.ca)
             arguments |= {
                 "use_ssl": True,
                 "ca": self.ca,
@@ -114,7 +114,7 @@ class Security:
             }
         return arguments
 
-    def _demand_usable(self, ca: str) -> None:
+    def _require_usable(self, ca: str) -> None:
         """Load the files once. With bad ones, kazoo would retry for ever and blame the connection.
 
         Raises:

@@ -182,7 +182,7 @@ class MultiRead:
                 names, offset = decode_names(data, offset)
                 results.append(names)
             else:
-                _demand_missing(INT.unpack_from(data, offset)[0])
+                _require_missing(INT.unpack_from(data, offset)[0])
                 results.append(None)
                 offset += INT.size
 
@@ -195,7 +195,7 @@ class ReadRefusedError(Exception):
         self.code = code
 
 
-def _demand_missing(code: int) -> None:
+def _require_missing(code: int) -> None:
     if code != Code.NO_NODE.value:
         raise ReadRefusedError(code)
 

@@ -109,7 +109,7 @@ SIM_MUTANTS = [
     SimMutant(
         name="ids are not asked for",
         reason=Reason.DUPLICATED,
-        applied=lambda: mock.patch.object(Dedup, "demand", _undemanded),
+        applied=lambda: mock.patch.object(Dedup, "checks", _undemanded),
     ),
     SimMutant(
         name="every hold is overdue",
