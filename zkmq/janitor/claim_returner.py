@@ -64,38 +64,24 @@ class ClaimReturner:
         """The operations that move claims to where the policy says, and the report about them."""
         ops: list[Op] = []
         by_place: dict[str, list[tuple[str, bytes]]] = {}
-        home: list[tuple[str, bytes]] = []
+        back: list[tuple[str, bytes]] = []
         for name, node in claims:
             ops.append(Delete(self._tree.claim(consumer, name), node.version))
             header, payload = envelope.unwrap(node.data)
             place, reason = self._place(policy, header, name, deadline_s)
             by_place.setdefault(place, []).append((name, payload))
             if place == "items":
-                home.append((name, node.data))
+                back.append((name, node.data))
                 continue
             header |= {"reason": reason, "last_owner": consumer}
             path = self._return_places.next_path(self._tree.place(place), name)
             ops.append(Create(path, envelope.wrap(payload, header)))
-        ops += self._return_places.returns(home, deadline_s)
+        ops += self._return_places.returns(back, deadline_s)
         returned = [
             Returned(consumer, tuple(n for n, _ in moved), tuple(d for _, d in moved), place, None)
             for place, moved in by_place.items()
         ]
         return ops, returned
-
-    def _place(
-        self, policy: RedeliveryPolicy, header: envelope.Header, name: str, deadline_s: float
-    ) -> tuple[str, str]:
-        """The place to which an item goes, and the reason."""
-        place = policy.place_after_crash(header)
-        if place == "items":
-            try:
-                self._return_places.find(name, deadline_s)
-            except OutdatedClientError:
-                raise
-            except IncompatibleTreeError as error:
-                return "dead", f"it cannot return to its place: {error}"
-        return place, TAKEN_BACK
 
     def learn(self, op: Op, code: Code) -> bool:
         """Learn why an operation of `moves` was refused; False if it says nothing about places."""
@@ -117,3 +103,17 @@ class ClaimReturner:
                 self._on_returned(replace(each, zxid=zxid))
             except Exception:
                 log.exception("janitor: on_returned failed for items of %s", each.consumer)
+
+    def _place(
+        self, policy: RedeliveryPolicy, header: envelope.Header, name: str, deadline_s: float
+    ) -> tuple[str, str]:
+        """The place to which an item goes, and the reason."""
+        place = policy.place_after_crash(header)
+        if place == "items":
+            try:
+                self._return_places.find(name, deadline_s)
+            except OutdatedClientError:
+                raise
+            except IncompatibleTreeError as error:
+                return "dead", f"it cannot return to its place: {error}"
+        return place, TAKEN_BACK

@@ -205,23 +205,34 @@ class Reserver:
                 raise
             return None
         if isinstance(result, Refused):
-            if result.index < len(done):
-                if result.code is Code.NOT_EMPTY:
-                    raise refusal(ops[result.index].path, "done", result.code)
-                raise self._membership.not_held(done[result.index])
             if result.index >= claims_end:  # the place in the line ended with its session
                 return self._claim(moves, done, (), deadline_s)
-            self._learn(ops, result)
-            # Each item has two operations. The second one deletes it where it waits.
-            taken = len(done) + (result.index - len(done)) // 2 * 2 + 1
-            self.cache.put_back([move.candidate for move in moves], ops[taken])
-            self.cache.pace(conflict=True)
-            self.contended_s = self._store.now()
+            self._lose_race(moves, done, ops, result)
             return None
         self.cache.pace(conflict=False)
         self.used_extra = bool(extra)
         acked = Done(result.zxid, result.attempts) if done else None
         return Reservation(tuple(items), result.zxid, None, result.attempts, acked, self._window)
+
+    def _lose_race(
+        self, moves: Sequence[_Move], done: Sequence[Item], ops: Sequence[Op], result: Refused
+    ) -> None:
+        """Put the candidates back in the cache, without the one that another consumer took.
+
+        Raises:
+            NotHeldError: the refusal is about an item of `done`.
+            IncompatibleTreeError: an item of `done` has children.
+        """
+        if result.index < len(done):
+            if result.code is Code.NOT_EMPTY:
+                raise refusal(ops[result.index].path, "done", result.code)
+            raise self._membership.not_held(done[result.index])
+        self._learn(ops, result)
+        # Each item has two operations. The second one deletes it where it waits.
+        taken = len(done) + (result.index - len(done)) // 2 * 2 + 1
+        self.cache.put_back([move.candidate for move in moves], ops[taken])
+        self.cache.pace(conflict=True)
+        self.contended_s = self._store.now()
 
     def _learn(self, ops: Sequence[Op], result: Refused) -> None:
         """Skip an item that no consumer can take. One that another has taken needs no skip."""
