@@ -19,9 +19,9 @@ from harness.workloads import workloads
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted((ROOT / "scenarios").rglob("*.yaml"))
-# Pages whose prose is not yet wrapped, and pages with wide tables or a command's JSON.
-UNWRAPPED = {"cluster", "faults", "simulation"}
-WIDE_TABLES = {"crash-points", "queue", "rest", "rest-contract"}
+# A page whose prose is not yet wrapped, and pages with wide tables or a command's JSON.
+UNWRAPPED = {"simulation"}
+WIDE_TABLES = {"crash-points", "faults", "queue", "rest", "rest-contract"}
 PAGES = sorted(
     page
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tests/**/*.md")]
