@@ -31,9 +31,10 @@ from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.zookeeper.call_lock import CallLock
 from zkmq.zookeeper.store import Store
 
-# How long `close` takes at most, and of that the wait for the deletion of the ticket. The end of
-# the session does the same a little later.
+# How long `close` takes at most, which part of that may pass before it ends the session, and how
+# long it waits for the deletion of the ticket. The session's expiry does the same later.
 CLOSED_WITHIN_S = 5.0
+LEFT_AFTER = 0.8
 LEAVE_S = 1.0
 
 
@@ -286,27 +287,27 @@ class Queue(OperatorQueue):
     def close(self) -> None:
         """Give back what is held, remove the registration, and end the session if it is ours.
 
-        Takes five seconds at most, also without a server. In that case the servers do the same when
-        the session expires. Calls in which other threads wait end with a ClosedError. In a forked
-        child this ends nothing, because the queue is the parent's.
+        Ends within `deadline_s`, and within five seconds, also without a server. In that case the
+        servers do the same when the session expires. Calls in which other threads wait end with a
+        ClosedError. In a forked child this ends nothing, because the queue is the parent's.
         """
         if self._closed or self._process != os.getpid():
             return
         self._closed = True
-        deadline_s = self._store.now() + min(self._deadline_s, CLOSED_WITHIN_S)
+        now_s, within_s = self._store.now(), min(self._deadline_s, CLOSED_WITHIN_S)
         try:
-            self._leave(deadline_s)
+            self._leave(now_s + within_s * LEFT_AFTER)
         except ZkmqError:
             pass  # the end of the session does the same a little later
         finally:
             self._consumer.forget()
-            super().close()
+            self._end_session(now_s + within_s)
 
     def _leave(self, deadline_s: float) -> None:
         if self._janitor is not None:
             self._janitor.stop(max(0.0, deadline_s - self._store.now()))
         if self._reporter is not None:
-            self._reporter.close()
+            self._reporter.close(max(0.0, min(LEAVE_S, deadline_s - self._store.now())))
         leaving = None
         # A put that is under way keeps its ticket, with which its outcome can be found out.
         with contextlib.suppress(NoQuorumError), self._producing.take(self._store.now()):

@@ -3,10 +3,9 @@
 import pytest
 
 from worlds.wire.fuzz import fuzz
-from worlds.wire.mutants import MUTANTS
-from worlds.wire.plan import Plan
+from worlds.wire.mutants import MUTANTS, plan
 
-SEEDS = range(1, 9)
+SEEDS = range(1, 13)
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -15,7 +14,7 @@ def test_a_mutant_is_found(name: str) -> None:
     mutant = MUTANTS[name]
     seen: list[str] = []
     for seed in SEEDS:
-        report = fuzz(Plan(seed=seed, troubles=frozenset({mutant.trouble}), mutant=name))
+        report = fuzz(plan(name, seed))
         seen += [f"{seed}: {violation}" for violation in report.wrong]
         if mutant.reasons & {violation.reason.value for violation in report.wrong}:
             return

@@ -40,6 +40,14 @@ def test_the_rounds_are_not_idle(reports: list[Report]) -> None:
     assert ok > sum(report.outcomes.total() for report in reports) / 2
 
 
+# Of these the first two once closed too late, the third connected too late, and the last left a
+# lock held, by a signal. Threads run as they like, so they may pass with the defect.
+@pytest.mark.parametrize("seed", [1_000_438, 1_000_443, 1_000_551, 1])
+def test_a_round_that_found_a_defect(seed: int) -> None:
+    """It finds none now."""
+    assert fuzz(Plan.drawn(seed, EVERYTHING)).wrong == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_many_rounds(part: int) -> None:

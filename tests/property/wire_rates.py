@@ -7,7 +7,8 @@ failed is run again by its seed: `--first-seed SEED --rounds 1`. Threads run as 
 take several tries.
 
 "Late" is by how much a call took longer than its deadline, without the time for which the machine
-kept its process from running; "duty" is how long after the end of trouble the janitors were done.
+kept its process from running; "duty" is how long after the end of trouble the janitors were done,
+without such time of the servers' process.
 Ends with 1 if anything was wrong, a call was more than 0.5 s late, or a duty took more than 10 s.
 """
 
@@ -22,13 +23,12 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 
 from worlds.wire.fuzz import Report, fuzz
-from worlds.wire.judge import DUTIES_WITHIN_S
+from worlds.wire.judge import DUTIES_WITHIN_S, LATE_S
 from worlds.wire.plan import EVERYTHING, Plan, Trouble
 
 AT_ONCE = 3
 SAID_EVERY = 20
 SHOWN = 10
-MOST_LATE_S = 0.5
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Sum:
     @property
     def too_late(self) -> list[tuple[float, str, int]]:
         """The calls that were later than anybody should have to wait."""
-        return sorted((each for each in self.late if each[0] > MOST_LATE_S), reverse=True)
+        return sorted((each for each in self.late if each[0] > LATE_S), reverse=True)
 
     def __str__(self) -> str:
         """For people."""
@@ -71,7 +71,7 @@ class Sum:
             f"{self.rounds} rounds, {self.puts} puts, {self.calls} calls, {self.sessions} "
             f"sessions, {self.lost.total()} requests struck, {len(self.wrong)} wrong; latest call "
             f"{worst[0]:.2f} s ({worst[1]}; seed {worst[2]}), {len(self.too_late)} later than "
-            f"{MOST_LATE_S} s; latest duty {self.duties_s:.1f} s"
+            f"{LATE_S} s; latest duty {self.duties_s:.1f} s"
         )
 
 

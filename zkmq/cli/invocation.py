@@ -3,12 +3,13 @@
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -33,11 +34,19 @@ from zkmq.zookeeper.security import (
 )
 
 CONNECT_S = 15.0
+LEAST_S = 0.01
+# How many calls a command makes.
+Calls = Literal["one", "many"]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, one line for each.")]
 HINTS: dict[type[ZkmqError], str] = {
     AccessDeniedError: f"give the right --user, and its password in {PASSWORD_FILE}",
     OutcomeUnknownError: "look with `zkmq stats`; a put is safe to repeat with its --dedup-id",
 }
+
+
+def now_s() -> float:
+    """The clock by which a command's deadline runs."""
+    return time.monotonic()
 
 
 class Status(IntEnum):
@@ -54,12 +63,23 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What was said before the command's name."""
+    """What was said before the command's name.
+
+    `deadline_s` is for the whole of a command that makes one call: to connect, to open the queue,
+    the call, and to close. A command that makes several has it once to connect and open, and
+    then for each call.
+    """
 
     hosts: str | None
     path: str
     security: Security
     deadline_s: float
+    began_s: float
+
+    @property
+    def left_s(self) -> float:
+        """What is left of the deadline; never nothing, so that who has to wait says for what."""
+        return max(LEAST_S, self.began_s + self.deadline_s - now_s())
 
     def store(self, **connection: Any) -> KazooStore:
         """Open a session.
@@ -76,24 +96,30 @@ class Settings:
         return KazooStore.connect(
             self.hosts,
             security=self.security,
-            connect_timeout_s=min(self.deadline_s, CONNECT_S),
+            connect_timeout_s=min(self.left_s, CONNECT_S),
             **connection,
         )
 
     @contextmanager
-    def queue(self, **settings: Any) -> Iterator[Queue]:
+    def queue(self, *, calls: Calls = "one", **settings: Any) -> Iterator[Queue]:
         """Open the queue, and close it; without a janitor unless asked for."""
         store = self.store()
         try:
-            with self.on(store, **settings) as queue:
-                yield queue
+            with self.on(store, calls=calls, **settings) as queue:
+                try:
+                    yield queue
+                finally:
+                    if calls == "one":
+                        queue.deadline_s = self.left_s
         finally:
-            store.close()
+            store.close(store.now() + (self.left_s if calls == "one" else self.deadline_s))
 
-    def on(self, store: KazooStore, **settings: Any) -> Queue:
+    def on(self, store: KazooStore, *, calls: Calls = "one", **settings: Any) -> Queue:
         """The queue on an open session."""
         chosen: dict[str, Any] = {"janitor": False, "label": "zkmq command"} | settings
-        return Queue(store, self.path, deadline_s=self.deadline_s, **chosen)
+        queue = Queue(store, self.path, deadline_s=self.left_s, **chosen)
+        queue.deadline_s = self.left_s if calls == "one" else self.deadline_s
+        return queue
 
 
 def security(

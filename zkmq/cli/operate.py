@@ -96,7 +96,8 @@ def watch(
     if not as_json:
         print(" ".join(f"{name:>9}" for name in COLUMNS))
     # Ctrl-C is the way to end it.
-    with contextlib.suppress(KeyboardInterrupt), context.obj.queue(make=False) as queue:
+    opened = context.obj.queue(calls="many", make=False)
+    with contextlib.suppress(KeyboardInterrupt), opened as queue:
         while True:
             counted = queue.stats()
             row = asdict(counted) | {"waiting": sum(counted.waiting.values())}

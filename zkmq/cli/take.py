@@ -123,7 +123,7 @@ def reserve(  # noqa: PLR0917 - typer makes options of them
         return _reserve_to(hold, hold_s, wait_s, settings, policy)
     work = _Work(command=command or [], failed=failed, delay_s=delay_s)
     worker = _Worker(work)
-    with settings.queue(janitor=janitor, lost=worker.lost, **policy) as queue:
+    with settings.queue(calls="many", janitor=janitor, lost=worker.lost, **policy) as queue:
         return worker.run(queue, wait_s, every=every)
 
 
@@ -228,7 +228,7 @@ def _reserve_to(
         undo.callback(hold.unlink)
         store = settings.store(session_timeout_s=hold_s)
         undo.callback(store.close)
-        queue = settings.on(store, **policy)
+        queue = settings.on(store, calls="many", **policy)
         undo.callback(queue.close)
         found = queue.reserve(1, timeout_s=wait_s, sync=True).items
         if not found:
@@ -275,7 +275,7 @@ def _taken_over(hold: Path, settings: Settings) -> Iterator[tuple[Holder, float]
         ) from error
     handover = Handover.decode(text, str(hold))
     store = settings.store(session=(handover.session, handover.password))
-    deadline_s = store.now() + settings.deadline_s
+    deadline_s = store.now() + settings.left_s
     try:
         holder = Holder(store, handover, deadline_s)
         yield holder, deadline_s
@@ -283,11 +283,11 @@ def _taken_over(hold: Path, settings: Settings) -> Iterator[tuple[Holder, float]
         with contextlib.suppress(ZkmqError):
             holder.leave(deadline_s)
     except NotHeldError:
-        _forget(hold, store)
+        _forget(hold, store, settings)
         raise
-    _forget(hold, store)
+    _forget(hold, store, settings)
 
 
-def _forget(hold: Path, store: KazooStore) -> None:
+def _forget(hold: Path, store: KazooStore, settings: Settings) -> None:
     hold.unlink()
-    store.close()
+    store.close(store.now() + settings.left_s)

@@ -18,6 +18,7 @@ from zkmq.cli.invocation import (
     Status,
     complain,
     forget_output,
+    now_s,
     security,
     sentence,
     status_of,
@@ -107,7 +108,12 @@ def settings(  # noqa: PLR0917 - typer makes options of them
         Path | None, typer.Option(envvar=KEY, help="TLS: its key, PEM.", exists=True)
     ] = None,
     deadline_s: Annotated[
-        float, typer.Option(min=0.1, help="How long a call may take, besides waiting for items.")
+        float,
+        typer.Option(
+            min=0.1,
+            help="How long the command may take; `reserve` and `watch`: to connect, and then each "
+            "call, besides waiting for items; `put`: from one answer to the next.",
+        ),
     ] = 30.0,
 ) -> None:
     """Take note of where the queue is; nothing is opened yet."""
@@ -116,6 +122,7 @@ def settings(  # noqa: PLR0917 - typer makes options of them
         path=path,
         security=security(user, password_file, ca, certificate, key),
         deadline_s=deadline_s,
+        began_s=now_s(),
     )
 
 

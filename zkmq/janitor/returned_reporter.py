@@ -34,7 +34,7 @@ class ReturnedReporter:
         except queue.Full:
             log.warning("on_returned: not told of %d items: it is too slow", len(returned.names))
 
-    def close(self, timeout_s: float = 1.0) -> None:
+    def close(self, timeout_s: float) -> None:
         """End the thread after the last report; wait for that `timeout_s` at most."""
         self._closed = True
         if self._thread.ident is None:

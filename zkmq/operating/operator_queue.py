@@ -76,8 +76,17 @@ class OperatorQueue:
         try:
             return cls(store, path, close_store=True, **settings)
         except BaseException:
-            store.close()
+            store.close(store.now())
             raise
+
+    @property
+    def deadline_s(self) -> float:
+        """How long a call may take; to set it holds for the calls that begin afterwards."""
+        return self._deadline_s
+
+    @deadline_s.setter
+    def deadline_s(self, seconds: float) -> None:
+        self._deadline_s = checks.seconds("deadline_s", seconds, zero=False)
 
     @property
     def session_id(self) -> int | None:
@@ -149,14 +158,17 @@ class OperatorQueue:
     def close(self) -> None:
         """Refuse further calls, and end the session if this queue opened it."""
         self._closed = True
-        if self._close_store:
-            self._store.close()
+        self._end_session(self._deadline())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _end_session(self, deadline_s: float) -> None:
+        if self._close_store:
+            self._store.close(deadline_s)
 
     def _deadline(self) -> float:
         return self._store.now() + self._deadline_s

@@ -16,7 +16,10 @@ class CallLock:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._free = threading.Condition()
+        # `with` takes the lock itself, not the condition: a condition's `__enter__` is Python code,
+        # and a signal handler that raises in there would leave it locked for ever.
+        self._lock = threading.RLock()
+        self._free = threading.Condition(self._lock)
         self._holder: weakref.ref[LockedCall] | None = None
 
     def take(self, deadline_s: float) -> "LockedCall":
@@ -29,7 +32,7 @@ class CallLock:
 
     def enter(self, call: "LockedCall", deadline_s: float) -> None:
         """Wait until the lock is free, and give it to this call."""
-        with self._free:
+        with self._lock:
             while (holder := self._holding()) is not None:
                 if holder.thread == call.thread:
                     return
@@ -42,7 +45,7 @@ class CallLock:
 
     def leave(self, call: "LockedCall") -> None:
         """Release the lock, if this call holds it."""
-        with self._free:
+        with self._lock:
             if self._holding() is call:
                 self._holder = None
                 self._free.notify()
@@ -51,7 +54,7 @@ class CallLock:
         return None if self._holder is None else self._holder()
 
     def _vanished(self, _: "weakref.ref[LockedCall]") -> None:
-        with self._free:
+        with self._lock:
             self._free.notify()
 
 

@@ -8,6 +8,7 @@ gives kazoo no request while there is no connection: kazoo would send it in the 
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -29,8 +30,9 @@ from zkmq.zookeeper.signals import ThreadSignal
 from zkmq.zookeeper.store import Lost, Op, Read, ReadResult, Reply, Watcher, Znode
 
 READ_AGAIN_PAUSE_S = 0.02
-# How long `close` waits for the server's answer.
+# How long `close` waits for the server's answer: at most, and at least.
 CLOSED_WITHIN_S = 1.0
+SENT_WITHIN_S = 0.1
 
 log = logging.getLogger("zkmq")
 
@@ -63,7 +65,10 @@ class KazooStore:
         self._told: int | None = None
         self._lost_callbacks: list[Callable[[int], None]] = []
         # Guards what follows, so that nothing is sent after a connection was seen to end.
-        self._changed = threading.Condition(threading.Lock())
+        # `with` takes the lock itself, not the condition: a condition's `__enter__` is Python code,
+        # and a signal handler that raises in there would leave it locked for ever.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._is_connected = False
         self._failure: Exception | None = None
         self._detector = FailureDetector(
@@ -162,7 +167,7 @@ class KazooStore:
             AccessDeniedError: the servers refused the credentials.
         """
         self._demand_open()
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(self._has_changed, max(0.0, deadline_s - time.monotonic()))
         self._demand_open()
         return self._is_connected
@@ -218,13 +223,14 @@ class KazooStore:
         self._lost_callbacks.append(callback)
         return lambda: self._lost_callbacks.remove(callback)
 
-    def close(self) -> None:
-        """End the session; wait for the server one second at most.
+    def close(self, deadline_s: float | None = None) -> None:
+        """End the session; wait for the server until the deadline, and one second at most.
 
         In a forked child this ends nothing, because the session is the parent's.
         """
         if self._process == os.getpid():
-            self._end(CLOSED_WITHIN_S)
+            left_s = math.inf if deadline_s is None else deadline_s - time.monotonic()
+            self._end(max(SENT_WITHIN_S, min(left_s, CLOSED_WITHIN_S)))
         self._closed = True
 
     def _require_root(self, deadline_s: float) -> None:
@@ -237,7 +243,7 @@ class KazooStore:
             )
 
     def _end(self, within_s: float) -> None:
-        with self._changed:
+        with self._lock:
             first, self._closed, self._is_connected = not self._closed, True, False
             self._changed.notify_all()
         if first:
@@ -247,7 +253,7 @@ class KazooStore:
     def _send(self, request: Any) -> Any:
         """Give a request to the connection; None if there is no connection."""
         self._demand_open()
-        with self._changed:
+        with self._lock:
             if not self._is_connected:
                 return None
             result = self._client.handler.async_result()
@@ -338,11 +344,11 @@ class KazooStore:
             self._failure = self._connection.failure
         elif self._client.client_state == KeeperState.AUTH_FAILED:
             self._failure = AuthFailedError()
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
 
     def _set_connected(self, *, connected: bool) -> None:
-        with self._changed:
+        with self._lock:
             self._is_connected = connected
             self._changed.notify_all()
 

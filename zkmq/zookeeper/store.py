@@ -214,5 +214,8 @@ class Store(Protocol):
         outlive the queues that use it.
         """
 
-    def close(self) -> None:
-        """End the session, and with it its ephemeral nodes."""
+    def close(self, deadline_s: float | None = None) -> None:
+        """End the session, and with it its ephemeral nodes.
+
+        Waits for the servers until the deadline, and one second at most.
+        """

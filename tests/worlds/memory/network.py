@@ -86,7 +86,7 @@ class MemoryClient:
         self._connection: Connection | None = None
         self._attach()
 
-    def close(self) -> None:
+    def close(self, deadline_s: float | None = None) -> None:
         if not self._closed:
             self._closed = True
             self._world.leader.close_session(self._session)

@@ -24,6 +24,7 @@ from worlds.memory.store import World
 from worlds.sim.actors import ROOT, PutCall, Told
 from worlds.sim.ledger import Ledger
 from zkmq import Item
+from zkmq.tree import item_names
 from zkmq.tree import raw_copy as trees
 from zkmq.tree.guards import Guard
 
@@ -35,7 +36,8 @@ def judged(told: Told, ledger: Ledger, world: World, drained: Sequence[Item]) ->
     found = _found(told, ledger, world)
     wrong = [*told.trouble, *left_behind(found), *reused_names(found)]
     wrong += delivery_counts(found.consumed)
-    wrong += order([[_consumed(item, _claim(item), ledger) for item in drained]])
+    kept = [item for item in drained if _kept_its_place(item, ledger)]
+    wrong += order([[_consumed(item, _claim(item), ledger) for item in kept]])
     wrong += order([_as_put(ledger)])
     wrong += _later_behind(told.puts, ledger)
     wrong += _unkept_acks(told, ledger)
@@ -147,6 +149,12 @@ def _as_put(ledger: Ledger) -> list[Consumed]:
     """Every item as if delivered by name, so that names are held to the order of the puts."""
     by_name = sorted((name, zxid, payload) for payload, (name, zxid) in ledger.first.items())
     return [Consumed(payload, name, 1, 1, zxid) for name, zxid, payload in by_name]
+
+
+def _kept_its_place(item: Item, ledger: Ledger) -> bool:
+    """Whether it still has its first name: who releases an item to the back renames it."""
+    first = ledger.first.get(item.data)
+    return first is not None and item.id == item_names.base(first[0])
 
 
 def _consumed(item: Item, path: str, ledger: Ledger) -> Consumed:

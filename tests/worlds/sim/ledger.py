@@ -64,7 +64,7 @@ class Ledger:
         self._held: dict[str, _Held] = {}
         self._max_deliveries = max_deliveries
         self._root = root
-        self._claims: Counter[str] = Counter()
+        self._claims: Counter[bytes] = Counter()
         self._exchanges: list[Exchange | None] = []
         self._leader = leader
         leader.observers.append(self._follow)
@@ -112,8 +112,8 @@ class Ledger:
             self.waiting[name] = transaction.zxid
             self.first.setdefault(payload, (name, transaction.zxid))
         elif place == CLAIMS:
-            self._claims[item_names.base(name)] += 1
-            self.claim_count[path] = self._claims[item_names.base(name)]
+            self._claims[payload] += 1
+            self.claim_count[path] = self._claims[payload]
             self._judge_order(name, transaction)
             self._judge_purged(payload, name, transaction)
 

@@ -14,27 +14,35 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from random import Random
 from types import SimpleNamespace
+from typing import Any
 
 from worlds.crash_points.checks import LAST, Ended, Outcome, Reason, Violation
 from worlds.sim.actors import PutCall
 from worlds.sim.checks import judged
 from worlds.wire.foreign import Vandal
-from worlds.wire.judge import DUTIES_WITHIN_S, HANGS_S, Testimony, WireLedger, late, undone
+from worlds.wire.judge import DUTIES_WITHIN_S, Testimony, WireLedger, late, undone
 from worlds.wire.member import Member
 from worlds.wire.plan import Plan, Strike, Trouble
-from worlds.wire.process import ROOT, SEGMENT_ITEMS
+from worlds.wire.process import ROOT, SEGMENT_ITEMS, claim_path
+from worlds.wire.starvation import Starvation
 from worlds.wire.zookeeper import Refusal, WireZooKeeper
 from zkmq import Item, Queue
+from zkmq.errors import NoQuorumError
 from zkmq.janitor.janitor import Janitor
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Op
 
 LOOK_S = 0.05
+# The longest call, a put of twelve writes, takes 10 s.
+HANGS_S = 30.0
 DRAINED_WITHIN_S = 30.0
+PATIENT_S = 40.0
+# More than the duties may take: how much more, the report tells.
+GIVES_UP_S = DUTIES_WITHIN_S + 6.0
 QUOTA, THROTTLED = (-125, False), (-127, True)
 REFUSED_RATE = 0.3
 
@@ -52,7 +60,8 @@ class Report:
         outcomes: how the puts ended.
         late: by how much each call was late, without the time its process could not run, and
             which call; the latest first.
-        duties_s: how long after the end of trouble the janitors' last duty was done.
+        duties_s: how long after the end of trouble the janitors' last duty was done, without the
+            time for which the machine kept the servers from running.
     """
 
     seed: int
@@ -69,21 +78,25 @@ class Report:
 
 def fuzz(plan: Plan) -> Report:
     """Run one round and judge it."""
-    return Round(plan).run()
+    with Starvation() as starvation:
+        return Round(plan, starvation).run()
 
 
 class Round:
     """One round."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, starvation: Starvation) -> None:
         self.plan = plan
+        self._starvation = starvation
         self.server = WireZooKeeper()
         self.ledger = WireLedger(
             self.server.leader, strict=plan.order == "strict", deadline_s=plan.deadline_s
         )
         self.heard = Testimony()
         self.drained: list[Item] = []
-        self._crew = [Member(plan, index, self.heard) for index in range(plan.processes)]
+        self._crew = [
+            Member(plan, index, self.heard, starvation) for index in range(plan.processes)
+        ]
         self._vandal = Vandal(ROOT, plan.seed)
         self.ledger.blocked = self._vandal.blocked
         self._healed = threading.Event()
@@ -97,9 +110,7 @@ class Round:
         report = Report(self.plan.seed)
         with ExitStack() as stack:
             stack.enter_context(self.server)
-            Queue.connect(
-                self.server.address, ROOT, janitor=False, segment_items=SEGMENT_ITEMS
-            ).close()
+            self._connect().close()
             for member in self._crew:
                 stack.enter_context(member.at_work(self.server.address))
             self._let_happen()
@@ -118,9 +129,15 @@ class Round:
         ]
         for thread in strikes:
             thread.start()
-        # What hangs for longer than this has long been told of.
-        until_s = time.monotonic() + self.plan.ends_after_s + self.plan.deadline_s * 20 + HANGS_S
-        while time.monotonic() < until_s and any(member.busy for member in self._crew):
+        ended, since_s = 0, time.monotonic()
+        while any(member.busy for member in self._crew):
+            if ended != (ended := len(self.heard.calls)):
+                since_s = time.monotonic()
+            if self._starvation.ran_s(since_s) > HANGS_S:
+                self.heard.trouble.append(Violation(Reason.WEDGED, "no call ends any more"))
+                for member in self._crew:
+                    member.say_where()
+                break
             time.sleep(LOOK_S)
         self._healed.set()
         for thread in strikes:
@@ -129,8 +146,9 @@ class Round:
             member.proxy.heal()
 
     def _strike(self, strike: Strike) -> None:
-        if self._healed.wait(strike.at_s):
-            return
+        while len(self.heard.calls) < strike.after_calls:
+            if self._healed.wait(LOOK_S):
+                return
         self._struck.add(strike.trouble.value)
         member = self._crew[strike.process]
         match strike.trouble:
@@ -165,10 +183,10 @@ class Round:
         while True:
             with self.server.leader_now() as leader:
                 left = undone(leader, leader.now_ms())
-            took_s = time.monotonic() - began_s
+            took_s = self._starvation.ran_s(began_s)
             if not left:
                 return took_s
-            if took_s > DUTIES_WITHIN_S + HANGS_S:
+            if took_s > GIVES_UP_S:
                 detail = f"{took_s:.0f} s after the end of trouble: {left}"
                 self.heard.trouble.append(Violation(Reason.LEFT_BEHIND, detail))
                 return took_s
@@ -176,7 +194,7 @@ class Round:
 
     def _drain(self) -> None:
         """Put one more item, and take all there is."""
-        with Queue.connect(self.server.address, ROOT, janitor=False, order="strict") as queue:
+        with self._connect(order="strict") as queue:
             call = PutCall((LAST,), time.monotonic())
             queue.put(LAST)
             call.outcome, call.ended_s = Outcome(Ended.OK), time.monotonic()
@@ -188,14 +206,26 @@ class Round:
                 segment_items=SEGMENT_ITEMS,
                 sweep_period_s=0.0,
             )
-            until_s = time.monotonic() + DRAINED_WITHIN_S
-            while self._elsewhere() and time.monotonic() < until_s:
-                janitor.step(until_s)
+            began_s = time.monotonic()
+            while self._elsewhere() and self._starvation.ran_s(began_s) < DRAINED_WITHIN_S:
+                _step(janitor)
                 queue.kick(1000)
                 time.sleep(LOOK_S)
             self._take_all(queue)
             for _ in range(2):  # the first may find the office taken by one who has just left
-                janitor.step(until_s)
+                _step(janitor)
+
+    def _connect(self, **settings: Any) -> Queue:
+        """A client that nothing strikes, with time enough for a machine that others keep busy."""
+        return Queue.connect(
+            self.server.address,
+            ROOT,
+            connection={"session_timeout_s": PATIENT_S, "connect_timeout_s": PATIENT_S},
+            deadline_s=PATIENT_S,
+            janitor=False,
+            segment_items=SEGMENT_ITEMS,
+            **settings,
+        )
 
     def _elsewhere(self) -> bool:
         """Whether anything is still held, delayed or put aside."""
@@ -207,15 +237,13 @@ class Round:
         while items := queue.reserve(50, sync=True).items:
             self.drained += items
             queue.done(*items)
-            claims = [
-                (f"{ROOT}/consumers/{each.consumer}/item/{each.name}", each) for each in items
-            ]
-            self.heard.done.update(claims)
+            self.heard.done.update((claim_path(each.consumer, each.name), each) for each in items)
 
     def _judged(self, report: Report) -> Report:
         clients = [SimpleNamespace(sessions=set(member.proxy.passwords)) for member in self._crew]
         world = SimpleNamespace(leader=self.server.leader, dump=self.server.dump, clients=clients)
-        told = self.heard.told(self.ledger)
+        expired = {session for member in self._crew for session in member.proxy.expired}
+        told = self.heard.told(self.ledger, expired)
         wrong = judged(told, self.ledger, world, self.drained)  # type: ignore[arg-type]
         report.wrong = [*wrong, *self.ledger.wrong]
         report.wrong += [Violation(Reason.UNTYPED, error) for error in self.server.errors]
@@ -230,3 +258,9 @@ class Round:
             report.struck.add(Trouble.LOST.value)
         report.late = sorted(map(late, self.heard.calls), reverse=True)
         return report
+
+
+def _step(janitor: Janitor) -> None:
+    """One step of the drain's janitor; what it could not do in time, the next does."""
+    with suppress(NoQuorumError):
+        janitor.step(time.monotonic() + PATIENT_S)

@@ -12,6 +12,7 @@ from worlds.wire.plan import SIGNALLED, Trouble
 from worlds.wire.process import AlarmError, AlarmExit, Process, claim, forked
 from zkmq import Item, Queue
 from zkmq.errors import (
+    IncompatibleTreeError,
     NotAppliedError,
     NotHeldError,
     OutcomeUnknownError,
@@ -25,7 +26,9 @@ from zkmq.tree.ticket import Settled
 ALARM_RATE = 0.2
 FORK_RATE = 0.04
 REOPEN_RATE = 0.03
+AIMED_RATE = 0.5
 MEAN_ALARM_S = 0.004
+ASKED_AGAIN = 20
 LATER_S = 0.2
 TTR_S = 1.0
 Answer = TypeVar("Answer")
@@ -53,10 +56,7 @@ class Hand:
         """Step by step; whatever is no ZkmqError is a finding."""
         try:
             for _ in range(self._role.steps):
-                queue = self._process.queue()
-                if queue is None or self._process.over:
-                    break
-                self._step(queue)
+                self._step(self._process.queue())
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is a finding
             self._note(Reason.UNTYPED, f"{self.name}: {error!r}")
 
@@ -115,12 +115,12 @@ class Hand:
         return tuple(f"{self.name}-{self._serial}-{i}".encode() for i in range(count))
 
     def _outcome(self, error: ZkmqError) -> Outcome:
-        """What an error tells; an unknown outcome is asked for, for as long as nobody answers."""
+        """What an error tells; an unknown outcome is asked for until it is answered."""
         unknown = not isinstance(error, NotAppliedError | PartlyPutError)
         outcome = Outcome(Ended.UNKNOWN if unknown else Ended.FAIL)
         outcome.applied = len(getattr(error, "applied", ()))
         resolve = getattr(error, "resolve", None)
-        while unknown and resolve is not None and not self._process.over:
+        for _ in range(ASKED_AGAIN if unknown and resolve is not None else 0):
             try:
                 settled = self._call("resolve", resolve, self._role.deadline_s, alarmed=False)
             except OutcomeUnknownError:
@@ -146,7 +146,10 @@ class Hand:
                 rng.randint(1, 6), timeout_s=timeout_s, done=fused, sync=sync
             ).items
 
+        began_s = time.monotonic()
         found = self._ending(fused, "reserve", reserve, role.deadline_s + timeout_s)
+        if found:
+            self._tell("took", [claim(item)[1] for item in found], began_s, time.monotonic())
         self._held = [*kept, *self._still(fused), *(found or ())]
         if self._held and rng.random() < 0.8:
             self._end(queue, self._held)
@@ -159,10 +162,11 @@ class Hand:
             "done": lambda: queue.done(*items),
             "release": lambda: queue.release(*items),
             "later": lambda: queue.release(*items, delay_s=LATER_S),
+            "back": lambda: queue.release(*items, to="back"),
             "bury": lambda: queue.bury(*items, reason="the fuzz says so"),
             "touch": lambda: queue.touch(*items),
         }
-        what = rng.choices(list(calls), [12, 2, 1, 1, 1])[0]
+        what = rng.choices(list(calls), [12, 2, 1, 1, 1, 1])[0]
         if what == "done":
             self._ending(items, what, calls[what], allowed_s)
         else:
@@ -204,9 +208,11 @@ class Hand:
     ) -> Answer:
         alarm = alarmed and self._main and SIGNALLED & self._role.troubles
         if not alarm or self._rng.random() > ALARM_RATE:
-            return self._process.timed(what, act, allowed_s)
+            return self._timed(what, act, allowed_s)
+        aimed = self._process.alarm.aimed = self._rng.random() < AIMED_RATE
+        mean_s = MEAN_ALARM_S / 10 if aimed else MEAN_ALARM_S
         try:
-            signal.setitimer(signal.ITIMER_REAL, self._rng.expovariate(1 / MEAN_ALARM_S) + 1e-4)
+            signal.setitimer(signal.ITIMER_REAL, self._rng.expovariate(1 / mean_s) + 1e-4)
             try:
                 answer = act()
             finally:
@@ -216,6 +222,14 @@ class Hand:
                 self._tell("struck", trouble)
             raise InterruptedCallError from alarm_rang
         return answer
+
+    def _timed(self, what: str, act: Callable[[], Answer], allowed_s: float) -> Answer:
+        try:
+            return self._process.timed(what, act, allowed_s)
+        except IncompatibleTreeError as error:
+            # The tree is a queue's, so this client is of no use any more.
+            self._note(Reason.WEDGED, f"{self.name}: {what}: {error!r}")
+            raise
 
     def _try(self, act: Callable[[], object]) -> None:
         try:

@@ -1,12 +1,14 @@
 """What has to hold in a wire fuzz: by the server's log, by what clients were told, by the clock."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, pairwise
 
 from worlds.crash_points.checks import Reason, Violation
 from worlds.memory.zookeeper import Leader, Transaction
 from worlds.sim.actors import PutCall, Told
-from worlds.sim.ledger import Ledger
+from worlds.sim.ledger import CLAIMS, Ledger
 from worlds.wire.foreign import is_foreign
 from worlds.wire.plan import Trouble
 from worlds.wire.process import ROOT, Called
@@ -18,9 +20,8 @@ from zkmq.tree.paths import ACTIVE
 # Who passes over an item that has waited for longer than the deadline of a claim and this, did
 # not merely look too early: the docs promise 50 ms.
 STALE_S = 2.0
-# A call that takes longer than it may by this hangs. What it takes on a machine of one's own is
-# for the figures to say.
-HANGS_S = 6.0
+# No call is later than this, without the time for which the machine kept its process from running.
+LATE_S = 0.5
 DUTIES_WITHIN_S = 10.0
 
 
@@ -34,8 +35,23 @@ class WireLedger(Ledger):
         super().__init__(leader, ROOT)
         self.is_foreign = is_foreign
         self.blocked: set[str] = set()
+        # payload -> where it was held, one claim after the other
+        self.owners: dict[bytes, list[str]] = {}
+        # Claims that were taken from a dead consumer, and which session had been its.
+        self.given_up: dict[str, int] = {}
         self._strict = strict
         self._stale_ms = (deadline_s + STALE_S) * 1000
+
+    def _came(self, payload: bytes, place: str, path: str, transaction: Transaction) -> None:
+        super()._came(payload, place, path, transaction)
+        if place == CLAIMS:
+            self.owners.setdefault(payload, []).append(path)
+
+    def _judge_end(self, place: str, path: str, transaction: Transaction) -> None:
+        active = f"{path.rpartition('/item/')[0]}/{ACTIVE}"
+        if place == CLAIMS and active not in self._leader.tree.nodes:
+            self.given_up[path] = self._held[path].session
+        super()._judge_end(place, path, transaction)
 
     def _judge_order(self, name: str, transaction: Transaction) -> None:
         if not self._strict:
@@ -61,6 +77,13 @@ class Testimony:
     done: dict[str, Item] = field(default_factory=dict)
     doubted: dict[str, Item] = field(default_factory=dict)
     denied: dict[str, Item] = field(default_factory=dict)
+    # Claim -> who got it, and when that reserve began and ended.
+    took: dict[str, tuple[int, float, float]] = field(default_factory=dict)
+    # Claim -> when its consumer was told that it is lost.
+    lost: dict[str, float] = field(default_factory=dict)
+    # Who closed its queue, and when.
+    left: list[tuple[int, float]] = field(default_factory=list)
+    killed: set[int] = field(default_factory=set)
     calls: list[Called] = field(default_factory=list)
     trouble: list[Violation] = field(default_factory=list)
     struck: set[str] = field(default_factory=set)
@@ -78,8 +101,20 @@ class Testimony:
             case "undone", list(paths):
                 for path in paths:
                     self.doubted.pop(path, None)
+            case "took", list(paths), float(began_s), float(ended_s):
+                self.took |= dict.fromkeys(paths, (process, began_s, ended_s))
+            case "lost", list(paths), float(at_s):
+                self.lost = dict.fromkeys(paths, at_s) | self.lost
             case "called", Called() as called:
                 self.calls.append(called)
+            case _:
+                self._hear_of(process, message)
+
+    def _hear_of(self, process: int, message: tuple[object, ...]) -> None:
+        """Take note of what happened to a process."""
+        match message:
+            case "leaving", float(at_s):
+                self.left.append((process, at_s))
             case "trouble", Reason() as reason, str(detail):
                 self.trouble.append(Violation(reason, detail))
             case "struck", Trouble() as trouble:
@@ -89,24 +124,42 @@ class Testimony:
             case "bye", *_:
                 self.ended.add(process)
 
-    def told(self, ledger: Ledger) -> Told:
-        """The same for the judges of the simulation."""
+    def told(self, ledger: WireLedger, expired: Collection[int]) -> Told:
+        """The same for the judges of the simulation; `expired` sessions ended without warning."""
         done = [(item, path) for path, item in self.done.items()]
         doubted = [(item, path) for path, item in self.doubted.items() if path not in self.done]
-        return Told([*self.puts.values()], done, doubted, [*self.trouble, *self._hanging(ledger)])
+        wrong = [*self.trouble, *self._late(), *self._denied(ledger)]
+        wrong += self._untold(ledger, expired)
+        return Told([*self.puts.values()], done, doubted, wrong)
 
-    def _hanging(self, ledger: Ledger) -> list[Violation]:
-        wrong = [
-            Violation(Reason.WEDGED, f"{call.what} took {call.took_s:.1f} s of {call.allowed_s} s")
-            for call in self.calls
-            if late(call)[0] > HANGS_S
-        ]
-        wrong += [
-            Violation(Reason.MISPLACED, f"{path}: acknowledged, and told that it was not held")
-            for path in self.denied
-            if path in ledger.acknowledged and path not in self.done
-        ]
-        return wrong
+    def _late(self) -> Iterator[Violation]:
+        for call in self.calls:
+            late_s, what = late(call)
+            if late_s > LATE_S:
+                yield Violation(Reason.WEDGED, f"{what}: {late_s:.2f} s late")
+
+    def _denied(self, ledger: Ledger) -> Iterator[Violation]:
+        for path in self.denied:
+            if path in ledger.acknowledged and path not in self.done:
+                detail = f"{path}: acknowledged, and told that it was not held"
+                yield Violation(Reason.MISPLACED, detail)
+
+    def _untold(self, ledger: WireLedger, expired: Collection[int]) -> Iterator[Violation]:
+        """An owner is told that an item is lost before another has it.
+
+        But for those who had died or left by then, and whose session ended without a time-out.
+        """
+        for before, after in chain.from_iterable(map(pairwise, ledger.owners.values())):
+            session = ledger.given_up.get(before)
+            if session is None or session in expired or not {before, after} <= self.took.keys():
+                continue
+            process, since_s, _ = self.took[before]
+            _, _, taken_s = self.took[after]
+            left = any(who == process and since_s <= at_s <= taken_s for who, at_s in self.left)
+            told_s = self.lost.get(before, math.inf)
+            if process not in self.killed and not left and told_s > taken_s:
+                detail = f"{before}: lost was told {told_s - taken_s:.2f} s after {after} was got"
+                yield Violation(Reason.OWNED_TWICE, detail)
 
 
 def late(call: Called) -> tuple[float, str]:

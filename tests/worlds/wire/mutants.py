@@ -3,6 +3,8 @@
 The processes of a round apply one by its name, since each has a queue of its own.
 """
 
+import math
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -10,21 +12,29 @@ from typing import Any
 from unittest import mock
 
 from worlds.crash_points import weakened
-from worlds.wire.plan import Trouble
+from worlds.wire.plan import Plan, Trouble
 from zkmq.errors import ClosedError, ZkmqError
 from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.tree.ticket import Refused, Ticket, TookEffect
+from zkmq.zookeeper.failure_detector import FailureDetector
+from zkmq.zookeeper.kazoo_store import KazooStore
 
 STEP_S = 10.0
+BLOCKED_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireMutant:
-    """One mutant: under which trouble it is found, and for which reasons: any of them."""
+    """One mutant: under which trouble it is found, and for which reasons: any of them.
+
+    `steps` are of each thread: many where one process has to work for as long as the session of
+    another takes to end.
+    """
 
     name: str
     trouble: Trouble
     reasons: frozenset[str]
+    steps: int = 40
     applied: Callable[[], AbstractContextManager[Any]]
 
 
@@ -40,6 +50,24 @@ def _forgetful(self: Ticket, *arguments: Any, **settings: Any) -> TookEffect | R
 
 
 _commit = Ticket.commit
+
+
+def _blocking(self: KazooStore, request: Any) -> Any:
+    """A request that is handed over without a connection blocks until there is room for it."""
+    if not self._is_connected:
+        time.sleep(BLOCKED_S)
+    return _send(self, request)
+
+
+_send = KazooStore._send
+
+
+def _unheard(self: FailureDetector) -> float:
+    """A lost session is known only from what a server says."""
+    return _due_s(self) if self._is_up else math.inf
+
+
+_due_s = FailureDetector._due_s
 
 
 def _only_once(self: JanitorThread) -> float:
@@ -65,7 +93,7 @@ MUTANTS = {
         WireMutant(
             name="a signal leaves no doubt",
             trouble=Trouble.SIGNALS,
-            reasons=frozenset({"untyped", "lost", "duplicated", "phantom", "misplaced"}),
+            reasons=frozenset({"wedged"}),
             applied=lambda: mock.patch.object(Ticket, "commit", _forgetful),
         ),
         WireMutant(
@@ -74,8 +102,29 @@ MUTANTS = {
             reasons=frozenset({"left-behind"}),
             applied=lambda: mock.patch.object(JanitorThread, "_round", _only_once),
         ),
+        WireMutant(
+            name="sends while disconnected",
+            trouble=Trouble.OUTAGE,
+            reasons=frozenset({"wedged"}),
+            applied=lambda: mock.patch.object(KazooStore, "_send", _blocking),
+        ),
+        WireMutant(
+            name="silence says nothing",
+            trouble=Trouble.OUTAGE,
+            reasons=frozenset({"owned-twice"}),
+            steps=160,
+            applied=lambda: mock.patch.object(FailureDetector, "_due_s", _unheard),
+        ),
     ]
 }
+
+
+def plan(name: str, seed: int) -> Plan:
+    """One round in which that mutant should be found."""
+    mutant = MUTANTS[name]
+    return Plan(
+        seed=seed, troubles=frozenset({mutant.trouble}), steps=mutant.steps, mutant=mutant.name
+    )
 
 
 def applied(name: str) -> AbstractContextManager[Any]:

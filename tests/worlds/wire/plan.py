@@ -49,6 +49,8 @@ LOSSES = (
     Fault.EXPIRE_AFTER,
 )
 LOSS_RATE = 0.05
+# Parts of a round's calls.
+FIRST_STRIKE, LAST_STRIKE = 0.05, 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Role:
     Attributes:
         hosts: where its servers seem to be: a proxy of its own.
         threads: beside the main one, which alone meets signals.
-        steps: of each thread, at most; they end at `ends_after_s` at the latest.
+        steps: of each thread.
         stays: it keeps its queue open until told to close, so that a janitor remains.
     """
 
@@ -67,7 +69,6 @@ class Role:
     seed: int
     threads: int
     steps: int
-    ends_after_s: float
     deadline_s: float
     session_timeout_s: float
     order: str
@@ -78,9 +79,9 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """One trouble of some length, at a moment of the round; `process` is whom it meets."""
+    """One trouble of some length, after so many calls of the round; `process` is whom it meets."""
 
-    at_s: float
+    after_calls: int
     trouble: Trouble
     process: int
     length_s: float
@@ -88,10 +89,10 @@ class Strike:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One round.
+    """One round: as many steps, and troubles at the same calls, on a fast machine or a slow one.
 
     Attributes:
-        ends_after_s: when the last step begins.
+        steps: of each thread.
         deadline_s: of every call.
         mutant: the name of one of `worlds.wire.mutants`, for controls.
     """
@@ -100,8 +101,7 @@ class Plan:
     troubles: frozenset[Trouble] = EVERYTHING
     processes: int = 2
     threads: int = 2
-    steps: int = 60
-    ends_after_s: float = 3.0
+    steps: int = 40
     deadline_s: float = 0.8
     session_timeout_s: float = 2.0
     mutant: str = ""
@@ -121,6 +121,11 @@ class Plan:
         """Which order the consumers keep: most rounds are strict, which says more."""
         return Random(f"{self.seed}-order").choice(["strict", "strict", "relaxed"])
 
+    @property
+    def calls(self) -> int:
+        """How many calls there are, at least, if no process is killed."""
+        return self.processes * (self.threads + 1) * self.steps
+
     def role(self, index: int, hosts: str) -> Role:
         """What a process is told."""
         return Role(
@@ -129,7 +134,6 @@ class Plan:
             seed=self.seed,
             threads=self.threads,
             steps=self.steps,
-            ends_after_s=self.ends_after_s,
             deadline_s=self.deadline_s,
             session_timeout_s=self.session_timeout_s,
             order=self.order,
@@ -147,9 +151,9 @@ class Plan:
                 rng.randint(0, 2) if trouble is not Trouble.KILLS else rng.randint(0, 1)
             ):
                 process = rng.randrange(int(trouble is Trouble.KILLS), self.processes)
-                at_s = rng.uniform(0.1, self.ends_after_s * 0.6)
-                drawn.append(Strike(at_s, trouble, process, self._length_s(rng, trouble)))
-        return sorted(drawn, key=lambda strike: strike.at_s)
+                after_calls = int(rng.uniform(FIRST_STRIKE, LAST_STRIKE) * self.calls)
+                drawn.append(Strike(after_calls, trouble, process, self._length_s(rng, trouble)))
+        return sorted(drawn, key=lambda strike: strike.after_calls)
 
     def _length_s(self, rng: Random, trouble: Trouble) -> float:
         if trouble is Trouble.REFUSALS:

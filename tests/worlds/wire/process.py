@@ -3,6 +3,7 @@
 Everything is told as it happens, through a pipe: a process may be killed at any moment.
 """
 
+import faulthandler
 import linecache
 import os
 import signal
@@ -17,15 +18,16 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from worlds.wire.plan import Role, Trouble
+from worlds.wire.starvation import Starvation
 from zkmq import Item, Queue
 from zkmq.errors import ZkmqError
+from zkmq.tree.ticket import Ticket
 
 ROOT = "/q"
 SEGMENT_ITEMS = 5
-NAP_S = 0.01
-# A nap that is longer than this was not the process's own doing.
-LATE_S = 0.005
 FORK_HANGS_S = 5
+# Upon this signal a process writes to standard error where each of its threads is.
+SAYS_WHERE = signal.SIGUSR1
 COMES_BACK_S = 0.0005
 # The one line on which a condition waits.
 WAITS = "waiter.acquire(True, timeout)"
@@ -51,33 +53,13 @@ class Called:
     error: str | None
 
 
-class Starvation:
-    """How long this process was kept from running, by how late it wakes up from naps."""
-
-    def __init__(self) -> None:
-        self._late: list[tuple[float, float]] = []
-        threading.Thread(target=self._nap, name="starvation", daemon=True).start()
-
-    def since(self, began_s: float) -> float:
-        """The seconds lost from then on."""
-        return sum(late_s for at_s, late_s in list(self._late) if at_s >= began_s)
-
-    def _nap(self) -> None:
-        while True:
-            began_s = time.monotonic()
-            time.sleep(NAP_S)
-            now_s = time.monotonic()
-            if now_s - began_s - NAP_S > LATE_S:
-                self._late.append((now_s, now_s - began_s - NAP_S))
-
-
 class Process:
     """What the threads of one process share."""
 
     def __init__(self, role: Role, told: Connection) -> None:
         self.role = role
         self.starvation = Starvation()
-        self.ends_s = time.monotonic() + role.ends_after_s
+        self.alarm = Alarm(anywhere=Trouble.ANYWHERE in role.troubles)
         self._told = told
         self._telling = threading.Lock()
         self._opening = threading.Lock()
@@ -92,15 +74,10 @@ class Process:
         """Wait until the judge says something."""
         self._told.recv()
 
-    @property
-    def over(self) -> bool:
-        """Whether no step is to begin any more."""
-        return time.monotonic() >= self.ends_s
-
-    def queue(self, *, insist: bool = False) -> Queue | None:
-        """The queue, opened if need be; None if it could not be opened before the end."""
+    def queue(self) -> Queue:
+        """The queue, opened if need be: trouble ends, and then it can be."""
         with self._opening:
-            while self._queue is None and (insist or not self.over):
+            while self._queue is None:
                 with suppress(ZkmqError):
                     self._queue = self.timed("connect", self._connect, self.role.deadline_s * 2)
             return self._queue
@@ -110,6 +87,7 @@ class Process:
         with self._opening:
             queue, self._queue = self._queue, None
         if queue is not None:
+            self.tell("leaving", time.monotonic())
             self.timed("close", queue.close, self.role.deadline_s)
 
     def timed(self, what: str, act: Callable[[], Answer], allowed_s: float) -> Answer:
@@ -143,7 +121,10 @@ class Process:
         )
 
     def _lost(self, consumer: str, items: Sequence[Item]) -> None:
-        self.tell("lost", consumer, [item.name for item in items], time.monotonic())
+        now_s = time.monotonic()
+        starved_s = self.starvation.since(now_s - self.role.session_timeout_s * 2)
+        paths = [claim_path(consumer, item.name) for item in items]
+        self.tell("lost", paths, now_s - starved_s)
 
 
 def claim(item: Item) -> tuple[Item, str]:
@@ -151,13 +132,19 @@ def claim(item: Item) -> tuple[Item, str]:
     known = Item(
         item.data, item.name, item.consumer, item.delivery, item.fence, item.put_zxid, header={}
     )
-    return known, f"{ROOT}/consumers/{item.consumer}/item/{item.name}"
+    return known, claim_path(item.consumer, item.name)
+
+
+def claim_path(consumer: str, name: str) -> str:
+    """Where an item stands while it is held."""
+    return f"{ROOT}/consumers/{consumer}/item/{name}"
 
 
 def live(role: Role, told: Connection) -> None:
     """Do what the role says; the process's main function."""
     from worlds.wire.mutants import applied  # noqa: PLC0415 - nobody else needs it
 
+    faulthandler.register(SAYS_WHERE)
     with applied(role.mutant):
         _work(Process(role, told))
 
@@ -168,8 +155,7 @@ def _work(process: Process) -> None:
     role = process.role
     hands = [Hand(process, number) for number in range(role.threads + 1)]
     threads = [threading.Thread(target=hand.run, name=hand.name) for hand in hands[1:]]
-    anywhere = Trouble.ANYWHERE in role.troubles
-    signal.signal(signal.SIGALRM, Alarm(anywhere=anywhere))
+    signal.signal(signal.SIGALRM, process.alarm)
     for thread in threads:
         thread.start()
     hands[0].run()
@@ -177,22 +163,27 @@ def _work(process: Process) -> None:
         thread.join()
     process.tell("idle")
     if role.stays:
-        process.queue(insist=True)
+        process.queue()
         process.await_word()
     process.reopen()
     process.tell("bye")
 
 
 class Alarm:
-    """The handler of a signal, which raises: out of a wait, or at once, wherever it comes."""
+    """The handler of a signal, which raises: out of a wait, or at once, wherever it comes.
+
+    Attributes:
+        aimed: whether it waits for a wait in which a write may be on its way.
+    """
 
     def __init__(self, *, anywhere: bool) -> None:
+        self.aimed = False
         self._anywhere = anywhere
         self._rng = Random()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Raise, or come back a little later."""
-        if not self._anywhere and not _waits(frame):
+        if not self._anywhere and not (_waits(frame) and (not self.aimed or _writes(frame))):
             signal.setitimer(signal.ITIMER_REAL, COMES_BACK_S)
             return
         raise self._rng.choice([AlarmError, AlarmExit])("the time is over")
@@ -203,6 +194,13 @@ def _waits(frame: FrameType | None) -> bool:
     if frame is None or frame.f_code.co_filename != threading.__file__:
         return False
     return WAITS in linecache.getline(threading.__file__, frame.f_lineno)
+
+
+def _writes(frame: FrameType | None) -> bool:
+    """Whether it came within a ticket's write."""
+    while frame is not None and frame.f_code is not Ticket._commit.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def forked(queue: Queue, payload: bytes) -> str:

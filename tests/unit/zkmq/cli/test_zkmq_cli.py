@@ -14,12 +14,12 @@ import pytest
 import typer
 
 from worlds.memory.faults import Strike
-from worlds.memory.network import Fault
+from worlds.memory.network import Fault, Request
 from worlds.memory.queues import drained, places_of
 from worlds.memory.store import MemoryStore, World
 from worlds.sim.editions import NEW, OLD, release
 from zkmq import Queue
-from zkmq.cli import zkmq_command
+from zkmq.cli import invocation, zkmq_command
 from zkmq.errors import NoQuorumError
 from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.security import Security
@@ -226,6 +226,45 @@ def test_an_unknown_outcome_is_told_from_a_failure(
     world.faults = Strike("put", Fault.LOSE_REPLY, times=1_000_000)
     assert zkmq("--deadline-s", 1, "put", "value") == 2
     assert "--dedup-id" in capsys.readouterr().err
+
+
+class _Slow:
+    """Servers that take a while to connect to, answer so many requests, and then no more."""
+
+    def __init__(self, answered: int) -> None:
+        self._left = answered
+
+    def __call__(self, number: int, request: Request) -> Fault | None:
+        """Lose a request, or not."""
+        self._left -= 1
+        return Fault.STALL if self._left < 0 else None
+
+
+@pytest.mark.parametrize("answered", [0, 3, 6, 9])
+def test_one_deadline_for_the_whole_command(
+    zkmq: Zkmq,
+    queue: Queue,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    answered: int,
+) -> None:
+    """To connect, to open, the call and to close take --deadline-s in all, not each of them."""
+    queue.put(b"a")
+    for module in (invocation, zkmq_command):
+        monkeypatch.setattr(module, "now_s", lambda: world.scheduler.now_s)
+    connect = KazooStore.connect
+
+    def slowly(hosts: str, **connection: Any) -> KazooStore:
+        world.scheduler.sleep(2.0)
+        store = connect(hosts, **connection)
+        world.faults = _Slow(answered)
+        return store
+
+    monkeypatch.setattr(KazooStore, "connect", slowly)
+    began_s = world.scheduler.now_s
+    status = zkmq("--deadline-s", 3, "stats")
+    assert status in {0, 3}
+    assert world.scheduler.now_s - began_s < 3.5
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """Threads that share a client: each ends at its own deadline, and sees a close at once."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -49,21 +53,75 @@ class Threads:
         assert not any(thread.is_alive() for thread in self._threads)
 
 
+class RangError(Exception):
+    """What a signal's handler raises."""
+
+
+def rings_as_a_condition_is_entered(frame: FrameType, _: str, __: object) -> Any:
+    """Trace so that it raises where a condition has its lock, and its `with` not yet."""
+    if frame.f_code is not threading.Condition.__enter__.__code__:
+        return None
+
+    def at(_: FrameType, event: str, __: object) -> Any:
+        if event == "return":
+            raise RangError
+        return at
+
+    return at
+
+
+@pytest.mark.parametrize("what", ["call", "send", "connected"])
+def test_a_signal_in_the_middle_of_taking_a_lock_leaves_it_free(
+    shared: tuple[WireZooKeeper, Queue], what: str
+) -> None:
+    """Other threads go on, though a handler raised between the taking and the note of it."""
+    _, queue = shared
+    lock = CallLock(time.monotonic)
+
+    def take() -> None:
+        with lock.take(time.monotonic() + SOON_S):
+            pass
+
+    calls = {
+        "call": take,
+        "send": lambda: queue._store.submit([]),
+        "connected": lambda: queue._store.wait_connected(time.monotonic()),
+    }
+    before = sys.gettrace()
+    sys.settrace(rings_as_a_condition_is_entered)
+    try:
+        with suppress(RangError):
+            calls[what]()
+    finally:
+        sys.settrace(before)
+    threads = Threads()
+    threads.call(calls[what])
+    threads.join()
+    assert not threads.errors
+
+
 @pytest.mark.parametrize("what", ["put", "reserve"])
 def test_waiting_for_another_call_counts(shared: tuple[WireZooKeeper, Queue], what: str) -> None:
     """Of many calls that wait for one that hangs, none takes longer than it may."""
     server, queue = shared
     queue.put(b"a")
     queue.reserve(sync=True)
-    queue._deadline_s = 0.4
+    call = queue.reserve if what == "reserve" else lambda: queue.put(b"b")
+    lock = queue._consumer._lock if what == "reserve" else queue._producing
     server.silent = True
+    queue.deadline_s = SOON_S / 2
     threads = Threads()
-    for _ in range(24):  # one after the other they would take longer than the test
-        threads.call(queue.reserve if what == "reserve" else lambda: queue.put(b"b"))
+    threads.call(call)
+    until_s = time.monotonic() + SOON_S
+    while lock._holder is None and time.monotonic() < until_s:
+        time.sleep(0.01)
+    queue.deadline_s = 0.4
+    for _ in range(23):  # one after the other they would take longer than the test
+        threads.call(call)
     threads.join()
-    assert len(threads.errors) == 24
     told = [str(error) for error in threads.errors if isinstance(error, NoQuorumError)]
-    assert any("not sent: another call holds the client" in text for text in told)
+    assert len(threads.errors) == 24
+    assert sum("not sent: another call holds the client" in text for text in told) == 23
 
 
 def test_a_close_ends_the_calls_of_other_threads(shared: tuple[WireZooKeeper, Queue]) -> None:
