@@ -31,10 +31,10 @@ from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.zookeeper.call_lock import CallLock
 from zkmq.zookeeper.store import Store
 
-# How long `close` takes at most, which part of that may pass before it ends the session, and how
-# long it waits for the deletion of the ticket. The session's expiry does the same later.
+# How long `close` takes at most; what of that is for the end of the session, or half of a shorter
+# deadline; how long it waits for the deletion of the ticket. The session's expiry does the same.
 CLOSED_WITHIN_S = 5.0
-LEFT_AFTER = 0.8
+END_S = 1.0
 LEAVE_S = 1.0
 
 
@@ -296,7 +296,7 @@ class Queue(OperatorQueue):
         self._closed = True
         now_s, within_s = self._store.now(), min(self._deadline_s, CLOSED_WITHIN_S)
         try:
-            self._leave(now_s + within_s * LEFT_AFTER)
+            self._leave(now_s + within_s - min(END_S, within_s / 2))
         except ZkmqError:
             pass  # the end of the session does the same a little later
         finally:

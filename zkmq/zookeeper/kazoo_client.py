@@ -17,7 +17,7 @@ from zkmq.zookeeper.kazoo_connection import StoreConnection
 from zkmq.zookeeper.security import Security
 
 # How long `end` waits for a thread to notice that its connection was dropped.
-NOTICED_WITHIN_S = 0.3
+NOTICED_WITHIN_S = 0.15
 
 log = logging.getLogger("zkmq")
 # Without a handler, Python would print a library's warnings to stderr.
@@ -92,7 +92,7 @@ class StoreClient(KazooClient):  # type: ignore[misc]
         self._stopped.set()
         self.submit(CloseInstance, None)
         stopped = self._connection.connection_stopped
-        if not stopped.wait(within_s):
+        if not stopped.wait(max(0.0, within_s - NOTICED_WITHIN_S)):
             self._connection.drop()
             stopped.wait(NOTICED_WITHIN_S)
         self.handler.stop()

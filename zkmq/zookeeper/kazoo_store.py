@@ -30,9 +30,9 @@ from zkmq.zookeeper.signals import ThreadSignal
 from zkmq.zookeeper.store import Lost, Op, Read, ReadResult, Reply, Watcher, Znode
 
 READ_AGAIN_PAUSE_S = 0.02
-# How long `close` waits for the server's answer: at most, and at least.
+# How long `close` takes at most, and at least, so that the request is sent and the thread ends.
 CLOSED_WITHIN_S = 1.0
-SENT_WITHIN_S = 0.1
+CLOSES_FOR_S = 0.25
 
 log = logging.getLogger("zkmq")
 
@@ -230,7 +230,7 @@ class KazooStore:
         """
         if self._process == os.getpid():
             left_s = math.inf if deadline_s is None else deadline_s - time.monotonic()
-            self._end(max(SENT_WITHIN_S, min(left_s, CLOSED_WITHIN_S)))
+            self._end(max(CLOSES_FOR_S, min(left_s, CLOSED_WITHIN_S)))
         self._closed = True
 
     def _require_root(self, deadline_s: float) -> None:
