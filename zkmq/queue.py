@@ -20,7 +20,7 @@ from zkmq.putting.entry import Entry
 from zkmq.putting.producer import Producer
 from zkmq.taking.consumer import Consumer
 from zkmq.taking.finish import Done
-from zkmq.taking.holding import OnLost, ignore_lost
+from zkmq.taking.held_items import OnLost, ignore_lost
 from zkmq.taking.order import KEY as ORDER_KEY
 from zkmq.taking.order import ORDERS, Order
 from zkmq.taking.reserve import Reservation

@@ -102,7 +102,8 @@ class OperatorQueue:
         """Bring up to `n` items that were put aside back to their places in the queue.
 
         Raises:
-            OutcomeUnknownError: no answer before the deadline; some may have come back.
+            OutcomeUnknownError: no answer before the deadline; some may have come back. Its
+                `resolve()` cannot tell; `stats` counts what is left. To call again brings `n` more.
         """
         checks.choice("place", place, ("dead", "partial"))
         checks.number("kick: n", n, 1, MOST)
@@ -133,7 +134,9 @@ class OperatorQueue:
         The count of the result is that of the priorities.
 
         Raises:
-            OutcomeUnknownError: no answer before the deadline; some may have been purged.
+            OutcomeUnknownError: no answer before the deadline; some may have been purged. Its
+                `resolve()` cannot tell; `stats` counts what waits. To call again also purges what
+                was put since.
         """
         for priority in priorities:
             checks.number("purge: priority", priority, 0, item_names.MAX_PRIORITY)
@@ -150,7 +153,8 @@ class OperatorQueue:
         Raises:
             ClientsTooOldError: some clients are too old; nothing is changed.
             OutdatedClientError: this client is too old for the tree.
-            OutcomeUnknownError: no answer before the deadline; call again.
+            OutcomeUnknownError: no answer before the deadline. Call again: an upgrade that has
+                taken effect changes nothing then, and returns the charter.
         """
         self._demand_open()
         return upgrade(self._bound, self._tree, force=force, deadline_s=self._deadline())

@@ -8,7 +8,7 @@ from typing import Any
 
 from zkmq.errors import BadArgumentError, ClosedError, NotAppliedError, NotHeldError, ZkmqError
 from zkmq.taking.finish import Done, Finisher
-from zkmq.taking.holding import OnLost
+from zkmq.taking.held_items import OnLost
 from zkmq.taking.membership import Membership
 from zkmq.taking.order import Order
 from zkmq.taking.reserve import Reservation, Reserver

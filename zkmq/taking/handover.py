@@ -12,7 +12,7 @@ from typing import Self
 
 from zkmq.errors import BadArgumentError, ConsumerLostError
 from zkmq.taking.finish import Finisher
-from zkmq.taking.holding import ignore_lost
+from zkmq.taking.held_items import ignore_lost
 from zkmq.taking.membership import Membership
 from zkmq.tree import envelope
 from zkmq.tree.item import Item

@@ -18,7 +18,8 @@ from zkmq.errors import (
     NotHeldError,
     OutcomeUnknownError,
 )
-from zkmq.taking.holding import Apply, Begun, OnLost, Registration
+from zkmq.taking.held_items import OnLost
+from zkmq.taking.holding import Apply, Begun, Registration
 from zkmq.tree.item import Hold, Item
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.ticket import Refused, Ticket, TicketGoneError, TookEffect

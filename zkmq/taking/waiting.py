@@ -11,12 +11,12 @@ import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from zkmq.errors import NoQuorumError
+from zkmq.errors import NoQuorumError, ZkmqError
 from zkmq.tree import item_names
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.armed_watches import ArmedWatches
 from zkmq.zookeeper.retries import may_retry
-from zkmq.zookeeper.store import Code, Committed, Create, Delete, Op, Rejected, Store
+from zkmq.zookeeper.store import Code, Committed, Create, Delete, Lost, Op, Pending, Rejected, Store
 
 WATCHERS = 3
 STAGGER_S = 0.02
@@ -39,6 +39,8 @@ class WaitingLine:
         self._root = tree.place("waiting")
         self._prefix = f"w-{secrets.token_hex(4)}-"
         self._path: str | None = None
+        # The last place that was left, until its deletion is certain.
+        self._left: tuple[str, Pending] | None = None
         # A place was asked for, and was not seen in a listing yet.
         self._joining = False
         self._signal = store.signal()
@@ -55,7 +57,9 @@ class WaitingLine:
         if self._joining:
             self._leave_unknown()
         elif self._path is not None and not done:
-            self._store.submit([Delete(self._path)])
+            self._delete(self._path)
+        elif self._left is not None:
+            self._delete_again(*self._left)
         self._path = None
 
     def wake(self) -> None:
@@ -131,6 +135,16 @@ class WaitingLine:
                 if self._prefix in path:
                     self._store.submit([Delete(path)])
             self._joining = False
+
+    def _delete(self, path: str) -> None:
+        self._left = (path, self._store.submit([Delete(path)]))
+
+    def _delete_again(self, path: str, pending: Pending) -> None:
+        """Delete the place that was left last if the answer to that was lost, or not come yet."""
+        self._left = None
+        with suppress(ZkmqError):
+            if isinstance(pending.reply(self._store.now()), Lost):
+                self._delete(path)
 
     def _list(self, deadline_s: float) -> list[str]:
         """All places in the line, in order: older epochs first."""

@@ -2,18 +2,18 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from zkmq.errors import AckUnknownError, ConsumerLostError, NotHeldError, ZkmqError
 from zkmq.rest.client.exchange import Exchange, Reply
+from zkmq.taking.held_items import HeldItems, OnLost
 from zkmq.tree.item import Hold, Item
 
-OnLost = Callable[[str, Sequence[Item]], None]
 _BEATS = 3  # in the time that the gateway waits
 
 
-class RemoteRegistration:
+class RemoteRegistration(HeldItems):
     """One consumer at the gateway: until it ends, and then never again. Thread-safe.
 
     `consumer` is its name in the queue's tree, known with the first answer to a reserve. Its end
@@ -24,15 +24,12 @@ class RemoteRegistration:
     def __init__(
         self, exchange: Exchange, path: str, session: int, session_s: float, on_lost: OnLost
     ) -> None:
+        super().__init__(lambda items: on_lost(self.consumer or "", items))
         self.path = path
         self.session = session
         self.consumer: str | None = None
-        self.held: dict[str, Item] = {}
-        self.ended = False
         self._exchange = exchange
         self._session_s = session_s
-        self._on_lost = on_lost
-        self._lock = threading.Lock()
         self._contact_s = exchange.now()
         self._stopped = threading.Event()
         threading.Thread(target=self._beat, name="zkmq-heart-beat", daemon=True).start()
@@ -69,32 +66,10 @@ class RemoteRegistration:
         self.contact(reply.sent_s)
         return reply
 
-    def add(self, items: Sequence[Item]) -> None:
-        """Take note of items reserved; if this has ended meanwhile, they are lost at once."""
-        with self._lock:
-            self.held.update((item.name, item) for item in items)
-            ended = self.ended
-        if ended:
-            self.end()
-
-    def remove(self, items: Sequence[Item], hold: Hold) -> None:
-        """Take note that items are not held any more, and why."""
-        with self._lock:
-            for item in items:
-                item.hold = hold
-                self.held.pop(item.name, None)
-
     def end(self) -> None:
-        """This consumer is no more: whatever was held belongs to others; say so, once."""
+        """End the registration, and its heartbeat: all items that it held are lost."""
         self._stopped.set()
-        with self._lock:
-            self.ended = True
-            lost = list(self.held.values())
-            self.held.clear()
-            for item in lost:
-                item.hold = Hold.LOST
-        if lost:
-            self._on_lost(self.consumer or "", lost)
+        super().end()
 
     def close(self, deadline_s: float) -> None:
         """Give back what is held.

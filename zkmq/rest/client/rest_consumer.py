@@ -9,9 +9,10 @@ from typing import Any
 from zkmq.doubt import Doubt, Settled
 from zkmq.errors import AckUnknownError, ConsumerLostError, OutcomeUnknownError
 from zkmq.rest.client.exchange import Exchange
-from zkmq.rest.client.registration import OnLost, RemoteRegistration, demand_held
+from zkmq.rest.client.registration import RemoteRegistration, demand_held
 from zkmq.rest.client.reserving import Request, Reserving, answering
 from zkmq.taking.finish import DONE, Done, ended_before
+from zkmq.taking.held_items import OnLost
 from zkmq.taking.reserve import Reservation
 from zkmq.tree.item import Hold, Item
 

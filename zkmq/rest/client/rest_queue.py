@@ -26,9 +26,9 @@ from zkmq.putting.entry import Entry
 from zkmq.rest.client.exchange import Exchange
 from zkmq.rest.client.http import open_client
 from zkmq.rest.client.putting import Putting
-from zkmq.rest.client.registration import OnLost
 from zkmq.rest.client.rest_consumer import Consuming
 from zkmq.taking.finish import Done
+from zkmq.taking.held_items import OnLost, ignore_lost
 from zkmq.taking.order import Order
 from zkmq.taking.reserve import Reservation
 from zkmq.tree.item import Item
@@ -81,7 +81,7 @@ class Queue:
         settings = {"session_s": session_s, "order": order, "on_crash": on_crash, "label": label}
         if max_deliveries is not None:
             settings["max_deliveries"] = max_deliveries
-        self._consuming = Consuming(exchange, base, settings, lost or _nobody_asked, self._deadline)
+        self._consuming = Consuming(exchange, base, settings, lost or ignore_lost, self._deadline)
 
     @classmethod
     def connect(cls, url: str, path: str = "/queue", **settings: Any) -> Self:
@@ -290,10 +290,6 @@ class Queue:
     def _demand_open(self) -> None:
         if self._closed:
             raise ClosedError("the queue was closed; connect a new one")
-
-
-def _nobody_asked(consumer: str, items: Sequence[Item]) -> None:
-    """The items themselves say that they are lost."""
 
 
 def _name(path: str) -> str:

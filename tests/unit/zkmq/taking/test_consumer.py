@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from worlds.memory.network import Request
+from worlds.memory.network import Fault, Request
 from worlds.memory.queues import Open, janitor_of, places_of, swept
 from worlds.memory.store import World
 from zkmq import Hold, Item, Queue
 from zkmq.errors import ClosedError, NotHeldError
+from zkmq.zookeeper.store import Delete
 
 
 def later(world: World, delay_s: float, act: Callable[[], object]) -> None:
@@ -46,6 +47,28 @@ def test_a_reserve_that_acknowledges_waits_too(opened: Open, world: World) -> No
     assert [item.data for item in found.items] == [b"second"]
     assert found.done is not None
     assert seen == [0]
+
+
+def test_a_place_whose_deletion_was_lost_is_left_by_the_next_call(
+    queue: Queue, world: World
+) -> None:
+    """An outage as it leaves the line leaves no place behind that clients who put wake in vain."""
+    lost: list[Request] = []
+
+    def lose_the_departure(_: int, request: Request) -> Fault | None:
+        leaves = any(isinstance(op, Delete) and "/waiting/" in op.path for op in request.ops)
+        if leaves and not lost:
+            lost.append(request)
+            return Fault.LOSE_REQUEST
+        return None
+
+    world.faults = lose_the_departure
+    queue.reserve(timeout_s=0.5)
+    world.scheduler.sleep(1.0)
+    assert len(places_in_line(world)) == len(lost) == 1
+    queue.reserve()
+    world.scheduler.sleep(1.0)
+    assert places_in_line(world) == []
 
 
 def test_a_reserve_that_acknowledges_ends_without_an_item(queue: Queue, world: World) -> None:
