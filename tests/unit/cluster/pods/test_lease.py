@@ -1,12 +1,17 @@
 """The lease: who renews it, and what is noticed when nobody did."""
 
 import threading
+from typing import cast
 
+import docker
 import pytest
 
 from cluster.cluster_errors import ClusterError
 from cluster.pods import lease as leases
 from cluster.pods.lease import Lease
+from cluster.pods.pod import Pod
+from cluster.pods.sandbox import Sandbox
+from cluster.quorum import DockerQuorum
 
 
 def test_the_command_sets_a_full_term() -> None:
@@ -21,6 +26,16 @@ def test_by_hand_nobody_renews() -> None:
     """A lease that is not renewed starts no thread."""
     before = threading.active_count()
     Lease(lambda _: None, term_s=7).unrenewed(60).take()
+    assert threading.active_count() == before
+
+
+def test_an_injector_that_ends_limits_all_its_faults() -> None:
+    """By hand each sandbox's lease lasts as long as asked for, and no thread renews it."""
+    client = cast(docker.DockerClient, None)
+    pods = {id: Pod(client, Sandbox(id=id, run="r", tags={})) for id in (1, 2)}
+    before = threading.active_count()
+    DockerQuorum(client, "r", pods, timings={}).limit_faults(60)
+    assert all("+ 60 ))" in pod.sandbox.lease.take() for pod in pods.values())
     assert threading.active_count() == before
 
 
