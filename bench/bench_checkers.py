@@ -26,9 +26,9 @@ from rows import limit_row, write_row
 
 from harness.checkers import checkers
 from harness.claim import Claim, Level
+from harness.common.verdict import Verdict
 from harness.history.columns import History
 from harness.judge import judge
-from harness.verdict import Verdict
 
 SIZES = [10**4, 10**5, 10**6, 10**7]
 LIMITS = {10**6: (10.0, 1.0), 10**7: (120.0, 8.0)}  # seconds, GB

@@ -22,12 +22,12 @@ from rows import write_row
 
 from cluster import quorum
 from cluster.quorum import DockerQuorum
+from harness.common.progress import Progress
+from harness.common.quorum_config import QuorumConfig
+from harness.common.run_clock import NS_PER_S, Clock
 from harness.history.record import HistoryWriter
 from harness.nemesis.nemesis import Nemesis
 from harness.nemesis.phase_faults import PhaseOfFaults
-from harness.progress import Progress
-from harness.quorum_config import QuorumConfig
-from harness.run_clock import NS_PER_S, Clock
 from harness.scenario import loading, plan
 from harness.workers.running_clients import NoClients
 

@@ -20,7 +20,7 @@ from rich.table import Table
 from rows import write_row
 
 from cluster import quorum
-from harness.quorum_config import QuorumConfig
+from harness.common.quorum_config import QuorumConfig
 
 GOALS = {
     "put-1": 0.9,

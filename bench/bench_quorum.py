@@ -22,7 +22,7 @@ from cluster import quorum
 from cluster.config import environment, zoo_cfg
 from cluster.engine import engine, image, labels
 from cluster.pods import probe
-from harness.quorum_config import QuorumConfig
+from harness.common.quorum_config import QuorumConfig
 
 MOST_RATIO = 2.5
 READY_WITHIN_S = 60.0

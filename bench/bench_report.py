@@ -26,7 +26,7 @@ from rich.console import Console
 from rows import limit_row, write_row
 
 from harness import run
-from harness.run_folder import RunFolder
+from harness.common.run_folder import RunFolder
 from harness.scenario import loading
 
 CHROMIUM = "/usr/bin/chromium"

@@ -25,7 +25,7 @@ from rich.console import Console
 from rows import write_row
 
 from cluster import quorum
-from harness.quorum_config import QuorumConfig
+from harness.common.quorum_config import QuorumConfig
 from zkmq.rest.server.serving import GatewayServer, listen, spare_collections
 from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig
 

@@ -11,7 +11,7 @@ TargetError (of the harness: exit status 255)
 
 from docker.errors import DockerException
 
-from harness.harness_errors import TargetError
+from harness.common.harness_errors import TargetError
 
 
 class ClusterError(TargetError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from harness.quorum_config import QuorumConfig
+from harness.common.quorum_config import QuorumConfig
 
 CLIENT_PORT = 2181
 # Short ticks: a killed leader costs half a second of writes, a silent one two to three.

@@ -8,7 +8,7 @@ from docker.errors import DockerException
 from cluster import quorum
 from cluster.cluster_errors import ClusterError
 from cluster.quorum import DockerQuorum
-from harness.quorum_config import QuorumConfig
+from harness.common.quorum_config import QuorumConfig
 
 
 @contextmanager

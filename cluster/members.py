@@ -11,8 +11,8 @@ from cluster.cluster_errors import ClusterError
 from cluster.config import CLIENT_PORT, server_line
 from cluster.engine.containers import execute
 from cluster.pods.pod import Pod
-from harness.harness_errors import UnsupportedError
-from harness.polling import wait_until
+from harness.common.harness_errors import UnsupportedError
+from harness.common.polling import wait_until
 from harness.target import Evidence
 
 _MAIN = "org.apache.zookeeper.ZooKeeperMain"

@@ -18,9 +18,9 @@ from cluster.engine.ledger import LedgerFile
 from cluster.pods import faketime, network
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
-from harness.polling import wait_until
-from harness.quorum_config import QuorumConfig
-from harness.server_states import NodeStatus, ServerTree, SessionEnds
+from harness.common.polling import wait_until
+from harness.common.quorum_config import QuorumConfig
+from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
 from harness.target import Drops, Evidence
 
 POLL_S = 0.05

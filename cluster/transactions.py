@@ -15,7 +15,7 @@ from docker.errors import DockerException
 from cluster.engine.containers import download
 from cluster.engine.each import each
 from cluster.pods.pod import Pod
-from harness.server_states import SessionEnds
+from harness.common.server_states import SessionEnds
 
 FOLDER = "/data/version-2"
 MAX_BYTES = 1 << 30  # of one log; a longer one is an `error`

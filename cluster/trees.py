@@ -16,7 +16,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 
 from cluster.engine.each import each
 from cluster.pods.pod import Pod
-from harness.server_states import ServerTree
+from harness.common.server_states import ServerTree
 
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 10.0

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from harness.harness_errors import TargetError
+from harness.common.harness_errors import TargetError
+from harness.common.polling import wait_until
+from harness.common.progress import Progress
+from harness.common.run_clock import Clock
 from harness.history.record import ENDED, RECOVERED, Event, HistoryWriter
 from harness.nemesis.nemesis import Nemesis
-from harness.polling import wait_until
-from harness.progress import Progress
-from harness.run_clock import Clock
 from harness.target import Quorum
 from harness.workers.pool import Workers, all_ended
 from harness.workloads import drain as drains

@@ -10,8 +10,8 @@ from harness.checkers.availability import measure
 from harness.checkers.evidence.account import account
 from harness.checkers.evidence.violations import SHOWN
 from harness.claim import Claim, Course
+from harness.common.verdict import CheckResult, Verdict, Witness
 from harness.history.columns import History
-from harness.verdict import CheckResult, Verdict, Witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

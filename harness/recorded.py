@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from harness import files
-from harness.harness_errors import HistoryError, ScenarioError
+from harness.common import files
+from harness.common.harness_errors import HistoryError, ScenarioError
+from harness.common.run_folder import RunFolder
 from harness.history import note_shapes
 from harness.history.record import DECODE_ERRORS, Event
-from harness.run_folder import RunFolder
 from harness.scenario.plan import MAX_BYTES, Planned
 
 BINDINGS = "bind"  # the note that says which node each name of `bind` came to mean

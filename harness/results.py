@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.claim import Claim, Claimed, Course
-from harness.harness_errors import HarnessError
+from harness.common.harness_errors import HarnessError
+from harness.common.registry import shared
+from harness.common.verdict import Verdict
 from harness.history.columns import History
 from harness.judge import Judgement, as_expected, judge
-from harness.registry import shared
 from harness.scenario import plan
 from harness.scenario.plan import Planned
 from harness.scenario.schema import Scenario
-from harness.verdict import Verdict
 
 EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN = 0, 1, 2
 

@@ -14,20 +14,20 @@ from typing import Any
 from harness import results, versions
 from harness.clients import end_state, server_log
 from harness.clients.subject import QueueSettings, SubjectConfig
+from harness.common.harness_errors import TargetError, UnmetError
+from harness.common.progress import Progress
+from harness.common.quorum_config import QuorumConfig
+from harness.common.registry import shared
+from harness.common.run_clock import Clock
+from harness.common.run_folder import RunFolder
 from harness.ending import READY_WITHIN_S, Ending, Notes
-from harness.harness_errors import TargetError, UnmetError
 from harness.history import record
 from harness.history.columns import History
 from harness.history.record import PHASE, HistoryWriter
 from harness.nemesis.monitor import Monitor
 from harness.nemesis.nemesis import Nemesis
 from harness.nemesis.phase_faults import PhaseOfFaults
-from harness.progress import Progress
-from harness.quorum_config import QuorumConfig
 from harness.recorded import BINDINGS, Recorded
-from harness.registry import shared
-from harness.run_clock import Clock
-from harness.run_folder import RunFolder
 from harness.running_phase import RunningPhase
 from harness.scenario import estimate, plan
 from harness.scenario.schema import Scenario

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from harness.harness_errors import RunError
+from harness.common.harness_errors import RunError
+from harness.common.polling import wait_until
+from harness.common.progress import Progress
 from harness.nemesis.phase_faults import PhaseOfFaults
-from harness.polling import wait_until
-from harness.progress import Progress
 from harness.scenario.schema import Phase, WorkloadEntry
 from harness.workers import pool
 from harness.workers.pool import Worker, Workers

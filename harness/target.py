@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.server_states import NodeStatus, ServerTree, SessionEnds
+from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
 
 Evidence = dict[str, Any]
 """What was observed of a fault, as JSON values; it goes into the history and results.json."""

@@ -3,8 +3,8 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from harness.progress import Progress
-from harness.run_clock import Clock
+from harness.common.progress import Progress
+from harness.common.run_clock import Clock
 
 
 class View(Protocol):

@@ -11,7 +11,7 @@ from cluster import lending
 from cluster.cluster_errors import ClusterError
 from cluster.engine import engine
 from cluster.quorum import DockerQuorum
-from harness.quorum_config import QuorumConfig
+from harness.common.quorum_config import QuorumConfig
 
 READY_WITHIN_S = 90.0
 NEED_DOCKER = {"quorum", "standalone_zookeeper"}

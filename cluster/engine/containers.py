@@ -13,7 +13,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError
-from harness.polling import wait_until
+from harness.common.polling import wait_until
 
 UID = 1000  # of the server, as in the official image
 EXIT_WITHIN_S = 5.0  # after a command's output has ended; usually its exit is known at once

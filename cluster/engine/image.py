@@ -16,7 +16,7 @@ from docker.errors import BuildError, DockerException, ImageNotFound
 from docker.models.images import Image
 
 from cluster.cluster_errors import ImageError
-from harness.quorum_config import DEFAULT_RELEASE
+from harness.common.quorum_config import DEFAULT_RELEASE
 
 # release -> (the Debian suite that ships it, the JRE of that suite)
 RELEASES: Mapping[str, tuple[str, str]] = {

@@ -19,7 +19,7 @@ from cluster.cluster_errors import ClusterError
 from cluster.engine import labels, ledger, processes
 from cluster.engine.containers import remove
 from cluster.engine.ledger import LedgerFile
-from harness.polling import wait_until
+from harness.common.polling import wait_until
 
 REMOVE_TIMEOUT_S = 20.0
 POLL_S = 0.1

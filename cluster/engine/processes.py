@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.engine import labels, ledger
-from harness.polling import wait_until
+from harness.common.polling import wait_until
 
 RUN_VARIABLE = "ZKMQ_BESIDE_RUN"
 URL_VARIABLE = "ZKMQ_BESIDE_URL"

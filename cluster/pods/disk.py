@@ -3,7 +3,7 @@
 from cluster.cluster_errors import ClusterError
 from cluster.config import NEMESIS_FOLDER
 from cluster.pods.sandbox import Sandbox
-from harness.harness_errors import UnsupportedError
+from harness.common.harness_errors import UnsupportedError
 from harness.target import Evidence
 
 FILL = f"{NEMESIS_FOLDER}/fill"

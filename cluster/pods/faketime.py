@@ -11,7 +11,7 @@ from cluster.cluster_errors import ClusterError
 from cluster.config import FAKETIME_OFFSET, NEMESIS_FOLDER
 from cluster.pods import server_time
 from cluster.pods.sandbox import Sandbox
-from harness.polling import wait_until
+from harness.common.polling import wait_until
 from harness.target import Evidence
 
 SEEN_WITHIN_S = 10.0

@@ -14,7 +14,7 @@ from typing import Any
 from cluster.cluster_errors import ClusterError
 from cluster.engine.each import each
 from cluster.pods.sandbox import DEVICE, TABLE, Sandbox
-from harness.harness_errors import UnsupportedError
+from harness.common.harness_errors import UnsupportedError
 from harness.target import Drops, Evidence, Shape
 
 _LIST = "nft -j list table inet nemesis 2>/dev/null || echo '{}'"

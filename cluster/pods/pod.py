@@ -14,9 +14,9 @@ from cluster.engine import labels
 from cluster.engine.containers import UID, freeze, pack, remove
 from cluster.pods import disk, faketime, network, probe
 from cluster.pods.sandbox import Sandbox
-from harness.harness_errors import UnsupportedError
-from harness.polling import wait_until
-from harness.server_states import NodeStatus
+from harness.common.harness_errors import UnsupportedError
+from harness.common.polling import wait_until
+from harness.common.server_states import NodeStatus
 from harness.target import DOWN, Evidence, Shape
 
 STATE_TIMEOUT_S = 10

@@ -5,7 +5,7 @@ Source: ZooKeeper Administrator's Guide, "The Four Letter Words" (srvr, mntr).
 
 import socket
 
-from harness.server_states import NodeStatus
+from harness.common.server_states import NodeStatus
 
 TIMEOUT_S = 0.5
 

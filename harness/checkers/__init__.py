@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import ClassVar, Final, Protocol
 
 from harness.claim import Claim
+from harness.common.registry import Registry
+from harness.common.verdict import CheckResult
 from harness.history.columns import History
-from harness.registry import Registry
-from harness.verdict import CheckResult
 
 
 class Checker(Protocol):

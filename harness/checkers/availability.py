@@ -10,8 +10,8 @@ from harness.checkers import checkers
 from harness.checkers.evidence.outages import Outages, outages
 from harness.checkers.evidence.violations import Violation, conclude
 from harness.claim import Claim
+from harness.common.verdict import CheckResult
 from harness.history.columns import OK, PUT, RESERVE, TAKE, History, Ints, derived
-from harness.verdict import CheckResult
 
 NAME = "availability"
 WINDOW_NS = 100_000_000

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from harness.checkers import checkers
 from harness.checkers.evidence.notes import end_trees, last_drain
 from harness.claim import Claim, Course
+from harness.common.verdict import CheckResult, Verdict, Witness
 from harness.history.columns import ENDED, PHASE, RECOVERED, History
-from harness.verdict import CheckResult, Verdict, Witness
 
 NAME = "completed"
 Doubt = tuple[str, str]

@@ -9,8 +9,8 @@ from harness.checkers import checkers
 from harness.checkers.evidence.holds import DONE_OK, RELEASE_OK, holds
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
 from harness.claim import Claim
+from harness.common.verdict import CheckResult
 from harness.history.columns import OK, RESERVE, History, Ints, derived
-from harness.verdict import CheckResult
 
 NAME = "fencing"
 

@@ -11,8 +11,8 @@ from harness.checkers.evidence.episodes import put_rows, unseen_holds
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
 from harness.checkers.evidence.windows import chain, covered_until
 from harness.claim import Claim
+from harness.common.verdict import CheckResult
 from harness.history.columns import NEVER_NS, OK, PUT, RESERVE, TAKE, History, Ints
-from harness.verdict import CheckResult
 
 NAME = "fifo"
 

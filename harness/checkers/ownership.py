@@ -11,8 +11,8 @@ from harness.checkers.evidence.holds import DONE_OK, RETURNED, Holds, holds
 from harness.checkers.evidence.notes import ends
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
 from harness.claim import Claim
+from harness.common.verdict import CheckResult
 from harness.history.columns import INFO, NEVER_NS, OK, PUT, TAKE, History, Ints, Mask
-from harness.verdict import CheckResult
 
 NAME = "ownership"
 

@@ -21,8 +21,8 @@ from harness.checkers.evidence.sweeps import (
 )
 from harness.checkers.evidence.violations import conclude, nothing_shown
 from harness.claim import Claim
+from harness.common.verdict import CheckResult
 from harness.history.columns import NEVER_NS, OK, History, Mask
-from harness.verdict import CheckResult
 
 NAME = "priority-fifo"
 

@@ -4,8 +4,8 @@ from typing import Any, ClassVar
 
 from harness.checkers import checkers
 from harness.claim import Claim
+from harness.common.verdict import CheckResult, Verdict, Witness
 from harness.history.columns import History
-from harness.verdict import CheckResult, Verdict, Witness
 
 
 @checkers.register("recovery")

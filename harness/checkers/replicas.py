@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from harness.checkers import checkers
 from harness.checkers.evidence.violations import in_order
 from harness.claim import Claim
+from harness.common.verdict import CheckResult, Verdict, Witness
 from harness.history.columns import History, Value
-from harness.verdict import CheckResult, Verdict, Witness
 
 SHOWN = 5
 SUSPICION = "; suspected: a leader's sync from its log on disk, see docs/adr/0006"

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Final
 from harness.checkers import checkers
 from harness.checkers.evidence.server_defects import DEFECTS, ServerDefect, known
 from harness.claim import Claim
+from harness.common.verdict import CheckResult, Verdict, Witness
 from harness.history.columns import History
-from harness.verdict import CheckResult, Verdict, Witness
 
 # What no fault of ours can cause in a correct server. A full disk ends one with a severe error and
 # a kill leaves half a record in a log: such patterns are counted, and judged by nobody.

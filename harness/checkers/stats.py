@@ -8,6 +8,7 @@ from harness.checkers import checkers
 from harness.checkers.evidence.account import account
 from harness.checkers.evidence.violations import conclude
 from harness.claim import Claim
+from harness.common.verdict import CheckResult
 from harness.history.columns import (
     DONE,
     FAIL,
@@ -21,7 +22,6 @@ from harness.history.columns import (
     Ints,
     Mask,
 )
-from harness.verdict import CheckResult
 
 NAME = "stats"
 _KINDS = {"put": PUT, "reserve": RESERVE, "take": TAKE, "done": DONE, "release": RELEASE}

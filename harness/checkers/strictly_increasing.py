@@ -10,6 +10,7 @@ from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.notes import ends
 from harness.checkers.evidence.violations import Violation, conclude
 from harness.claim import Claim
+from harness.common.verdict import CheckResult
 from harness.history.columns import (
     FAIL,
     INFO,
@@ -22,7 +23,6 @@ from harness.history.columns import (
     Ints,
     Mask,
 )
-from harness.verdict import CheckResult
 
 NAME = "strictly-increasing"
 

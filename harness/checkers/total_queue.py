@@ -12,8 +12,8 @@ from harness.checkers.evidence.account import Account, account
 from harness.checkers.evidence.notes import end_trees, last_drain, stands
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, in_order, named
 from harness.claim import Claim
+from harness.common.verdict import CheckResult, Witness
 from harness.history.columns import PUT, RESERVE, TAKE, History, Mask, Value
-from harness.verdict import CheckResult, Witness
 
 NAME = "total-queue"
 _ROWS = 12

@@ -10,8 +10,8 @@ from harness.checkers.evidence.looks import crowd
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
 from harness.checkers.evidence.zxid_axis import axis, by_zxid, looked_at
 from harness.claim import Claim
+from harness.common.verdict import CheckResult
 from harness.history.columns import NEVER_NS, OK, History, Ints, Mask
-from harness.verdict import CheckResult
 
 NAME = "window"
 _NAMED = 5

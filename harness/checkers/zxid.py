@@ -21,8 +21,8 @@ from harness.checkers.evidence.zxid_axis import (
 )
 from harness.checkers.ownership import Ownership
 from harness.claim import Claim
+from harness.common.verdict import CheckResult
 from harness.history.columns import INFO, OK, RELEASE, History, Ints, Mask
-from harness.verdict import CheckResult
 
 NAME = "zxid"
 _Found = tuple[list[Violation], int]

@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 from harness.clients.subject import Applied, Reserved, Subject, Taken
+from harness.common.run_clock import Clock
 from harness.history.record import Event, HistoryWriter, Value
-from harness.run_clock import Clock
 
 T = TypeVar("T", bound=Applied)
 RECONNECT_S = 0.5

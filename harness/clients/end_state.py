@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.clients import server_log
 from harness.clients.known_subjects import places
-from harness.server_states import NodeStatus, ServerTree, SessionEnds
+from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
 
 QUEUE_ROOT = "/queue"
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
+from harness.common.registry import MAX_SECONDS, Positive, Strict
 from harness.history.record import Value
-from harness.registry import MAX_SECONDS, Positive, Strict
 
 Note = Callable[[str, Mapping[str, Any]], None]
 

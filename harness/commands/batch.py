@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from harness import results, run_folder
+from harness import results
 from harness.commands.launch import Ran, launch, prepare, publish
-from harness.harness_errors import HarnessError, ScenarioError, UnmetError
+from harness.common import run_folder
+from harness.common.harness_errors import HarnessError, ScenarioError, UnmetError
 from harness.report import junit, markdown
 from harness.report.junit import Suite
 from harness.report.terminal import Terminal

@@ -16,7 +16,7 @@ from cluster.cluster_errors import EngineError
 from cluster.engine import engine, ledger, leftovers
 from cluster.quorum import DockerQuorum
 from harness.commands.options import QuorumOption
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
 from harness.nemesis import by_hand, undo
 from harness.report.terminal import Terminal
 from harness.scenario import yaml_document

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 import typer
 
 from cluster.lending import Kept
-from harness import run_folder
 from harness.commands.launch import launch, prepare, publish
 from harness.commands.options import DEFAULT_RUNS, RunsOption
 from harness.commands.trials import Trials
+from harness.common import run_folder
+from harness.common.harness_errors import ScenarioError
+from harness.common.quorum_config import QuorumConfig
 from harness.ending import READY_WITHIN_S
-from harness.harness_errors import ScenarioError
-from harness.quorum_config import QuorumConfig
 from harness.report.terminal import Terminal
 from harness.results import EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN
 from harness.scenario import loading

@@ -13,7 +13,6 @@ from rich.table import Table
 
 from harness import results as results_json
 from harness import run as runs
-from harness import run_folder
 from harness.checkers import checkers
 from harness.commands import (
     batch,
@@ -29,8 +28,9 @@ from harness.commands import (
 from harness.commands import faults_command as hurting
 from harness.commands.launch import Ran, publish
 from harness.commands.options import DEFAULT_RUNS, RunArgument, RunsOption
+from harness.common import run_folder
+from harness.common.harness_errors import HarnessError, ScenarioError
 from harness.faults import faults
-from harness.harness_errors import HarnessError, ScenarioError
 from harness.report import judged as judged_run
 from harness.report.terminal import Terminal
 from harness.scenario import catalogue, schema

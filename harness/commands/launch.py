@@ -11,12 +11,12 @@ from cluster import lending
 from cluster.engine import labels
 from cluster.lending import Kept
 from harness import run as runs
-from harness import run_folder
-from harness.harness_errors import ScenarioError
-from harness.quorum_config import QuorumConfig
+from harness.common import run_folder
+from harness.common.harness_errors import ScenarioError
+from harness.common.quorum_config import QuorumConfig
+from harness.common.run_folder import RunFolder
 from harness.recorded import Recorded
 from harness.report import junit, page
-from harness.run_folder import RunFolder
 from harness.scenario.schema import Scenario
 from harness.target import Quorum
 from harness.view import View

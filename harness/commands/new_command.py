@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
 from harness.scenario import catalogue
 
 TEMPLATE = """\

@@ -13,11 +13,11 @@ import pytest
 from cluster import lending
 from cluster.engine import ledger
 from cluster.quorum import DockerQuorum
-from harness import run_folder
 from harness.commands.faults_command import tidy
 from harness.commands.launch import launch, prepare, publish
+from harness.common import run_folder
+from harness.common.harness_errors import HarnessError, TargetError, UnmetError
 from harness.ending import READY_WITHIN_S
-from harness.harness_errors import HarnessError, TargetError, UnmetError
 from harness.nemesis import by_hand, undo
 from harness.report.terminal import Terminal, summary_lines
 from harness.results import EXIT_AS_EXPECTED, exit_status

@@ -11,8 +11,8 @@ from cluster.engine import engine, leftovers, processes
 from harness.commands import faults_command as hurting
 from harness.commands import interrupts, standing
 from harness.commands.options import QuorumOption
-from harness.harness_errors import HarnessError, ScenarioError
-from harness.quorum_config import DEFAULT_RELEASE, Release
+from harness.common.harness_errors import HarnessError, ScenarioError
+from harness.common.quorum_config import DEFAULT_RELEASE, Release
 from harness.report.terminal import Terminal
 from harness.scenario import loading
 

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from cluster.lending import Kept
-from harness import recorded, results, run_folder
+from harness import recorded, results
 from harness.commands.launch import Ran, launch, prepare, publish
 from harness.commands.options import DEFAULT_RUNS, RunArgument, RunsOption
-from harness.harness_errors import ScenarioError
+from harness.common import run_folder
+from harness.common.harness_errors import ScenarioError
+from harness.common.run_folder import RunFolder
 from harness.recorded import Recorded
 from harness.report import judged
 from harness.report.terminal import Terminal
-from harness.run_folder import RunFolder
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
 from harness.search.replay import Cause, FailureRate, differences

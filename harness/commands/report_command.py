@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from harness import run_folder
 from harness.commands.options import DEFAULT_RUNS, RunArgument, RunsOption
-from harness.harness_errors import HistoryError, ScenarioError
+from harness.common import run_folder
+from harness.common.harness_errors import HistoryError, ScenarioError
 from harness.history.columns import History
 from harness.report import page
 from harness.report.export import Form, given_back, written

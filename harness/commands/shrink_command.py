@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from cluster.lending import Kept
-from harness import run_folder
 from harness.commands.trials import Trials
-from harness.harness_errors import ScenarioError
+from harness.common import run_folder
+from harness.common.harness_errors import ScenarioError
 from harness.report import judged
 from harness.report.terminal import Terminal
 from harness.scenario import yaml_document

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable
 
 from cluster.engine import processes
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
 from harness.workers.gateway import LOOPBACK, GatewayProcess, hold_port
 
 PORT = 9998  # the original's

@@ -12,7 +12,7 @@ import yaml
 
 from cluster.lending import Kept
 from harness.commands.launch import Ran, launch, prepare
-from harness.harness_errors import HistoryError, RunError, ScenarioError
+from harness.common.harness_errors import HistoryError, RunError, ScenarioError
 from harness.report.terminal import Terminal
 from harness.scenario import loading
 from harness.scenario.schema import Scenario

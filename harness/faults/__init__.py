@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import ClassVar, Protocol
 
-from harness.registry import Registry
+from harness.common.registry import Registry
 from harness.target import Clients, Evidence, System, Target
 
 WHOLE_QUORUM = frozenset({"cut", "gateway", "loss", "members"})

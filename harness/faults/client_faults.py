@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.common.polling import wait_until
+from harness.common.registry import Place
 from harness.faults import Fault, faults
-from harness.polling import wait_until
-from harness.registry import Place
 from harness.target import Clients, Evidence, System, Target
 
 SIGKILLED = -9  # how Python tells a death by this signal

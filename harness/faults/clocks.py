@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from harness.common.registry import Jump, StrobePeriod
 from harness.faults import Fault, faults
-from harness.registry import Jump, StrobePeriod
 from harness.target import Evidence, System, Target
 
 TOLERANCE_S = 1.5  # both clocks are asked one after the other, on a machine that may be busy

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from harness.harness_errors import TargetError
-from harness.polling import wait_until
+from harness.common.harness_errors import TargetError
+from harness.common.polling import wait_until
 from harness.target import Drops, Evidence, Quorum
 
 BITES_WITHIN_S = 5.0  # a leader speaks to its followers every half tick, half of them every second

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.common.harness_errors import UnsupportedError
 from harness.faults import Fault, faults
-from harness.harness_errors import UnsupportedError
 from harness.target import Evidence, Gateway, System, Target
 
 SIGKILLED = -9  # how Python tells a death by this signal

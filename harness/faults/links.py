@@ -5,10 +5,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from harness.common.harness_errors import TargetError
+from harness.common.polling import wait_until
+from harness.common.registry import Count, Milliseconds, Percent, Share
 from harness.faults import Fault, drop_rules, faults, grudges
-from harness.harness_errors import TargetError
-from harness.polling import wait_until
-from harness.registry import Count, Milliseconds, Percent, Share
 from harness.target import Drops, Evidence, Shape, System, Target
 
 NO_SHAPE = {"noqueue", "pfifo_fast", "fq_codel"}  # what a device has that was never shaped

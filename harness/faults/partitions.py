@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar, Protocol
 
+from harness.common.registry import Groups
 from harness.faults import Fault, drop_rules, faults, grudges
-from harness.registry import Groups
 from harness.target import Drops, Evidence, System, Target
 
 RULE = "cut"

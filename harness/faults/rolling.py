@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
+from harness.common.harness_errors import TargetError
+from harness.common.polling import wait_until
+from harness.common.quorum_config import Release
+from harness.common.server_states import NodeStatus
 from harness.faults import Fault, faults
-from harness.harness_errors import TargetError
-from harness.polling import wait_until
-from harness.quorum_config import Release
-from harness.server_states import NodeStatus
 from harness.target import Evidence, Quorum, System, Target
 
 SYNCED_WITHIN_S = 60.0

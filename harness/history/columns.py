@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.harness_errors import HistoryError, ScenarioError
+from harness.common.harness_errors import HistoryError, ScenarioError
 from harness.history import event_lines
 from harness.history.pairing import Columns, Pairing
 from harness.history.record import (

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 from msgspec import UNSET
 
-from harness import files
+from harness.common import files
 from harness.history import note_shapes
 from harness.history.record import DECODE_ERRORS, OPERATIONS, Event
 

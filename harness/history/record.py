@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from harness import files
+from harness.common import files
 
 OPERATIONS = ("put", "reserve", "take", "done", "release")
 TRUNCATED = "truncated-line"

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from harness.harness_errors import RunError
+from harness.common.harness_errors import RunError
+from harness.common.server_states import NodeStatus
 from harness.nemesis.admission import Obstacle
 from harness.nemesis.injection import Injection
 from harness.recorded import Recorded
 from harness.scenario import plan, roles
 from harness.scenario.schema import Scenario
-from harness.server_states import NodeStatus
 from harness.target import Target
 
 ROLE_WITHIN_S = 15.0  # right after an election no node has the role for a moment

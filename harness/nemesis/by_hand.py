@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from harness.common.harness_errors import ScenarioError, TargetError
 from harness.faults import faults
-from harness.harness_errors import ScenarioError, TargetError
 from harness.nemesis import undo
 from harness.scenario import budget, roles
 from harness.target import Evidence, Quorum, System

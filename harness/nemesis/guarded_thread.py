@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
-from harness.harness_errors import RunError
+from harness.common.harness_errors import RunError
 
 
 class GuardedThread(ABC):

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.progress import Progress
-from harness.run_clock import Clock
+from harness.common.progress import Progress
+from harness.common.run_clock import Clock
 from harness.scenario.plan import Planned
 from harness.scenario.schema import FaultEntry, LogLine
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from harness.run_clock import Clock
+from harness.common.run_clock import Clock
 from harness.scenario.schema import LogLine
 from harness.target import Quorum
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from harness.common.progress import Progress
+from harness.common.run_clock import Clock
+from harness.common.server_states import NodeStatus
 from harness.history.record import Event, HistoryWriter
 from harness.nemesis.guarded_thread import GuardedThread
-from harness.progress import Progress
-from harness.run_clock import Clock
-from harness.server_states import NodeStatus
 from harness.target import Quorum
 
 PERIOD_S = 0.25

@@ -8,21 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from harness.common.harness_errors import TargetError, UnsupportedError
+from harness.common.polling import wait_until
+from harness.common.progress import Progress
+from harness.common.run_clock import Clock
+from harness.common.server_states import NodeStatus
 from harness.faults import Fault
-from harness.harness_errors import TargetError, UnsupportedError
 from harness.history.record import Event, HistoryWriter
 from harness.nemesis import undo
 from harness.nemesis.admission import Obstacle, Room
 from harness.nemesis.aim import Aim
 from harness.nemesis.injection import Injection
 from harness.nemesis.log_watch import LogWatch
-from harness.polling import wait_until
-from harness.progress import Progress
 from harness.recorded import Recorded
-from harness.run_clock import Clock
 from harness.scenario.plan import Planned
 from harness.scenario.schema import Scenario
-from harness.server_states import NodeStatus
 from harness.target import Clients, Evidence, Gateway, Quorum, System
 
 Outcome = Literal["installed", "skipped", "indeterminate"]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
 
+from harness.common.progress import Progress
+from harness.common.run_clock import Clock
 from harness.nemesis.guarded_thread import GuardedThread
 from harness.nemesis.injection import Injection, Since, is_due
 from harness.nemesis.nemesis import TICK_S, Nemesis
-from harness.progress import Progress
-from harness.run_clock import Clock
 from harness.scenario.schema import LogLine
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pydantic
 
+from harness.common.harness_errors import ScenarioError
 from harness.faults import Fault, faults
-from harness.harness_errors import ScenarioError
 from harness.target import Ledger, Quorum, System
 from harness.workers.running_clients import NoClients
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.harness_errors import HistoryError, ScenarioError
+from harness.common.harness_errors import HistoryError, ScenarioError
+from harness.common.run_folder import RunFolder
 from harness.report import judged, page
-from harness.run_folder import RunFolder
 
 NOT_JUDGED, DAMAGED = "not judged", "damaged"
 VERDICTS = ("invalid", "unknown", "valid", DAMAGED, NOT_JUDGED)

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import msgspec
 from msgspec import Meta
 
-from harness import files
-from harness.harness_errors import ScenarioError
+from harness.common import files
+from harness.common.harness_errors import ScenarioError
+from harness.common.run_folder import RunFolder
 from harness.history.record import DECODE_ERRORS, Ns, Number, Value, Whole, Zxid
-from harness.run_folder import RunFolder
 
 MAX_BYTES = 1 << 26
 

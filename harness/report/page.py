@@ -9,12 +9,13 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from harness import files, words
-from harness.harness_errors import ScenarioError
+from harness import words
+from harness.common import files
+from harness.common.harness_errors import ScenarioError
+from harness.common.run_folder import RunFolder
 from harness.history.columns import History, Value
 from harness.report import client_lives, judged, server_trees
 from harness.report.charts import figure, sample, spans
-from harness.run_folder import RunFolder
 
 FILE = "report.html"
 COUNTS = {

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from harness.harness_errors import HistoryError
+from harness.common.harness_errors import HistoryError
 from harness.report import index
 
 # Names under which a browser reaches loopback; another page's script cannot come in by its own.

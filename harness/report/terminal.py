@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import words
-from harness.progress import Progress
-from harness.run_clock import Clock
+from harness.common.progress import Progress
+from harness.common.run_clock import Clock
 
 REFRESH_HZ = 4
 RATE_WINDOW_S = 2.0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
 
 _PACKAGE = Path(__file__).parents[1]
 ENDINGS = (".yaml", ".yml")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from harness.progress import Progress
+from harness.common.progress import Progress
 from harness.scenario.plan import Planned
 from harness.scenario.schema import Phase, Scenario, WorkloadEntry
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pydantic
 
-from harness.harness_errors import ScenarioError
-from harness.quorum_config import QuorumConfig
+from harness.common.harness_errors import ScenarioError
+from harness.common.quorum_config import QuorumConfig
 from harness.scenario import fault_names, schema, yaml_document
 from harness.scenario.consistency import complaints
 from harness.scenario.schema import Scenario

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from harness import files
 from harness.claim import PlannedFault
-from harness.harness_errors import ScenarioError
+from harness.common import files
+from harness.common.harness_errors import ScenarioError
 from harness.history.record import DECODE_ERRORS
 from harness.scenario.schema import FaultEntry, Phase, Scenario
 

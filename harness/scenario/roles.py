@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from harness.server_states import NodeStatus
+from harness.common.server_states import NodeStatus
 from harness.target import Target
 
 ROLES = ("leader", "follower", "followers", "any", "minority", "half", "majority", "all")

@@ -24,9 +24,9 @@ from pydantic import (
 from harness.checkers import checkers
 from harness.claim import Claimed
 from harness.clients.subject import QueueSettings
+from harness.common.quorum_config import QuorumConfig
+from harness.common.registry import Count, Line, Positive, Registry, Seconds, Strict, refuse
 from harness.faults import faults
-from harness.quorum_config import QuorumConfig
-from harness.registry import Count, Line, Positive, Registry, Seconds, Strict, refuse
 from harness.workloads import workloads
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=100)]

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import yaml
 
-from harness import files
-from harness.harness_errors import ScenarioError
+from harness.common import files
+from harness.common.harness_errors import ScenarioError
 
 Place = tuple[str | int, ...]
 

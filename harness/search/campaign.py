@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.harness_errors import HistoryError, RunError, UnmetError
+from harness.common.harness_errors import HistoryError, RunError, UnmetError
 from harness.search import finding, shrink
 from harness.search.fuzz import Failure
 from harness.search.shrink import Data

@@ -8,8 +8,8 @@ from dataclasses import MISSING, Field, asdict, dataclass, fields
 from random import Random
 from typing import Any
 
+from harness.common.harness_errors import ScenarioError
 from harness.faults import Fault, faults
-from harness.harness_errors import ScenarioError
 from harness.scenario import loading, plan
 from harness.search.replay import Cause
 from harness.search.shrink import Data

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.harness_errors import TargetError
-from harness.polling import wait_until
+from harness.common.harness_errors import TargetError
+from harness.common.polling import wait_until
 from harness.target import Evidence
 
 LOOPBACK = "127.0.0.1"

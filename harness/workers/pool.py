@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from harness.harness_errors import WorkerError
+from harness.common.harness_errors import WorkerError
+from harness.common.progress import Progress
+from harness.common.run_clock import Clock
 from harness.history.record import Event, HistoryWriter
-from harness.progress import Progress
-from harness.run_clock import Clock
 from harness.scenario.schema import WorkloadEntry
 from harness.workers.forwarder import Forwarder, Forwarding
 from harness.workers.worker_process import PUTS_OVER, Job

@@ -4,8 +4,8 @@ import signal
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from harness.harness_errors import TargetError, UnsupportedError
-from harness.polling import wait_until
+from harness.common.harness_errors import TargetError, UnsupportedError
+from harness.common.polling import wait_until
 from harness.target import Evidence
 from harness.workers.pool import Worker, Workers
 

@@ -16,10 +16,10 @@ from typing import Any, BinaryIO
 import msgspec
 import pydantic
 
-from harness import run_clock
 from harness.clients.client import Client
 from harness.clients.known_subjects import connect
 from harness.clients.subject import SubjectConfig
+from harness.common import run_clock
 from harness.history import record
 from harness.workloads import workloads
 

@@ -13,9 +13,9 @@ from unittest import mock
 
 from harness.checkers.total_queue import TotalQueue
 from harness.claim import AvailabilityBound, Claim, Level
+from harness.common.verdict import Verdict
 from harness.history.columns import History
 from harness.judge import Judgement, judge
-from harness.verdict import Verdict
 from worlds.histories.by_hand import history, queue_run
 from worlds.histories.random import Mix, as_history, simulate
 from worlds.planted import checkers as wrong

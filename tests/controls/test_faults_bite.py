@@ -8,11 +8,11 @@ import pytest
 
 from cluster.pods.lease import Lease
 from cluster.quorum import DockerQuorum
+from harness.common.polling import wait_until
 from harness.faults import grudges
 from harness.faults.links import Bandwidth
 from harness.faults.partitions import Isolate
 from harness.faults.servers import Kill
-from harness.polling import wait_until
 from harness.target import Drops, System
 from harness.workers.running_clients import NoClients
 

@@ -17,6 +17,10 @@ from kazoo.client import KazooClient
 from cluster import lending
 from cluster.members import voters
 from cluster.quorum import DockerQuorum
+from harness.common.polling import wait_until
+from harness.common.progress import Progress
+from harness.common.quorum_config import QuorumConfig
+from harness.common.run_clock import Clock
 from harness.faults import Fault
 from harness.faults.client_faults import ClientCrash, ClientCut, ClientPause
 from harness.faults.clocks import ClockJump, ClockStrobe
@@ -26,10 +30,6 @@ from harness.faults.rolling import RollingRestart, RollingUpgrade
 from harness.faults.servers import Restart
 from harness.faults.voters import RemoveVoter, Replace
 from harness.history.record import HistoryWriter
-from harness.polling import wait_until
-from harness.progress import Progress
-from harness.quorum_config import QuorumConfig
-from harness.run_clock import Clock
 from harness.target import System
 from harness.workers.forwarder import Forwarding
 from harness.workers.pool import Workers

@@ -9,9 +9,9 @@ from controls.gallery import CHECKERS, HISTORIES, KINDS, QUEUES, SOUND, Mutant, 
 
 from harness.checkers import checkers
 from harness.claim import Claim
+from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History
 from harness.judge import judge
-from harness.verdict import CheckResult, Verdict
 
 LEAST = 40
 WORD = re.compile(r"[a-z0-9]+([-_ ][a-z0-9]+)*")

@@ -27,7 +27,7 @@ from cluster.engine import engine, labels, ledger, leftovers, processes
 from cluster.pods.disk import FILL
 from cluster.pods.lease import TERM_S
 from harness.commands.faults_command import heal_left
-from harness.quorum_config import QuorumConfig
+from harness.common.quorum_config import QuorumConfig
 
 pytestmark = pytest.mark.docker
 GRACE_S = 3  # the sandbox looks twice a second, and an exec takes its time

@@ -11,8 +11,8 @@ from cluster.cluster_errors import ClusterError, PortError
 from cluster.engine import engine, labels, leftovers
 from cluster.pods.sandbox import LOOPBACK
 from cluster.quorum import DockerQuorum, attach
+from harness.common.quorum_config import DEFAULT_RELEASE, QuorumConfig
 from harness.faults.servers import SIGKILL_STATUS
-from harness.quorum_config import DEFAULT_RELEASE, QuorumConfig
 
 pytestmark = pytest.mark.docker
 

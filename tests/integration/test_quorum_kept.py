@@ -9,8 +9,8 @@ from kazoo.client import KazooClient
 from cluster.engine import engine, leftovers
 from cluster.lending import Kept
 from cluster.pods import faketime
-from harness.harness_errors import RunError
-from harness.quorum_config import QuorumConfig
+from harness.common.harness_errors import RunError
+from harness.common.quorum_config import QuorumConfig
 from harness.target import Drops, Shape
 
 pytestmark = pytest.mark.docker

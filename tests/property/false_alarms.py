@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from harness.claim import Claim, Level
+from harness.common.verdict import Verdict
 from harness.judge import judge
-from harness.verdict import Verdict
 from worlds.listing.lines import Zxids
 from worlds.listing.queue import run
 

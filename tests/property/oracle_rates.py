@@ -28,9 +28,9 @@ from multiprocessing.pool import Pool
 from random import Random
 
 from harness.claim import Claim
+from harness.common.verdict import Verdict
 from harness.history.columns import History
 from harness.judge import examine
-from harness.verdict import Verdict
 from worlds.histories.mutations import mutate
 from worlds.histories.oracle import legal
 from worlds.histories.oracle_mixes import MIXES

@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from harness.claim import Claim
+from harness.common.verdict import Verdict
 from harness.judge import judge
-from harness.verdict import Verdict
 from worlds.histories.mutations import mutate
 from worlds.histories.oracle import Op, legal
 from worlds.histories.oracle_mixes import MIXES

@@ -3,8 +3,8 @@
 import pytest
 
 from harness.claim import Claim, Level
+from harness.common.verdict import Verdict
 from harness.judge import judge
-from harness.verdict import Verdict
 from worlds.listing.lines import Zxids
 from worlds.listing.queue import run
 

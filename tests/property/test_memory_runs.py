@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.common.verdict import Verdict
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
-from harness.verdict import Verdict
 from worlds.memory.run import ROUGH, rough
 from worlds.planted.reaper_mutants import GIVING_BACK_DELETES, REAPER_MUTANTS, ReaperMutant
 

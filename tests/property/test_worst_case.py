@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
 from harness.scenario import budget, in_force, loading, worst_case
 from harness.scenario.in_force import Span
 from harness.scenario.schema import Scenario

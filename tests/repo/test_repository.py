@@ -11,8 +11,8 @@ import typer
 from harness.checkers import checkers
 from harness.claim import AvailabilityBound
 from harness.commands import harness_command
+from harness.common.quorum_config import QuorumConfig
 from harness.faults import faults
-from harness.quorum_config import QuorumConfig
 from harness.scenario import loading
 from harness.scenario.schema import Phase, Scenario, Schedule, Trigger, Until
 from harness.workloads import workloads

@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.checkers.evidence.holds import Holds, holds
 from harness.checkers.evidence.notes import ends
-from harness.harness_errors import HistoryError
+from harness.common.harness_errors import HistoryError
 from harness.history.columns import (
     FAIL,
     INFO,

@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from harness.common.verdict import CheckResult, Verdict, Witness
 from harness.history.columns import OK, PUT, History, Value
-from harness.verdict import CheckResult, Verdict, Witness
 
 SHOWN = 10
 

@@ -10,7 +10,7 @@ from cluster import members
 from cluster.cluster_errors import ClusterError
 from cluster.config import environment, files, zoo_cfg
 from cluster.engine import image
-from harness.quorum_config import QuorumConfig, Release
+from harness.common.quorum_config import QuorumConfig, Release
 
 TOLD = """Committed new configuration:
 server.1=10.0.0.1:2888:3888:participant;0.0.0.0:2181

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from cluster import trees
-from harness.server_states import ServerTree
+from harness.common.server_states import ServerTree
 
 
 def settled(*looks: Iterable[str | None]) -> tuple[list[bool], int]:

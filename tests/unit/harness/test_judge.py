@@ -6,10 +6,10 @@ import pytest
 
 from harness.checkers import checkers
 from harness.claim import Claim
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
+from harness.common.verdict import Verdict
 from harness.history.columns import History
 from harness.judge import as_expected, judge
-from harness.verdict import Verdict
 from worlds.histories.by_hand import drained, ended_run, history, op, queue_events, queue_run
 
 

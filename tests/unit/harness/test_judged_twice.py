@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.run_folder import RunFolder
+from harness.common.run_folder import RunFolder
 from worlds.histories import judged_runs
 from worlds.histories.by_hand import drained, ended, op, returned
 from worlds.histories.mutations import mutate
@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from harness import run
 from harness.scenario import loading
-from harness.run_folder import RunFolder
+from harness.common.run_folder import RunFolder
 for place in sys.argv[1:]:
     folder = RunFolder(Path(place))
     run.check(loading.load(folder.scenario), "by-hand", folder)

@@ -11,9 +11,9 @@ import pytest
 from harness.commands import pytest_items
 from harness.commands.launch import Ran
 from harness.commands.pytest_items import ByHand
-from harness.harness_errors import TargetError, UnmetError
+from harness.common.harness_errors import TargetError, UnmetError
+from harness.common.run_folder import RunFolder
 from harness.nemesis import by_hand, undo
-from harness.run_folder import RunFolder
 
 SCENARIO = """\
 description: Nothing is hurt.

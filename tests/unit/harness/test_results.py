@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from harness import results
+from harness.common.verdict import Verdict
 from harness.history.columns import History
 from harness.scenario import loading, plan
 from harness.scenario.schema import Scenario
-from harness.verdict import Verdict
 from worlds.histories.by_hand import drained, ended_run, history, note, op, queue_events, queue_run
 from worlds.planted import histories as planted
 

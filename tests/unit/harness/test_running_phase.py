@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from harness.harness_errors import RunError
+from harness.common.harness_errors import RunError
+from harness.common.progress import Progress
 from harness.nemesis.phase_faults import PhaseOfFaults
-from harness.progress import Progress
 from harness.running_phase import RunningPhase
 from harness.scenario import loading
 from harness.scenario.schema import Phase, WorkloadEntry

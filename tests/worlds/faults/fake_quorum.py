@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.harness_errors import UnsupportedError
-from harness.server_states import NodeStatus
+from harness.common.harness_errors import UnsupportedError
+from harness.common.server_states import NodeStatus
 from harness.target import Drops, Evidence, Shape
 
 

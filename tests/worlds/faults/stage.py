@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.common.progress import Progress
+from harness.common.run_clock import Clock
 from harness.history.record import HistoryWriter
 from harness.nemesis.injection import Injection
 from harness.nemesis.nemesis import Nemesis
 from harness.nemesis.phase_faults import PhaseOfFaults
-from harness.progress import Progress
-from harness.run_clock import Clock
 from harness.scenario import loading, plan
 from worlds.faults.fake_quorum import FakeClients, FakeQuorum
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from random import Random
 
 from harness import run
-from harness.harness_errors import HarnessError
+from harness.common.harness_errors import HarnessError
+from harness.common.run_folder import RunFolder
 from harness.history.columns import History
 from harness.report import index, judged, junit, markdown, page
 from harness.report.junit import Suite
 from harness.report.terminal import summary_lines
 from harness.results import exit_status
-from harness.run_folder import RunFolder
 from harness.scenario import loading, plan
 from worlds.histories import damage
 from worlds.histories.by_hand import drained, ended, note, op, returned

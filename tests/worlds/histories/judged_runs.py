@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from harness import run
-from harness.run_folder import RunFolder
+from harness.common.run_folder import RunFolder
 from harness.scenario import loading, plan
 from worlds.histories.by_hand import drained, ended_run, events, note, op
 

@@ -20,6 +20,8 @@ from harness.clients import end_state
 from harness.clients.client import Client
 from harness.clients.known_subjects import ZkmqSubject
 from harness.clients.subject import Note
+from harness.common.server_states import ServerTree
+from harness.common.verdict import Verdict
 from harness.history import record
 from harness.history.columns import History
 from harness.history.record import ENDED, PHASE, RECOVERED, Event, HistoryWriter
@@ -27,8 +29,6 @@ from harness.judge import Judgement
 from harness.scenario import loading as scenarios
 from harness.scenario import plan
 from harness.scenario.schema import Scenario
-from harness.server_states import ServerTree
-from harness.verdict import Verdict
 from harness.workloads.check_all import CheckAll
 from harness.workloads.drain import Drain
 from harness.workloads.put_all import PutAll

@@ -16,9 +16,9 @@ from harness.checkers.evidence.violations import Violation, conclude
 from harness.checkers.evidence.windows import Ints, covered_until
 from harness.checkers.strictly_increasing import StrictlyIncreasing
 from harness.claim import Claim
+from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History
 from harness.history.pairing import Columns, Pairing
-from harness.verdict import CheckResult, Verdict
 
 Applied = Callable[[], AbstractContextManager[Any]]
 owed_by_all, all_trees = account._owed, notes.end_trees

@@ -9,7 +9,7 @@ from docker.errors import DockerException
 
 from cluster.cluster_errors import EngineError, EngineGoneError
 from cluster.engine import engine
-from harness.harness_errors import TargetError
+from harness.common.harness_errors import TargetError
 
 
 def test_no_engine_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from cluster.cluster_errors import ClusterError
 from cluster.pods import disk
 from cluster.pods.sandbox import Sandbox
-from harness.harness_errors import UnsupportedError
+from harness.common.harness_errors import UnsupportedError
 
 SPACE = "1K-blocks Avail\n  65536 40000\n"
 

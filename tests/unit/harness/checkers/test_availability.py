@@ -7,8 +7,8 @@ import pytest
 
 from harness.checkers.availability import Availability, FaultFigures, measure
 from harness.claim import AvailabilityBound, Claim
+from harness.common.verdict import Verdict
 from harness.history.columns import History
-from harness.verdict import Verdict
 from worlds.histories.by_hand import history, note, op
 
 S = 1_000_000_000

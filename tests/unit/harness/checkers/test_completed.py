@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from harness import results, run
 from harness.claim import Claim
+from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History
 from harness.judge import Judgement, judge
 from harness.scenario import loading, plan
 from harness.scenario.schema import Scenario
-from harness.verdict import CheckResult, Verdict
 from worlds.histories.by_hand import drained, ended_run, events, history, note, queue_events
 
 TEXT = """\

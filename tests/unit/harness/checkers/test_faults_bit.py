@@ -9,9 +9,9 @@ import pytest
 from harness import results
 from harness.checkers.faults_bit import FaultsBit
 from harness.claim import Claim, Course, PlannedFault
+from harness.common.verdict import Verdict
 from harness.history.columns import History
 from harness.scenario import loading, plan
-from harness.verdict import Verdict
 
 
 def nemesis(id: int, name: str, phase: str, outcome: str, **evidence: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import pytest
 
 from harness.checkers.fencing import Fencing
 from harness.claim import Claim
+from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History
-from harness.verdict import CheckResult, Verdict
 from worlds.histories.by_hand import history, note, op
 
 PUT = op("put", 1, 0, 5, zxid=10)

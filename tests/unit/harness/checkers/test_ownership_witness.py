@@ -4,7 +4,7 @@ from typing import Any
 
 from harness.checkers.ownership import Ownership
 from harness.claim import Claim
-from harness.verdict import Witness
+from harness.common.verdict import Witness
 from worlds.histories.by_hand import ended, history, op
 
 Lines = list[dict[str, Any]]

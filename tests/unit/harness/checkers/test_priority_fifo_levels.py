@@ -6,7 +6,7 @@ import pytest
 
 from harness.checkers.priority_fifo import PriorityFifo
 from harness.claim import Claim, Level
-from harness.verdict import CheckResult, Verdict
+from harness.common.verdict import CheckResult, Verdict
 from worlds.histories.by_hand import history, op
 
 Lines = list[dict[str, Any]]

@@ -4,7 +4,7 @@ import pytest
 
 from harness.checkers.recovery import Recovery
 from harness.claim import Claim
-from harness.verdict import Verdict
+from harness.common.verdict import Verdict
 from worlds.histories.by_hand import history, note, op
 
 PUT = op("put", 1, 0, 5)

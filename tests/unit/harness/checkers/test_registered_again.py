@@ -2,9 +2,9 @@
 
 from harness.checkers.evidence.notes import ends
 from harness.claim import Claim
+from harness.common.verdict import Verdict
 from harness.history.columns import NEVER_NS
 from harness.judge import judge
-from harness.verdict import Verdict
 from worlds.histories.by_hand import drained, history, note, op
 
 FIRST = {"process": 1, "session": "0xa", "consumer": "c-first"}

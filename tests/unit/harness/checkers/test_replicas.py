@@ -6,7 +6,7 @@ import pytest
 
 from harness.checkers.replicas import Replicas
 from harness.claim import Claim
-from harness.verdict import CheckResult, Verdict
+from harness.common.verdict import CheckResult, Verdict
 from worlds.histories.by_hand import history, note
 
 ALL = list(range(1, 101))

@@ -8,7 +8,7 @@ import pytest
 from harness.checkers.evidence.server_defects import DEFECTS, ServerDefect
 from harness.checkers.server_logs import ServerLogs
 from harness.claim import Claim
-from harness.verdict import CheckResult, Verdict
+from harness.common.verdict import CheckResult, Verdict
 from worlds.histories.by_hand import history, note
 
 ROOT = Path(__file__).parents[4]

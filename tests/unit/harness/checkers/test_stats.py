@@ -6,8 +6,8 @@ import pytest
 
 from harness.checkers.stats import Stats
 from harness.claim import AvailabilityBound, Claim
+from harness.common.verdict import Verdict
 from harness.history.columns import History
-from harness.verdict import Verdict
 from worlds.histories.by_hand import history, note, op, queue_run
 
 CLAIM = Claim()

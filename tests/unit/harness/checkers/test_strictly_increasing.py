@@ -6,8 +6,8 @@ import pytest
 
 from harness.checkers import checkers
 from harness.claim import Claim
+from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History
-from harness.verdict import CheckResult, Verdict
 from worlds.histories.by_hand import drained, ended, history, note, op, queue_run
 
 CHECKER = checkers["strictly-increasing"]()

@@ -5,8 +5,8 @@ import pytest
 from harness.checkers import checkers
 from harness.checkers.evidence.account import account
 from harness.claim import Claim
+from harness.common.verdict import CheckResult
 from harness.history.columns import History
-from harness.verdict import CheckResult
 from worlds.histories.by_hand import drained, ended, history, op, queue_run
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from harness.checkers.window import Window
 from harness.claim import Claim
+from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History
-from harness.verdict import CheckResult, Verdict
 from worlds.histories.by_hand import history, op
 
 Lines = list[dict[str, Any]]

@@ -10,9 +10,9 @@ from harness.checkers.evidence.episodes import unseen_holds
 from harness.checkers.evidence.notes import ends
 from harness.clients.client import Client
 from harness.clients.subject import Applied, Reserved, Taken
+from harness.common.run_clock import Clock
 from harness.history.columns import NEVER_NS, History
 from harness.history.record import HistoryWriter, merge
-from harness.run_clock import Clock
 from zkmq import AckUnknownError, NoQuorumError
 
 

@@ -1,7 +1,7 @@
 """The notes on the servers' end state: the log's patterns, and what the server counted itself."""
 
 from harness.clients import end_state
-from harness.server_states import NodeStatus, ServerTree, SessionEnds
+from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
 
 
 def test_the_log_note_has_patterns_and_the_servers_own_count() -> None:

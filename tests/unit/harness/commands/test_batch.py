@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cluster.cluster_errors import EngineGoneError
 from harness.commands import harness_command
 from harness.commands.batch import Batch, shard
-from harness.harness_errors import ScenarioError, UnmetError
+from harness.common.harness_errors import ScenarioError, UnmetError
 from harness.report.terminal import Terminal
 from harness.scenario import loading
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness import results
 from harness.commands import harness_command
-from harness.harness_errors import HarnessError, RunError, ScenarioError, UnmetError
+from harness.common.harness_errors import HarnessError, RunError, ScenarioError, UnmetError
 from harness.report import page
 
 SCENARIO = "description: x\nworkload:\n  - put-all: {count: 5}\n"

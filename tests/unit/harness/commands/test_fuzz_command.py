@@ -10,7 +10,7 @@ import pytest
 
 from harness.commands import fuzz_command, trials
 from harness.commands.launch import Ran
-from harness.run_folder import RunFolder
+from harness.common.run_folder import RunFolder
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
 

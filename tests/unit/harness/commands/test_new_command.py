@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.commands import new_command
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
 from harness.scenario import loading, plan
 
 

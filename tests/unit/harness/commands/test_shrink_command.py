@@ -10,12 +10,12 @@ import yaml
 
 from harness.commands import shrink_command, trials
 from harness.commands.launch import Ran
-from harness.harness_errors import HarnessError, HistoryError, RunError
+from harness.common.harness_errors import HarnessError, HistoryError, RunError
+from harness.common.run_folder import RunFolder
+from harness.common.verdict import CheckResult, Verdict
 from harness.report import page
-from harness.run_folder import RunFolder
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
-from harness.verdict import CheckResult, Verdict
 
 SCENARIOS = Path(__file__).parents[4] / "scenarios"
 Oracle = Callable[[Scenario], bool]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.commands import standing
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
 from harness.workers.gateway import LOOPBACK
 
 

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from harness.common.harness_errors import TargetError, UnsupportedError
 from harness.faults import Fault, client_faults, drop_rules, faults, links, rolling
-from harness.harness_errors import TargetError, UnsupportedError
 from harness.nemesis import undo
 from harness.scenario import roles
 from harness.target import System

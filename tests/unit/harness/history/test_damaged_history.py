@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from harness import recorded
-from harness.harness_errors import HistoryError, ScenarioError
+from harness.common.harness_errors import HistoryError, ScenarioError
+from harness.common.run_folder import RunFolder
 from harness.history.columns import History
 from harness.history.record import Event, HistoryWriter, merge
 from harness.report import index, judged
-from harness.run_folder import RunFolder
 from worlds.histories.judged_runs import judged as judged_run
 from worlds.histories.judged_runs import killed, lives
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.harness_errors import HistoryError
+from harness.common.harness_errors import HistoryError
 from harness.history.columns import (
     INFO,
     NEVER_NS,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.harness_errors import TargetError
+from harness.common.harness_errors import TargetError
 from worlds.faults.fake_quorum import FakeQuorum, UnableNode
 from worlds.faults.stage import Stage
 

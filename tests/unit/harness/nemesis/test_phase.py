@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness.harness_errors import RunError, TargetError
+from harness.common.harness_errors import RunError, TargetError
+from harness.common.polling import wait_until
 from harness.nemesis.phase_faults import PhaseOfFaults
-from harness.polling import wait_until
 from worlds.faults.fake_quorum import FakeQuorum
 from worlds.faults.stage import Stage
 

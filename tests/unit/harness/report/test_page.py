@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
+from harness.common.run_folder import RunFolder
 from harness.report import page
-from harness.run_folder import RunFolder
 from worlds.histories.by_hand import note, op
 from worlds.histories.judged_runs import MS, judged, killed, lives, modes, tree
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.progress import Progress
+from harness.common.progress import Progress
+from harness.common.run_clock import NS_PER_S, Clock
+from harness.common.server_states import NodeStatus
 from harness.report.terminal import Terminal, _Picture, summary_lines, time_left
-from harness.run_clock import NS_PER_S, Clock
-from harness.server_states import NodeStatus
 from worlds.histories.judged_runs import judged, killed, lives, modes
 
 MOST_LINES = 25

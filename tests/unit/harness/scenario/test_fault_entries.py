@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from harness.common.harness_errors import ScenarioError, TargetError
 from harness.faults import faults
-from harness.harness_errors import ScenarioError, TargetError
 from harness.scenario import fault_entries, loading, plan
 from worlds.faults.fake_quorum import FakeQuorum
 from worlds.faults.stage import Stage

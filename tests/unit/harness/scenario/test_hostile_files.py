@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.commands import harness_command
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
 from harness.scenario import loading, yaml_document
 
 GOOD = "description: d\nworkload: [{put-all: {count: 5}}]\n"

@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
+from harness.common.server_states import NodeStatus
 from harness.scenario import roles
-from harness.server_states import NodeStatus
 
 
 def seen(*modes: str) -> list[NodeStatus]:

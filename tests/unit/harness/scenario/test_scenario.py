@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.harness_errors import RunError, UnmetError
+from harness.common.harness_errors import RunError, UnmetError
 from harness.search import campaign, fuzz, shrink
 from harness.search.campaign import BrokenError, Campaign
 from harness.search.shrink import Data

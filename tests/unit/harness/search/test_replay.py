@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from harness import recorded
-from harness.harness_errors import HistoryError
+from harness.common.harness_errors import HistoryError
+from harness.common.run_folder import RunFolder
 from harness.recorded import Recorded
-from harness.run_folder import RunFolder
 from harness.scenario import loading, plan
 from harness.search.replay import Cause, FailureRate, differences
 from worlds.histories.by_hand import events, note, op

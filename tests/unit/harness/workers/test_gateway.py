@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.harness_errors import TargetError
-from harness.polling import wait_until
+from harness.common.harness_errors import TargetError
+from harness.common.polling import wait_until
 from harness.workers.gateway import GatewayProcess
 
 NO_QUORUM = "127.0.0.1:1"  # the gateway serves without: its health is its own

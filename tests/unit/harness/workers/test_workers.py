@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.checkers.evidence.notes import ends
+from harness.common.progress import Progress
+from harness.common.run_clock import Clock
 from harness.history.columns import NEVER_NS, History
 from harness.history.record import Event, HistoryWriter, merge
-from harness.progress import Progress
-from harness.run_clock import Clock
 from harness.workers.pool import Worker, Workers
 from harness.workers.worker_process import Job
 

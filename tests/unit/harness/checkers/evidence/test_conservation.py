@@ -4,8 +4,8 @@ import pytest
 
 from harness.checkers import checkers
 from harness.claim import Claim
+from harness.common.verdict import CheckResult
 from harness.history.columns import History
-from harness.verdict import CheckResult
 from worlds.histories.by_hand import drained, ended, history, note, op, queue_run, returned
 
 PUT_1 = op("put", 1, 0, 5)

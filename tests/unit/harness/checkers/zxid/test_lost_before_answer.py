@@ -9,11 +9,11 @@ from harness.checkers.evidence.holds import holds
 from harness.claim import Claim
 from harness.clients.client import Client
 from harness.clients.subject import Reserved, Taken
+from harness.common.run_clock import Clock
+from harness.common.verdict import Verdict
 from harness.history.columns import History
 from harness.history.record import HistoryWriter, merge
 from harness.judge import judge
-from harness.run_clock import Clock
-from harness.verdict import Verdict
 from worlds.histories.by_hand import drained, history, note, op, returned
 
 # The slow one's claim takes effect and its session ends; another gets the item, and then it has

@@ -9,8 +9,8 @@ from harness.checkers.producer_order import ProducerOrder
 from harness.checkers.strictly_increasing import StrictlyIncreasing
 from harness.checkers.zxid import Zxid
 from harness.claim import Claim, Level
+from harness.common.verdict import Verdict
 from harness.history.columns import History
-from harness.verdict import Verdict
 from worlds.histories.by_hand import ended, history, note, op, queue_run, returned
 
 Lines = list[dict[str, Any]]

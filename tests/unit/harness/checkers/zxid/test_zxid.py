@@ -6,8 +6,8 @@ import pytest
 
 from harness.checkers.zxid import Zxid
 from harness.claim import Claim, Level
+from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History
-from harness.verdict import CheckResult, Verdict
 from worlds.histories.by_hand import ended, history, note, op
 
 Lines = list[dict[str, Any]]

@@ -4,7 +4,7 @@ import pytest
 
 from harness.checkers.zxid import Zxid
 from harness.claim import Claim
-from harness.verdict import Verdict
+from harness.common.verdict import Verdict
 from worlds.histories.oracle import NEVER, Op, legal
 from worlds.histories.random import as_history
 

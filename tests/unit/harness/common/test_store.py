@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.harness_errors import ScenarioError
-from harness.run_folder import RunFolder
+from harness.common.harness_errors import ScenarioError
+from harness.common.run_folder import RunFolder
 from worlds.command_line import harness
 
 HOLD = """
 import sys
 from pathlib import Path
-from harness.run_folder import RunFolder
+from harness.common.run_folder import RunFolder
 with RunFolder(Path(sys.argv[1])).in_progress("seed/its-name", 77):
     print("held", flush=True)
     sys.stdin.read()

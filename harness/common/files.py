@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
 
 
 def read(path: Path, kind: str, *, at_most: int, hint: str = "") -> bytes:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.verdict import CheckResult, Verdict, Witness
+from harness.common.verdict import CheckResult, Verdict, Witness
 
 VALID, UNKNOWN, INVALID = Verdict.VALID, Verdict.UNKNOWN, Verdict.INVALID
 

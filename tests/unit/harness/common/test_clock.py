@@ -3,7 +3,7 @@
 import re
 import time
 
-from harness.run_clock import Clock, utc_stamp
+from harness.common.run_clock import Clock, utc_stamp
 
 
 def test_processes_share_the_origin() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import run_clock, run_folder
 from harness.commands.launch import prepare
+from harness.common import run_clock, run_folder
 from harness.scenario import loading
 
 TEXT = "description: é\nworkload: [{put-all: {count: 1}}]\n"

@@ -12,8 +12,8 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from harness import files, run_clock
-from harness.harness_errors import ScenarioError
+from harness.common import files, run_clock
+from harness.common.harness_errors import ScenarioError
 
 LATEST = "latest"
 _MARK_BYTES = 1 << 16

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from harness.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError
 
 CLOCK_REREAD_S = 2.0  # libfaketime caches a time for 1 s, counted in whole seconds
 LEAST_JUMP_S = 5.0  # on a busy machine, two looks at a clock may be almost as far apart

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.polling import wait_until
+from harness.common.polling import wait_until
 
 
 def test_the_first_wanted_look_is_returned() -> None:
@@ -32,8 +32,8 @@ def test_the_error_is_made_of_the_last_look() -> None:
 def test_a_slow_look_is_not_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes true while a look lasts longer than the deadline is seen by the last one."""
     now_s = [0.0]
-    monkeypatch.setattr("harness.polling.time.monotonic", lambda: now_s[0])
-    monkeypatch.setattr("harness.polling.time.sleep", lambda _: None)
+    monkeypatch.setattr("harness.common.polling.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("harness.common.polling.time.sleep", lambda _: None)
     looks = iter([False, True])
 
     def slow() -> bool:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.server_states import NodeStatus
+from harness.common.server_states import NodeStatus
 
 
 @dataclass(slots=True)
