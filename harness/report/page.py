@@ -125,8 +125,9 @@ def _faults(results: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield each fault with what clients saw of it; figures exist for those that bit."""
     figures: dict[int, Mapping[str, Any]] = {}
     for check in results["checks"]:
-        if check["name"] == "availability":
-            figures = {row["inject_ns"]: row for row in check["details"].get("faults", [])}
+        rows = check["details"].get("faults")
+        if check["name"] == "availability" and isinstance(rows, list):
+            figures = {row["inject_ns"]: row for row in rows}
     for fault in results["faults"]:
         yield dict(fault) | {"figures": figures.get(fault["inject_ns"], {})}
 

