@@ -10,7 +10,7 @@ from docker.errors import DockerException
 from docker.models.containers import Container
 
 from cluster import members, transactions, trees
-from cluster.cluster_errors import ClusterError
+from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.config import environment, files
 from cluster.engine import engine, image, labels, leftovers
 from cluster.engine.each import each
@@ -208,14 +208,14 @@ def attach(client: docker.DockerClient, run: str) -> DockerQuorum:
     """Take over the quorum of a run that another process started (`harness up`).
 
     Raises:
-        ClusterError: there is none.
+        ContainerGoneError: there is none, or none any more.
     """
     parts: dict[int, dict[str, Container]] = {}
     for container in leftovers.containers(client, run):
         tags = container.labels
         parts.setdefault(int(tags[labels.NODE]), {})[tags[labels.PART]] = container
     if not parts:
-        raise ClusterError(f"quorum {run}: expected containers of it, got none")
+        raise ContainerGoneError(f"quorum {run}: expected containers of it, got none")
     pods = {id: Pod.attach(client, parts[id]) for id in sorted(parts)}
     return DockerQuorum(client, run, pods, timings={})
 

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from cluster import quorum
+from cluster.cluster_errors import ContainerGoneError
 from cluster.engine import engine, leftovers, processes
 from harness.commands import faults_command as hurting
 from harness.commands import interrupts, standing
@@ -71,7 +72,11 @@ def status() -> None:
     for one in held:
         kind = "by hand" if one.by_hand else "left behind" if one.left else "of a run in progress"
         console.print(f"quorum {one.run} ({kind})")
-        attached = quorum.attach(client, one.run)
+        try:
+            attached = quorum.attach(client, one.run)
+        except ContainerGoneError:
+            console.print("it has ended meanwhile")
+            continue
         console.print(hurting.status_table(attached))
         console.print(hurting.in_force(attached))
         console.print(standing.told(one.run))

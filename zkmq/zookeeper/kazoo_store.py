@@ -107,7 +107,7 @@ class KazooStore:
                 f" Do they speak TLS there, with a certificate of {ca} for that name?" if ca else ""
             )
             raise NoQuorumError(
-                f"connect: {hosts}: expected a session within {connect_timeout_s} s, got none; "
+                f"connect: {hosts}: expected a session within {connect_timeout_s:.1f} s, got none; "
                 f"are a majority of the servers up, and the addresses right?{tls}"
             ) from error
         return store
