@@ -2,15 +2,15 @@
 
 import sys
 
+from zkmq import extras
+
 
 def main() -> None:
-    """Run the command line, or say which packages it lacks."""
+    """Run the command line, or say which package it lacks."""
     try:
         from zkmq.cli import zkmq_command  # noqa: PLC0415 -- the queue alone has no command line
     except ModuleNotFoundError as error:
-        if error.name not in {"typer", "rich"}:
-            raise
-        sys.exit(f"zkmq: the command needs {error.name}: pip install 'zkmq[cli]'")
+        sys.exit(extras.told("zkmq", error, "zkmq[cli]"))
     zkmq_command.main()
 
 

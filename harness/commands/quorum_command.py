@@ -74,10 +74,11 @@ def status() -> None:
         console.print(f"quorum {one.run} ({kind})")
         try:
             attached = quorum.attach(client, one.run)
+            table = hurting.status_table(attached)
         except ContainerGoneError:
             console.print("it has ended meanwhile")
             continue
-        console.print(hurting.status_table(attached))
+        console.print(table)
         console.print(hurting.in_force(attached))
         console.print(standing.told(one.run))
 

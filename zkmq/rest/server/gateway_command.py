@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from zkmq import extras
 from zkmq.rest.http.http_errors import ConfigError
 from zkmq.rest.upstream import properties_file
 from zkmq.rest.upstream.gateway_config import DEFAULT_PORT, EndpointConfig, GatewayConfig, Tls
@@ -58,7 +59,7 @@ def gateway(  # noqa: PLR0917 -- typer makes options of them
     try:
         from zkmq.rest.server.serving import serve  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        sys.exit(f"zkmq gateway: it needs {error.name}: pip install 'zkmq[rest]'")
+        sys.exit(extras.told("zkmq gateway", error, "zkmq[rest]"))
 
     try:
         endpoint = (
