@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.claim import Claim, Claimed, Course
 from harness.common.harness_errors import HarnessError
-from harness.common.registry import shared
+from harness.common.setting_types import shared
 from harness.common.verdict import Verdict
 from harness.history.columns import History
 from harness.judge import Judgement, as_expected, judge

@@ -17,9 +17,9 @@ from harness.clients.subject import QueueSettings, SubjectConfig
 from harness.common.harness_errors import TargetError, UnmetError
 from harness.common.progress import Progress
 from harness.common.quorum_config import QuorumConfig
-from harness.common.registry import shared
 from harness.common.run_clock import Clock
 from harness.common.run_folder import RunFolder
+from harness.common.setting_types import shared
 from harness.ending import READY_WITHIN_S, Ending, Notes
 from harness.history import record
 from harness.history.columns import History

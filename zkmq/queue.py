@@ -211,7 +211,7 @@ class Queue(OperatorQueue):
         Raises:
             OutcomeUnknownError: still no answer before the deadline.
         """
-        self._demand_open()
+        self._require_open()
         doubt = self._producer.doubt
         return doubt.resolve() if doubt is not None else ()
 
@@ -233,7 +233,7 @@ class Queue(OperatorQueue):
             NoQuorumError: nothing took effect.
         """
         checks.seconds("reserve: timeout_s", timeout_s, endless=True)
-        self._demand_open()
+        self._require_open()
         return self._consumer.reserve(n, timeout_s=timeout_s, done=done, sync=sync)
 
     def done(self, *items: Item) -> Done:
@@ -318,19 +318,19 @@ class Queue(OperatorQueue):
 
     def _settle_puts(self) -> None:
         """Settle the put that is in doubt."""
-        self._demand_open()
+        self._require_open()
         deadline_s = self._deadline()
         with self._producing.take(deadline_s):
-            self._demand_open()
+            self._require_open()
             self._producer.settle(deadline_s)
 
     def _put(self, entries: Sequence[Entry], batch: int) -> list[Put]:
-        self._demand_open()
+        self._require_open()
         deadline_s = self._deadline()
         puts: list[Put] = []
         try:
             with self._producing.take(deadline_s):
-                self._demand_open()
+                self._require_open()
                 if self._backlog_limit is not None:
                     self._backlog_limit.require_room(len(entries), deadline_s)
                 puts = self._producer.put_all(

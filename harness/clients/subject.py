@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
-from harness.common.registry import MAX_SECONDS, Positive, Strict
+from harness.common.setting_types import MAX_SECONDS, Positive, Strict
 from harness.history.record import Value
 
 Note = Callable[[str, Mapping[str, Any]], None]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from harness.common.registry import Line, Strict
+from harness.common.setting_types import Line, Strict
 
 Release = Literal["3.9.6", "3.9.3", "3.8.0"]
 DEFAULT_RELEASE: Release = "3.9.6"

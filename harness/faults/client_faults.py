@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.common.polling import wait_until
-from harness.common.registry import Place
+from harness.common.setting_types import Place
 from harness.faults import Fault, faults
 from harness.target import Clients, Evidence, System, Target
 

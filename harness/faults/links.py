@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
-from harness.common.registry import Count, Milliseconds, Percent, Share
+from harness.common.setting_types import Count, Milliseconds, Percent, Share
 from harness.faults import Fault, drop_rules, faults, grudges
 from harness.target import Drops, Evidence, Shape, System, Target
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar, Protocol
 
-from harness.common.registry import Groups
+from harness.common.setting_types import Groups
 from harness.faults import Fault, drop_rules, faults, grudges
 from harness.target import Drops, Evidence, System, Target
 

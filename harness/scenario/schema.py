@@ -25,7 +25,8 @@ from harness.checkers import checkers
 from harness.claim import Claimed
 from harness.clients.subject import QueueSettings
 from harness.common.quorum_config import QuorumConfig
-from harness.common.registry import Count, Line, Positive, Registry, Seconds, Strict, refuse
+from harness.common.registry import Registry
+from harness.common.setting_types import Count, Line, Positive, Seconds, Strict, refuse
 from harness.faults import faults
 from harness.workloads import workloads
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.clients.client import Client
-from harness.common.registry import Clients, Count, Priority, Rate
+from harness.common.setting_types import Clients, Count, Priority, Rate
 from harness.workloads import Workload, workloads
 
 

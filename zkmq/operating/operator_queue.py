@@ -107,7 +107,7 @@ class OperatorQueue:
         """
         checks.choice("place", place, ("dead", "partial"))
         checks.number("kick: n", n, 1, MOST)
-        self._demand_open()
+        self._require_open()
         return changes.kick(self._bound, self._tree, n, place, self._deadline())
 
     def peek(
@@ -116,14 +116,14 @@ class OperatorQueue:
         """Look at the first `n` items without taking them."""
         checks.choice("place", place, ("items", "dead", "partial"))
         checks.number("peek: n", n, 1, MOST)
-        self._demand_open()
+        self._require_open()
         if place == "items":
             return inspection.peek(self._bound, self._tree, n, self._deadline())
         return inspection.peek_aside(self._bound, self._tree, place, n, self._deadline())
 
     def stats(self) -> QueueStats:
         """Count the items by place, the consumers and the producers."""
-        self._demand_open()
+        self._require_open()
         return inspection.stats(self._bound, self._tree, self._deadline())
 
     def purge(self, *priorities: int) -> Changed:
@@ -140,7 +140,7 @@ class OperatorQueue:
         """
         for priority in priorities:
             checks.number("purge: priority", priority, 0, item_names.MAX_PRIORITY)
-        self._demand_open()
+        self._require_open()
         return changes.purge(self._bound, self._tree, priorities or None, self._deadline())
 
     def upgrade(self, *, force: bool = False) -> Charter:
@@ -156,7 +156,7 @@ class OperatorQueue:
             OutcomeUnknownError: no answer before the deadline. Call again: an upgrade that has
                 taken effect changes nothing then, and returns the charter.
         """
-        self._demand_open()
+        self._require_open()
         return upgrade(self._bound, self._tree, force=force, deadline_s=self._deadline())
 
     def close(self) -> None:
@@ -177,7 +177,7 @@ class OperatorQueue:
     def _deadline(self) -> float:
         return self._store.now() + self._deadline_s
 
-    def _demand_open(self) -> None:
+    def _require_open(self) -> None:
         if self._process != os.getpid():
             raise ClosedError(
                 f"the queue belongs to process {self._process}; a forked child connects its own"

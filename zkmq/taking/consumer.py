@@ -118,18 +118,18 @@ class Consumer:
 
     def _settle(self) -> None:
         """Settle the operation in doubt, in the caller's turn."""
-        self._demand_open()
+        self._require_open()
         deadline_s = self._deadline()
         with self._lock.take(deadline_s):
-            self._demand_open()
+            self._require_open()
             self.membership.settle(deadline_s)
 
     def _look(self, n: int, done: Sequence[Item], taken: list[Item], *, sync: bool) -> Reservation:
         """Look once and claim once. The items are added to `taken` before anything else."""
-        self._demand_open()
+        self._require_open()
         deadline_s = self._deadline()
         with self._lock.take(deadline_s):
-            self._demand_open()
+            self._require_open()
             contended_s = self._store.now() - self.reserver.contended_s
             if contended_s < CONTENDED_S and not self.reserver.relaxed:
                 self._line.await_turn(deadline_s)
@@ -147,7 +147,7 @@ class Consumer:
         if not self._waiting.acquire(timeout=left_s):
             return
         try:
-            self._demand_open()
+            self._require_open()
             self._line.wait(self.reserver.cache.seen(), until_s, self._deadline())
         finally:
             self._waiting.release()
@@ -166,12 +166,12 @@ class Consumer:
             raise BadArgumentError("items: expected at least one, got none")
         if len(set(map(id, items))) < len(items):
             raise BadArgumentError("items: expected each once")
-        self._demand_open()
+        self._require_open()
         deadline_s = self._deadline()
         with self._lock.take(deadline_s):
-            self._demand_open()
+            self._require_open()
             return end(items, deadline_s=deadline_s, **options)
 
-    def _demand_open(self) -> None:
+    def _require_open(self) -> None:
         if self._closed:
             raise ClosedError("the queue was closed; connect a new one")

@@ -61,16 +61,16 @@ class CallLock:
 class LockedCall:
     """One call that holds the lock, or waits for it."""
 
-    __slots__ = ("__weakref__", "_deadline_s", "_turn", "thread")
+    __slots__ = ("__weakref__", "_deadline_s", "_lock", "thread")
 
-    def __init__(self, turn: CallLock, deadline_s: float) -> None:
+    def __init__(self, lock: CallLock, deadline_s: float) -> None:
         self.thread = 0
-        self._turn = turn
+        self._lock = lock
         self._deadline_s = deadline_s
 
     def __enter__(self) -> None:
         self.thread = threading.get_ident()
-        self._turn.enter(self, self._deadline_s)
+        self._lock.enter(self, self._deadline_s)
 
     def __exit__(self, *_: object) -> None:
-        self._turn.leave(self)
+        self._lock.leave(self)

@@ -166,10 +166,10 @@ class KazooStore:
             ClosedError: the store was closed, or belongs to another process.
             AccessDeniedError: the servers refused the credentials.
         """
-        self._demand_open()
+        self._require_open()
         with self._lock:
             self._changed.wait_for(self._has_changed, max(0.0, deadline_s - time.monotonic()))
-        self._demand_open()
+        self._require_open()
         return self._is_connected
 
     def list(self, path: str, deadline_s: float, watch: Watcher | None = None) -> list[str] | None:
@@ -252,7 +252,7 @@ class KazooStore:
 
     def _send(self, request: Any) -> Any:
         """Give a request to the connection; None if there is no connection."""
-        self._demand_open()
+        self._require_open()
         with self._lock:
             if not self._is_connected:
                 return None
@@ -308,7 +308,7 @@ class KazooStore:
                 "several, and is repeated until all of it holds at one state"
             )
 
-    def _demand_open(self) -> None:
+    def _require_open(self) -> None:
         if self._process != os.getpid():
             raise ClosedError(
                 f"the session belongs to process {self._process}; a forked child connects its own"

@@ -107,7 +107,7 @@ class MemoryClient:
         self._break(self._connection, reconnect_s=self._world.latency_s())
 
     def _send(self, request: Request) -> None:
-        self._demand_open()
+        self._require_open()
         if self._connection is None:
             request.answer = Lost("there is no connection", sent=False)
             self._scheduler.set(request.flag)
@@ -243,7 +243,7 @@ class MemoryClient:
     def _pause_s(self) -> float:
         return self._world.rng.choice([0.01, 0.1, 1.0])
 
-    def _demand_open(self) -> None:
+    def _require_open(self) -> None:
         if self._closed:
             raise ClosedError(f"{self.name}: closed")
 

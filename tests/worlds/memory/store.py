@@ -144,7 +144,7 @@ class MemoryStore(MemoryClient):
         return self.submit(ops).reply(deadline_s)
 
     def wait_connected(self, deadline_s: float) -> bool:
-        self._demand_open()
+        self._require_open()
         if self._connection is None:
             self._scheduler.wait(self._connecting, deadline_s)
         return self._connection is not None

@@ -97,7 +97,7 @@ class RemoteRegistration(HeldItems):
             self.contact(reply.sent_s)
 
 
-def demand_held(item: Item, registration: RemoteRegistration | None, request: str) -> None:
+def require_held(item: Item, registration: RemoteRegistration | None, request: str) -> None:
     """Make sure that an item is held.
 
     Raises:

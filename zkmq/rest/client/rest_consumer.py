@@ -9,7 +9,7 @@ from typing import Any
 from zkmq.doubt import Doubt, Settled
 from zkmq.errors import AckUnknownError, ConsumerLostError, OutcomeUnknownError
 from zkmq.rest.client.exchange import Exchange
-from zkmq.rest.client.registration import RemoteRegistration, demand_held
+from zkmq.rest.client.registration import RemoteRegistration, require_held
 from zkmq.rest.client.reserving import Request, Reserving, answering
 from zkmq.taking.finish import DONE, Done, ended_before
 from zkmq.taking.held_items import OnLost
@@ -87,7 +87,7 @@ class Consuming:
             return earlier
         registration = self.live
         for item in items:
-            demand_held(item, registration, request)
+            require_held(item, registration, request)
         assert registration is not None  # it holds items
         arguments = {"ids": [item.name for item in items], **options}
         try:
@@ -161,7 +161,7 @@ class Consuming:
         with self._registering:
             registration = self.live
             for item in needed:
-                demand_held(item, registration, DONE)
+                require_held(item, registration, DONE)
             if registration is None:
                 registration = self._registration = self._register(deadline_s)
         return registration

@@ -160,7 +160,7 @@ class Queue:
         Raises:
             OutcomeUnknownError: still no answer before the deadline.
         """
-        self._demand_open()
+        self._require_open()
         doubt = self._putting.doubt
         return doubt.resolve() if doubt is not None else ()
 
@@ -174,7 +174,7 @@ class Queue:
         acked: Done | None = None
         try:
             while True:
-                self._demand_open()
+                self._require_open()
                 wait_s = min(max(0.0, until_s - self._exchange.now()), _WAIT_S)
                 left = () if acked else list(done)
                 found = self._consuming.reserve(
@@ -263,31 +263,31 @@ class Queue:
 
     def _put(self, entries: Sequence[Entry]) -> list[Put]:
         with self._producing:
-            self._demand_open()
+            self._require_open()
             return self._putting.put(entries, self._deadline())
 
     def _end(self, verb: str, items: Sequence[Item], **options: Any) -> Done:
-        self._demand_open()
+        self._require_open()
         if not items or len(set(map(id, items))) < len(items):
             raise BadArgumentError("items: expected at least one, each once")
         return self._consuming.end(verb, items, self._deadline(), **options)
 
     def _operate(self, what: str, arguments: Mapping[str, Any]) -> Any:
         """Do what may not be done twice."""
-        self._demand_open()
+        self._require_open()
         path, content = f"{self._base}/{what}", json.dumps(arguments).encode()
         return self._exchange.ask(
             "POST", path, self._deadline(), repeat=False, content=content
         ).value
 
     def _look(self, what: str) -> Any:
-        self._demand_open()
+        self._require_open()
         return self._exchange.ask("GET", f"{self._base}/{what}", self._deadline()).value
 
     def _deadline(self) -> float:
         return self._exchange.now() + self._deadline_s
 
-    def _demand_open(self) -> None:
+    def _require_open(self) -> None:
         if self._closed:
             raise ClosedError("the queue was closed; connect a new one")
 
