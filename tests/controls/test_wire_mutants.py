@@ -3,7 +3,9 @@
 import pytest
 
 from worlds.wire.fuzz import fuzz
-from worlds.wire.mutants import MUTANTS, plan
+from worlds.wire.mutants import MUTANTS, plan, unheard
+from worlds.wire.silence import silenced
+from zkmq.zookeeper.failure_detector import FailureDetector
 
 SEEDS = range(1, 13)
 
@@ -19,3 +21,12 @@ def test_a_mutant_is_found(name: str) -> None:
         if mutant.reasons & {violation.reason.value for violation in report.wrong}:
             return
     pytest.fail(f"expected one of {sorted(mutant.reasons)} in {len(SEEDS)} rounds, got {seen}")
+
+
+def test_a_client_to_which_silence_says_nothing_is_told_too_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a clock of its own it holds an item that its server has given away."""
+    monkeypatch.setattr(FailureDetector, "_due_s", unheard)
+    with silenced() as seen:
+        assert not seen.told_in_time

@@ -15,6 +15,7 @@ from kazoo.client import KazooClient
 from kazoo.security import CREATOR_ALL_ACL
 
 from worlds.proxy.proxy import Proxy
+from worlds.wire.silence import silenced
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import (
     AccessDeniedError,
@@ -170,35 +171,11 @@ def test_a_server_that_falls_silent_holds_nobody(server: WireZooKeeper) -> None:
 @pytest.mark.parametrize("busy", [False, True])
 def test_lost_comes_before_the_server_gives_the_items_away(*, busy: bool) -> None:
     """By the time-out that was granted, and not the one asked for; also while calls are made."""
-    with WireZooKeeper(longest_timeout_ms=1500) as server:
-        told, ended = threading.Event(), []
-        queue = Queue.connect(
-            server.address,
-            "/q",
-            connection={"session_timeout_s": 20.0},
-            janitor=False,
-            lost=lambda _, items: told.set() if items else None,
-        )
-        queue.put(b"a")
-        (item,) = queue.reserve(sync=True).items
-        session = queue.session_id
-        assert queue._store.timeout_s == 1.5  # type: ignore[attr-defined]
-
-        def observe(_: object) -> None:
-            if session not in server.leader.sessions:
-                ended.append(told.is_set())
-
-        with server.leader_now() as leader:
-            leader.observers.append(observe)
-        queue._deadline_s = 0.05
-        server.silent = True
-        while busy and not ended:
-            soon(queue.stats)
-        until(lambda: ended)
-        assert ended[0]
+    with silenced((lambda queue: soon(queue.stats)) if busy else None) as seen:
+        assert seen.told_in_time
         with pytest.raises((ConsumerLostError, NoQuorumError)):
-            queue.done(item)
-        soon(queue.close)
+            seen.queue.done(seen.item)
+        soon(seen.queue.close)
 
 
 def test_a_session_told_to_be_lost_is_closed_if_it_still_lives(
