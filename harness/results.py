@@ -1,12 +1,14 @@
 """Build results.json, which CI jobs and other programs read, and the exit status."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from harness.claim import Claim, Claimed, Course
 from harness.common.harness_errors import HarnessError
 from harness.common.setting_types import shared
 from harness.common.verdict import Verdict
+from harness.faults import Fault
 from harness.history.columns import History
 from harness.judge import Judgement, as_expected, judge
 from harness.scenario import plan
@@ -64,21 +66,30 @@ def build(
         "counts": dict(judgement.counts),
         "checks": [result.as_json() for result in judgement.results],
         "not_run": [dict(entry) for entry in judgement.not_run],
-        "faults": faults_of(history, judgement),
+        "faults": faults_of(history, judgement, scenario),
         "availability": dict(judgement.availability),
     }
     return results | ({"interrupted": interrupted} if interrupted is not None else {})
 
 
-def faults_of(history: History, judgement: Judgement) -> list[dict[str, Any]]:
-    """Return a row per injection: its outcome and evidence, and when and how it was healed."""
+def faults_of(history: History, judgement: Judgement, scenario: Scenario) -> list[dict[str, Any]]:
+    """Return a row per injection: what it did to whom, its settings, outcome, evidence and heal.
+
+    The settings are the scenario's, whose entries of `faults` have a name of their own each.
+    """
+    entries = {
+        (entry.label, entry.kind): entry.fault
+        for phase in scenario.phases
+        for entry in phase.faults
+    }
     rows: dict[int, dict[str, Any]] = {}
     for event in history.notes:
         if event.process != "nemesis" or not isinstance(event.value, dict):
             continue
         value = event.value
         if value.get("phase") == "inject":
-            rows[value["id"]] = _injected(event.f, event.time_ns, value)
+            fault = entries.get((value["name"], event.f))
+            rows[value["id"]] = _injected(event.f, event.time_ns, value, fault)
         elif value.get("phase") == "heal" and value["id"] in rows:
             rows[value["id"]]["heal_ns"] = event.time_ns
             rows[value["id"]]["heal_outcome"] = value["outcome"]
@@ -102,10 +113,16 @@ def merge_exit_statuses(statuses: list[int]) -> int:
     return EXIT_AS_EXPECTED
 
 
-def _injected(fault: str, time_ns: int, value: Mapping[str, Any]) -> dict[str, Any]:
+def _injected(
+    kind: str, time_ns: int, value: Mapping[str, Any], fault: Fault | None
+) -> dict[str, Any]:
+    modes = value["evidence"].get("before", {})
+    what = kind if fault is None else fault.describe(kind, value["nodes"], modes)
     return {
-        "fault": fault,
+        "fault": kind,
         "name": value["name"],
+        "what": what,
+        "settings": {} if fault is None else asdict(fault),  # type: ignore[call-overload]
         "target": value["target"],
         "nodes": value["nodes"],
         "outcome": value["outcome"],

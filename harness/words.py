@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.faults import description
+
 NONE = "-"
 NS_PER_S = 1_000_000_000
 # What a reader wants to know first of a run that failed of several things.
@@ -92,6 +94,16 @@ def nodes(ids: Sequence[int]) -> str:
     if not ids:
         return "no node"
     return f"node {ids[0]}" if len(ids) == 1 else f"nodes {', '.join(map(str, ids))}"
+
+
+def fault(row: Mapping[str, Any]) -> str:
+    """Return what a row of `faults` did to whom: `kill+wipe node 5 (leader)`.
+
+    A name that the scenario gave it comes first. Runs of older releases tell no settings.
+    """
+    kind, name = row["fault"], row["name"]
+    what = row.get("what") or f"{kind} {nodes(row['nodes']) if row['nodes'] else ''}".rstrip()
+    return description.named(what, kind, name)
 
 
 def meaning(reason: str) -> str:

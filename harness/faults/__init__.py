@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar, Protocol
 
 from harness.common.registry import Registry
+from harness.faults import description
+from harness.faults.description import Modes
 from harness.target import Clients, Evidence, System, Target
 
 WHOLE_QUORUM = frozenset({"cut", "gateway", "loss", "members"})
@@ -35,6 +37,25 @@ class Fault(Protocol):
     def target(self) -> Target:
         """Return the role, name or list of names as the scenario has it."""
         ...
+
+    def describe(self, kind: str, nodes: Sequence[int], modes: Modes) -> str:
+        """Return what it does to whom, with the settings that matter: `kill+wipe node 5 (leader)`.
+
+        Args:
+            kind: its registered name.
+            nodes: those it hit; empty if it has not hit any, and its target is told instead.
+            modes: of all nodes just before.
+        """
+        return f"{kind}{self.details} {self.whom(nodes, modes)}".rstrip()
+
+    @property
+    def details(self) -> str:
+        """Return the settings that matter, with a space or a plus before them."""
+        return description.changed_settings(self)
+
+    def whom(self, nodes: Sequence[int], modes: Modes) -> str:
+        """Return the nodes that it hits, in words; its target if there are none."""
+        return description.nodes(nodes, modes) or description.target(self.target)
 
     def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
         """Return who, while it lasts, is down or cannot exchange with a majority both ways."""

@@ -21,6 +21,16 @@ class ClientFault(Fault):
     workload: str = "any"
     number: Place | None = None
 
+    @property
+    def details(self) -> str:
+        """Return which clients it is about."""
+        return f" {self._clients}"
+
+    @property
+    def _clients(self) -> str:
+        which = "all clients" if self.workload == "any" else f"{self.workload} clients"
+        return which if self.number is None else f"number {self.number} of {which}"
+
     def choose(self, clients: Clients) -> Sequence[int]:
         """Return those that run now."""
         running = clients.running(self.workload)
@@ -77,6 +87,11 @@ class ClientCut(ClientFault):
     target: Target = "all"
     slot: ClassVar[str | None] = "clients"
     forwarded: ClassVar[bool] = True
+
+    @property
+    def details(self) -> str:
+        """Return which clients it cuts off from its nodes."""
+        return f" {self._clients} from"
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Cut, and wait until each client that was connected has had something held back."""

@@ -30,6 +30,11 @@ class ClockJump(WrongClock):
     target: Target = "leader"
     offset_s: Jump = 3600.0
 
+    @property
+    def details(self) -> str:
+        """Return the jump, with its direction."""
+        return f" {self.offset_s:+g} s"
+
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Jump, and wait until the server itself tells the new time."""
         clocks = [system.quorum.nodes[id].set_clock(self.offset_s) for id in nodes]
@@ -48,6 +53,11 @@ class ClockStrobe(WrongClock):
     target: Target = "leader"
     offset_s: Jump = 3600.0
     period_s: StrobePeriod = 4.0
+
+    @property
+    def details(self) -> str:
+        """Return the jump and its period."""
+        return f" {self.offset_s:+g} s every {self.period_s:g} s"
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Begin, and wait until the servers themselves have told both times."""

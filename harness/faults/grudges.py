@@ -53,6 +53,14 @@ def one_way(nodes: Collection[int], everyone: Collection[int], *, deaf: bool) ->
     return cut
 
 
+def sides(drops: Mapping[int, Drops]) -> list[list[int]]:
+    """Return the nodes that lose the same packets together, in the order of the grudge."""
+    parts: dict[frozenset[int], list[int]] = {}
+    for id, lost in drops.items():
+        parts.setdefault(lost.deaf_to, []).append(id)
+    return list(parts.values())
+
+
 def hurt(drops: Mapping[int, Drops], everyone: Collection[int]) -> set[int]:
     """Return the nodes that cannot exchange with a majority, themselves included, both ways."""
     majority = len(everyone) // 2 + 1

@@ -26,6 +26,11 @@ class Loss(Fault):
     percent: Percent = 20.0
     slot: ClassVar[str | None] = "loss"
 
+    @property
+    def details(self) -> str:
+        """Return the share of packets that it loses."""
+        return f" {self.percent:g} %"
+
     def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
         """Return the nodes that cannot exchange with a majority, if every packet is lost."""
         whole = self.percent == 100
@@ -99,6 +104,11 @@ class Bandwidth(Shaping):
     target: Target = "leader"
     rate_kbit: Count = 64
 
+    @property
+    def details(self) -> str:
+        """Return the rate that is left."""
+        return f" {self.rate_kbit} kbit/s"
+
     def shape(self) -> Shape:
         """Return a shape that limits the rate only."""
         return Shape(rate_kbit=self.rate_kbit)
@@ -113,6 +123,13 @@ class LinkLatency(Shaping):
     delay_ms: Milliseconds = 100
     jitter_ms: Milliseconds = 0
     reorder_percent: Share = 0
+
+    @property
+    def details(self) -> str:
+        """Return the delay, how much it varies, and the share of packets that overtake others."""
+        jitter = f" ±{self.jitter_ms}" if self.jitter_ms else ""
+        reordered = f", {self.reorder_percent} % reordered," if self.reorder_percent else ""
+        return f" {self.delay_ms} ms{jitter}{reordered}"
 
     def shape(self) -> Shape:
         """Return a shape that delays, and may reorder."""

@@ -7,7 +7,8 @@ from itertools import islice
 from typing import ClassVar, Protocol
 
 from harness.common.setting_types import Groups
-from harness.faults import Fault, drop_rules, faults, grudges
+from harness.faults import Fault, description, drop_rules, faults, grudges
+from harness.faults.description import Modes
 from harness.target import Drops, Evidence, System, Target
 
 RULE = "cut"
@@ -21,6 +22,18 @@ class Cut(Fault, Protocol):
     @abstractmethod
     def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
         """Return what each node loses while `nodes` are the target."""
+
+    def whom(self, nodes: Sequence[int], modes: Modes) -> str:
+        """Return the sides of the cut, then who hears both, then who led."""
+        if not nodes:
+            return description.target(self.target)
+        everyone = sorted(int(id) for id in modes if id.isdecimal())
+        parts = grudges.sides(self.drops(nodes, everyone or nodes))
+        if not parts:
+            return description.nodes(nodes, modes)
+        between = [id for id in everyone if not any(id in part for part in parts)]
+        joined = f", joined by {', '.join(map(str, between))}" if between else ""
+        return description.sides(parts) + joined + description.leader(everyone, modes)
 
     def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
         """Return the nodes that cannot exchange with a majority."""
@@ -53,6 +66,15 @@ class Partition(Cut):
     def target(self) -> Target:
         """Return all members of all groups, one node each."""
         return [m if isinstance(m, str) else {"node": m} for group in self.groups for m in group]
+
+    @property
+    def details(self) -> str:
+        """Return nothing: the groups are whom it hits."""
+        return ""
+
+    def whom(self, nodes: Sequence[int], modes: Modes) -> str:
+        """Return the sides as they came out; the groups as they are written if none did yet."""
+        return Cut.whom(self, nodes, modes) if nodes else description.sides(self.groups)
 
     def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
         """Divide `nodes` among the groups again, in order."""
@@ -91,6 +113,11 @@ class PartitionRing(Cut):
 
     target: Target = "all"
 
+    def whom(self, nodes: Sequence[int], modes: Modes) -> str:
+        """Return the ring in its order; the last node is the first one's neighbour."""
+        order = "-".join(map(str, nodes)) or description.target(self.target)
+        return order + description.leader(nodes, modes)
+
     def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
         """Join the nodes to a ring in their order."""
         return grudges.ring(nodes)
@@ -127,6 +154,15 @@ class OneWay(Cut):
 
     target: Target = "leader"
     deaf: bool = True
+
+    @property
+    def details(self) -> str:
+        """Return which direction is lost."""
+        return " deaf" if self.deaf else " mute"
+
+    def whom(self, nodes: Sequence[int], modes: Modes) -> str:
+        """Return the nodes; both sides of the cut would not tell its direction."""
+        return description.nodes(nodes, modes) or description.target(self.target)
 
     def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
         """Lose what the nodes should hear, or what they say."""

@@ -59,6 +59,11 @@ class RollingUpgrade(Rolling):
     to: Release = field()
     target: Target = "all"
 
+    @property
+    def details(self) -> str:
+        """Return the release that all nodes go to."""
+        return f" to {self.to}"
+
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Upgrade all, one after the other, and ask each for its release."""
 

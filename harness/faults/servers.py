@@ -20,6 +20,11 @@ class Kill(Disabling):
     wipe: bool = False
     slot: ClassVar[str | None] = "process"
 
+    @property
+    def details(self) -> str:
+        """Return `+wipe` if the data goes too."""
+        return "+wipe" if self.wipe else ""
+
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Kill, and wipe once the server is gone."""
         killed = [system.quorum.nodes[id].kill() for id in nodes]

@@ -32,6 +32,7 @@ class _Evidence(msgspec.Struct):
     took_ms: int | float = 0
     why: str | None = None
     error: str | None = None
+    before: dict[str, str] = {}
 
 
 class _Injection(msgspec.Struct):

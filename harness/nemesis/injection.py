@@ -1,11 +1,12 @@
 """One planned injection: its state, and whether its time or trigger has come."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
+from harness.faults import description
 from harness.scenario.plan import Planned
 from harness.scenario.schema import FaultEntry, LogLine
 
@@ -20,6 +21,7 @@ class Injection:
         elections: how many there had been when it was injected; the next round waits for one more.
         waits_since_s: when it first met an obstacle; None if it never did.
         waits_for: the last obstacle that it met.
+        what: what it does to whom, once its nodes are known, such as `kill node 5 (leader)`.
     """
 
     planned: Planned
@@ -32,13 +34,13 @@ class Injection:
     elections: int = 0
     waits_since_s: float | None = None
     waits_for: str = ""
+    what: str = ""
 
-    @property
-    def whom(self) -> str:
-        """Return its name and its nodes, if it has some, for messages."""
-        ids = self.nodes
-        nodes = f"node {ids[0]}" if len(ids) == 1 else f"nodes {', '.join(map(str, ids))}"
-        return f"{self.planned.name} {nodes}" if ids else self.planned.name
+    def describe(self, modes: Mapping[str, str]) -> None:
+        """Set `what`, with the entry's name before it if the scenario gives it one."""
+        kind, name, fault = self.planned.kind, self.planned.name, self.entry.fault
+        what = kind if fault is None else fault.describe(kind, self.nodes, modes)
+        self.what = description.named(what, kind, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

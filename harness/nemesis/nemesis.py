@@ -132,6 +132,7 @@ class Nemesis:
         )
 
     def _inject(self, injection: Injection, fault: Fault, before: Mapping[str, str]) -> None:
+        injection.describe(before)
         self._in_force.append(injection)
         injection.clients = list(fault.choose(self._system.clients))
         self._room.take(fault, injection.nodes)
@@ -159,8 +160,7 @@ class Nemesis:
         evidence |= {"before": before, "took_ms": took_ms}
         outcome: Outcome = "installed" if fault.bit(evidence) else "indeterminate"
         self._record(injection, "inject", outcome, evidence, time_ns=began_ns)
-        hit = "/".join(sorted({before[str(id)] for id in injection.nodes}))
-        self._say(f"{injection.whom}{f' ({hit})' if hit else ''}: {outcome}")
+        self._say(f"{injection.what}: {outcome}")
         self._end_others(injection, fault)
         self._settle(injection, fault)
 
@@ -186,7 +186,7 @@ class Nemesis:
             # Without a duration it is over for the schedule, and stays in force until it is healed.
             injection.state = "over" if hold_s is None else "in force"
             injection.heal_at_s = None if hold_s is None else self._clock.now_s() + hold_s
-            self._progress.in_force[injection.planned.id] = injection.whom
+            self._progress.in_force[injection.planned.id] = injection.what
         self._wait_until(injection)
 
     def _wait_until(self, injection: Injection) -> None:
@@ -226,7 +226,7 @@ class Nemesis:
 
     def _over(self, injection: Injection, evidence: Evidence) -> None:
         self._record(injection, "heal", "installed", evidence)
-        self._say(f"heal {injection.whom}")
+        self._say(f"heal {injection.what}")
         self._forget(injection)
 
     def _forget(self, injection: Injection) -> None:
@@ -238,7 +238,9 @@ class Nemesis:
 
     def _end(self, injection: Injection, outcome: Outcome, evidence: Evidence) -> None:
         self._record(injection, "inject", outcome, evidence)
-        self._say(f"{injection.planned.name}: {outcome}: {evidence.get('why', evidence)}")
+        if not injection.what:
+            injection.describe({})
+        self._say(f"{injection.what}: {outcome}: {evidence.get('why', evidence)}")
         injection.state = "over"
 
     def _record(

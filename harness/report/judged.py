@@ -113,6 +113,8 @@ class FaultShape(TypedDict):
 
     fault: str
     name: str
+    what: NotRequired[str]
+    settings: NotRequired[dict[str, Any]]
     target: str | dict[str, Number] | list[str | dict[str, Number]] | None
     nodes: list[Number]
     outcome: str

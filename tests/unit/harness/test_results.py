@@ -45,6 +45,24 @@ def nemesis(id: int, phase: str, at_ns: int, outcome: str = "installed") -> list
     )
 
 
+def test_faults_carry_their_settings_and_what_they_did(tmp_path: Path) -> None:
+    """A reader of results.json sees that the data was wiped, without opening the scenario."""
+    wanted = described(tmp_path, "faults: [{kill: {wipe: true}}]\n")
+    run = history(ended_run(queue_events(5)) + nemesis(0, "inject", 1))
+    (row,) = results.faults_of(run, results.judge_run(run, wanted, None), wanted)
+    assert row["settings"] == {"target": "leader", "wipe": True}
+    assert row["what"] == "kill+wipe node 3"
+    json.dumps(row)
+
+
+def test_a_fault_that_the_scenario_does_not_know_is_told_by_its_kind(tmp_path: Path) -> None:
+    """A history from elsewhere is judged with what it says itself."""
+    wanted = described(tmp_path, "faults: [{isolate: {}, name: kill}]\n")
+    run = history(ended_run(queue_events(5)) + nemesis(0, "inject", 1))
+    (row,) = results.faults_of(run, results.judge_run(run, wanted, None), wanted)
+    assert (row["settings"], row["what"]) == ({}, "kill")
+
+
 def test_a_clean_run(tmp_path: Path) -> None:
     """A run without findings is valid, as expected, and ends with 0."""
     out = built(history(ended_run(queue_events(5))), described(tmp_path))
@@ -154,7 +172,8 @@ def test_statuses_merge(statuses: list[int], merged: int) -> None:
 def test_a_fault_row_joins_injection_and_heal(tmp_path: Path) -> None:
     """Each injection is a row: target, nodes, outcome, evidence, and the time of its heal."""
     run = history(nemesis(7, "inject", 100), nemesis(7, "heal", 900), nemesis(8, "inject", 1000))
-    rows = results.faults_of(run, results.judge_run(run, described(tmp_path), []))
+    scenario = described(tmp_path)
+    rows = results.faults_of(run, results.judge_run(run, scenario, []), scenario)
     wanted = {
         "fault": "kill",
         "name": "kill",

@@ -36,6 +36,20 @@ def check(name: str, verdict: str, *reasons: str, **witness: Any) -> dict[str, A
 PUT = {"f": "put", "outcome": "ok", "value": 317, "process": 4, "complete_ns": 12_400_000_000}
 
 
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"name": "kill-2", "what": "kill+wipe node 5"}, "kill+wipe node 5"),
+        ({"name": "old-leader", "what": "kill node 5"}, "old-leader: kill node 5"),
+        ({"name": "kill"}, "kill node 5"),
+    ],
+    ids=["numbered", "named", "older release"],
+)
+def test_a_fault_is_told_with_what_it_did(row: dict[str, Any], told: str) -> None:
+    """A row says what happened to whom; a number that the harness added says nothing."""
+    assert words.fault({"fault": "kill", "nodes": [5]} | row) == told
+
+
 def test_a_valid_run_says_what_it_withstood() -> None:
     """Items, faults that bit, the longest gap, and which checks passed."""
     told = words.headline(results(), servers=5)

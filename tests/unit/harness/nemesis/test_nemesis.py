@@ -34,7 +34,7 @@ def test_installed_and_healed(stage: Callable[..., Stage]) -> None:
     assert (kill.nodes, kill.state) == ([5], "in force")
     assert not played.quorum.nodes[5].up
     played.nemesis.heal(kill)
-    assert played.said == ["kill node 5 (leader): installed", "heal kill node 5"]
+    assert played.said == ["kill node 5 (leader): installed", "heal kill node 5 (leader)"]
     assert played.quorum.nodes[5].up
     assert played.told() == [("kill", "inject", "installed"), ("kill", "heal", "installed")]
 
@@ -262,5 +262,5 @@ def test_client_faults_need_no_node(stage: Callable[..., Stage]) -> None:
     played = stage("faults: [{client-crash: {workload: put-all, number: 1}, first_s: 0}]")
     played.all()
     assert played.told() == [("client-crash", "inject", "installed")]
-    assert played.said == ["client-crash: installed"]
+    assert played.said == ["client-crash number 1 of put-all clients: installed"]
     assert played.clients.states == {0: "running", 1: "dead", 2: "running"}
