@@ -26,7 +26,7 @@ def plan(
     ],
     seed: Annotated[int | None, typer.Option(help="Instead of the scenario's own.")] = None,
 ) -> int:
-    """Show each injection that is planned; end with 2 if the seed draws none for an entry."""
+    """Show each injection that is planned; end with 2 if some entry draws none."""
     loaded = loading.load(catalogue.find(file))
     chosen = loaded if seed is None else loaded.model_copy(update={"seed": seed})
     planned = plans.make(chosen)

@@ -63,7 +63,7 @@ def up(
 
 
 def status() -> None:
-    """Show every quorum that is up: nodes, roles, zxids, followers in sync, faults in force."""
+    """Show every quorum that is up: nodes, roles, zxids, faults in force."""
     console = Console(highlight=False)
     client = engine.connect()
     held = leftovers.runs(client)
@@ -98,7 +98,7 @@ def logs(
 
 
 def down() -> None:
-    """Remove the quorums that `up` or `run --keep` started, and the gateways beside them."""
+    """Remove the quorums that `up` or `run --keep` started, and their gateways."""
     client = engine.connect()
     for held in leftovers.runs(client):
         if held.by_hand:

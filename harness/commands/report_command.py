@@ -26,10 +26,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file to the command line."""
     app.command(epilog="Example: harness report runs/latest --item 317")(report)
     app.command(epilog="Example: harness serve --port 8080")(serve)
-
-
-def register_export(app: typer.Typer) -> None:
-    """Add `export`, which the help lists after the searches."""
     app.command(epilog="Example: harness export runs/latest --format jepsen > history.edn")(export)
 
 
@@ -70,7 +66,7 @@ def export(
     run: RunArgument,
     form: Annotated[Form, typer.Option("--format", help="EDN, or JSON lines.")],
 ) -> None:
-    """Write a run's enqueues and dequeues as other checkers read them, to standard output."""
+    """Print a run's enqueues and dequeues as other checkers read them."""
     history = History.load(run_folder.open_run(run).history)
     if history.malformed_lines:
         at, found = history.malformed_at[0], counted(history.malformed_lines, "malformed line")

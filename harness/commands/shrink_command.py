@@ -38,7 +38,7 @@ def shrink_(
     times: Annotated[int, typer.Option(min=1, help="Runs that measure the result.")] = 10,
     output: Annotated[Path | None, typer.Option(help="Instead of shrunk.yaml in RUN.")] = None,
 ) -> int:
-    """Take out of a failing scenario all that the failure does not need, and write the rest.
+    """Take out of a failing scenario what the failure does not need; write the rest.
 
     All candidates run on one quorum, one after the other, each on new servers with empty disks.
     Ctrl-C ends the search; the smallest that failed so far is written then, too.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,8 +20,6 @@ from zkmq.errors import (
     OutcomeUnknownError,
     ZkmqError,
 )
-from zkmq.queue import Queue
-from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.security import (
     CA,
     CERTIFICATE,
@@ -32,6 +30,10 @@ from zkmq.zookeeper.security import (
     USER,
     Security,
 )
+
+if TYPE_CHECKING:
+    from zkmq.queue import Queue
+    from zkmq.zookeeper.kazoo_store import KazooStore
 
 CONNECT_S = 15.0
 LEAST_S = 0.01
@@ -81,7 +83,7 @@ class Settings:
         """What is left of the deadline; never nothing, so that who has to wait says for what."""
         return max(LEAST_S, self.began_s + self.deadline_s - now_s())
 
-    def store(self, **connection: Any) -> KazooStore:
+    def store(self, **connection: Any) -> "KazooStore":
         """Open a session.
 
         Raises:
@@ -93,6 +95,8 @@ class Settings:
                 "hosts: expected host:port,host:port/chroot, got none; "
                 "give --hosts before the command, or set ZKMQ_HOSTS"
             )
+        from zkmq.zookeeper.kazoo_store import KazooStore  # noqa: PLC0415 -- --help needs no kazoo
+
         return KazooStore.connect(
             self.hosts,
             security=self.security,
@@ -101,7 +105,7 @@ class Settings:
         )
 
     @contextmanager
-    def queue(self, *, calls: Calls = "one", **settings: Any) -> Iterator[Queue]:
+    def queue(self, *, calls: Calls = "one", **settings: Any) -> "Iterator[Queue]":
         """Open the queue, and close it; without a janitor unless asked for."""
         store = self.store()
         try:
@@ -114,8 +118,10 @@ class Settings:
         finally:
             store.close(store.now() + (self.left_s if calls == "one" else self.deadline_s))
 
-    def on(self, store: KazooStore, *, calls: Calls = "one", **settings: Any) -> Queue:
+    def on(self, store: "KazooStore", *, calls: Calls = "one", **settings: Any) -> "Queue":
         """The queue on an open session."""
+        from zkmq.queue import Queue  # noqa: PLC0415 -- as above
+
         chosen: dict[str, Any] = {"janitor": False, "label": "zkmq command"} | settings
         queue = Queue(store, self.path, deadline_s=self.left_s, **chosen)
         queue.deadline_s = self.left_s if calls == "one" else self.deadline_s

@@ -129,7 +129,10 @@ def purge(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> int:
-    """Forget all waiting items; those that are held stay. Prints how many priorities had any."""
+    """Forget all waiting items; those that are held stay.
+
+    Prints how many priorities had any.
+    """
     which = ", ".join(map(str, priorities)) if priorities else "all"
     if not yes and not _confirmed(f"Forget all waiting items of priority {which}?"):
         raise BadArgumentError("purge: expected --yes, or yes as an answer; nothing was purged")
@@ -146,7 +149,9 @@ def upgrade(
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Let the queue use all that this release of zkmq can do, for ever; prints what it demands.
+    """Let the queue use all that this release of zkmq can do, for ever.
+
+    Prints what it demands of clients from now on.
 
     First restart all clients with the new release, one by one: they work beside the old ones.
     Status 4 says that some are still too old, and which; nothing is changed then. With --force

@@ -1,19 +1,15 @@
 """`zkmq`: the queue for people with a shell."""
 
 import io
-import json
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from zkmq.cli import operate, take
 from zkmq.cli.invocation import (
-    JsonOption,
     Settings,
     Status,
     complain,
@@ -23,14 +19,44 @@ from zkmq.cli.invocation import (
     sentence,
     status_of,
 )
-from zkmq.errors import BadArgumentError, ZkmqError
-from zkmq.putting.batches import Put
-from zkmq.putting.entry import Entry
-from zkmq.rest.server import gateway_command as rest
+from zkmq.cli.lazy_group import LazyGroup, VersionOption
+from zkmq.errors import ZkmqError
 from zkmq.zookeeper.security import CA, CERTIFICATE, KEY, PASSWORD_FILE, USER
+
+# By module, in the order in which help lists them.
+COMMANDS = {
+    "zkmq.cli.put_command": {
+        "put": "Append items; prints the name of each, `-` where it is not known, or `duplicate`.",
+    },
+    "zkmq.cli.take": {
+        "reserve": "Take the most urgent item and run COMMAND on it, or keep it for `zkmq done`.",
+        "done": "Acknowledge the item of `zkmq reserve --hold`: it is removed for ever.",
+        "release": "Give the item of `zkmq reserve --hold` back, to its old place.",
+    },
+    "zkmq.cli.operate": {
+        "peek": "Look at the first items without taking them; status 1 if there are none.",
+        "stats": "Count what is where.",
+        "watch": "Count again and again, a line each time, until interrupted.",
+        "kick": "Bring items that were put aside back to their old places; prints how many came.",
+        "purge": "Forget all waiting items; those that are held stay.",
+        "upgrade": "Let the queue use all that this release of zkmq can do, for ever.",
+    },
+    "zkmq.rest.server.gateway_command": {
+        "gateway": "Serve ZooKeeper and the queue over HTTP, until SIGINT or SIGTERM.",
+    },
+}
+
+
+class _Commands(LazyGroup):
+    """The commands of the queue, and the gateway."""
+
+    extra = "zkmq[rest]"
+    modules = COMMANDS
+
 
 app = typer.Typer(
     name="zkmq",
+    cls=_Commands,
     help="A queue on ZooKeeper, from a shell: at-least-once delivery, one owner at any moment.",
     epilog=(
         "Exit status: 0 it is so; 1 no item came; 2 unknown, it may have taken effect, or in part; "
@@ -40,9 +66,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-take.register(app)
-operate.register(app)
-app.command(epilog="Example: zkmq gateway --hosts localhost:2181 --port 9998")(rest.gateway)
 # The parser's usage errors have no public name in typer, only this one's base.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
 
@@ -115,6 +138,7 @@ def settings(  # noqa: PLR0917 - typer makes options of them
             "call, besides waiting for items; `put`: from one answer to the next.",
         ),
     ] = 30.0,
+    version: VersionOption = False,  # noqa: ARG001, FBT002 -- typer makes an option of it, and answers it
 ) -> None:
     """Take note of where the queue is; nothing is opened yet."""
     context.obj = Settings(
@@ -126,44 +150,6 @@ def settings(  # noqa: PLR0917 - typer makes options of them
     )
 
 
-@app.command(epilog="Example: zkmq put --priority 10 'first value' 'second value'")
-def put(  # noqa: PLR0917 - typer makes options of them
-    context: typer.Context,
-    values: Annotated[
-        list[str] | None, typer.Argument(metavar="[VALUE]...", help="None: standard input.")
-    ] = None,
-    priority: Annotated[int, typer.Option(help="0, the most urgent, to 999.")] = 100,
-    delay_s: Annotated[float, typer.Option(help="Not to be delivered before.")] = 0.0,
-    ttr_s: Annotated[
-        float | None, typer.Option(help="How long a consumer may hold it; no limit if not given.")
-    ] = None,
-    dedup_id: Annotated[
-        str | None, typer.Option(help="Put nothing if this id was put within the last hour.")
-    ] = None,
-    *,
-    lines: Annotated[
-        bool, typer.Option("--lines", help="Standard input has a value on each line.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> int:
-    """Append items; prints the name of each, `-` where it is not known, or `duplicate`.
-
-    Standard input is one value, all of it, unless --lines. Status 0 says that every item is in
-    the queue, once. After status 2, put it again with the same --dedup-id: then it is put once.
-    """
-    given = [value.encode(errors="surrogateescape") for value in values or []]
-    if dedup_id is not None and (lines or len(given) > 1):
-        raise BadArgumentError("put: --dedup-id: expected one value, got several; put each alone")
-    entries = [
-        Entry(data=data, priority=priority, delay_s=delay_s, ttr_s=ttr_s, dedup_id=dedup_id)
-        for data in given or _standard_input(lines=lines)
-    ]
-    with context.obj.queue() as queue:
-        for each in queue.put_many(entries):
-            print(json.dumps(asdict(each)) if as_json else _named(each))
-    return Status.OK
-
-
 def _stream_failed(error: OSError) -> Status:
     """Tell of a file or stream; a reader that has seen enough, as `head` has, is no error."""
     if isinstance(error, BrokenPipeError):
@@ -171,12 +157,3 @@ def _stream_failed(error: OSError) -> Status:
         return Status.OK  # what was to be done is done
     complain(f"expected a file or a stream that can be used, got {error}")
     return Status.USAGE
-
-
-def _standard_input(*, lines: bool) -> list[bytes]:
-    data = sys.stdin.buffer.read()
-    return data.splitlines() if lines else [data]
-
-
-def _named(put: Put) -> str:
-    return "duplicate" if put.duplicate else put.name or "-"

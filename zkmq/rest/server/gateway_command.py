@@ -21,6 +21,11 @@ app = typer.Typer(help="ZooKeeper and the queue over HTTP.")
 Option = typer.Option
 
 
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: zkmq gateway --hosts localhost:2181 --port 9998")(gateway)
+
+
 @app.command()
 def gateway(  # noqa: PLR0917 -- typer makes options of them
     hosts: Annotated[

@@ -1,0 +1,54 @@
+"""`harness list` and `schema`: what a scenario can be made of."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from harness.checkers import checkers
+from harness.common.harness_errors import ScenarioError
+from harness.faults import faults
+from harness.scenario import catalogue, schema
+from harness.scenario import loading as scenarios
+from harness.workloads import workloads
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to the command line."""
+    app.command(name="list", epilog="Example: harness list")(list_)
+    app.command(name="schema", epilog="Example: harness schema > scenario.schema.json")(schema_)
+
+
+def list_(
+    folder: Annotated[
+        Path | None, typer.Option(help="Where scenarios are.", show_default="those of the harness")
+    ] = None,
+) -> None:
+    """List scenarios, workloads, faults and checkers, each with its first line."""
+    place = catalogue.folder() if folder is None else folder
+    if not place.is_dir():
+        raise ScenarioError(f"--folder: expected a folder of scenarios, got {str(folder)!r}")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for registry in (workloads, faults, checkers):
+        for name in registry:
+            table.add_row(registry.kind, name, registry.summary(name))
+    for name, path in catalogue.names(place):
+        table.add_row("scenario", name, _title(path))
+    Console(highlight=False).print(table)
+
+
+def _title(path: Path) -> str:
+    """Return what a scenario is about; of a bad file, what is wrong with it."""
+    try:
+        return scenarios.load(path).title
+    except ScenarioError as error:
+        return f"cannot be loaded: {str(error).splitlines()[0]}"
+
+
+def schema_() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    sys.stdout.write(json.dumps(schema.json_schema(), indent=2) + "\n")

@@ -1,0 +1,89 @@
+"""`harness run` and `check`: scenarios on a quorum, and the verdict on what was recorded."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness import results as results_json
+from harness import run as runs
+from harness.commands import batch, interrupts
+from harness.commands import faults_command as hurting
+from harness.commands.launch import Ran, publish
+from harness.commands.options import DEFAULT_RUNS, RunArgument, RunsOption
+from harness.common import run_folder
+from harness.report import judged as judged_run
+from harness.report.terminal import Terminal
+from harness.scenario import loading as scenarios
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to the command line."""
+    app.command(epilog="Example: harness run scenarios/seed/leader-kill.yaml --seed 7")(run)
+    app.command(epilog="Example: harness check runs/latest")(check)
+
+
+def run(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Scenario files, or names such as seed/leader-kill.", metavar="FILE..."
+        ),
+    ],
+    seed: Annotated[int | None, typer.Option(help="Instead of the scenarios' own.")] = None,
+    keep_in: RunsOption = DEFAULT_RUNS,
+    junit: Annotated[Path | None, typer.Option(help="Write junit.xml of all of them here.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Run only the I-th of N shares of them.", metavar="I/N")
+    ] = None,
+    *,
+    require_all: Annotated[
+        bool, typer.Option("--require-all", help="End with 2 if a scenario is skipped.")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the quorum up afterwards, as `up` does.")
+    ] = False,
+) -> int:
+    """Run scenarios, judge them, and say whether each verdict is as expected."""
+    if junit is not None:
+        run_folder.require_writable(junit, "--junit")
+    terminal = Terminal()
+    runner = batch.Batch(terminal, keep_in, require_all=require_all)
+    try:
+        loaded = runner.load(batch.shard(files, shard))
+        run_folder.make_folder(keep_in, "--runs")
+        with interrupts.clean_exit():
+            hurting.tidy(terminal.say)
+            for file, scenario in loaded:
+                chosen = scenario if seed is None else scenario.model_copy(update={"seed": seed})
+                runner.run(file, chosen, by_hand=keep)
+                if interrupts.interrupted():
+                    break
+    finally:
+        runner.write(junit)
+    return _announce(runner.status, terminal)
+
+
+def check(run: RunArgument) -> int:
+    """Judge a run that was made before, again, with today's checkers."""
+    folder = run_folder.open_run(run)
+    folder.require_ended()
+    scenario = scenarios.load(folder.scenario)
+    judged_before = judged_run.load_if_any(folder)
+    old = folder.begun() if judged_before is None else judged_before
+    # The folder's copy has the file's seed; `run --seed` may have used another.
+    scenario = scenario.model_copy(update={"seed": old.get("seed", scenario.seed)})
+    name = old.get("scenario") or folder.path.parent.name
+    judged = runs.check(scenario, name, folder, interrupted=old.get("interrupted"))
+    terminal = Terminal()
+    publish(Ran(folder=folder, results=judged, took_s=0.0), terminal)
+    terminal.summary(judged, str(run))
+    return _announce(results_json.exit_status(judged), terminal)
+
+
+def _announce(status: int, terminal: Terminal) -> int:
+    """Print the status where make, which turns every failure into its own 2, hides it."""
+    words = {0: "as expected", 1: "not as expected", 2: "unknown", 254: "bad scenario"}
+    if status != 0:
+        terminal.say(f"harness: exit {status} ({words.get(status, 'failed')})")
+    return status

@@ -1,0 +1,61 @@
+"""A command line whose commands are imported when they are run, so that `--help` is quick."""
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+import zkmq
+from zkmq import extras
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer calls it with the option's value
+    if wanted:
+        typer.echo(f"zkmq {zkmq.__version__}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option("--version", callback=_print_version, is_eager=True, help="Show the release."),
+]
+
+
+class LazyGroup(TyperGroup):
+    """Lists its commands by their summaries, and imports a command's module to run it.
+
+    Attributes:
+        modules: for each module that has `register(app)`, the commands that this adds: name and
+            summary, which is the first line of the docstring. Help lists them in this order.
+        extra: what to install if a module lacks a package.
+    """
+
+    modules: ClassVar[dict[str, dict[str, str]]]
+    extra: ClassVar[str]
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for commands in self.modules.values():
+            for name, summary in commands.items():
+                self.add_command(TyperCommand(name, help=summary))
+
+    def resolve_command(self, *context_and_arguments: Any) -> Any:
+        """Return the command that the arguments name, imported, and what follows its name."""
+        name, _, rest = super().resolve_command(*context_and_arguments)
+        return name, None if name is None else self.load(name), rest
+
+    def load(self, name: str) -> Any:
+        """Import a command; end the process with a sentence if its packages are missing."""
+        module = next(module for module, commands in self.modules.items() if name in commands)
+        app = typer.Typer(callback=_nothing)
+        try:
+            import_module(module).register(app)
+        except ModuleNotFoundError as error:
+            sys.exit(extras.told(f"{self.name} {name}", error, self.extra))
+        return typer.main.get_group(app).commands[name]
+
+
+def _nothing() -> None:
+    """Stand for what comes before a command: with it, typer makes a group even of one."""
