@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.common import ranges
 from harness.faults import description
 
 NONE = "-"
@@ -104,6 +105,23 @@ def fault(row: Mapping[str, Any]) -> str:
     kind, name = row["fault"], row["name"]
     what = row.get("what") or f"{kind} {nodes(row['nodes']) if row['nodes'] else ''}".rstrip()
     return description.named(what, kind, name)
+
+
+def findings(check: Mapping[str, Any]) -> list[str]:
+    """Return all that a check found, a line for each kind: `lost, 100 times: items 1 to 100`.
+
+    Its reasons for being undecided come last. Runs of older releases tell reasons only.
+    """
+    found = check.get("findings", [])
+    told = [_finding(each) for each in found]
+    known = {reason for each in found for reason in each["reason"].split(" or ")}
+    return told + [meaning(reason) for reason in check["reasons"] if reason not in known]
+
+
+def _finding(finding: Mapping[str, Any]) -> str:
+    often = f", {finding['count']:,} times" if finding["count"] > 1 else ""
+    items = ranges.told(finding["items"])
+    return f"{meaning(finding['reason'])}{often}{f': {items}' if items else ''}"
 
 
 def meaning(reason: str) -> str:

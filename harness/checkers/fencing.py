@@ -7,7 +7,13 @@ import numpy as np
 
 from harness.checkers import checkers
 from harness.checkers.evidence.holds import DONE_OK, RELEASE_OK, holds
-from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
+from harness.checkers.evidence.violations import (
+    SHOWN,
+    Violation,
+    beyond_shown,
+    conclude,
+    nothing_shown,
+)
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
 from harness.history.columns import OK, RESERVE, History, Ints, derived
@@ -62,7 +68,7 @@ class Fencing:
                 "sessions_ended": int((end >= 0).sum()),
                 "unsure": unsure,
             },
-            more=len(late) - len(found),
+            others=beyond_shown("success-after-expiry", history, history.value[row[late]]),
         )
 
 

@@ -8,10 +8,18 @@ import numpy as np
 
 from harness.checkers import checkers
 from harness.checkers.evidence.episodes import put_rows, unseen_holds
-from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
+from harness.checkers.evidence.violations import (
+    SHOWN,
+    Found,
+    Violation,
+    conclude,
+    described,
+    joined,
+    nothing_shown,
+)
 from harness.checkers.evidence.windows import chain, covered_until
 from harness.claim import Claim
-from harness.common.verdict import CheckResult
+from harness.common.verdict import CheckResult, Finding
 from harness.history.columns import NEVER_NS, OK, PUT, RESERVE, TAKE, History, Ints
 
 NAME = "fifo"
@@ -64,15 +72,24 @@ class Fifo:
         put_row, taken = put_rows(history), np.flatnonzero(history.is_(TAKE, OK))
         empty, taken = taken[history.value[taken] < 0], taken[history.value[taken] >= 0]
         stays = _stays(history, put_row, taken)
-        violations = [
-            *_alone(history, put_row, taken),
-            *_early(history, stays),
-            *_overtaken(history, stays),
-            *_false_empty(history, stays, empty),
-        ]
+        violations, others = joined(
+            [
+                _alone(history, put_row, taken),
+                _early(history, stays),
+                (list(_overtaken(history, stays)), []),
+                _false_empty(history, stays, empty),
+            ]
+        )
         unknown_takes = len(unseen_holds(history).begin)
         details = {"items": len(stays.value), "empty": len(empty), "unknown_takes": unknown_takes}
-        return conclude(NAME, history, violations, doubts=nothing_shown(history), details=details)
+        return conclude(
+            NAME,
+            history,
+            violations,
+            doubts=nothing_shown(history),
+            details=details,
+            others=others,
+        )
 
 
 def _stays(history: History, put_row: Ints, taken: Ints) -> _Stays:
@@ -105,31 +122,50 @@ def _pair(history: History, waiting: Ints, put_by: Ints, take: Ints) -> None:
     take[waiting[: len(calls)]] = calls
 
 
-def _alone(history: History, put_row: Ints, taken: Ints) -> Iterator[Violation]:
-    """Yield takes that no order explains: of what was never put, and again."""
+def _alone(history: History, put_row: Ints, taken: Ints) -> Found:
+    """Return takes that no order explains: of what was never put, and again."""
     value = history.value[taken]
-    for row in taken[put_row[value] < 0][:SHOWN]:
-        item = history.values[history.value[row]]
-        sentence = f"{item!r} was taken, and it was never put."
-        yield Violation(reason="never-put", sentence=sentence, rows=(int(row),), values=(item,))
+    rows = taken[put_row[value] < 0]
     order = np.argsort(value, kind="stable")
     again = np.flatnonzero(value[order][1:] == value[order][:-1])
-    for place in again[:SHOWN]:
-        rows = (int(taken[order[place]]), int(taken[order[place + 1]]))
-        item = history.values[history.value[rows[0]]]
-        sentence = f"{item!r} was taken twice."
-        yield Violation(reason="taken-twice", sentence=sentence, rows=rows, values=(item,))
+    never = described(
+        history, "never-put", rows, history.value[rows], lambda row: _never_put(history, row)
+    )
+    twice = described(
+        history,
+        "taken-twice",
+        again,
+        value[order[again]],
+        lambda at: _taken_twice(history, int(taken[order[at]]), int(taken[order[at + 1]])),
+    )
+    return joined([never, twice])
 
 
-def _early(history: History, stays: _Stays) -> Iterator[Violation]:
-    for place in np.flatnonzero(stays.take_by < stays.put)[:SHOWN]:
+def _never_put(history: History, row: int) -> Violation:
+    item = history.values[history.value[row]]
+    sentence = f"{item!r} was taken, and it was never put."
+    return Violation(reason="never-put", sentence=sentence, rows=(row,), values=(item,))
+
+
+def _taken_twice(history: History, first: int, second: int) -> Violation:
+    item = history.values[history.value[first]]
+    sentence = f"{item!r} was taken twice."
+    return Violation(reason="taken-twice", sentence=sentence, rows=(first, second), values=(item,))
+
+
+def _early(history: History, stays: _Stays) -> Found:
+    places = np.flatnonzero(stays.take_by < stays.put)
+
+    def one(place: int) -> Violation:
         item = history.values[stays.value[place]]
-        yield Violation(
+        return Violation(
             reason="taken-early",
             sentence=f"{item!r} had been taken before its put began.",
             rows=(int(stays.put_row[place]), int(stays.take_row[place])),
             values=(item,),
         )
+
+    return described(history, "taken-early", places, stays.value[places], one)
 
 
 def _overtaken(history: History, stays: _Stays) -> Iterator[Violation]:
@@ -163,17 +199,24 @@ def _overtaking(history: History, stays: _Stays, place: int, hasty: int) -> Viol
     )
 
 
-def _false_empty(history: History, stays: _Stays, empty: Ints) -> Iterator[Violation]:
+def _false_empty(history: History, stays: _Stays, empty: Ints) -> Found:
     free_ns = covered_until(stays.put_by, stays.take, history.invoke_ns[empty])
-    for row in empty[free_ns > history.complete_ns[empty]][:SHOWN]:
-        begin_ns, end_ns = int(history.invoke_ns[row]), int(history.complete_ns[row])
-        links = chain(stays.put_by, stays.take, begin_ns, end_ns)
-        items = [history.values[stays.value[link]] for link in links]
-        rows = [int(r) for k in links for r in (stays.put_row[k], stays.take_row[k]) if r >= 0]
-        named = ", then ".join(repr(item) for item in items)
-        yield Violation(
-            reason="false-empty",
-            sentence=f"A call found the queue empty, though all the while {named} was in it.",
-            rows=(int(row), *rows),
-            values=tuple(items),
-        )
+    wrong = empty[free_ns > history.complete_ns[empty]]
+    rest = len(wrong) - SHOWN
+    others = [Finding(reason="false-empty", count=rest)] if rest > 0 else []
+    return [_not_empty(history, stays, int(row)) for row in wrong[:SHOWN]], others
+
+
+def _not_empty(history: History, stays: _Stays, row: int) -> Violation:
+    links = chain(
+        stays.put_by, stays.take, int(history.invoke_ns[row]), int(history.complete_ns[row])
+    )
+    items = [history.values[stays.value[link]] for link in links]
+    rows = [int(r) for k in links for r in (stays.put_row[k], stays.take_row[k]) if r >= 0]
+    named = ", then ".join(repr(item) for item in items)
+    return Violation(
+        reason="false-empty",
+        sentence=f"A call found the queue empty, though all the while {named} was in it.",
+        rows=(row, *rows),
+        values=tuple(items),
+    )

@@ -1,6 +1,5 @@
 """One owner at a time: holds of an item never overlap; only its holder acknowledges it."""
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -9,9 +8,18 @@ from harness.checkers import checkers
 from harness.checkers.evidence.episodes import put_rows
 from harness.checkers.evidence.holds import DONE_OK, RETURNED, Holds, holds
 from harness.checkers.evidence.notes import ends
-from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
+from harness.checkers.evidence.violations import (
+    SHOWN,
+    Found,
+    Violation,
+    conclude,
+    described,
+    joined,
+    named,
+    nothing_shown,
+)
 from harness.claim import Claim
-from harness.common.verdict import CheckResult
+from harness.common.verdict import CheckResult, Finding
 from harness.history.columns import INFO, NEVER_NS, OK, PUT, TAKE, History, Ints, Mask
 
 NAME = "ownership"
@@ -54,20 +62,17 @@ class Ownership:
 
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Compare the holds of each item."""
-        violations, more = findings(history)
+        violations, others = findings(history)
         details = {"holds": len(holds(history).row), "sessions_ended": int(_ended(history).sum())}
         return conclude(
-            NAME, history, violations, doubts=nothing_shown(history), details=details, more=more
+            NAME, history, violations, doubts=nothing_shown(history), details=details, others=others
         )
 
 
-_Found = tuple[list[Violation], int]
-
-
-def findings(history: History) -> _Found:
-    """Return the first violations of each kind, and how many more there are."""
+def findings(history: History) -> Found:
+    """Return the first violations of each kind, and the others without a description."""
     held = holds(history)
-    found = [
+    found = (
         _overlaps(history, held),
         _floating(history, held),
         _kept(history, held),
@@ -76,14 +81,8 @@ def findings(history: History) -> _Found:
         _stale_acks(history, held),
         _after_expiry(history),
         _before_put(history, held),
-    ]
-    violations = [violation for kind, _ in found for violation in kind]
-    return violations, sum(total - len(kind) for kind, total in found)
-
-
-def _described(places: Ints, describe: Callable[[int], Violation]) -> _Found:
-    """Describe the first few, and count all."""
-    return [describe(int(place)) for place in places[:SHOWN]], len(places)
+    )
+    return joined(found)
 
 
 def _ended(history: History) -> Mask:
@@ -91,31 +90,52 @@ def _ended(history: History) -> Mask:
     return mask
 
 
-def _overlaps(history: History, held: Holds) -> _Found:
+def _overlaps(history: History, held: Holds) -> Found:
     """Report holds that began while the one before of the same item surely lasted."""
     sure = np.flatnonzero(held.over_ns > held.held_ns)
     value, begin, over = held.value[sure], held.held_ns[sure], held.over_ns[sure]
     same = value[1:] == value[:-1]
-    overlapping = np.flatnonzero(same & (over[:-1] > begin[1:]))
-    return _described(
-        overlapping, lambda place: _overlap(history, held, int(sure[place]), int(sure[place + 1]))
-    )
+    pairs = [
+        (int(sure[place]), int(sure[place + 1]))
+        for place in np.flatnonzero(same & (over[:-1] > begin[1:]))
+    ]
+    acks = _acks(held)
+    rest = np.array([first for first, _ in pairs[SHOWN:]], np.int64)
+    kinds = np.array([_kind(history, held, acks, *pair) for pair in pairs[SHOWN:]], np.str_)
+    others = [
+        Finding(reason=str(kind), count=int((kinds == kind).sum()), values=tuple(items))
+        for kind in np.unique(kinds)
+        if (items := named(history, held.value[rest[kinds == kind]]))
+    ]
+    return [_overlap(history, held, acks, *pair) for pair in pairs[:SHOWN]], others
 
 
-def _overlap(history: History, held: Holds, first: int, second: int) -> Violation:
-    value = history.values[held.value[first]]
-    rows, who = [int(held.row[first]), int(held.row[second])], _who(history, held, first, second)
-    acked = _ending(held, first, DONE_OK)
+_WHY = {
+    "redelivered-after-done": "though it had been acknowledged before",
+    "stale-ack": "and the first, whose session had ended, still acknowledged it",
+    "double-ownership": "and the first had not given it back",
+}
+
+
+def _overlap(history: History, held: Holds, acks: Ints, first: int, second: int) -> Violation:
+    value, kind = history.values[held.value[first]], _kind(history, held, acks, first, second)
+    final = history.f[held.row[first]] == TAKE
+    why = "though a take is final" if final else _WHY[kind]
+    rows = [int(held.row[first]), int(held.row[second])]
+    rows += [int(acks[first])] if acks[first] >= 0 and not final else []
+    return _said(kind, value, rows, f"{_who(history, held, first, second)}, {why}.")
+
+
+def _kind(history: History, held: Holds, acks: Ints, first: int, second: int) -> str:
+    """Return the reason for which the second hold must not have begun."""
     if history.f[held.row[first]] == TAKE:
-        return _said("redelivered-after-done", value, rows, f"{who}, though a take is final.")
+        return "redelivered-after-done"
+    acked = acks[first]
     if acked >= 0 and history.complete_ns[acked] < held.begin_ns[second]:
-        said = f"{who}, though it had been acknowledged before."
-        return _said("redelivered-after-done", value, [*rows, acked], said)
+        return "redelivered-after-done"
     if acked >= 0 and ends(history).alive_ns[held.process[first]] < NEVER_NS:
-        said = f"{who}, and the first, whose session had ended, still acknowledged it."
-        return _said("stale-ack", value, [*rows, acked], said)
-    said = f"{who}, and the first had not given it back."
-    return _said("double-ownership", value, [*rows, *([acked] if acked >= 0 else [])], said)
+        return "stale-ack"
+    return "double-ownership"
 
 
 def _who(history: History, held: Holds, first: int, second: int) -> str:
@@ -124,12 +144,18 @@ def _who(history: History, held: Holds, first: int, second: int) -> str:
     return f"{value!r} was delivered to process {one!r}, then to process {other!r}"
 
 
-def _floating(history: History, held: Holds) -> _Found:
+def _floating(history: History, held: Holds) -> Found:
     """Report holds that may have begun late, and have no moment at which no other lasted."""
     floating = np.flatnonzero(held.over_ns <= held.held_ns)
     sure = held.over_ns > held.held_ns
-    bad = [place for place in floating if not _has_moment(held, sure, int(place))]
-    return _described(np.array(bad, np.int64), lambda place: _no_moment(history, held, place))
+    bad = np.array([at for at in floating if not _has_moment(held, sure, int(at))], np.int64)
+    return described(
+        history,
+        "double-ownership",
+        bad,
+        held.value[bad],
+        lambda place: _no_moment(history, held, place),
+    )
 
 
 def _has_moment(held: Holds, sure: Mask, place: int) -> bool:
@@ -153,7 +179,7 @@ def _no_moment(history: History, held: Holds, place: int) -> Violation:
     return _said("double-ownership", history.values[value], rows, said)
 
 
-def _kept(history: History, held: Holds) -> _Found:
+def _kept(history: History, held: Holds) -> Found:
     """Report holds that began while the same process still held the item."""
     gave = np.zeros(len(held.row), np.bool_)
     ending = held.endings
@@ -162,7 +188,13 @@ def _kept(history: History, held: Holds) -> _Found:
     same = (held.value[order][1:] == held.value[order][:-1]) & ~gave[order][:-1]
     same &= held.process[order][1:] == held.process[order][:-1]
     again = np.flatnonzero(same & ~held.done[order][:-1])
-    return _described(again, lambda place: _twice(history, held, order[place : place + 2]))
+    return described(
+        history,
+        "double-ownership",
+        again,
+        held.value[order[again]],
+        lambda place: _twice(history, held, order[place : place + 2]),
+    )
 
 
 def _twice(history: History, held: Holds, pair: Ints) -> Violation:
@@ -171,13 +203,17 @@ def _twice(history: History, held: Holds, pair: Ints) -> Violation:
     return _said("double-ownership", value, [int(row) for row in held.row[pair]], said)
 
 
-def _double_acks(history: History, held: Holds) -> _Found:
+def _double_acks(history: History, held: Holds) -> Found:
     ending = held.endings
     final = np.flatnonzero(ending.final & (ending.hold >= 0))
     order = final[np.lexsort((ending.begin_ns[final], ending.hold[final]))]
     again = np.flatnonzero(ending.hold[order][1:] == ending.hold[order][:-1])
-    return _described(
-        again, lambda place: _double_ack(history, held, order[place], order[place + 1])
+    return described(
+        history,
+        "double-ack",
+        again,
+        held.value[ending.hold[order[again]]],
+        lambda place: _double_ack(history, held, order[place], order[place + 1]),
     )
 
 
@@ -189,7 +225,7 @@ def _double_ack(history: History, held: Holds, first: int, second: int) -> Viola
     return _said("double-ack", value, rows, f"One hold of {value!r} was ended twice.")
 
 
-def _acks_without_hold(history: History, held: Holds) -> _Found:
+def _acks_without_hold(history: History, held: Holds) -> Found:
     """Report ends of holds that their process never had, nor can have had unseen."""
     ending = held.endings
     alone = np.flatnonzero(ending.final & (ending.hold < 0))
@@ -198,7 +234,13 @@ def _acks_without_hold(history: History, held: Holds) -> _Found:
     np.minimum.at(since, history.process[unseen], history.invoke_ns[unseen])
     rows = ending.row[alone]
     rows = rows[history.complete_ns[rows] < since[history.process[rows]]]
-    return _described(rows, lambda row: _ack_without_hold(history, row))
+    return described(
+        history,
+        "ack-without-hold",
+        rows,
+        history.value[rows],
+        lambda row: _ack_without_hold(history, row),
+    )
 
 
 def _ack_without_hold(history: History, row: int) -> Violation:
@@ -207,29 +249,41 @@ def _ack_without_hold(history: History, row: int) -> Violation:
     return _said("ack-without-hold", value, [row], said)
 
 
-def _stale_acks(history: History, held: Holds) -> _Found:
+def _stale_acks(history: History, held: Holds) -> Found:
     """Report holds that were acknowledged after the item had been returned."""
     ending = held.endings
     away = np.zeros(len(held.row), np.bool_)
     away[ending.hold[(ending.hold >= 0) & (ending.kind == RETURNED)]] = True
-    return _described(
-        np.flatnonzero(away & held.done), lambda place: _stale_ack(history, held, place)
+    stale = np.flatnonzero(away & held.done)
+    return described(
+        history,
+        "stale-ack",
+        stale,
+        held.value[stale],
+        lambda place: _stale_ack(history, held, place),
     )
 
 
 def _stale_ack(history: History, held: Holds, place: int) -> Violation:
     value = history.values[held.value[place]]
-    rows = [int(held.row[place]), _ending(held, place, DONE_OK)]
+    rows = [int(held.row[place]), int(_acks(held)[place])]
     said = f"{value!r} was made available again, and its former owner still acknowledged it."
     return _said("stale-ack", value, [row for row in rows if row >= 0], said)
 
 
-def _after_expiry(history: History) -> _Found:
+def _after_expiry(history: History) -> Found:
     ended = ends(history)
     gone_ns = np.minimum(ended.gone_ns, ended.recovered_ns)[history.process]
     late = (history.outcome == OK) & (history.invoke_ns > gone_ns)
     late &= (history.f != PUT) & (history.value >= 0)  # puts and reads need no registration
-    return _described(np.flatnonzero(late), lambda row: _late(history, row))
+    rows = np.flatnonzero(late)
+    return described(
+        history,
+        "success-after-expiry",
+        rows,
+        history.value[rows],
+        lambda row: _late(history, row),
+    )
 
 
 def _late(history: History, row: int) -> Violation:
@@ -238,10 +292,17 @@ def _late(history: History, row: int) -> Violation:
     return _said("success-after-expiry", call.value, [row], said)
 
 
-def _before_put(history: History, held: Holds) -> _Found:
+def _before_put(history: History, held: Holds) -> Found:
     put = put_rows(history)[held.value]
     early = (put >= 0) & (held.held_ns < history.invoke_ns[put])
-    return _described(np.flatnonzero(early), lambda place: _early(history, held, place))
+    places = np.flatnonzero(early)
+    return described(
+        history,
+        "delivered-before-put",
+        places,
+        held.value[places],
+        lambda place: _early(history, held, place),
+    )
 
 
 def _early(history: History, held: Holds, place: int) -> Violation:
@@ -251,11 +312,12 @@ def _early(history: History, held: Holds, place: int) -> Violation:
     return _said("delivered-before-put", value, rows, said)
 
 
-def _ending(held: Holds, hold: int, kind: int) -> int:
-    """Return the row of a hold's first ending of one kind; -1 without one."""
-    ending = held.endings
-    places = np.flatnonzero((ending.hold == hold) & (ending.kind == kind))
-    return int(ending.row[places[0]]) if len(places) else -1
+def _acks(held: Holds) -> Ints:
+    """Return the row of each hold's first acknowledgement that succeeded; -1 without one."""
+    ending, rows = held.endings, np.full(len(held.row), -1, np.int64)
+    places = np.flatnonzero((ending.hold >= 0) & (ending.kind == DONE_OK))[::-1]
+    rows[ending.hold[places]] = ending.row[places]
+    return rows
 
 
 def _said(reason: str, value: int | str | None, rows: list[int], sentence: str) -> Violation:

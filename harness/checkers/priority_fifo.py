@@ -58,7 +58,7 @@ class PriorityFifo:
         """Sweep at the level of the claim."""
         case = case_of(history)
         swept = swept_by(case, claim)
-        violations, more = explain(history, case, swept, claim.level)
+        violations, others = explain(history, case, swept, claim.level)
         details: dict[str, Any] = {
             "deliveries": int((case.stays.surely_taken_ns < NEVER_NS).sum()),
             "empty": len(case.empty_rows),
@@ -68,7 +68,7 @@ class PriorityFifo:
         if claim.level == "stale":
             details["staleness"] = _staleness(case)
         return conclude(
-            NAME, history, violations, doubts=nothing_shown(history), details=details, more=more
+            NAME, history, violations, doubts=nothing_shown(history), details=details, others=others
         )
 
 

@@ -8,7 +8,13 @@ from harness.checkers import checkers
 from harness.checkers.evidence.episodes import Episodes, episodes
 from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.notes import ends
-from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
+from harness.checkers.evidence.violations import (
+    SHOWN,
+    Violation,
+    beyond_shown,
+    conclude,
+    nothing_shown,
+)
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
 from harness.history.columns import INFO, NEVER_NS, OK, History, Ints
@@ -52,9 +58,9 @@ class ProducerOrder:
         pairs = list(zip(place[:SHOWN], blockers[:SHOWN], strict=True))
         violations = [_violation(history, put[p], delivered[p], int(b)) for p, b in pairs]
         details = {"compared": len(put), "groups": int((1 - group).sum())}
-        more = len(place) - len(violations)
+        others = beyond_shown("producer-order", history, history.value[put[place]])
         return conclude(
-            NAME, history, violations, doubts=nothing_shown(history), details=details, more=more
+            NAME, history, violations, doubts=nothing_shown(history), details=details, others=others
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from harness.checkers import checkers
 from harness.checkers.evidence.violations import in_order
 from harness.claim import Claim
-from harness.common.verdict import CheckResult, Verdict, Witness
+from harness.common.verdict import CheckResult, Finding, Verdict, Witness
 from harness.history.columns import History, Value
 
 SHOWN = 5
@@ -86,7 +86,16 @@ class Replicas:
                 for look in seen
             },
             witnesses=tuple(witnesses),
+            findings=tuple(_findings(differ)),
         )
+
+
+def _findings(differ: Sequence[Look]) -> Iterator[Finding]:
+    """Yield all that differs as one finding: the number of groups, and every item concerned."""
+    pairs = [(group[0], look.groups[0][0]) for look in differ for group in look.groups[1:]]
+    values = {value for pair in pairs for _, found in _places(*pair) for value in found}
+    if pairs:
+        yield Finding(reason="replicas-differ", count=len(pairs), values=tuple(in_order(values)))
 
 
 def looks(history: History) -> tuple[Look, ...]:

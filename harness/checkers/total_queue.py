@@ -12,7 +12,7 @@ from harness.checkers.evidence.account import Account, account
 from harness.checkers.evidence.notes import end_trees, last_drain, stands
 from harness.checkers.evidence.violations import SHOWN, Violation, conclude, in_order, named
 from harness.claim import Claim
-from harness.common.verdict import CheckResult, Witness
+from harness.common.verdict import CheckResult, Finding, Witness
 from harness.history.columns import PUT, RESERVE, TAKE, History, Mask, Value
 
 NAME = "total-queue"
@@ -59,7 +59,7 @@ class TotalQueue:
             violations,
             doubts=[*doubts],
             details=_details(history, books),
-            more=_undescribed(books),
+            others=_undescribed(history, books),
         )
         told = (Witness(sentence=sentence) for sentence in doubts.values())
         return replace(result, witnesses=(*result.witnesses, *told))
@@ -138,11 +138,18 @@ def _rows(history: History, number: int, kinds: Container[int]) -> tuple[int, ..
     return tuple(islice((row for row in rows if history.f[row] in kinds), _ROWS))
 
 
-def _undescribed(books: Account) -> int:
-    masks = [books.extra > 0, books.unexpected, books.phantom]
+def _undescribed(history: History, books: Account) -> Iterator[Finding]:
+    masks = {
+        "duplicated": books.extra > 0,
+        "unexpected": books.unexpected,
+        "phantom": books.phantom,
+    }
     if books.lost and books.missing is not None:
-        masks.append(books.missing)
-    return sum(max(0, int(mask.sum()) - SHOWN) for mask in masks)
+        masks["lost"] = books.missing
+    for reason, mask in masks.items():
+        values = named(history, np.flatnonzero(mask))[SHOWN:]
+        if values:
+            yield Finding(reason=reason, count=len(values), values=tuple(values))
 
 
 def _doubts(history: History, books: Account, claim: Claim) -> Iterator[tuple[str, str]]:

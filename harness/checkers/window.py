@@ -7,7 +7,13 @@ import numpy as np
 from harness.checkers import checkers, priority_fifo
 from harness.checkers.evidence.episodes import Episodes
 from harness.checkers.evidence.looks import crowd
-from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
+from harness.checkers.evidence.violations import (
+    SHOWN,
+    Violation,
+    beyond_shown,
+    conclude,
+    nothing_shown,
+)
 from harness.checkers.evidence.zxid_axis import axis, by_zxid, looked_at
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
@@ -69,7 +75,7 @@ class Window:
                 "widest": int(most.max(initial=0)),
                 "most_passed": int(passed.max(initial=0)),
             },
-            more=len(bad) - len(found),
+            others=beyond_shown("window-exceeded", history, stays.value[bad]),
         )
 
 

@@ -11,7 +11,16 @@ from harness.checkers.evidence.looks import whole
 from harness.checkers.evidence.notes import ends, returns
 from harness.checkers.evidence.order_witness import SweepInput, explain
 from harness.checkers.evidence.sweeps import Swept, left_behind
-from harness.checkers.evidence.violations import SHOWN, Violation, conclude, nothing_shown
+from harness.checkers.evidence.violations import (
+    SHOWN,
+    Found,
+    Violation,
+    conclude,
+    described,
+    joined,
+    named,
+    nothing_shown,
+)
 from harness.checkers.evidence.zxid_axis import (
     axis,
     by_zxid,
@@ -21,11 +30,10 @@ from harness.checkers.evidence.zxid_axis import (
 )
 from harness.checkers.ownership import Ownership
 from harness.claim import Claim
-from harness.common.verdict import CheckResult
+from harness.common.verdict import CheckResult, Finding
 from harness.history.columns import INFO, OK, RELEASE, History, Ints, Mask
 
 NAME = "zxid"
-_Found = tuple[list[Violation], int]
 
 
 @checkers.register(NAME)
@@ -75,9 +83,9 @@ class Zxid:
 
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Check real time first: if that is violated, the order of zxids proves nothing."""
-        violations, more = _real_time(history, claim)
+        violations, others = _real_time(history, claim)
         if not violations:
-            violations, more = _legal(history, claim)
+            violations, others = _legal(history, claim)
         lacking, known = _lacking(history), len(axis(history).commits.row)
         doubts = nothing_shown(history) + ["few-zxids"] * (lacking > known)
         details = {
@@ -86,7 +94,7 @@ class Zxid:
             "unknown_calls": int((history.outcome == INFO).sum()),
             "left_open": int(left_open(history).sum()),
         }
-        return conclude(NAME, history, violations, doubts=doubts, details=details, more=more)
+        return conclude(NAME, history, violations, doubts=doubts, details=details, others=others)
 
 
 def _lacking(history: History) -> int:
@@ -94,18 +102,18 @@ def _lacking(history: History) -> int:
     return int(((history.outcome == OK) & (zxid < 0)).sum())
 
 
-def _legal(history: History, claim: Claim) -> _Found:
+def _legal(history: History, claim: Claim) -> Found:
     view = (by_zxid_and_reads if claim.level == "linearizable" else by_zxid)(history)
     found = [
         ownership.findings(view),
         _at_once(history),
-        by_item(history, view),
+        (by_item(history, view), []),
         _order(history, view, claim),
     ]
-    return [violation for kind, _ in found for violation in kind], sum(more for _, more in found)
+    return joined(found)
 
 
-def _at_once(history: History) -> _Found:
+def _at_once(history: History) -> Found:
     """Deliveries of one item at one zxid: a transaction gives it to one, or takes it back as well.
 
     What ended the first at a zxid that is not known was another transaction.
@@ -116,8 +124,13 @@ def _at_once(history: History) -> _Found:
     same = (history.value[one] == history.value[other]) & (history.zxid[one] == history.zxid[other])
     twice = np.flatnonzero(same)
     twice = twice[~_given_back(history, history.value[one[twice]], history.zxid[one[twice]])]
-    found = [_given_twice(history, int(one[at]), int(other[at])) for at in twice[:SHOWN]]
-    return found, len(twice) - len(found)
+    return described(
+        history,
+        "double-ownership",
+        twice,
+        history.value[one[twice]],
+        lambda at: _given_twice(history, int(one[at]), int(other[at])),
+    )
 
 
 def _given_back(history: History, value: Ints, zxid: Ints) -> Mask:
@@ -142,7 +155,7 @@ def _given_twice(history: History, one: int, other: int) -> Violation:
     )
 
 
-def _real_time(history: History, claim: Claim) -> _Found:
+def _real_time(history: History, claim: Claim) -> Found:
     """Report commits whose zxid is not larger than those of all calls over before they began."""
     places = axis(history)
     commits = places.commits
@@ -154,7 +167,11 @@ def _real_time(history: History, claim: Claim) -> _Found:
     bad = bad[np.argsort(newest[bad] - commits.rank[bad], kind="stable")]
     pairs = [(int(place), int(which[place])) for place in bad] or _backwards(history)
     found = [_disagreement(history, *pair) for pair in pairs[:SHOWN]]
-    return found, len(pairs) - len(found)
+    rest = [int(places.commits.row[place]) for place, _ in pairs[SHOWN:]]
+    items = [row for row in rest if row >= 0 and history.value[row] >= 0]
+    values = tuple(named(history, history.value[items]))
+    others = Finding(reason="real-time", count=len(rest), values=values)
+    return found, [others] if rest else []
 
 
 def _backwards(history: History) -> list[tuple[int, int]]:
@@ -194,7 +211,7 @@ def _named(history: History, row: int) -> str:
     return f"{call.f} of {call.value!r}" if call.value is not None else f"an empty {call.f}"
 
 
-def _order(history: History, view: History, claim: Claim) -> _Found:
+def _order(history: History, view: History, claim: Claim) -> Found:
     case = priority_fifo.case_of(view)
     if claim.level == "linearizable":
         return explain(view, case, priority_fifo.swept_by(case, claim), "linearizable")

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NoReturn
 
+from harness.common.ranges import ranges
+
 
 class Verdict(IntEnum):
     """Three values, ordered by what dominates in a merge."""
@@ -43,6 +45,19 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """All violations of one kind, also those without a witness.
+
+    Attributes:
+        values: the item concerned of each, as far as it concerns one.
+    """
+
+    reason: str
+    count: int
+    values: tuple[int | str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """One checker's verdict on one history.
 
@@ -52,6 +67,7 @@ class CheckResult:
         details: the checker's own numbers and lists, JSON-ready.
         witnesses: smallest first, a bounded number of them.
         more_witnesses: how many were left out.
+        findings: all that was found, by kind.
     """
 
     name: str
@@ -60,6 +76,7 @@ class CheckResult:
     details: Mapping[str, Any] = field(default_factory=dict)
     witnesses: tuple[Witness, ...] = ()
     more_witnesses: int = 0
+    findings: tuple[Finding, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that stands under `checks` in results.json."""
@@ -73,4 +90,8 @@ class CheckResult:
                 for w in self.witnesses
             ],
             "more_witnesses": self.more_witnesses,
+            "findings": [
+                {"reason": f.reason, "count": f.count, "items": ranges(f.values)}
+                for f in self.findings
+            ],
         }

@@ -68,6 +68,14 @@ class DetailsShape(TypedDict):
     faults: NotRequired[list[FaultFiguresShape] | dict[str, Any]]
 
 
+class FindingShape(TypedDict):
+    """All violations of one kind: how many, and of which items, as runs of numbers or texts."""
+
+    reason: str
+    count: Number
+    items: list[Annotated[list[int], Meta(min_length=2, max_length=2)] | str]
+
+
 class CheckShape(TypedDict):
     """One checker's verdict, as CheckResult.as_json wrote it."""
 
@@ -77,6 +85,7 @@ class CheckShape(TypedDict):
     details: DetailsShape
     witnesses: list[WitnessShape]
     more_witnesses: Number
+    findings: NotRequired[list[FindingShape]]
 
 
 class NotRunShape(TypedDict):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
+from harness import words
 from harness.common import files
 
 FILE = "junit.xml"
@@ -82,6 +83,15 @@ def _cases(results: Mapping[str, Any]) -> Iterator[Case]:
 
 
 def _verdict_text(results: Mapping[str, Any]) -> str:
+    """Return the verdict in a line, then a line for each fault that the run met."""
+    told = [
+        f"{words.seconds(row['inject_ns'])}: {words.fault(row)}: {row['outcome']}"
+        for row in results["faults"]
+    ]
+    return "\n".join([_verdict_line(results), *told])
+
+
+def _verdict_line(results: Mapping[str, Any]) -> str:
     because = f" because {results['because']}" if results["because"] else ""
     found = ", ".join(sorted({why for check in results["checks"] for why in check["reasons"]}))
     return (
@@ -94,7 +104,8 @@ def _check(check: Mapping[str, Any], *, as_expected: bool) -> Case:
     if check["verdict"] == "valid":
         return Case(name=check["name"])
     sentences = [witness["sentence"] for witness in check["witnesses"]]
-    text = "\n".join([f"{check['verdict']}: {', '.join(check['reasons'])}", *sentences])
+    first = f"{check['verdict']}: {'; '.join(words.findings(check))}"
+    text = "\n".join([first, *sentences])
     bad: Outcome = "failure" if check["verdict"] == "invalid" else "error"
     return Case(name=check["name"], outcome="passed" if as_expected else bad, text=text)
 

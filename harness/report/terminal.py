@@ -109,10 +109,8 @@ def _findings(results: Mapping[str, Any]) -> list[Text]:
         if check["verdict"] == "valid":
             continue
         shown = check["witnesses"][:_SHOWN_OF_A_CHECK]
-        found = len(check["witnesses"]) + check["more_witnesses"]
-        more = f" ({len(shown)} of {found} findings)" if found > len(shown) else ""
-        reasons = ", ".join(check["reasons"])
-        lines.append(Text(f"{check['name']}: {check['verdict']}: {reasons}{more}"))
+        found = "; ".join(words.findings(check))
+        lines.append(Text(f"{check['name']}: {check['verdict']}: {found}"))
         lines += [Text(f"  {witness['sentence']}") for witness in shown]
     return lines[: 2 * _SUMMARY_WITNESSES]
 

@@ -15,6 +15,7 @@ from harness.judge import judge
 
 LEAST = 40
 WORD = re.compile(r"[a-z0-9]+([-_ ][a-z0-9]+)*")
+FROM_VIOLATIONS = {"fencing", "fifo", "ownership", "priority-fifo", "producer-order", "zxid"}
 ALL = [*QUEUES, *HISTORIES, *CHECKERS]
 
 
@@ -47,6 +48,17 @@ def test_what_is_said_of_it_can_be_read(planted: Planted) -> None:
             assert witness.sentence.endswith(".")
             assert all(repr(value) in witness.sentence for value in witness.values)
             assert set(witness.values) <= {shown["value"] for shown in witness.operations}
+
+
+@pytest.mark.parametrize("planted", [*QUEUES, *HISTORIES], ids=lambda planted: planted.name)
+def test_all_that_was_found_is_listed_by_kind(planted: Planted) -> None:
+    """Each finding counts once under its reason, with a witness or without."""
+    for result in planted.judged().results:
+        if result.name in FROM_VIOLATIONS and result.verdict is Verdict.INVALID:
+            assert {finding.reason for finding in result.findings} <= set(result.reasons)
+            counted = sum(finding.count for finding in result.findings)
+            assert counted == len(result.witnesses) + result.more_witnesses
+            assert all(len(finding.values) <= finding.count for finding in result.findings)
 
 
 @pytest.mark.parametrize("planted", [*QUEUES, *HISTORIES], ids=lambda planted: planted.name)

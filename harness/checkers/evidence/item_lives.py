@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from harness.checkers.evidence.episodes import put_rows
-from harness.checkers.evidence.violations import SHOWN, Violation
+from harness.checkers.evidence.violations import Violation
 from harness.history.columns import DONE, INFO, NEVER_NS, OK, History, Ints, Mask
 
 
-def by_item(history: History, view: History) -> tuple[list[Violation], int]:
-    """Return the first violations of each kind, and how many more there are.
+def by_item(history: History, view: History) -> list[Violation]:
+    """Return the violations of each kind.
 
     `view` is the history on the axis of zxids.
     """
@@ -20,8 +20,7 @@ def by_item(history: History, view: History) -> tuple[list[Violation], int]:
         [_miscount(view, *pair) for pair in _miscounted(view)],
         [_left(history, int(row)) for row in _left_after_done(history)],
     )
-    shown = [violation for kind in kinds for violation in kind[:SHOWN]]
-    return shown, sum(map(len, kinds)) - len(shown)
+    return [violation for kind in kinds for violation in kind]
 
 
 def _delivered(view: History) -> Mask:

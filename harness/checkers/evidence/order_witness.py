@@ -6,9 +6,10 @@ import numpy as np
 
 from harness.checkers.evidence.episodes import Episodes
 from harness.checkers.evidence.sweeps import Hidden, Swept
-from harness.checkers.evidence.violations import Violation
+from harness.checkers.evidence.violations import Violation, named
 from harness.checkers.evidence.windows import chain
 from harness.claim import Level
+from harness.common.verdict import Finding
 from harness.history.columns import History, Ints, Mask, Value
 
 _EXAMINED = 30
@@ -43,8 +44,8 @@ class _Question:
 
 def explain(
     history: History, case: SweepInput, swept: Swept, level: Level
-) -> tuple[list[Violation], int]:
-    """Return one violation for each blocking item, and how many more there are.
+) -> tuple[list[Violation], list[Finding]]:
+    """Return one violation for each blocking item, and all others.
 
     One bug makes many violations: a lost item blocks all that follow it.
     """
@@ -57,7 +58,23 @@ def explain(
         if kind not in by_blocker or len(violation.rows) < len(by_blocker[kind].rows):
             by_blocker[kind] = violation
     shown = sorted(by_blocker.values(), key=lambda v: len(v.rows))
-    return shown, len(questions) - len(shown)
+    return shown, _others(history, case, questions, shown)
+
+
+def _others(
+    history: History, case: SweepInput, questions: list[_Question], shown: list[Violation]
+) -> list[Finding]:
+    """Return the questions beyond those shown; which order they violate, as far as is known."""
+    told = {row for violation in shown for row in violation.rows[:1]}
+    rest = [question for question in questions if question.row not in told]
+    stays = [question.stay for question in rest if question.stay >= 0]
+    values = named(history, case.stays.value[stays])
+    orders = {violation.reason for violation in shown} - {"false-empty"}
+    found = [
+        Finding(reason=" or ".join(sorted(orders)), count=len(stays), values=tuple(values)),
+        Finding(reason="false-empty", count=len(rest) - len(stays)),
+    ]
+    return [finding for finding in found if finding.count]
 
 
 def _some(questions: list[_Question]) -> list[_Question]:

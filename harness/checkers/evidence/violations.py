@@ -1,15 +1,18 @@
 """Violations, and the result that a checker makes of them: smallest witnesses first."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
-from harness.common.verdict import CheckResult, Verdict, Witness
-from harness.history.columns import OK, PUT, History, Value
+from harness.common.verdict import CheckResult, Finding, Verdict, Witness
+from harness.history.columns import OK, PUT, History, Ints, Value
 
 SHOWN = 10
+Found = tuple[list["Violation"], list[Finding]]
+"""Violations with their proof, and the others of the same kinds: how many, of which items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +32,13 @@ def conclude(
     *,
     doubts: Sequence[str] = (),
     details: Mapping[str, Any] | None = None,
-    more: int = 0,
+    others: Iterable[Finding] = (),
 ) -> CheckResult:
     """Return INVALID with witnesses, or UNKNOWN with the doubts as reasons, or VALID.
 
-    `more` is the number of violations that were counted but not described.
+    `others` are violations that were counted but not described.
     """
+    beyond = tuple(others)
     ordered = sorted(violations, key=_size)
     verdict = Verdict.INVALID if violations else Verdict.UNKNOWN if doubts else Verdict.VALID
     return CheckResult(
@@ -43,8 +47,34 @@ def conclude(
         reasons=tuple(sorted({v.reason for v in violations} | set(doubts))),
         details=details or {},
         witnesses=tuple(_witness(history, violation) for violation in ordered[:SHOWN]),
-        more_witnesses=max(0, len(ordered) - SHOWN) + more,
+        more_witnesses=max(0, len(ordered) - SHOWN) + sum(other.count for other in beyond),
+        findings=_by_reason([*map(_as_finding, violations), *beyond]),
     )
+
+
+def described(
+    history: History,
+    reason: str,
+    places: Ints,
+    numbers: Ints,
+    describe: Callable[[int], Violation],
+) -> Found:
+    """Describe the first places; of the others tell the kind, and the items by number."""
+    return [describe(int(at)) for at in places[:SHOWN]], beyond_shown(reason, history, numbers)
+
+
+def joined(found: Iterable[Found]) -> Found:
+    """Return what was found of several kinds as one."""
+    kinds = list(found)
+    return [v for shown, _ in kinds for v in shown], [f for _, others in kinds for f in others]
+
+
+def beyond_shown(reason: str, history: History, numbers: NDArray[Any]) -> list[Finding]:
+    """Return the violations after the first SHOWN, whose items have these numbers."""
+    rest = numbers[SHOWN:]
+    if not len(rest):
+        return []
+    return [Finding(reason=reason, count=len(rest), values=tuple(named(history, rest)))]
 
 
 def named(history: History, numbers: NDArray[Any] | Iterable[int]) -> list[Value]:
@@ -60,6 +90,21 @@ def in_order(values: Iterable[Value]) -> list[Value]:
 def nothing_shown(history: History) -> list[str]:
     """Return "nothing-acknowledged" as a doubt if no put was: such a history shows nothing."""
     return [] if history.is_(PUT, OK).any() else ["nothing-acknowledged"]
+
+
+def _as_finding(violation: Violation) -> Finding:
+    return Finding(reason=violation.reason, count=1, values=violation.values[:1])
+
+
+def _by_reason(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    counts, values = Counter[str](), defaultdict[str, list[Value]](list)
+    for finding in findings:
+        counts[finding.reason] += finding.count
+        values[finding.reason] += finding.values
+    return tuple(
+        Finding(reason=reason, count=counts[reason], values=tuple(values[reason]))
+        for reason in sorted(counts)
+    )
 
 
 def _value_key(value: Value) -> tuple[bool, Value]:

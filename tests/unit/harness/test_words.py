@@ -50,6 +50,15 @@ def test_a_fault_is_told_with_what_it_did(row: dict[str, Any], told: str) -> Non
     assert words.fault({"fault": "kill", "nodes": [5]} | row) == told
 
 
+def test_findings_are_told_by_kind_with_their_items() -> None:
+    """All that a check found is a line for each kind, and doubts follow in words."""
+    found = [{"reason": "lost", "count": 100, "items": [[1, 100]]}]
+    told = {"reasons": ["lost", "no-drain"], "findings": found}
+    doubt = "items are not accounted for, and nobody has drained the queue"
+    assert words.findings(told) == ["lost, 100 times: items 1 to 100", doubt]
+    assert words.findings({"reasons": ["replicas-differ"]}) == ["replicas differ"]
+
+
 def test_a_valid_run_says_what_it_withstood() -> None:
     """Items, faults that bit, the longest gap, and which checks passed."""
     told = words.headline(results(), servers=5)

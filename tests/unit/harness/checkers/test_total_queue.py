@@ -5,7 +5,7 @@ import pytest
 from harness.checkers import checkers
 from harness.checkers.evidence.account import account
 from harness.claim import Claim
-from harness.common.verdict import CheckResult
+from harness.common.verdict import CheckResult, Finding
 from harness.history.columns import History
 from worlds.histories.by_hand import drained, ended, history, op, queue_run
 
@@ -139,5 +139,6 @@ def test_witness_names_the_smallest_first_and_counts_the_rest() -> None:
     result = total(queue_run(40, lost=range(1, 31)))
     assert [witness.values for witness in result.witnesses] == [(n,) for n in range(1, 11)]
     assert result.more_witnesses == 20
+    assert result.findings == (Finding(reason="lost", count=30, values=tuple(range(1, 31))),)
     assert result.witnesses[0].operations[0]["f"] == "put"
     assert "1 was acknowledged" in result.witnesses[0].sentence

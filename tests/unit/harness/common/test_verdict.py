@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.common.verdict import CheckResult, Verdict, Witness
+from harness.common.verdict import CheckResult, Finding, Verdict, Witness
 
 VALID, UNKNOWN, INVALID = Verdict.VALID, Verdict.UNKNOWN, Verdict.INVALID
 
@@ -42,6 +42,7 @@ def test_a_result_as_json() -> None:
         details={"lost": [3]},
         witnesses=(Witness(sentence="3 was lost", operations=({"index": 1},), values=(3,)),),
         more_witnesses=2,
+        findings=(Finding(reason="lost", count=3, values=(3, 4, 5)),),
     )
     assert result.as_json() == {
         "name": "total-queue",
@@ -50,4 +51,5 @@ def test_a_result_as_json() -> None:
         "details": {"lost": [3]},
         "witnesses": [{"sentence": "3 was lost", "operations": [{"index": 1}], "values": [3]}],
         "more_witnesses": 2,
+        "findings": [{"reason": "lost", "count": 3, "items": [[3, 5]]}],
     }

@@ -12,7 +12,9 @@ CHECK = {
     "verdict": "invalid",
     "reasons": ["lost"],
     "witnesses": [{"sentence": "7 was lost."}],
+    "findings": [{"reason": "lost", "count": 100, "items": [[1, 100]]}],
 }
+FAULT = {"fault": "kill", "name": "kill", "what": "kill+wipe node 5 (leader)", "nodes": [5]}
 
 
 def results(verdict: str, *, as_expected: bool, check: str | None = None) -> dict[str, Any]:
@@ -24,6 +26,7 @@ def results(verdict: str, *, as_expected: bool, check: str | None = None) -> dic
         "expect": "valid",
         "because": None,
         "as_expected": as_expected,
+        "faults": [FAULT | {"outcome": "installed", "inject_ns": 1_500_000_000}],
         "checks": [CHECK | {"verdict": check or verdict}],
         "not_run": [{"name": "fifo", "needs": "claim: linearizable"}],
     }
@@ -58,7 +61,15 @@ def test_a_loss_fails_with_its_reason(tmp_path: Path) -> None:
     assert outcomes(root) == {"verdict": "failure", "total-queue": "failure", "fifo": "skipped"}
     verdict, check = (root.findall(".//failure")[n] for n in (0, 1))
     assert verdict.get("message") == "expected valid, got invalid (lost); seed 3"
-    assert check.text == "invalid: lost\n7 was lost."
+    assert check.text == "invalid: lost, 100 times: items 1 to 100\n7 was lost."
+
+
+def test_the_verdict_tells_the_faults_with_their_settings(tmp_path: Path) -> None:
+    """Who reads only CI's page sees that the leader's data was wiped."""
+    root = written(tmp_path, Suite.of(results("invalid", as_expected=False), 1.0))
+    assert "1.500 s: kill+wipe node 5 (leader): installed" in str(
+        root.findall(".//failure")[0].text
+    )
 
 
 def test_a_control_that_finds_its_bug_passes(tmp_path: Path) -> None:

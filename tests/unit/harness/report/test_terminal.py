@@ -39,7 +39,9 @@ def test_the_summary_is_short(tmp_path: Path) -> None:
     assert len(lines) <= MOST_LINES
     assert lines[0].plain.startswith("by-hand: invalid (expected valid)")
     assert lines[-1].plain == "report: runs/x/report.html"
-    assert any("invalid: lost (2 of 39 findings)" in line.plain for line in lines)
+    assert any(
+        "total-queue: invalid: lost, 39 times: items 1 to 39" in line.plain for line in lines
+    )
 
 
 def test_the_summary_of_a_valid_run(tmp_path: Path) -> None:

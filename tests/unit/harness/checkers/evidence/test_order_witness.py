@@ -76,3 +76,4 @@ def test_of_equal_proofs_one_is_shown_for_each_item_in_the_way() -> None:
     result = PriorityFifo().check(history(puts, taken), Claim(level="linearizable"))
     assert [shown.values for shown in result.witnesses] == [(1, 2)]
     assert result.more_witnesses == 3
+    assert [(found.reason, found.count) for found in result.findings] == [("fifo-order", 4)]

@@ -163,3 +163,5 @@ def test_what_is_not_shown_of_a_producers_order_is_counted() -> None:
         taken += by(1, "reserve", value, 200 + 10 * value, 205 + 10 * value)
     result = ProducerOrder().check(history(puts, taken), Claim())
     assert (len(result.witnesses), result.more_witnesses) == (10, 2)
+    (found,) = result.findings
+    assert (found.reason, found.count, set(found.values)) == ("producer-order", 12, {*range(1, 13)})
