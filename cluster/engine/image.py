@@ -27,10 +27,11 @@ RELEASES: Mapping[str, tuple[str, str]] = {
 REPOSITORY = "zkmq"
 CONTENT_LABEL = "zkmq.content"
 _HERE = Path(__file__).parent
+_SHIM = tuple(f"../disk_shim/{file.name}" for file in sorted(_HERE.glob("../disk_shim/*.*")))
 # What decides the content of each image; all of it together is the build's context.
 _PARTS = {
     "server": ("Dockerfile", "server.sh", "log4j.properties"),
-    "sandbox": ("Dockerfile", "sandbox.sh"),
+    "sandbox": ("Dockerfile", "sandbox.sh", *_SHIM),
 }
 
 Say = Callable[[str], None]
@@ -125,7 +126,7 @@ def _context() -> io.BytesIO:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for name in sorted({part for parts in _PARTS.values() for part in parts}):
-            tar.add(_HERE / name, arcname=name)
+            tar.add(_HERE / name, arcname=name.removeprefix("../"))
     packed.seek(0)
     return packed
 
