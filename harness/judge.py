@@ -43,7 +43,7 @@ def judge(
     claim: Claim,
     checkers: Sequence[str] | None = None,
 ) -> Judgement:
-    """Run the named checkers, or all whose needs are met, and merge what they say.
+    """Run the named checkers, or all our own whose needs are met, and merge what they say.
 
     A checker that raises gives UNKNOWN; so does a named one whose needs are not met. The history
     of a run, whose claim has a course, is always judged by the checkers that every valid run must
@@ -55,7 +55,7 @@ def judge(
     """
     results, not_run = [], []
     named = {*(checkers or ()), *_earned(claim.course)}
-    for result in examine(history, claim, sorted({*(checkers or registered), *named})):
+    for result in examine(history, claim, sorted({*(checkers or registered.builtin), *named})):
         if result.reasons == ("unmet",) and result.name not in named:
             not_run.append({"name": result.name, "needs": str(result.details["needs"])})
         else:

@@ -196,9 +196,10 @@ class _Run:
             yield gateway
 
     def _new_workers(self, history: HistoryWriter, gateway: GatewayProcess | None) -> Workers:
-        kind = self.scenario.subject
         subject = SubjectConfig(
-            kind=kind if gateway is None else f"{kind}-rest",
+            kind=self.scenario.subject,
+            folders=self.scenario.folders,
+            where=self.scenario.where("subject"),
             hosts=self.quorum.hosts,
             gateway="" if gateway is None else gateway.url,
             **shared(self.scenario, QueueSettings),
@@ -239,7 +240,8 @@ class _Run:
         phase.play(monitor.raise_failure)
 
     def _trees(self) -> Notes:
-        return end_state.of_trees(self.scenario.subject, self.quorum.trees(end_state.QUEUE_ROOT))
+        trees = self.quorum.trees(end_state.QUEUE_ROOT)
+        return end_state.of_trees(self.scenario.subject, trees, self.scenario.folders)
 
     def _logs(self) -> Notes:
         counted = self.quorum.statuses(metrics=True)

@@ -29,10 +29,10 @@ class Checker(Protocol):
         """Return the verdict, with the operations that prove it."""
 
 
-checkers: Final[Registry[Checker]] = Registry("checker", "harness.checkers")
+checkers: Final[Registry[Checker]] = Registry("checker", "harness.checkers", Checker)
 
 
 def reasons(names: Iterable[str] | None = None) -> list[str]:
-    """Return the reasons that these checkers, or all of them, can give for INVALID."""
-    chosen = [name for name in names or checkers if name in checkers]
+    """Return the reasons that these checkers, or all the harness's own, can give for INVALID."""
+    chosen = [name for name in names or checkers.builtin if name in checkers]
     return sorted(frozenset[str]().union(*(checkers[name].finds for name in chosen)))

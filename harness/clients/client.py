@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 from harness.clients.subject import Applied, Reserved, Subject, Taken
+from harness.common.harness_errors import SubjectError, told
 from harness.common.run_clock import Clock
 from harness.history.record import Event, HistoryWriter, Value
 
@@ -84,6 +85,8 @@ class Client:
         """Return how many items may yet become available; None if that cannot be read now."""
         try:
             return self._now().leftover()
+        except SubjectError:
+            raise
         except Exception:  # noqa: BLE001 -- a look that failed says nothing; the next one may succeed
             self.close("in-doubt")
             return None
@@ -135,15 +138,21 @@ class Client:
         self.process += PROCESS_STRIDE
 
     def _call(self, f: str, action: Callable[[Subject], T], fields: Mapping[str, Any]) -> T | None:
-        """Record the invocation, do it, record its outcome; None unless it is ok."""
+        """Record the invocation, do it, record its outcome; None unless it is ok.
+
+        Raises:
+            SubjectError: the subject does not keep to its protocol; the outcome is recorded.
+        """
         subject = self._now()
         invoked = self._event("invoke", f, fields)
         self._append(invoked)
         self._report({"invoked": 1, "process": self.process})
         try:
             answer = action(subject)
-        except Exception as error:  # noqa: BLE001 -- unmarked means unknown, the safe side
+        except Exception as error:  # unmarked means unknown, the safe side
             self._failed(f, fields, error)
+            if isinstance(error, SubjectError):
+                raise
             return None
         if not isinstance(answer, Reserved) or answer.items:
             self._alive_ns = invoked.time_ns
@@ -154,9 +163,8 @@ class Client:
     def _failed(self, f: str, fields: Mapping[str, Any], error: Exception) -> None:
         subject = self._subject
         definite = getattr(error, "definite", False)
-        told = f"{type(error).__name__}: {error}"
         outcome = "fail" if definite else "info"
-        self._append(self._event(outcome, f, {**fields, "error": told}, subject=subject))
+        self._append(self._event(outcome, f, {**fields, "error": told(error)}, subject=subject))
         self._report({outcome: 1})
         if not definite:
             self.close("in-doubt")  # whether its session lived up to now is not known

@@ -1,19 +1,21 @@
 """The end of a run as notes of the history: what each server holds, and what its logs say."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from harness.clients import server_log
-from harness.clients.known_subjects import places
+from harness.clients.subject_lookup import places
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
 
 QUEUE_ROOT = "/queue"
 
 
-def of_trees(subject: str, trees: Iterable[ServerTree]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give a "tree" note for each server."""
+def of_trees(
+    subject: str, trees: Iterable[ServerTree], folders: Sequence[str] = ()
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give a "tree" note for each server; the subject's own module may be in one of the folders."""
     for tree in trees:
-        yield "tree", _tree_note(subject, tree)
+        yield "tree", _tree_note(subject, folders, tree)
 
 
 def of_logs(
@@ -33,7 +35,7 @@ def of_logs(
         yield "sessions-ended", {"node": ends.node, "zxids": ended, "error": ends.error}
 
 
-def _tree_note(subject: str, tree: ServerTree) -> dict[str, Any]:
+def _tree_note(subject: str, folders: Sequence[str], tree: ServerTree) -> dict[str, Any]:
     note: dict[str, Any] = {"node": tree.node, "reachable": tree.data is not None}
     if tree.data is None:
         return note | {"error": tree.error}
@@ -43,7 +45,7 @@ def _tree_note(subject: str, tree: ServerTree) -> dict[str, Any]:
         "zxid": tree.zxid,
         "digest": tree.digest,
         "settled": tree.settled,
-        "places": places(subject, tree.data, QUEUE_ROOT),
+        "places": places(subject, folders, tree.data, QUEUE_ROOT),
         "consumers": sorted(consumers),
     }
 

@@ -18,6 +18,7 @@ from harness.clients.subject import (
     SubjectConfig,
     Taken,
     silent_logger,
+    subjects,
     value_of,
 )
 from harness.history.record import Value
@@ -86,6 +87,7 @@ class _KazooSubject:
         self._client.close()
 
 
+@subjects.register("kazoo-queue")
 class KazooQueueSubject(_KazooSubject):
     """kazoo.recipe.queue.Queue: taking an item removes it before it is processed."""
 
@@ -116,6 +118,7 @@ class KazooQueueSubject(_KazooSubject):
         return {"items": _entries(nodes, root)}
 
 
+@subjects.register("kazoo-locking-queue")
 class KazooLockingQueueSubject(_KazooSubject):
     """kazoo.recipe.queue.LockingQueue: an item is locked by an ephemeral node until consumed."""
 

@@ -1,16 +1,18 @@
 """The interface of a queue under test, and the settings of its clients.
 
-Any queue can be tested that implements `Subject`. An exception with `definite = True` means that
-the call certainly had no effect (`fail`); any other one means that nobody knows (`info`).
+Any queue can be tested that implements `Subject`: docs/your-own-queue.md. An exception with
+`definite = True` means that the call certainly had no effect (`fail`); any other one means that
+its outcome is unknown (`info`).
 """
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 
 from pydantic import Field
 
+from harness.common.registry import Registry
 from harness.common.setting_types import MAX_SECONDS, Positive, Strict
 from harness.history.record import Value
 
@@ -47,38 +49,53 @@ class Reserved(Applied):
     window: int | None = None
 
 
+class CannotReleaseError(Exception):
+    """The queue has no way to give an item back; nothing was changed."""
+
+    definite = True
+
+
 class Subject(Protocol):
-    """One client of a queue: one session, one registration.
+    """One client of a queue: one session, one registration. Used by one thread.
+
+    A class is made with `(config: SubjectConfig, note: Note)`. That connects, and must not change
+    the queue: it is tried again if it raises a definite error or one of the connection.
+    `put`, `reserve`, `done`, `leftover` and `close` have to be there; with `takes` the third and
+    fourth are not called. Each call must end within `deadline_s`, a reserve `timeout_s` later.
 
     Attributes:
         takes: its reserve removes the item at once, so it is recorded as `take` and needs no done.
         most: how many items one reserve gives, whatever it is asked for; None if it may give all.
     """
 
-    takes: ClassVar[bool]
-    most: ClassVar[int | None]
+    takes: ClassVar[bool] = False
+    most: ClassVar[int | None] = None
 
     @property
     def session(self) -> str | None:
         """Return the session's id, for the history."""
-        ...
+        return None
 
     @property
     def consumer(self) -> str | None:
         """Return the consumer's name; None before the first reserve."""
-        ...
+        return None
 
     @property
     def producer(self) -> str | None:
         """Return the producer's name; None before the first put."""
-        ...
+        return None
 
     def put(self, value: Value, priority: int) -> Applied:
         """Put an item; returning means that it was acknowledged."""
         ...
 
     def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
-        """Take up to n items and hold them; wait up to `timeout_s` for the first."""
+        """Take up to n items and hold them; wait up to `timeout_s` for the first.
+
+        An empty answer means that there was no item to take. With `sync` that must be so at some
+        moment between call and answer, not on a server that lags: the drain believes it.
+        """
         ...
 
     def done(self, items: Sequence[Taken]) -> Applied:
@@ -86,21 +103,30 @@ class Subject(Protocol):
         ...
 
     def release(self, items: Sequence[Taken]) -> Applied:
-        """Give items back to their old place."""
-        ...
+        """Give items back to their old place; only `check-all: {release_every}` asks for that."""
+        raise CannotReleaseError(f"{type(self).__name__} cannot give items back")
 
     def leftover(self) -> int:
-        """Return how many items somebody holds, or are delayed, and so may yet become available."""
+        """Return how many items anybody holds, or are delayed, and so may yet become available.
+
+        The drain ends when this is 0 and a later `reserve` with `sync` finds nothing.
+        """
         ...
 
     def close(self) -> None:
-        """Give everything back and end the session."""
+        """Give everything back and end the session, so that nothing of it happens afterwards."""
         ...
 
     @staticmethod
-    def places(nodes: Mapping[str, bytes], root: str) -> dict[str, list[Value]]:
-        """Sort a raw copy of the tree (absolute path -> data) into places, values in order."""
-        ...
+    def places(nodes: Mapping[str, bytes], root: str) -> dict[str, list[Value]]:  # noqa: ARG004
+        """Sort a raw copy of the tree (absolute path -> data) into places, values in order.
+
+        Here: each znode with data counts as an item that waits.
+        """
+        return {"items": [value_of(nodes[path]) for path in sorted(nodes) if nodes[path]]}
+
+
+subjects: Final[Registry[Subject]] = Registry("subject", "harness.clients")
 
 
 class QueueSettings(Strict):
@@ -121,13 +147,17 @@ class SubjectConfig(QueueSettings):
     """How a worker reaches the queue.
 
     Attributes:
-        kind: which subject (see `harness.clients.known_subjects`).
+        kind: the subject's name, or `module:Class`.
+        folders: where the module is looked for, if no installed one has its name.
+        where: the place in the scenario that names the subject, for errors; empty for none.
         hosts: connect string.
-        gateway: its URL, for a subject that speaks HTTP.
+        gateway: its URL, for clients that speak HTTP; empty for ZooKeeper's own protocol.
         path: the queue's root znode.
     """
 
     kind: str
+    folders: list[str] = Field(default=[])
+    where: str = ""
     hosts: str
     gateway: str = ""
     path: str = "/queue"

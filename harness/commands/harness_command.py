@@ -30,7 +30,7 @@ COMMANDS = {
         "clean": "Remove what runs left behind: containers, networks, volumes, rules, processes.",
     },
     "harness.commands.list_command": {
-        "list": "List scenarios, workloads, faults and checkers, each with its first line.",
+        "list": "List subjects, workloads, faults, checkers and scenarios, with a line each.",
         "schema": "Print the JSON Schema of scenario files, for editors.",
     },
     "harness.commands.report_command": {

@@ -17,6 +17,7 @@ from harness.common.quorum_config import QuorumConfig
 from harness.common.run_folder import RunFolder
 from harness.recorded import Recorded
 from harness.report import junit, page
+from harness.scenario import loading
 from harness.scenario.schema import Scenario
 from harness.target import Quorum
 from harness.view import View
@@ -40,8 +41,9 @@ def prepare(file: Path, scenario: Scenario, keep_in: Path, *, name: str | None =
     """Make the folder of a run of a scenario, under its own name or another.
 
     Raises:
-        ScenarioError: no folder can be made in `keep_in`.
+        ScenarioError: no folder can be made in `keep_in`, or the subject cannot be used.
     """
+    loading.require_subject(scenario)
     run_folder.make_folder(keep_in, "--runs")
     try:
         return run_folder.create(

@@ -3,14 +3,16 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from harness.checkers import checkers
+from harness.clients.subject import subjects
 from harness.common.harness_errors import ScenarioError
+from harness.common.registry import Registry
 from harness.faults import faults
 from harness.scenario import catalogue, schema
 from harness.scenario import loading as scenarios
@@ -28,17 +30,31 @@ def list_(
         Path | None, typer.Option(help="Where scenarios are.", show_default="those of the harness")
     ] = None,
 ) -> None:
-    """List scenarios, workloads, faults and checkers, each with its first line."""
+    """List subjects, workloads, faults, checkers and scenarios, with a line each.
+
+    What another package adds is followed by the package's name and version.
+    """
     place = catalogue.folder() if folder is None else folder
     if not place.is_dir():
         raise ScenarioError(f"--folder: expected a folder of scenarios, got {str(folder)!r}")
     table = Table(box=None, show_header=False, pad_edge=False)
-    for registry in (workloads, faults, checkers):
+    registries: list[Registry[Any]] = [subjects, workloads, faults, checkers]
+    for registry in registries:
         for name in registry:
-            table.add_row(registry.kind, name, registry.summary(name))
+            table.add_row(registry.kind, name, _about(registry, name))
     for name, path in catalogue.names(place):
         table.add_row("scenario", name, _title(path))
     Console(highlight=False).print(table)
+
+
+def _about(registry: Registry[Any], name: str) -> str:
+    """Return an entry's first line and where it comes from; of a bad plugin, what is wrong."""
+    origin = registry.origin(name)
+    try:
+        summary = registry.summary(name)
+    except ScenarioError as error:
+        return f"cannot be used: {error}"
+    return summary if origin is None else f"{summary} ({origin})".lstrip()
 
 
 def _title(path: Path) -> str:

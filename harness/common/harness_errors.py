@@ -7,8 +7,11 @@ HarnessError
 │   ├── TargetError    the quorum did not do what it was asked
 │   │   └── UnsupportedError    it cannot, on this machine or as it was started
 │   └── WorkerError    a workload process could not be started or went silent
+│       └── SubjectError    a queue or command under test does not keep to its protocol
 └── HistoryError       a run's files cannot be judged: exit status 254
 """
+
+MOST_TOLD = 2000  # characters of a foreign error's text
 
 
 class HarnessError(Exception):
@@ -45,7 +48,21 @@ class WorkerError(RunError):
     """A workload process could not be started, or went silent."""
 
 
+class SubjectError(WorkerError):
+    """A queue or a command under test does not keep to its protocol, so nothing can be judged."""
+
+
 class HistoryError(HarnessError):
     """A history cannot be judged: unreadable, or outside what its checker is defined for."""
 
     exit_status = 254
+
+
+def told(error: BaseException) -> str:
+    """Return an error's type and text, such that any file can hold it, whatever raised it."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 -- a foreign class may raise anything here
+        text = "(no text)"
+    text = text.encode(errors="backslashreplace").decode()
+    return f"{type(error).__name__}: {text[:MOST_TOLD]}" if text else type(error).__name__

@@ -95,4 +95,4 @@ class Disabling(Fault, Protocol):
         return nodes
 
 
-faults: Registry[Fault] = Registry("fault", "harness.faults")
+faults: Registry[Fault] = Registry("fault", "harness.faults", Fault)

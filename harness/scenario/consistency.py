@@ -5,7 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from harness import checkers
-from harness.scenario import fault_entries, fault_names, plan, roles, schema, worst_case
+from harness.clients import subject_lookup
+from harness.clients.subject import subjects
+from harness.common.harness_errors import ScenarioError
+from harness.scenario import fault_entries, fault_names, plan, roles, worst_case
 from harness.scenario.schema import Complaint, Phase, Scenario
 
 
@@ -20,10 +23,8 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
 
 
 def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
-    for number, name in enumerate(scenario.checkers or []):
-        if name not in schema.known_checkers():
-            known = ", ".join(schema.known_checkers())
-            yield ("checkers", number), f"expected one of {known}, got {name!r}"
+    yield from _of_subject(scenario)
+    yield from _of_checkers(scenario)
     if not list(scenario.workloads):
         yield ("workload",), "expected at least one workload, got none"
     yield from _of_because(scenario)
@@ -41,9 +42,25 @@ def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
             yield ("phases", number, *place), complaint
 
 
+def _of_subject(scenario: Scenario) -> Iterator[Complaint]:
+    """Require the name of a subject, or the form `module:Class`; neither is imported here."""
+    if scenario.subject not in subjects and not subject_lookup.is_own(scenario.subject):
+        known = f"{', '.join(subjects)} or module:Class"
+        yield ("subject",), f"expected {known}, got {scenario.subject!r}"
+
+
+def _of_checkers(scenario: Scenario) -> Iterator[Complaint]:
+    """Require names of checkers, and that those of other packages can be imported."""
+    for number, name in enumerate(scenario.checkers or []):
+        try:
+            checkers.checkers[name]
+        except ScenarioError as error:
+            yield ("checkers", number), str(error).removeprefix("checker: ")
+
+
 def _of_because(scenario: Scenario) -> Iterator[Complaint]:
     """Require `expect: invalid`, and a reason that one of the checkers can give."""
-    if scenario.because is None:
+    if scenario.because is None or list(_of_checkers(scenario)):
         return
     if scenario.expect != "invalid":
         yield ("because",), f"expected `expect: invalid` beside it, got {scenario.expect!r}"

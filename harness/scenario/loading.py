@@ -8,6 +8,7 @@ from typing import Any
 
 import pydantic
 
+from harness.clients import subject_lookup
 from harness.common.harness_errors import ScenarioError
 from harness.common.quorum_config import QuorumConfig
 from harness.scenario import fault_names, schema, yaml_document
@@ -18,7 +19,7 @@ from harness.scenario.yaml_document import Document
 SHOWN = 20  # mistakes of one file
 MAX_SHOWN = 200  # characters of a wrong value
 
-__all__ = ["Scenario", "cluster", "load", "of"]
+__all__ = ["Scenario", "cluster", "load", "of", "require_subject"]
 
 
 def load(path: Path) -> Scenario:
@@ -36,7 +37,7 @@ def of(data: Mapping[str, Any]) -> Scenario:
     Raises:
         ScenarioError: it is not one.
     """
-    return _checked(Document(Path("scenario"), "", dict(data), {}))
+    return _checked(Document.of(data))
 
 
 def _checked(file: Document) -> Scenario:
@@ -48,7 +49,21 @@ def _checked(file: Document) -> Scenario:
         raise _together(_of_keys(file, error)) from None
     if wrong := list(islice(complaints(scenario), SHOWN + 1)):
         raise _together(file.error(_place_in_file(file, place), what) for place, what in wrong)
-    return fault_names.unique(scenario).loaded_from(file.text)
+    return fault_names.unique(scenario).loaded_from(file)
+
+
+def require_subject(scenario: Scenario) -> None:
+    """Refuse a scenario whose subject cannot be used, before anything is started.
+
+    Loading does not import it, since a run can be judged again where its subject is not.
+
+    Raises:
+        ScenarioError: it cannot be imported, or lacks a method.
+    """
+    try:
+        subject_lookup.find(scenario.subject, scenario.folders)
+    except ScenarioError as error:
+        raise ScenarioError(f"{scenario.where('subject')}: {error}") from error
 
 
 def cluster(settings: Mapping[str, Any]) -> QuorumConfig:
@@ -147,7 +162,7 @@ def _descend(whole: dict[str, Any], node: dict[str, Any], step: str | int) -> di
 
 def _deref(whole: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     for option in node.get("anyOf", []):
-        if "$ref" in option:
+        if "$ref" in option or "properties" in option:
             node = option
     if "$ref" in node:
         return dict(whole["$defs"][node["$ref"].rpartition("/")[2]])

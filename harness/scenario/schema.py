@@ -7,13 +7,13 @@ registered name, so that adding a file adds a key, to the errors and to `harness
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
+from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     create_model,
@@ -21,16 +21,26 @@ from pydantic import (
     model_validator,
 )
 
-from harness.checkers import checkers
 from harness.claim import Claimed
-from harness.clients.subject import QueueSettings
+from harness.clients.subject import QueueSettings, subjects
 from harness.common.quorum_config import QuorumConfig
 from harness.common.registry import Registry
 from harness.common.setting_types import Count, Line, Positive, Seconds, Strict, refuse
 from harness.faults import faults
+from harness.scenario.plugin_settings import SETTINGS, SettingsOf
+from harness.scenario.yaml_document import Document
 from harness.workloads import workloads
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=100)]
+SubjectName = Annotated[
+    str,
+    Field(
+        max_length=500,
+        json_schema_extra=lambda told: told.update(
+            anyOf=[{"enum": [*subjects]}, {"pattern": "^[\\w.]+:\\w+$"}]
+        ),
+    ),
+]
 MAX_WORKLOADS, MAX_FAULTS, MAX_PHASES = 100, 10_000, 1000
 SPARE_TIME_S = 300.0
 T = TypeVar("T")
@@ -176,20 +186,30 @@ class Scenario(Claimed, QueueSettings):
     requires: tuple[Literal["netem"], ...] = ()
     phases: tuple[Phase, ...] = ()
     checkers: list[str] | None = None
-    subject: Literal["zkmq", "kazoo-queue", "kazoo-locking-queue"] = "zkmq"
+    subject: SubjectName = "zkmq"
     transport: Literal["kazoo", "rest"] = "kazoo"
     expect: Literal["valid", "invalid", "unknown"] = "valid"
 
-    _text: str = PrivateAttr("")
+    _document: Document = PrivateAttr(Document.of({}))
 
     @property
     def text(self) -> str:
         """Return the text of the file that it was loaded from; empty for one from no file."""
-        return self._text
+        return self._document.text
 
-    def loaded_from(self, text: str) -> Self:
-        """Remember the text of its file, which every run keeps a copy of; return itself."""
-        self._text = text
+    @property
+    def folders(self) -> list[str]:
+        """Return where modules of its own are looked for: beside its file, and here."""
+        beside, here = self._document.path.absolute().parent, Path.cwd()
+        return [str(folder) for folder in dict.fromkeys([beside, here])]
+
+    def where(self, *place: str | int) -> str:
+        """Return `file:line: key` of a place, for an error at run time."""
+        return self._document.where(place)
+
+    def loaded_from(self, document: Document) -> Self:
+        """Remember its file, whose text every run keeps a copy of; return itself."""
+        self._document = document
         return self
 
     @field_validator("description")
@@ -240,11 +260,6 @@ def json_schema() -> dict[str, Any]:
     return model().model_json_schema()
 
 
-def known_checkers() -> list[str]:
-    """Return the names that `checkers` may hold."""
-    return list(checkers)
-
-
 def _list_of(entry: Any, at_most: int) -> Any:
     return Annotated[GenericAlias(list, (entry,)), Field(max_length=at_most)]
 
@@ -252,8 +267,10 @@ def _list_of(entry: Any, at_most: int) -> Any:
 def _entry_model(name: str, base: type[Any], registry: Registry[Any]) -> Any:
     fields: dict[str, Any] = {}
     for entry in registry:
-        settings = registry[entry]
-        settings.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+        settings: Any = Annotated[Any, SettingsOf(registry, entry)]
+        if entry in registry.builtin:
+            settings = registry[entry]
+            settings.__pydantic_config__ = SETTINGS
         fields[_attribute(entry)] = (settings | None, Field(default=None, alias=entry))
     entry_model = create_model(name, __base__=base, **fields)
     return Annotated[entry_model, _exactly_one_of(list(registry), optional=base is FaultEntry)]

@@ -5,7 +5,7 @@ file may hold is bounded before anything is built from it, so that no file hangs
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,15 +46,23 @@ class Document:
     data: dict[str, Any]
     lines: dict[Place, int]
 
-    def error(self, place: Sequence[str | int], message: str) -> ScenarioError:
-        """Make the error `file:line: key: message`; the nearest known place gives the line."""
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Document":
+        """Return a document that stands in no file."""
+        return cls(Path("scenario"), "", dict(data), {})
+
+    def where(self, place: Sequence[str | int]) -> str:
+        """Return `file:line: key` of a place; the nearest known one gives the line."""
         steps = tuple(place)
         known = steps
         while known and known not in self.lines:
             known = known[:-1]
-        where = f"{self.path}:{self.lines.get(known, 1)}"
-        key = dotted(steps)
-        return ScenarioError(f"{where}: {key}: {message}" if key else f"{where}: {message}")
+        where, key = f"{self.path}:{self.lines.get(known, 1)}", dotted(steps)
+        return f"{where}: {key}" if key else where
+
+    def error(self, place: Sequence[str | int], message: str) -> ScenarioError:
+        """Make the error `file:line: key: message`."""
+        return ScenarioError(f"{self.where(place)}: {message}")
 
 
 def load(path: Path) -> Document:

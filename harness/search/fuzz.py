@@ -138,16 +138,16 @@ def drawable() -> list[str]:
     missing = (MISSING, MISSING)
     needy = {
         name
-        for name in faults
+        for name in faults.builtin
         if any((f.default, f.default_factory) == missing for f in _fields(faults[name]))
     }
-    return [name for name in faults if name not in needy and not faults[name].of_gateway]
+    return [name for name in faults.builtin if name not in needy and not faults[name].of_gateway]
 
 
 def producers() -> list[str]:
     """Return the workloads that have `count`, `rate_hz` and `first`."""
     wanted = {"count", "rate_hz", "first"}
-    return [name for name in workloads if wanted <= _names(workloads[name])]
+    return [name for name in workloads.builtin if wanted <= _names(workloads[name])]
 
 
 def _workload(rng: Random, producer: str, first: int, count: int, rate_hz: int) -> list[Data]:

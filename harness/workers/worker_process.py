@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,10 +18,12 @@ import msgspec
 import pydantic
 
 from harness.clients.client import Client
-from harness.clients.known_subjects import connect
 from harness.clients.subject import SubjectConfig
+from harness.clients.subject_lookup import connect
 from harness.common import run_clock
+from harness.common.harness_errors import HarnessError
 from harness.history import record
+from harness.workers.watchdog import Watchdog
 from harness.workloads import workloads
 
 PUTS_OVER = b"puts-over\n"
@@ -49,15 +52,20 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
 
 def main() -> None:
     """Read a job from standard input and do it; the exit status is 1 if it failed."""
-    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    stdin = sys.stdin.buffer
+    # What a subject prints goes to the worker's log, not among the counts.
+    stdout = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
     job = msgspec.json.decode(stdin.readline(), type=Job)
     puts_over = threading.Event()
     threading.Thread(target=_obey, args=(stdin, puts_over), daemon=True).start()
     status = 0
     try:
         work(job, stdout, puts_over)
-    except Exception:  # noqa: BLE001 -- the harness reads its last line in the worker's log
+    except Exception as error:  # noqa: BLE001 -- the harness reads the last line of the log
         traceback.print_exc()
+        if isinstance(error, HarnessError):
+            sys.stderr.write(" ".join(f"{error}".splitlines()) + "\n")
         status = 1
     stdout.flush()
     sys.stderr.flush()
@@ -75,9 +83,9 @@ def work(job: Job, out: BinaryIO, puts_over: threading.Event) -> None:
         out.write(msgspec.json.encode(counts) + b"\n")
         out.flush()
 
-    with record.HistoryWriter(Path(job.history)) as history:
+    with closing(Watchdog()) as watchdog, record.HistoryWriter(Path(job.history)) as history:
         client = Client(
-            connect=lambda note: connect(config, note),
+            connect=lambda note: connect(config, note, watchdog.limit),
             history=history,
             clock=run_clock.Clock(job.origin_ns),
             process=job.process,

@@ -43,4 +43,4 @@ class Workload(Protocol):
         ...
 
 
-workloads: Final[Registry[Workload]] = Registry("workload", "harness.workloads")
+workloads: Final[Registry[Workload]] = Registry("workload", "harness.workloads", Workload)

@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 from harness import results
 from harness.clients import end_state
 from harness.clients.client import Client
-from harness.clients.known_subjects import ZkmqSubject
 from harness.clients.subject import Note
+from harness.clients.zkmq_subjects import ZkmqSubject
 from harness.common.server_states import ServerTree
 from harness.common.verdict import Verdict
 from harness.history import record

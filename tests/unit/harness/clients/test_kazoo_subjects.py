@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from harness.clients.known_subjects import connect
 from harness.clients.subject import SubjectConfig
+from harness.clients.subject_lookup import connect
 
 
 @pytest.mark.parametrize("kind", ["kazoo-queue", "kazoo-locking-queue"])

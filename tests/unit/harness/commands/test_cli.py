@@ -108,7 +108,10 @@ BAD = [
     ("shrink {run} --rate 2", ["'--rate'"]),
     ("fuzz --producer none", ["--producer: expected one of ack-before-write, put-all"]),
     ("fuzz --producer check-all", ["--producer"]),
-    ("fuzz --subject none", ["--subject: ", "'zkmq', 'kazoo-queue' or 'kazoo-locking-queue'"]),
+    (
+        "fuzz --subject none",
+        ["--subject: ", "kazoo-locking-queue, kazoo-queue, zkmq or module:Class"],
+    ),
     ("fuzz --runs {scenario}", ["--runs: expected a folder"]),
     ("export none --format jepsen", ["none: expected the folder of a run"]),
     ("export {run} --format yaml", ["'yaml' is not one of 'jepsen', 'porcupine'"]),

@@ -1,10 +1,17 @@
-"""Queues under test, by name."""
+"""zkmq under test, over ZooKeeper's own protocol or through a gateway."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.clients.kazoo_subjects import KazooLockingQueueSubject, KazooQueueSubject
-from harness.clients.subject import Applied, Note, Reserved, Subject, SubjectConfig, Taken, value_of
+from harness.clients.subject import (
+    Applied,
+    Note,
+    Reserved,
+    SubjectConfig,
+    Taken,
+    subjects,
+    value_of,
+)
 from harness.history.record import Value
 from zkmq import Item, Queue, Returned
 from zkmq.tree.charter import SEGMENT_ITEMS
@@ -14,12 +21,6 @@ from zkmq.zookeeper.kazoo_store import KazooStore
 
 if TYPE_CHECKING:
     from zkmq.rest.client import Queue as RestQueue
-
-
-def connect(config: SubjectConfig, note: Note) -> Subject:
-    """Open one client of the queue under test; what it notices by itself goes to `note`."""
-    make: Callable[[SubjectConfig, Note], Subject] = _SUBJECTS[config.kind]
-    return make(config, note)
 
 
 class _ZkmqSubject:
@@ -108,6 +109,7 @@ class _ZkmqSubject:
         )
 
 
+@subjects.register("zkmq")
 class ZkmqSubject(_ZkmqSubject):
     """zkmq over ZooKeeper's own protocol."""
 
@@ -164,16 +166,3 @@ class RestZkmqSubject(_ZkmqSubject):
         """Count what anybody holds and what is delayed, as the gateway counts it."""
         stats = self._queue.stats()
         return stats.held + stats.delayed
-
-
-def places(kind: str, nodes: Mapping[str, bytes], root: str) -> dict[str, list[Value]]:
-    """Sort a raw copy of a subject's tree into places."""
-    return _SUBJECTS[kind].places(nodes, root)
-
-
-_SUBJECTS: dict[str, type[Subject]] = {
-    "zkmq": ZkmqSubject,
-    "zkmq-rest": RestZkmqSubject,
-    "kazoo-queue": KazooQueueSubject,
-    "kazoo-locking-queue": KazooLockingQueueSubject,
-}
