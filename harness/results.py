@@ -8,7 +8,7 @@ from harness.claim import Claim, Claimed, Course
 from harness.common.harness_errors import HarnessError
 from harness.common.setting_types import shared
 from harness.common.verdict import Verdict
-from harness.faults import Fault
+from harness.faults import Fault, description
 from harness.history.columns import History
 from harness.judge import Judgement, as_expected, judge
 from harness.scenario import plan
@@ -117,7 +117,10 @@ def _injected(
     kind: str, time_ns: int, value: Mapping[str, Any], fault: Fault | None
 ) -> dict[str, Any]:
     modes = value["evidence"].get("before", {})
-    what = kind if fault is None else fault.describe(kind, value["nodes"], modes)
+    if fault is None:
+        what = f"{kind} {description.nodes(value['nodes'], modes)}".rstrip()
+    else:
+        what = fault.describe(kind, value["nodes"], modes)
     return {
         "fault": kind,
         "name": value["name"],

@@ -17,13 +17,13 @@ from harness.clients.subject import QueueSettings, SubjectConfig
 from harness.common.harness_errors import TargetError, UnmetError
 from harness.common.progress import Progress
 from harness.common.quorum_config import QuorumConfig
-from harness.common.run_clock import Clock
+from harness.common.run_clock import Clock, utc_stamp
 from harness.common.run_folder import RunFolder
 from harness.common.setting_types import shared
 from harness.ending import READY_WITHIN_S, Ending, Notes
 from harness.history import record
 from harness.history.columns import History
-from harness.history.record import PHASE, HistoryWriter
+from harness.history.record import PHASE, WALL_CLOCK, HistoryWriter
 from harness.nemesis.monitor import Monitor
 from harness.nemesis.nemesis import Nemesis
 from harness.nemesis.phase_faults import PhaseOfFaults
@@ -168,6 +168,7 @@ class _Run:
             )
             try:
                 with Monitor(self.quorum, of_monitor, self.clock, self.progress) as monitor:
+                    ending.note(WALL_CLOCK, {"utc": utc_stamp()})
                     ending.note(BINDINGS, nemesis.bind())
                     for number in range(len(self.scenario.phases)):
                         self._phase(number, nemesis, monitor)

@@ -169,15 +169,25 @@ def _judged(results: Mapping[str, Any]) -> str:
 
 
 def _found(results: Mapping[str, Any], servers: int) -> str:
-    failing = [c for c in gravest_first(results["checks"]) if c["verdict"] == "invalid"]
-    wanted = ("lost", results["because"])
-    check = next((c for why in wanted for c in failing if why in c["reasons"]), failing[0])
+    check = _first_failing(results)
     if not check["witnesses"]:
         return f"{check['name']} found: {', '.join(map(meaning, check['reasons']))}."
     first = check["witnesses"][0]
     sentence = (_lost(first, servers) if "lost" in check["reasons"] else None) or first["sentence"]
     others = len(check["witnesses"]) + check["more_witnesses"] - 1
     return f"{sentence} {counted(others, 'more finding')} of this check." if others else sentence
+
+
+def first_witness(results: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the witness that the headline of an invalid run is about; None if it has none."""
+    witnesses = _first_failing(results)["witnesses"]
+    return witnesses[0] if witnesses else None
+
+
+def _first_failing(results: Mapping[str, Any]) -> Mapping[str, Any]:
+    failing = [c for c in gravest_first(results["checks"]) if c["verdict"] == "invalid"]
+    wanted = ("lost", results["because"])
+    return next((c for why in wanted for c in failing if why in c["reasons"]), failing[0])
 
 
 def _lost(witness: Mapping[str, Any], servers: int) -> str | None:

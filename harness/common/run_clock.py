@@ -31,5 +31,5 @@ class Clock:
 
 
 def utc_stamp() -> str:
-    """Return the wall clock's UTC time to the millisecond, for a run's name only."""
+    """Return the wall clock's UTC time to the millisecond: for a run's name and to place logs."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z"

@@ -16,6 +16,7 @@ from harness.history.record import (
     PHASE,
     RECOVERED,
     TRUNCATED,
+    WALL_CLOCK,
     Event,
     Ns,
     Number,
@@ -133,6 +134,7 @@ _SHAPES: Final[Mapping[str, Any]] = {
     "drain": _Drain,
     PHASE: _Phase,
     RECOVERED: _Recovered,
+    WALL_CLOCK: dict[str, str],
     ENDED: dict[str, Any],
     TRUNCATED: _Truncated,
 }

@@ -19,6 +19,7 @@ OPERATIONS = ("put", "reserve", "take", "done", "release")
 TRUNCATED = "truncated-line"
 # Notes of the harness on the course of a run.
 PHASE = "phase"
+WALL_CLOCK = "wall-clock"  # the date at its time, so that logs find their place in the run
 RECOVERED = "recovered"
 ENDED = "run-ended"
 

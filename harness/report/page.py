@@ -14,10 +14,13 @@ from harness.common import files
 from harness.common.harness_errors import ScenarioError
 from harness.common.run_folder import RunFolder
 from harness.history.columns import History, Value
-from harness.report import client_lives, judged, server_trees
-from harness.report.charts import figure, sample, spans
+from harness.report import call_errors, client_lives, judged, log_lines, server_trees
+from harness.report.charts import figure, rates, sample, spans
+from harness.report.story import story
+from harness.scenario import loading
 
 FILE = "report.html"
+CHART_STYLE = "vendor/uPlot.min.css"
 COUNTS = {
     "attempted": "puts attempted",
     "acknowledged": "puts acknowledged",
@@ -56,30 +59,59 @@ def render(
     """Return the page of a run whose history and results are loaded already."""
     picture = figure.draw(history, results)
     servers = server_trees.compare(history)
+    checks = words.gravest_first(results["checks"])
     return template("report.html.j2").render(
         run=folder.path.name,
         results=results,
         headline=words.headline(results, servers.read),
-        checks=words.gravest_first(results["checks"]),
+        description=_description(folder),
+        story=story.tell(history, results),
+        findings=[check for check in checks if check["verdict"] != "valid"],
+        checks=checks,
         counts=[(label, results["counts"].get(key), key in BAD) for key, label in COUNTS.items()],
         faults=list(_faults(results)),
         events=list(_events(history, results)),
         picture=picture,
+        drawn=len(picture.rows),
+        least_for_median=rates.LEAST_FOR_MEDIAN,
+        least_for_p99=rates.LEAST_FOR_P99,
         servers=servers,
         logs=sorted(path.name for path in folder.logs.glob("node-*.log")),
         versions=versions(folder),
         scenario=text(folder.scenario, "scenario"),
         plan=text(folder.plan, "plan"),
-        data=_script(
-            {"figure": picture.figure} | client_lives.tell(history, results, items),
-        ),
-        plotly=_plotly(),
-        css=resource("report.css"),
-        js=resource("report.js"),
+        data=script({"figure": picture.data} | _told(history, results, folder, picture, items)),
+        scripts=(*chart_scripts(), resource("report.js")),
+        css=resource(CHART_STYLE) + resource("report.css"),
         path=f"runs/{results['scenario']}/{folder.path.name}",
         intervals=_intervals,
         words=words,
     )
+
+
+def _told(
+    history: History,
+    results: Mapping[str, Any],
+    folder: RunFolder,
+    picture: figure.Picture,
+    items: Sequence[Value],
+) -> dict[str, Any]:
+    """Return what report.js tells of single calls and items."""
+    calls = picture.data["calls"]
+    important_s = [calls["from_s"][place] for place in calls["witness"]]
+    important_s += [fault["inject_ns"] / 1e9 for fault in results["faults"]]
+    return client_lives.tell(history, results, items) | {
+        "errors": call_errors.read(folder.history, history, picture.rows),
+        "logs": log_lines.tell(history, folder, important_s),
+    }
+
+
+def _description(folder: RunFolder) -> str:
+    """Return what the scenario says of itself; nothing if a later release cannot read it."""
+    try:
+        return loading.load(folder.scenario).description.strip()
+    except ScenarioError:
+        return ""
 
 
 def versions(folder: RunFolder) -> list[tuple[str, str]]:
@@ -153,10 +185,10 @@ def _events(history: History, results: Mapping[str, Any]) -> Iterator[tuple[int,
         (at_ns, f"{words.nodes([node])} leads") for at_ns, node in spans.leader_changes(history)
     ]
     for fault in results["faults"]:
-        whom = words.nodes(fault["nodes"])
-        found.append((fault["inject_ns"], f"{fault['name']} on {whom}: {fault['outcome']}"))
+        what = words.fault(fault)
+        found.append((fault["inject_ns"], f"{what}: {fault['outcome']}"))
         if fault["heal_ns"] is not None:
-            found.append((fault["heal_ns"], f"{fault['name']} on {whom}: healed"))
+            found.append((fault["heal_ns"], f"{what}: healed"))
     found += [
         (end.time_ns, f"session of process {end.process} ended: {end.why}")
         for end in spans.session_ends(history)
@@ -176,11 +208,11 @@ def text(path: Path, kind: str) -> str:
         return str(error) if path.exists() else ""
 
 
-def _script(data: Mapping[str, Any]) -> str:
+def script(data: Mapping[str, Any]) -> str:
     """Return JSON that is safe inside a script element: it cannot close it."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _plotly() -> str:
-    package = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
-    return package.read_text(encoding="utf-8").replace("</script", "<\\/script")
+def chart_scripts() -> tuple[str, ...]:
+    """Return the scripts that a page with charts needs, in order: uPlot (docs/adr/) and ours."""
+    return resource("vendor/uPlot.iife.min.js"), resource("charts.js")

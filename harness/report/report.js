@@ -1,61 +1,34 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const figure = document.getElementById("figure");
-  const whole = data.figure.layout.xaxis.range.slice();
-  const narrow = matchMedia("(max-width: 600px)").matches;
+  const byId = (id) => document.getElementById(id);
+  const calls = data.figure.calls;
+  const AROUND_S = 1, MOST_LOG_LINES = 200;
   const create = (tag, text, attributes = {}) => {
     const made = document.createElement(tag);
     made.textContent = text;
     for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
     return made;
   };
-
-  // The names over the lanes are laid out for a desk; on a phone fewer of a row have room.
-  const withRoom = (notes) => {
-    const ends = new Map(), pixels = figure.clientWidth / (whole[1] - whole[0]);
-    return notes.filter((note) => {
-      const from = note.x * pixels;
-      if (from < (ends.get(note.yshift) ?? -Infinity)) return false;
-      ends.set(note.yshift, from + 7 * note.text.length);
-      return true;
-    });
-  };
-  const settings = { responsive: true, displaylogo: false, displayModeBar: false, doubleClick: false };
-  if (narrow) {
-    data.figure.layout.font.size = 10;
-    data.figure.layout.annotations.forEach((note) => { note.font.size = 9; });
-    data.figure.layout.annotations = withRoom(data.figure.layout.annotations);
-  }
-  Plotly.newPlot(figure, data.figure.data, data.figure.layout, settings);
+  const figure = byId("figure");
+  const run = drawRun(figure, data.figure, { onPick: (at) => tellOperation(at) });
+  figure.run = run;
+  byId("legend").append(run.legend());
 
   // The part of the run that is shown.
-  const range = () => figure.layout.xaxis.range.map(Number);
-  const show = (from, to) => {
-    const left = Math.max(whole[0], from);
-    Plotly.relayout(figure, { "xaxis.range": [left, Math.min(whole[1], Math.max(to, left + 0.001))] });
-  };
-  const tell = () => {
-    const [from, to] = range();
-    const digits = to - from < 1 ? 4 : 2;
-    document.getElementById("span").textContent = `${from.toFixed(digits)} s to ${to.toFixed(digits)} s`;
-  };
   const around = (times, least) => {
     const from = Math.min(...times), to = Math.max(...times);
     const margin = Math.max(least, (to - from) * 0.1);
-    show(from - margin, to + margin);
+    run.show(from - margin, to + margin);
   };
-  const firstWitness = () => {
-    const trace = data.figure.data.find((one) => one.name === "witness");
-    return trace ? [Math.min(...trace.x)] : null;
-  };
+  const firstWitness = () => calls.witness.length ? [Math.min(...calls.witness.map((at) => calls.from_s[at]))] : null;
   const zooms = {
-    all: () => show(...whole),
+    all: () => run.show(...run.whole),
     witness: () => around(firstWitness(), 1),
-    in: () => { const [a, b] = range(); show(a + (b - a) / 4, b - (b - a) / 4); },
-    out: () => { const [a, b] = range(); show(a - (b - a) / 2, b + (b - a) / 2); },
-    earlier: () => { const [a, b] = range(); const step = Math.min((b - a) / 2, a - whole[0]); show(a - step, b - step); },
-    later: () => { const [a, b] = range(); const step = Math.min((b - a) / 2, whole[1] - b); show(a + step, b + step); },
+    in: () => { const [a, b] = run.range(); run.show(a + (b - a) / 4, b - (b - a) / 4); },
+    out: () => { const [a, b] = run.range(); run.show(a - (b - a) / 2, b + (b - a) / 2); },
+    earlier: () => { const [a, b] = run.range(); const step = Math.min((b - a) / 2, a - run.whole[0]); run.show(a - step, b - step); },
+    later: () => { const [a, b] = run.range(); const step = Math.min((b - a) / 2, run.whole[1] - b); run.show(a + step, b + step); },
   };
   document.querySelectorAll("[data-zoom]").forEach((button) => {
     button.disabled = button.dataset.zoom === "witness" && firstWitness() === null;
@@ -63,44 +36,18 @@
   });
   document.querySelectorAll(".show-span").forEach((button) => button.addEventListener("click", () => {
     around([Number(button.dataset.from), Number(button.dataset.to)], 1);
-    document.getElementById("timeline").scrollIntoView();
+    byId("timeline").scrollIntoView();
   }));
-  figure.on("plotly_relayout", tell);
-  figure.on("plotly_doubleclick", () => { zooms.all(); });
-  tell();
-
-  // A legend that the keyboard can reach: one box for all traces of one name and group.
-  const groups = new Map();
-  data.figure.data.forEach((trace, place) => {
-    const names = groups.get(trace.meta) ?? groups.set(trace.meta, new Map()).get(trace.meta);
-    const entry = names.get(trace.name) ?? names.set(trace.name, { places: [], trace }).get(trace.name);
-    entry.places.push(place);
+  run.onRange(() => {
+    const [from, to] = run.range(), digits = to - from < 1 ? 4 : 2;
+    byId("span").textContent = `${Math.max(0, from).toFixed(digits)} s to ${to.toFixed(digits)} s`;
   });
-  for (const [group, names] of groups) {
-    const fieldset = create("fieldset", "");
-    fieldset.append(create("legend", group));
-    for (const [name, entry] of names) {
-      const label = create("label", "");
-      const box = create("input", "", { type: "checkbox" });
-      const swatch = create("i", "", { "aria-hidden": "true" });
-      const colour = (entry.trace.line ?? entry.trace.marker).color;
-      swatch.style.background = entry.trace.line?.dash === "dot"
-        ? `repeating-linear-gradient(90deg, ${colour} 0 3px, transparent 3px 6px)` : colour;
-      box.checked = true;
-      box.addEventListener("change", () => Plotly.restyle(figure, { visible: box.checked }, entry.places));
-      label.append(box, swatch, name);
-      fieldset.append(label);
-    }
-    document.getElementById("legend").append(fieldset);
-  }
 
-  // The life of one item.
-  const life = document.getElementById("item-life");
-  const zoomButton = document.getElementById("item-zoom");
-  const input = document.getElementById("item-id");
+  // Words for calls, processes and sessions.
   const outcomes = { ok: "ok", fail: "failed for certain", info: "unknown" };
-  const calls = { put: "put", reserve: "claimed (reserve)", take: "taken", done: "done", release: "given back" };
-  let times = [];
+  const names = { put: "put", reserve: "claimed (reserve)", take: "taken", done: "done", release: "given back" };
+  const hex = (zxid) => zxid === null ? "-" : `0x${zxid.toString(16)}`;
+  const seconds = (time_s) => time_s === null ? "never" : `${time_s.toFixed(4)} s`;
   const who = (process) => {
     const known = data.processes[process] ?? {};
     const parts = [`process ${process}`];
@@ -110,29 +57,85 @@
     if (known.opened_by) parts.push(`opened by node ${known.opened_by}`);
     return parts.join(", ");
   };
+  const region = (label, ...children) => {
+    const made = create("div", "", { class: "scroll", role: "region", tabindex: "0", "aria-label": label });
+    made.append(...children);
+    return made;
+  };
+  const table = (titles, rows) => {
+    const made = create("table", ""), top = create("thead", ""), body = create("tbody", ""), head = create("tr", "");
+    titles.forEach((title) => head.append(create("th", title, { scope: "col" })));
+    top.append(head);
+    for (const cells of rows) {
+      const line = create("tr", "");
+      cells.forEach((cell) => line.append(create("td", String(cell))));
+      body.append(line);
+    }
+    made.append(top, body);
+    return made;
+  };
+
+  // One operation: its record, its session, and what the servers logged around it.
+  const sessionOf = (at) => {
+    const [name, node] = data.figure.sessions[calls.session[at]] ?? [];
+    if (!name) return "not recorded";
+    return node ? `${name}, opened by node ${node}` : name;
+  };
+  const logsAround = (from_s, to_s) => {
+    const lines = data.logs.lines.filter(([at_s]) =>
+      (at_s >= from_s - AROUND_S && at_s <= from_s + AROUND_S) || (to_s !== null && at_s >= to_s - AROUND_S && at_s <= to_s + AROUND_S));
+    const made = create("div", "", { class: "logs" });
+    made.append(create("h4", `What the servers logged within ${AROUND_S} s of it`));
+    const notes = [];
+    if (data.logs.why) notes.push(`None: ${data.logs.why}.`);
+    else if (!lines.length) notes.push("Nothing.");
+    if (data.logs.left_out) notes.push(`${data.logs.left_out} lines of the logs are not in this file; logs/ has them.`);
+    if (data.logs.moved.length) notes.push(`A fault moved the clock of node ${data.logs.moved.join(", ")}, so its lines may stand elsewhere.`);
+    if (lines.length > MOST_LOG_LINES) notes.push(`The first ${MOST_LOG_LINES} of ${lines.length} lines.`);
+    if (notes.length) made.append(create("p", notes.join(" "), { class: "aside" }));
+    if (lines.length) {
+      const rows = table(["time", "node", "message"], lines.slice(0, MOST_LOG_LINES).map(([at_s, node, text]) => [seconds(at_s), node, text]));
+      rows.querySelectorAll("tbody tr").forEach((row) => { if (/\b(WARN|ERROR)\b/.test(row.textContent)) row.className = "loud"; });
+      made.append(region("Log lines of the servers", rows));
+    }
+    return made;
+  };
+  function tellOperation(at) {
+    const place = byId("operation");
+    const value = calls.value[at], facts = [
+      ["call", `${names[calls.f[at]] ?? calls.f[at]} ${value === null ? "nothing" : value}`],
+      ["outcome", outcomes[calls.outcome[at]] + (data.errors[calls.index[at]] ? `: ${data.errors[calls.index[at]]}` : "")],
+      ["invoked", seconds(calls.from_s[at])],
+      ["answered", seconds(calls.to_s[at])],
+      ["zxid", hex(calls.zxid[at])],
+      ["delivery", calls.delivery[at] ?? "-"],
+      ["by", `process ${calls.process[at]}`],
+      ["session", sessionOf(at)],
+      ["record", `line ${calls.index[at] + 1} of history.jsonl`],
+    ];
+    const list = create("dl", "", { class: "record" });
+    for (const [name, text] of facts) {
+      const pair = create("div", "");
+      pair.append(create("dt", name), create("dd", String(text)));
+      list.append(pair);
+    }
+    place.replaceChildren(create("h3", `Operation ${calls.index[at]}`), list);
+    if (value !== null) {
+      const button = create("button", `Life of item ${value}`, { type: "button" });
+      button.addEventListener("click", () => openItem(String(value)));
+      place.append(button);
+    }
+    place.append(logsAround(calls.from_s[at], calls.to_s[at]));
+  }
+
+  // The life of one item.
+  const life = byId("item-life"), zoomButton = byId("item-zoom"), input = byId("item-id");
+  let times = [];
   const where = (item) => {
     const places = Object.entries(data.places[item] ?? {});
     return places.length
       ? `At the end it stood on ${places.map(([node, place]) => `node ${node} (${place})`).join(", ")}.`
       : "At the end it stood on none of the servers that were read.";
-  };
-  const table = (rows) => {
-    const made = create("table", "");
-    const head = create("tr", "");
-    for (const name of ["call", "outcome", "invoked", "answered", "zxid", "delivery", "by"]) {
-      head.append(create("th", name, { scope: "col" }));
-    }
-    const top = create("thead", ""), body = create("tbody", "");
-    top.append(head);
-    for (const [, f, outcome, from, to, process, zxid, delivery] of rows) {
-      const line = create("tr", "");
-      const cells = [calls[f] ?? f, outcomes[outcome], `${from.toFixed(4)} s`, to === null ? "never" : `${to.toFixed(4)} s`,
-        zxid === null ? "-" : `0x${zxid.toString(16)}`, delivery ?? "-", who(process)];
-      for (const cell of cells) line.append(create("td", String(cell)));
-      body.append(line);
-    }
-    made.append(top, body);
-    return made;
   };
   const tellLife = (item) => {
     const rows = data.lives[item];
@@ -146,25 +149,36 @@
       return;
     }
     times = rows.flatMap((row) => [row[3], row[4] ?? row[3]]);
-    const region = create("div", "", { class: "scroll", role: "region", tabindex: "0", "aria-label": `Calls about item ${item}` });
-    region.append(table(rows));
-    life.append(create("p", `Item ${item}: ${rows.length} ${rows.length === 1 ? "call" : "calls"}. ${where(item)}`), region);
+    life.append(
+      create("p", `Item ${item}: ${rows.length} ${rows.length === 1 ? "call" : "calls"}. ${where(item)}`),
+      region(`Calls about item ${item}`, table(
+        ["call", "outcome", "invoked", "answered", "zxid", "delivery", "by"],
+        rows.map(([, f, outcome, from, to, process, zxid, delivery]) =>
+          [names[f] ?? f, outcomes[outcome], seconds(from), seconds(to), hex(zxid), delivery ?? "-", who(process)]),
+      )),
+    );
   };
-  document.getElementById("item-form").addEventListener("submit", (event) => {
+  const openItem = (item) => {
+    input.value = item;
+    tellLife(item);
+    byId("item").scrollIntoView();
+    input.focus({ preventScroll: true });
+  };
+  byId("item-form").addEventListener("submit", (event) => {
     event.preventDefault();
     tellLife(input.value.trim());
   });
-  document.querySelectorAll(".show-item").forEach((button) => button.addEventListener("click", () => {
-    input.value = button.dataset.item;
-    tellLife(button.dataset.item);
-    document.getElementById("item").scrollIntoView();
-    input.focus({ preventScroll: true });
-  }));
+  document.querySelectorAll(".show-item").forEach((button) => button.addEventListener("click", () => openItem(button.dataset.item)));
   zoomButton.addEventListener("click", () => {
+    const item = input.value.trim();
+    run.mark([...calls.value.keys()].filter((at) => String(calls.value[at]) === item));
     around(times, 0.05);
-    document.getElementById("timeline").scrollIntoView();
+    byId("timeline").scrollIntoView();
   });
   input.value = data.witnesses[0] ?? Object.keys(data.lives)[0] ?? "";
   if (data.witnesses.length) tellLife(input.value);
+
+  // On paper nothing can be unfolded.
+  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
   document.documentElement.dataset.ready = "true";
 })();

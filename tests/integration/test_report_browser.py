@@ -1,6 +1,7 @@
 """The report in a browser: it opens offline, says what happened, and the keyboard reaches it."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,23 @@ from playwright.sync_api import Browser
 from harness.report import page
 from worlds import browser
 from worlds.browser import LOW_CONTRAST, UNNAMED, WIDTHS, Opened
+from worlds.histories import recorded_runs
+from worlds.histories.by_hand import note
 from worlds.histories.judged_runs import judged, killed, lives, modes, tree
+from worlds.histories.recorded_runs import STALE, TWIN, WIPED
 
 ITEMS = 60
+RUN = "document.getElementById('figure').run"
+LOG = """\
+2026-11-29 12:00:00,070 [myid:2] - INFO  [NIOWorkerThread-1:X@1] - Processing srvr command from /1
+2026-11-29 12:00:00,080 [myid:2] - WARN  [QuorumPeer:Learner@99] - Got a proposal late
+2026-11-29 12:00:01,900 [myid:2] - INFO  [main:X@1] - Much later
+"""
+# Returns the colour of the rates' chart near its top at a time of the run.
+COLOUR_AT = f"""(at_s) => {{
+  const u = {RUN}.chart("rates"), x = u.valToPos(at_s, "x", true), y = u.bbox.top + 3;
+  return [...u.ctx.getImageData(Math.round(x), Math.round(y), 1, 1).data].join();
+}}"""
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +41,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the report of a run that lost some items under two kills."""
     folder = judged(
         tmp_path_factory.mktemp("run"),
+        note("wall-clock", 0, utc="20261129T120000.000Z"),
         modes(0, 1),
         modes(120, 2, down=1),
         modes(500, 2),
@@ -35,6 +51,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         killed(1, 2, 690, None),
         *(tree(n, 1400, items=[] if n < 3 else [3]) for n in (1, 2, 3)),
     )
+    (folder.logs / "node-2.log").write_text(LOG)
     return page.write(folder)
 
 
@@ -50,7 +67,7 @@ def opened(chromium: Browser, report: Path, request: pytest.FixtureRequest) -> I
 
 def shown_s(opened: Opened) -> tuple[float, float]:
     """Return the part of the run that the timeline shows."""
-    begin, end = opened.page.evaluate("document.getElementById('figure').layout.xaxis.range")
+    begin, end = opened.page.evaluate(f"{RUN}.range()")
     return float(begin), float(end)
 
 
@@ -81,11 +98,26 @@ def test_contrast_and_names(opened: Opened) -> None:
 
 
 def test_faults_and_witnesses_are_drawn(opened: Opened) -> None:
-    """Two bands, two frames on nodes, and a mark for each witness."""
-    count = "document.querySelectorAll('#figure .shapelayer path').length"
-    assert opened.page.evaluate(count) >= 4
-    names = "document.getElementById('figure').data.map(trace => trace.name)"
-    assert {"leader", "down", "put", "witness", "put median"} <= set(opened.page.evaluate(names))
+    """The bands are red where a fault was in force, and names over the lanes hide none."""
+    opened.page.get_by_role("button", name="Whole run").click()
+    (inside, outside) = (opened.page.evaluate(COLOUR_AT, at_s) for at_s in (0.31, 0.62))
+    assert inside != outside
+    names = opened.page.evaluate(f"{RUN}.names()")
+    assert next(name["text"] for name in names if name["row"] < 2) == "kill node 1"
+    for row in range(3):
+        spans = sorted((name["from"], name["to"]) for name in names if name["row"] == row)
+        assert all(before[1] <= after[0] for before, after in pairwise(spans))
+
+
+def test_the_charts_share_a_cursor(opened: Opened) -> None:
+    """The mouse over one chart tells what all charts have at that time."""
+    over = opened.page.locator("#figure .chart").nth(1).locator(".u-over")
+    over.scroll_into_view_if_needed()
+    over.hover(position={"x": 60, "y": 40})
+    readout = opened.page.locator(".readout")
+    readout.filter(has_text="leads").wait_for()
+    for part in ("put per second", "waiting", "unknown calls so far"):
+        assert part in readout.inner_text()
 
 
 def test_the_timeline_obeys_the_keyboard(opened: Opened) -> None:
@@ -106,13 +138,75 @@ def test_the_timeline_obeys_the_keyboard(opened: Opened) -> None:
     assert begin <= 0.07 <= end
 
 
-def test_a_trace_can_be_hidden(opened: Opened) -> None:
-    """Unchecking an entry of the legend hides all traces of that name in its group."""
-    opened.page.get_by_label("put", exact=True).uncheck()
-    hidden = opened.page.evaluate(
-        "document.getElementById('figure').data.filter(t => t.visible === false).map(t => t.name)"
+def test_a_kind_of_call_can_be_hidden(opened: Opened) -> None:
+    """Unchecking an entry of the legend takes its calls out of the picture, and they come back."""
+    put = opened.page.get_by_label("put", exact=True)
+    before = picture(opened)
+    put.uncheck()
+    assert picture(opened) != before
+    put.check()
+    assert picture(opened) == before
+
+
+def picture(opened: Opened) -> str:
+    """Return the lanes as they are drawn, once the drawing is over."""
+    opened.page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
     )
-    assert set(hidden) == {"put"}
+    canvas = "document.querySelector('#figure .chart canvas').toDataURL()"
+    return str(opened.page.evaluate(canvas))
+
+
+def test_a_click_on_a_call_tells_all_of_it(opened: Opened) -> None:
+    """Its record, session and zxid, and what the servers logged within a second of it."""
+    opened.page.get_by_role("button", name="Whole run").click()
+    at = opened.page.evaluate(f"""() => {{
+      const run = {RUN}, places = run.position(0), box = places.over.getBoundingClientRect();
+      return {{ x: places.x, y: places.y, width: box.width }};
+    }}""")
+    over = opened.page.locator("#figure .chart").first.locator(".u-over")
+    over.click(position={"x": at["x"], "y": at["y"]})
+    told = opened.page.locator("#operation").inner_text()
+    for part in ("put 1", "0x300000000000001, opened by node 3", "line ", "0.0100 s"):
+        assert part in told
+    assert "Got a proposal late" in told
+    assert "Much later" not in told
+    assert "srvr" not in told  # the harness's own look
+
+
+def test_arrow_keys_go_from_call_to_call(opened: Opened) -> None:
+    """Right goes to the next call of the client, down to the client below; the page says which."""
+    figure = opened.page.locator("#figure")
+    opened.page.evaluate(f"{RUN}.pick(0)")
+    figure.focus()
+    figure.press("ArrowRight")
+    assert "put 2" in opened.page.locator("#operation").inner_text()
+    figure.press("ArrowDown")
+    assert "process 1" in opened.page.locator("#operation").inner_text()
+
+
+def test_an_item_can_be_marked_in_the_timeline(opened: Opened) -> None:
+    """All calls of the item are ringed, and the timeline shows the time in which they happened."""
+    opened.page.get_by_label("Item", exact=True).fill("3")
+    opened.page.get_by_role("button", name="Show its life").click()
+    opened.page.get_by_role("button", name="Show it in the timeline").click()
+    marked = opened.page.evaluate(
+        f"{RUN}.marked().map((at) => JSON.parse(document.getElementById('data').textContent)"
+        ".figure.calls.value[at])"
+    )
+    assert marked == [3, 3, 3]
+    begin, end = shown_s(opened)
+    assert begin <= 0.03
+    assert end < 1
+
+
+def test_a_line_of_the_story_leads_to_its_time(opened: Opened) -> None:
+    """The time beside a line shows the timeline around it."""
+    line = opened.page.locator(".story li", has_text="is acknowledged")
+    assert "put of item 7" in line.inner_text()
+    line.get_by_role("button").click()
+    begin, end = shown_s(opened)
+    assert begin <= 0.074 <= end
 
 
 def test_the_life_of_one_item(opened: Opened) -> None:
@@ -128,6 +222,7 @@ def test_the_life_of_one_item(opened: Opened) -> None:
 
 def test_a_witness_leads_to_its_item(opened: Opened) -> None:
     """The button beside a witness tells the life of its item, which ends with the put."""
+    opened.page.get_by_text("more example").first.click()
     opened.page.get_by_role("button", name="item 8", exact=True).first.click()
     life = opened.page.locator("#item-life")
     assert life.locator("tbody tr td:first-child").all_inner_texts() == ["put"]
@@ -147,3 +242,42 @@ def test_a_fault_leads_to_its_time(opened: Opened) -> None:
     begin, end = shown_s(opened)
     assert begin <= 0.11
     assert end >= 0.48
+
+
+@pytest.mark.parametrize("name", [WIPED, STALE])
+def test_the_story_of_a_finding(chromium: Browser, tmp_path: Path, name: str) -> None:
+    """Above the timeline a reader finds in at most seven lines why the run failed."""
+    opened = Opened(chromium, 1280)
+    opened.page.goto(page.write(recorded_runs.judged(name, tmp_path)).as_uri())
+    opened.page.wait_for_selector("html[data-ready=true]")
+    lines = opened.page.locator(".story li span").all_inner_texts()
+    assert lines == recorded_runs.story_of(name)
+    story, timeline = (opened.page.locator(part).bounding_box() for part in ("#story", "#timeline"))
+    assert story is not None
+    assert timeline is not None
+    assert story["y"] < timeline["y"]
+    assert opened.complaints == []
+    opened.page.close()
+
+
+def test_a_valid_run_has_no_story(chromium: Browser, tmp_path: Path) -> None:
+    """Where nothing went wrong, the page has no part that explains it, and no finding."""
+    opened = Opened(chromium, 1280)
+    opened.page.goto(page.write(recorded_runs.judged(TWIN, tmp_path)).as_uri())
+    opened.page.wait_for_selector("html[data-ready=true]")
+    assert opened.page.locator("#story, #findings").count() == 0
+    assert opened.complaints == []
+    opened.page.close()
+
+
+def test_on_paper(chromium: Browser, report: Path, tmp_path: Path) -> None:
+    """Printed, the page has its checks unfolded, and no buttons of the timeline."""
+    opened = Opened(chromium, 1280)
+    opened.page.goto(report.as_uri())
+    opened.page.wait_for_selector("html[data-ready=true]")
+    opened.page.emulate_media(media="print")
+    opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert not opened.page.get_by_role("button", name="Zoom in").is_visible()
+    assert opened.page.locator("details:not([open])").count() == 0
+    assert opened.page.locator(".story").is_visible()
+    opened.page.close()

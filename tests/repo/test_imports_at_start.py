@@ -14,7 +14,7 @@ from zkmq.cli import zkmq_command
 ROOT = Path(__file__).parents[2]
 OURS = ("zkmq", "harness", "cluster")
 # What takes a tenth of a second or more, or what `pip install zkmq` does not bring.
-HEAVY = {"kazoo", "numpy", "numba", "plotly", "pydantic", "docker", "httpx", "uvicorn", "jinja2"}
+HEAVY = {"kazoo", "numpy", "numba", "pydantic", "docker", "httpx", "uvicorn", "jinja2"}
 
 
 def loaded(program: str, *words: str) -> set[str]:

@@ -1,1 +1,1 @@
-"""The report's charts: what each shows, as plotly traces."""
+"""The report's charts: what each shows, as plain data that charts.js draws."""

@@ -1,6 +1,6 @@
-"""The picture of a run: servers, clients, rates and latencies over one time axis, faults shaded.
+"""The picture of a run: servers, clients, rates, latencies and depth over one time axis.
 
-A figure is a plain mapping in plotly's JSON; the page draws it.
+It is plain data, JSON-ready; charts.js draws it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,142 +8,108 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness import words
 from harness.faults import faults
-from harness.history.columns import History
+from harness.history.columns import INFO, OUTCOMES, History, Ints
+from harness.history.record import OPERATIONS
 from harness.report.charts import lanes, rates, sample, spans
-from harness.report.charts.traces import COLOURS, Json, Place, in_s, traces
+from harness.report.charts.lanes import Lanes
 
 MOST_OPERATIONS = 5_000
-MARGIN = 0.01  # of the run, at both ends
-CHARACTER = 1 / 120  # of the width, of a name over the plots
-_LATENCY_TICKS = (0.01, 0.1, 1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
-LANE_PX, PLOT_PX, GAP_PX = 24, 150, 46
-LEADER_ROW_PX, FAULT_ROWS_PX, TOP_PX = 4, (20, 36), 66  # the rows of names over the lanes
+BREAK_S = 1.0  # a line across a longer time without calls would show latencies nobody measured
+_ROUND = 5
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A figure and what its words say.
+    """What charts.js draws, and what the words beside it say.
 
     Attributes:
-        figure: `data` and `layout` of plotly.
-        drawn, operations: how many operations are drawn, and how many there were.
+        data: `span_s`, `lanes`, `modes`, `faults`, `leaders`, `session_ends`, `calls`, `sessions`,
+            `rates`, `latencies` and `depth`; times are seconds, a lane is a place in `lanes`, and a
+            call's session is one in `sessions`, which tells who opened it.
+        rows: the rows of the history that are drawn, in the order of `calls`.
+        operations: how many operations there were.
         clients_left_out: clients that are not drawn.
     """
 
-    figure: Json
-    drawn: int
+    data: Json
+    rows: Ints
     operations: int
     clients_left_out: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where each lane stands, from 0 at the top: the servers, then the clients."""
+
+    servers: Sequence[int]
+    clients: Lanes
+
+    def of_servers(self, nodes: Sequence[int]) -> list[int]:
+        return [self.servers.index(node) for node in nodes if node in self.servers]
+
+    def of_processes(self, processes: Ints) -> Ints:
+        found: Ints = self.clients.of_process[processes] + len(self.servers)
+        return found
+
+    @property
+    def labels(self) -> list[str]:
+        return [f"node {node}" for node in self.servers] + [x.label for x in self.clients.lanes]
+
+
 def draw(history: History, results: Mapping[str, Any]) -> Picture:
-    """Draw a run. O(n log n)."""
+    """Return the picture of a run. O(n log n)."""
     witnesses = sample.witness_rows(history, results)
     clients = lanes.of_clients(history, witnesses)
     rows = sample.rows_to_draw(history, witnesses, MOST_OPERATIONS)
     rows = rows[clients.of_process[history.process[rows]] >= 0]
-    servers = sorted({mode.node for mode in spans.modes(history)})
-    place = Place(servers=servers, clients=clients)
+    modes = spans.modes(history)
+    place = _Place(servers=sorted({mode.node for mode in modes}), clients=clients)
     span_s = max(spans.end_ns(history) / 1e9, rates.NARROWEST_S)
-    data = traces(history, place, rows=rows, witnesses=np.flatnonzero(witnesses), span_s=span_s)
+    data = {
+        "span_s": round(span_s, 3),
+        "lanes": place.labels,
+        "modes": [
+            [mode.mode, *place.of_servers([mode.node]), in_s(mode.begin_ns), in_s(mode.end_ns)]
+            for mode in modes
+        ],
+        "faults": list(_faults(results["faults"], place, span_s)),
+        "leaders": [[in_s(at_ns), node] for at_ns, node in spans.leader_changes(history)],
+        "session_ends": list(_session_ends(history, place)),
+        "calls": _calls(history, rows, witnesses[rows], place),
+        "sessions": _sessions(history),
+        "rates": _rates(history, span_s),
+        "latencies": list(_latencies(history, span_s)),
+        "depth": _depth(history, span_s),
+    }
     return Picture(
-        figure={"data": data, "layout": _layout(history, results["faults"], place, span_s)},
-        drawn=len(rows),
+        data=data,
+        rows=rows,
         operations=len(history),
         clients_left_out=clients.left_out,
     )
 
 
-def _layout(
-    history: History, hurt: Sequence[Mapping[str, Any]], place: Place, span_s: float
-) -> Json:
-    lanes_px = LANE_PX * max(1, len(place.labels))
-    total_px = lanes_px + 2 * (PLOT_PX + GAP_PX)
-
-    def domain(top_px: int, height_px: int) -> list[float]:
-        return [round(1 - (top_px + height_px) / total_px, 5), round(1 - top_px / total_px, 5)]
-
-    second_px, third_px = lanes_px + GAP_PX, lanes_px + 2 * GAP_PX + PLOT_PX
-    leaders = spans.leader_changes(history)[1:]  # the first one led when the run began
-    return {
-        "height": total_px + TOP_PX + 50,
-        "margin": {"l": 10, "r": 10, "t": TOP_PX, "b": 50},
-        "xaxis": {
-            "title": {"text": "seconds since the start of the run"},
-            "range": [round(-span_s * MARGIN, 4), round(span_s * (1 + MARGIN), 4)],
-            "anchor": "y3",
-            "showspikes": True,
-            "spikemode": "across",
-            "spikethickness": 1,
-            "zeroline": False,
-        },
-        "yaxis": _lane_axis(place, domain(0, lanes_px)),
-        "yaxis2": _axis("calls per second", domain(second_px, PLOT_PX), rangemode="tozero"),
-        "yaxis3": _axis(
-            "latency, ms", domain(third_px, PLOT_PX), type="log", tickvals=_LATENCY_TICKS
-        ),
-        "shapes": [*_shaded(hurt, place, span_s), *_leader_lines(leaders)],
-        "annotations": [*_fault_names(hurt, span_s), *_leader_names(leaders, span_s)],
-        "showlegend": False,
-        "dragmode": "zoom",
-        "hovermode": "closest",
-        "plot_bgcolor": "#ffffff",
-        "paper_bgcolor": "#ffffff",
-        "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#1c2733"},
-    }
+def in_s(time_ns: int) -> float:
+    """Return seconds, as exact as a picture needs."""
+    return round(time_ns / 1e9, _ROUND)
 
 
-def _axis(title: str, domain: list[float], **settings: Any) -> Json:
-    return {
-        "title": {"text": title},
-        "domain": domain,
-        "automargin": True,
-        "gridcolor": "#e6eaee",
-        "zeroline": False,
-        "fixedrange": True,
-        **settings,
-    }
-
-
-def _lane_axis(place: Place, domain: list[float]) -> Json:
-    count = len(place.labels)
-    return {
-        "domain": domain,
-        "automargin": True,
-        "tickvals": list(range(count)),
-        "ticktext": place.labels,
-        "range": [count - 0.4, -0.6],
-        "fixedrange": True,
-        "gridcolor": "#eef1f4",
-        "zeroline": False,
-    }
-
-
-def _shaded(hurt: Sequence[Mapping[str, Any]], place: Place, span_s: float) -> Iterator[Json]:
-    """Yield a band over all plots for each fault that bit, and a frame on each node it hit."""
+def _faults(hurt: Sequence[Mapping[str, Any]], place: _Place, span_s: float) -> Iterator[Json]:
+    """Yield the faults that took effect: what they are called, when, and the lanes they hit."""
     for fault in hurt:
-        if fault["outcome"] != "installed":
-            continue
-        x0 = in_s(fault["inject_ns"])
-        x1 = _over_s(fault, span_s)
-        band = {"type": "rect", "xref": "x", "x0": x0, "x1": x1}
-        yield band | {
-            "yref": "paper",
-            "y0": 0,
-            "y1": 1,
-            "fillcolor": "#c00020",
-            "opacity": 0.08,
-            "line": {"width": 0},
-            "layer": "below",
-        }
-        for node in fault["nodes"]:
-            if node in place.servers:
-                lane = place.of_server(node)
-                frame = {"width": 2, "color": COLOURS["witness"]}
-                yield band | {"yref": "y", "y0": lane - 0.42, "y1": lane + 0.42, "line": frame}
+        if fault["outcome"] == "installed":
+            yield {
+                "label": words.fault(fault),
+                "from_s": in_s(fault["inject_ns"]),
+                "to_s": _over_s(fault, span_s),
+                "lanes": place.of_servers(fault["nodes"]),
+            }
 
 
 def _over_s(fault: Mapping[str, Any], span_s: float) -> float:
@@ -155,51 +121,74 @@ def _over_s(fault: Mapping[str, Any], span_s: float) -> float:
     return round(span_s, 3)
 
 
-def _fault_names(hurt: Sequence[Mapping[str, Any]], span_s: float) -> Iterator[Json]:
-    named = [
-        (in_s(f["inject_ns"]), f"{f['name']} {','.join(map(str, f['nodes']))}")
-        for f in hurt
-        if f["outcome"] == "installed"
-    ]
-    yield from _above(named, FAULT_ROWS_PX, "#8a0018", span_s)
+def _session_ends(history: History, place: _Place) -> Iterator[tuple[float, int, str]]:
+    for end in spans.session_ends(history):
+        number = history.number_of_process.get(end.process) if end.process is not None else None
+        if number is not None and place.clients.of_process[number] >= 0:
+            (lane,) = place.of_processes(np.array([number])).tolist()
+            yield in_s(end.time_ns), lane, end.why
 
 
-def _leader_lines(leaders: Sequence[tuple[int, int]]) -> Iterator[Json]:
-    for time_ns, _ in leaders:
-        at = {
-            "type": "line",
-            "xref": "x",
-            "yref": "paper",
-            "x0": in_s(time_ns),
-            "x1": in_s(time_ns),
-        }
-        yield at | {"y0": 0, "y1": 1, "line": {"width": 1, "dash": "dash", "color": "#15507a"}}
+def _calls(history: History, rows: Ints, witness: NDArray[np.bool_], place: _Place) -> Json:
+    """Return the calls that are drawn, a list per column, in order of invocation."""
+    unknown = (history.outcome[rows] == INFO).tolist()
+    value = history.value[rows].tolist()
+    ends_s = np.round(history.complete_ns[rows] / 1e9, _ROUND).tolist()
+    return {
+        "index": history.index[rows].tolist(),
+        "f": [OPERATIONS[f] for f in history.f[rows].tolist()],
+        "outcome": [OUTCOMES[outcome] for outcome in history.outcome[rows].tolist()],
+        "value": [history.values[number] if number >= 0 else None for number in value],
+        "from_s": np.round(history.invoke_ns[rows] / 1e9, _ROUND).tolist(),
+        "to_s": [None if lost else at for lost, at in zip(unknown, ends_s, strict=True)],
+        "lane": place.of_processes(history.process[rows]).tolist(),
+        "process": [history.processes[number] for number in history.process[rows].tolist()],
+        "zxid": [zxid if zxid >= 0 else None for zxid in history.zxid[rows].tolist()],
+        "delivery": [delivery or None for delivery in history.delivery[rows].tolist()],
+        "session": history.session[rows].tolist(),
+        "witness": np.flatnonzero(witness).tolist(),
+    }
 
 
-def _leader_names(leaders: Sequence[tuple[int, int]], span_s: float) -> Iterator[Json]:
-    named = [(in_s(at_ns), f"{words.nodes([node])} leads") for at_ns, node in leaders]
-    yield from _above(named, (LEADER_ROW_PX,), "#15507a", span_s)
+def _sessions(history: History) -> dict[int, tuple[str, int | None]]:
+    """Return each session's id, and the server that opened it, by its number."""
+    return {
+        number: (str(id), spans.opened_by(id))
+        for id, number in history.number_of_session.items()
+        if number >= 0
+    }
 
 
-def _above(
-    named: Sequence[tuple[float, str]], rows_px: Sequence[int], colour: str, span_s: float
-) -> Iterator[Json]:
-    """Yield the names over the plots, in the first row where they hide none; lanes tell all."""
-    free_s = dict.fromkeys(rows_px, 0.0)
-    for at_s, text in named:
-        row_px = next((row_px for row_px, since_s in free_s.items() if since_s <= at_s), None)
-        if row_px is None:
-            continue
-        free_s[row_px] = at_s + span_s * CHARACTER * len(text)
+def _rates(history: History, span_s: float) -> Json:
+    found = rates.rates(history, span_s)
+    at_s = found[0].at_s if found else np.zeros(0)
+    return {"at_s": _listed(at_s, 3)} | {rate.what: _listed(rate.per_s, 2) for rate in found}
+
+
+def _latencies(history: History, span_s: float) -> Iterator[Json]:
+    """Yield the quantiles of each kind of call, broken where nothing was called for long."""
+    longest_s = max(BREAK_S, 3 * rates.width_s(span_s, rates.QUANTILE_BINS))
+    for latency in rates.latencies(history, span_s):
+        breaks = np.flatnonzero(np.diff(latency.at_s) > longest_s) + 1
+        middle_s = (latency.at_s[breaks - 1] + latency.at_s[breaks]) / 2
         yield {
-            "x": at_s,
-            "xref": "x",
-            "y": 1,
-            "yref": "paper",
-            "text": text,
-            "showarrow": False,
-            "xanchor": "left",
-            "yanchor": "bottom",
-            "yshift": row_px,
-            "font": {"size": 11, "color": colour},
+            "what": latency.what,
+            "at_s": _listed(np.insert(latency.at_s, breaks, middle_s), 3),
+            "median": _listed(np.insert(latency.median_ms, breaks, np.nan), 2),
+            "p99": _listed(np.insert(latency.p99_ms, breaks, np.nan), 2),
         }
+
+
+def _depth(history: History, span_s: float) -> Json:
+    depth = rates.depth(history, span_s)
+    return {
+        "at_s": _listed(depth.at_s, 3),
+        "waiting": depth.waiting.tolist(),
+        "held": depth.held.tolist(),
+        "unknown": depth.unknown.tolist(),
+    }
+
+
+def _listed(numbers: NDArray[np.floating[Any]], digits: int) -> list[float | None]:
+    """Return numbers as JSON has them, null for none."""
+    return [None if np.isnan(n) else n for n in np.round(numbers, digits).tolist()]

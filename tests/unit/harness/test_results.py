@@ -55,12 +55,14 @@ def test_faults_carry_their_settings_and_what_they_did(tmp_path: Path) -> None:
     json.dumps(row)
 
 
-def test_a_fault_that_the_scenario_does_not_know_is_told_by_its_kind(tmp_path: Path) -> None:
+def test_a_fault_that_the_scenario_does_not_know_is_told_by_its_kind_and_nodes(
+    tmp_path: Path,
+) -> None:
     """A history from elsewhere is judged with what it says itself."""
     wanted = described(tmp_path, "faults: [{isolate: {}, name: kill}]\n")
     run = history(ended_run(queue_events(5)) + nemesis(0, "inject", 1))
     (row,) = results.faults_of(run, results.judge_run(run, wanted, None), wanted)
-    assert (row["settings"], row["what"]) == ({}, "kill")
+    assert (row["settings"], row["what"]) == ({}, "kill node 3")
 
 
 def test_a_clean_run(tmp_path: Path) -> None:

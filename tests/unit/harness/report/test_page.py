@@ -27,9 +27,10 @@ def lost(tmp_path: Path) -> RunFolder:
 
 
 def text_of(folder: RunFolder, *items: str) -> str:
-    """Return the page without plotly's code."""
+    """Return the page without uPlot's code and style."""
     text = page.write(folder, items).read_text()
-    return text.replace(page._plotly(), "")
+    foreign = (page.resource("vendor/uPlot.iife.min.js"), page.resource(page.CHART_STYLE))
+    return text.replace(foreign[0], "").replace(foreign[1], "")
 
 
 def test_the_reason_is_in_the_first_screen(lost: RunFolder) -> None:
@@ -48,11 +49,14 @@ def test_nothing_is_fetched(lost: RunFolder) -> None:
 
 
 def test_the_parts_are_there(lost: RunFolder) -> None:
-    """Checks, timeline, faults, item, servers, and how to run it again, each under its heading."""
+    """Why before what, and what before details, each part under its heading."""
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text_of(lost))
     assert headings == [
-        "Checks",
+        "What this scenario does",
+        "What happened to item 2",
         "Timeline",
+        "Findings",
+        "Checks",
         "Faults and what clients saw of them",
         "The life of one item",
         "The servers at the end",
@@ -72,7 +76,7 @@ def test_the_same_in_words(lost: RunFolder) -> None:
     events = re.findall(r'<li><span class="time">(.*?)</span> (.*?)</li>', text_of(lost))
     assert events[:4] == [
         ("0.000 s", "node 1 leads"),
-        ("0.020 s", "kill on node 1: installed"),
+        ("0.020 s", "kill node 1: installed"),
         ("0.020 s", "witness: process 0, put 2: ok"),
         ("0.030 s", "node 2 leads"),
     ]
@@ -116,6 +120,13 @@ def test_elements_are_balanced(tmp_path: Path, items: int) -> None:
     balance = _Balance()
     balance.feed(text_of(folder))
     assert balance.open == []
+
+
+def test_without_its_data_it_is_small(lost: RunFolder) -> None:
+    """A report is sent around: the charts' library and all else of it stay under 0.3 MB."""
+    text = page.write(lost).read_text()
+    (data,) = re.findall(r'<script type="application/json".*?</script>', text, re.DOTALL)
+    assert len(text) - len(data) < 300_000
 
 
 def test_only_known_items_can_be_asked_for(lost: RunFolder) -> None:
