@@ -7,8 +7,9 @@ The record is on disk before it is judged. Every way out of here, Ctrl-C include
 and removes the quorum.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from typing import Any
 
 from harness import results, versions
@@ -72,8 +73,8 @@ def execute(
     with folder.in_progress(name, scenario.seed):
         plan.write(planned, folder.plan)
         try:
-            with lend(scenario.cluster) as quorum:
-                view.say(f"quorum ready in {quorum.wait_ready(within_s=READY_WITHIN_S):.1f} s")
+            with ExitStack() as lent:
+                quorum = _ready(lent, lend, scenario.cluster, view)
                 _require(scenario, quorum)
                 folder.write_json(folder.versions, versions.around(quorum))
                 _Run(
@@ -85,12 +86,26 @@ def execute(
                     environment=environment,
                     pinned=pinned,
                 ).all_phases()
-        except KeyboardInterrupt:
-            interrupted = "Ctrl-C"
+        except KeyboardInterrupt as signal:
+            interrupted = str(signal) or "Ctrl-C"
             view.say(
-                "interrupted: what was recorded is kept and judged; the verdict is at best unknown"
+                f"interrupted by {interrupted}: what was recorded is kept and judged; the verdict "
+                "is at best unknown"
             )
-        return check(scenario, name, folder, interrupted=interrupted)
+        with view.waiting("judging what was recorded"):
+            return check(scenario, name, folder, interrupted=interrupted)
+
+
+def _ready(lent: ExitStack, lend: Lend, config: QuorumConfig, view: View) -> Quorum:
+    """Borrow a quorum for as long as the stack lasts, and wait until it serves."""
+    what = config.image or f"ZooKeeper {config.zookeeper}"
+    servers = "a server" if config.nodes == 1 else f"{config.nodes} servers"
+    began_s = time.monotonic()
+    with view.waiting(f"starting {servers} of {what}"):
+        quorum = lent.enter_context(lend(config))
+        quorum.wait_ready(within_s=READY_WITHIN_S)
+    view.say(f"quorum ready in {time.monotonic() - began_s:.1f} s")
+    return quorum
 
 
 def _require(scenario: Scenario, quorum: Quorum) -> None:

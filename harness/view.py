@@ -14,6 +14,10 @@ class View(Protocol):
         """Show one event, now; from any thread."""
         ...
 
+    def waiting(self, what: str) -> AbstractContextManager[object]:
+        """Show that something takes its time, while the context lasts."""
+        ...
+
     def live(self, progress: Progress, clock: Clock) -> AbstractContextManager[object]:
         """Show the run's progress while the context lasts."""
         ...
@@ -24,6 +28,10 @@ class Silent:
 
     def say(self, text: str) -> None:
         """Drop the text: there is no reader."""
+
+    def waiting(self, what: str) -> AbstractContextManager[object]:
+        """Return a context that does nothing."""
+        return nullcontext()
 
     def live(self, progress: Progress, clock: Clock) -> AbstractContextManager[object]:
         """Return a context that does nothing."""

@@ -125,7 +125,7 @@ def _too_few(entry: _Entry, wanted: int) -> str:
     if not missed:
         return f"the fault {entry.name!r} was {often}; nothing tells what became of the rest"
     evidence = missed[-1].get("evidence")
-    return f"the fault {entry.name!r} was {often}; the last was {_why(evidence)}"
+    return f"the fault {entry.name!r} was {often}; the last time {_why(evidence)}"
 
 
 def _not_healed(value: Told) -> str:
@@ -135,7 +135,7 @@ def _not_healed(value: Told) -> str:
 
 def _why(evidence: object) -> str:
     told = evidence if isinstance(evidence, Mapping) else {}
-    return str(told.get("why") or told.get("error") or "what was observed does not show it")
+    return str(told.get("why") or told.get("error") or "what was observed did not show it")
 
 
 def _planned(claim: Claim) -> Sequence[PlannedFault]:

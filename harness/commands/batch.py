@@ -5,14 +5,17 @@ import re
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from harness import results
+from harness.commands import interrupts
 from harness.commands.launch import Ran, launch, prepare, publish
 from harness.common import run_folder
 from harness.common.harness_errors import HarnessError, ScenarioError, UnmetError
 from harness.report import junit, markdown
+from harness.report.batch_summary import Row
 from harness.report.junit import Suite
 from harness.report.terminal import Terminal
 from harness.scenario import catalogue, loading
@@ -45,6 +48,7 @@ class Batch:
         self._statuses: list[int] = []
         self._ran: list[Ran] = []
         self._suites: list[Suite] = []
+        self._rows: list[Row] = []
         self._failed: dict[str, str] = {}
 
     def load(self, files: Sequence[Path]) -> list[tuple[Path, Scenario]]:
@@ -74,14 +78,36 @@ class Batch:
             )
         raise ScenarioError("\n".join(broken.values()))
 
+    def run_all(self, loaded: Sequence[tuple[Path, Scenario]], *, by_hand: bool) -> None:
+        """Run the scenarios one after the other until Ctrl-C; of several, end with a table."""
+        for number, (file, scenario) in enumerate(loaded, 1):
+            if len(loaded) > 1:
+                self._terminal.say(f"{number} of {len(loaded)}")
+            self.run(file, scenario, by_hand=by_hand)
+            if interrupts.interrupted():
+                break
+        if len(loaded) > 1:
+            self._terminal.batch(self._rows)
+
     def run(self, file: Path, wanted: Scenario, *, by_hand: bool = False) -> None:
         """Run one scenario, print what came out, and remember it, also if it could not be run."""
         name, began_s = run_folder.name_of(file), time.monotonic()
         try:
             self._run(name, file, wanted, by_hand=by_hand)
         except UnmetError as unmet:
+            took_s = time.monotonic() - began_s
             self._terminal.say(f"{name}: skipped: {unmet}")
-            self._suites.append(Suite.skipped(name, str(unmet), time.monotonic() - began_s))
+            self._suites.append(Suite.skipped(name, str(unmet), took_s))
+            self._rows.append(
+                Row(
+                    scenario=name,
+                    state="skipped",
+                    verdict="skipped",
+                    expected="",
+                    reason=str(unmet),
+                    took_s=took_s,
+                )
+            )
             self._statuses.append(results.EXIT_UNKNOWN if self._require_all else 0)
         except HarnessError as error:
             self._no_verdict(name, str(error), error.exit_status, time.monotonic() - began_s)
@@ -104,13 +130,17 @@ class Batch:
         self._ran.append(ran)
         self._suites.append(Suite.of(ran.results, ran.took_s))
         self._statuses.append(results.exit_status(ran.results))
-        self._terminal.summary(ran.results, os.path.relpath(folder.path))
+        place = os.path.relpath(folder.path)
+        self._terminal.summary(ran.results, place)
+        self._rows.append(Row.of(ran.results, ran.took_s, f"{place}/report.html"))
 
     def _no_verdict(self, name: str, why: str, status: int, took_s: float) -> None:
         self._terminal.complain(f"{name}: {why}")
         self._failed[name] = why
         self._suites.append(Suite.failed(name, why, took_s))
         self._statuses.append(status)
+        row = Row(scenario=name, state="failed", verdict="failed", expected="", took_s=took_s)
+        self._rows.append(replace(row, reason="see below", sentence=why))
 
     def write(self, junit_file: Path | None) -> None:
         """Write junit.xml where it was asked for, and the summary where the CI offers a file."""

@@ -103,8 +103,8 @@ def _status(command: Callable[..., Any]) -> int:
     except HarnessError as error:
         interrupts.complain(str(error))
         return error.exit_status
-    except (KeyboardInterrupt, typer.Abort):
-        interrupts.complain("interrupted")
+    except (KeyboardInterrupt, typer.Abort) as ended:
+        interrupts.complain(f"interrupted by {str(ended) or 'Ctrl-C'}")
         return EXIT_INTERRUPTED
     except Exception:  # noqa: BLE001 -- whatever it is, CI must not take it for a verdict
         traceback.print_exc()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _stopped: list[int] = []
+_NAMES: dict[int, str] = {signal.SIGINT: "Ctrl-C"}
 
 
 def interrupted() -> bool:
@@ -15,14 +16,17 @@ def interrupted() -> bool:
 
 @contextmanager
 def clean_exit() -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into KeyboardInterrupt; let cleaning up finish."""
+    """Turn the first SIGINT, SIGTERM or SIGHUP into KeyboardInterrupt; let cleaning up finish.
+
+    The exception's text says which it was: `Ctrl-C`, `SIGTERM` or `SIGHUP`.
+    """
 
     def stop(number: int, _: object) -> None:
         if _stopped:
             complain("still cleaning up; `harness clean` does it if this is ended with -9")
             return
         _stopped.append(number)
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(_NAMES.get(number) or signal.Signals(number).name)
 
     caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, stop) for number in caught}

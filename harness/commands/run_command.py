@@ -54,11 +54,9 @@ def run(
         run_folder.make_folder(keep_in, "--runs")
         with interrupts.clean_exit():
             hurting.tidy(terminal.say)
-            for file, scenario in loaded:
-                chosen = scenario if seed is None else scenario.model_copy(update={"seed": seed})
-                runner.run(file, chosen, by_hand=keep)
-                if interrupts.interrupted():
-                    break
+            update = {} if seed is None else {"seed": seed}
+            chosen = [(file, scenario.model_copy(update=update)) for file, scenario in loaded]
+            runner.run_all(chosen, by_hand=keep)
     finally:
         runner.write(junit)
     return _announce(runner.status, terminal)

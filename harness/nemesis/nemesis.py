@@ -119,7 +119,7 @@ class Nemesis:
     def never_fired(self, injection: Injection) -> None:
         """Record a planned fault whose time or trigger did not come within its phase."""
         if injection.planned.round == 0:  # repetitions simply stop with the phase
-            why = injection.waits_for or "the phase ended before its time came"
+            why = injection.waits_for or "its phase ended before its time or trigger came"
             self._end(injection, "indeterminate", {"why": why})
         injection.state = "over"
 

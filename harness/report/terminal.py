@@ -3,25 +3,32 @@
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress import Progress as Bars
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from harness import words
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
+from harness.report import batch_summary
+from harness.report.batch_summary import Row
 
 REFRESH_HZ = 4
+DOT_EACH_S = 0.9
+UNBOUNDED = 100_000  # columns; a table is as wide as what is in it
 RATE_WINDOW_S = 2.0
 _MODE_STYLE = {"leader": "bold green", "follower": "green", "standalone": "green"}
 _VERDICT_STYLE = {"valid": "bold green", "invalid": "bold red", "unknown": "bold yellow"}
 _SUMMARY_WITNESSES = 5
 _SHOWN_OF_A_CHECK = 2
+_SHOWN_FAULTS = 4
 
 
 class Terminal:
@@ -31,11 +38,13 @@ class Terminal:
         self.console = console or Console(file=sys.stdout, highlight=False)
         self._clock: Clock | None = None
         self._lock = threading.Lock()
+        self._line_is_open = False
 
     def say(self, text: str) -> None:
         """Print one line, with the run's time once it runs."""
         stamp = f"{self._clock.now_s():7.1f} s  " if self._clock is not None else ""
         with self._lock:
+            self._end_line()
             self.console.print(f"{stamp}{text}", markup=False, soft_wrap=True)
 
     def complain(self, text: str) -> None:
@@ -61,10 +70,62 @@ class Terminal:
         finally:
             self._clock = None
 
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Show what is under way if it takes a second: a clock; without a terminal, dots."""
+        if self.console.is_terminal:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            with Bars(*columns, console=self.console, transient=True) as bars:
+                bars.add_task(what, total=None)
+                yield
+            return
+        over = threading.Event()
+        dots = threading.Thread(target=self._dots, args=(what, over), daemon=True)
+        dots.start()
+        try:
+            yield
+        finally:
+            over.set()
+            dots.join()
+            with self._lock:
+                self._end_line()
+
+    def _dots(self, what: str, over: threading.Event) -> None:
+        told = f"{what} ."
+        while not over.wait(DOT_EACH_S):
+            self._write(told)
+            told = "."
+
+    def _write(self, text: str) -> None:
+        """Write a part of a line; `say` ends the line first."""
+        with self._lock:
+            self.console.print(text, end="", markup=False, soft_wrap=True)
+            self.console.file.flush()
+            self._line_is_open = True
+
+    def _end_line(self) -> None:
+        if self._line_is_open:
+            self.console.print()
+            self._line_is_open = False
+
+    def batch(self, rows: Sequence[Row]) -> None:
+        """Print what came of several scenarios: a table, and each failure in words."""
+        self.console.print()
+        wide(self.console).print(batch_summary.table(rows))
+        for line in batch_summary.closing(rows):
+            self.console.print(line, soft_wrap=True)
+
     def summary(self, results: Mapping[str, Any], folder: str) -> None:
         """Print what came out, in at most 25 lines."""
         for line in summary_lines(results, folder):
             self.console.print(line, soft_wrap=True)
+
+
+def wide(console: Console) -> Console:
+    """Return a console that cuts nothing where there is no terminal, such as in a pipe."""
+    if console.is_terminal:
+        return console
+    return Console(file=console.file, width=UNBOUNDED, highlight=False, color_system=None)
 
 
 def summary_lines(results: Mapping[str, Any], folder: str) -> list[Text]:
@@ -75,7 +136,7 @@ def summary_lines(results: Mapping[str, Any], folder: str) -> list[Text]:
     if results["faults"]:
         others = len(results["faults"]) - len(installed)
         rest = f", {others} skipped or indeterminate" if others else ""
-        lines.append(Text(f"faults: {len(installed)} installed{rest}"))
+        lines.append(Text(f"faults: {len(installed)} installed{_which(installed)}{rest}"))
     longest = results["availability"].get("longest_gap_s")
     if longest is not None:
         lines.append(Text(f"longest gap without a successful call: {longest:.1f} s"))
@@ -88,13 +149,26 @@ def summary_lines(results: Mapping[str, Any], folder: str) -> list[Text]:
 
 
 def _headline(results: Mapping[str, Any]) -> Text:
-    verdict = results["verdict"]
+    verdict, agrees = results["verdict"], results["as_expected"]
     line = Text(f"{results['scenario']}: ")
-    line.append(verdict, style=_VERDICT_STYLE[verdict])
-    if results["expect"] != "valid" or not results["as_expected"]:
-        because = f" because {results['because']}" if results.get("because") else ""
+    because = f" because {results['because']}" if results.get("because") else ""
+    if agrees and verdict != "valid":
+        line.append(f"{verdict}{because}, as expected", style=_VERDICT_STYLE["valid"])
+        return line
+    # A verdict that the scenario did not ask for is never green.
+    line.append(
+        verdict, style=_VERDICT_STYLE[verdict if agrees or verdict != "valid" else "invalid"]
+    )
+    if not agrees:
         line.append(f" (expected {results['expect']}{because})")
     return line
+
+
+def _which(installed: Sequence[Mapping[str, Any]]) -> str:
+    """Return the faults of a run, each once, a few of them; a colon before them."""
+    told = list(dict.fromkeys(map(words.fault, installed)))
+    more = f" and {len(told) - _SHOWN_FAULTS} others" if len(told) > _SHOWN_FAULTS else ""
+    return f": {'; '.join(told[:_SHOWN_FAULTS])}{more}" if told else ""
 
 
 def _counted(counts: Mapping[str, int | None]) -> str:
@@ -168,7 +242,7 @@ def time_left(progress: Progress, now_s: float) -> str:
     if progress.run_due_s is not None and progress.run_due_s != progress.phase_due_s:
         told.append(f"all phases {max(0.0, progress.run_due_s - now_s):.0f} s")
     if progress.limit_s is not None:
-        told.append(f"given up in {max(0.0, progress.limit_s - now_s):.0f} s")
+        told.append(f"at most {max(0.0, progress.limit_s - now_s):.0f} s left")
     return ", ".join(told)
 
 

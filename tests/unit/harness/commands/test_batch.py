@@ -89,3 +89,37 @@ def test_a_broken_scenario_stops_all_and_junit_says_so(tmp_path: Path) -> None:
         ("none", "error"),
     ]
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_batch_counts_and_ends_with_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each scenario says its place, and the last lines name those that failed and why."""
+    outcomes: list[Exception] = [EngineGoneError("got no engine"), UnmetError("requires netem")]
+
+    def fails(*_: object, **__: object) -> Never:
+        raise outcomes.pop(0)
+
+    monkeypatch.setattr("harness.commands.batch.launch", fails)
+    file = tmp_path / "x.yaml"
+    file.write_text("description: d\nworkload: [{put-all: {}}]\n")
+    runner = Batch(Terminal(), tmp_path / "runs")
+    runner.run_all([(file, loading.load(file))] * 2, by_hand=False)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if re.fullmatch(r"\d of \d", line)] == ["1 of 2", "2 of 2"]
+    assert lines[-2:] == ["0 of 2 scenarios as expected, 1 skipped", "x: failed: got no engine"]
+
+
+def test_one_scenario_needs_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A single run has its own summary."""
+
+    def fails(*_: object, **__: object) -> Never:
+        raise UnmetError("requires netem")
+
+    monkeypatch.setattr("harness.commands.batch.launch", fails)
+    file = tmp_path / "x.yaml"
+    file.write_text("description: d\nworkload: [{put-all: {}}]\n")
+    Batch(Terminal(), tmp_path / "runs").run_all([(file, loading.load(file))], by_hand=False)
+    assert " of " not in capsys.readouterr().out

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from harness.common.polling import wait_until
 from harness.common.progress import Progress
 from harness.common.run_clock import NS_PER_S, Clock
 from harness.common.server_states import NodeStatus
@@ -53,7 +54,7 @@ def test_the_summary_of_a_valid_run(tmp_path: Path) -> None:
             "3 puts attempted: 3 acknowledged, 3 delivered, 0 lost, 0 duplicated, 0 unexpected, "
             "0 redelivered"
         ),
-        "faults: 1 installed",
+        "faults: 1 installed: kill node 1",
     ]
 
 
@@ -96,10 +97,10 @@ def test_the_live_view_counts_the_gap() -> None:
     ("due", "told"),
     [
         ({}, ""),
-        ({"limit_s": 90.0}, "given up in 80 s"),
+        ({"limit_s": 90.0}, "at most 80 s left"),
         (
             {"limit_s": 300.0, "phase_due_s": 22.0, "run_due_s": 22.0},
-            "about 12 s left, given up in 290 s",
+            "about 12 s left, at most 290 s left",
         ),
         ({"phase_due_s": 7.0}, "3 s late"),
         ({"phase_due_s": 22.0, "run_due_s": 60.0}, "about 12 s left, all phases 50 s"),
@@ -120,3 +121,60 @@ def test_known_defects_of_the_servers_are_told_beside_a_valid_verdict(tmp_path: 
     results["checks"][0]["details"]["known_defects"] = [known]
     lines = [line.plain for line in summary_lines(results, "runs/x")]
     assert "server-logs: known: a, seen 2 times on nodes 1, 3 (ZOOKEEPER-1)" in lines
+
+
+@pytest.mark.parametrize(
+    ("keys", "told", "style"),
+    [
+        ({"verdict": "invalid", "as_expected": False}, "invalid (expected valid)", "bold red"),
+        (
+            {"verdict": "invalid", "as_expected": True, "expect": "invalid", "because": "lost"},
+            "invalid because lost, as expected",
+            "bold green",
+        ),
+        (
+            {"verdict": "valid", "as_expected": False, "expect": "invalid", "because": "lost"},
+            "valid (expected invalid because lost)",
+            "bold red",
+        ),
+        ({"verdict": "unknown", "as_expected": False}, "unknown (expected valid)", "bold yellow"),
+    ],
+)
+def test_the_headline_is_red_only_if_something_is_wrong(
+    keys: dict[str, Any], told: str, style: str, tmp_path: Path
+) -> None:
+    """A control that finds its bug is good news; a valid verdict where a bug was planted is not."""
+    results = results_of(tmp_path, lost=()) | keys
+    line = summary_lines(results, "runs/x")[0]
+    assert line.plain == f"by-hand: {told}"
+    assert [str(span.style) for span in line.spans] == [style]
+
+
+def test_waiting_is_never_silent_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes long is told once, then by dots; an event in between gets a line of its own."""
+    monkeypatch.setattr("harness.report.terminal.DOT_EACH_S", 0.01)
+    out = io.StringIO()
+    terminal = Terminal(Console(file=out, force_terminal=False))
+    with terminal.waiting("starting 5 servers"):
+        _wait_for(out, "starting 5 servers ..")
+        terminal.say("building an image")
+        _wait_for(out, "building an image\n.")
+    terminal.say("ready")
+    lines = out.getvalue().splitlines()
+    assert lines[0].rstrip(".") == "starting 5 servers "
+    assert lines[1] == "building an image"
+    assert set(lines[2]) == {"."}
+    assert lines[3] == "ready"
+
+
+def test_what_is_quick_is_not_told() -> None:
+    """A wait that is over before the first dot leaves no trace."""
+    out = io.StringIO()
+    terminal = Terminal(Console(file=out, force_terminal=False))
+    with terminal.waiting("judging"):
+        pass
+    assert out.getvalue() == ""
+
+
+def _wait_for(out: io.StringIO, text: str) -> None:
+    wait_until(out.getvalue, lambda told: text in told, within_s=30, every_s=0.01)
