@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         QueueFullError,
         ServerRefusedError,
         ValueTooLargeError,
+        WorkerStuckError,
         ZkmqError,
     )
     from zkmq.janitor.claim_returner import Returned
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from zkmq.taking.reserve import Reservation
     from zkmq.tree.charter import Charter
     from zkmq.tree.item import Hold, Item
+    from zkmq.working.job import Job, Outcome
+    from zkmq.working.working import Worked
     from zkmq.zookeeper.security import Security
 
 __all__ = [
@@ -49,9 +52,11 @@ __all__ = [
     "Hold",
     "IncompatibleTreeError",
     "Item",
+    "Job",
     "NoQuorumError",
     "NotAppliedError",
     "NotHeldError",
+    "Outcome",
     "OutcomeUnknownError",
     "OutdatedClientError",
     "PartlyPutError",
@@ -64,6 +69,8 @@ __all__ = [
     "ServerRefusedError",
     "Settled",
     "ValueTooLargeError",
+    "Worked",
+    "WorkerStuckError",
     "ZkmqError",
     "__version__",
 ]
@@ -90,6 +97,7 @@ _MODULES = {
         "QueueFullError",
         "ServerRefusedError",
         "ValueTooLargeError",
+        "WorkerStuckError",
         "ZkmqError",
     ),
     "zkmq.janitor.claim_returner": ("Returned",),
@@ -99,6 +107,8 @@ _MODULES = {
     "zkmq.taking.reserve": ("Reservation",),
     "zkmq.tree.charter": ("Charter",),
     "zkmq.tree.item": ("Hold", "Item"),
+    "zkmq.working.job": ("Job", "Outcome"),
+    "zkmq.working.working": ("Worked",),
     "zkmq.zookeeper.security": ("Security",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -35,6 +35,14 @@ def seconds(name: str, value: Any, *, zero: bool = True, endless: bool = False) 
     return float(value)
 
 
+def rate(name: str, value: Any) -> float:
+    """Check a number of events in a second."""
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    if not numeric or not 0 < value < math.inf:
+        raise BadArgumentError(f"{name}: expected more than 0 a second, got {value!r}")
+    return float(value)
+
+
 def text(name: str, value: Any, most: int, *, least: int = 0) -> str:
     """Check that a string has `least` to `most` characters, and that UTF-8 can encode it."""
     if not isinstance(value, str) or not least <= len(value) <= most:

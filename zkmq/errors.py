@@ -13,6 +13,7 @@ ZkmqError                       definite = False: may have taken effect, or may 
     ├── QueueFullError
     ├── ClosedError
     ├── NoQuorumError           no server answered before the deadline
+    ├── WorkerStuckError        every handler of a worker runs longer than its limit
     ├── AccessDeniedError
     ├── ServerRefusedError      a rule of the servers, such as a quota; `code` is ZooKeeper's
     ├── ClientsTooOldError      upgrade: the tree is not raised, because some clients are too old
@@ -132,6 +133,10 @@ class ClosedError(NotAppliedError):
 
 class NoQuorumError(NotAppliedError):
     """No server answered before the deadline."""
+
+
+class WorkerStuckError(NotAppliedError):
+    """Every handler of a worker runs longer than `time_limit_s`, so the worker stopped."""
 
 
 class AccessDeniedError(NotAppliedError):

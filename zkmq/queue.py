@@ -3,8 +3,10 @@
 import contextlib
 import os
 import socket
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from signal import SIGTERM, Signals
+from typing import Any, Literal
 
 from zkmq import checks
 from zkmq.doubt import Settled
@@ -28,6 +30,10 @@ from zkmq.tree import registrations
 from zkmq.tree.charter import SEGMENT_ITEMS
 from zkmq.tree.item import Item
 from zkmq.tree.redelivery_policy import RedeliveryPolicy
+from zkmq.working import working
+from zkmq.working.graceful_stop import STOP_SIGNALS
+from zkmq.working.job import Job
+from zkmq.working.work_settings import WorkSettings
 from zkmq.zookeeper.call_lock import CallLock
 from zkmq.zookeeper.store import Store
 
@@ -283,6 +289,60 @@ class Queue(OperatorQueue):
             OutcomeUnknownError: no answer before the deadline.
         """
         return self._consumer.bury(items, reason=reason)
+
+    def work(
+        self,
+        handler: Callable[[Any], object],
+        *,
+        executor: Executor | None = None,
+        stop_on: Sequence[Signals] = STOP_SIGNALS,
+        **settings: Any,
+    ) -> working.Worked:
+        """Call `handler(job)` for every item, until SIGTERM or Ctrl-C; return what became of them.
+
+        If the handler returns, the item is `done`. If it raises, the item comes back later, and
+        after `max_deliveries` it is a dead letter with the error as its reason. Items with a time
+        to run are touched while the handler runs. The loop goes on through outages and lost
+        sessions; `job.lost` tells a handler that its item is not its own any more.
+
+        Args:
+            handler: gets a `Job`, or with `batch` a list of them. It must be idempotent.
+            executor: where handlers run, by default on `concurrency` daemon threads. With a
+                ProcessPoolExecutor of that size, they run in processes, and get copies of jobs.
+            stop_on: signals that stop the worker, if it runs on the main thread. A second signal
+                does what it would have done without the worker.
+            settings: those of `WorkSettings`, such as `concurrency=8`.
+
+        Raises:
+            BadArgumentError: a setting is not accepted.
+            ClosedError, AccessDeniedError, IncompatibleTreeError: the queue cannot be used any
+                more.
+            WorkerStuckError: every handler runs for longer than `time_limit_s`.
+        """
+        self._require_open()
+        chosen = WorkSettings(**settings)
+        return working.work(
+            self._consumer, self._store, handler, chosen, executor=executor, stop_on=stop_on
+        )
+
+    def consume(self, *, stop_on: Sequence[Signals] = (SIGTERM,), **settings: Any) -> Iterator[Job]:
+        """Give one job after the other: `for job in queue.consume(): with job: ...`.
+
+        As `work`, with the body of the loop as the handler. `with job:` acknowledges the item if
+        its block succeeds. If the block raises an Exception, it is logged, the item comes back
+        later, and the loop goes on. To leave the loop stops the worker.
+
+        Raises:
+            BadArgumentError: a setting is not accepted, or a turn of the loop did not use
+                `with job:`.
+        """
+        self._require_open()
+        for name in ("concurrency", "batch"):
+            if name in settings:
+                raise BadArgumentError(f"consume: {name}: expected none, the loop is the handler")
+        return working.consume(
+            self._consumer, self._store, WorkSettings(**settings), stop_on=stop_on
+        )
 
     def close(self) -> None:
         """Give back what is held, remove the registration, and end the session if it is ours.

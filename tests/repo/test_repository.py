@@ -23,6 +23,7 @@ WIDE_TABLES = {
     "crash-points",
     "faults",
     "queue",
+    "working",
     "rest",
     "rest-contract",
     "simulation",

@@ -21,6 +21,12 @@ from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Store
 
 CONTENDED_S = 1.0
+GiveUp = Callable[[], bool]
+
+
+def never() -> bool:
+    """Wait until the time is over."""
+    return False
 
 
 class Consumer:
@@ -45,11 +51,19 @@ class Consumer:
         self._store = store
         self._deadline = deadline
         self._closed = False
+        self.policy = policy
+        # Called in this order; a listener must not raise.
+        self.lost_listeners = [on_lost]
         self._lock = CallLock(store.now)
         self._waiting = threading.Lock()
         clock = ServerClock(store)
         self.membership = Membership(
-            store, tree, clock, label=policy.encode(**about), on_lost=on_lost, ask=self._settle
+            store,
+            tree,
+            clock,
+            label=policy.encode(**about),
+            on_lost=self._tell_lost,
+            ask=self._settle,
         )
         self._finisher = Finisher(
             store, tree, self.membership, clock, policy, segment_items=segment_items
@@ -58,18 +72,42 @@ class Consumer:
         self._line = WaitingLine(store, tree)
         self.forget = store.on_session_lost(self.membership.session_ended)
 
-    def reserve(self, n: int, *, timeout_s: float, done: Sequence[Item], sync: bool) -> Reservation:
-        """Take up to `n` items; wait `timeout_s` for the first. Acknowledge `done` at once."""
+    def reserve(
+        self,
+        n: int,
+        *,
+        timeout_s: float,
+        done: Sequence[Item],
+        sync: bool,
+        give_up: GiveUp = never,
+    ) -> Reservation:
+        """Take up to `n` items; wait `timeout_s` for the first. Acknowledge `done` at once.
+
+        After each look that finds nothing, and after `wake`, `give_up` ends the wait.
+        """
         taken: list[Item] = []
         try:
-            return self._reserve(n, taken, timeout_s=timeout_s, done=done, sync=sync)
+            return self._reserve(
+                n, taken, timeout_s=timeout_s, done=done, sync=sync, give_up=give_up
+            )
         except BaseException:
             # A signal's handler raised, so the caller did not get them. The next reserve does.
             self.membership.come(taken)
             raise
 
+    def wake(self) -> None:
+        """Let a call that waits for items look again, from any thread."""
+        self._line.wake()
+
     def _reserve(
-        self, n: int, taken: list[Item], *, timeout_s: float, done: Sequence[Item], sync: bool
+        self,
+        n: int,
+        taken: list[Item],
+        *,
+        timeout_s: float,
+        done: Sequence[Item],
+        sync: bool,
+        give_up: GiveUp,
     ) -> Reservation:
         until_s = self._store.now() + timeout_s
         acked: Done | None = None
@@ -77,9 +115,11 @@ class Consumer:
             while True:
                 found = self._look(n, () if acked else list(done), taken, sync=sync)
                 acked = acked or found.done
-                if found.items or self._store.now() >= until_s:
+                if found.items or self._store.now() >= until_s or give_up():
                     return replace(found, done=acked)
                 self._wait(until_s)
+                if give_up():
+                    return replace(found, done=acked)
         except NotAppliedError:
             if acked is None:
                 raise
@@ -115,6 +155,10 @@ class Consumer:
                 with contextlib.suppress(NotHeldError):
                     self._finisher.release(held, delay_s=0.0, to="place", deadline_s=deadline_s)
             self.membership.leave(deadline_s)
+
+    def _tell_lost(self, consumer: str, items: Sequence[Item]) -> None:
+        for listener in list(self.lost_listeners):
+            listener(consumer, items)
 
     def _settle(self) -> None:
         """Settle the operation in doubt, in the caller's turn."""

@@ -75,7 +75,7 @@ class Simulation:
 
     def run(self) -> list[Violation]:
         """Run it, judge it at its end, and leave no thread behind; `ledger` judged every zxid."""
-        with _seeded(self.world.rng):
+        with seeded(self.world.rng):
             try:
                 self._start()
                 self._await_end()
@@ -200,7 +200,7 @@ def _kind(request: Request) -> Kind:
 
 
 @contextmanager
-def _seeded(rng: Random) -> Iterator[None]:
+def seeded(rng: Random) -> Iterator[None]:
     """Give the queue's own random numbers a seed."""
 
     def token_hex(nbytes: int) -> str:

@@ -1,0 +1,226 @@
+"""How a worker takes items and ends its jobs: each call is repeated until its outcome is known.
+
+A call in doubt is settled (`OutcomeUnknownError.resolve`), never assumed. After that, each item's
+`hold` says what became of it: done, returned, lost with its session, or still held, and then the
+call is repeated for it. So a loop here ends when the servers answer, or when the session is over.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from random import Random
+
+from zkmq.errors import (
+    IncompatibleTreeError,
+    NoQuorumError,
+    NotHeldError,
+    OutcomeUnknownError,
+    OutdatedClientError,
+    ServerRefusedError,
+    ZkmqError,
+)
+from zkmq.taking.consumer import Consumer, GiveUp
+from zkmq.taking.finish import MAX_REASON
+from zkmq.taking.reserve import MAX_BATCH
+from zkmq.tree.item import Hold, Item
+from zkmq.working.job import Job, Outcome
+from zkmq.working.work_settings import WorkSettings
+from zkmq.zookeeper.request_sizes import ITEM_OVERHEAD_BYTES, cut
+
+# The most that one write may move back.
+MAX_MOVED_BYTES = 256 * 1024
+# The pause after a call to which no server could answer.
+PAUSE_S = 0.2
+
+log = logging.getLogger("zkmq.working")
+
+
+class JobEnding:
+    """Takes items and ends jobs, for one worker. Not thread-safe.
+
+    Every method sets the `outcome` of the jobs it gets. `given_up` ends all repetition: a worker
+    that is late sends each call once and does not wait for servers. `pause` sleeps. The methods
+    raise only what no repetition can mend: ClosedError, AccessDeniedError, OutdatedClientError, and
+    IncompatibleTreeError for a queue that was deleted.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        settings: WorkSettings,
+        rng: Random,
+        *,
+        given_up: Callable[[], bool],
+        pause: Callable[[float], None],
+    ) -> None:
+        self._consumer = consumer
+        self._settings = settings
+        self._rng = rng
+        self._given_up = given_up
+        self._pause = pause
+        # Whether the last call got no answer.
+        self.is_cut_off = False
+
+    def take(
+        self, n: int, finished: Sequence[Job], *, timeout_s: float, give_up: GiveUp
+    ) -> tuple[Item, ...]:
+        """Take up to `n` items, and acknowledge finished jobs in the same write.
+
+        Waits up to `timeout_s` for the first item, or until `give_up`.
+        """
+        fused = _held(finished)[:MAX_BATCH]
+        items: tuple[Item, ...] = ()
+        try:
+            items = self._consumer.reserve(
+                n, timeout_s=timeout_s, done=_items(fused), sync=False, give_up=give_up
+            ).items
+            self._reached()
+        except OutcomeUnknownError as error:
+            # What it claimed comes with the next call.
+            self._settle(error, fused)
+        except NotHeldError:
+            pass  # one of the finished was lost, and now says so
+        except (NoQuorumError, ServerRefusedError) as error:
+            self._wait_out(error)
+        except IncompatibleTreeError:
+            if not fused:
+                raise
+        self.done(finished)
+        return items
+
+    def done(self, jobs: Sequence[Job]) -> None:
+        """Acknowledge jobs."""
+        for start in range(0, len(jobs), MAX_BATCH):
+            self._end(jobs[start : start + MAX_BATCH], self._consumer.done, Outcome.DONE)
+
+    def retry(self, job: Job, error: BaseException) -> None:
+        """Bring a failed job back later, or put it aside after its last delivery."""
+        header = job.item.header
+        if self._consumer.policy.place(header) == "dead":
+            reason = said(error)
+            log.error(
+                "%s: delivery %d failed, and was its last", job.id, job.delivery, exc_info=error
+            )
+            self._end([job], lambda i: self._consumer.bury(i, reason=reason), Outcome.DEAD)
+            return
+        failures = header.get("deliveries", 1) - header.get("forgiven", 0)
+        delay_s = self._settings.delay_s(failures, self._rng)
+        log.warning(
+            "%s: delivery %d failed, comes back in %.1f s", job.id, job.delivery, delay_s,
+            exc_info=error,
+        )  # fmt: skip
+        self._end([job], lambda i: self._release(i, delay_s), Outcome.RETRIED)
+
+    def give_back(self, jobs: Sequence[Job]) -> None:
+        """Give jobs back that no handler finished. Their deliveries are forgiven."""
+        for job in jobs:
+            job.item.header["forgiven"] = job.item.header.get("forgiven", 0) + 1
+        size = (lambda job: len(job.data) + ITEM_OVERHEAD_BYTES, MAX_MOVED_BYTES)
+        for part in cut(list(jobs), MAX_BATCH, size):
+            self._end(part, self._release, Outcome.GIVEN_BACK)
+
+    def touch(self, jobs: Sequence[Job]) -> None:
+        """Start the time to run of the jobs again; if that fails now, the caller tries again."""
+        for start in range(0, len(jobs), MAX_BATCH):
+            part = _held(jobs[start : start + MAX_BATCH])
+            try:
+                if part:
+                    self._consumer.touch(_items(part))
+            except OutcomeUnknownError as error:
+                self._settle(error, part)
+            except NotHeldError:
+                pass
+            except (NoQuorumError, ServerRefusedError) as error:
+                self._wait_out(error)
+
+    def _release(self, items: Sequence[Item], delay_s: float = 0.0) -> None:
+        self._consumer.release(items, delay_s=delay_s, to="place")
+
+    def _end(
+        self, jobs: Sequence[Job], call: Callable[[Sequence[Item]], object], outcome: Outcome
+    ) -> None:
+        while held := _held(jobs):
+            try:
+                call(_items(held))
+                self._reached()
+            except OutcomeUnknownError as error:
+                self._settle(error, held)
+            except NotHeldError:
+                pass
+            except (NoQuorumError, ServerRefusedError) as error:
+                self._wait_out(error)
+            except IncompatibleTreeError as error:
+                if isinstance(error, OutdatedClientError):
+                    raise
+                self._end_alone(jobs, call, outcome, error)
+                return
+            if self._given_up():
+                break
+        for job in jobs:
+            job.outcome = job.outcome or outcome_of(job, outcome)
+
+    def _end_alone(
+        self,
+        jobs: Sequence[Job],
+        call: Callable[[Sequence[Item]], object],
+        outcome: Outcome,
+        error: ZkmqError,
+    ) -> None:
+        """End each job in a write of its own, since one of them cannot be ended."""
+        if len(jobs) > 1:
+            for job in jobs:
+                self._end([job], call, outcome)
+            return
+        log.error("%s: stays held until the queue is closed: %s", jobs[0].id, error)
+        jobs[0].outcome = Outcome.STILL_HELD
+
+    def _settle(self, error: OutcomeUnknownError, jobs: Sequence[Job]) -> None:
+        """Find out what became of a call in doubt, which was about these jobs."""
+        took_effect: bool | None = None
+        while not self._given_up():
+            try:
+                took_effect = error.resolve()[0].took_effect
+                break
+            except (OutcomeUnknownError, NoQuorumError) as again:
+                self._wait_out(again)
+        for job in jobs:
+            if took_effect is None and job.item.hold is Hold.LOST:
+                job.outcome = Outcome.UNKNOWN
+
+    def _wait_out(self, error: ZkmqError) -> None:
+        if not self.is_cut_off:
+            log.warning("no answer, goes on trying: %s", error)
+        self.is_cut_off = True
+        self._pause(PAUSE_S)
+
+    def _reached(self) -> None:
+        if self.is_cut_off:
+            log.warning("the servers answer again")
+        self.is_cut_off = False
+
+
+def said(error: BaseException) -> str:
+    """What an error says, as the reason of a dead letter."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return text.encode(errors="backslashreplace").decode()[:MAX_REASON]
+
+
+def outcome_of(job: Job, wanted: Outcome) -> Outcome:
+    """What became of a job, by its item's hold; `wanted` is what its last call was to achieve."""
+    match job.item.hold:
+        case Hold.DONE:
+            return Outcome.DONE
+        case Hold.RETURNED:
+            # A handler that should have been acknowledged gave its item back by itself.
+            return Outcome.RETRIED if wanted is Outcome.DONE else wanted
+        case Hold.LOST:
+            return Outcome.LOST
+        case Hold.HELD:
+            return Outcome.STILL_HELD
+
+
+def _held(jobs: Sequence[Job]) -> list[Job]:
+    return [job for job in jobs if job.item.hold is Hold.HELD and job.outcome is None]
+
+
+def _items(jobs: Sequence[Job]) -> list[Item]:
+    return [job.item for job in jobs]

@@ -1,0 +1,102 @@
+"""A job: an item in the hands of a handler."""
+
+import threading
+from collections.abc import Callable
+from enum import Enum
+from types import TracebackType
+from typing import Any, Self
+
+from zkmq.tree.item import Item
+
+
+class Outcome(Enum):
+    """What became of a job.
+
+    LOST: the session or the item's time to run ended first, so another consumer gets the item.
+    UNKNOWN: the session ended with the acknowledgement in doubt. It may have taken effect.
+    GIVEN_BACK: the worker stopped first. This delivery does not count towards `max_deliveries`.
+    STILL_HELD: the servers did not accept its end. It goes back when the queue is closed.
+    """
+
+    DONE = "done"
+    RETRIED = "retried"
+    DEAD = "dead"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+    GIVEN_BACK = "given back"
+    STILL_HELD = "still held"
+
+
+End = Callable[["Job", BaseException | None], None]
+
+
+class Job:
+    """One delivery of an item, in the hands of a handler.
+
+    Use it as a context manager to end it before its handler returns: `with job:` acknowledges the
+    item if the block succeeds, and brings it back later if the block raises an Exception, which
+    does not leave the block. In another process, and in a handler there, `with job:` does nothing
+    and `lost` is never set.
+
+    Attributes:
+        item: the delivery as `Queue.reserve` gives it.
+        lost: set as soon as the item is not this worker's any more. Stop then: another consumer
+            has the item, or gets it soon, and nothing that this job does is acknowledged.
+        outcome: what became of it; None until that is known.
+    """
+
+    __slots__ = ("_end", "ended", "item", "lost", "outcome")
+
+    def __init__(self, item: Item, end: End | None = None) -> None:
+        self.item = item
+        self.lost = threading.Event()
+        self.outcome: Outcome | None = None
+        # Whether its end was decided: by its own block, or by its handler.
+        self.ended = False
+        self._end = end
+
+    @property
+    def data(self) -> bytes:
+        """The payload, as it was put."""
+        return self.item.data
+
+    @property
+    def id(self) -> str:
+        """The item's identity, the same in every delivery."""
+        return self.item.id
+
+    @property
+    def delivery(self) -> int:
+        """1 the first time, 2 after the item came back once, and so on."""
+        return self.item.delivery
+
+    @property
+    def priority(self) -> int:
+        """0, the most urgent, to 999."""
+        return self.item.priority
+
+    @property
+    def fence(self) -> int | None:
+        """Grows with every delivery of any item, to refuse late writes of an earlier owner."""
+        return self.item.fence
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if self._end is None:
+            return False
+        self._end(self, error)
+        return isinstance(error, Exception)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Job, (self.item,)
+
+    def __repr__(self) -> str:
+        state = self.outcome.value if self.outcome else "lost" if self.lost.is_set() else "held"
+        return f"Job({self.id!r}, delivery={self.delivery}, {state})"

@@ -1,0 +1,383 @@
+"""The worker: one loop that takes items, has handlers run on them, and ends each item.
+
+All calls to the servers come from this loop, on one thread; handlers run elsewhere. While one write
+is under way, other handlers finish, and the next write acknowledges them together and takes as many
+new items. So a worker that is busy needs less than one write for an item.
+"""
+
+import logging
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from zkmq.errors import WorkerStuckError
+from zkmq.taking.consumer import Consumer
+from zkmq.taking.reserve import MAX_BATCH
+from zkmq.tree.item import Hold, Item
+from zkmq.working.ending import JobEnding, outcome_of
+from zkmq.working.job import Job, Outcome
+from zkmq.working.rate_limit import RateLimit
+from zkmq.working.work_settings import WorkSettings
+from zkmq.zookeeper.store import Store
+
+# The longest wait of the loop, if nothing is due before.
+TURN_S = 60.0
+# An item is touched when this part of its time to run is left.
+TOUCH_AT = 2 / 3
+# How often to see whether a handler has begun, for its time limit.
+SEE_S = 1.0
+# How long a worker that has to stop waits for the servers to take the items back.
+GIVE_BACK_S = 1.0
+
+# Gives jobs to a handler. The future is cancelled if the jobs are to go back before it runs.
+Begin = Callable[[list[Job]], Future[Any]]
+
+log = logging.getLogger("zkmq.working")
+
+
+@dataclass(eq=False, slots=True)
+class _Run:
+    """One call of the handler. `began_s` is when it was first seen to run."""
+
+    jobs: list[Job]
+    future: Future[Any]
+    began_s: float | None = None
+
+    def end(self) -> list[Job]:
+        """Let the jobs end that have not ended by themselves; return them."""
+        jobs = [job for job in self.jobs if not job.ended]
+        for job in jobs:
+            job.ended = True
+        return jobs
+
+
+class Worker:
+    """Takes items and ends them, from `run` to `stop`.
+
+    `begin` starts a handler and returns its future; it must not block. What `run` raises is also
+    in `error`, since it may run on a thread of its own.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        store: Store,
+        settings: WorkSettings,
+        begin: Begin,
+        *,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._consumer = consumer
+        self._store = store
+        self._settings = settings
+        self._begin = begin
+        # Wakes the loop; wakes who waits for its end.
+        self._signal, self._changed = store.signal(), store.signal()
+        self._ending = JobEnding(
+            consumer,
+            settings,
+            rng or random.Random(),  # noqa: S311 - spreads retries, protects nothing
+            given_up=lambda: self.is_late,
+            pause=self._pause,
+        )
+        self._rate: RateLimit | None = None
+        if settings.rate_hz is not None:
+            self._rate = RateLimit(settings.rate_hz, settings.batch or 1)
+        # By the id() of the item, for `_lose`, which another thread calls.
+        self._jobs: dict[int, Job] = {}
+        # In the order in which they began, as a set.
+        self._runs: dict[_Run, None] = {}
+        # Runs over their time limit: their jobs are not here any more, their handlers are.
+        self._overdue: set[_Run] = set()
+        # Filled by other threads, emptied by the loop.
+        self._ended_runs: deque[_Run] = deque()
+        self._ended_jobs: deque[tuple[Job, BaseException | None]] = deque()
+        self._waits_for_items = False
+        self._is_stopping = False
+        self._stop_by_s = float("inf")
+        # When there last was something to do.
+        self._busy_s = store.now()
+        self.is_over = False
+        self.error: BaseException | None = None
+        self._outcomes: Counter[Outcome] = Counter()
+
+    @property
+    def outcomes(self) -> Counter[Outcome]:
+        """How many jobs ended in which way; those that have not ended are still held."""
+        return self._outcomes + Counter({Outcome.STILL_HELD: len(self._jobs)})
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it should have stopped by now."""
+        return self._store.now() >= self._stop_by_s + GIVE_BACK_S
+
+    def stop(self, within_s: float | None = None) -> None:
+        """Stop: take nothing more, give back what no handler has begun, and wait for the others.
+
+        What is not finished after `within_s`, by default the settings' `stop_within_s`, goes back
+        too. May be called from any thread, and again with a shorter time.
+        """
+        if within_s is None:
+            within_s = self._settings.stop_within_s
+        self._stop_by_s = min(self._stop_by_s, self._store.now() + within_s)
+        self._is_stopping = True
+        self._wake()
+        self._changed.set()
+
+    def join(self) -> bool:
+        """Wait on one thread for the end of the loop; False if it is late, and goes on alone."""
+        while not self.is_over and not self.is_late:
+            until_s = min(self._stop_by_s + GIVE_BACK_S, self._store.now() + TURN_S)
+            self._changed.wait(until_s)
+        return self.is_over
+
+    def run(self) -> None:
+        """Work until `stop`, or until nothing came for `idle_s`.
+
+        Raises:
+            ClosedError, AccessDeniedError, IncompatibleTreeError: the queue cannot be used any
+                more.
+            WorkerStuckError: every handler runs longer than `time_limit_s`.
+            RuntimeError: the executor accepts no more calls.
+        """
+        self._consumer.lost_listeners.insert(0, self._lose)
+        try:
+            while self._jobs or not self._is_stopping:
+                self._turn()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            self.error = error
+        finally:
+            self._consumer.lost_listeners.remove(self._lose)
+            self._leave()
+        if self.error is not None:
+            raise self.error
+
+    def end(self, job: Job, error: BaseException | None) -> None:
+        """Note that a job ended before its handler returned; from any thread.
+
+        An error that is no Exception, such as KeyboardInterrupt, says nothing about the item: it
+        goes back at once, and the delivery does not count.
+        """
+        if not job.ended:
+            job.ended = True
+            self._ended_jobs.append((job, error))
+            self._wake()
+
+    def _turn(self) -> None:
+        finished = self._end_failed()
+        self._limit_time()
+        if self._is_stopping:
+            self._wind_up(finished)
+            return
+        held = len(self._jobs) + sum(len(run.jobs) for run in self._overdue)
+        free = self._settings.capacity - held + len(finished)
+        room = self._rate.room(self._store.now()) if self._rate else free
+        if min(free, room) > 0:
+            items = self._take(min(free, room, MAX_BATCH), finished)
+            self._forget(finished)
+            self._start(items)
+        else:
+            self._ending.done(finished)
+            self._forget(finished)
+            # A pause may have used up the signal of what came since.
+            if not self._has_news and not self._is_stopping:
+                self._wait(self._rate.next_s() if self._rate and free > 0 else float("inf"))
+        self._touch()
+        if self._store.now() >= self._busy_s + self._settings.idle_s and not self._jobs:
+            self.stop()
+
+    def _take(self, n: int, finished: Sequence[Job]) -> Sequence[Item]:
+        self._waits_for_items = True
+        try:
+            timeout_s = max(0.0, self._due_s(len(finished)) - self._store.now())
+            items = self._ending.take(
+                n,
+                finished,
+                timeout_s=timeout_s,
+                give_up=lambda: self._has_news or self._is_stopping,
+            )
+        finally:
+            self._waits_for_items = False
+        if items or self._ending.is_cut_off:  # a queue that nobody could look at is not idle
+            self._busy_s = self._store.now()
+        return items
+
+    def _wait(self, until_s: float) -> None:
+        self._signal.wait(min(until_s, self._due_s()))
+
+    @property
+    def _has_news(self) -> bool:
+        return bool(self._ended_runs or self._ended_jobs)
+
+    def _start(self, items: Sequence[Item]) -> None:
+        """Give new items to handlers."""
+        if self._rate is not None:
+            self._rate.take(len(items))
+        jobs = [Job(item, self.end) for item in items]
+        self._jobs.update((id(job.item), job) for job in jobs)
+        for job in jobs:
+            if job.item.hold is Hold.LOST:  # before `_lose` could find the job
+                job.lost.set()
+        size = self._settings.batch or 1
+        for start in range(0, len(jobs), size):
+            run = _Run(jobs[start : start + size], Future())
+            self._runs[run] = None
+            self._hand_over(run)
+
+    def _hand_over(self, run: _Run) -> None:
+        try:
+            run.future = self._begin(run.jobs)
+        except RuntimeError as error:  # the executor is broken, or was shut down
+            self.error = error
+            self.stop()  # `run.future` was never begun, and is cancelled
+            return
+        run.future.add_done_callback(lambda _: self._run_ended(run))
+
+    def _run_ended(self, run: _Run) -> None:
+        self._ended_runs.append(run)
+        self._wake()
+
+    def _end_failed(self) -> list[Job]:
+        """End the jobs that failed; return those that wait for their acknowledgement."""
+        finished: list[Job] = []
+        while self._ended_runs:
+            run = self._ended_runs.popleft()
+            self._runs.pop(run, None)
+            self._overdue.discard(run)
+            if not run.future.cancelled():
+                finished += self._judge(run.end(), run.future.exception())
+        while self._ended_jobs:
+            job, error = self._ended_jobs.popleft()
+            if error is None or isinstance(error, Exception):
+                finished += self._judge([job], error)
+            else:
+                self._ending.give_back([job])
+                self._forget([job])
+        return finished
+
+    def _judge(self, jobs: Sequence[Job], error: BaseException | None) -> list[Job]:
+        """Bring jobs back later if there was an error; else return them."""
+        jobs = [job for job in jobs if id(job.item) in self._jobs]  # the others went back
+        if error is None:
+            return jobs
+        for job in jobs:
+            self._ending.retry(job, error)
+        self._forget(jobs)
+        return []
+
+    def _limit_time(self) -> None:
+        """Take the jobs from handlers that run for too long."""
+        limit_s, now_s = self._settings.time_limit_s, self._store.now()
+        if limit_s == float("inf"):
+            return
+        for run in list(self._runs):
+            if run.began_s is None and run.future.running():
+                run.began_s = now_s
+            if run.began_s is not None and now_s >= run.began_s + limit_s:
+                self._runs.pop(run, None)
+                self._overdue.add(run)
+                self._take_away(run.end(), TimeoutError(f"the handler ran for {limit_s:g} s"))
+        if len(self._overdue) >= self._settings.concurrency and self.error is None:
+            self.error = WorkerStuckError(
+                f"work: each of {self._settings.concurrency} handlers runs for more than "
+                f"{limit_s:g} s (time_limit_s); their items go to others; restart this process"
+            )
+            self.stop()
+
+    def _take_away(self, jobs: list[Job], error: TimeoutError | None) -> None:
+        """End jobs that a handler may still work on: to be tried again, or given back."""
+        for job in jobs:
+            job.lost.set()
+        if error is not None:
+            self._judge(jobs, error)
+        else:
+            self._ending.give_back(jobs)
+            self._forget(jobs)
+
+    def _wind_up(self, finished: Sequence[Job]) -> None:
+        """Acknowledge what is finished, give back what was not begun; at the end, everything."""
+        self._ending.done(finished)
+        self._forget(finished)
+        late = self._store.now() >= self._stop_by_s
+        back: list[Job] = []
+        for run in list(self._runs):
+            if run.future.cancel() or late:
+                self._runs.pop(run, None)
+                back += run.end()
+        self._take_away(back, None)
+        if late:
+            self._forget_all()
+        elif self._jobs and not self._has_news:
+            self._touch()
+            self._wait(self._stop_by_s)
+
+    def _forget(self, jobs: Sequence[Job]) -> None:
+        """Count jobs that have ended."""
+        for job in jobs:
+            if self._jobs.pop(id(job.item), None) is not None and job.outcome is not None:
+                self._outcomes[job.outcome] += 1
+                if job.outcome in {Outcome.LOST, Outcome.UNKNOWN}:
+                    log.warning("%s: delivery %d: %s", job.id, job.delivery, job.outcome.value)
+        if jobs:
+            self._busy_s = self._store.now()
+
+    def _forget_all(self) -> None:
+        """Count what is left. What is held goes back when the queue is closed."""
+        jobs = list(self._jobs.values())
+        for job in jobs:
+            job.lost.set()
+            job.outcome = job.outcome or outcome_of(job, Outcome.GIVEN_BACK)
+        self._forget(jobs)
+
+    def _leave(self) -> None:
+        for run in self._runs:
+            run.future.cancel()
+        self._forget_all()
+        self.is_over = True
+        self._changed.set()
+
+    def _touch(self) -> None:
+        """Touch the items whose time to run is a third over."""
+        now_s = self._store.now()
+        due = [job for job in self._jobs.values() if _touch_s(job.item) <= now_s]
+        if due:
+            self._ending.touch(due)
+
+    def _due_s(self, finished: int = 0) -> float:
+        """When the loop has to go on at the latest; so many of its jobs are finished."""
+        now_s, limit_s = self._store.now(), self._settings.time_limit_s
+        due_s = [now_s + TURN_S, *(_touch_s(job.item) for job in self._jobs.values())]
+        if limit_s < float("inf"):
+            due_s += [
+                now_s + SEE_S if run.began_s is None else run.began_s + limit_s
+                for run in self._runs
+            ]
+        if len(self._jobs) == finished:
+            due_s.append(self._busy_s + self._settings.idle_s)
+        return min(due_s)
+
+    def _lose(self, _: str, items: Sequence[Item]) -> None:
+        """Tell the handlers of lost items, from any thread."""
+        for item in items:
+            job = self._jobs.get(id(item))
+            if job is not None:
+                job.lost.set()
+
+    def _pause(self, seconds: float) -> None:
+        self._signal.wait(min(self._store.now() + seconds, self._stop_by_s + GIVE_BACK_S))
+
+    def _wake(self) -> None:
+        self._signal.set()
+        if self._waits_for_items:
+            self._consumer.wake()
+
+
+def _touch_s(item: Item) -> float:
+    """When to touch an item; never if it has no time to run, or is not held."""
+    ttr_s = item.header.get("ttr_s")
+    if ttr_s is None or item.hold is not Hold.HELD:
+        return float("inf")
+    return item.due_s - float(ttr_s) * TOUCH_AT
