@@ -14,7 +14,7 @@ from harness.commands import interrupts
 from harness.commands.launch import Ran, launch, prepare, publish
 from harness.common import run_folder
 from harness.common.harness_errors import HarnessError, ScenarioError, UnmetError
-from harness.report import junit, markdown
+from harness.report import annotations, junit, markdown
 from harness.report.batch_summary import Row
 from harness.report.junit import Suite
 from harness.report.terminal import Terminal
@@ -43,8 +43,11 @@ def shard(every: Sequence[T], which: str | None) -> list[T]:
 class Batch:
     """Runs scenarios and remembers how each ended."""
 
-    def __init__(self, terminal: Terminal, keep_in: Path, *, require_all: bool = False) -> None:
+    def __init__(
+        self, terminal: Terminal, keep_in: Path, *, require_all: bool = False, github: bool = False
+    ) -> None:
         self._terminal, self._keep_in, self._require_all = terminal, keep_in, require_all
+        self._github = github
         self._statuses: list[int] = []
         self._ran: list[Ran] = []
         self._suites: list[Suite] = []
@@ -71,6 +74,10 @@ class Batch:
             name, why = run_folder.name_of(file), broken.get(file)
             if why is not None:
                 self._failed[name] = why
+                if self._github:
+                    title = f"{name}: cannot be loaded"
+                    told = annotations.annotation("error", file, why, title=title)
+                    self._terminal.write_raw(told)
             self._suites.append(
                 Suite.skipped(name, "not run: another scenario cannot be loaded", 0.0)
                 if why is None
@@ -78,16 +85,22 @@ class Batch:
             )
         raise ScenarioError("\n".join(broken.values()))
 
-    def run_all(self, loaded: Sequence[tuple[Path, Scenario]], *, by_hand: bool) -> None:
-        """Run the scenarios one after the other until Ctrl-C; of several, end with a table."""
-        for number, (file, scenario) in enumerate(loaded, 1):
-            if len(loaded) > 1:
-                self._terminal.say(f"{number} of {len(loaded)}")
+    def run_all(
+        self, loaded: Sequence[tuple[Path, Scenario]], *, times: int = 1, by_hand: bool
+    ) -> None:
+        """Run the scenarios one after the other until Ctrl-C; of several runs, end with a table."""
+        every = [each for each in loaded for _ in range(times)]
+        for number, (file, scenario) in enumerate(every, 1):
+            if len(every) > 1:
+                self._terminal.say(f"{number} of {len(every)}")
             self.run(file, scenario, by_hand=by_hand)
             if interrupts.interrupted():
                 break
-        if len(loaded) > 1:
+        if len(every) > 1:
             self._terminal.batch(self._rows)
+        if times > 1:
+            for name, rate in junit.rates(self._suites).items():
+                self._terminal.say(f"{name}: as expected in {rate} runs")
 
     def run(self, file: Path, wanted: Scenario, *, by_hand: bool = False) -> None:
         """Run one scenario, print what came out, and remember it, also if it could not be run."""
@@ -95,26 +108,14 @@ class Batch:
         try:
             self._run(name, file, wanted, by_hand=by_hand)
         except UnmetError as unmet:
-            took_s = time.monotonic() - began_s
-            self._terminal.say(f"{name}: skipped: {unmet}")
-            self._suites.append(Suite.skipped(name, str(unmet), took_s))
-            self._rows.append(
-                Row(
-                    scenario=name,
-                    state="skipped",
-                    verdict="skipped",
-                    expected="",
-                    reason=str(unmet),
-                    took_s=took_s,
-                )
-            )
-            self._statuses.append(results.EXIT_UNKNOWN if self._require_all else 0)
+            self._skipped(name, file, str(unmet), time.monotonic() - began_s)
         except HarnessError as error:
-            self._no_verdict(name, str(error), error.exit_status, time.monotonic() - began_s)
+            self._no_verdict(name, file, str(error), error.exit_status, time.monotonic() - began_s)
         except Exception as error:  # noqa: BLE001 -- the scenarios after it are run all the same
             traceback.print_exc()
             told = f"a defect of the harness, not of the queue: {type(error).__name__}: {error}"
-            self._no_verdict(name, told, HarnessError.exit_status, time.monotonic() - began_s)
+            took_s = time.monotonic() - began_s
+            self._no_verdict(name, file, told, HarnessError.exit_status, took_s)
 
     def _run(self, name: str, file: Path, wanted: Scenario, *, by_hand: bool) -> None:
         say = self._terminal.say
@@ -132,22 +133,35 @@ class Batch:
         self._statuses.append(results.exit_status(ran.results))
         place = os.path.relpath(folder.path)
         self._terminal.summary(ran.results, place)
-        self._rows.append(Row.of(ran.results, ran.took_s, f"{place}/report.html"))
+        self._ended(file, Row.of(ran.results, ran.took_s, f"{place}/report.html"))
 
-    def _no_verdict(self, name: str, why: str, status: int, took_s: float) -> None:
+    def _skipped(self, name: str, file: Path, why: str, took_s: float) -> None:
+        self._terminal.say(f"{name}: skipped: {why}")
+        self._suites.append(Suite.skipped(name, why, took_s))
+        self._statuses.append(results.EXIT_UNKNOWN if self._require_all else 0)
+        row = Row(scenario=name, state="skipped", verdict="skipped", expected="", took_s=took_s)
+        self._ended(file, replace(row, reason=why))
+
+    def _no_verdict(self, name: str, file: Path, why: str, status: int, took_s: float) -> None:
         self._terminal.complain(f"{name}: {why}")
         self._failed[name] = why
         self._suites.append(Suite.failed(name, why, took_s))
         self._statuses.append(status)
         row = Row(scenario=name, state="failed", verdict="failed", expected="", took_s=took_s)
-        self._rows.append(replace(row, reason="see below", sentence=why))
+        self._ended(file, replace(row, reason="see below", sentence=why))
+
+    def _ended(self, file: Path, row: Row) -> None:
+        self._rows.append(row)
+        if self._github and (told := annotations.of_row(file, row)):
+            self._terminal.write_raw(told)
 
     def write(self, junit_file: Path | None) -> None:
         """Write junit.xml where it was asked for, and the summary where the CI offers a file."""
         if junit_file is not None:
-            junit.write(self._suites, junit_file)
+            junit.write(junit.numbered(self._suites), junit_file)
         if offered := os.environ.get(STEP_SUMMARY):
-            text = markdown.summary([ran.results for ran in self._ran], self._failed)
+            judged = [ran.results for ran in self._ran]
+            text = markdown.summary(judged, self._failed, junit.rates(self._suites))
             with Path(offered).open("a", encoding="utf-8") as file:
                 file.write(text + "\n")
 

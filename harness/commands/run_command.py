@@ -37,6 +37,15 @@ def run(
         str | None, typer.Option(help="Run only the I-th of N shares of them.", metavar="I/N")
     ] = None,
     *,
+    times: Annotated[int, typer.Option(min=1, help="How often each; the rate is told.")] = 1,
+    github: Annotated[
+        bool,
+        typer.Option(
+            "--github",
+            envvar="GITHUB_ACTIONS",
+            help="Annotate the files, as GitHub's log reads it.",
+        ),
+    ] = False,
     require_all: Annotated[
         bool, typer.Option("--require-all", help="End with 2 if a scenario is skipped.")
     ] = False,
@@ -48,15 +57,17 @@ def run(
     if junit is not None:
         run_folder.require_writable(junit, "--junit")
     terminal = Terminal()
-    runner = batch.Batch(terminal, keep_in, require_all=require_all)
+    runner = batch.Batch(terminal, keep_in, require_all=require_all, github=github)
     try:
         loaded = runner.load(batch.shard(files, shard))
+        if not loaded:
+            terminal.say(f"no scenario is in share {shard}; there are {len(files)}")
         run_folder.make_folder(keep_in, "--runs")
         with interrupts.clean_exit():
             hurting.tidy(terminal.say)
             update = {} if seed is None else {"seed": seed}
             chosen = [(file, scenario.model_copy(update=update)) for file, scenario in loaded]
-            runner.run_all(chosen, by_hand=keep)
+            runner.run_all(chosen, times=times, by_hand=keep)
     finally:
         runner.write(junit)
     return _announce(runner.status, terminal)

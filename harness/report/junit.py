@@ -6,14 +6,16 @@ without having shown something.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
 from harness import words
 from harness.common import files
+from harness.common.rate import Rate
 
 FILE = "junit.xml"
 _NOT_IN_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
@@ -60,6 +62,28 @@ class Suite:
             cases=(Case(name="verdict", outcome="skipped", text=why),),
             took_s=took_s,
         )
+
+
+def rates(suites: Sequence[Suite]) -> dict[str, Rate]:
+    """Return how often each scenario ended as expected, of the times that it was not skipped."""
+    ended: dict[str, list[bool]] = {}
+    for suite in suites:
+        outcome = suite.cases[0].outcome
+        if outcome != "skipped":
+            ended.setdefault(suite.scenario, []).append(outcome == "passed")
+    return {name: Rate(count=sum(passed), of=len(passed)) for name, passed in ended.items()}
+
+
+def numbered(suites: Sequence[Suite]) -> list[Suite]:
+    """Return suites with names of their own: the runs of one scenario are numbered."""
+    times, seen = Counter(suite.scenario for suite in suites), Counter[str]()
+    named = []
+    for suite in suites:
+        seen[suite.scenario] += 1
+        name, of = suite.scenario, times[suite.scenario]
+        number = f" ({seen[name]} of {of})" if of > 1 else ""
+        named.append(replace(suite, scenario=f"{name}{number}"))
+    return named
 
 
 def write(suites: Sequence[Suite], path: Path) -> None:

@@ -1,15 +1,24 @@
 """A Markdown summary of several runs, for CI systems that offer a file for one."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from harness import words
+from harness.common.rate import Rate
 
 MOST_FINDINGS = 5
 
 
-def summary(judged: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> str:
-    """Return the summary of runs that were judged, and of those in which the harness failed."""
+def summary(
+    judged: Sequence[Mapping[str, Any]],
+    failed: Mapping[str, str],
+    rates: Mapping[str, Rate] = MappingProxyType({}),
+) -> str:
+    """Return the summary of runs that were judged, and of those in which the harness failed.
+
+    `rates` are told of scenarios that were run several times.
+    """
     bad = [results for results in judged if not results["as_expected"]]
     lines = [
         f"## harness: {len(judged) - len(bad)} of {len(judged) + len(failed)} as expected",
@@ -20,6 +29,10 @@ def summary(judged: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> s
         *(f"| {name} | | **harness failed** | | | | |" for name in failed),
         "",
     ]
+    lines += [
+        f"- {name}: as expected in {rate} runs" for name, rate in rates.items() if rate.of > 1
+    ]
+    lines += [""]
     for results in bad:
         lines += _findings(results)
     for name, error in failed.items():

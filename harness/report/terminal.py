@@ -47,6 +47,11 @@ class Terminal:
             self._end_line()
             self.console.print(f"{stamp}{text}", markup=False, soft_wrap=True)
 
+    def write_raw(self, line: str) -> None:
+        """Print a line for a program, as it is: no time before it, nothing cut or coloured."""
+        with self._lock:
+            self.console.file.write(line + "\n")
+
     def complain(self, text: str) -> None:
         """Print an error to standard error."""
         sys.stderr.write(f"harness: {text}\n")

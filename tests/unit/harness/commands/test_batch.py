@@ -1,6 +1,8 @@
 """Several scenarios: shares for CI jobs side by side, and what a failure does to the others."""
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Never
 from xml.etree import ElementTree as ET
@@ -11,9 +13,13 @@ from typer.testing import CliRunner
 from cluster.cluster_errors import EngineGoneError
 from harness.commands import harness_command
 from harness.commands.batch import Batch, shard
+from harness.commands.launch import Ran
 from harness.common.harness_errors import ScenarioError, UnmetError
+from harness.common.run_folder import RunFolder
 from harness.report.terminal import Terminal
 from harness.scenario import loading
+from harness.scenario.schema import Scenario
+from worlds.histories.judged_runs import judged, lives
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 20])
@@ -123,3 +129,113 @@ def test_one_scenario_needs_no_table(
     file.write_text("description: d\nworkload: [{put-all: {}}]\n")
     Batch(Terminal(), tmp_path / "runs").run_all([(file, loading.load(file))], by_hand=False)
     assert " of " not in capsys.readouterr().out
+
+
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Give a list of the verdicts that the next runs get, without a quorum."""
+    verdicts: list[str] = []
+
+    def ended(wanted: Scenario, name: str, folder: RunFolder, *_: object, **__: object) -> Ran:
+        verdict = verdicts.pop(0)
+        place = tmp_path_factory.mktemp(verdict)
+        lost = (2,) if verdict == "invalid" else ()
+        run = judged(place, lives(lost=lost), came_to_its_end=verdict != "unknown")
+        results = json.loads(run.results.read_text())
+        assert results["verdict"] == verdict
+        return Ran(folder=folder, results=results | {"scenario": name}, took_s=1.0)
+
+    monkeypatch.setattr("harness.commands.batch.launch", ended)
+    monkeypatch.setattr("harness.commands.batch.publish", lambda *_: None)
+    monkeypatch.setattr("harness.commands.run_command.hurting.tidy", lambda _: None)
+    return verdicts
+
+
+Harness = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def harness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Harness:
+    """Give a function that runs a scenario from the command line: its status, its output."""
+    (tmp_path / "mine.yaml").write_text("description: d\nworkload: [{put-all: {count: 1}}]\n")
+    monkeypatch.chdir(tmp_path)
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", ["harness", "run", "--junit", "junit.xml", *words])
+        with pytest.raises(SystemExit) as ended:
+            harness_command.main()
+        return int(str(ended.value.code)), capsys.readouterr().out
+
+    return run
+
+
+def test_a_rate_comes_of_many_runs(ends: list[str], harness: Harness, tmp_path: Path) -> None:
+    """`--times` tells how often it ended as expected, with bounds; one bad run is a bad status."""
+    ends += ["valid", "invalid", "valid", "valid"]
+    status, told = harness("mine.yaml", "--times", "4")
+    assert status == 1, told
+    assert "mine: as expected in 3 of 4 (30 to 95 %) runs" in told
+    suites = ET.parse(tmp_path / "junit.xml").getroot()  # noqa: S314 -- our own file
+    assert [suite.get("name") for suite in suites] == [f"mine ({n} of 4)" for n in range(1, 5)]
+
+
+def test_one_run_has_no_rate(ends: list[str], harness: Harness, tmp_path: Path) -> None:
+    """A scenario that was run once keeps its name, and no rate is told."""
+    ends += ["valid"]
+    status, told = harness("mine.yaml")
+    assert (status, "as expected in" in told) == (0, False)
+    (suite,) = ET.parse(tmp_path / "junit.xml").getroot()  # noqa: S314 -- our own file
+    assert suite.get("name") == "mine"
+
+
+def test_the_summary_has_the_rate(
+    ends: list[str], harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What CI shows of the job tells the rate too."""
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    ends += ["valid", "unknown"]
+    harness("mine.yaml", "--times", "2")
+    text = (tmp_path / "summary.md").read_text()
+    assert "- mine: as expected in 1 of 2 (9 to 91 %) runs" in text
+
+
+@pytest.mark.parametrize("asked", ["option", "environment"])
+def test_what_is_not_as_expected_is_annotated(
+    ends: list[str], harness: Harness, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """With --github, or inside of a GitHub job, a surprise is an annotation of the file."""
+    if asked == "environment":
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    ends += ["valid", "invalid"]
+    status, told = harness(
+        "mine.yaml", "--times", "2", *(["--github"] if asked == "option" else [])
+    )
+    assert status == 1, told
+    lines = [line for line in told.splitlines() if line.startswith("::")]
+    place = "file=mine.yaml,line=1,title=mine%3A invalid%2C expected valid"
+    assert [line.partition("::")[2].partition("::")[0] for line in lines] == [f"error {place}"]
+
+
+def test_nothing_is_annotated_unless_asked(ends: list[str], harness: Harness) -> None:
+    """On a terminal no line is for a program."""
+    ends += ["invalid"]
+    assert "::error" not in harness("mine.yaml")[1]
+
+
+def test_a_scenario_that_cannot_be_loaded_is_annotated_at_its_line(harness: Harness) -> None:
+    """The line of the mistake is the line of the annotation."""
+    Path("bad.yaml").write_text("description: d\nsede: 3\n")
+    status, told = harness("mine.yaml", "bad.yaml", "--github")
+    assert status == 254
+    (line,) = (line for line in told.splitlines() if line.startswith("::"))
+    assert line.startswith("::error file=bad.yaml,line=2,title=bad%3A cannot be loaded::")
+
+
+def test_a_share_may_be_empty(harness: Harness) -> None:
+    """A job of a matrix with more shards than scenarios says that it had nothing to run."""
+    status, told = harness("mine.yaml", "--shard", "2/2")
+    assert (status, "no scenario is in share 2/2" in told) == (0, True)
