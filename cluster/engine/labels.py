@@ -13,6 +13,7 @@ PROJECT = "zkmq.harness"
 RUN = "zkmq.run"
 OWNER = "zkmq.owner"
 BY_HAND = "zkmq.by-hand"
+CHECKOUT = "zkmq.checkout"
 NODE = "zkmq.node"
 PART = "zkmq.part"
 OWNER_VARIABLE = "ZKMQ_OWNER"  # in the environment of worker processes, for the same purpose
@@ -55,8 +56,13 @@ class Owner:
 
 def of_run(run: str, owner: Owner, *, by_hand: bool) -> dict[str, str]:
     """Return the labels that all things of one run carry."""
-    labels = {PROJECT: "1", RUN: run, OWNER: str(owner)}
+    labels = {PROJECT: "1", RUN: run, OWNER: str(owner), CHECKOUT: checkout()}
     return labels | ({BY_HAND: "1"} if by_hand else {})
+
+
+def checkout() -> str:
+    """Return the folder that this code runs from: a checkout, or an environment's packages."""
+    return str(Path(__file__).resolve().parents[2])
 
 
 def start_ticks(pid: int) -> int | None:

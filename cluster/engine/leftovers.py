@@ -31,11 +31,13 @@ class HeldRun:
 
     Attributes:
         left: its owner is gone, and it was not started by hand.
+        checkout: the folder that the code that started it was in; empty for an older release.
     """
 
     run: str
     by_hand: bool
     left: bool
+    checkout: str = ""
 
 
 def runs(client: docker.DockerClient) -> list[HeldRun]:
@@ -106,7 +108,12 @@ def _held(run: str, tags: dict[str, str]) -> HeldRun:
         alive = labels.Owner.parse(tags.get(labels.OWNER, "")).alive()
     except ValueError:
         alive = False  # not our labels: no process can own it
-    return HeldRun(run=run, by_hand=by_hand, left=not by_hand and not alive)
+    return HeldRun(
+        run=run,
+        by_hand=by_hand,
+        left=not by_hand and not alive,
+        checkout=tags.get(labels.CHECKOUT, ""),
+    )
 
 
 def _remove(thing: Any) -> None:

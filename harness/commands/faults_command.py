@@ -44,20 +44,23 @@ def inject(
     run: QuorumOption = None,
 ) -> int:
     """Inject a fault into the quorum that is up, and say what was observed of it."""
+    settings = _settings(target, groups, setting or [])
+    undo.fault_of(fault, settings)  # before an engine is asked for
     hurt = the_quorum(run)
     hurt.limit_faults(for_s)
-    nodes, evidence, bit = by_hand.inject(
+    injected = by_hand.inject(
         hurt,
         fault,
-        _settings(target, groups, setting or []),
+        settings,
         id=time.monotonic_ns(),
         in_force=hurt.ledger.open(),
         until_s=ledger.uptime_s() + for_s,
     )
     terminal = Terminal()
-    terminal.say(f"{fault} on {nodes}: {'it bit' if bit else 'nothing shows that it bit'}")
-    terminal.say(json.dumps(evidence))
-    return 0 if bit else EXIT_DID_NOT_BITE
+    shown = "it took effect" if injected.bit else "nothing shows that it took effect"
+    terminal.say(f"{injected.what}: {shown}")
+    terminal.say(json.dumps(injected.evidence))
+    return 0 if injected.bit else EXIT_DID_NOT_BITE
 
 
 def heal(run: QuorumOption = None) -> None:
@@ -106,8 +109,9 @@ def status_table(target: DockerQuorum) -> Table:
 
 
 def in_force(target: DockerQuorum) -> str:
-    """Return the faults in force, by the quorum's ledger, in one line."""
-    told = [f"{entry['name']} on {entry['nodes']}" for entry in target.ledger.open()]
+    """Return the faults in force and when each ends, by the quorum's ledger, in one line."""
+    up_s = ledger.uptime_s()
+    told = [undo.told(entry, target.nodes, up_s) for entry in target.ledger.open()]
     return f"faults in force: {'; '.join(told) or 'none'}"
 
 

@@ -88,7 +88,7 @@ class ByHand:
             ScenarioError: no such fault or setting.
             TargetError: it could not be injected, or nothing shows that it bit.
         """
-        nodes, evidence, bit = by_hand.inject(
+        injected = by_hand.inject(
             self._quorum,
             fault,
             settings,
@@ -96,9 +96,11 @@ class ByHand:
             in_force=self._quorum.ledger.open(),
             until_s=ledger.uptime_s() + LEASE_S,
         )
-        if not bit:
-            raise TargetError(f"{fault}: expected evidence that it bit, got {evidence}")
-        return nodes
+        if not injected.bit:
+            raise TargetError(
+                f"{injected.what}: expected evidence that it bit, got {injected.evidence}"
+            )
+        return injected.nodes
 
     def heal(self) -> None:
         """Undo all that is in force, and wait until every server serves and one leads."""

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from cluster import quorum
 from cluster.cluster_errors import ContainerGoneError
-from cluster.engine import engine, leftovers, processes
+from cluster.engine import engine, labels, leftovers, processes
 from harness.commands import faults_command as hurting
 from harness.commands import interrupts, standing
 from harness.commands.options import QuorumOption
@@ -97,13 +97,30 @@ def logs(
             sys.stdout.buffer.write(b"".join(b"node-%d  %b\n" % (id, x) for x in log.splitlines()))
 
 
-def down() -> None:
-    """Remove the quorums that `up` or `run --keep` started, and their gateways."""
-    client = engine.connect()
-    for held in leftovers.runs(client):
-        if held.by_hand:
+def down(
+    run: QuorumOption = None,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also those that other checkouts started.")
+    ] = False,
+) -> None:
+    """Remove the quorums that `up` or `run --keep` started, and their gateways.
+
+    Without an option: those that this checkout started.
+    """
+    client, terminal = engine.connect(), Terminal()
+    standing_now = [held for held in leftovers.runs(client) if held.by_hand]
+    if run is not None and run not in {held.run for held in standing_now}:
+        known = ", ".join(held.run for held in standing_now) or "none"
+        raise ScenarioError(f"--run: expected a quorum started by hand ({known}), got {run!r}")
+    for held in standing_now:
+        ours = run is None and (everything or held.checkout == labels.checkout())
+        if ours or held.run == run:
             leftovers.remove_run(client, held.run)
-            Terminal().say(f"removed quorum {held.run}")
+            terminal.say(f"removed quorum {held.run}")
+        elif run is None:
+            place = held.checkout or "an older release"
+            terminal.say(f"left quorum {held.run}, started from {place}; --all removes it, too")
 
 
 def clean(

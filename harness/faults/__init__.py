@@ -3,6 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import ClassVar, Protocol
 
+from pydantic import ConfigDict
+
 from harness.common.registry import Registry
 from harness.faults import description
 from harness.faults.description import Modes
@@ -26,6 +28,10 @@ class Fault(Protocol):
         forwarded: whether clients must connect through forwarders, so that they can be cut off.
     """
 
+    # Its fields are settings of foreign origin: no unknown key, nothing coerced.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False
+    )
     lasting: ClassVar[bool] = True
     slot: ClassVar[str | None] = None
     needs: ClassVar[frozenset[str]] = frozenset()

@@ -5,6 +5,7 @@ their time is over. Everything else stays until the ledger's entries are healed.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -16,6 +17,21 @@ from harness.target import Evidence, Quorum, System
 from harness.workers.running_clients import NoClients
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injected:
+    """A fault that was injected by hand.
+
+    Attributes:
+        what: what it did to whom, in words.
+        bit: whether the evidence shows that it took effect.
+    """
+
+    nodes: list[int]
+    what: str
+    evidence: Evidence
+    bit: bool
+
+
 def inject(
     quorum: Quorum,
     kind: str,
@@ -24,8 +40,8 @@ def inject(
     id: int,
     in_force: Sequence[Mapping[str, Any]],
     until_s: float,
-) -> tuple[list[int], Evidence, bool]:
-    """Inject a fault now; return the nodes it hit, what was observed, and whether it bit.
+) -> Injected:
+    """Inject a fault now; return what it did, and what was observed of it.
 
     Args:
         quorum: the one to hurt.
@@ -57,7 +73,8 @@ def inject(
         quorum.ledger.begin({**entry, "until_s": until_s})
     else:
         quorum.ledger.end(id)
-    return nodes, evidence, fault.bit(evidence)
+    what = fault.describe(kind, nodes, {str(seen.node): seen.mode for seen in statuses})
+    return Injected(nodes=nodes, what=what, evidence=evidence, bit=fault.bit(evidence))
 
 
 def _held(entry: Mapping[str, Any]) -> budget.Held:

@@ -4,6 +4,7 @@ Every injection and every heal ends `installed`, `skipped` (nothing was done, an
 `indeterminate` (it may have been done, or its time never came). Only `installed` counts as a fault.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -144,6 +145,7 @@ class Nemesis:
                 kind=injection.planned.kind,
                 nodes=injection.nodes,
                 clients=injection.clients,
+                due_s=_due_s(injection.entry.hold_s),
             )
         )
         began_ns = self._clock.now_ns()
@@ -270,3 +272,8 @@ class Nemesis:
                 value=value,
             )
         )
+
+
+def _due_s(hold_s: float | None) -> float | None:
+    """Return the machine's uptime when a fault is to end that begins now; None if never."""
+    return None if hold_s is None else time.clock_gettime(time.CLOCK_BOOTTIME) + hold_s

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import pydantic
 
 from harness.common.harness_errors import ScenarioError
-from harness.faults import Fault, faults
+from harness.faults import Fault, description, faults
 from harness.target import Ledger, Quorum, System
 from harness.workers.running_clients import NoClients
 
@@ -21,10 +21,12 @@ def entry(
     kind: str,
     nodes: Sequence[int],
     clients: Sequence[int] = (),
+    due_s: float | None = None,
 ) -> dict[str, Any]:
     """Return the entry of an injection: the fault's registered name and settings, and its targets.
 
-    `id` is the entry's own in the ledger; `name` is the fault's in the scenario.
+    `id` is the entry's own in the ledger; `name` is the fault's in the scenario. It should end when
+    the machine has been up for `due_s`; None if that is not known.
     """
     return {
         "id": id,
@@ -33,7 +35,26 @@ def entry(
         "settings": asdict(fault),  # type: ignore[call-overload]
         "nodes": nodes,
         "clients": clients,
+        "due_s": due_s,
     }
+
+
+def told(entry: Mapping[str, Any], everyone: Iterable[int], up_s: float) -> str:
+    """Return an entry in words: `kill+wipe node 5, ends in 43 s`.
+
+    `everyone` are the quorum's nodes, and `up_s` is how long the machine has been up.
+    """
+    kind, nodes = str(entry["fault"]), entry["nodes"]
+    fault = fault_of(kind, entry["settings"])
+    what = fault.describe(kind, nodes, dict.fromkeys(map(str, everyone), ""))
+    due_s = entry.get("due_s") or entry.get("until_s")
+    if due_s is None:
+        until = "until it is healed"
+    elif due_s > up_s:
+        until = f"ends in {due_s - up_s:.0f} s"
+    else:
+        until = f"was to end {up_s - due_s:.0f} s ago"
+    return f"{description.named(what, kind, str(entry['name']))}, {until}"
 
 
 def heal(quorum: Quorum, ledger: Ledger, entries: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -63,6 +84,17 @@ def fault_of(kind: str, settings: Mapping[str, Any]) -> Fault:
         # As JSON, since strict validation takes a mapping for a dataclass only from there.
         return adapter.validate_json(json.dumps(dict(settings)))
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, [kind, *first["loc"]]))
-        raise ScenarioError(f"{place}: {first['msg']}, got {first['input']!r}") from None
+        raise ScenarioError(_told(kind, error.errors()[0])) from None
+
+
+def _told(kind: str, first: Mapping[str, Any]) -> str:
+    """Return what is wrong with a fault's settings, as loading a scenario would."""
+    place = ".".join(map(str, [kind, *first["loc"]]))
+    if first["type"] == "unexpected_keyword_argument":
+        known = ", ".join(field.name for field in fields(faults[kind]))  # type: ignore[arg-type]
+        return f"{kind}: expected one of {known or 'no settings'}, got {first['loc'][-1]!r}"
+    if first["type"] == "missing":
+        return f"{place}: expected this setting, got none"
+    return (
+        f"{place}: expected {first['msg'].removeprefix('Input should be ')}, got {first['input']!r}"
+    )

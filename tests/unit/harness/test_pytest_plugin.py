@@ -14,6 +14,7 @@ from harness.commands.pytest_items import ByHand
 from harness.common.harness_errors import TargetError, UnmetError
 from harness.common.run_folder import RunFolder
 from harness.nemesis import by_hand, undo
+from harness.nemesis.by_hand import Injected
 
 SCENARIO = """\
 description: Nothing is hurt.
@@ -238,10 +239,14 @@ class _Quorum:
 def test_a_fault_that_did_not_bite_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test goes on only under a fault that took place."""
     bit = iter([True, False])
-    monkeypatch.setattr(by_hand, "inject", lambda *_, **__: ([3], {"why": "?"}, next(bit)))
+    monkeypatch.setattr(
+        by_hand,
+        "inject",
+        lambda *_, **__: Injected(nodes=[3], what="kill node 3", evidence={}, bit=next(bit)),
+    )
     nemesis = ByHand(_Quorum())  # type: ignore[arg-type]
     assert nemesis.inject("kill", target="leader") == [3]
-    with pytest.raises(TargetError, match="kill: expected evidence that it bit"):
+    with pytest.raises(TargetError, match="kill node 3: expected evidence that it bit"):
         nemesis.inject("kill", target="leader")
 
 

@@ -1,14 +1,24 @@
 """The nemesis: outcomes, exclusions, the budget, and what it writes down before it acts."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.common.harness_errors import TargetError
+from harness.common.harness_errors import ScenarioError, TargetError
+from harness.faults import faults
+from harness.nemesis import undo
 from worlds.faults.fake_quorum import FakeQuorum, UnableNode
 from worlds.faults.stage import Stage
+
+# What has no default.
+NEEDED: dict[str, dict[str, Any]] = {
+    "partition": {"groups": [[1, 2], [3, 4, 5]]},
+    "rolling-upgrade": {"to": "3.9.6"},
+    "start": {"target": {"node": 2}},
+}
 
 
 @pytest.fixture
@@ -264,3 +274,31 @@ def test_client_faults_need_no_node(stage: Callable[..., Stage]) -> None:
     assert played.told() == [("client-crash", "inject", "installed")]
     assert played.said == ["client-crash number 1 of put-all clients: installed"]
     assert played.clients.states == {0: "running", 1: "dead", 2: "running"}
+
+
+@pytest.mark.parametrize("kind", list(faults))
+def test_a_setting_that_no_fault_has_is_refused(kind: str) -> None:
+    """A misspelt key by hand is an error, as in a scenario; it never means the default."""
+    with pytest.raises(ScenarioError, match=r"expected .*, got 'percnt'"):
+        undo.fault_of(kind, {**NEEDED.get(kind, {}), "percnt": 20})
+
+
+def test_a_ledger_says_what_is_in_force_and_until_when() -> None:
+    """`status` and `top` tell when a fault ends, also one that ought to be over."""
+    kill = undo.fault_of("kill", {"wipe": True})
+    entry = undo.entry(kind="kill", fault=kill, id=1, name="kill", nodes=[5])
+    assert undo.told(entry, range(1, 6), 100.0) == "kill+wipe node 5, until it is healed"
+    due = entry | {"due_s": 143.2}
+    assert undo.told(due, range(1, 6), 100.0) == "kill+wipe node 5, ends in 43 s"
+    assert undo.told(due, range(1, 6), 150.2) == "kill+wipe node 5, was to end 7 s ago"
+    by_hand = entry | {"until_s": 160.0, "name": "mine"}
+    assert undo.told(by_hand, range(1, 6), 100.0) == "mine: kill+wipe node 5, ends in 60 s"
+
+
+def test_a_fault_that_ends_by_itself_says_so_in_the_ledger(stage: Callable[..., Stage]) -> None:
+    """Another process can tell how long a run's fault still lasts."""
+    played = stage("faults: [{kill: {}, first_s: 0, down_s: 30}, {pause: {target: {node: 1}}}]")
+    played.all()
+    (kill, pause) = played.quorum.ledger.entries.values()
+    assert 0 < kill["due_s"] - time.clock_gettime(time.CLOCK_BOOTTIME) <= 30
+    assert pause["due_s"] is None
