@@ -33,6 +33,8 @@ from zkmq.zookeeper.security import (
 
 if TYPE_CHECKING:
     from zkmq.queue import Queue
+    from zkmq.tree.item import Item
+    from zkmq.working.job import Job
     from zkmq.zookeeper.kazoo_store import KazooStore
 
 CONNECT_S = 15.0
@@ -174,6 +176,16 @@ def forget_output() -> None:
     """Write what is left to nowhere: else Python complains of a closed pipe at its end."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def environment(item: "Item | Job") -> dict[str, str]:
+    """What a command that works on an item finds in its environment."""
+    about = {
+        "ZKMQ_ITEM_ID": item.id,
+        "ZKMQ_ITEM_PRIORITY": str(item.priority),
+        "ZKMQ_ITEM_DELIVERY": str(item.delivery),
+    }
+    return about if item.fence is None else about | {"ZKMQ_ITEM_FENCE": str(item.fence)}
 
 
 def described(data: bytes) -> dict[str, str]:

@@ -16,7 +16,15 @@ from typing import Annotated, TextIO
 
 import typer
 
-from zkmq.cli.invocation import Settings, Status, complain, forget_output, sentence, status_of
+from zkmq.cli.invocation import (
+    Settings,
+    Status,
+    complain,
+    environment,
+    forget_output,
+    sentence,
+    status_of,
+)
 from zkmq.errors import (
     AckUnknownError,
     BadArgumentError,
@@ -192,7 +200,7 @@ class _Worker:
         """Run the command; a negative status is the signal that ended it."""
         try:
             process = subprocess.Popen(
-                self._work.command, stdin=subprocess.PIPE, env=os.environ | _environment(item)
+                self._work.command, stdin=subprocess.PIPE, env=os.environ | environment(item)
             )
         except OSError as error:
             raise BadArgumentError(
@@ -208,15 +216,6 @@ class _Worker:
         finally:
             self._process = None
         return process.returncode
-
-
-def _environment(item: Item) -> dict[str, str]:
-    about = {
-        "ZKMQ_ITEM_ID": item.id,
-        "ZKMQ_ITEM_PRIORITY": str(item.priority),
-        "ZKMQ_ITEM_DELIVERY": str(item.delivery),
-    }
-    return about if item.fence is None else about | {"ZKMQ_ITEM_FENCE": str(item.fence)}
 
 
 def _reserve_to(

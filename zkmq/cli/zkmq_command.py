@@ -33,6 +33,9 @@ COMMANDS = {
         "done": "Acknowledge the item of `zkmq reserve --hold`: it is removed for ever.",
         "release": "Give the item of `zkmq reserve --hold` back, to its old place.",
     },
+    "zkmq.cli.work_command": {
+        "work": "Run a command for every item, several at once, until SIGTERM or Ctrl-C.",
+    },
     "zkmq.cli.operate": {
         "peek": "Look at the first items without taking them; status 1 if there are none.",
         "stats": "Count what is where.",

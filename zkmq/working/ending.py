@@ -98,15 +98,16 @@ class JobEnding:
         if self._consumer.policy.place(header) == "dead":
             reason = said(error)
             log.error(
-                "%s: delivery %d failed, and was its last", job.id, job.delivery, exc_info=error
-            )
+                "%s: delivery %d failed and was the last: %s", job.id, job.delivery, reason,
+                exc_info=error,
+            )  # fmt: skip
             self._end([job], lambda i: self._consumer.bury(i, reason=reason), Outcome.DEAD)
             return
         failures = header.get("deliveries", 1) - header.get("forgiven", 0)
         delay_s = self._settings.delay_s(failures, self._rng)
         log.warning(
-            "%s: delivery %d failed, comes back in %.1f s", job.id, job.delivery, delay_s,
-            exc_info=error,
+            "%s: delivery %d failed, the item comes back in %.1f s: %s",
+            job.id, job.delivery, delay_s, said(error), exc_info=error,
         )  # fmt: skip
         self._end([job], lambda i: self._release(i, delay_s), Outcome.RETRIED)
 
