@@ -87,8 +87,9 @@ def time_quorum(config: QuorumConfig) -> dict[str, float]:
 def time_processes(client: docker.DockerClient, config: QuorumConfig) -> float:
     """Return the seconds from the start of five JVMs until all serve and one leads."""
     run = f"bench-{time.monotonic_ns()}"
+    servers = image.server(client, config, print)
     container = client.containers.run(
-        image.server(client, config.wanted_image, print).id,
+        servers.id,
         ["infinity"],
         entrypoint="sleep",
         detach=True,
@@ -119,8 +120,7 @@ def start_script(config: QuorumConfig, id: int, ports: list[int]) -> str:
     return (
         f"mkdir -p {folder}; echo {id} > {folder}/myid\n"
         f"cat > {folder}/zoo.cfg <<'EOF'\n{text}\nEOF\n"
-        f"sed 's#/conf/zoo.cfg#{folder}/zoo.cfg#' /docker-entrypoint.sh > {folder}/start\n"
-        f"sh {folder}/start > {folder}/log 2>&1 &"
+        f"/debian/server.sh {folder}/zoo.cfg > {folder}/log 2>&1 &"
     )
 
 

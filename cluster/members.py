@@ -9,6 +9,7 @@ from itertools import chain, repeat
 
 from cluster.cluster_errors import ClusterError
 from cluster.config import CLIENT_PORT, server_line
+from cluster.engine import server_image
 from cluster.engine.containers import execute
 from cluster.pods.pod import Pod
 from harness.common.harness_errors import UnsupportedError
@@ -16,7 +17,6 @@ from harness.common.polling import wait_until
 from harness.target import Evidence
 
 _MAIN = "org.apache.zookeeper.ZooKeeperMain"
-_LIB = "/usr/share/zookeeper/lib/*"
 _LOST = "ConnectionLoss"  # the outcome is unknown: a leader that is taken out hangs up on all
 TOLD_WITHIN_S = 15.0
 POLL_S = 0.2
@@ -66,6 +66,7 @@ def _is_lost(status: int, told: str) -> bool:
 
 
 def _ask(via: Pod, *words: str) -> tuple[int, str]:
-    command = ["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", _LIB, _MAIN]
+    classpath = server_image.label(via.server.labels, server_image.CLASSPATH)
+    command = ["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", classpath, _MAIN]
     command += ["-server", f"127.0.0.1:{CLIENT_PORT}", *words]
     return execute(via.server, command, {"LD_PRELOAD": ""})

@@ -13,13 +13,15 @@ from cluster import members, transactions, trees
 from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.config import environment, files
 from cluster.engine import engine, image, labels, leftovers
+from cluster.engine.building import Say
 from cluster.engine.each import each
 from cluster.engine.ledger import LedgerFile
+from cluster.engine.server_image import ORIGIN, ServerImage
 from cluster.pods import faketime, network
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
 from harness.common.polling import wait_until
-from harness.common.quorum_config import QuorumConfig
+from harness.common.quorum_config import QuorumConfig, Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
 from harness.target import Drops, Evidence
 
@@ -42,6 +44,7 @@ class DockerQuorum:
         self._client = client
         self._pods = dict(pods)
         self._sandboxes = {id: pod.sandbox for id, pod in pods.items()}
+        self._upgrades: dict[Software, ServerImage] = {}
         self.ledger = LedgerFile(run)
 
     @property
@@ -96,11 +99,17 @@ class DockerQuorum:
         """Tell whether the machine can do what a scenario requires."""
         return what != "netem" or network.supports_netem(next(iter(self._sandboxes.values())))
 
-    def upgrade(self, node: int, release: str) -> Evidence:
-        """Put a server of another release in the place of one that is down; see Quorum."""
-        wanted = image.server(self._client, release, lambda _: None)
-        self._pods[node].replace_server(str(wanted.id))
-        return {"node": node, "release": release, "image": str(wanted.tags[0])}
+    def prepare(self, wanted: Software, say: Say) -> None:
+        """Have the image of an upgrade at hand; building one takes minutes."""
+        self._upgrades[wanted] = image.server(self._client, QuorumConfig(zookeeper=wanted), say)
+
+    def upgrade(self, node: int, wanted: Software) -> Evidence:
+        """Put another server in the place of one that is down; see Quorum."""
+        if wanted not in self._upgrades:
+            self.prepare(wanted, lambda _: None)
+        to = self._upgrades[wanted]
+        self._pods[node].replace_server(to.id)
+        return {"node": node, "release": to.release, "image": to.name, "origin": to.origin}
 
     def logs(self) -> Iterator[tuple[int, bytes]]:
         """Give each server's log, whole."""
@@ -116,16 +125,17 @@ class DockerQuorum:
         return transactions.session_ends(self._pods.values())
 
     def versions(self) -> dict[str, Any]:
-        """Return each server's release and image, and the engine's version."""
+        """Return each server's release, image and its origin, and the engine's version."""
         seen = self.statuses(metrics=True)
-        images = {id: pod.server.attrs["Config"]["Image"] for id, pod in self._pods.items()}
+        servers = {str(id): pod.server for id, pod in self._pods.items()}
         return {
             "zookeeper": {str(s.node): (s.metrics or {}).get("zk_version", "") for s in seen},
-            "images": {str(id): str(image) for id, image in images.items()},
+            "images": {id: str(server.attrs["Config"]["Image"]) for id, server in servers.items()},
+            "origins": {id: server.labels.get(ORIGIN, "") for id, server in servers.items()},
             "engine": str(self._client.version()["Version"]),
         }
 
-    def renew(self, config: QuorumConfig, *, say: Callable[[str], None] = lambda _: None) -> None:
+    def renew(self, config: QuorumConfig, *, say: Say = lambda _: None) -> None:
         """Replace all servers by new ones with empty disks, whatever was done to the old ones.
 
         Network, addresses and ports stay, so `config` may differ in all but `config.place`. Logs
@@ -135,10 +145,10 @@ class DockerQuorum:
             ClusterError: the engine refused.
         """
         began = time.monotonic()
-        server_image = image.server(self._client, config.wanted_image, say)
+        server_image = image.server(self._client, config, say)
         try:
             each(self._pods.values(), Pod.clear)
-            _boot(self._pods, config, str(server_image.id))
+            _boot(self._pods, config, server_image.id)
         except DockerException as error:
             raise ClusterError(f"quorum {self.run}: {error}") from error
         self.ledger.remove()
@@ -175,24 +185,23 @@ class DockerQuorum:
         return wait_until(self.statuses, met, within_s=within_s, every_s=POLL_S, late=late)
 
 
-def up(
-    config: QuorumConfig, *, by_hand: bool = False, say: Callable[[str], None] = lambda _: None
-) -> DockerQuorum:
+def up(config: QuorumConfig, *, by_hand: bool = False, say: Say = lambda _: None) -> DockerQuorum:
     """Create a quorum and start its servers; does not wait until it is ready.
 
     On any failure, Ctrl-C included, what was created is removed again.
 
     Raises:
         ClusterError: the engine refused, the image cannot be had, or a port is taken.
+        UnmetError: the quorum needs a release that is not to be had.
     """
     client = engine.ensure()
-    server_image = image.server(client, config.wanted_image, say)
+    server_image = image.server(client, config, say)
     sandbox_image = image.sandbox(client, say)
     began = time.monotonic()
     run = secrets.token_hex(4)
     try:
         pods, timings = _create(
-            client, config, run, str(server_image.id), str(sandbox_image.id), by_hand=by_hand
+            client, config, run, server_image.id, str(sandbox_image.id), by_hand=by_hand
         )
     except DockerException as error:
         leftovers.remove_run(client, run)

@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the scenarios below this folder as tests; only them, if no path is given",
     )
     group.addoption("--zk-nodes", type=int, default=5, help="servers of zk_quorum (default 5)")
-    group.addoption("--zk-version", default="3.9.6", help="their ZooKeeper release")
+    group.addoption("--zk-version", help="exactly this ZooKeeper release")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -62,7 +62,7 @@ def execute(
     nodes that they meant then.
 
     Raises:
-        UnmetError: the machine lacks what the scenario requires.
+        UnmetError: the machine lacks what the scenario requires, or a release that it names.
         HarnessError: the harness, Docker or the machine failed; what was recorded is kept.
     """
     planned = list(again.planned) if again is not None else plan.make(scenario)
@@ -76,6 +76,8 @@ def execute(
             with ExitStack() as lent:
                 quorum = _ready(lent, lend, scenario.cluster, view)
                 _require(scenario, quorum)
+                for wanted in scenario.upgrades:
+                    quorum.prepare(wanted, view.say)
                 folder.write_json(folder.versions, versions.around(quorum))
                 _Run(
                     scenario,

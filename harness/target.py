@@ -1,9 +1,10 @@
 """The system under test as the harness sees it, so that faults and workloads never see Docker."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.common.quorum_config import Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
 
 Evidence = dict[str, Any]
@@ -208,10 +209,18 @@ class Quorum(Protocol):
         """Make a server a voter again; doing it twice is fine. Same return, same errors."""
         ...
 
-    def upgrade(self, node: int, release: str) -> Evidence:
-        """Put a server of that release in the place of one that is down; does not start it.
+    def prepare(self, wanted: Software, say: Callable[[str], None]) -> None:
+        """Have at hand what `upgrade` will start; tells `say` what takes long.
 
-        Disk and address stay.
+        Raises:
+            UnmetError: only another release is to be had.
+        """
+        ...
+
+    def upgrade(self, node: int, wanted: Software) -> Evidence:
+        """Put another server in the place of one that is down; does not start it.
+
+        Disk and address stay. Return its `release`.
         """
         ...
 

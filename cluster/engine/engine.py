@@ -3,23 +3,25 @@
 `python -m cluster.engine.engine` does only that, for the Makefile.
 """
 
-import os
 import socket
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 from docker.api.client import APIClient
-from docker.constants import DEFAULT_UNIX_SOCKET
+from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.errors import DockerException
-from docker.utils import parse_host
 
 from cluster.cluster_errors import EngineError, EngineGoneError
+from cluster.engine import endpoint
+from cluster.engine.endpoint import Endpoint
 
-REQUEST_TIMEOUT_S = 120
+REQUEST_TIMEOUT_S = 120.0
+ANSWER_WITHIN_S = 5.0  # to the first question; an engine that is slower than this is of no use
 POOL_SIZE = 32  # nodes are worked on at the same time, one connection each
 
 
@@ -46,24 +48,27 @@ class Engine(docker.DockerClient):
 
     def __init__(self, **settings: Any) -> None:
         self.api = _Api(**settings)
+        # A proxy of this environment is for the outside world, not for the way to the engine.
+        self.api.trust_env = False
 
 
-def connect() -> docker.DockerClient:
-    """Return a client on the engine that answers now.
+def connect(*, timeout_s: float = REQUEST_TIMEOUT_S) -> docker.DockerClient:
+    """Return a client on the engine that answers now; `timeout_s` is for each of its requests.
 
     Raises:
-        EngineError: none does.
+        EngineError: none does within ANSWER_WITHIN_S; says why.
     """
+    where = endpoint.find()
     try:
-        _require_listener()
-        client = Engine.from_env(timeout=REQUEST_TIMEOUT_S, max_pool_size=POOL_SIZE)
-    except (DockerException, OSError) as error:
-        where = os.environ.get("DOCKER_HOST", "its usual socket")
+        _require_listener(where)
+        with closing(_client(where, MINIMUM_DOCKER_API_VERSION, ANSWER_WITHIN_S)) as asking:
+            version = str(asking.api.version(api_version=False)["ApiVersion"])
+        return _client(where, version, timeout_s)
+    except (DockerException, OSError, LookupError, TypeError) as error:
         raise EngineError(
-            f"Docker engine: expected one that answers at {where}, got none; start it "
-            f"(cluster/engine.sh does on Debian, as root), or set DOCKER_HOST"
+            f"Docker engine at {where}: {_reason(error)}: expected one that answers, got none; "
+            f"{_advice(error)}"
         ) from error
-    return client
 
 
 def ensure() -> docker.DockerClient:
@@ -75,9 +80,11 @@ def ensure() -> docker.DockerClient:
     try:
         return connect()
     except EngineError:
+        if endpoint.find().told_by:
+            raise  # it is somebody else's to start
         script = Path(__file__).with_name("engine.sh")
         done = subprocess.run(
-            [str(script)], stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
+            ["sh", str(script)], stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
         )
         if done.returncode != 0:
             raise EngineError(
@@ -86,16 +93,47 @@ def ensure() -> docker.DockerClient:
         return connect()
 
 
-def _require_listener() -> None:
-    """Raise OSError if the engine's local socket has no listener.
+def _client(where: Endpoint, version: str, timeout_s: float) -> Engine:
+    return Engine(
+        base_url=where.url,
+        tls=where.tls or False,
+        version=version,
+        timeout=timeout_s,
+        max_pool_size=POOL_SIZE,
+    )
 
-    Asked first because docker's client (7.1) leaves open the socket that it could not connect.
+
+def _require_listener(where: Endpoint) -> None:
+    """Raise OSError if the engine's address has no listener.
+
+    Asked first because the system's own error is plain, and because docker's client (7.1) leaves
+    open the socket that it could not connect.
     """
-    where = str(parse_host(os.environ.get("DOCKER_HOST", DEFAULT_UNIX_SOCKET)))
-    scheme, _, path = where.partition("://")
-    if scheme == "http+unix":
+    if (path := where.socket_path) is not None:
         with closing(socket.socket(socket.AF_UNIX)) as asked:
+            asked.settimeout(ANSWER_WITHIN_S)
             asked.connect(path)
+    else:
+        parts = urlsplit(where.url)
+        address = (parts.hostname or "", parts.port or 0)
+        socket.create_connection(address, timeout=ANSWER_WITHIN_S).close()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, EngineGoneError):
+        return f"it took the connection and gave no answer within {ANSWER_WITHIN_S:g} s"
+    if isinstance(error, (LookupError, TypeError)):
+        return "what listens there is no Docker engine"
+    return str(getattr(error, "strerror", None) or getattr(error, "explanation", None) or error)
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return "add this user to the group docker, or install a rootless engine: docs/installing.md"
+    return (
+        "start it (cluster/engine/engine.sh does on Debian, as root), or set DOCKER_HOST; "
+        "docs/installing.md says how to get one"
+    )
 
 
 if __name__ == "__main__":

@@ -1,209 +1,124 @@
-"""The images of a pod: built once from Debian's archive, found again by their content."""
+"""The images of a pod: where each comes from, the nearest source first.
+
+A release is taken from what this engine has, else from a registry that answers, else from Debian's
+archive. Names have a hash of all that decides the content, so that a change makes another image.
+"""
 
 import hashlib
-import io
-import os
-import re
-import shutil
-import subprocess
-import tarfile
-import tempfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import docker
-from docker.errors import BuildError, DockerException, ImageNotFound
 from docker.models.images import Image
 
 from cluster.cluster_errors import ImageError
-from harness.common.quorum_config import DEFAULT_RELEASE
+from cluster.engine import building, debian, own_build, registry, server_image
+from cluster.engine.building import Say, find
+from cluster.engine.server_image import ServerImage
+from harness.common.harness_errors import UnmetError
+from harness.common.quorum_config import OwnBuild, QuorumConfig
 
-# release -> (the Debian suite that ships it, the JRE of that suite)
-RELEASES: Mapping[str, tuple[str, str]] = {
-    "3.9.6": ("forky", "openjdk-21-jre-headless"),
-    "3.9.3": ("trixie", "openjdk-21-jre-headless"),
-    "3.8.0": ("bookworm", "openjdk-17-jre-headless"),
-}
 REPOSITORY = "zkmq"
-CONTENT_LABEL = "zkmq.content"
-_HERE = Path(__file__).parent
-_SHIM = tuple(f"../disk_shim/{file.name}" for file in sorted(_HERE.glob("../disk_shim/*.*")))
-# What decides the content of each image; all of it together is the build's context.
-_PARTS = {
-    "server": ("Dockerfile", "server.sh", "log4j.properties"),
-    "sandbox": ("Dockerfile", "sandbox.sh", *_SHIM),
-}
-
-Say = Callable[[str], None]
 
 
-def server(client: docker.DockerClient, wanted: str, say: Say) -> Image:
-    """Return the image of a ZooKeeper server.
-
-    Args:
-        client: on the engine that will hold it.
-        wanted: a release of RELEASES, or any image reference that keeps the official image's
-            contract (it is pulled when the engine does not have it).
-        say: gets a line about each step that takes long, such as a build.
+def server(client: docker.DockerClient, config: QuorumConfig, say: Say) -> ServerImage:
+    """Return the image of a quorum's servers; `say` gets a line about each step.
 
     Raises:
-        ImageError: it cannot be built or pulled, or the jar inside is of another release.
+        ImageError: no source has it; says why each has not.
+        UnmetError: there is another release, and the quorum needs exactly the one that it names.
+        ScenarioError: the user's own build is no ZooKeeper.
     """
-    if wanted not in RELEASES:
-        return _foreign(client, wanted, say)
-    suite, jre = RELEASES[wanted]
-    name, content = _name(wanted, "server", suite, jre)
-    if (image := _find(client, name)) is not None:
-        return image
-    image = _build(client, name, content, target="server", suite=suite, jre=jre, say=say)
-    found = _release_of(client, image)
-    if found != wanted:
-        client.images.remove(name, force=True)
-        raise ImageError(
-            f"image for ZooKeeper {wanted}: expected {wanted} from Debian {suite}, got {found}; "
-            f"name a release that Debian ships, or an `image:`"
-        )
-    return image
+    if config.image is not None:
+        return _foreign(client, config.image, say)
+    if isinstance(config.zookeeper, OwnBuild):
+        return _own(client, config.zookeeper, say)
+    found = _release(client, config.zookeeper, say, exact=config.exact)
+    if found.release != config.zookeeper:
+        told = f"{found.origin} ships ZooKeeper {found.release} in place of {config.zookeeper}"
+        if config.exact:
+            raise UnmetError(f"requires ZooKeeper {config.zookeeper}: {told}")
+        say(f"{told}; the servers are {found.release}")
+    return found
 
 
 def sandbox(client: docker.DockerClient, say: Say) -> Image:
-    """Return the image of the sandbox, the part of a pod that outlives the server."""
-    suite, jre = RELEASES[DEFAULT_RELEASE]
-    name, content = _name("sandbox", "sandbox", suite, jre)
-    return _find(client, name) or _build(
-        client, name, content, target="sandbox", suite=suite, jre=jre, say=say
+    """Return the image of the sandbox, the part of a pod that outlives the server.
+
+    Raises:
+        ImageError: it cannot be built.
+    """
+    name = sandbox_name()
+    return find(client, name) or debian.sandbox(client, name, say)
+
+
+def sandbox_name() -> str:
+    """Return what the sandbox's image is called."""
+    return _name("sandbox", debian.SANDBOX_SUITE, debian.fingerprint("sandbox"))
+
+
+def _release(client: docker.DockerClient, release: str, say: Say, *, exact: bool) -> ServerImage:
+    """Return a release's image; Debian's may be of another release than it was pinned for."""
+    what, official = f"ZooKeeper {release}", registry.reference("zookeeper", release)
+    of_registry = _name(release, official)
+    of_debian = _name(release, *debian.RELEASES[release], debian.fingerprint("server"))
+    here = [server_image.known(client, name) for name in (of_registry, of_debian)]
+    for found in here:
+        if found is not None and (found.release == release or not exact):
+            say(f"{what}: from {found.origin}, here already")
+            return found
+    try:
+        pulled = find(client, official) or registry.pull(client, official, say)
+        return server_image.settle(client, pulled, of_registry, _origin(pulled, official))
+    except ImageError as error:
+        say(f"{what}: {official}: {error}")
+        refused = error
+    if (moved := here[-1]) is not None:
+        return moved
+    try:
+        raw = debian.server(client, release, say)
+    except ImageError as error:
+        raise ImageError(f"{what}: {official}: {refused}; Debian: {error}") from error
+    return server_image.settle(client, raw, of_debian, f"Debian {debian.RELEASES[release][0]}")
+
+
+def _foreign(client: docker.DockerClient, reference: str, say: Say) -> ServerImage:
+    """Return the image of that name; it is pulled if the engine does not have it."""
+    try:
+        raw = find(client, reference) or registry.pull(client, reference, say)
+    except ImageError as error:
+        raise ImageError(
+            f"image {reference!r}: expected one that is here or can be pulled: {error}"
+        ) from error
+    name = _name("image", str(raw.id))
+    return server_image.known(client, name) or server_image.settle(
+        client, raw, name, _origin(raw, reference)
     )
 
 
-def _find(client: docker.DockerClient, name: str) -> Image | None:
-    try:
-        return client.images.get(name)
-    except ImageNotFound:
-        return None
+def _own(client: docker.DockerClient, wanted: OwnBuild, say: Say) -> ServerImage:
+    """Return an image of the user's jars on the Java of the default server."""
+    files = own_build.context(wanted)
+    fingerprint = building.fingerprint(files)
+    path = Path(str(wanted.tarball or wanted.jars))
+    origin = f"{path.name} sha256:{fingerprint[:12]}"
+    name = _name("own", fingerprint)
+    if (found := server_image.known(client, name)) is not None:
+        say(f"ZooKeeper {found.release}: from {origin}, here already")
+        return found
+    base = server(client, QuorumConfig(), say)
+    say(f"making an image of {path}")
+    raw = own_build.build_on(client, base.id, files, path.name)
+    return server_image.settle(client, raw, name, origin, folder=own_build.FOLDER)
 
 
-def _build(
-    client: docker.DockerClient,
-    name: str,
-    content: str,
-    *,
-    target: str,
-    suite: str,
-    jre: str,
-    say: Say,
-) -> Image:
-    base = _base(client, suite, say)
-    say(f"building {name} on Debian {suite}")
-    try:
-        image, _ = client.images.build(
-            fileobj=_context(),
-            custom_context=True,
-            target=target,
-            tag=name,
-            buildargs={"BASE": base, "JRE": jre},
-            labels={CONTENT_LABEL: content},
-            rm=True,
-            forcerm=True,
-        )
-    except BuildError as error:
-        tail = "".join(str(line.get("stream", "")) for line in error.build_log)[-2000:]
-        raise ImageError(f"image {name}: {error}; the build's last lines:\n{tail}") from error
-    except DockerException as error:
-        raise ImageError(f"image {name}: {error}") from error
-    return image
+def _origin(image: Image, reference: str) -> str:
+    """Return an image's digest if a registry gave it, else its name here."""
+    digests = image.attrs.get("RepoDigests") or []
+    repository = reference.rpartition(":")[0]
+    mine = [digest for digest in digests if digest.startswith(f"{repository}@")]
+    return str((mine or digests or [reference])[0])
 
 
-def _name(tag: str, target: str, *words: str) -> tuple[str, str]:
-    """Name an image by all that decides what it holds, so that a changed Dockerfile rebuilds."""
-    digest = hashlib.sha256("\0".join((target, *words)).encode())
-    for name in _PARTS[target]:
-        digest.update((_HERE / name).read_bytes())
-    content = digest.hexdigest()[:12]
-    return f"{REPOSITORY}:{tag}-{content}", content
-
-
-def _context() -> io.BytesIO:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name in sorted({part for parts in _PARTS.values() for part in parts}):
-            tar.add(_HERE / name, arcname=name.removeprefix("../"))
-    packed.seek(0)
-    return packed
-
-
-def _base(client: docker.DockerClient, suite: str, say: Say) -> str:
-    """Return the name of a bare Debian: one that is there, or pulled, or made from the archive."""
-    own, public = f"{REPOSITORY}-base:{suite}", f"debian:{suite}-slim"
-    for name in (own, public):
-        if _find(client, name) is not None:
-            return name
-    try:
-        client.images.pull("debian", f"{suite}-slim")
-    except DockerException:
-        _bootstrap(client, suite, own, say)  # no registry answers: Debian's archive is enough
-        return own
-    return public
-
-
-def _bootstrap(client: docker.DockerClient, suite: str, name: str, say: Say) -> None:
-    tool = _mmdebstrap(say)
-    say(f"making a bare Debian {suite} from Debian's archive")
-    with tempfile.TemporaryDirectory(prefix="zkmq-base-") as folder:
-        archive = Path(folder) / "base.tar"
-        command = [tool, "--variant=minbase", "--quiet"]
-        command += ['--aptopt=Acquire::Check-Valid-Until "false"', suite, str(archive)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise ImageError(f"mmdebstrap {suite}: exit {done.returncode}: {done.stderr[-1000:]}")
-        repository, _, tag = name.partition(":")
-        client.api.import_image_from_file(str(archive), repository=repository, tag=tag)
-
-
-def _mmdebstrap(say: Say) -> str:
-    if (tool := shutil.which("mmdebstrap")) is not None:
-        return tool
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        say("installing mmdebstrap")
-        for words in (["update"], ["install", "-y", "--no-install-recommends", "mmdebstrap"]):
-            subprocess.run(["apt-get", *words], capture_output=True, check=False)
-    if (tool := shutil.which("mmdebstrap")) is None:
-        raise ImageError(
-            "base image: expected a registry that answers or the tool mmdebstrap, got neither; "
-            "install mmdebstrap"
-        )
-    return tool
-
-
-def _release_of(client: docker.DockerClient, image: Image) -> str:
-    """Read the release from the server's own jar."""
-    main = "org.apache.zookeeper.version.VersionInfoMain"
-    lib = "/usr/share/zookeeper/lib"
-    try:
-        told = client.containers.run(
-            image,
-            ["-cp", f"{lib}/zookeeper.jar:{lib}/zookeeper-jute.jar", main],
-            entrypoint="java",
-            network_mode="none",
-            remove=True,
-        )
-    except DockerException as error:
-        raise ImageError(f"image {image.tags}: could not read the release: {error}") from error
-    release = re.search(rb"version (\d+\.\d+\.\d+)", told)
-    return release[1].decode() if release else repr(told)
-
-
-def _foreign(client: docker.DockerClient, reference: str, say: Say) -> Image:
-    try:
-        return client.images.get(reference)
-    except ImageNotFound:
-        say(f"pulling {reference}")
-    except DockerException as error:
-        raise ImageError(f"image {reference!r}: {error}") from error
-    try:
-        return client.images.pull(reference)
-    except DockerException as error:
-        known = ", ".join(RELEASES)
-        raise ImageError(
-            f"image {reference!r}: expected one of {known}, or an image that is here or can be "
-            f"pulled, got {error}"
-        ) from error
+def _name(tag: str, *words: str) -> str:
+    digest = hashlib.sha256("\0".join(words).encode()).hexdigest()
+    return f"{REPOSITORY}:{tag}-{digest[:12]}"

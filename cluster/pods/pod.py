@@ -1,5 +1,7 @@
 """A node as a pod: a sandbox that keeps its network, port and disk, and the server in it."""
 
+import io
+import tarfile
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +13,7 @@ from docker.models.containers import Container
 from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.config import ENVIRONMENT, FAKETIME_LIBRARY
 from cluster.engine import labels
-from cluster.engine.containers import UID, freeze, pack, remove
+from cluster.engine.containers import UID, download, freeze, pack, remove
 from cluster.pods import disk, faketime, network, probe
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
@@ -60,13 +62,26 @@ class Pod:
 
         Its configuration, disk and address stay, and what the old one wrote stays in the log.
         """
-        configuration = b"".join(self.server.get_archive("/conf")[0])
+        configuration = self._configuration()
         lines = (line.partition("=") for line in self.server.attrs["Config"]["Env"])
         environment = {name: value for name, _, value in lines if name in ENVIRONMENT}
         self._earlier_log = self.log()
         self._remove_server()
         self._create_server(image, environment)
         self.server.put_archive("/", configuration)
+
+    def _configuration(self) -> bytes:
+        """Return zoo.cfg and what reconfigurations wrote beside it; all else is the image's own."""
+        kept = io.BytesIO()
+        with (
+            download(self.server, "/conf") as archive,
+            tarfile.open(fileobj=archive) as old,
+            tarfile.open(fileobj=kept, mode="w") as new,
+        ):
+            for entry in old:
+                if entry.isfile() and entry.name.startswith("conf/zoo.cfg"):
+                    new.addfile(entry, old.extractfile(entry))
+        return kept.getvalue()
 
     def _remove_server(self) -> None:
         """Remove the server's container; forget it first, so that `status` does not miss it."""

@@ -126,9 +126,10 @@ def ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def lend(*, nodes: int, zookeeper: str) -> Iterator[DockerQuorum]:
+def lend(*, nodes: int, zookeeper: str | None) -> Iterator[DockerQuorum]:
     """Give a quorum that serves, and remove it afterwards."""
-    wanted = loading.cluster({"nodes": nodes, "zookeeper": zookeeper})
+    named = {} if zookeeper is None else {"zookeeper": zookeeper}
+    wanted = loading.cluster({"nodes": nodes, **named})
     tidy(print)
     with ended_by_sigterm(), lending.started(wanted, by_hand=False, say=print) as quorum:
         quorum.wait_ready(within_s=READY_WITHIN_S)

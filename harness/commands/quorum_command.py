@@ -32,7 +32,10 @@ def register(app: typer.Typer) -> None:
 
 def up(
     nodes: Annotated[int, typer.Option(min=1, max=9, help="How many servers.")] = 5,
-    zookeeper: Annotated[str, typer.Option(help=f"Release: {_RELEASES}.")] = DEFAULT_RELEASE,
+    zookeeper: Annotated[
+        str | None,
+        typer.Option(help=f"Exactly this release: {_RELEASES}.", show_default=DEFAULT_RELEASE),
+    ] = None,
     image: Annotated[str | None, typer.Option(help="Any image like the official one.")] = None,
     heap_mb: Annotated[int, typer.Option(min=64, help="Heap of each server.")] = 256,
     port: Annotated[int | None, typer.Option(help="First of consecutive ports.")] = None,
@@ -44,8 +47,9 @@ def up(
 ) -> None:
     """Start a quorum by hand, and a gateway beside it; they stay until `down`."""
     terminal = Terminal()
+    named = {} if zookeeper is None else {"zookeeper": zookeeper}
     config = loading.cluster(
-        {"nodes": nodes, "zookeeper": zookeeper, "image": image, "heap_mb": heap_mb, "port": port}
+        {"nodes": nodes, "image": image, "heap_mb": heap_mb, "port": port, **named}
     )
     with interrupts.clean_exit():
         held = standing.hold(gateway_port, terminal.say) if gateway else None

@@ -1,13 +1,45 @@
 """The settings of a quorum: the keys of `cluster` in a scenario, and what the cluster starts."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from harness.common.setting_types import Line, Strict
+from harness.common.setting_types import Line, Strict, refuse
 
 Release = Literal["3.9.6", "3.9.3", "3.8.0"]
 DEFAULT_RELEASE: Release = "3.9.6"
+
+
+class OwnBuild(Strict):
+    """A ZooKeeper that the user brings.
+
+    Attributes:
+        tarball: a binary distribution, `apache-zookeeper-…-bin.tar.gz`.
+        jars: a folder of jars, such as the `lib` of a distribution, or `zookeeper-server/target`.
+    """
+
+    tarball: Line | None = None
+    jars: Line | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        refuse((self.tarball is None) == (self.jars is None), "one of tarball and jars")
+        return self
+
+    def __str__(self) -> str:
+        """Return its path, for people."""
+        return str(self.tarball or self.jars)
+
+
+def _kind(value: object) -> str:
+    """Tell which form a value was meant to have, so that its errors are about that one."""
+    return "build" if isinstance(value, (dict, OwnBuild)) else "release"
+
+
+Software = Annotated[
+    Annotated[Release, Tag("release")] | Annotated[OwnBuild, Tag("build")], Discriminator(_kind)
+]
+"""Which ZooKeeper to run: a release by its number, or a build of the user's own."""
 
 
 class QuorumConfig(Strict):
@@ -15,7 +47,9 @@ class QuorumConfig(Strict):
 
     Attributes:
         nodes: how many servers; their ids are 1..nodes.
-        zookeeper: a release that Debian ships; cluster/engine/image.py knows the packages.
+        zookeeper: a release, or a build of the user's own. A quorum that names a release gets
+            exactly that one or is not started; one that names none takes what is shipped in place
+            of DEFAULT_RELEASE.
         image: any image with the official one's contract; wins over `zookeeper`.
         heap_mb: heap of each server; 256 is enough for tests, a million items want 1536.
         zoo_cfg: lines of zoo.cfg that override or add to the cluster's own.
@@ -27,7 +61,7 @@ class QuorumConfig(Strict):
     """
 
     nodes: Annotated[int, Field(ge=1, le=9)] = 5
-    zookeeper: Release = DEFAULT_RELEASE
+    zookeeper: Software = DEFAULT_RELEASE
     image: Line | None = None
     heap_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 256
     zoo_cfg: dict[Line, Line | int] = Field(default={})
@@ -43,6 +77,6 @@ class QuorumConfig(Strict):
         return self.nodes, self.port, self.data_mb
 
     @property
-    def wanted_image(self) -> str:
-        """Return the release or image reference to start servers from."""
-        return self.image or self.zookeeper
+    def exact(self) -> bool:
+        """Tell whether no other release will do."""
+        return "zookeeper" in self.model_fields_set

@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
-from harness.common.quorum_config import Release
+from harness.common.quorum_config import Software
 from harness.common.server_states import NodeStatus
 from harness.faults import Fault, faults
 from harness.target import Evidence, Quorum, System, Target
@@ -56,7 +56,7 @@ class RollingRestart(Rolling):
 class RollingUpgrade(Rolling):
     """Take one server at a time to release `to`, the next when all followers are synced."""
 
-    to: Release = field()
+    to: Software = field()
     target: Target = "all"
 
     @property
@@ -75,12 +75,14 @@ class RollingUpgrade(Rolling):
         evidence = _one_by_one(system.quorum, nodes, renew)
         told = system.quorum.statuses(metrics=True)
         versions = {str(s.node): (s.metrics or {}).get("zk_version", "") for s in told}
-        return evidence | {"to": self.to, "versions": versions}
+        return evidence | {"versions": versions}
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server says it is of the release."""
-        told = [evidence["versions"][str(seen["node"])] for seen in evidence["renewed"]]
-        return all(version.startswith(evidence["to"]) for version in told)
+        told = evidence["versions"]
+        return all(
+            told[str(seen["node"])].startswith(seen["release"]) for seen in evidence["renewed"]
+        )
 
 
 def _one_by_one(quorum: Quorum, nodes: Iterable[int], renew: Callable[[int], Evidence]) -> Evidence:

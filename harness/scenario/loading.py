@@ -76,7 +76,7 @@ def cluster(settings: Mapping[str, Any]) -> QuorumConfig:
         return QuorumConfig.model_validate(dict(settings))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        place = yaml_document.dotted(first["loc"])
+        place = first["loc"][0]  # what follows tells the members of a union apart
         raise ScenarioError(f"cluster: {place}: {_sentence(first, first['loc'])}") from None
 
 

@@ -23,10 +23,11 @@ from pydantic import (
 
 from harness.claim import Claimed
 from harness.clients.subject import QueueSettings, subjects
-from harness.common.quorum_config import QuorumConfig
+from harness.common.quorum_config import QuorumConfig, Software
 from harness.common.registry import Registry
 from harness.common.setting_types import Count, Line, Positive, Seconds, Strict, refuse
 from harness.faults import faults
+from harness.faults.rolling import RollingUpgrade
 from harness.scenario.plugin_settings import SETTINGS, SettingsOf
 from harness.scenario.yaml_document import Document
 from harness.workloads import workloads
@@ -229,10 +230,21 @@ class Scenario(Claimed, QueueSettings):
         return (entry for phase in self.phases for entry in phase.workload)
 
     @property
+    def faults_used(self) -> Sequence[Any]:
+        """Return the faults of all phases with their settings, in order."""
+        entries = (entry for phase in self.phases for entry in phase.faults)
+        return [entry.fault for entry in entries if entry.fault is not None]
+
+    @property
     def forwarded(self) -> bool:
         """Tell whether clients must connect through forwarders."""
-        entries = (entry for phase in self.phases for entry in phase.faults)
-        return any(entry.fault is not None and entry.fault.forwarded for entry in entries)
+        return any(fault.forwarded for fault in self.faults_used)
+
+    @property
+    def upgrades(self) -> Sequence[Software]:
+        """Return what servers are upgraded to, each once, in order."""
+        wanted = (f.to for f in self.faults_used if isinstance(f, RollingUpgrade))
+        return list(dict.fromkeys(wanted))
 
 
 @cache

@@ -9,7 +9,8 @@ import pytest
 from cluster import members
 from cluster.cluster_errors import ClusterError
 from cluster.config import environment, files, zoo_cfg
-from cluster.engine import image
+from cluster.engine import debian
+from cluster.engine.server_image import CLASSPATH
 from harness.common.quorum_config import QuorumConfig, Release
 
 TOLD = """Committed new configuration:
@@ -44,7 +45,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, *told: tuple[int, str]) -> list[str
 
 def pod() -> Any:
     """Return what of a pod is used here."""
-    return SimpleNamespace(id=1, server=None)
+    return SimpleNamespace(id=1, server=SimpleNamespace(labels={CLASSPATH: "/any/*"}))
 
 
 def test_a_leader_that_is_taken_out_may_hang_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,4 +109,4 @@ def test_without_autocreate_the_first_boot_has_leave() -> None:
 
 def test_there_are_packages_for_each_release_that_a_scenario_may_name() -> None:
     """A release in one list only would be refused when its quorum starts, or could not be named."""
-    assert tuple(image.RELEASES) == get_args(Release)
+    assert tuple(debian.RELEASES) == get_args(Release)

@@ -1,9 +1,10 @@
 """A quorum and clients in memory: what faults ask for takes effect at once, or never (numb)."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.common.harness_errors import UnsupportedError
+from harness.common.quorum_config import Software
 from harness.common.server_states import NodeStatus
 from harness.target import Drops, Evidence, Shape
 
@@ -192,11 +193,14 @@ class FakeQuorum:
         self.voters.add(node)
         return {"node": node, "voters": sorted(self.voters)}
 
-    def upgrade(self, node: int, release: str) -> Evidence:
+    def prepare(self, wanted: Software, say: Callable[[str], None]) -> None:
+        """Need nothing."""
+
+    def upgrade(self, node: int, wanted: Software) -> Evidence:
         """Change a release."""
         if not self.numb:
-            self.releases[node] = release
-        return {"node": node, "release": release}
+            self.releases[node] = str(wanted)
+        return {"node": node, "release": str(wanted)}
 
     def supports(self, what: str) -> bool:
         """Support everything."""

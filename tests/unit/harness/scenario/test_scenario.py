@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.common.harness_errors import ScenarioError
+from harness.common.quorum_config import OwnBuild
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
 
@@ -348,3 +349,26 @@ def test_loading_does_not_change_with_the_order_of_keys(tmp_path: Path) -> None:
     """The same keys in another order are the same scenario."""
     one, other = load(tmp_path, HEAD + WORK), load(tmp_path, WORK + HEAD)
     assert one.model_dump() == other.model_dump()
+
+
+def test_a_build_of_ones_own_may_stand_for_a_release(tmp_path: Path) -> None:
+    """`zookeeper` and `to` take a tarball or a folder of jars, and exactly one of them."""
+    text = GOOD + (
+        "cluster: {zookeeper: {tarball: a.tar.gz}}\n"
+        "faults:\n"
+        "  - {rolling-upgrade: {to: {jars: target}}, first_s: 1}\n"
+        "  - {name: b, rolling-upgrade: {to: {jars: target}}, after: rolling-upgrade}\n"
+    )
+    loaded = load(tmp_path, text)
+    assert loaded.cluster.zookeeper == OwnBuild(tarball="a.tar.gz")
+    assert loaded.upgrades == [OwnBuild(jars="target")]
+    both = text.replace("{jars: target}", "{jars: target, tarball: b}", 1)
+    assert "x.yaml:5: " in (told := complaint(tmp_path, both)), told
+    assert "expected one of tarball and jars" in told
+
+
+def test_only_a_release_that_is_named_is_exact(tmp_path: Path) -> None:
+    """A scenario that names its release needs it; one that does not takes what is shipped."""
+    named = load(tmp_path, GOOD + 'cluster: {zookeeper: "3.9.6"}\n').cluster
+    unnamed = load(tmp_path, GOOD + "cluster: {nodes: 5}\n").cluster
+    assert (named.exact, unnamed.exact) == (True, False)

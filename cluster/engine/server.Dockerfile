@@ -1,6 +1,5 @@
-# Two images from one Debian base: `server`, a ZooKeeper that keeps the contract of the official image
-# (/conf/zoo.cfg, /data, /datalog, ZK_SERVER_HEAP, SERVER_JVMFLAGS, uid 1000), and `sandbox`, the half of a
-# pod that outlives the server and holds its network, its disk and the tools that hurt them.
+# A ZooKeeper from Debian's packages that keeps the contract of the official image (/conf/zoo.cfg, /data,
+# /datalog, ZK_SERVER_HEAP, SERVER_JVMFLAGS, uid 1000).
 ARG BASE
 FROM ${BASE} AS base
 # A testing suite's Release file may be past its date.
@@ -8,24 +7,6 @@ RUN printf '%s\n' 'Acquire::Check-Valid-Until "false";' 'APT::Install-Recommends
       > /etc/apt/apt.conf.d/99-build \
  && printf '%s\n' 'path-exclude=/usr/share/doc/*' 'path-exclude=/usr/share/locale/*' \
       > /etc/dpkg/dpkg.cfg.d/99-build
-
-# First, since the classic builder makes every stage above the one it is asked for.
-FROM base AS shim
-RUN apt-get update \
- && apt-get install -y gcc libc6-dev \
- && rm -rf /var/lib/apt/lists/*
-COPY disk_shim /disk_shim
-RUN mkdir /built && /disk_shim/build.sh /built
-
-FROM base AS sandbox
-RUN apt-get update \
- && apt-get install -y nftables iproute2 libfaketime \
- && rm -rf /var/lib/apt/lists/* \
- && mkdir /data && chown 1000:1000 /data
-COPY --from=shim /built/libdisk_shim.so /usr/lib/
-COPY --from=shim /built/disk-nemesis /usr/bin/
-COPY sandbox.sh /sandbox.sh
-ENTRYPOINT ["/sandbox.sh"]
 
 FROM base AS jars
 # Only the jars: the package's dependencies would bring another JRE and some 900 MB of servlet engines.
@@ -51,10 +32,9 @@ RUN apt-get update \
  && useradd --uid 1000 --gid zookeeper --no-create-home --shell /usr/sbin/nologin zookeeper \
  && mkdir /conf /data /datalog /logs \
  && chown zookeeper:zookeeper /conf /data /datalog /logs
-COPY --from=jars /jars /usr/share/zookeeper/lib
-COPY server.sh /docker-entrypoint.sh
-COPY log4j.properties /usr/share/zookeeper/log4j.properties
+COPY --from=jars /jars /debian/lib
+COPY server.sh log4j.properties logback.xml /debian/
 USER zookeeper
 WORKDIR /data
 EXPOSE 2181
-ENTRYPOINT ["/docker-entrypoint.sh"]
+ENTRYPOINT ["/debian/server.sh"]

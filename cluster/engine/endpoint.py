@@ -1,0 +1,97 @@
+"""Where the Docker engine is: DOCKER_HOST, else the context of `docker`, else a socket."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from docker.constants import DEFAULT_UNIX_SOCKET
+from docker.context import ContextAPI
+from docker.errors import DockerException
+from docker.tls import TLSConfig
+from docker.utils import kwargs_from_env, parse_host
+
+from cluster.cluster_errors import EngineError
+
+_UNIX = "http+unix://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An engine's address.
+
+    Attributes:
+        url: as docker's client takes it.
+        told_by: who named it, for people; empty for the default socket.
+        tls: keys, if it wants them.
+    """
+
+    url: str
+    told_by: str = ""
+    tls: TLSConfig | None = None
+
+    def __str__(self) -> str:
+        return f"{self.url} ({self.told_by or 'the default'})"
+
+    @property
+    def socket_path(self) -> str | None:
+        """Return the path of its socket on this machine; None if it is reached over a network."""
+        return self.url.removeprefix(_UNIX) if self.url.startswith(_UNIX) else None
+
+    @property
+    def host(self) -> str | None:
+        """Return the host it is on; None if it has a socket on this machine."""
+        return None if self.socket_path is not None else urlsplit(self.url).hostname
+
+
+def find() -> Endpoint:
+    """Return the address of the engine that this environment means.
+
+    Raises:
+        EngineError: it means one that cannot be, such as a context that does not exist.
+    """
+    try:
+        told = kwargs_from_env()
+        if "base_url" in told:
+            return _endpoint(told, "DOCKER_HOST")
+        return _of_context() or _of_socket()
+    except (DockerException, OSError, ValueError) as error:
+        raise EngineError(f"Docker engine: expected an address, got: {error}") from error
+
+
+def _endpoint(told: Mapping[str, object], told_by: str) -> Endpoint:
+    tls = told.get("tls")
+    url = parse_host(str(told["base_url"]), tls=bool(tls))
+    return Endpoint(url=str(url), told_by=told_by, tls=tls if isinstance(tls, TLSConfig) else None)
+
+
+def _of_context() -> Endpoint | None:
+    """Return the endpoint of the current context; None for `default`."""
+    name = os.environ.get("DOCKER_CONTEXT")
+    context: Any  # None where the stubs say that there always is one
+    try:
+        context = ContextAPI.get_context(name)
+    except Exception as error:
+        raise EngineError(f"Docker context {name or 'in use'}: {error}") from error
+    if context is None:
+        named = name or "in use"
+        raise EngineError(
+            f"Docker context {named!r}: expected one that `docker context ls` lists, got none"
+        )
+    if context.name == "default":
+        return None
+    return _endpoint(
+        {"base_url": context.Host, "tls": context.TLSConfig}, f"context {context.name}"
+    )
+
+
+def _of_socket() -> Endpoint:
+    """Return the usual socket, or this user's rootless engine's if that one is not to be used."""
+    usual = Endpoint(url=str(parse_host(DEFAULT_UNIX_SOCKET)))
+    folder = os.environ.get("XDG_RUNTIME_DIR")
+    rootless = Path(folder or f"/run/user/{os.getuid()}") / "docker.sock"
+    if not os.access(usual.socket_path or "", os.W_OK) and rootless.is_socket():
+        return Endpoint(url=f"{_UNIX}{rootless}", told_by="rootless")
+    return usual

@@ -1,0 +1,25 @@
+# The half of a pod that outlives the server, and holds its network, its disk and the tools that hurt them.
+ARG BASE
+FROM ${BASE} AS base
+# A testing suite's Release file may be past its date.
+RUN printf '%s\n' 'Acquire::Check-Valid-Until "false";' 'APT::Install-Recommends "false";' \
+      > /etc/apt/apt.conf.d/99-build \
+ && printf '%s\n' 'path-exclude=/usr/share/doc/*' 'path-exclude=/usr/share/locale/*' \
+      > /etc/dpkg/dpkg.cfg.d/99-build
+
+FROM base AS shim
+RUN apt-get update \
+ && apt-get install -y gcc libc6-dev \
+ && rm -rf /var/lib/apt/lists/*
+COPY disk_shim /disk_shim
+RUN mkdir /built && /disk_shim/build.sh /built
+
+FROM base AS sandbox
+RUN apt-get update \
+ && apt-get install -y nftables iproute2 libfaketime \
+ && rm -rf /var/lib/apt/lists/* \
+ && mkdir /data && chown 1000:1000 /data
+COPY --from=shim /built/libdisk_shim.so /usr/lib/
+COPY --from=shim /built/disk-nemesis /usr/bin/
+COPY sandbox.sh /sandbox.sh
+ENTRYPOINT ["/sandbox.sh"]
