@@ -10,10 +10,13 @@ from harness.common.progress import Progress
 from harness.common.run_clock import Clock
 from harness.history.record import ENDED, RECOVERED, Event, HistoryWriter
 from harness.nemesis.nemesis import Nemesis
+from harness.scenario.schema import WorkloadEntry
 from harness.target import Quorum
 from harness.workers.pool import Workers, all_ended
 from harness.workloads import drain as drains
+from harness.workloads import exec_command
 from harness.workloads.drain import Drain
+from harness.workloads.exec_command import ExecDrain
 
 READY_WITHIN_S = 90.0
 LAST_CALL_S = 10.0  # how long the last call of a drain may take once its limit is over
@@ -54,14 +57,26 @@ class Ending:
         self.note(RECOVERED, {"took_s": round(took_s, 3), "lost": []})
         self._say(f"healed; all servers serve after {took_s:.1f} s; draining")
 
-    def drain(self, workers: Workers, check: Callable[[], None], settings: Drain = DRAIN) -> None:
+    def drain(
+        self,
+        workers: Workers,
+        check: Callable[[], None],
+        settings: Drain = DRAIN,
+        *,
+        by: WorkloadEntry | None = None,
+    ) -> None:
         """Drain the queue; a drain that waits for servers that are gone is ended after its limit.
 
-        It calls `check` while it waits, which raises if the run cannot go on.
+        It calls `check` while it waits, which raises if the run cannot go on. The drain is done
+        with the subject, or by the drain command of a workload.
         """
         within_s = settings.limit_s + LAST_CALL_S
         self._progress.begin("drain", limit_s=self._clock.now_s() + within_s)
-        drain = workers.start_kind(drains.NAME, asdict(settings))
+        if by is None:
+            drain = workers.start_kind(drains.NAME, asdict(settings))
+        else:
+            command = asdict(ExecDrain(command=by.workload.drain))
+            drain = workers.start_kind(exec_command.DRAIN, command, where=f"{by.where}.drain")
 
         def over() -> bool:
             check()

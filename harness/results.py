@@ -23,10 +23,9 @@ def judge_run(history: History, scenario: Scenario, planned: Sequence[Planned] |
 
     `planned` is None if plan.jsonl cannot be read.
     """
-    reserves = [entry.workload for entry in scenario.workloads if hasattr(entry.workload, "sync")]
     claim = Claim(
         **shared(scenario, Claimed),
-        sync=all(workload.sync for workload in reserves),
+        sync=all(entry.workload.sync for entry in scenario.workloads),
         course=Course(
             nodes=scenario.cluster.nodes,
             phases=len(scenario.phases),

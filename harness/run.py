@@ -192,7 +192,9 @@ class _Run:
                         ending.note(PHASE, {"number": number, "event": "end"})
                     ending.heal(nemesis)
                     ending.look(self._trees(), when="healed")
-                    ending.drain(self._workers, monitor.raise_failure)
+                    ending.drain(
+                        self._workers, monitor.raise_failure, by=self.scenario.drain_command
+                    )
                 # Before the drain and after it, since a drain may hide a difference.
                 ending.look(self._trees(), when="drained")
                 ending.look(self._logs(), when="drained")
@@ -259,7 +261,9 @@ class _Run:
 
     def _trees(self) -> Notes:
         trees = self.quorum.trees(end_state.QUEUE_ROOT)
-        return end_state.of_trees(self.scenario.subject, trees, self.scenario.folders)
+        # Of a queue that only commands use, nobody knows how its tree is to be read.
+        subject = None if self.scenario.drain_command is not None else self.scenario.subject
+        return end_state.of_trees(subject, trees, self.scenario.folders)
 
     def _logs(self) -> Notes:
         counted = self.quorum.statuses(metrics=True)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
-from harness.clients.subject import Applied, Reserved, Subject, Taken
+from harness.clients.foreign_calls import PROCESS_STRIDE, ForeignCalls
+from harness.clients.subject import Applied, Reserved, Subject, SubjectConfig, Taken
 from harness.common.harness_errors import SubjectError, told
 from harness.common.run_clock import Clock
 from harness.history.record import Event, HistoryWriter, Value
 
 T = TypeVar("T", bound=Applied)
 RECONNECT_S = 0.5
-PROCESS_STRIDE = 1000  # process p, p + 1000, ... are the same client one after the other
 
 Report = Callable[[Mapping[str, Any]], None]
 EndReason = Literal["closed", "in-doubt", "expired"]
@@ -30,6 +30,8 @@ class Client:
         process: number of the first process.
         report: receives counts and the session, for the harness.
         puts_over: tells whether no more puts will come from other workloads.
+        config: how to reach the queue, for a workload whose calls are a command's.
+        where: the place of the workload in its scenario, for errors.
     """
 
     def __init__(
@@ -41,9 +43,12 @@ class Client:
         process: int,
         report: Report,
         puts_over: Callable[[], bool],
+        config: SubjectConfig | None = None,
+        where: str = "",
     ) -> None:
         self._connect, self._history, self._clock = connect, history, clock
         self._report, self.puts_over = report, puts_over
+        self._config, self.where = config, where
         self.process = process
         self._lock = threading.Lock()
         self._subject: Subject | None = None
@@ -108,6 +113,18 @@ class Client:
         """Record an event that is no call, such as returned items; from any thread."""
         self._append(
             Event(time_ns=self._clock.now_ns(), process="harness", type="info", f=f, value=value)
+        )
+
+    @property
+    def config(self) -> SubjectConfig:
+        """Return how to reach the queue."""
+        assert self._config is not None
+        return self._config
+
+    def foreign_calls(self, values: range | None) -> ForeignCalls:
+        """Return what records the calls of a process that is not the harness's own."""
+        return ForeignCalls(
+            self._append, self._clock, process=self.process, report=self._report, values=values
         )
 
     def close(self, why: EndReason = "closed") -> None:

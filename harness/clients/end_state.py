@@ -11,9 +11,9 @@ QUEUE_ROOT = "/queue"
 
 
 def of_trees(
-    subject: str, trees: Iterable[ServerTree], folders: Sequence[str] = ()
+    subject: str | None, trees: Iterable[ServerTree], folders: Sequence[str] = ()
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give a "tree" note for each server; the subject's own module may be in one of the folders."""
+    """Give a "tree" note for each server; a subject's own module may be in one of the folders."""
     for tree in trees:
         yield "tree", _tree_note(subject, folders, tree)
 
@@ -35,7 +35,7 @@ def of_logs(
         yield "sessions-ended", {"node": ends.node, "zxids": ended, "error": ends.error}
 
 
-def _tree_note(subject: str, folders: Sequence[str], tree: ServerTree) -> dict[str, Any]:
+def _tree_note(subject: str | None, folders: Sequence[str], tree: ServerTree) -> dict[str, Any]:
     note: dict[str, Any] = {"node": tree.node, "reachable": tree.data is not None}
     if tree.data is None:
         return note | {"error": tree.error}

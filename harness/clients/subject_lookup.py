@@ -5,7 +5,7 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, cast
@@ -65,14 +65,14 @@ def connect(config: SubjectConfig, note: Note, limit: Limit = unlimited) -> Subj
 
 
 def places(
-    kind: str, folders: Sequence[str], nodes: Mapping[str, bytes], root: str
+    kind: str | None, folders: Sequence[str], nodes: Mapping[str, bytes], root: str
 ) -> dict[str, list[Value]]:
-    """Sort a raw copy of a subject's tree into places.
+    """Sort a raw copy of a subject's tree into places; without one, as most queues store items.
 
     Raises:
         SubjectError: its own `places` failed, or returned something else.
     """
-    sort = getattr(find(kind, folders), "places", Subject.places)
+    sort = Subject.places if kind is None else _sorting(find(kind, folders))
     try:
         found = sort(nodes, root)
         return {str(place): list(values) for place, values in found.items()}
@@ -80,6 +80,11 @@ def places(
         raise SubjectError(
             f"{kind}: places: expected values by place, got {told(error)}"
         ) from error
+
+
+def _sorting(found: type[Subject]) -> Callable[..., Any]:
+    sort: Callable[..., Any] = getattr(found, "places", Subject.places)
+    return sort
 
 
 def _attribute(kind: str, module: str, name: str, folders: list[str]) -> Any:

@@ -65,7 +65,7 @@ class Batch:
             try:
                 found = catalogue.find(file)
                 loaded.append((found, loading.load(found)))
-                loading.require_subject(loaded[-1][1])
+                loading.require_runnable(loaded[-1][1])
             except ScenarioError as error:
                 broken[file] = str(error)
         if not broken:

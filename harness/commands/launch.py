@@ -43,7 +43,7 @@ def prepare(file: Path, scenario: Scenario, keep_in: Path, *, name: str | None =
     Raises:
         ScenarioError: no folder can be made in `keep_in`, or the subject cannot be used.
     """
-    loading.require_subject(scenario)
+    loading.require_runnable(scenario)
     run_folder.make_folder(keep_in, "--runs")
     try:
         return run_folder.create(

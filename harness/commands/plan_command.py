@@ -28,7 +28,7 @@ def plan(
 ) -> int:
     """Show each injection that is planned; end with 2 if some entry draws none."""
     loaded = loading.load(catalogue.find(file))
-    loading.require_subject(loaded)
+    loading.require_runnable(loaded)
     chosen = loaded if seed is None else loaded.model_copy(update={"seed": seed})
     planned = plans.make(chosen)
     console = Console(highlight=False)

@@ -10,6 +10,7 @@ from harness.clients.subject import subjects
 from harness.common.harness_errors import ScenarioError
 from harness.scenario import fault_entries, fault_names, plan, roles, worst_case
 from harness.scenario.schema import Complaint, Phase, Scenario
+from harness.workloads.exec_command import COMMANDS, PLACEHOLDERS, unknown_placeholders
 
 
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
@@ -25,6 +26,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
 def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
     yield from _of_subject(scenario)
     yield from _of_checkers(scenario)
+    yield from _of_commands(scenario)
     if not list(scenario.workloads):
         yield ("workload",), "expected at least one workload, got none"
     yield from _of_because(scenario)
@@ -56,6 +58,22 @@ def _of_checkers(scenario: Scenario) -> Iterator[Complaint]:
             checkers.checkers[name]
         except ScenarioError as error:
             yield ("checkers", number), str(error).removeprefix("checker: ")
+
+
+def _of_commands(scenario: Scenario) -> Iterator[Complaint]:
+    """Refuse a second `drain`, and what stands in braces in a command and is no placeholder."""
+    drains = 0
+    for number, phase in enumerate(scenario.phases):
+        for entry_number, entry in enumerate(phase.workload):
+            place = ("phases", number, "workload", entry_number, entry.kind)
+            for key in ("command", "drain"):
+                words = getattr(entry.workload, key, None) if entry.kind in COMMANDS else None
+                for name in unknown_placeholders(words or []):
+                    told = ", ".join(f"{{{known}}}" for known in PLACEHOLDERS)
+                    yield (*place, key), f"expected one of {told}, got {{{name}}}"
+            drains += bool(getattr(entry.workload, "drain", None))
+            if drains > 1:
+                yield (*place, "drain"), "expected one drain in a scenario, got a second"
 
 
 def _of_because(scenario: Scenario) -> Iterator[Complaint]:

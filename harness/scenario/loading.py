@@ -15,11 +15,12 @@ from harness.scenario import fault_names, schema, yaml_document
 from harness.scenario.consistency import complaints
 from harness.scenario.schema import Scenario
 from harness.scenario.yaml_document import Document
+from harness.workloads.exec_command import COMMANDS, complaint_of_command
 
 SHOWN = 20  # mistakes of one file
 MAX_SHOWN = 200  # characters of a wrong value
 
-__all__ = ["Scenario", "cluster", "load", "of", "require_subject"]
+__all__ = ["Scenario", "cluster", "load", "of", "require_runnable"]
 
 
 def load(path: Path) -> Scenario:
@@ -52,14 +53,19 @@ def _checked(file: Document) -> Scenario:
     return fault_names.unique(scenario).loaded_from(file)
 
 
-def require_subject(scenario: Scenario) -> None:
-    """Refuse a scenario whose subject cannot be used, before anything is started.
+def require_runnable(scenario: Scenario) -> None:
+    """Refuse a scenario whose subject or commands cannot be used, before anything is started.
 
-    Loading does not import it, since a run can be judged again where its subject is not.
+    Loading does not look for them, since a run can be judged again where they are not.
 
     Raises:
-        ScenarioError: it cannot be imported, or lacks a method.
+        ScenarioError: the subject cannot be imported, or lacks a method; no such command.
     """
+    for entry in scenario.workloads:
+        if entry.kind in COMMANDS:
+            told = complaint_of_command(entry.workload.command, Path(scenario.folders[0]))
+            if told is not None:
+                raise ScenarioError(f"{entry.where}.command: {told}")
     try:
         subject_lookup.find(scenario.subject, scenario.folders)
     except ScenarioError as error:

@@ -131,6 +131,17 @@ class Schedule(Strict):
 class WorkloadEntry(Strict):
     """One entry of `workload`: exactly one registered workload with its settings."""
 
+    _where: str = PrivateAttr("")
+
+    @property
+    def where(self) -> str:
+        """Return `file:line: key` of the entry, for an error at run time."""
+        return self._where
+
+    def stands_at(self, where: str) -> None:
+        """Remember the entry's place in its file."""
+        self._where = where
+
     @cached_property
     def kind(self) -> str:
         """Return the registered name of the workload."""
@@ -211,6 +222,10 @@ class Scenario(Claimed, QueueSettings):
     def loaded_from(self, document: Document) -> Self:
         """Remember its file, whose text every run keeps a copy of; return itself."""
         self._document = document
+        for number, phase in enumerate(self.phases):
+            inside = ("phases", number) if "phases" in document.data else ()
+            for place, entry in enumerate(phase.workload):
+                entry.stands_at(document.where((*inside, "workload", place, entry.kind)))
         return self
 
     @field_validator("description")
@@ -234,6 +249,12 @@ class Scenario(Claimed, QueueSettings):
         """Return the faults of all phases with their settings, in order."""
         entries = (entry for phase in self.phases for entry in phase.faults)
         return [entry.fault for entry in entries if entry.fault is not None]
+
+    @property
+    def drain_command(self) -> WorkloadEntry | None:
+        """Return the workload whose `drain` takes what is left at the end; None for the subject."""
+        drains = (entry for entry in self.workloads if getattr(entry.workload, "drain", None))
+        return next(drains, None)
 
     @property
     def forwarded(self) -> bool:

@@ -1,6 +1,7 @@
 """Start workload clients as processes, follow what they report, and end them."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from harness.common import process_group
 from harness.common.harness_errors import WorkerError
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
@@ -29,8 +31,8 @@ class Worker:
     """One client process.
 
     Attributes:
-        last: its last report: its process in the history, its session, its consumer, and when it
-            was certainly alive.
+        last: the last report of each of its callers, of which only a command has several: its
+            process in the history, its session, its consumer, and when it was certainly alive.
         dies: whether its death is intended.
         forwarder: what it connects through, if clients can be cut off.
         ended: whether its end was noticed and its pipes are closed.
@@ -41,7 +43,7 @@ class Worker:
     process: subprocess.Popen[bytes]
     errors: Path
     dies: bool
-    last: dict[str, Any] = field(default_factory=dict)
+    last: dict[int, dict[str, Any]] = field(default_factory=dict)
     reader: threading.Thread | None = None
     ended: bool = False
     told: bool = False
@@ -51,6 +53,10 @@ class Worker:
     def running(self) -> bool:
         """Tell whether the process has not ended."""
         return self.process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process and to all that it has started; gone ones are fine."""
+        process_group.tell(self.process.pid, number)
 
     @property
     def called(self) -> bool:
@@ -90,14 +96,15 @@ class Workers:
 
     def start(self, entry: WorkloadEntry) -> list[Worker]:
         """Start all clients of one workload entry."""
-        return self.start_kind(entry.kind, asdict(entry.workload), dies=_dies(entry.workload))
+        settings = asdict(entry.workload)
+        return self.start_kind(entry.kind, settings, dies=_dies(entry.workload), where=entry.where)
 
     def start_kind(
-        self, kind: str, settings: dict[str, Any], *, dies: bool = False
+        self, kind: str, settings: dict[str, Any], *, dies: bool = False, where: str = ""
     ) -> list[Worker]:
         """Start all clients of a workload by its registered name."""
         return [
-            self._start(kind, settings, number, dies=dies)
+            self._start(kind, settings, number, dies=dies, where=where)
             for number in range(int(settings.get("clients", 1)))
         ]
 
@@ -134,7 +141,7 @@ class Workers:
         for worker in ended:
             if worker.running:
                 worker.dies = True
-                worker.process.kill()
+                worker.send(signal.SIGKILL)
                 worker.process.wait(JOIN_TIMEOUT_S)
 
     def stop(self) -> None:
@@ -146,7 +153,9 @@ class Workers:
         if self._forwarding is not None:
             self._forwarding.close()
 
-    def _start(self, kind: str, settings: dict[str, Any], number: int, *, dies: bool) -> Worker:
+    def _start(
+        self, kind: str, settings: dict[str, Any], number: int, *, dies: bool, where: str
+    ) -> Worker:
         process = len(self._all)
         name = f"{process:02d}-{kind}"
         history = self._folder / "history" / f"{name}.jsonl"
@@ -161,6 +170,7 @@ class Workers:
             origin_ns=self._clock.origin_ns,
             history=str(history),
             subject=self._subject | hosts,
+            where=where,
         )
         errors = self._folder / "logs" / f"worker-{name}.log"
         errors.parent.mkdir(parents=True, exist_ok=True)
@@ -190,33 +200,36 @@ class Workers:
                 told = msgspec.json.decode(line)
             except msgspec.DecodeError:
                 continue  # cut off by a kill; the history file has it, these are only counts
-            worker.last |= {k: told[k] for k in _LAST if k in told}
-            self._progress.add({k: v for k, v in told.items() if k not in worker.last})
+            caller = worker.last.setdefault(told.pop("caller", 0), {})
+            caller |= {k: told[k] for k in _LAST if k in told}
+            self._progress.add({k: v for k, v in told.items() if k not in _LAST})
 
     def _close(self, worker: Worker) -> None:
         worker.process.wait(JOIN_TIMEOUT_S)
+        worker.send(signal.SIGKILL)  # what it has left behind, which may hold its pipes open
         if worker.reader is not None:
             worker.reader.join(JOIN_TIMEOUT_S)
         for pipe in (worker.process.stdin, worker.process.stdout):
             if pipe is not None:
                 pipe.close()
         worker.ended = True
-        if worker.last.get("process") is not None:
-            self._record_death(worker)
+        for last in worker.last.values():
+            if last.get("process") is not None:
+                self._record_death(last)
 
-    def _record_death(self, worker: Worker) -> None:
+    def _record_death(self, last: Mapping[str, Any]) -> None:
         """Record the end of a process, and of its session, if it had one that is known."""
         self._history.append(
             Event(
                 time_ns=self._clock.now_ns(),
-                process=worker.last["process"],
+                process=last["process"],
                 type="info",
                 f="session-end",
                 value={
-                    "session": worker.last.get("session"),
-                    "consumer": worker.last.get("consumer"),
+                    "session": last.get("session"),
+                    "consumer": last.get("consumer"),
                     "why": "killed",
-                    "alive_until_ns": worker.last.get("alive_ns", 0),
+                    "alive_until_ns": last.get("alive_ns", 0),
                     "zxid": None,
                 },
             )

@@ -2,8 +2,8 @@
 
 import signal
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
+from harness.common import process_group
 from harness.common.harness_errors import TargetError, UnsupportedError
 from harness.common.polling import wait_until
 from harness.target import Evidence
@@ -31,7 +31,7 @@ class RunningClients:
         """End a client with SIGKILL and wait until it is gone."""
         worker = self._worker(client)
         worker.dies = True
-        worker.process.kill()
+        worker.send(signal.SIGKILL)
         return {"client": client, "exit_code": worker.process.wait(STATE_TIMEOUT_S)}
 
     def pause(self, client: int) -> Evidence:
@@ -72,10 +72,10 @@ class RunningClients:
         return next(worker for worker in self._workers.all if worker.job.process == client)
 
     def _signal(self, client: int, number: signal.Signals, *, frozen: bool) -> Evidence:
-        process = self._worker(client).process
-        process.send_signal(number)  # does nothing if it has ended
+        worker = self._worker(client)
+        worker.send(number)
         state = wait_until(
-            lambda: "ended" if process.poll() is not None else _state(process.pid),
+            lambda: _state(worker),
             lambda state: state == "ended" or (state == "T") is frozen,
             within_s=STATE_TIMEOUT_S,
             every_s=_POLL_S,
@@ -117,6 +117,9 @@ class NoClients:
         return 0
 
 
-def _state(pid: int) -> str:
-    """Return the state letter of /proc/PID/stat; `T` is stopped."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+def _state(worker: Worker) -> str:
+    """Return `T` if the client, and all that it has started, are stopped; else another state."""
+    if not worker.running:
+        return "ended"
+    states = process_group.members(worker.process.pid).values()
+    return next((state for state in states if state != "T"), "T" if states else "ended")

@@ -20,7 +20,7 @@ import pydantic
 from harness.clients.client import Client
 from harness.clients.subject import SubjectConfig
 from harness.clients.subject_lookup import connect
-from harness.common import run_clock
+from harness.common import process_group, run_clock
 from harness.common.harness_errors import HarnessError
 from harness.history import record
 from harness.workers.watchdog import Watchdog
@@ -38,6 +38,7 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
         process: number of its first process in the history.
         origin_ns: the run's start on CLOCK_MONOTONIC.
         history: the file it appends to.
+        where: the place of the workload in its scenario, for errors.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
     origin_ns: int
     history: str
     subject: dict[str, Any]
+    where: str = ""
 
 
 def main() -> None:
@@ -69,6 +71,7 @@ def main() -> None:
         status = 1
     stdout.flush()
     sys.stderr.flush()
+    process_group.end_others()  # what a command has left behind
     # Threads of a client library must not hold up the end; the history is on disk already.
     os._exit(status)
 
@@ -91,6 +94,8 @@ def work(job: Job, out: BinaryIO, puts_over: threading.Event) -> None:
             process=job.process,
             report=report,
             puts_over=puts_over.is_set,
+            config=config,
+            where=job.where,
         )
         try:
             workload.run(client, job.number)
@@ -103,6 +108,7 @@ def _obey(stdin: BinaryIO, puts_over: threading.Event) -> None:
     for line in stdin:
         if line == PUTS_OVER:
             puts_over.set()
+    process_group.end_others()
     os._exit(1)
 
 

@@ -30,6 +30,11 @@ class Workload(Protocol):
         """Return the workload of its phase that must be over before it begins; None for none."""
         ...
 
+    @property
+    def sync(self) -> bool:
+        """Tell whether each of its reserves syncs first; True for a workload without reserves."""
+        return False
+
     def values(self) -> Sequence[range]:
         """Return the values that it puts, as ranges; no two workloads may put the same."""
         return ()

@@ -19,6 +19,7 @@ class AckBeforeWrite(Workload):
     rate_hz: Rate | None = None
     first: int = 1
     after: str | None = None
+    sync: ClassVar[bool] = True
     clients: ClassVar[int] = 1
 
     def values(self) -> Sequence[range]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness.clients.client import Client
 from harness.common.setting_types import Clients, Count, Priority, Rate
@@ -19,6 +20,7 @@ class PutAll(Workload):
     priority: Priority = 100
     first: int = 1
     after: str | None = None
+    sync: ClassVar[bool] = True
 
     def values(self) -> Sequence[range]:
         """Return first, first + 1, ... `count` of them."""

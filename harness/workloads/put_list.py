@@ -24,6 +24,7 @@ class PutList(Workload):
 
     items: list[ListedItem]
     after: str | None = None
+    sync: ClassVar[bool] = True
     clients: ClassVar[int] = 1
 
     def values(self) -> Sequence[range]:

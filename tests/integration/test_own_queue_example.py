@@ -2,14 +2,19 @@
 
 import json
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from worlds.command_line import harness
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-own-queue.md").read_text()
-NAIVE, RIGHT = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[:2]
+NAIVE, RIGHT, CLIENT = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[:3]
+PUT = '    zk.create(f"{root}/item-", str(value).encode(), sequence=True)\n'
+LYING = CLIENT.replace(PUT, f"    if value % 50:\n    {PUT}")
+(EXEC,) = re.findall(r"```yaml\n(description: A queue in a program.*?)```", PAGE, re.DOTALL)
 (SCENARIO,) = re.findall(r"```yaml\n(description: Two producers.*?)```", PAGE, re.DOTALL)
 MOST_LINES = 30
 
@@ -18,6 +23,11 @@ def mended(text: str) -> str:
     """Return the naive queue with the page's right `reserve` in the place of its own."""
     begin, end = text.index("    def reserve"), text.index("    def close")
     return f"{text[:begin]}{RIGHT}\n{text[end:]}"
+
+
+def test_the_lie_is_in_the_program() -> None:
+    """The control differs from the honest program."""
+    assert LYING != CLIENT
 
 
 def test_the_example_is_short() -> None:
@@ -38,8 +48,39 @@ def test_the_naive_queue_is_guilty_and_the_right_one_is_not(
     (tmp_path / "naive_queue.py").write_text(queue)
     scenario = tmp_path / "naive.yaml"
     scenario.write_text(SCENARIO)
-    done = harness("run", str(scenario), "--runs", str(tmp_path / "runs"), within_s=300)
-    found = json.loads((tmp_path / "runs/latest/results.json").read_text())
-    assert found["verdict"] == verdict, done.stdout + done.stderr
-    assert {reason for check in found["checks"] for reason in check["reasons"]} == reasons
+    found = ran(scenario, tmp_path)
+    assert found["verdict"] == verdict
+    assert reasons_of(found, "total-queue") == reasons
     assert found["counts"]["acknowledged"] == 200
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("program", "verdict", "reasons"),
+    [(CLIENT, "valid", set()), (LYING, "invalid", {"lost"})],
+    ids=["honest", "lying"],
+)
+def test_a_program_of_its_own_is_judged_as_any_client(
+    tmp_path: Path, program: str, verdict: str, reasons: set[str]
+) -> None:
+    """A command that tells its calls is valid, and one that acknowledges what it drops is not."""
+    (tmp_path / "client.py").write_text(program)
+    scenario = tmp_path / "exec.yaml"
+    scenario.write_text(EXEC.replace("python3", sys.executable))  # which has kazoo
+    found = ran(scenario, tmp_path)
+    assert found["verdict"] == verdict
+    assert reasons_of(found, "total-queue") == reasons
+    assert found["counts"]["acknowledged"] >= 190
+
+
+def ran(scenario: Path, folder: Path) -> dict[str, Any]:
+    """Run a scenario to its verdict, whatever it is; return its results."""
+    done = harness("run", str(scenario), "--runs", str(folder / "runs"), within_s=300)
+    assert done.returncode in {0, 1}, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads((folder / "runs/latest/results.json").read_text())
+    return found
+
+
+def reasons_of(results: dict[str, Any], name: str) -> set[str]:
+    """Return the reasons of one check."""
+    return {r for check in results["checks"] if check["name"] == name for r in check["reasons"]}

@@ -53,7 +53,7 @@ def require(folder: Path, subject: str) -> None:
     """Load a scenario of that folder, and ask for its subject."""
     file = folder / "mine.yaml"
     file.write_text(SCENARIO.format(subject=subject))
-    loading.require_subject(loading.load(file))
+    loading.require_runnable(loading.load(file))
 
 
 def test_a_module_beside_the_scenario_is_found(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def loaded(folder: Path, text: str) -> schema.Scenario:
 def test_a_scenario_of_plugins_loads(site: Path) -> None:
     """A subject, a workload, a fault and a checker of another package work by their names."""
     scenario = loaded(site, SCENARIO)
-    loading.require_subject(scenario)
+    loading.require_runnable(scenario)
     assert [work.kind for work in scenario.workloads] == ["put-one"]
     assert [list(values) for values in scenario.phases[0].workload[0].workload.values()] == [[7]]
     assert scenario.phases[0].faults[0].fault.for_fun is True
@@ -117,7 +117,7 @@ def test_a_bad_subject_is_refused_before_a_run(site: Path, name: str, told: str)
     """A scenario whose subject cannot be used loads, to be judged, and cannot be run."""
     scenario = loaded(site, SCENARIO.replace("void", name))
     with pytest.raises(ScenarioError, match=told) as error:
-        loading.require_subject(scenario)
+        loading.require_runnable(scenario)
     assert str(error.value).startswith(f"{site}/x.yaml:2: subject: ")
 
 

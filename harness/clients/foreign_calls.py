@@ -1,0 +1,255 @@
+"""The calls of a process that is not the harness's own, recorded as it tells of them.
+
+Each line that it writes is one event, with the keys of history.jsonl: docs/your-own-queue.md.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from harness.common.harness_errors import SubjectError
+from harness.common.run_clock import Clock
+from harness.history.record import DECODE_ERRORS, Event, Number, Value, Zxid
+
+PROCESS_STRIDE: Final = 1000  # process p, p + 1000, ... are the same client one after the other
+MAX_CALLERS: Final = 1000
+EXAMPLE: Final = '{"type":"invoke","f":"put","value":1}'
+SESSION_END: Final = "session-end"
+_GETS: Final = frozenset({"reserve", "take"})
+_SHOWN: Final = 100
+
+
+class Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One event as the process tells it; the harness adds the time.
+
+    Attributes:
+        process: which of its own concurrent callers, from 0.
+    """
+
+    type: Literal["invoke", "ok", "fail", "info"]
+    f: Literal["put", "reserve", "take", "done", "release", "session-end"]
+    process: Annotated[int, Meta(ge=0, lt=MAX_CALLERS)] = 0
+    value: Value | list[Value] | None = None
+    priority: Number | UnsetType = UNSET
+    n: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
+    to: Literal["items", "back", "delayed", "dead"] | UnsetType = UNSET
+    delivery: Number | list[Number] | UnsetType | None = UNSET
+    window: Number | UnsetType | None = UNSET
+    zxid: Zxid | UnsetType | None = UNSET
+    read_zxid: Zxid | UnsetType | None = UNSET
+    session: str | UnsetType | None = UNSET
+    consumer: str | UnsetType | None = UNSET
+    producer: str | UnsetType | None = UNSET
+    error: str | UnsetType = UNSET
+
+
+_decoder = msgspec.json.Decoder(Line)
+
+
+@dataclass(slots=True)
+class _Caller:
+    """One concurrent caller, while it is one process of the history.
+
+    Attributes:
+        call: the invocation in progress.
+        began_ns: when that began.
+        alive_ns: when the last call began whose effect shows that its session lived.
+    """
+
+    process: int
+    call: Line | None = None
+    began_ns: int = 0
+    session: str | None = None
+    consumer: str | None = None
+    alive_ns: int = 0
+
+
+def read(text: bytes) -> Line:
+    """Return the event of a line.
+
+    Raises:
+        SubjectError: it is none.
+    """
+    try:
+        return _decoder.decode(text)
+    except DECODE_ERRORS as error:
+        shown = text if len(text) <= _SHOWN else text[:_SHOWN] + b"..."
+        raise SubjectError(
+            f"expected an event such as {EXAMPLE}, got {shown.decode(errors='replace')!r}: {error}"
+        ) from error
+
+
+class ForeignCalls:
+    """Records events, and refuses what no client could have done.
+
+    Args:
+        history: where the events go.
+        process: the number of the first caller in the history.
+        report: receives counts and sessions, for the harness.
+        values: what it may put, each once; None if it may put nothing.
+    """
+
+    def __init__(
+        self,
+        history: Callable[[Event], None],
+        clock: Clock,
+        *,
+        process: int,
+        report: Callable[[Mapping[str, Any]], None],
+        values: range | None,
+    ) -> None:
+        self._append, self._clock, self._report = history, clock, report
+        self._next, self._values, self._put = process, values, set[Value]()
+        self._callers: dict[int, _Caller] = {}
+
+    @property
+    def in_progress(self) -> str:
+        """Return the calls without an outcome, in words."""
+        calls = [f"{c.call.f} of process {n}" for n, c in self._callers.items() if c.call]
+        return ", ".join(calls) or "no call"
+
+    def add(self, line: Line) -> None:
+        """Record an event that has just been read.
+
+        Raises:
+            SubjectError: it does not follow what its process told before.
+        """
+        caller = self._callers.get(line.process)
+        if line.f == SESSION_END:
+            self._end_session(line, caller)
+        elif line.type == "invoke":
+            self._invoke(line, caller or self._new(line.process))
+        elif caller is None or caller.call is None or caller.call.f != line.f:
+            asked = "nothing" if caller is None or caller.call is None else caller.call.f
+            raise SubjectError(
+                f"expected the outcome of a call of process {line.process}, which has {asked} in "
+                f"progress, got {line.type} of {line.f}"
+            )
+        else:
+            self._complete(line, caller, caller.call)
+
+    def end(self, *, closed: bool) -> None:
+        """Record the end of each session; a call in progress is of unknown outcome."""
+        for number, caller in list(self._callers.items()):
+            if caller.call is not None:
+                told = Line(type="info", f=caller.call.f, error="the process ended", process=number)
+                self._complete(told, caller, caller.call)
+            else:
+                self._over(number, caller, "closed" if closed else "killed")
+
+    def _invoke(self, line: Line, caller: _Caller) -> None:
+        if caller.call is not None:
+            raise SubjectError(
+                f"expected the outcome of the {caller.call.f} of process {line.process}, got "
+                f"another invoke; concurrent calls need a `process` each"
+            )
+        self._require_value(line)
+        caller.call, caller.began_ns = line, self._clock.now_ns()
+        value = None if line.f in _GETS else line.value
+        n = {"n": 1 if line.n is UNSET else line.n} if line.f in _GETS else {}
+        self._append(self._event(line, caller, caller.began_ns, value=value, **n))
+        self._tell(line.process, caller, {"invoked": 1})
+
+    def _require_value(self, line: Line) -> None:
+        if line.f in _GETS:
+            return
+        if line.f != "put":
+            if line.value is None or line.value == []:
+                raise SubjectError(f"expected the `value` of the items to {line.f}, got none")
+            return
+        if self._values is None:
+            raise SubjectError("expected `count` beside `command` for a command that puts")
+        if (
+            not isinstance(line.value, int)
+            or line.value not in self._values
+            or (line.value in self._put)
+        ):
+            told = f"{self._values.start}..{self._values.stop - 1} (`first` and `count`)"
+            raise SubjectError(f"expected to put each value of {told} once, got {line.value!r}")
+        self._put.add(line.value)
+
+    def _complete(self, line: Line, caller: _Caller, call: Line) -> None:
+        got = line.value if line.f in _GETS and line.type == "ok" else None
+        items = got if isinstance(got, list) else [] if got is None else [got]
+        if len(items) > (1 if call.n is UNSET else call.n):
+            raise SubjectError(f"expected at most the `n` of its invoke, got {len(items)} items")
+        if line.f not in _GETS and line.value not in (None, call.value):
+            raise SubjectError(f"expected the value of its invoke, got {line.value!r}")
+        value = call.value if line.f not in _GETS else got if items else None
+        caller.call = None
+        for name in ("session", "consumer"):
+            if (known := getattr(line, name)) is not UNSET:
+                setattr(caller, name, known)
+        if line.type == "ok" and (line.f not in _GETS or items):
+            caller.alive_ns = caller.began_ns
+        beside = {"priority": call.priority} | ({"n": call.n} if line.f in _GETS else {})
+        now_ns = self._clock.now_ns()
+        self._append(self._event(line, caller, now_ns, value=value, **beside))
+        self._tell(line.process, caller, _counted(line, value, items))
+        if line.type == "info":
+            self._over(line.process, caller, "in-doubt")
+
+    def _end_session(self, line: Line, caller: _Caller | None) -> None:
+        if line.type != "info" or (caller is not None and caller.call is not None):
+            raise SubjectError(
+                "expected session-end as info, after the outcome of the last call, got it as "
+                f"{line.type} with {self.in_progress} in progress"
+            )
+        if caller is not None:
+            self._over(line.process, caller, "expired")
+
+    def _over(self, number: int, caller: _Caller, why: str) -> None:
+        """Record that a process of the history has ended; its caller goes on as another one."""
+        del self._callers[number]
+        now_ns = self._clock.now_ns()
+        end = {
+            "session": caller.session,
+            "consumer": caller.consumer,
+            "why": why,
+            "alive_until_ns": now_ns if why == "closed" else caller.alive_ns,
+            "zxid": None,
+        }
+        self._append(
+            Event(time_ns=now_ns, process=caller.process, type="info", f=SESSION_END, value=end)
+        )
+        self._report({"caller": number, "process": None, "session": None, "consumer": None})
+
+    def _new(self, number: int) -> _Caller:
+        caller = self._callers[number] = _Caller(process=self._next)
+        self._next += PROCESS_STRIDE
+        return caller
+
+    def _event(self, line: Line, caller: _Caller, time_ns: int, **fields: Any) -> Event:
+        told = {
+            name: getattr(line, name)
+            for name in ("to", "delivery", "window", "zxid", "read_zxid", "producer", "error")
+        }
+        who = {name: getattr(line, name) for name in ("session", "consumer")}
+        return Event(
+            time_ns=time_ns,
+            process=caller.process,
+            type=line.type,
+            f=line.f,
+            **told,
+            **who,
+            **fields,
+        )
+
+    def _tell(self, number: int, caller: _Caller, counts: Mapping[str, int]) -> None:
+        about = {"caller": number, "process": caller.process, "session": caller.session}
+        alive = {"consumer": caller.consumer, "alive_ns": caller.alive_ns}
+        self._report({**about, **alive, **counts})
+
+
+def _counted(line: Line, value: Any, items: Sequence[Value]) -> dict[str, int]:
+    if line.type != "ok":
+        return {line.type: 1}
+    if line.f == "put":
+        return {"acknowledged": 1}
+    if line.f in _GETS:
+        return {"delivered": len(items), "empty": int(not items)}
+    number = len(value) if isinstance(value, list) else 1
+    return {"completed" if line.f == "done" else "released": number}

@@ -1,0 +1,54 @@
+"""A process group, by the kernel's own list: who is in it, in which state, and its end."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from harness.common.polling import wait_until
+
+END_WITHIN_S: Final = 5.0
+_ENDED: Final = frozenset("ZX")
+_POLL_S: Final = 0.01
+
+
+def members(group: int) -> Mapping[int, str]:
+    """Return the state letter of each process of the group by pid, without those that ended.
+
+    `T` is stopped. O(processes of the machine).
+    """
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue  # it has just ended
+        if int(of) == group and state not in _ENDED:
+            found[int(stat.parent.name)] = state
+    return found
+
+
+def tell(group: int, number: signal.Signals) -> None:
+    """Send a signal to every process of a group; one without members is fine."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def end_others() -> None:
+    """End every other process of the group that this process leads, and wait until all have.
+
+    A process that leads no group is in somebody else's, and does nothing.
+    """
+    if os.getpgrp() != os.getpid():
+        return
+
+    def others() -> list[int]:
+        found = [pid for pid in members(os.getpgrp()) if pid != os.getpid()]
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return found
+
+    wait_until(others, lambda found: not found, within_s=END_WITHIN_S, every_s=_POLL_S)
