@@ -8,8 +8,15 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE := $(BIN)/python -m cluster.engine.engine
 HARNESS := $(BIN)/harness
+# -n: tests side by side, which mostly wait on real servers, and mostly compute without them
+PYTEST := REQUIRE_ALL=1 $(BIN)/pytest --durations=10
 
 S ?= scenarios/seed/leader-kill.yaml
+# make test SLOW=1: the slow tests too
+SLOW ?=
+FASTER = $(if $(SLOW),,and not slow)
+# Tests start many programs; without bytecode each of them compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 DIRS ?= controls faults queue seed
 N ?= 10000
 ARGS ?=
@@ -22,9 +29,10 @@ BENCHES := checkers faults queue quorum report rest
 BENCHES_WITH_ENGINE := faults queue quorum rest
 
 # make prove NAME=...: the program, and how it takes N
-PROOFS := false-alarms files oracle planted wire years
+PROOFS := false-alarms files mutants oracle planted wire years
 PROGRAM_false-alarms = tests/property/false_alarms.py $(N)
 PROGRAM_files = tests/property/damaged_files.py $(N)
+PROGRAM_mutants = tests/controls/mutation_sample.py --count $(N)
 PROGRAM_oracle = tests/property/oracle_rates.py $(N)
 PROGRAM_planted = tests/controls/gallery.py
 PROGRAM_wire = tests/property/wire_rates.py $(N)
@@ -41,11 +49,7 @@ help: ## Show this list
 ##@ Run
 
 .PHONY: run
-run: $(READY) ## The main job: 500 items through the queue while the leader is killed and wiped; a verdict
-	@$(HARNESS) run scenarios/seed/leader-kill.yaml $(ARGS)
-
-.PHONY: scenario
-scenario: $(READY) ## One scenario: make scenario S=scenarios/seed/priority.yaml
+run: $(READY) ## One scenario, the main one unless told; a verdict: make run S=scenarios/seed/priority.yaml
 	@$(HARNESS) run $(S) $(ARGS)
 
 .PHONY: scenarios
@@ -63,29 +67,17 @@ finding: $(READY) ## Show a bug of real ZooKeeper, and its twins without it: mak
 controls: $(READY) ## Run what is broken on purpose; each must be found, for the right reason
 	@PYTHONPATH=tests $(BIN)/python $(PROGRAM_planted)
 	@$(HARNESS) run $(sort $(wildcard scenarios/controls/*.yaml)) $(ARGS)
-	@REQUIRE_ALL=1 $(BIN)/pytest -m docker tests/controls/test_quorum_mutants.py
+	@$(PYTEST) -m docker tests/controls/test_quorum_mutants.py
 
 .PHONY: prove
 prove: $(READY) ## Long checks without Docker: make prove NAME=oracle N=20000 ARGS="--mix crashes"
 	@PYTHONPATH=tests $(BIN)/python $(PROGRAM_$(call one_of,$(PROOFS))) $(ARGS)
-
-.PHONY: mutants
-mutants: $(READY) ## Mutation testing of the queue's core and of the checkers: make mutants N=300 ARGS="--seed 1"
-	@$(BIN)/python tests/controls/mutation_sample.py --count $(N) $(ARGS)
 
 ##@ Look: a quorum by hand
 
 .PHONY: up
 up: $(READY) ## Start a quorum and leave it up
 	@$(HARNESS) up $(ARGS)
-
-.PHONY: status
-status: $(READY) ## Show the quorums that are up: nodes, roles, addresses
-	@$(HARNESS) status
-
-.PHONY: logs
-logs: $(READY) ## Print the servers' logs of the quorum that is up
-	@$(HARNESS) logs $(ARGS)
 
 .PHONY: down
 down: $(READY) ## Remove the quorum that `up` started
@@ -98,23 +90,15 @@ clean: $(READY) ## Remove what killed runs left: containers, networks, volumes, 
 ##@ Develop
 
 .PHONY: test
-test: lint unit integration ## All that a change must pass: lint, unit tests, tests on a real quorum
-
-.PHONY: test-all
-test-all: lint unit ## `test`, and the slow tests
+test: lint ## All that a change must pass, and which tests took longest; SLOW=1: the slow ones too
+	@$(PYTEST) -n 2 -m "not docker and not browser $(FASTER)" $(ARGS)
 	@.ci/chromium
 	@$(ENGINE)
-	@REQUIRE_ALL=1 $(BIN)/pytest -m "docker or slow or browser" $(ARGS)
+	@$(PYTEST) -n 3 -m "(docker or browser) $(FASTER)" $(ARGS)
 
-.PHONY: unit
-unit: $(READY) ## Tests that need no Docker: unit, property, controls, repository
-	@REQUIRE_ALL=1 $(BIN)/pytest -m "not docker and not slow and not browser" $(ARGS)
-
-.PHONY: integration
-integration: $(READY) ## Tests on a real quorum and in a real browser; none may be skipped
-	@.ci/chromium
-	@$(ENGINE)
-	@REQUIRE_ALL=1 $(BIN)/pytest -m "(docker or browser) and not slow" $(ARGS)
+.PHONY: test-fast
+test-fast: $(READY) ## Unit tests and the rules of this repository; no Docker, less than a minute
+	@$(PYTEST) -n 2 -m "not slow" tests/unit tests/repo $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Format check, ruff, mypy strict, import contracts

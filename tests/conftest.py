@@ -1,11 +1,14 @@
 """What all tests share: the gate of the `docker` marker, and the quorums that tests borrow."""
 
 import os
+import re
 from collections.abc import Generator, Iterator
 from functools import cache
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from cluster import lending
 from cluster.cluster_errors import ClusterError
@@ -16,6 +19,17 @@ from harness.common.quorum_config import QuorumConfig
 READY_WITHIN_S = 90.0
 NEED_DOCKER = {"quorum", "standalone_zookeeper"}
 NEED_BROWSER = "chromium"
+# Which tests run in one process, one after the other, under `pytest -n`. Commands clean up after
+# other runs, and their tests count quorums; what borrows the five nodes starts them once. A file
+# shares what its fixtures made. Any other test runs wherever a process is free.
+TOGETHER = (
+    (
+        "commands",
+        r"tests/(controls/test_quorum|integration/(?!rest/|zkmq/|test_quorum|test_\w+_browser))",
+    ),
+    ("quorum", r"tests/(controls/test_faults|integration/(test_quorum|zkmq/test_upgrade))"),
+    (None, r"tests/(integration/(rest/|\w+_browser)|property/test_wire_fuzz)"),
+)
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no defect
 settings.load_profile("untimed")
@@ -29,6 +43,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.docker)
         if NEED_BROWSER in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
+    begin_first = [name for name, _ in TOGETHER]
+    items.sort(key=lambda item: [_together(item.nodeid) != name for name in begin_first])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Let `pytest -n` keep together what shares an engine or a fixture."""
+    config.option.loadscopereorder = False  # what takes longest stands first already
+    return _SideBySide(config, log)
+
+
+class _SideBySide(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return _together(nodeid)
+
+
+def _together(nodeid: str) -> str:
+    """Return the name that a test shares with those that run in the same process."""
+    for name, paths in TOGETHER:
+        if re.match(paths, nodeid):
+            return name or nodeid.partition("::")[0]
+    return nodeid
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
