@@ -29,10 +29,10 @@ const drawRun = (() => {
   };
   const tick = (number) => number >= 1000 ? number.toLocaleString("en-US") : String(Number(number.toPrecision(3)));
 
-  return (element, data, { onPick = () => {}, group = "run" } = {}) => {
+  return (element, data, { onPick = () => {}, group = "run", spanS = data.span_s } = {}) => {
     const calls = data.calls, count = calls.index.length;
     const kinds = Array.from({ length: count }, (_, at) => kindOf(calls, at));
-    const whole = [-data.span_s * MARGIN, data.span_s * (1 + MARGIN)];
+    const whole = [-spanS * MARGIN, spanS * (1 + MARGIN)];
     const phone = matchMedia("(max-width: 600px)").matches;
     const font = `${phone ? 10 : 12}px system-ui, sans-serif`;
     const left = phone ? 62 : 92;

@@ -1,4 +1,7 @@
-"""All runs in the browser, on loopback: a table, two side by side, and each run's own files."""
+"""All runs in the browser, on loopback: tables, causes, two side by side, and each run's files.
+
+It only reads, and every page can be linked to: what it shows stands in its URL.
+"""
 
 import mimetypes
 from pathlib import Path
@@ -12,37 +15,51 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from harness.common.harness_errors import HistoryError
-from harness.report import index
+from harness.report.site import causes, comparison, layout, run_table, trends
+from harness.report.site.run_table import View
+from harness.report.site.shelf import Shelf
 
 # Names under which a browser reaches loopback; another page's script cannot come in by its own.
 HOSTS = ("127.0.0.1", "localhost")
 _SHOWN_AS_TEXT = (".log", ".jsonl", ".yaml")
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-}
 
 
 def application(runs: Path) -> Starlette:
-    """Return the site of a folder of runs: `/`, `/compare?run=A&run=B` and `/runs/...`."""
+    """Return the site: `/`, `/scenarios`, `/causes`, `/compare?run=A&run=B` and `/runs/...`."""
     for ending in _SHOWN_AS_TEXT:
         mimetypes.add_type("text/plain", ending)  # a browser would download them otherwise
+    shelf, live = Shelf(runs), layout.live()
 
     def table(request: Request) -> HTMLResponse:
-        wanted = {key: request.query_params.get(key, "") for key in ("verdict", "words")}
-        return HTMLResponse(index.table(index.find(runs), **wanted), headers=_HEADERS)
+        view = View.of(request.query_params)
+        return _page(run_table.table(shelf.rows(), view, scripts=live), live)
+
+    def scenarios(_: Request) -> HTMLResponse:
+        return _page(trends.trends_page(shelf.rows(), scripts=live), live)
+
+    def by_cause(_: Request) -> HTMLResponse:
+        return _page(causes.causes_page(shelf.rows(), scripts=live), live)
 
     def compare(request: Request) -> HTMLResponse:
+        names = request.query_params.getlist("run")
         try:
-            text = index.compare(runs, request.query_params.getlist("run"))
+            text = comparison.comparison_page(runs, shelf.rows(), names)
         except HistoryError as error:
-            return HTMLResponse(index.complaint(str(error)), status_code=400, headers=_HEADERS)
-        return HTMLResponse(text, headers=_HEADERS)
+            complaint = layout.render("complaint.html.j2", text=str(error))
+            return HTMLResponse(complaint, status_code=400, headers=layout.headers())
+        return _page(text, comparison.scripts())
 
     return Starlette(
         routes=[
             Route("/", table),
+            Route("/scenarios", scenarios),
+            Route("/causes", by_cause),
             Route("/compare", compare),
             Mount("/runs", StaticFiles(directory=runs)),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))],
     )
+
+
+def _page(text: str, scripts: tuple[str, ...]) -> HTMLResponse:
+    return HTMLResponse(text, headers=layout.headers(scripts))

@@ -105,7 +105,11 @@ def _cut(fault: Fault, node: int, leader: int) -> bool:
     kind, cut = fault["fault"], fault["evidence"].get("cut")
     if kind not in registered or registered[kind].slot != "cut" or not isinstance(cut, Mapping):
         return False  # links that lose some packets have such evidence, too
-    return leader in cut.get(str(node), ()) or node in cut.get(str(leader), ())
+    return _lists(cut.get(str(node)), leader) or _lists(cut.get(str(leader)), node)
+
+
+def _lists(peers: Any, node: int) -> bool:
+    return isinstance(peers, list) and node in peers
 
 
 def _names(fault: Fault, key: str, node: int) -> bool:

@@ -89,5 +89,8 @@ def _last_seen(history: History, put: ItemPut) -> str:
 
 def _time_ns(history: History, look: Look) -> int:
     """Return when the last server of a look was read."""
-    whens = {note.time_ns: note.value.get("when") for note in history.notes_named("tree")}
-    return max(at_ns for at_ns, when in whens.items() if when in {look.when, None})
+    return max(
+        note.time_ns
+        for note in history.notes_named("tree")
+        if str(note.value.get("when") or "end") == look.when
+    )

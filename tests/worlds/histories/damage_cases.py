@@ -12,8 +12,10 @@ from harness import run
 from harness.common.harness_errors import HarnessError
 from harness.common.run_folder import RunFolder
 from harness.history.columns import History
-from harness.report import index, judged, junit, markdown, page
+from harness.report import judged, junit, markdown, page
 from harness.report.junit import Suite
+from harness.report.site import causes, run_table, trends
+from harness.report.site.shelf import Shelf
 from harness.report.terminal import summary_lines
 from harness.results import exit_status
 from harness.scenario import loading, plan
@@ -122,7 +124,10 @@ class Bench:
         with self._damaged():
             name = rng.choice(("results.json",) * 9 + ("versions.json",))
             self._good[name].write_bytes(damage.document(rng, self._good_texts[name]))
-            index.table(index.find(self._run.path.parent))
+            rows = Shelf(self._run.path.parent).rows()
+            run_table.table(rows, run_table.View())
+            trends.trends_page(rows)
+            causes.causes_page(rows)
             self._read(rng, often=True)
             return "read"
 

@@ -12,7 +12,9 @@ from harness.common.harness_errors import HistoryError, ScenarioError
 from harness.common.run_folder import RunFolder
 from harness.history.columns import History
 from harness.history.record import Event, HistoryWriter, merge
-from harness.report import index, judged
+from harness.report import judged
+from harness.report.site import run_table
+from harness.report.site.shelf import Shelf
 from worlds.histories.judged_runs import judged as judged_run
 from worlds.histories.judged_runs import killed, lives
 
@@ -132,9 +134,9 @@ def test_results_that_are_none_are_refused(run: RunFolder, case: str) -> None:
     run.results.write_bytes(RESULTS[case])
     with pytest.raises(ScenarioError, match=r"results\.json: expected what `harness check` wrote"):
         judged.load(run)
-    [row] = index.find(run.path.parent)
+    [row] = Shelf(run.path.parent).rows()
     assert row.verdict == "damaged"
-    assert "damaged" in index.table([row])
+    assert "damaged" in run_table.table([row], run_table.View())
 
 
 def test_an_invalid_verdict_of_no_check_is_refused(run: RunFolder) -> None:

@@ -1,6 +1,8 @@
 """The site of all runs."""
 
 import asyncio
+import base64
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.report import index, page, serve
+from harness.report import page, serve
 from worlds.histories.judged_runs import judged, lives
 
 GOOD, BAD, OPEN = "seed/a/20260101T000000.000Z-7", "seed/b/20260102T000000.000Z-7", "c/20260103-1"
@@ -37,14 +39,14 @@ class Site:
     def __init__(self, runs: Path, host: str = "127.0.0.1") -> None:
         self._application, self._host = serve.application(runs), host
 
-    def get(self, path: str, **settings: Any) -> httpx.Response:
+    def get(self, path: str, *, method: str = "get", **settings: Any) -> httpx.Response:
         """Ask for one page."""
 
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self._application)
             base = f"http://{self._host}"
             async with httpx.AsyncClient(transport=transport, base_url=base) as client:
-                return await client.get(path, **settings)
+                return await client.request(method, path, **settings)
 
         return asyncio.run(ask())
 
@@ -122,13 +124,53 @@ def test_only_loopback_names_are_answered(runs: Path) -> None:
     assert Site(runs, "evil.example").get("/").status_code == 400
 
 
-def test_scripts_have_no_place(site: Site) -> None:
-    """The table and the comparison run no script, and may not."""
-    answer = site.get("/")
+def digests(text: str) -> set[str]:
+    """Return the digests of the scripts in a page, as its policy names them."""
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert text.count("<script") == len(scripts) + text.count('<script type="application/json"')
+    raw = (hashlib.sha256(script.encode()).digest() for script in scripts)
+    return {f"'sha256-{base64.b64encode(digest).decode()}'" for digest in raw}
+
+
+@pytest.mark.parametrize(
+    ("path", "scripts"),
+    [("/", 1), ("/scenarios", 1), ("/causes", 1), (f"/compare?run={GOOD}&run={BAD}", 3)],
+)
+def test_no_script_but_our_own_may_run(site: Site, path: str, scripts: int) -> None:
+    """The policy names each script of the page by its digest, and allows none besides."""
+    answer = site.get(path)
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    (allowed,) = re.findall(r"script-src ([^;]*)", policy)
+    assert set(allowed.split()) == digests(answer.text)
+    assert len(digests(answer.text)) == scripts
+
+
+def test_a_complaint_runs_no_script(site: Site) -> None:
+    """A page that answers a bad request may run nothing at all."""
+    answer = site.get("/compare")
     assert "<script" not in answer.text
-    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "script-src" not in answer.headers["content-security-policy"]
 
 
-def test_an_empty_folder(tmp_path: Path) -> None:
-    """Without runs the page says how to make one."""
-    assert "harness run" in index.table(index.find(tmp_path))
+@pytest.mark.parametrize(
+    "key", ["verdict", "scenario", "reason", "release", "words", "sort", "page"]
+)
+def test_what_a_url_says_is_text(site: Site, key: str) -> None:
+    """No filter can break out of the page."""
+    answer = site.get("/", params={key: '"><script>alert(1)</script>'})
+    assert answer.status_code == 200
+    assert "<script>alert" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/", "/scenarios", "/causes"])
+def test_an_empty_folder(tmp_path: Path, path: str) -> None:
+    """Without runs there is a page that says so."""
+    text = Site(tmp_path).get(path).text
+    assert "harness run" in text or "none was judged" in text
+
+
+def test_only_reading(site: Site) -> None:
+    """No page can be asked to change anything."""
+    for method in ("post", "put", "delete"):
+        assert site.get("/", method=method).status_code == 405
