@@ -30,8 +30,15 @@ FAKETIME: Mapping[str, str] = {
     "DONT_FAKE_MONOTONIC": "1",
     "FAKETIME_FORCE_MONOTONIC_FIX": "0",
 }
+SHIM_STATE = "/nemesis"  # a volume of its own: a full or lost disk must not lose the shim's records
+SHIM_LIBRARY = f"{SHIM_STATE}/libdisk_shim.so"
+SHIM: Mapping[str, str] = {
+    "LD_PRELOAD": SHIM_LIBRARY,
+    "DISK_SHIM_ROOT": "/data",
+    "DISK_SHIM_STATE": SHIM_STATE,
+}
 # Environment variables that we may set in a server container. The image owns all others.
-ENVIRONMENT = {"ZK_SERVER_HEAP", "SERVER_JVMFLAGS", "JMXDISABLE", *FAKETIME}
+ENVIRONMENT = {"ZK_SERVER_HEAP", "SERVER_JVMFLAGS", "JMXDISABLE", *FAKETIME, *SHIM}
 RECONFIG: Mapping[str, str | int] = {
     "reconfigEnabled": "true",
     "standaloneEnabled": "false",
@@ -66,11 +73,13 @@ def environment(config: QuorumConfig) -> dict[str, str]:
     flags = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     if not config.autocreate:
         flags.append("-Dzookeeper.db.autocreate=false")
+    preloaded = [FAKETIME] * config.faketime + [SHIM] * config.disk_shim
     return {
         "ZK_SERVER_HEAP": str(config.heap_mb),
         "SERVER_JVMFLAGS": " ".join(flags),
         "JMXDISABLE": "true",
-        **(FAKETIME if config.faketime else {}),
+        **{name: text for one in preloaded for name, text in one.items()},
+        **({"LD_PRELOAD": ":".join(one["LD_PRELOAD"] for one in preloaded)} if preloaded else {}),
     }
 
 

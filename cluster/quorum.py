@@ -17,13 +17,13 @@ from cluster.engine.building import Say
 from cluster.engine.each import each
 from cluster.engine.ledger import LedgerFile
 from cluster.engine.server_image import ORIGIN, ServerImage
-from cluster.pods import faketime, network
+from cluster.pods import faketime, network, shimmed_disk
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
 from harness.common.polling import wait_until
 from harness.common.quorum_config import QuorumConfig, Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
-from harness.target import Drops, Evidence
+from harness.target import DOWN, Drops, Evidence, PowerLossModel
 
 POLL_S = 0.05
 
@@ -87,6 +87,17 @@ class DockerQuorum:
         """Return how many packets the rule has dropped, by node that has it and by its peer."""
         return network.dropped(self._sandboxes, rule)
 
+    def lose_power(self, nodes: Collection[int], model: PowerLossModel) -> Evidence:
+        """Kill these servers at once, and take back what was not made durable before."""
+        pods = [self._pods[id] for id in nodes]
+        for pod in pods:
+            pod.require_disk_shim()
+        killed = each([pod for pod in pods if pod.process not in DOWN], Pod.kill)
+        return {
+            "killed": killed,
+            "lost": each(pods, lambda pod: shimmed_disk.cut(pod.sandbox, model)),
+        }
+
     def remove_member(self, node: int) -> Evidence:
         """Take a voter out of the ensemble by reconfiguration."""
         return members.remove(self._serving_beside(node), node)
@@ -148,7 +159,7 @@ class DockerQuorum:
         server_image = image.server(self._client, config, say)
         try:
             each(self._pods.values(), Pod.clear)
-            _boot(self._pods, config, server_image.id)
+            _boot(self._client, self._pods, config, server_image.id, say)
         except DockerException as error:
             raise ClusterError(f"quorum {self.run}: {error}") from error
         self.ledger.remove()
@@ -201,7 +212,13 @@ def up(config: QuorumConfig, *, by_hand: bool = False, say: Say = lambda _: None
     run = secrets.token_hex(4)
     try:
         pods, timings = _create(
-            client, config, run, server_image.id, str(sandbox_image.id), by_hand=by_hand
+            client,
+            config,
+            run,
+            server_image.id,
+            str(sandbox_image.id),
+            by_hand=by_hand,
+            say=say,
         )
     except DockerException as error:
         leftovers.remove_run(client, run)
@@ -237,6 +254,7 @@ def _create(
     sandbox_image: str,
     *,
     by_hand: bool,
+    say: Callable[[str], None],
 ) -> tuple[dict[int, Pod], dict[str, float]]:
     began = time.monotonic()
     tags = labels.of_run(run, labels.Owner.me(), by_hand=by_hand)
@@ -245,18 +263,37 @@ def _create(
 
     def create(sandbox: Sandbox) -> None:
         port = None if config.port is None else config.port + sandbox.id - 1
-        sandbox.create(client, sandbox_image, bridge, port=port, data_mb=config.data_mb)
+        sandbox.create(
+            client,
+            sandbox_image,
+            bridge,
+            port=port,
+            data_mb=config.data_mb,
+            disk_shim=config.disk_shim,
+        )
 
     each(sandboxes, create)
     pods = {sandbox.id: Pod(client, sandbox) for sandbox in sandboxes}
     sandboxes_up = time.monotonic()
-    _boot(pods, config, server_image)
+    _boot(client, pods, config, server_image, say)
     servers_up = time.monotonic()
     return pods, {"sandboxes": sandboxes_up - began, "servers": servers_up - sandboxes_up}
 
 
-def _boot(pods: Mapping[int, Pod], config: QuorumConfig, server_image: str) -> None:
+def _boot(
+    client: docker.DockerClient,
+    pods: Mapping[int, Pod],
+    config: QuorumConfig,
+    server_image: str,
+    say: Callable[[str], None],
+) -> None:
     """Create the servers in sandboxes that have none, and start them."""
+    if config.disk_shim:
+        each(pods.values(), lambda pod: shimmed_disk.install(pod.sandbox))
+        some = next(iter(pods.values())).sandbox
+        if (why := shimmed_disk.misfit(client, server_image, some)) is not None:
+            say(f"the disk shim is left out, and its faults will be skipped: {why}")
+            config = config.model_copy(update={"disk_shim": False})
     addresses = {id: pod.sandbox.ip for id, pod in pods.items()}
 
     def boot(pod: Pod) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from harness.common.quorum_config import Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
@@ -46,6 +46,37 @@ class Shape:
     delay_ms: int = 0
     jitter_ms: int = 0
     reorder_percent: int = 0
+
+
+FileKind = Literal["any", "log", "snapshot", "epoch"]
+DiskCall = Literal["any", "write", "allocate", "fsync"]
+PowerLossModel = Literal["ext4-like", "delayed", "strict"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskRule:
+    """What a server's disk does to some of the server's calls.
+
+    Attributes:
+        effect: `error`, `delay`, `stall` (hang until the rule is off), or `tear` (write only the
+            first `keep_bytes` of a longer write, then hang).
+        call: `write` counts `allocate` too, a positional write past the end: so a log is padded.
+        file: the kind of file; `epoch` is both of the files that hold an epoch.
+        error: what the call ends with.
+        delay_ms, jitter_ms: how late the call is, and by how much more or less.
+        nth: the first call that is hit, counted from when the rule is put in force.
+        times: how many are hit; None: all from the nth on.
+    """
+
+    effect: Literal["error", "delay", "stall", "tear"]
+    call: DiskCall = "any"
+    file: FileKind = "any"
+    error: Literal["EIO", "ENOSPC"] = "EIO"
+    delay_ms: int = 0
+    jitter_ms: int = 0
+    keep_bytes: int = 0
+    nth: int = 1
+    times: int | None = None
 
 
 class Node(Protocol):
@@ -126,6 +157,22 @@ class Node(Protocol):
         """Remove what `fill_disk` wrote; doing it twice is fine."""
         ...
 
+    def break_disk(self, rule: DiskRule) -> Evidence:
+        """Put a rule in force on the server's calls to its disk; returns at once.
+
+        Raises:
+            UnsupportedError: the server does not run under the disk shim, or a rule is in force.
+        """
+        ...
+
+    def disk_calls(self) -> Evidence:
+        """Return how many calls the rule has `matched` and `injected`, and the first file `hit`."""
+        ...
+
+    def mend_disk(self) -> Evidence:
+        """Take the rule off; return `disk_calls` as they were. Doing it twice is fine."""
+        ...
+
     def log(self) -> bytes:
         """Return all that the servers of this node have written."""
         ...
@@ -195,6 +242,18 @@ class Quorum(Protocol):
 
     def dropped(self, rule: str) -> Mapping[int, Mapping[int, int]]:
         """Return how many packets the rule has dropped, by node that has it and by its peer."""
+        ...
+
+    def lose_power(self, nodes: Collection[int], model: PowerLossModel) -> Evidence:
+        """Kill these servers at once, and take back what was not made durable before.
+
+        Return `killed` as by `Node.kill`, and `lost`: for each node the `operations` noted since
+        its disk was new, and how many `writes`, `bytes` and `names` were taken back.
+
+        Raises:
+            UnsupportedError: a server does not run under the disk shim; nothing was done.
+            TargetError: what was lost can't be taken back; the servers are down.
+        """
         ...
 
     def remove_member(self, node: int) -> Evidence:

@@ -114,7 +114,8 @@ static void look(struct control *control) {
          atomic_load(&control->loaded), (unsigned long long)atomic_load(&control->sequence),
          (unsigned long long)atomic_load(&control->fsyncs), (unsigned long long)atomic_load(&control->matched),
          (unsigned long long)atomic_load(&control->injected));
-  printf("\"hit\": \"%s\", \"broken\": \"%s\"}\n", control->hit, WHY[atomic_load(&control->broken)]);
+  printf("\"in_force\": %s, \"hit\": \"%s\", \"broken\": \"%s\"}\n",
+         control->rule.effect == EFFECT_NONE ? "false" : "true", control->hit, WHY[atomic_load(&control->broken)]);
 }
 
 // ------------------------------------------------------------------------------------------ a power cut

@@ -14,6 +14,9 @@ while :; do
       nft delete table inet nemesis 2> /dev/null
       tc qdisc del dev eth0 root 2> /dev/null
       rm -f /data/nemesis/fill /run/nemesis/strobe /run/nemesis/lease
+      if [ -f /nemesis/control ]; then
+        disk-nemesis mend /nemesis
+      fi
       # The server reads its clock's offset from this file, if it runs under libfaketime.
       # It is replaced whole: the library ends the process that reads an empty one.
       if [ -f /data/nemesis/clock ]; then

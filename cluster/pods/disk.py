@@ -3,6 +3,7 @@
 from cluster.cluster_errors import ClusterError
 from cluster.config import NEMESIS_FOLDER
 from cluster.pods.sandbox import Sandbox
+from cluster.pods.shimmed_disk import FORGET
 from harness.common.harness_errors import UnsupportedError
 from harness.target import Evidence
 
@@ -60,7 +61,7 @@ def wipe(sandbox: Sandbox) -> Evidence:
         ClusterError: something of the database is left.
     """
     wiped_kb = int(sandbox.ask(["sh", "-c", _DATABASE_KB], "du"))
-    sandbox.run(["rm", "-rf", _DATABASE])
+    sandbox.run(["sh", "-c", f"rm -rf {_DATABASE} && {FORGET}"])
     left = sandbox.ask(["ls", "/data"], "ls").split()
     if "version-2" in left:
         raise ClusterError(f"node {sandbox.id}: wipe: {_DATABASE} is still there")

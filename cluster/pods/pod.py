@@ -11,15 +11,15 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError, ContainerGoneError
-from cluster.config import ENVIRONMENT, FAKETIME_LIBRARY
+from cluster.config import ENVIRONMENT, FAKETIME_LIBRARY, SHIM_LIBRARY
 from cluster.engine import labels
 from cluster.engine.containers import UID, download, freeze, pack, remove
-from cluster.pods import disk, faketime, network, probe
+from cluster.pods import disk, faketime, network, probe, shimmed_disk
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
 from harness.common.server_states import NodeStatus
-from harness.target import DOWN, Evidence, Shape
+from harness.target import DOWN, DiskRule, Evidence, Shape
 
 STATE_TIMEOUT_S = 10
 ASK_AGAIN_S = 1.0  # how soon the engine is asked again about a server that does not answer
@@ -175,6 +175,19 @@ class Pod:
         """Remove what `fill_disk` wrote, if it did."""
         return disk.free(self.sandbox)
 
+    def break_disk(self, rule: DiskRule) -> Evidence:
+        """Put a rule in force on the server's calls to its disk."""
+        self.require_disk_shim()
+        return shimmed_disk.put(self.sandbox, rule)
+
+    def disk_calls(self) -> Evidence:
+        """Return what the rule did so far."""
+        return shimmed_disk.calls(self.sandbox)
+
+    def mend_disk(self) -> Evidence:
+        """Take the rule off; return what it did."""
+        return shimmed_disk.mend(self.sandbox)
+
     def status(self, *, metrics: bool = False) -> NodeStatus:
         """Look at the server once; never blocks longer than about a second.
 
@@ -200,11 +213,23 @@ class Pod:
         return self.process == "running"
 
     def _require_faketime(self) -> None:
-        if f"LD_PRELOAD={FAKETIME_LIBRARY}" not in self.server.attrs["Config"]["Env"]:
+        if not self._preloads(FAKETIME_LIBRARY):
             raise UnsupportedError(
                 f"node {self.id}: its server shares the machine's clock; start it with "
                 f"`faketime: true`"
             )
+
+    def require_disk_shim(self) -> None:
+        """Raise UnsupportedError if the server does not run under the disk shim."""
+        if not self._preloads(SHIM_LIBRARY):
+            raise UnsupportedError(
+                f"node {self.id}: its server does not run under the disk shim; start it with "
+                f"`disk_shim: true` and an image that can load it"
+            )
+
+    def _preloads(self, library: str) -> bool:
+        lines = (line.partition("=") for line in self.server.attrs["Config"]["Env"])
+        return any(name == "LD_PRELOAD" and library in value for name, _, value in lines)
 
     def _state(self) -> dict[str, Any]:
         server = self.server

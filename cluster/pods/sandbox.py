@@ -15,7 +15,7 @@ from docker.models.networks import Network
 from docker.types import Mount
 
 from cluster.cluster_errors import ClusterError, PortError
-from cluster.config import CLIENT_PORT
+from cluster.config import CLIENT_PORT, SHIM_STATE
 from cluster.engine import labels
 from cluster.engine.containers import UID, execute
 from cluster.pods.lease import Lease
@@ -24,10 +24,11 @@ LOOPBACK = "127.0.0.1"
 ASKS = 3
 TABLE = "inet nemesis"
 DEVICE = "eth0"
+SHIM_STATE_MB = 256  # a log that is never fsynced takes some 60 bytes for each write
 # What is not there cannot be removed, which is fine; a disk that is not empty is not.
 _PRISTINE = (
     f"nft delete table {TABLE} 2>/dev/null; tc qdisc del dev {DEVICE} root 2>/dev/null; "
-    f"rm -rf /run/nemesis/*; find /data -mindepth 1 -delete"
+    f"rm -rf /run/nemesis/* {SHIM_STATE}/*; find /data -mindepth 1 -delete"
 )
 
 
@@ -65,15 +66,15 @@ class Sandbox:
         *,
         port: int | None,
         data_mb: int | None,
+        disk_shim: bool,
     ) -> None:
         """Create and start the container; the network gives it an address.
 
         Raises:
             PortError: `port` was asked for and is taken.
         """
-        volume = client.volumes.create(
-            self.name("data"), labels=self.tags, **_volume_options(data_mb)
-        )
+        sizes_mb = {"/data": data_mb} | ({SHIM_STATE: SHIM_STATE_MB} if disk_shim else {})
+        mounts = [self._mount(client, path, size_mb) for path, size_mb in sizes_mb.items()]
         self._container = client.containers.create(
             image,
             name=self.name("sandbox"),
@@ -81,7 +82,7 @@ class Sandbox:
             labels={**self.tags, labels.PART: "sandbox"},
             network=network.name,
             ports={f"{CLIENT_PORT}/tcp": (LOOPBACK, port or 0)},
-            mounts=[Mount("/data", volume.name)],
+            mounts=mounts,
             cap_drop=["ALL"],
             cap_add=["NET_ADMIN", "DAC_OVERRIDE"],
             security_opt=["no-new-privileges"],
@@ -92,6 +93,11 @@ class Sandbox:
             if "address already in use" in str(error) or "port is already allocated" in str(error):
                 raise PortError(f"port {port}: expected a free port, got one in use") from error
             raise ClusterError(f"node {self.id}: {error.explanation}") from error
+
+    def _mount(self, client: docker.DockerClient, path: str, size_mb: int | None) -> Mount:
+        """Return a new volume at that path."""
+        name, options = self.name(path.strip("/")), _volume_options(size_mb)
+        return Mount(path, client.volumes.create(name, labels=self.tags, **options).name)
 
     def clear(self) -> None:
         """Leave it as it was created: nothing on the disk, no rule in force."""
@@ -165,10 +171,10 @@ class Sandbox:
         return Lease(lambda command: self.run(["sh", "-c", command]))
 
 
-def _volume_options(data_mb: int | None) -> dict[str, Any]:
-    if data_mb is None:
+def _volume_options(size_mb: int | None) -> dict[str, Any]:
+    if size_mb is None:
         return {}
     # mode: the default's sticky bit would keep the sandbox from wiping the server's files.
-    limits = f"size={data_mb}m,mode=755,uid={UID},gid={UID}"
+    limits = f"size={size_mb}m,mode=755,uid={UID},gid={UID}"
     options = {"type": "tmpfs", "device": "tmpfs", "o": limits}
     return {"driver": "local", "driver_opts": options}

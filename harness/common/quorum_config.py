@@ -57,6 +57,7 @@ class QuorumConfig(Strict):
         port: first of `nodes` consecutive ports on 127.0.0.1; None lets the engine choose.
         data_mb: size of a disk in memory; None puts the data on the engine's own disk.
         faketime: whether servers run under libfaketime, so that their clocks can be moved.
+        disk_shim: whether servers run under a library through which their disks can fail.
         reconfig: whether members may be taken out and added while the ensemble runs.
     """
 
@@ -69,12 +70,13 @@ class QuorumConfig(Strict):
     port: Annotated[int, Field(ge=1, le=65000)] | None = None
     data_mb: Annotated[int, Field(ge=32, le=1_000_000)] | None = None
     faketime: bool = False
+    disk_shim: bool = False
     reconfig: bool = False
 
     @property
-    def place(self) -> tuple[int, int | None, int | None]:
+    def place(self) -> tuple[int, int | None, int | None, bool]:
         """Return what a quorum's sandboxes are made for, which its servers can't change."""
-        return self.nodes, self.port, self.data_mb
+        return self.nodes, self.port, self.data_mb, self.disk_shim
 
     @property
     def exact(self) -> bool:

@@ -48,7 +48,7 @@ class Start(Fault):
 
     target: Target = field()  # required: the base class's property is no default
     lasting: ClassVar[bool] = False
-    ends: ClassVar[frozenset[str]] = frozenset({"kill"})
+    ends: ClassVar[frozenset[str]] = frozenset({"kill", "power-loss", "torn-write"})
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Start them before the fault that ended them is healed."""

@@ -34,7 +34,12 @@ _DRAWN: Mapping[str, Callable[[Random], Any]] = {
 
 
 # What a fault needs of the cluster.
-_NEEDED: Mapping[str, Any] = {"faketime": True, "reconfig": True, "data_mb": DATA_MB}
+_NEEDED: Mapping[str, Any] = {
+    "faketime": True,
+    "reconfig": True,
+    "data_mb": DATA_MB,
+    "disk_shim": True,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

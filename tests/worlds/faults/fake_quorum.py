@@ -6,7 +6,7 @@ from typing import Any
 from harness.common.harness_errors import UnsupportedError
 from harness.common.quorum_config import Software
 from harness.common.server_states import NodeStatus
-from harness.target import Drops, Evidence, Shape
+from harness.target import DiskRule, Drops, Evidence, PowerLossModel, Shape
 
 
 class FakeLedger:
@@ -37,6 +37,7 @@ class FakeNode:
         self.starts = 1
         self.wipes = 0
         self.shape_now: Shape | None = None
+        self.disk_rule: DiskRule | None = None
         self.lines: list[bytes] = []
 
     @property
@@ -109,6 +110,20 @@ class FakeNode:
         self.full = False
         return {"node": self.id}
 
+    def break_disk(self, rule: DiskRule) -> Evidence:
+        """Disturb the disk."""
+        self.disk_rule = None if self.numb else rule
+        return {"node": self.id}
+
+    def disk_calls(self) -> Evidence:
+        """Count one call that was hit."""
+        return {"node": self.id, "injected": int(self.disk_rule is not None)}
+
+    def mend_disk(self) -> Evidence:
+        """Leave the disk alone."""
+        seen, self.disk_rule = self.disk_calls(), None
+        return seen
+
     def log(self) -> bytes:
         """Return what it wrote."""
         return b"\n".join(self.lines)
@@ -120,7 +135,7 @@ class FakeNode:
 
     def state(self) -> tuple[Any, ...]:
         """Return all that healing must bring back."""
-        return self.up, self.paused, self.full, self.clock_s, self.shape_now
+        return self.up, self.paused, self.full, self.clock_s, self.shape_now, self.disk_rule
 
     def _end(self, status: int) -> Evidence:
         seen = self._seen("exited") | {"exit_code": 0 if self.numb else status}
@@ -182,6 +197,15 @@ class FakeQuorum:
             }
             for id, drops in self.rules.get(rule, {}).items()
         }
+
+    def lose_power(self, nodes: Collection[int], model: PowerLossModel) -> Evidence:
+        """Die, all of these."""
+        killed = [self._nodes[id].kill() for id in nodes]
+        for id in nodes:
+            self._nodes[id].disk_rule = None
+        operations = int(not self.numb)
+        lost = [{"node": id, "model": model, "operations": operations} for id in nodes]
+        return {"killed": killed, "lost": lost}
 
     def remove_member(self, node: int) -> Evidence:
         """Take a voter out."""

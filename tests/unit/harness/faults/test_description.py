@@ -1,7 +1,7 @@
 """What people read of a fault: its settings that matter, and whom it hit."""
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -11,6 +11,7 @@ from harness.nemesis import undo
 MODES = {"1": "follower", "2": "follower", "3": "follower", "4": "follower", "5": "leader"}
 EVERYONE = [1, 2, 3, 4, 5]
 NEEDED: dict[str, dict[str, Any]] = {
+    "io-error": {"error": "EIO"},
     "partition": {"groups": [[1, 2], [3, 4, 5]]},
     "rolling-upgrade": {"to": "3.9.6"},
     "start": {"target": {"node": 2}},
@@ -45,6 +46,11 @@ NEEDED: dict[str, dict[str, Any]] = {
         ("clock", {"offset_s": -60.0}, [5], "clock -60 s node 5 (leader)"),
         ("clock-strobe", {}, [5], "clock-strobe +3600 s every 4 s node 5 (leader)"),
         ("disk-full", {}, [5], "disk-full node 5 (leader)"),
+        ("power-loss", {"model": "strict"}, [5], "power-loss model strict node 5 (leader)"),
+        ("torn-write", {"keep_bytes": 9}, [5], "torn-write keep_bytes 9 node 5 (leader)"),
+        ("io-error", {"error": "ENOSPC", "nth": 2}, [5], "ENOSPC on write 2 of log node 5"),
+        ("slow-disk", {"jitter_ms": 30}, [5], "slow-disk fsync of any 200 ms ±30 node 5"),
+        ("disk-stall", {}, [5], "disk-stall node 5 (leader)"),
         ("gateway-kill", {}, [], "gateway-kill"),
         ("rolling-upgrade", {"to": "3.9.6"}, EVERYONE, "rolling-upgrade to 3.9.6 all 5 nodes"),
         ("client-crash", {}, [], "client-crash all clients"),
@@ -67,7 +73,10 @@ def test_every_setting_of_every_fault_is_told(kind: str) -> None:
     assert plain.startswith(kind)
     for field in fields(fault):  # type: ignore[arg-type]
         now = getattr(fault, field.name)
-        other = undo.fault_of(kind, {**NEEDED.get(kind, {}), field.name: _another(now)})
+        allowed = get_args(get_type_hints(type(fault))[field.name])
+        another = next((a for a in allowed if isinstance(a, str) and a != now), None)
+        change = {field.name: another or _another(now)}
+        other = undo.fault_of(kind, {**NEEDED.get(kind, {}), **change})
         assert other.describe(kind, [], {}) != plain, field.name
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from harness.common.harness_errors import TargetError, UnsupportedError
-from harness.faults import Fault, client_faults, drop_rules, faults, links, rolling
+from harness.faults import Fault, client_faults, disk_faults, drop_rules, faults, links, rolling
 from harness.nemesis import undo
 from harness.scenario import roles
 from harness.target import System
@@ -16,6 +16,7 @@ from worlds.faults.fake_quorum import FakeClients, FakeGateway, FakeQuorum
 
 # What has no default.
 SETTINGS: dict[str, dict[str, Any]] = {
+    "io-error": {"error": "EIO"},
     "partition": {"groups": [[1, 2], [3, 4, 5]]},
     "rolling-upgrade": {"to": "3.9.6"},
     "start": {"target": {"node": 2}},
@@ -26,7 +27,7 @@ LASTING = [name for name in faults if faults[name].lasting]
 @pytest.fixture(autouse=True)
 def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up at once on what a fault in memory shows at once or never."""
-    for module in (drop_rules, links, client_faults):
+    for module in (drop_rules, links, client_faults, disk_faults):
         monkeypatch.setattr(module, "BITES_WITHIN_S", 0.0)
     monkeypatch.setattr(rolling, "SYNCED_WITHIN_S", 0.0)
 

@@ -15,6 +15,7 @@ from worlds.faults.stage import Stage
 
 # What has no default.
 SETTINGS: dict[str, dict[str, Any]] = {
+    "io-error": {"error": "EIO"},
     "partition": {"groups": [[1, 2], [3, 4, 5]]},
     "rolling-upgrade": {"to": "3.9.6"},
     "start": {"target": {"node": 2}},
@@ -50,7 +51,12 @@ def planned(entry: dict[str, Any]) -> list[plan.Planned]:
             {
                 "description": "d",
                 "budget": "majority",
-                "cluster": {"faketime": True, "data_mb": 64, "reconfig": True},
+                "cluster": {
+                    "faketime": True,
+                    "data_mb": 64,
+                    "reconfig": True,
+                    "disk_shim": True,
+                },
                 "transport": "rest" if kind == "gateway-kill" else "kazoo",
                 "mix_s": 20,
                 "workload": [{"put-all": {"count": 50}}],

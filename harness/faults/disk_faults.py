@@ -1,0 +1,232 @@
+"""Disks that fail, are slow, hang, or lose what was not fsynced; they need `disk_shim: true`.
+
+The shim is preloaded into the server. It counts the calls that it changes: that is the evidence.
+"""
+
+import re
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, Protocol
+
+from pydantic import Field
+
+from harness.common.polling import wait_until
+from harness.common.setting_types import Count, Milliseconds
+from harness.faults import Disabling, Fault, faults
+from harness.faults.servers import SIGKILL_STATUS, start_down
+from harness.target import (
+    DiskCall,
+    DiskRule,
+    Evidence,
+    FileKind,
+    Node,
+    PowerLossModel,
+    System,
+    Target,
+)
+
+BITES_WITHIN_S = 10.0  # how long a server may take to make the call that a rule is about
+POLL_S = 0.1
+SHIM = frozenset({"disk_shim"})
+_COMPLAINT = re.compile(rb"[^\n]*(?:Input/output error|No space left on device)[^\n]*")
+
+Bytes = Annotated[int, Field(ge=1, le=1 << 20)]
+
+
+@faults.register("power-loss")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerLoss(Disabling):
+    """Kill servers at once and lose what they had not fsynced; healing starts them again."""
+
+    target: Target = "leader"
+    model: PowerLossModel = "ext4-like"
+    slot: ClassVar[str | None] = "process"
+    needs: ClassVar[frozenset[str]] = SHIM
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Cut the power of all, and see what was lost."""
+        return system.quorum.lose_power(nodes, self.model)
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require SIGKILL's exit status, and disks whose operations the shim had noted."""
+        return power_was_lost(evidence)
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Start the servers that are down."""
+        return {"started": start_down(system, nodes)}
+
+
+@faults.register("torn-write")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TornWrite(Disabling):
+    """Cut the power in the middle of a write, of which `keep_bytes` are on the disk."""
+
+    target: Target = "leader"
+    file: FileKind = "log"
+    keep_bytes: Bytes = 40
+    model: PowerLossModel = "ext4-like"
+    slot: ClassVar[str | None] = "process"
+    needs: ClassVar[frozenset[str]] = SHIM
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Let the next longer write hang after its first bytes, then cut the power.
+
+        A server that writes nothing that long within 10 s goes on as if nothing had been.
+        """
+        members = [system.quorum.nodes[id] for id in nodes]
+        rule = DiskRule(
+            effect="tear", call="write", file=self.file, keep_bytes=self.keep_bytes, times=1
+        )
+        disks = disturbed(members, rule)
+        if not each_was_hit(disks):
+            return {"disks": [node.mend_disk() for node in members], "killed": [], "lost": []}
+        return {"disks": disks} | system.quorum.lose_power(nodes, self.model)
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require a torn write on each node, and then a power cut."""
+        return each_was_hit(evidence["disks"]) and power_was_lost(evidence)
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Let writes be whole again, and start the servers that are down."""
+        return mended(system, nodes)
+
+
+class DiskFault(Fault, Protocol):
+    """A fault that changes some of the calls that servers make to their disks."""
+
+    slot: ClassVar[str | None] = "disk"
+    needs: ClassVar[frozenset[str]] = SHIM
+
+    @abstractmethod
+    def rule(self) -> DiskRule:
+        """Return what happens to which calls."""
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Put the rule in force, and wait up to 10 s until it has hit a call of each server."""
+        return {"disks": disturbed([system.quorum.nodes[id] for id in nodes], self.rule())}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that on each node a call was hit."""
+        return each_was_hit(evidence["disks"])
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Take the rule off, and start the servers that ended."""
+        return mended(system, nodes)
+
+
+@faults.register("io-error")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IoError(DiskFault, Disabling):
+    """Let the n-th write or fsync fail; healing ends that, and starts a server that ended."""
+
+    error: Literal["EIO", "ENOSPC"] = field()  # required: they mean different things
+    target: Target = "leader"
+    call: DiskCall = "write"
+    file: FileKind = "log"
+    nth: Count = 1
+    times: Count | None = None
+    delay_ms: Milliseconds = 0
+
+    @property
+    def details(self) -> str:
+        """Return the error, and of what."""
+        nth = f" {self.nth}" if self.nth > 1 else ""
+        times = f", {self.times} times" if self.times else ""
+        late = f", {self.delay_ms} ms late" if self.delay_ms else ""
+        return f" {self.error} on {self.call}{nth} of {self.file}{times}{late}"
+
+    def rule(self) -> DiskRule:
+        """Return the rule that lets calls fail."""
+        return DiskRule(
+            effect="error",
+            error=self.error,
+            call=self.call,
+            file=self.file,
+            nth=self.nth,
+            times=self.times,
+            delay_ms=self.delay_ms,
+        )
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Do as other disk faults do; return what the servers say of it, too."""
+        before = {id: len(system.quorum.nodes[id].log()) for id in nodes}
+        evidence = DiskFault.inject(self, system, nodes)
+        said = {id: _complaint(system.quorum.nodes[id].log()[before[id] :]) for id in nodes}
+        return evidence | {"said": {str(id): line for id, line in said.items()}}
+
+
+@faults.register("slow-disk")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowDisk(DiskFault):
+    """Delay each fsync or write by `delay_ms`, give or take `jitter_ms`."""
+
+    target: Target = "leader"
+    call: DiskCall = "fsync"
+    file: FileKind = "any"
+    delay_ms: Annotated[Milliseconds, Field(ge=1)] = 200
+    jitter_ms: Milliseconds = 0
+
+    @property
+    def details(self) -> str:
+        """Return how late which calls are."""
+        jitter = f" ±{self.jitter_ms}" if self.jitter_ms else ""
+        return f" {self.call} of {self.file} {self.delay_ms} ms{jitter}"
+
+    def rule(self) -> DiskRule:
+        """Return the rule that delays calls."""
+        return DiskRule(
+            effect="delay",
+            call=self.call,
+            file=self.file,
+            delay_ms=self.delay_ms,
+            jitter_ms=self.jitter_ms,
+        )
+
+
+@faults.register("disk-stall")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskStall(DiskFault, Disabling):
+    """Let writes and fsyncs hang until the fault is healed."""
+
+    target: Target = "leader"
+    call: DiskCall = "any"
+    file: FileKind = "any"
+
+    def rule(self) -> DiskRule:
+        """Return the rule that lets calls hang."""
+        return DiskRule(effect="stall", call=self.call, file=self.file)
+
+
+def disturbed(members: Sequence[Node], rule: DiskRule) -> list[Evidence]:
+    """Put a rule in force; return what it had done once it had hit each node, or after 10 s."""
+    for node in members:
+        node.break_disk(rule)
+    return wait_until(
+        lambda: [node.disk_calls() for node in members],
+        each_was_hit,
+        within_s=BITES_WITHIN_S,
+        every_s=POLL_S,
+    )
+
+
+def mended(system: System, nodes: Sequence[int]) -> Evidence:
+    """Take the rule off these nodes' disks, and start the servers that are down."""
+    disks = [system.quorum.nodes[id].mend_disk() for id in nodes]
+    return {"disks": disks, "started": start_down(system, nodes)}
+
+
+def each_was_hit(disks: Sequence[Evidence]) -> bool:
+    """Tell whether the rule has changed a call on each of the disks."""
+    return all(seen["injected"] > 0 for seen in disks)
+
+
+def power_was_lost(evidence: Evidence) -> bool:
+    """Tell whether all were killed, and the shim had noted what they did to their disks."""
+    dead = all(seen["exit_code"] == SIGKILL_STATUS for seen in evidence["killed"])
+    return dead and all(seen["operations"] > 0 for seen in evidence["lost"])
+
+
+def _complaint(log: bytes) -> str | None:
+    found: Any = _COMPLAINT.search(log)
+    return None if found is None else found[0].decode(errors="replace")[:500]
