@@ -254,7 +254,7 @@ def _create(
     sandbox_image: str,
     *,
     by_hand: bool,
-    say: Callable[[str], None],
+    say: Say,
 ) -> tuple[dict[int, Pod], dict[str, float]]:
     began = time.monotonic()
     tags = labels.of_run(run, labels.Owner.me(), by_hand=by_hand)
@@ -285,15 +285,12 @@ def _boot(
     pods: Mapping[int, Pod],
     config: QuorumConfig,
     server_image: str,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Create the servers in sandboxes that have none, and start them."""
-    if config.disk_shim:
-        each(pods.values(), lambda pod: shimmed_disk.install(pod.sandbox))
-        some = next(iter(pods.values())).sandbox
-        if (why := shimmed_disk.misfit(client, server_image, some)) is not None:
-            say(f"the disk shim is left out, and its faults will be skipped: {why}")
-            config = config.model_copy(update={"disk_shim": False})
+    sandboxes = [pod.sandbox for pod in pods.values()]
+    if config.disk_shim and not shimmed_disk.install(client, sandboxes, server_image, say):
+        config = config.model_copy(update={"disk_shim": False})
     addresses = {id: pod.sandbox.ip for id, pod in pods.items()}
 
     def boot(pod: Pod) -> None:

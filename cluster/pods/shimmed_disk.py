@@ -6,6 +6,7 @@ glibc of 2014 or later in the server's image; `misfit` tells whether it can be l
 
 import errno
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import docker
@@ -14,7 +15,9 @@ from docker.errors import DockerException
 from cluster.cluster_errors import ClusterError
 from cluster.config import SHIM, SHIM_LIBRARY, SHIM_STATE
 from cluster.engine import labels
+from cluster.engine.building import Say
 from cluster.engine.containers import UID
+from cluster.engine.each import each
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
 from harness.target import DiskRule, Evidence, PowerLossModel
@@ -24,10 +27,18 @@ FORGET = f"if [ -f {SHIM_STATE}/control ]; then disk-nemesis reset {SHIM_STATE} 
 """The shell command that makes all durable that the shim has noted; the server must be down."""
 
 
-def install(sandbox: Sandbox) -> None:
-    """Put the library and its control page on a node's volume, before its server is created."""
+def install(
+    client: docker.DockerClient, sandboxes: Sequence[Sandbox], image: str, say: Say
+) -> bool:
+    """Put the library and its control page on the nodes' volumes, before servers are created.
+
+    Return whether servers of that image can load it; `say` tells why not.
+    """
     script = f"cp /usr/lib/libdisk_shim.so {SHIM_STATE}/ && disk-nemesis init {SHIM_STATE} {_ROOT}"
-    sandbox.run(["sh", "-c", script])
+    each(sandboxes, lambda sandbox: sandbox.run(["sh", "-c", script]))
+    if (why := misfit(client, image, sandboxes[0])) is not None:
+        say(f"the disk shim is left out, and its faults will be skipped: {why}")
+    return why is None
 
 
 def misfit(client: docker.DockerClient, image: str, sandbox: Sandbox) -> str | None:
