@@ -29,6 +29,9 @@ GOALS = {
     "take-1-fused": 2.0,
     "take-10": 10.0,
     "take-100": 40.0,
+    "work-1": 0.95,
+    "work-8": 0.95,
+    "work-10": 0.95,
     "backlog-1m": 0.8,
     "idle-100": 0.9,
     "consumers-8": 2.0,
@@ -76,6 +79,9 @@ def measure(name: str, bench: Bench, rounds: int, backlog: int) -> dict[str, obj
         "take-1-fused": ((sides.take_fused(1), sides.locking), "LockingQueue"),
         "take-10": ((sides.take(10), sides.locking), "LockingQueue"),
         "take-100": ((sides.take(100), sides.locking), "LockingQueue"),
+        "work-1": (sides.consume(), "loop by hand"),
+        "work-8": (sides.work(8, 1), "8 loops by hand"),
+        "work-10": (sides.work(1, 10), "loop by hand, batches of 10"),
     }[name]
     return paired(name, pair, peer_name=peer_name, rounds=rounds)
 

@@ -4,6 +4,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,7 @@ PIPELINED = 8
 BATCH = 100
 BATCHES = 30
 FILL = 20_000
+WORKED = 1_000  # items of a round of a worker
 
 
 class Bench:
@@ -137,6 +139,49 @@ class Sides:
             return told[0]
 
         return side
+
+    def consume(self) -> tuple[Callable[[], float], Callable[[], float]]:
+        """Return the loop of `consume`, and a loop that reserves and acknowledges one by one."""
+        queue = self._bench.queue()
+
+        def consumed() -> float:
+            fill(queue, WORKED)
+            with rate(WORKED) as told:
+                for job in queue.consume(idle_s=0):
+                    with job:
+                        pass
+            return told[0]
+
+        return consumed, self._by_hand(queue, 1, 1)
+
+    def work(self, threads: int, n: int) -> tuple[Callable[[], float], Callable[[], float]]:
+        """Return a worker on `threads`, which takes n at a time, and as many loops by hand."""
+        queue = self._bench.queue()
+
+        def worked() -> float:
+            fill(queue, WORKED)
+            with rate(WORKED) as told:
+                done = queue.work(
+                    lambda _: None, concurrency=threads, batch=n if n > 1 else None, idle_s=0
+                )
+            assert done.done == WORKED
+            return told[0]
+
+        return worked, self._by_hand(queue, threads, n)
+
+    def _by_hand(self, queue: Queue, threads: int, n: int) -> Callable[[], float]:
+        def loop() -> None:
+            while items := queue.reserve(n).items:
+                queue.done(*items)
+
+        def by_hand() -> float:
+            fill(queue, WORKED)
+            with rate(WORKED) as told, ThreadPoolExecutor(threads) as pool:
+                for ended in [pool.submit(loop) for _ in range(threads)]:
+                    ended.result()
+            return told[0]
+
+        return by_hand
 
     def backlog(self, size: int) -> tuple[Callable[[], float], Callable[[], float]]:
         """Return taking in batches of 10 from a queue with `size` more waiting, and from none."""

@@ -16,7 +16,7 @@ ZkmqError                       definite = False: may have taken effect, or may 
     ├── WorkerStuckError        every handler of a worker runs longer than its limit
     ├── AccessDeniedError
     ├── ServerRefusedError      a rule of the servers, such as a quota; `code` is ZooKeeper's
-    ├── ClientsTooOldError      upgrade: the tree is not raised, because some clients are too old
+    ├── ClientsTooOldError      upgrade, pause: some clients are too old, and nothing is changed
     └── IncompatibleTreeError   the node at the path is no queue
         └── OutdatedClientError the tree was raised to a version for which this client is too old
 """
@@ -164,16 +164,20 @@ class OutdatedClientError(IncompatibleTreeError):
 
 
 class ClientsTooOldError(NotAppliedError):
-    """The tree was not raised, because some of its clients could not continue.
+    """The tree was not changed, because some of its clients could not continue, or would not obey.
 
     Attributes:
         clients: the clients that are too old, described for people.
     """
 
-    def __init__(self, least: int, clients: tuple[str, ...]) -> None:
+    def __init__(self, label: str, least: int, clients: tuple[str, ...]) -> None:
+        forced = {
+            "upgrade": "then they stop with an error, and nothing is lost",
+            "pause": "then all others pause, and they go on taking items",
+        }
         super().__init__(
-            f"upgrade: expected every client at version {least} or later, got {len(clients)} "
+            f"{label}: expected every client at version {least} or later, got {len(clients)} "
             f"older: {'; '.join(clients)}; restart them with the new release, or force it: "
-            "then they stop with an error, and nothing is lost"
+            f"{forced[label]}"
         )
         self.clients = clients

@@ -134,6 +134,7 @@ class Queue(OperatorQueue):
             deadline=self._deadline,
             about=about | {ORDER_KEY: order},
             on_lost=lost or ignore_lost,
+            is_paused=lambda: bound.charter.paused is not None,
         )
         self._janitor = None
         self._reporter = ReturnedReporter(on_returned) if janitor and on_returned else None

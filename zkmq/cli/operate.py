@@ -41,6 +41,8 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: zkmq watch --every-s 5")(watch)
     app.command(epilog="Example: zkmq kick 100 --place partial")(kick)
     app.command(epilog="Example: zkmq purge 200 999 --yes")(purge)
+    app.command(epilog="Example: zkmq pause --reason 'the database is being moved'")(pause)
+    app.command(epilog="Example: zkmq resume")(resume)
     app.command(epilog="Example: zkmq upgrade")(upgrade)
 
 
@@ -81,6 +83,8 @@ def stats(context: typer.Context, *, as_json: JsonOption = False) -> int:
     for name in COLUMNS[1:]:
         table.add_row(name, str(getattr(counted, name)))
     table.add_row("order", counted.order or "-")
+    if counted.paused is not None:
+        table.add_row("paused", counted.paused or "yes")
     _console().print(table)
     return Status.OK
 
@@ -138,6 +142,34 @@ def purge(
         raise BadArgumentError("purge: expected --yes, or yes as an answer; nothing was purged")
     with context.obj.queue(make=False) as queue:
         print(queue.purge(*priorities or ()).count)
+    return Status.OK
+
+
+def pause(
+    context: typer.Context,
+    reason: Annotated[str, typer.Option(help="Why, for people; `zkmq stats` shows it.")] = "",
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also if some consumers are too old to obey.")
+    ] = False,
+) -> int:
+    """Let no consumer take items, until `zkmq resume`.
+
+    What is held may be ended, and puts go on. Status 4 says that some consumers are of a release
+    that would go on taking, and which; nothing is changed then.
+    """
+    with context.obj.queue(make=False) as queue:
+        queue.pause(reason, force=force)
+    return Status.OK
+
+
+def resume(context: typer.Context) -> int:
+    """Let consumers take items again, after `zkmq pause`.
+
+    Those that wait notice within three seconds.
+    """
+    with context.obj.queue(make=False) as queue:
+        queue.resume()
     return Status.OK
 
 

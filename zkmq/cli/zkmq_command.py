@@ -42,6 +42,8 @@ COMMANDS = {
         "watch": "Count again and again, a line each time, until interrupted.",
         "kick": "Bring items that were put aside back to their old places; prints how many came.",
         "purge": "Forget all waiting items; those that are held stay.",
+        "pause": "Let no consumer take items, until `zkmq resume`.",
+        "resume": "Let consumers take items again, after `zkmq pause`.",
         "upgrade": "Let the queue use all that this release of zkmq can do, for ever.",
     },
     "zkmq.rest.server.gateway_command": {

@@ -35,6 +35,7 @@ class QueueStats:
     way. The nodes `skipped/*` in the tree say which, and why.
     `order` is the order in which the registered consumers take now, "strict" or "relaxed"; "mixed"
     if their settings differ, None if there are none.
+    `paused` is the reason of a pause; None if the queue is not paused.
     """
 
     waiting: dict[int, int]
@@ -46,6 +47,7 @@ class QueueStats:
     producers: int
     skipped: int = 0
     order: str | None = None
+    paused: str | None = None
 
 
 def peek(store: Store, tree: QueueTree, n: int, deadline_s: float) -> list[Peeked]:

@@ -1,14 +1,14 @@
 """The part of a queue that operators use, which needs neither a producer nor a consumer."""
 
 import os
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
 from zkmq import checks
 from zkmq.errors import ClosedError
-from zkmq.operating import changes, inspection
+from zkmq.operating import changes, charter_changes, inspection
 from zkmq.operating.changes import Changed
 from zkmq.operating.inspection import Peeked, QueueStats
-from zkmq.operating.upgrade import upgrade
 from zkmq.tree import item_names
 from zkmq.tree.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.tree.open_tree import open_tree
@@ -18,10 +18,11 @@ from zkmq.zookeeper.store import Store
 
 MOST = 2**31 - 1
 MOST_SEGMENT_ITEMS = 10_000
+MAX_REASON = 1000
 
 
 class OperatorQueue:
-    """A queue for operators: peek, stats, kick, purge and upgrade. Thread-safe.
+    """A queue for operators: peek, stats, kick, purge, pause and upgrade. Thread-safe.
 
     The arguments are those of `Queue`.
     """
@@ -124,7 +125,9 @@ class OperatorQueue:
     def stats(self) -> QueueStats:
         """Count the items by place, the consumers and the producers."""
         self._require_open()
-        return inspection.stats(self._bound, self._tree, self._deadline())
+        counted = inspection.stats(self._bound, self._tree, self._deadline())
+        # The charter was read together with the counts.
+        return replace(counted, paused=self.charter.paused)
 
     def purge(self, *priorities: int) -> Changed:
         """Purge all waiting items of these priorities, or of all, with one write for each priority.
@@ -143,6 +146,34 @@ class OperatorQueue:
         self._require_open()
         return changes.purge(self._bound, self._tree, priorities or None, self._deadline())
 
+    def pause(self, reason: str = "", *, force: bool = False) -> Charter:
+        """Let no consumer take items, of any client, until `resume`. Returns the new charter.
+
+        A reserve then waits as if the queue were empty; what is held may be ended, and puts go on.
+        A consumer that looked up to 50 ms before may still take what it saw, unless it reserves
+        with `sync`. Consumers of a release that does not know pauses go on taking, so there must
+        be none; with `force`, the others pause all the same.
+
+        Raises:
+            ClientsTooOldError: some consumers would not obey; nothing is changed.
+            OutcomeUnknownError: no answer before the deadline. Call again: it changes nothing if
+                the queue is paused for that reason.
+        """
+        checks.text("pause: reason", reason, MAX_REASON)
+        self._require_open()
+        return charter_changes.pause(
+            self._bound, self._tree, reason, force=force, deadline_s=self._deadline()
+        )
+
+    def resume(self) -> Charter:
+        """Let consumers take items again; those that wait notice within three seconds.
+
+        Raises:
+            OutcomeUnknownError: no answer before the deadline; call again.
+        """
+        self._require_open()
+        return charter_changes.resume(self._bound, self._tree, deadline_s=self._deadline())
+
     def upgrade(self, *, force: bool = False) -> Charter:
         """Raise the tree to the version of this client, so that its features can be used.
 
@@ -157,7 +188,9 @@ class OperatorQueue:
                 taken effect changes nothing then, and returns the charter.
         """
         self._require_open()
-        return upgrade(self._bound, self._tree, force=force, deadline_s=self._deadline())
+        return charter_changes.upgrade(
+            self._bound, self._tree, force=force, deadline_s=self._deadline()
+        )
 
     def close(self) -> None:
         """Refuse further calls, and end the session if this queue opened it."""

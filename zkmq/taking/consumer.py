@@ -32,8 +32,9 @@ def never() -> bool:
 class Consumer:
     """Reserves items, and ends what it holds. Thread-safe.
 
-    `deadline` returns the deadline of a call that begins now. `about` is the client's announcement
-    (`zkmq.tree.registrations`). The methods raise what the methods of `Queue` raise.
+    While `is_paused`, by the last look at the queue, it takes none. `deadline` returns the deadline
+    of a call that begins now. `about` is the client's announcement (`zkmq.tree.registrations`). The
+    methods raise what the methods of `Queue` raise.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Consumer:
         deadline: Callable[[], float],
         about: dict[str, Any],
         on_lost: OnLost,
+        is_paused: Callable[[], bool] = never,
     ) -> None:
         self._store = store
         self._deadline = deadline
@@ -68,7 +70,9 @@ class Consumer:
         self._finisher = Finisher(
             store, tree, self.membership, clock, policy, segment_items=segment_items
         )
-        self.reserver = Reserver(store, tree, self.membership, self._finisher, order=order)
+        self.reserver = Reserver(
+            store, tree, self.membership, self._finisher, order=order, is_paused=is_paused
+        )
         self._line = WaitingLine(store, tree)
         self.forget = store.on_session_lost(self.membership.session_ended)
 

@@ -1,7 +1,7 @@
 """Reserve items: one multi moves them from where they wait to the consumer."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -38,6 +38,7 @@ class Reservation:
         done: the acknowledgement of `done`, if there was one.
         window: in relaxed order, how many items this consumer chose from. In the state it last
             looked at, fewer than this many smaller items waited before each of `items`.
+        paused: whether there are no items because the queue is paused.
     """
 
     items: tuple[Item, ...]
@@ -46,6 +47,7 @@ class Reservation:
     attempts: int = 0
     done: Done | None = None
     window: int = 1
+    paused: bool = False
 
 
 class _Move(NamedTuple):
@@ -67,8 +69,10 @@ class Reserver:
         finisher: Finisher,
         *,
         order: Order,
+        is_paused: Callable[[], bool],
     ) -> None:
         self._store = store
+        self._is_paused = is_paused
         self._tree = tree
         self._membership = membership
         self._finisher = finisher
@@ -157,9 +161,13 @@ class Reserver:
         if self._relaxed_order is not None and self._chooses:
             self._window = self._relaxed_order.window(n, registration.consumer, deadline_s)
         found = self.cache.batch(n, deadline_s, lambda each: self._usable(each, deadline_s))
-        if not found:
+        paused = self._is_paused()
+        if paused and found:
+            self.cache.put_back(found, None)
+        if paused or not found:
             acked = self._finisher.done(done, deadline_s) if done else None
-            return Reservation((), read_zxid=self.cache.zxid, done=acked)
+            zxid = None if paused else self.cache.zxid
+            return Reservation((), read_zxid=zxid, done=acked, paused=paused)
         moves = [self._move(registration.consumer, candidate) for candidate in found]
         count = self._fitting(moves, done, extra)
         if count < len(found):

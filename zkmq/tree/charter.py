@@ -1,7 +1,7 @@
 """The charter of a tree, which says what versions of zkmq may use it, and this release's edition.
 
 The root of the tree holds the charter. `zkmq.tree.chartered_store` makes a client obey it, and
-`zkmq.operating.upgrade` raises it.
+`zkmq.operating.charter_changes` raises it.
 """
 
 import json
@@ -34,7 +34,9 @@ class Edition:
 
 # Idle priorities are parked (`zkmq.janitor.parking`).
 PARKED = "parked"
-EDITION = Edition(version=2, min_reader=1, min_writer=2, features=(PARKED,))
+# From this version on, consumers obey `Charter.paused`. Older ones keep it, and go on taking.
+PAUSE_VERSION = 3
+EDITION = Edition(version=3, min_reader=1, min_writer=2, features=(PARKED,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Charter:
         min_writer: the lowest version that may write to it.
         features: the changes since the first version that may be written.
         segment_items: the number of items in one segment.
+        paused: why consumers are not to take items, for people; None if they are to.
         others: keys that this version does not know and keeps.
     """
 
@@ -53,6 +56,7 @@ class Charter:
     min_writer: int = FIRST_VERSION
     features: tuple[str, ...] = ()
     segment_items: int = SEGMENT_ITEMS
+    paused: str | None = None
     others: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -68,24 +72,27 @@ class Charter:
                 f"{root}: expected the root of a queue, got a node with other data; "
                 "choose another path"
             )
-        known = ("zkmq", "min_reader", "min_writer", "features", "segment_items")
+        known = ("zkmq", "min_reader", "min_writer", "features", "segment_items", "paused")
         return cls(
             _number(root, value, "min_reader", FIRST_VERSION),
             _number(root, value, "min_writer", FIRST_VERSION),
             _features(root, value),
             _number(root, value, "segment_items", SEGMENT_ITEMS),
+            _paused(value),
             {key: value[key] for key in value if key not in known},
         )
 
     def encode(self) -> bytes:
         """Encode the charter as the data of the root."""
-        value = {
+        value: dict[str, Any] = {
             "zkmq": FIRST_VERSION,
             "min_reader": self.min_reader,
             "min_writer": self.min_writer,
             "features": self.features,
             "segment_items": self.segment_items,
         }
+        if self.paused is not None:
+            value["paused"] = self.paused
         return json.dumps(value | dict(self.others)).encode()
 
     def raised(self, edition: Edition) -> "Charter":
@@ -106,6 +113,12 @@ def _number(root: str, value: Mapping[str, Any], key: str, default: int) -> int:
             "mend the node's data, or choose another path"
         )
     return number
+
+
+def _paused(value: Mapping[str, Any]) -> str | None:
+    """The reason of a pause. A value that is no text is a pause as well: the safe side."""
+    paused = value.get("paused")
+    return paused if paused is None or isinstance(paused, str) else ""
 
 
 def _features(root: str, value: Mapping[str, Any]) -> tuple[str, ...]:

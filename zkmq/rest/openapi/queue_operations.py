@@ -60,6 +60,7 @@ SCHEMAS: dict[str, Schema] = {
                 ("held", "delayed", "partial", "dead", "consumers", "producers", "skipped"), _COUNT
             ),
             "order": {"enum": ["strict", "relaxed", "mixed", None]},
+            "paused": maybe(TEXT),
         }
     ),
     "Consumer": record({"consumer": TEXT, "session": TEXT, "session_s": _SECONDS}),

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -15,12 +16,13 @@ import typer
 
 from worlds.memory.faults import Strike
 from worlds.memory.network import Fault, Request
-from worlds.memory.queues import drained, places_of
+from worlds.memory.queues import Open, drained, places_of
 from worlds.memory.store import MemoryStore, World
 from worlds.sim.editions import NEW, OLD, release
 from zkmq import Queue
 from zkmq.cli import invocation, zkmq_command
 from zkmq.errors import NoQuorumError
+from zkmq.tree.charter import Edition
 from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.security import Security
 
@@ -396,10 +398,9 @@ def test_upgrade_says_what_is_demanded_or_who_is_too_old(
         assert zkmq("upgrade") == 4
         assert f"{queue.producer_id} (version {OLD.version}" in capsys.readouterr().err
         assert zkmq("upgrade", "--force") == 0
-        assert (
-            capsys.readouterr().out
-            == "versions: 3 to read, 3 to write; features: parked, shouting\n"
-        )
+        versions = f"{NEW.version} to read, {NEW.version} to write"
+        told = f"versions: {versions}; features: parked, shouting\n"
+        assert capsys.readouterr().out == told
     assert zkmq("stats") == 4
     assert "upgrade this client" in capsys.readouterr().err
 
@@ -505,3 +506,26 @@ def test_a_worker_on_one_item_ends_with_the_loss(zkmq: Zkmq, queue: Queue, world
     world.faults = Strike("done", Fault.EXPIRE_BEFORE)
     assert zkmq("reserve", "--no-janitor", "--", *ECHO) == 2
     assert [data for _, data in places_of(world).items] == [b"b"]
+
+
+def test_pause_and_resume(zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFixture[str]) -> None:
+    """In between `reserve` finds nothing, and `stats` says why."""
+    queue.put(b"x")
+    assert zkmq("pause", "--reason", "moving") == 0
+    assert zkmq("reserve", "--", *ECHO) == 1
+    assert zkmq("stats") == 0
+    assert re.search(r"paused +moving", capsys.readouterr().out)
+    assert zkmq("resume") == 0
+    assert zkmq("reserve", "--", "true") == 0
+    assert drained(queue) == []
+
+
+def test_a_pause_that_some_would_not_obey_is_refused(
+    zkmq: Zkmq, opened: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 4, with who they are; --force pauses the others."""
+    with release(Edition(2, 1, 2)):
+        opened("old", label="billing").reserve()
+    assert zkmq("pause") == 4
+    assert "label billing" in capsys.readouterr().err
+    assert zkmq("pause", "--force") == 0

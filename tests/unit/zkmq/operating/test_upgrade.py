@@ -63,7 +63,7 @@ def test_a_new_client_keeps_to_an_old_tree(opened_as: OpenAs) -> None:
     new.put(b"2")
     assert drained(old) == [b"1", b"2"]
     assert new.charter.features == OLD.features
-    assert new.charter.min_writer == OLD.version
+    assert new.charter.min_writer == OLD.min_writer
 
 
 def test_a_rolling_upgrade_loses_nothing(opened_as: OpenAs, world: World) -> None:
@@ -101,7 +101,7 @@ def test_who_is_too_old_is_told_with_what_finds_it(opened_as: OpenAs) -> None:
     assert "label billing" in consumer
     assert "pid " in consumer
     assert "last write 20" in producer
-    assert new.charter.min_writer == OLD.version
+    assert new.charter.min_writer == OLD.min_writer
 
 
 def test_dead_clients_are_in_nobodys_way(opened_as: OpenAs, world: World) -> None:
