@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +65,7 @@ class Exec(Workload):
         own = {"number": number, "clients": self.clients}
         own |= {"first": self.first, "count": self.count or 0}
         values = next(iter(self.values()), None)
-        status, last_words = _play(client, self.command, own, values)
+        status, last_words = _play(client, self.command, own, values, client.puts_over)
         if status:
             raise SubjectError(
                 f"{client.where}: expected status 0, got {_told(status)}; the last of its standard "
@@ -87,7 +87,7 @@ class ExecDrain(Workload):
         """Run the command; with another status than 0 the drain is not complete."""
         client.note(DRAIN_NOTE, {"phase": "begin"})
         own = {"number": 0, "clients": 1, "first": 0, "count": 0}
-        status, last_words = _play(client, self.command, own, None)
+        status, last_words = _play(client, self.command, own, None, lambda: True)
         why = f"its command ended with {_told(status)}: {last_words}" if status else None
         client.note(DRAIN_NOTE, ended(complete=not status, why=why))
 
@@ -107,7 +107,11 @@ def complaint_of_command(words: Sequence[str], folder: Path) -> str | None:
 
 
 def _play(
-    client: Client, command: Sequence[str], own: Mapping[str, int], values: range | None
+    client: Client,
+    command: Sequence[str],
+    own: Mapping[str, int],
+    values: range | None,
+    puts_over: Callable[[], bool],
 ) -> tuple[int, str]:
     """Run a command, record what it tells; return its status and its last words."""
     config = client.config
@@ -126,7 +130,7 @@ def _play(
         )
         try:
             for batch in process.batches():
-                _record(client, calls, process, batch, number)
+                _record(calls, process, batch, number, puts_over)
                 number += len(batch)
         finally:
             status = process.end()
@@ -138,7 +142,11 @@ def _play(
 
 
 def _record(
-    client: Client, calls: ForeignCalls, process: CommandProcess, batch: list[bytes], before: int
+    calls: ForeignCalls,
+    process: CommandProcess,
+    batch: list[bytes],
+    before: int,
+    puts_over: Callable[[], bool],
 ) -> None:
     """Record the events of some lines, and let each caller go on whose call is recorded."""
     events = []
@@ -154,7 +162,7 @@ def _record(
             if later.process == event.process:
                 told = f"expected nothing between the invoke of line {number} and its `go`"
                 raise SubjectError(f"line {after} of its output: {told}, got {later.type}")
-        go = {"type": "go", "process": event.process, "puts_over": client.puts_over()}
+        go = {"type": "go", "process": event.process, "puts_over": puts_over()}
         process.answer(_encoder.encode(go))
 
 

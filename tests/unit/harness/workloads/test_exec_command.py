@@ -242,7 +242,7 @@ def test_after_an_unknown_outcome_the_caller_is_another_process(
 @pytest.mark.parametrize(
     ("script", "complete", "why"),
     [
-        (QUEUE + "take", True, None),
+        (QUEUE + "while true; do take; done", True, None),
         ("echo no quorum >&2; exit 1", False, "its command ended with status 1: 'no quorum'"),
     ],
 )
