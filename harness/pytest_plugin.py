@@ -2,14 +2,16 @@
 
 `pytest --scenarios DIR` collects each scenario below a folder of the project as a test that
 passes if the verdict is the expected one; with the setting `scenarios` so does `pytest DIR`.
-Without either no YAML file is looked at. The fixtures `zk_quorum` and `nemesis` are for any test.
+Without either no YAML file is looked at. The fixtures `zk_quorum`, `nemesis` and
+`recorded_history` are for any test.
 
 Wherever this package is installed every pytest loads this module, so it imports the rest of the
 harness only when something of it is asked for.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ import pytest
 if TYPE_CHECKING:
     from cluster.quorum import DockerQuorum
     from harness.commands.pytest_items import ByHand
+    from harness.recording import Recording
 
 
 # What every scenario has at its top, and hardly another YAML file.
@@ -86,3 +89,13 @@ def nemesis(zk_quorum: "DockerQuorum") -> "Iterator[ByHand]":
     hurting = ByHand(zk_quorum)
     yield hurting
     hurting.heal()
+
+
+@pytest.fixture
+def recorded_history(
+    zk_quorum: "DockerQuorum", nemesis: "ByHand", tmp_path: Path
+) -> "Callable[..., AbstractContextManager[Recording]]":
+    """Give a function whose context records a history, `h`; then assert h.check(NAME).valid."""
+    from harness.commands.pytest_items import recorder  # noqa: PLC0415 -- see above
+
+    return recorder(zk_quorum, nemesis, tmp_path)

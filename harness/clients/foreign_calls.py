@@ -89,7 +89,7 @@ class ForeignCalls:
         history: where the events go.
         process: the number of the first caller in the history.
         report: receives counts and sessions, for the harness.
-        values: what it may put, each once; None if it may put nothing.
+        values: what it may put, each once: "any", or numbers; None if it may put nothing.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class ForeignCalls:
         *,
         process: int,
         report: Callable[[Mapping[str, Any]], None],
-        values: range | None,
+        values: range | Literal["any"] | None,
     ) -> None:
         self._append, self._clock, self._report = history, clock, report
         self._next, self._values, self._put = process, values, set[Value]()
@@ -162,6 +162,8 @@ class ForeignCalls:
             return
         if self._values is None:
             raise SubjectError("expected `count` beside `command` for a command that puts")
+        if self._values == "any":
+            return
         if (
             not isinstance(line.value, int)
             or line.value not in self._values

@@ -47,7 +47,7 @@ def find(kind: str, folders: Sequence[str] = ()) -> type[Subject]:
     if own is None and kind in subjects.builtin:
         return subjects[kind]
     found = subjects[kind] if own is None else _attribute(kind, own[1], own[2], list(folders))
-    _require(kind, found)
+    require(kind, found)
     return cast(type[Subject], found)
 
 
@@ -138,7 +138,7 @@ def _not_imported(kind: str, module: str, error: BaseException) -> ScenarioError
     return ScenarioError(f"{kind}: expected to import {module}, got {told(error)}{where}")
 
 
-def _require(kind: str, found: Any) -> None:
+def require(kind: str, found: Any) -> None:
     """Refuse what is no class, or lacks a method, or has one that cannot be called as needed.
 
     Raises:

@@ -3,15 +3,16 @@
 import itertools
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cluster import lending
-from cluster.engine import ledger
+from cluster.engine import labels, ledger
 from cluster.quorum import DockerQuorum
 from harness.commands.faults_command import tidy
 from harness.commands.launch import launch, prepare, publish
@@ -19,9 +20,12 @@ from harness.common import run_folder
 from harness.common.harness_errors import HarnessError, TargetError, UnmetError
 from harness.ending import READY_WITHIN_S
 from harness.nemesis import by_hand, undo
+from harness.recording import Recording
 from harness.report.terminal import Terminal, summary_lines
 from harness.results import EXIT_AS_EXPECTED, exit_status
 from harness.scenario import loading
+from harness.target import Clients
+from harness.workers.running_clients import NO_CLIENTS
 
 LEASE_S = 600.0
 INTERRUPTED = 2
@@ -75,11 +79,16 @@ class ScenarioItem(pytest.Item):
 
 
 class ByHand:
-    """Faults on the quorum of a test; whatever is in force at the test's end is healed then."""
+    """Faults on the quorum of a test; whatever is in force at the test's end is healed then.
+
+    Attributes:
+        clients: the client processes of the test, for faults of clients.
+    """
 
     def __init__(self, quorum: DockerQuorum) -> None:
         self._quorum = quorum
         self._ids = itertools.count()
+        self.clients: Clients = NO_CLIENTS
 
     def inject(self, fault: str, **settings: Any) -> list[int]:
         """Inject a fault with a scenario's settings; return the ids of the nodes it hit.
@@ -95,6 +104,7 @@ class ByHand:
             id=next(self._ids),
             in_force=self._quorum.ledger.open(),
             until_s=ledger.uptime_s() + LEASE_S,
+            clients=self.clients,
         )
         if not injected.bit:
             raise TargetError(
@@ -104,8 +114,33 @@ class ByHand:
 
     def heal(self) -> None:
         """Undo all that is in force, and wait until every server serves and one leads."""
-        undo.heal(self._quorum, self._quorum.ledger, self._quorum.ledger.open())
+        undo.heal(self._quorum, self._quorum.ledger, self._quorum.ledger.open(), self.clients)
         self._quorum.wait_ready(within_s=READY_WITHIN_S)
+
+
+def recorder(
+    quorum: DockerQuorum, nemesis: ByHand, folder: Path
+) -> Callable[..., AbstractContextManager[Recording]]:
+    """Return a function that records a history; see `harness.recording.Recording`."""
+    numbers = itertools.count(1)
+
+    @contextmanager
+    def recorded_history(subject: str | type = "zkmq", **settings: Any) -> Iterator[Recording]:
+        name = f"history-{next(numbers)}"
+        # What another test left in the tree is none of this one's items.
+        own = {"path": f"/{folder.name}-{name}-{time.monotonic_ns()}"} | settings
+        environment = {labels.OWNER_VARIABLE: str(labels.Owner.me())}
+        with Recording(
+            quorum, folder / name, subject, heal=nemesis.heal, environment=environment, **own
+        ) as recording:
+            nemesis.clients = recording.clients
+            try:
+                yield recording
+            finally:
+                nemesis.heal()
+                nemesis.clients = NO_CLIENTS
+
+    return recorded_history
 
 
 @contextmanager

@@ -78,6 +78,11 @@ class CheckResult:
     more_witnesses: int = 0
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def valid(self) -> bool:
+        """Tell whether it is VALID; a check that could not judge is not."""
+        return self.verdict is Verdict.VALID
+
     def as_json(self) -> dict[str, Any]:
         """Return the object that stands under `checks` in results.json."""
         return {

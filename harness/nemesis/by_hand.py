@@ -13,8 +13,8 @@ from harness.common.harness_errors import ScenarioError, TargetError
 from harness.faults import faults
 from harness.nemesis import undo
 from harness.scenario import budget, roles
-from harness.target import Evidence, Quorum, System
-from harness.workers.running_clients import NoClients
+from harness.target import Clients, Evidence, Quorum, System
+from harness.workers.running_clients import NO_CLIENTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ def inject(
     id: int,
     in_force: Sequence[Mapping[str, Any]],
     until_s: float,
+    clients: Clients = NO_CLIENTS,
 ) -> Injected:
     """Inject a fault now; return what it did, and what was observed of it.
 
@@ -50,6 +51,7 @@ def inject(
         id: its number in the ledger.
         in_force: the ledger's open entries.
         until_s: the machine's uptime at which its time is over.
+        clients: those that run beside the quorum, for faults of clients.
 
     Raises:
         ScenarioError: no such fault or target, or one in force leaves no room for it.
@@ -66,9 +68,10 @@ def inject(
     others = [_held(entry) for entry in in_force]
     if (held := budget.excluder(fault, nodes, others)) is not None:
         raise ScenarioError(f"{kind}: expected no {held.name!r} in force; `harness heal` ends it")
-    entry = undo.entry(fault, id=id, name=kind, kind=kind, nodes=nodes)
+    chosen = fault.choose(clients)
+    entry = undo.entry(fault, id=id, name=kind, kind=kind, nodes=nodes, clients=chosen)
     quorum.ledger.begin(entry)
-    evidence = fault.inject(System(quorum=quorum, clients=NoClients()), nodes)
+    evidence = fault.inject(System(quorum=quorum, clients=clients, chosen=chosen), nodes)
     if fault.lasting:
         quorum.ledger.begin({**entry, "until_s": until_s})
     else:

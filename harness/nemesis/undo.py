@@ -9,8 +9,8 @@ import pydantic
 
 from harness.common.harness_errors import ScenarioError
 from harness.faults import Fault, description, faults
-from harness.target import Ledger, Quorum, System
-from harness.workers.running_clients import NoClients
+from harness.target import Clients, Ledger, Quorum, System
+from harness.workers.running_clients import NO_CLIENTS
 
 
 def entry(
@@ -57,7 +57,12 @@ def told(entry: Mapping[str, Any], everyone: Iterable[int], up_s: float) -> str:
     return f"{description.named(what, kind, str(entry['name']))}, {until}"
 
 
-def heal(quorum: Quorum, ledger: Ledger, entries: Iterable[Mapping[str, Any]]) -> list[str]:
+def heal(
+    quorum: Quorum,
+    ledger: Ledger,
+    entries: Iterable[Mapping[str, Any]],
+    clients: Clients = NO_CLIENTS,
+) -> list[str]:
     """Undo these entries of a ledger, newest first; return their names.
 
     Raises:
@@ -66,7 +71,7 @@ def heal(quorum: Quorum, ledger: Ledger, entries: Iterable[Mapping[str, Any]]) -
     healed = []
     for each in reversed(list(entries)):
         fault = fault_of(each["fault"], each["settings"])
-        system = System(quorum=quorum, clients=NoClients(), chosen=each.get("clients", ()))
+        system = System(quorum=quorum, clients=clients, chosen=each.get("clients", ()))
         fault.heal(system, each["nodes"])
         ledger.end(each["id"])
         healed.append(str(each["name"]))

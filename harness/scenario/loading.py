@@ -126,9 +126,16 @@ def _together(errors: Iterable[ScenarioError]) -> ScenarioError:
 def _steps_in_file(file: Document, place: Sequence[str | int]) -> tuple[str | int, ...]:
     """Drop what is not in the file: pydantic adds it to tell the members of a union apart."""
     known: tuple[str | int, ...] = ()
+    there: Any = file.data
     for step in place:
-        known = (*known, step) if (*known, step) in file.lines else known
+        inside = there if isinstance(there, dict) else dict(enumerate(_listed(there)))
+        if step in inside:
+            known, there = (*known, step), inside[step]
     return known
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _sentence(complaint: Mapping[str, Any], place: Sequence[str | int]) -> str:

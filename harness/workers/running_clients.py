@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from harness.common import process_group
 from harness.common.harness_errors import TargetError, UnsupportedError
@@ -115,6 +116,9 @@ class NoClients:
     def held(self, client: int) -> int:
         """Return 0: nothing was ever cut."""
         return 0
+
+
+NO_CLIENTS: Final = NoClients()
 
 
 def _state(worker: Worker) -> str:

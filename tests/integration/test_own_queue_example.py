@@ -1,28 +1,21 @@
 """The examples of docs/your-own-queue.md, as they stand there, on a real quorum."""
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from worlds import pages
 from worlds.command_line import harness
 
-PAGE = (Path(__file__).parents[2] / "docs" / "your-own-queue.md").read_text()
-NAIVE, RIGHT, CLIENT = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[:3]
+NAIVE, RIGHT = pages.naive_queue(), pages.right_queue()
+CLIENT = pages.blocks("your-own-queue.md", "python")[2]
 PUT = '    zk.create(f"{root}/item-", str(value).encode(), sequence=True)\n'
 LYING = CLIENT.replace(PUT, f"    if value % 50:\n    {PUT}")
-(EXEC,) = re.findall(r"```yaml\n(description: A queue in a program.*?)```", PAGE, re.DOTALL)
-(SCENARIO,) = re.findall(r"```yaml\n(description: Two producers.*?)```", PAGE, re.DOTALL)
+SCENARIO, EXEC = pages.blocks("your-own-queue.md", "yaml")
 MOST_LINES = 30
-
-
-def mended(text: str) -> str:
-    """Return the naive queue with the page's right `reserve` in the place of its own."""
-    begin, end = text.index("    def reserve"), text.index("    def close")
-    return f"{text[:begin]}{RIGHT}\n{text[end:]}"
 
 
 def test_the_lie_is_in_the_program() -> None:
@@ -38,7 +31,7 @@ def test_the_example_is_short() -> None:
 @pytest.mark.docker
 @pytest.mark.parametrize(
     ("queue", "verdict", "reasons"),
-    [(NAIVE, "invalid", {"duplicated"}), (mended(NAIVE), "valid", set())],
+    [(NAIVE, "invalid", {"duplicated"}), (RIGHT, "valid", set())],
     ids=["naive", "right"],
 )
 def test_the_naive_queue_is_guilty_and_the_right_one_is_not(
