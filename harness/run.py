@@ -78,7 +78,8 @@ def execute(
                 _require(scenario, quorum)
                 for wanted in scenario.upgrades:
                     quorum.prepare(wanted, view.say)
-                folder.write_json(folder.versions, versions.around(quorum))
+                around = versions.around(quorum) | {"scenario_folder": scenario.folders[0]}
+                folder.write_json(folder.versions, around)
                 _Run(
                     scenario,
                     planned,

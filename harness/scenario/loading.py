@@ -9,8 +9,10 @@ from typing import Any
 import pydantic
 
 from harness.clients import subject_lookup
+from harness.common import files
 from harness.common.harness_errors import ScenarioError
 from harness.common.quorum_config import QuorumConfig
+from harness.common.run_folder import RunFolder
 from harness.scenario import fault_names, schema, yaml_document
 from harness.scenario.consistency import complaints
 from harness.scenario.schema import Scenario
@@ -18,6 +20,7 @@ from harness.scenario.yaml_document import Document
 from harness.workloads.exec_command import COMMANDS, complaint_of_command
 
 SHOWN = 20  # mistakes of one file
+MAX_VERSIONS_BYTES = 1 << 20
 MAX_SHOWN = 200  # characters of a wrong value
 
 __all__ = ["Scenario", "cluster", "load", "of", "require_runnable"]
@@ -29,7 +32,7 @@ def load(path: Path) -> Scenario:
     Raises:
         ScenarioError: it is not one; `file:line: key: expected X, got Y`, a line for each mistake.
     """
-    return _checked(yaml_document.load(path))
+    return _checked(yaml_document.load(path), _folder_of_run(path))
 
 
 def of(data: Mapping[str, Any]) -> Scenario:
@@ -41,7 +44,19 @@ def of(data: Mapping[str, Any]) -> Scenario:
     return _checked(Document.of(data))
 
 
-def _checked(file: Document) -> Scenario:
+def _folder_of_run(path: Path) -> Path | None:
+    """Return the folder that a run's copy of a scenario came from; None for any other file."""
+    run = RunFolder(path.parent)
+    if path != run.scenario or not run.versions.exists():
+        return None
+    try:
+        about = json.loads(files.read(run.versions, "versions", at_most=MAX_VERSIONS_BYTES))
+        return Path(about["scenario_folder"])
+    except (ScenarioError, ValueError, RecursionError, LookupError, TypeError):
+        return None  # of an older release, or damaged: the run can be judged all the same
+
+
+def _checked(file: Document, folder: Path | None = None) -> Scenario:
     data = _with_phases(file)
     try:
         # As JSON, since strict validation takes a mapping for a dataclass only from there.
@@ -50,7 +65,7 @@ def _checked(file: Document) -> Scenario:
         raise _together(_of_keys(file, error)) from None
     if wrong := list(islice(complaints(scenario), SHOWN + 1)):
         raise _together(file.error(_place_in_file(file, place), what) for place, what in wrong)
-    return fault_names.unique(scenario).loaded_from(file)
+    return fault_names.unique(scenario).loaded_from(file, folder)
 
 
 def require_runnable(scenario: Scenario) -> None:

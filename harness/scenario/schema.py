@@ -203,6 +203,7 @@ class Scenario(Claimed, QueueSettings):
     expect: Literal["valid", "invalid", "unknown"] = "valid"
 
     _document: Document = PrivateAttr(Document.of({}))
+    _folder: Path | None = PrivateAttr(None)
 
     @property
     def text(self) -> str:
@@ -211,17 +212,23 @@ class Scenario(Claimed, QueueSettings):
 
     @property
     def folders(self) -> list[str]:
-        """Return where modules of its own are looked for: beside its file, and here."""
-        beside, here = self._document.path.absolute().parent, Path.cwd()
+        """Return where its own modules are looked for: beside its file, where commands run; here.
+
+        Of a run's copy, it is the folder of the file that was run.
+        """
+        beside, here = self._folder or self._document.path.absolute().parent, Path.cwd()
         return [str(folder) for folder in dict.fromkeys([beside, here])]
 
     def where(self, *place: str | int) -> str:
         """Return `file:line: key` of a place, for an error at run time."""
         return self._document.where(place)
 
-    def loaded_from(self, document: Document) -> Self:
-        """Remember its file, whose text every run keeps a copy of; return itself."""
-        self._document = document
+    def loaded_from(self, document: Document, folder: Path | None = None) -> Self:
+        """Remember its file, whose text every run keeps a copy of, and its folder; return itself.
+
+        The folder is the file's, unless the file is a copy.
+        """
+        self._document, self._folder = document, folder
         for number, phase in enumerate(self.phases):
             inside = ("phases", number) if "phases" in document.data else ()
             for place, entry in enumerate(phase.workload):

@@ -1,7 +1,10 @@
 """The examples of docs/your-own-queue.md, as they stand there, on a real quorum."""
 
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +67,42 @@ def test_a_program_of_its_own_is_judged_as_any_client(
     assert found["verdict"] == verdict
     assert reasons_of(found, "total-queue") == reasons
     assert found["counts"]["acknowledged"] >= 190
+
+
+BROKEN = NAIVE.replace("return Applied()", "return value")
+GARBAGE = EXEC.replace("python3, client.py,", "echo,")
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("scenario", "queue", "told"),
+    [
+        (SCENARIO, BROKEN, "2: subject: naive_queue:NaiveQueue: put: expected an object of class"),
+        (GARBAGE, NAIVE, "4: workload[0].exec: line 1 of its output: expected an event such as"),
+    ],
+    ids=["subject", "command"],
+)
+def test_what_breaks_the_protocol_is_one_error_and_leaves_nothing(
+    tmp_path: Path, scenario: str, queue: str, told: str
+) -> None:
+    """The run ends with 255 and file, line and key; its processes have ended."""
+    (tmp_path / "naive_queue.py").write_text(queue)
+    file = tmp_path / "bad.yaml"
+    file.write_text(scenario)
+    done = harness("run", str(file), "--runs", str(tmp_path / "runs"), within_s=300)
+    assert done.returncode == 255, done.stdout + done.stderr
+    assert f"{file}:{told}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [pid for pid, words in processes() if str(tmp_path) in words] == []
+
+
+def processes() -> Iterator[tuple[int, str]]:
+    """Give pid, and the command line and environment, of each process but this one."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            if int(entry.name) != os.getpid():
+                yield int(entry.name), words.decode(errors="replace")
 
 
 def ran(scenario: Path, folder: Path) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from worlds import pages
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # The variables of a developer's shell that would let a clean environment see this checkout.
@@ -106,14 +108,22 @@ def test_the_gateway_and_its_client_come_together(installed: Callable[[str], Run
     assert both.returncode == 0, both.stderr
 
 
-def test_the_harness_runs_from_an_empty_folder(installed: Callable[[str], Run]) -> None:
-    """`zkmq[harness]` carries its scenarios, its images' files and the plugin of pytest."""
+def test_the_harness_runs_from_an_empty_folder(
+    installed: Callable[[str], Run], tmp_path: Path
+) -> None:
+    """`zkmq[harness]` carries its scenarios, its images' files and pytest's plugin; one's own
+    queue is found where the command is called.
+    """
     run = installed("[harness]")
     ran = run("harness", "run", SCENARIO)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert f"{SCENARIO}: valid" in ran.stdout + ran.stderr
     assert run("harness", "new", "my.yaml").returncode == 0
     assert run("harness", "plan", "my.yaml").returncode == 0
+    (tmp_path / "empty/naive_queue.py").write_text(pages.naive_queue())
+    (tmp_path / "empty/naive.yaml").write_text(pages.blocks("your-own-queue.md", "yaml")[0])
+    planned = run("harness", "plan", "naive.yaml")
+    assert planned.returncode == 0, planned.stderr
     asked = run("pytest", "--scenarios", ".", "--collect-only", "-q")
     assert "my.yaml" in asked.stdout, asked.stdout + asked.stderr
 

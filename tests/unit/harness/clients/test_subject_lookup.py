@@ -1,5 +1,6 @@
 """Subjects of somebody's own, by `module:Class`: where they are found, and what is refused."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,19 @@ def test_a_package_in_the_working_directory_is_found(
     (elsewhere := tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(here)
     require(elsewhere, "my_package.my_module:Q")
+
+
+def test_a_copy_of_a_run_looks_where_the_run_did(tmp_path: Path) -> None:
+    """A run can be repeated from its folder; one whose record is damaged can still be loaded."""
+    (beside := tmp_path / "mine").mkdir()
+    (beside / "my_queue.py").write_text(GOOD)
+    (run := tmp_path / "run").mkdir()
+    (run / "scenario.yaml").write_text(SCENARIO.format(subject="my_queue:Q"))
+    (run / "versions.json").write_text(json.dumps({"scenario_folder": str(beside)}))
+    loading.require_runnable(loading.load(run / "scenario.yaml"))
+    for damaged in ("[]", "{", '{"scenario_folder": 1}'):
+        (run / "versions.json").write_text(damaged)
+        assert loading.load(run / "scenario.yaml").folders[0] == str(run)
 
 
 def test_two_scenarios_may_have_modules_of_one_name(tmp_path: Path) -> None:
