@@ -4,6 +4,7 @@ After an unknown outcome, or when its registration is lost, it closes its sessio
 session's end, and goes on as a new process with a new registration.
 """
 
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -196,7 +197,8 @@ class Client:
                 if not getattr(error, "definite", False):
                     raise
                 # Nobody serves just now: a client of a queue that is down keeps trying. The
-                # phase's time limit ends it if that never changes.
+                # phase's time limit ends it if that never changes; the worker's log says why.
+                sys.stderr.write(f"{self._clock.now_s():.1f} s: not connected: {told(error)}\n")
                 self._clock.sleep_until_s(self._clock.now_s() + RECONNECT_S)
         return self._subject
 

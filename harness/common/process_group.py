@@ -32,7 +32,7 @@ def members(group: int) -> Mapping[int, str]:
 
 def tell(group: int, number: signal.Signals) -> None:
     """Send a signal to every process of a group; one without members is fine."""
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 
 

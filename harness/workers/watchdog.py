@@ -38,12 +38,14 @@ class Watchdog:
         self._late = late
         self._call: _Call | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     @contextmanager
     def limit(self, what: str, within_s: float) -> Iterator[None]:
         """End the process if what happens inside is not over within so many seconds."""
+        if self._thread is None:  # only now: most workers have nothing to watch
+            self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+            self._thread.start()
         outer, self._call = self._call, _Call(what, within_s)
         try:
             yield
@@ -51,9 +53,10 @@ class Watchdog:
             self._call = outer
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread, if there is one."""
         self._stop.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _watch(self) -> None:
         while not self._stop.wait(TICK_S):
