@@ -4,6 +4,7 @@ The moments are random: while the quorum is created, in the middle of a fault, b
 harnesses run at once, so that they share the time of the lease.
 """
 
+import operator
 import os
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from cluster.engine import engine, labels, ledger, leftovers, processes
 from cluster.pods.disk import FILL
 from cluster.pods.lease import TERM_S
 from harness.commands.faults_command import heal_left
+from harness.common.polling import wait_until
 from harness.common.quorum_config import QuorumConfig
 
 pytestmark = pytest.mark.docker
@@ -133,15 +135,18 @@ def killed(moments_s: list[float], folder: Path, client: docker.DockerClient) ->
 
 def nothing_is_left(dead: list[Killed], client: docker.DockerClient) -> None:
     """After the lease no sandbox hurts its node; after `clean` nothing is there at all."""
-    time.sleep(TERM_S + GRACE_S)
-    boxes = [box for one in dead for box in sandboxes(client, one.pid)]
-    assert in_force(boxes) == {}
+
+    def still_in_force() -> dict[str, str]:
+        return in_force([box for one in dead for box in sandboxes(client, one.pid)])
+
+    assert wait_until(still_in_force, operator.not_, within_s=TERM_S + GRACE_S, every_s=0.5) == {}
     leftovers.clean(client)
     heal_left(print)
     assert [held for held in leftovers.runs(client) if held.left] == []
     assert set().union(*(one.runs for one in dead)) & ledger.known() == set()
-    time.sleep(0.5)  # workers that were not frozen end by themselves
-    assert list(processes.orphans()) == []
+    # Workers that were not frozen end by themselves.
+    orphans = wait_until(lambda: list(processes.orphans()), operator.not_, within_s=10, every_s=0.1)
+    assert orphans == []
 
 
 def test_nothing_outlives_two_kills(tmp_path: Path, client: docker.DockerClient) -> None:
