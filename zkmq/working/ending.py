@@ -8,6 +8,7 @@ call is repeated for it. So a loop here ends when the servers answer, or when th
 import logging
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import Protocol
 
 from zkmq.errors import (
     IncompatibleTreeError,
@@ -18,10 +19,12 @@ from zkmq.errors import (
     ServerRefusedError,
     ZkmqError,
 )
-from zkmq.taking.consumer import Consumer, GiveUp
-from zkmq.taking.finish import MAX_REASON
-from zkmq.taking.reserve import MAX_BATCH
+from zkmq.taking.consumer import GiveUp
+from zkmq.taking.finish import MAX_REASON, Done
+from zkmq.taking.held_items import OnLost
+from zkmq.taking.reserve import MAX_BATCH, Reservation
 from zkmq.tree.item import Hold, Item
+from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.working.job import Job, Outcome
 from zkmq.working.work_settings import WorkSettings
 from zkmq.zookeeper.request_sizes import ITEM_OVERHEAD_BYTES, cut
@@ -32,6 +35,39 @@ MAX_MOVED_BYTES = 256 * 1024
 PAUSE_S = 0.2
 
 log = logging.getLogger("zkmq.working")
+
+
+class WorkerConsumer(Protocol):
+    """What a worker uses of a consumer: `zkmq.taking.consumer.Consumer`, or one that records."""
+
+    policy: RedeliveryPolicy
+    lost_listeners: list[OnLost]
+
+    def reserve(
+        self,
+        n: int,
+        *,
+        timeout_s: float,
+        done: Sequence[Item],
+        sync: bool,
+        give_up: GiveUp,
+    ) -> Reservation:
+        """Take up to `n` items, wait for the first until `give_up`, and acknowledge `done`."""
+
+    def done(self, items: Sequence[Item]) -> Done:
+        """Acknowledge items, all or none."""
+
+    def release(self, items: Sequence[Item], *, delay_s: float, to: str) -> Done:
+        """Give items back, all or none."""
+
+    def touch(self, items: Sequence[Item]) -> Done:
+        """Start the time to run of the items again."""
+
+    def bury(self, items: Sequence[Item], *, reason: str) -> Done:
+        """Put items aside as dead letters, all or none."""
+
+    def wake(self) -> None:
+        """Let a `reserve` that waits ask `give_up`, from any thread."""
 
 
 class JobEnding:
@@ -45,7 +81,7 @@ class JobEnding:
 
     def __init__(
         self,
-        consumer: Consumer,
+        consumer: WorkerConsumer,
         settings: WorkSettings,
         rng: Random,
         *,

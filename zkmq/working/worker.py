@@ -11,17 +11,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from zkmq.errors import WorkerStuckError
-from zkmq.taking.consumer import Consumer
 from zkmq.taking.reserve import MAX_BATCH
 from zkmq.tree.item import Hold, Item
-from zkmq.working.ending import JobEnding, outcome_of
+from zkmq.working.ending import JobEnding, WorkerConsumer, outcome_of
 from zkmq.working.job import Job, Outcome
 from zkmq.working.rate_limit import RateLimit
 from zkmq.working.work_settings import WorkSettings
-from zkmq.zookeeper.store import Store
+from zkmq.zookeeper.store import Signal
 
 # The longest wait of the loop, if nothing is due before.
 TURN_S = 60.0
@@ -36,6 +35,16 @@ GIVE_BACK_S = 1.0
 Begin = Callable[[list[Job]], Future[Any]]
 
 log = logging.getLogger("zkmq.working")
+
+
+class WorkerClock(Protocol):
+    """What a worker uses of a store: the time, and signals that wait by it."""
+
+    def now(self) -> float:
+        """Seconds on a monotonic clock."""
+
+    def signal(self) -> Signal:
+        """Make a signal for one waiter."""
 
 
 @dataclass(eq=False, slots=True)
@@ -63,19 +72,19 @@ class Worker:
 
     def __init__(
         self,
-        consumer: Consumer,
-        store: Store,
+        consumer: WorkerConsumer,
+        clock: WorkerClock,
         settings: WorkSettings,
         begin: Begin,
         *,
         rng: random.Random | None = None,
     ) -> None:
         self._consumer = consumer
-        self._store = store
+        self._clock = clock
         self._settings = settings
         self._begin = begin
         # Wakes the loop; wakes who waits for its end.
-        self._signal, self._changed = store.signal(), store.signal()
+        self._signal, self._changed = clock.signal(), clock.signal()
         self._ending = JobEnding(
             consumer,
             settings,
@@ -99,7 +108,7 @@ class Worker:
         self._is_stopping = False
         self._stop_by_s = float("inf")
         # When there last was something to do.
-        self._busy_s = store.now()
+        self._busy_s = clock.now()
         self.is_over = False
         self.error: BaseException | None = None
         self._outcomes: Counter[Outcome] = Counter()
@@ -112,7 +121,7 @@ class Worker:
     @property
     def is_late(self) -> bool:
         """Whether it should have stopped by now."""
-        return self._store.now() >= self._stop_by_s + GIVE_BACK_S
+        return self._clock.now() >= self._stop_by_s + GIVE_BACK_S
 
     def stop(self, within_s: float | None = None) -> None:
         """Stop: take nothing more, give back what no handler has begun, and wait for the others.
@@ -122,7 +131,7 @@ class Worker:
         """
         if within_s is None:
             within_s = self._settings.stop_within_s
-        self._stop_by_s = min(self._stop_by_s, self._store.now() + within_s)
+        self._stop_by_s = min(self._stop_by_s, self._clock.now() + within_s)
         self._is_stopping = True
         self._wake()
         self._changed.set()
@@ -130,7 +139,7 @@ class Worker:
     def join(self) -> bool:
         """Wait on one thread for the end of the loop; False if it is late, and goes on alone."""
         while not self.is_over and not self.is_late:
-            until_s = min(self._stop_by_s + GIVE_BACK_S, self._store.now() + TURN_S)
+            until_s = min(self._stop_by_s + GIVE_BACK_S, self._clock.now() + TURN_S)
             self._changed.wait(until_s)
         return self.is_over
 
@@ -174,7 +183,7 @@ class Worker:
             return
         held = len(self._jobs) + sum(len(run.jobs) for run in self._overdue)
         free = self._settings.capacity - held + len(finished)
-        room = self._rate.room(self._store.now()) if self._rate else free
+        room = self._rate.room(self._clock.now()) if self._rate else free
         if min(free, room) > 0:
             items = self._take(min(free, room, MAX_BATCH), finished)
             self._forget(finished)
@@ -186,13 +195,13 @@ class Worker:
             if not self._has_news and not self._is_stopping:
                 self._wait(self._rate.next_s() if self._rate and free > 0 else float("inf"))
         self._touch()
-        if self._store.now() >= self._busy_s + self._settings.idle_s and not self._jobs:
+        if self._clock.now() >= self._busy_s + self._settings.idle_s and not self._jobs:
             self.stop()
 
     def _take(self, n: int, finished: Sequence[Job]) -> Sequence[Item]:
         self._waits_for_items = True
         try:
-            timeout_s = max(0.0, self._due_s(len(finished)) - self._store.now())
+            timeout_s = max(0.0, self._due_s(len(finished)) - self._clock.now())
             items = self._ending.take(
                 n,
                 finished,
@@ -202,7 +211,7 @@ class Worker:
         finally:
             self._waits_for_items = False
         if items or self._ending.is_cut_off:  # a queue that nobody could look at is not idle
-            self._busy_s = self._store.now()
+            self._busy_s = self._clock.now()
         return items
 
     def _wait(self, until_s: float) -> None:
@@ -270,7 +279,7 @@ class Worker:
 
     def _limit_time(self) -> None:
         """Take the jobs from handlers that run for too long."""
-        limit_s, now_s = self._settings.time_limit_s, self._store.now()
+        limit_s, now_s = self._settings.time_limit_s, self._clock.now()
         if limit_s == float("inf"):
             return
         for run in list(self._runs):
@@ -301,7 +310,7 @@ class Worker:
         """Acknowledge what is finished, give back what was not begun; at the end, everything."""
         self._ending.done(finished)
         self._forget(finished)
-        late = self._store.now() >= self._stop_by_s
+        late = self._clock.now() >= self._stop_by_s
         back: list[Job] = []
         for run in list(self._runs):
             if run.future.cancel() or late:
@@ -322,7 +331,7 @@ class Worker:
                 if job.outcome in {Outcome.LOST, Outcome.UNKNOWN}:
                     log.warning("%s: delivery %d: %s", job.id, job.delivery, job.outcome.value)
         if jobs:
-            self._busy_s = self._store.now()
+            self._busy_s = self._clock.now()
 
     def _forget_all(self) -> None:
         """Count what is left. What is held goes back when the queue is closed."""
@@ -341,14 +350,14 @@ class Worker:
 
     def _touch(self) -> None:
         """Touch the items whose time to run is a third over."""
-        now_s = self._store.now()
+        now_s = self._clock.now()
         due = [job for job in self._jobs.values() if _touch_s(job.item) <= now_s]
         if due:
             self._ending.touch(due)
 
     def _due_s(self, finished: int = 0) -> float:
         """When the loop has to go on at the latest; so many of its jobs are finished."""
-        now_s, limit_s = self._store.now(), self._settings.time_limit_s
+        now_s, limit_s = self._clock.now(), self._settings.time_limit_s
         due_s = [now_s + TURN_S, *(_touch_s(job.item) for job in self._jobs.values())]
         if limit_s < float("inf"):
             due_s += [
@@ -367,7 +376,7 @@ class Worker:
                 job.lost.set()
 
     def _pause(self, seconds: float) -> None:
-        self._signal.wait(min(self._store.now() + seconds, self._stop_by_s + GIVE_BACK_S))
+        self._signal.wait(min(self._clock.now() + seconds, self._stop_by_s + GIVE_BACK_S))
 
     def _wake(self) -> None:
         self._signal.set()
