@@ -3,7 +3,7 @@
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from signal import SIGTERM, Signals
 from typing import Any, Literal
@@ -168,6 +168,8 @@ class Queue(OperatorQueue):
         delay_s: float = 0.0,
         ttr_s: float | None = None,
         dedup_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        content_type: str | None = None,
     ) -> Put:
         """Append an item. Priority 0 is the most urgent, 999 the least. One quorum write.
 
@@ -179,7 +181,15 @@ class Queue(OperatorQueue):
             QueueFullError: about `max_items` items wait.
             NoQuorumError: certainly not put.
         """
-        entry = Entry(data=data, priority=priority, delay_s=delay_s, ttr_s=ttr_s, dedup_id=dedup_id)
+        entry = Entry(
+            data=data,
+            priority=priority,
+            delay_s=delay_s,
+            ttr_s=ttr_s,
+            dedup_id=dedup_id,
+            headers=headers,
+            content_type=content_type,
+        )
         return self._put([entry], 1)[0]
 
     def put_many(

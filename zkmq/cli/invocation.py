@@ -1,6 +1,7 @@
 """What all commands share: where the queue is, who asks, and how an error becomes a status."""
 
 import contextlib
+import json
 import os
 import sys
 import time
@@ -185,7 +186,13 @@ def environment(item: "Item | Job") -> dict[str, str]:
         "ZKMQ_ITEM_PRIORITY": str(item.priority),
         "ZKMQ_ITEM_DELIVERY": str(item.delivery),
     }
-    return about if item.fence is None else about | {"ZKMQ_ITEM_FENCE": str(item.fence)}
+    if item.fence is not None:
+        about["ZKMQ_ITEM_FENCE"] = str(item.fence)
+    if item.headers:
+        about["ZKMQ_ITEM_HEADERS"] = json.dumps(item.headers)
+    if item.content_type is not None:
+        about["ZKMQ_ITEM_CONTENT_TYPE"] = item.content_type
+    return about
 
 
 def described(data: bytes) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -31,6 +32,12 @@ def put(  # noqa: PLR0917 - typer makes options of them
     dedup_id: Annotated[
         str | None, typer.Option(help="Put nothing if this id was put within the last hour.")
     ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="May be given more than once.")
+    ] = None,
+    content_type: Annotated[
+        str | None, typer.Option(help="What the value is, such as application/json.")
+    ] = None,
     *,
     lines: Annotated[
         bool, typer.Option("--lines", help="Standard input has a value on each line.")
@@ -46,13 +53,27 @@ def put(  # noqa: PLR0917 - typer makes options of them
     if dedup_id is not None and (lines or len(given) > 1):
         raise BadArgumentError("put: --dedup-id: expected one value, got several; put each alone")
     entries = [
-        Entry(data=data, priority=priority, delay_s=delay_s, ttr_s=ttr_s, dedup_id=dedup_id)
+        Entry(
+            data=data,
+            priority=priority,
+            delay_s=delay_s,
+            ttr_s=ttr_s,
+            dedup_id=dedup_id,
+            headers=_headers(header or []),
+            content_type=content_type,
+        )
         for data in given or _standard_input(lines=lines)
     ]
     with context.obj.queue() as queue:
         for each in queue.put_many(entries):
             print(json.dumps(asdict(each)) if as_json else _named(each))
     return Status.OK
+
+
+def _headers(given: Sequence[str]) -> dict[str, str]:
+    if odd := [each for each in given if "=" not in each]:
+        raise BadArgumentError(f"put: --header: expected NAME=VALUE, got {odd[0]!r}")
+    return dict(each.split("=", 1) for each in given)
 
 
 def _standard_input(*, lines: bool) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Look at a queue as an operator: peek and stats. Nothing here changes the tree."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from zkmq.taking.head_cache import HeadCache
 from zkmq.taking.order import in_force
@@ -24,6 +24,8 @@ class Peeked:
     priority: int
     deliveries: int
     reason: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +125,12 @@ def _data(store: Store, paths: Sequence[str], deadline_s: float) -> list[bytes]:
 
 def _peeked(name: str, data: bytes) -> Peeked:
     header, payload = envelope.unwrap(data)
-    return Peeked(name, payload, int(name[5:8]), header.get("deliveries", 0), header.get("reason"))
+    return Peeked(
+        name,
+        payload,
+        int(name[5:8]),
+        header.get("deliveries", 0),
+        header.get("reason"),
+        header.get("headers", {}),
+        header.get("content_type"),
+    )

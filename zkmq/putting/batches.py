@@ -73,7 +73,7 @@ def puts_of(batches: Iterable[PutBatch]) -> tuple[Put, ...]:
 
 def write_bytes(entry: Entry) -> int:
     """Estimate the bytes of an entry in a write."""
-    return len(entry.data) + ITEM_OVERHEAD_BYTES
+    return len(entry.data) + entry.about_bytes + ITEM_OVERHEAD_BYTES
 
 
 def writes_of(

@@ -73,6 +73,11 @@ def _is_seconds(value: object) -> bool:
     return type(value) in {int, float} and 0 <= value < 1e12  # type: ignore[operator]
 
 
+def _is_headers(value: object) -> bool:
+    texts = [*value, *value.values()] if isinstance(value, dict) else [None]
+    return all(map(_is_text, texts))
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -89,4 +94,6 @@ KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "owner": ("the id of a consumer", _is_text),
     "reason": ("text", _is_text),
     "last_owner": ("the id of a consumer", _is_text),
+    "headers": ("texts by name", _is_headers),
+    "content_type": ("text", _is_text),
 }

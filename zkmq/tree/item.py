@@ -56,6 +56,16 @@ class Item:
         """The item's identity, the same in every delivery."""
         return item_names.base(self.name)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers it was put with."""
+        return dict(self.header.get("headers", {}))
+
+    @property
+    def content_type(self) -> str | None:
+        """The content type it was put with; None if it had none."""
+        return self.header.get("content_type")
+
     def run_from(self, now_s: float) -> None:
         """Start the time to run, if the item has one."""
         ttr_s = self.header.get("ttr_s")

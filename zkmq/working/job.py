@@ -76,6 +76,16 @@ class Job:
         return self.item.priority
 
     @property
+    def headers(self) -> dict[str, str]:
+        """The headers it was put with."""
+        return self.item.headers
+
+    @property
+    def content_type(self) -> str | None:
+        """The content type it was put with; None if it had none."""
+        return self.item.content_type
+
+    @property
     def fence(self) -> int | None:
         """Grows with every delivery of any item, to refuse late writes of an earlier owner."""
         return self.item.fence

@@ -122,7 +122,13 @@ def _puts(entries: Sequence[Entry], reply: Reply) -> list[Put]:
 
 
 def _encoded(entry: Entry) -> dict[str, Any]:
-    options = {"delay_s": entry.delay_s, "ttr_s": entry.ttr_s, "dedup_id": entry.dedup_id}
+    options: dict[str, Any] = {
+        "delay_s": entry.delay_s,
+        "ttr_s": entry.ttr_s,
+        "dedup_id": entry.dedup_id,
+        "headers": entry.headers and dict(entry.headers),
+        "content_type": entry.content_type,
+    }
     return {
         "data64": base64.b64encode(entry.data).decode(),
         "priority": entry.priority,

@@ -168,7 +168,7 @@ def _item(each: Mapping[str, Any], consumer: str) -> Item:
         each["delivery"],
         each["fence"],
         each["put_zxid"],
-        header={},
+        header={key: each[key] for key in ("headers", "content_type") if each.get(key)},
     )
 
 

@@ -123,9 +123,19 @@ class Queue:
         delay_s: float = 0.0,
         ttr_s: float | None = None,
         dedup_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        content_type: str | None = None,
     ) -> Put:
         """Append an item, as `zkmq.Queue.put`."""
-        entry = Entry(data=data, priority=priority, delay_s=delay_s, ttr_s=ttr_s, dedup_id=dedup_id)
+        entry = Entry(
+            data=data,
+            priority=priority,
+            delay_s=delay_s,
+            ttr_s=ttr_s,
+            dedup_id=dedup_id,
+            headers=headers,
+            content_type=content_type,
+        )
         return self._put([entry])[0]
 
     def put_many(
@@ -230,6 +240,8 @@ class Queue:
                 each["priority"],
                 each["deliveries"],
                 each["reason"],
+                each.get("headers") or {},  # an older gateway does not tell them
+                each.get("content_type"),
             )
             for each in found
         ]

@@ -25,11 +25,18 @@ _OPTIONS: dict[str, Schema] = {
     "delay_s": _SECONDS,
     "ttr_s": {"type": "number", "exclusiveMinimum": 0},
     "dedup_id": TEXT,
+    "content_type": TEXT,
 }
+_HEADERS: Schema = {"type": "object", "additionalProperties": TEXT, "maxProperties": 64}
 _IDS = sequence(TEXT, minItems=1)
 
 SCHEMAS: dict[str, Schema] = {
-    "Entry": record({"data64": BASE64, **_OPTIONS}, *_OPTIONS, additionalProperties=False),
+    "Entry": record(
+        {"data64": BASE64, "headers": _HEADERS, **_OPTIONS},
+        "headers",
+        *_OPTIONS,
+        additionalProperties=False,
+    ),
     "Accepted": record(
         {"ids": sequence(maybe(TEXT)), "zxid": maybe(INT64), "duplicates": sequence(_COUNT)}
     ),
@@ -42,6 +49,8 @@ SCHEMAS: dict[str, Schema] = {
             "delivery": {**_COUNT, "description": "1 the first time."},
             "fence": {**maybe(INT64), "description": "Grows with every delivery."},
             "put_zxid": maybe(INT64),
+            "headers": _HEADERS,
+            "content_type": maybe(TEXT),
         }
     ),
     "Peeked": record(
@@ -51,6 +60,8 @@ SCHEMAS: dict[str, Schema] = {
             "priority": _PRIORITY,
             "deliveries": _COUNT,
             "reason": maybe(TEXT),
+            "headers": _HEADERS,
+            "content_type": maybe(TEXT),
         }
     ),
     "Stats": record(

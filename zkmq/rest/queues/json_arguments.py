@@ -63,6 +63,13 @@ class JsonArguments:
             raise self._bad(name, "at least one")
         return value
 
+    def mapping(self, name: str) -> Mapping[str, str]:
+        """Return an object whose values are strings."""
+        value = self._value.get(name, {})
+        if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+            raise self._bad(name, "an object of strings")
+        return value
+
     def data(self, name: str) -> bytes:
         """Return bytes, given in base64."""
         try:

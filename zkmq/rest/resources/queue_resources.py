@@ -33,7 +33,9 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _DAY_S = 24 * 3600.0
 _YEAR_S = 366 * _DAY_S
 _MOST_PEEKED = 500
-_OPTIONS = ("priority", "delay_s", "ttr_s", "dedup_id")
+# As parameters of a put of plain bytes; in a list of items, `headers` too.
+_OPTIONS = ("priority", "delay_s", "ttr_s", "dedup_id", "content_type")
+_TEXTS = ("dedup_id", "content_type")
 
 
 def _on_queue(handler: QueueHandler) -> Handler:
@@ -85,14 +87,14 @@ async def _entries(call: RestCall, name: str, key: str | None) -> list[Entry]:
     if not isinstance(listed, list) or not listed:
         raise HttpError(400, f"{name} bad arguments: expected a list of items")
     fields = [
-        JsonArguments(value, f"{name}[{index}]", "data64", *_OPTIONS)
+        JsonArguments(value, f"{name}[{index}]", "data64", "headers", *_OPTIONS)
         for index, value in enumerate(listed)
     ]
     return [_entry(each, each.data("data64"), key, index) for index, each in enumerate(fields)]
 
 
 def _option(name: str, parameter: str, text: str) -> float | str:
-    if parameter == "dedup_id":
+    if parameter in _TEXTS:
         return text
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         raise HttpError(400, f"{name} bad {parameter} {text}")
@@ -108,6 +110,8 @@ def _entry(fields: JsonArguments, data: bytes, key: str | None, index: int) -> E
         delay_s=fields.number("delay_s", 0.0, least=0, most=_YEAR_S),
         ttr_s=ttr_s,
         dedup_id=fields.text("dedup_id", "") if fields.has("dedup_id") else dedup_id,
+        headers=fields.mapping("headers") if fields.has("headers") else None,
+        content_type=fields.text("content_type", "") if fields.has("content_type") else None,
     )
 
 
@@ -198,6 +202,8 @@ def _delivery(item: Item) -> dict[str, object]:
         "delivery": item.delivery,
         "fence": item.fence,
         "put_zxid": item.put_zxid,
+        "headers": item.headers,
+        "content_type": item.content_type,
     }
 
 

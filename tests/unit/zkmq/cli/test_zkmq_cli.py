@@ -529,3 +529,22 @@ def test_a_pause_that_some_would_not_obey_is_refused(
     assert zkmq("pause") == 4
     assert "label billing" in capsys.readouterr().err
     assert zkmq("pause", "--force") == 0
+
+
+def test_put_takes_headers(zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFixture[str]) -> None:
+    """COMMAND finds them in its environment, and `peek` shows them."""
+    options = ["--header", "tenant=7", "--header", "query=a=b", "--content-type", "text/plain"]
+    assert zkmq("put", *options, "x") == 0
+    assert zkmq("peek", "--json") == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["headers"], told["content_type"]) == (
+        {"tenant": "7", "query": "a=b"},
+        "text/plain",
+    )
+    check = (
+        "import json, os; assert json.loads(os.environ['ZKMQ_ITEM_HEADERS'])['query'] == 'a=b'; "
+        "assert os.environ['ZKMQ_ITEM_CONTENT_TYPE'] == 'text/plain'"
+    )
+    assert zkmq("reserve", "--", sys.executable, "-c", check) == 0
+    assert zkmq("put", "--header", "tenant", "x") == 254
+    assert "expected NAME=VALUE, got 'tenant'" in capsys.readouterr().err

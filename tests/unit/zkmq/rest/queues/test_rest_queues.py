@@ -288,3 +288,14 @@ class TestFields:
             fields.text("t", "a", "a")
         with pytest.raises(HttpError):
             fields.texts("none", required=True)
+
+
+def test_a_mapping_has_texts_alone() -> None:
+    """The headers of an item: absent, or an object of strings."""
+    given = {"good": {"a": "b"}, "number": {"a": 1}, "list": ["a"]}
+    arguments = JsonArguments(given, "jobs[0]", "good", "number", "list")
+    assert arguments.mapping("good") == {"a": "b"}
+    assert arguments.mapping("absent") == {}
+    for name in ("number", "list"):
+        with pytest.raises(HttpError, match=f"{name}: expected an object of strings"):
+            arguments.mapping(name)
