@@ -4,6 +4,7 @@ import atexit
 import logging
 import select
 import socket
+import ssl
 from typing import Any
 
 from kazoo.client import KazooClient
@@ -36,6 +37,11 @@ class StoreHandler(SequentialThreadingHandler):  # type: ignore[misc]
     # How long one server may take to accept. The session has to last until another one is tried.
     accept_s: float | None = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        # What is wrong with the certificate of each address, since one was last believed.
+        self.distrusted: dict[Any, ssl.SSLCertVerificationError] = {}
+
     def start(self) -> None:
         """Start the threads, so that a process, or its forked child, exits without waiting."""
         super().start()
@@ -56,10 +62,16 @@ class StoreHandler(SequentialThreadingHandler):  # type: ignore[misc]
         return pair
 
     def create_connection(self, *args: Any, **kwargs: Any) -> Any:
-        """Connect to a server within `accept_s`."""
+        """Connect to a server within `accept_s`; note it if its certificate proves nothing."""
         if self.accept_s is not None:
             kwargs["timeout"] = self.accept_s
-        return super().create_connection(*args, **kwargs)
+        try:
+            connection = super().create_connection(*args, **kwargs)
+        except ssl.SSLCertVerificationError as error:
+            self.distrusted[kwargs.get("address")] = error
+            raise
+        self.distrusted.clear()
+        return connection
 
 
 class StoreClient(KazooClient):  # type: ignore[misc]

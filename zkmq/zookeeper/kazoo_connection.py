@@ -12,7 +12,7 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kazoo.exceptions import (
@@ -57,6 +57,8 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
             then, or later.
         forsaken: the session that was reported as lost. If a server still has it, it is closed.
         failure: the error that ended the connection for good.
+        on_end: called by the thread when it ends. kazoo does not report the end of a client that
+            was never connected.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -65,6 +67,7 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
         self.answered_s = float("-inf")
         self.forsaken: int | None = None
         self.failure: Exception | None = None
+        self.on_end: Callable[[], None] = lambda: None
         self._asked_s: dict[int, float] = {}
         self._xid: int = 0
         self._was_let_in = False
@@ -100,13 +103,31 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
         finally:
             if self._abandoned:
                 self.close()
+            self.on_end()
 
     def _connect(self, host: str, hostip: str, port: int) -> tuple[float, float]:
         self._asked_s.clear()
-        with self._surviving():
-            timeouts: tuple[float, float] = super()._connect(host, hostip, port)
+        try:
+            with self._surviving():
+                timeouts: tuple[float, float] = super()._connect(host, hostip, port)
+        except ConnectionDropped:
+            self._require_trust()
+            raise
         self._was_let_in = True
         return timeouts
+
+    def _require_trust(self) -> None:
+        """Give up if no server has ever let us in and the certificate of none can be believed.
+
+        Later such a certificate may be one of a server that is just being changed.
+
+        Raises:
+            AuthFailedError: kazoo ends the client for it.
+        """
+        distrusted = self.handler.distrusted
+        if not self._was_let_in and len(distrusted) >= len(self.client.hosts):
+            self.failure = next(iter(distrusted.values()))
+            raise AuthFailedError(f"certificate: {self.failure}")
 
     def _invoke(self, timeout: float, request: Any, xid: int | None = None) -> Any:
         asked_s = time.monotonic()

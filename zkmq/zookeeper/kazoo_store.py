@@ -10,6 +10,7 @@ gives kazoo no request while there is no connection: kazoo would send it in the 
 import logging
 import math
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -75,6 +76,7 @@ class KazooStore:
             lambda: self._connection.answered_s, drop=self._drop, lost=self._tell_lost
         )
         client.add_listener(self._listen)
+        self._connection.on_end = self._note_failure
 
     @classmethod
     def connect(
@@ -94,7 +96,8 @@ class KazooStore:
 
         Raises:
             BadArgumentError: `hosts` cannot be parsed, or the chroot does not exist.
-            NoQuorumError: no session within `connect_timeout_s`.
+            NoQuorumError: no session within `connect_timeout_s`; at once if the certificate of
+                each server is refused.
             AccessDeniedError: the servers refused the credentials.
         """
         client = make_client(hosts, session_timeout_s, security or Security(), session)
@@ -106,6 +109,8 @@ class KazooStore:
             tls = (
                 f" Do they speak TLS there, with a certificate of {ca} for that name?" if ca else ""
             )
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                raise NoQuorumError(f"connect: {hosts}: {error}.{tls}") from error
             raise NoQuorumError(
                 f"connect: {hosts}: expected a session within {connect_timeout_s:.1f} s, got none; "
                 f"are a majority of the servers up, and the addresses right?{tls}"
@@ -315,6 +320,10 @@ class KazooStore:
             )
         if self._closed:
             raise ClosedError("the queue was closed; connect a new one")
+        if isinstance(self._failure, ssl.SSLCertVerificationError):
+            raise NoQuorumError(
+                f"no server's certificate can be believed: {self._failure.verify_message}"
+            ) from self._failure
         if self._failure is not None:
             raise AccessDeniedError(f"the servers refused the credentials ({self._failure!r})")
 

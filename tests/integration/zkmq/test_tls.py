@@ -97,6 +97,7 @@ class Server:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.clients: list[str] = []
+        self.tried = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -109,6 +110,7 @@ class Server:
                 raw, _ = self._socket.accept()
             except OSError:
                 return
+            self.tried += 1
             threading.Thread(target=self._serve, args=(raw,), daemon=True).start()
 
     def _serve(self, raw: socket.socket) -> None:
@@ -180,6 +182,26 @@ def test_a_server_of_another_name_is_not_believed(ours: Authority) -> None:
     with pytest.raises(NoQuorumError):
         connect(other, Security(ca=str(ours.path)))
     assert connect(other, Security(ca=str(ours.path), check_names=False)) == SESSION
+    other.close()
+
+
+def test_a_certificate_that_fails_is_told_at_once(server: Server, tmp_path: Path) -> None:
+    """No deadline is waited for, and the message says what is wrong with the certificate."""
+    theirs = Security(ca=str(Authority(tmp_path, "theirs").path))
+    hosts = f"127.0.0.1:{server.port}"
+    with pytest.raises(NoQuorumError, match="can be believed: unable to get local issuer"):
+        KazooStore.connect(hosts, security=theirs, connect_timeout_s=600.0)
+    assert server.tried == 1
+
+
+def test_one_server_with_a_bad_certificate_is_not_the_end(ours: Authority, server: Server) -> None:
+    """The others are tried, and one that can be believed is enough."""
+    other = Server(ours.sign("elsewhere.example"))
+    for _ in range(5):  # kazoo tries them in a random order
+        hosts = f"127.0.0.1:{other.port},127.0.0.1:{server.port}"
+        store = KazooStore.connect(hosts, security=Security(ca=str(ours.path)))
+        assert store.session_id == SESSION
+        store.close()
     other.close()
 
 
