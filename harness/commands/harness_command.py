@@ -73,7 +73,6 @@ app = typer.Typer(
     cls=_Commands,
     epilog=_EPILOG,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 # The parser's usage errors have no public name in typer, only this one's base.

@@ -68,7 +68,6 @@ app = typer.Typer(
         "3 no server answered, nothing took effect; 4 refused, nothing took effect; "
         "5 COMMAND failed; 254 bad arguments."
     ),
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 # The parser's usage errors have no public name in typer, only this one's base.

@@ -60,6 +60,14 @@ def test_resources(rest: Rest, method: str, target: str, status: int) -> None:
     assert rest.ask(method, target).status == status
 
 
+def test_the_root_points_to_the_documentation(rest: Rest) -> None:
+    """A person who opens the gateway's address in a browser learns where to look."""
+    answer = rest.get("/")
+    assert b"/openapi.json" in answer.body
+    assert answer.headers["link"] == '</openapi.json>; rel="service-desc"'
+    assert rest.get("/openapi.json").status == 200
+
+
 def test_contexts(hosts: str, zk: KazooClient, top: str) -> None:
     """1.2: a context path matches whole segments, and a chroot is where its paths begin."""
     zk.create(f"{top}/kid", b"x")

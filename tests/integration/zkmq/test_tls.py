@@ -1,5 +1,6 @@
 """TLS: whom a client believes, who it says it is, and what it says when that fails."""
 
+import asyncio
 import datetime as dt
 import gc
 import ipaddress
@@ -18,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from zkmq.errors import BadArgumentError, NoQuorumError
+from zkmq.rest.upstream.async_session import AsyncSession
+from zkmq.rest.upstream.gateway_config import EndpointConfig
 from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.security import Security
 
@@ -203,6 +206,29 @@ def test_one_server_with_a_bad_certificate_is_not_the_end(ours: Authority, serve
         assert store.session_id == SESSION
         store.close()
     other.close()
+
+
+def test_a_gateway_speaks_tls_with_the_servers(ours: Authority, server: Server) -> None:
+    """Its sessions take the same certificates as every other client's."""
+
+    async def one_session() -> int | None:
+        endpoint = EndpointConfig(
+            hosts=f"127.0.0.1:{server.port}", security=Security(ca=str(ours.path))
+        )
+        session = AsyncSession(
+            endpoint.hosts,
+            session_timeout_s=10,
+            timeout_s=30,
+            connect_wait_s=30,
+            arguments=endpoint.kazoo_arguments(),
+        )
+        await session.ready()
+        try:
+            return session.session_id
+        finally:
+            await session.close()
+
+    assert asyncio.run(one_session()) == SESSION
 
 
 @pytest.mark.parametrize("password", [None, SECRET])

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kazoo.protocol.states import ZnodeStat
@@ -157,7 +157,7 @@ class EndpointQueues:
             self._config.hosts,
             session_timeout_s=session_s,
             connect_timeout_s=self._limits.connect_wait_s,
-            security=_Digests(digests=self._config.digests),
+            security=_Credentials(endpoint=self._config),
         )
         try:
             if lost is not None:
@@ -252,14 +252,14 @@ class OpenQueue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Digests(Security):
-    """An endpoint's credentials. Any client may use the nodes that a gateway makes."""
+class _Credentials(Security):
+    """An endpoint's credentials. Any client may use the nodes made, unless a user is given."""
 
-    digests: tuple[str, ...] = field(default=(), repr=False)
+    endpoint: EndpointConfig
 
     def kazoo_arguments(self) -> dict[str, Any]:
-        """The arguments for KazooClient: credentials, and no ACL."""
-        return {"auth_data": [("digest", digest) for digest in self.digests]}
+        """The arguments for KazooClient."""
+        return self.endpoint.kazoo_arguments()
 
 
 def _succeeded(task: "asyncio.Task[Any]") -> bool:

@@ -52,7 +52,7 @@ class Endpoint:
             session_timeout_s=session_timeout_s,
             timeout_s=self._limits.request_timeout_s,
             connect_wait_s=self._limits.connect_wait_s,
-            digests=self.config.digests,
+            arguments=self.config.kazoo_arguments(),
             on_lost=on_lost,
         )
 

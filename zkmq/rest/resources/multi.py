@@ -8,7 +8,6 @@ from typing import Any
 from kazoo.exceptions import RolledBackError, RuntimeInconsistency
 from kazoo.protocol.serialization import CheckVersion, Create, Delete, SetData, Transaction
 from kazoo.protocol.states import ZnodeStat
-from kazoo.security import OPEN_ACL_UNSAFE
 from starlette.responses import Response
 
 from zkmq.rest.http.http_errors import HttpError
@@ -79,7 +78,7 @@ def _request(
         raise _bad(index, "the root cannot be deleted")
     rooted = connection.rooted(path) + ("/" if flags and path.endswith("/") else "")
     if kind == "create":
-        return Create(rooted, _data(index, operation), OPEN_ACL_UNSAFE, flags)
+        return Create(rooted, _data(index, operation), connection.acl, flags)
     version = _version(index, operation)
     if kind == "set":
         return SetData(rooted, _data(index, operation), version)

@@ -5,16 +5,23 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import typer
 
 from zkmq import extras
 from zkmq.rest.http.http_errors import ConfigError
 from zkmq.rest.upstream import properties_file
-from zkmq.rest.upstream.gateway_config import DEFAULT_PORT, EndpointConfig, GatewayConfig, Tls
+from zkmq.rest.upstream.gateway_config import (
+    DEFAULT_PORT,
+    EndpointConfig,
+    GatewayConfig,
+    Limits,
+    Tls,
+)
+from zkmq.zookeeper.security import Security
 
 app = typer.Typer(help="ZooKeeper and the queue over HTTP.")
 
@@ -28,8 +35,10 @@ def register(app: typer.Typer) -> None:
 
 @app.command()
 def gateway(  # noqa: PLR0917 -- typer makes options of them
+    before: typer.Context,
     hosts: Annotated[
-        str | None, Option(help="ZooKeeper's connect string, as host:port,host:port/chroot.")
+        str | None,
+        Option(help="As host:port,host:port/chroot; else that of `zkmq --hosts` or ZKMQ_HOSTS."),
     ] = None,
     config: Annotated[
         Path | None, Option(help="A rest.properties file, as the original's.", dir_okay=False)
@@ -58,7 +67,9 @@ def gateway(  # noqa: PLR0917 -- typer makes options of them
 ) -> None:
     """Serve ZooKeeper and the queue over HTTP, until SIGINT or SIGTERM.
 
-    Say where ZooKeeper is with --hosts, or give a properties file with --config.
+    Say where ZooKeeper is with --hosts, or give a properties file with --config. What `zkmq` is
+    told before the command holds, too: hosts, credentials, TLS to the servers, and a deadline, for
+    each request to them.
     """
     # Every `zkmq` command starts with this module, and only this one needs a web server.
     try:
@@ -67,8 +78,14 @@ def gateway(  # noqa: PLR0917 -- typer makes options of them
         sys.exit(extras.told("zkmq gateway", error, "zkmq[rest]"))
 
     try:
+        said = _Said.before(before)
+        hosts = hosts or (said.hosts if config is None else None)
         endpoint = (
-            EndpointConfig(hosts=hosts, context=context, read_only=read_only) if hosts else None
+            EndpointConfig(
+                hosts=hosts, context=context, read_only=read_only, security=said.security
+            )
+            if hosts
+            else None
         )
         settings = _settings(config, endpoint, host, port)
         _log_to_stderr(access=log)
@@ -81,12 +98,45 @@ def gateway(  # noqa: PLR0917 -- typer makes options of them
                 public_url=public_url,
                 trust_proxy=trust_proxy,
                 jsonp=jsonp,
+                limits=said.limits,
             ),
             say=typer.echo,
         )
     except ConfigError as error:
         typer.echo(f"zkmq: {error}", err=True)
         raise typer.Exit(254) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What stood before the command's name, where there can be something."""
+
+    hosts: str | None
+    security: Security
+    limits: Limits
+
+    @classmethod
+    def before(cls, context: typer.Context) -> Self:
+        """Read the options of `zkmq`; none for `python -m zkmq.rest`.
+
+        Raises:
+            ConfigError: the queue's path was given, and a gateway serves all queues.
+            BadArgumentError: a file of keys or certificates cannot be used.
+        """
+        if context.obj is None or context.parent is None:
+            return cls(None, Security(), Limits())
+        sources = {
+            name: context.parent.get_parameter_source(name) for name in context.parent.params
+        }
+        given = {
+            name for name, source in sources.items() if source and source.name == "COMMANDLINE"
+        }
+        if "path" in given:
+            raise ConfigError("--path: a gateway serves all queues, each at /queues/v1/NAME")
+        said = context.obj
+        said.security.kazoo_arguments()  # looks at the files
+        limits = Limits(request_timeout_s=said.deadline_s) if "deadline_s" in given else Limits()
+        return cls(said.hosts, said.security, limits)
 
 
 def _settings(
@@ -97,7 +147,7 @@ def _settings(
     elif file is None and endpoint is not None:
         settings = GatewayConfig(endpoints=(endpoint,))
     else:
-        raise ConfigError("gateway: expected either --hosts or --config")
+        raise ConfigError("gateway: expected either --hosts or --config; ZKMQ_HOSTS is as --hosts")
     return replace(
         settings,
         host=settings.host if host is None else host,

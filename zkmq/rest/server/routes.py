@@ -32,7 +32,12 @@ def find(call: RestCall, path: str) -> Resource:
         if match:
             call.parts = match.groups()
             return resource
-    raise HttpError(404, f"{call.path} not found: no such resource")
+    raise HttpError(
+        404,
+        f"{call.path} not found: no such resource; /openapi.json describes all of them, such as "
+        "/znodes/v1/ and /queues/v1/{name}/items",
+        headers={"Link": '</openapi.json>; rel="service-desc"'},
+    )
 
 
 def _endpoint(call: RestCall) -> Endpoint:

@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import WriterNotClosedException
 from kazoo.handlers.threading import AsyncResult
 from kazoo.protocol.states import KazooState, KeeperState, WatchedEvent
+from kazoo.security import OPEN_ACL_UNSAFE
 
 from zkmq.rest.http.representations import Stat
 from zkmq.rest.http.statuses import http_error, not_connected
@@ -35,7 +37,7 @@ class AsyncSession:
         session_timeout_s: float,
         timeout_s: float,
         connect_wait_s: float,
-        digests: Sequence[str] = (),
+        arguments: Mapping[str, Any] = MappingProxyType({}),
         on_lost: Callable[[], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -51,8 +53,8 @@ class AsyncSession:
             hosts=hosts,
             timeout=session_timeout_s,
             handler=LoopHandler(self._loop),
-            auth_data=[("digest", digest) for digest in digests],
             connection_retry={"max_tries": -1, "delay": 0.1, "max_delay": 2.0},
+            **arguments,
         )
         self._client.add_listener(self._on_state)
 
@@ -122,6 +124,11 @@ class AsyncSession:
         transaction.operations.extend(operations)
         results: list[Any] = await self._change("transaction", transaction.commit_async)
         return results
+
+    @property
+    def acl(self) -> Any:
+        """The ACL of the znodes that it creates."""
+        return self._client.default_acl or OPEN_ACL_UNSAFE
 
     def rooted(self, path: str) -> str:
         """Return a path as the server knows it, for the request objects of `commit`."""

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from zkmq.rest.http.http_errors import ConfigError
+from zkmq.zookeeper.security import Security
 
 DEFAULT_PORT = 9998
 
@@ -14,13 +16,15 @@ class EndpointConfig:
     """A context path, and the ZooKeeper connect string (`host:port,...[/chroot]`) that it serves.
 
     `users` maps names to passwords for HTTP basic authentication; without any, all clients may
-    pass. `digests` are `user:pass` credentials for every ZooKeeper session of the endpoint.
+    pass. `digests` are `user:pass` credentials for every ZooKeeper session of the endpoint, beside
+    those of `security`, which also says whether to speak TLS with the servers.
     """
 
     hosts: str
     context: str = "/"
     users: Mapping[str, str] = field(default_factory=dict)
     digests: tuple[str, ...] = ()
+    security: Security = field(default_factory=Security)
     read_only: bool = False
 
     def __post_init__(self) -> None:
@@ -28,6 +32,16 @@ class EndpointConfig:
             raise ConfigError(f"context: expected a path that begins with /, got {self.context!r}")
         if not self.hosts.partition("/")[0].strip():
             raise ConfigError(f"{self.context}: hosts: expected host:port,..., got {self.hosts!r}")
+
+    def kazoo_arguments(self) -> dict[str, Any]:
+        """Return the arguments for KazooClient: credentials, and TLS if it is wanted.
+
+        Raises:
+            BadArgumentError: a file of keys or certificates cannot be used.
+        """
+        arguments = self.security.kazoo_arguments()
+        digests = [("digest", digest) for digest in self.digests]
+        return arguments | {"auth_data": [*arguments.get("auth_data", []), *digests]}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import select
 import socket
+import ssl
 import threading
 from typing import Any
 
@@ -82,11 +83,14 @@ class BufferedSocket:
 
     def pending(self) -> int:
         """Return how many bytes were received and not read yet. kazoo asks before it waits."""
-        return len(self._received) - self._read
+        ahead = len(self._received) - self._read
+        if not ahead and isinstance(self._sock, ssl.SSLSocket):
+            return self._sock.pending()  # decrypted already: the descriptor shows nothing of it
+        return ahead
 
     def recv(self, size: int) -> bytes:
         """Return the next bytes, at most `size`; empty at the end of the connection."""
-        if not self.pending():
+        if self._read == len(self._received):
             self._received, self._read = self._sock.recv(max(size, _CHUNK)), 0
         data = self._received[self._read : self._read + size]
         self._read += len(data)
@@ -108,7 +112,7 @@ class BufferedSocket:
         while self._unsent:
             try:
                 sent = self._sock.send(self._unsent)
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantWriteError):
                 self._await_room()
             else:
                 del self._unsent[:sent]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from zkmq.cli import zkmq_command
 from zkmq.rest.server import gateway_command, serving
 from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig
 
@@ -34,6 +35,45 @@ def test_hosts(served: list[GatewayConfig]) -> None:
     assert [(e.context, e.hosts) for e in config.endpoints] == [("/", "h:1,h:2/c")]
     assert config.jsonp
     assert config.tls is None
+
+
+def test_what_stands_before_the_command_holds(
+    served: list[GatewayConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hosts, credentials and the deadline of `zkmq` are the gateway's, as of any other command."""
+    secret = tmp_path / "password"
+    secret.write_text("hush\n")
+    words = ["--hosts", "h:1", "--user", "me", "--password-file", str(secret), "--deadline-s", "9"]
+    assert zkmq_command.run([*words, "gateway"]) == 0
+    monkeypatch.setenv("ZKMQ_HOSTS", "e:1")
+    assert zkmq_command.run(["gateway"]) == 0
+    assert zkmq_command.run(["gateway", "--hosts", "mine:1"]) == 0
+    file = tmp_path / "rest.properties"
+    file.write_text("rest.endpoint.1=/;file:1\n")
+    assert zkmq_command.run(["gateway", "--config", str(file)]) == 0
+    assert [config.endpoints[0].hosts for config in served] == ["h:1", "e:1", "mine:1", "file:1"]
+    first = served[0]
+    assert first.endpoints[0].kazoo_arguments()["auth_data"] == [("digest", "me:hush")]
+    assert [config.limits.request_timeout_s for config in served] == [9.0, 5, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--path", "/other", "--hosts", "h:1", "gateway"], "a gateway serves all queues"),
+        (["--hosts", "h:1", "--ca", __file__, "gateway"], "expected a PEM file of certificates"),
+    ],
+)
+def test_what_a_gateway_cannot_follow_is_refused(
+    served: list[GatewayConfig],
+    words: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An option that would be ignored, or fail at the first request, is told before it starts."""
+    assert zkmq_command.run(words) == 254
+    assert message in capsys.readouterr().err
+    assert served == []
 
 
 def test_options(served: list[GatewayConfig], tmp_path: Path) -> None:
