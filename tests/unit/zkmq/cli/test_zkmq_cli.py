@@ -281,7 +281,9 @@ def test_one_deadline_for_the_whole_command(
         pytest.param(["--user", "me", "stats"], "expected a user and", id="user"),
         pytest.param(["stats", "--frob"], "No such option: --frob See `zkmq stats", id="option"),
         pytest.param(["frob"], "See `zkmq --help`", id="command"),
-        pytest.param(["--hosts", "", "gateway"], "expected either --hosts or --config", id="gateway"),
+        pytest.param(
+            ["--hosts", "", "gateway"], "expected either --hosts or --config", id="gateway"
+        ),
     ],
 )
 def test_bad_arguments_are_one_line(
