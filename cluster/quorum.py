@@ -12,7 +12,7 @@ from docker.models.containers import Container
 from cluster import members, transactions, trees
 from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.config import environment, files
-from cluster.engine import engine, image, labels, leftovers
+from cluster.engine import engine, image, labels, leftovers, networks, reach
 from cluster.engine.building import Say
 from cluster.engine.each import each
 from cluster.engine.ledger import LedgerFile
@@ -183,6 +183,16 @@ class DockerQuorum:
         self.leader()  # a reconfiguration is a write: it needs one
         return next(self._pods[s.node] for s in self.statuses() if s.serving and s.node != node)
 
+    def _advice(self, seen: Sequence[NodeStatus]) -> str:
+        """Return what to do about servers that are not as wanted."""
+        running = all(pod.process == "running" for pod in self._pods.values())
+        if running and all(s.mode == "down" for s in seen):
+            return (
+                f"all run and none is reached at {self.hosts}: if a tunnel leads to the engine, "
+                f"name its machine in DOCKER_HOST instead"
+            )
+        return "`harness logs` shows the servers' logs"
+
     def _wait(
         self, within_s: float, wanted: str, met: Callable[[Sequence[NodeStatus]], object]
     ) -> Sequence[NodeStatus]:
@@ -190,7 +200,7 @@ class DockerQuorum:
             last = ", ".join(f"{s.node} {s.mode}" for s in seen)
             return ClusterError(
                 f"quorum {self.run}: expected {wanted} within {within_s:g} s, last seen: {last}; "
-                f"`harness logs` shows the servers' logs"
+                f"{self._advice(seen)}"
             )
 
         return wait_until(self.statuses, met, within_s=within_s, every_s=POLL_S, late=late)
@@ -258,7 +268,10 @@ def _create(
 ) -> tuple[dict[int, Pod], dict[str, float]]:
     began = time.monotonic()
     tags = labels.of_run(run, labels.Owner.me(), by_hand=by_hand)
-    bridge = client.networks.create(f"zkmq-{run}", driver="bridge", labels=tags)
+    way = reach.find(client)
+    bridge = networks.create(client, f"zkmq-{run}", tags)
+    if way.joins is not None:
+        bridge.connect(way.joins)
     sandboxes = [Sandbox(id=id, run=run, tags=tags) for id in range(1, config.nodes + 1)]
 
     def create(sandbox: Sandbox) -> None:
@@ -267,6 +280,7 @@ def _create(
             client,
             sandbox_image,
             bridge,
+            publish=way.publish,
             port=port,
             data_mb=config.data_mb,
             disk_shim=config.disk_shim,

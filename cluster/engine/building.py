@@ -73,6 +73,11 @@ def build(
         raise ImageError(f"{what}: {error}") from error
 
 
+def reason(error: DockerException) -> str:
+    """Return the last clause of the engine's own words; before it stands what it had tried."""
+    return str(getattr(error, "explanation", None) or error).rpartition(": ")[2]
+
+
 def fingerprint(files: Mapping[str, bytes]) -> str:
     """Return a hash of all files, names too."""
     digest = hashlib.sha256()

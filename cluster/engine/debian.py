@@ -13,7 +13,7 @@ from docker.models.images import Image
 
 from cluster.cluster_errors import ImageError
 from cluster.engine import building, registry
-from cluster.engine.building import HERE, Say, build, find
+from cluster.engine.building import HERE, Say, build, find, reason
 
 BASES = "zkmq-base"
 # release -> (the Debian suite that shipped it when this was written, the JRE of that suite)
@@ -112,7 +112,7 @@ def _bootstrap(client: docker.DockerClient, suite: str, name: str, say: Say) -> 
         try:
             client.api.import_image_from_file(str(archive), repository=repository, tag=tag)
         except DockerException as error:
-            raise ImageError(f"image {name}: {error}") from error
+            raise ImageError(f"image {name}: {reason(error)}") from error
 
 
 def _mmdebstrap(say: Say) -> str:

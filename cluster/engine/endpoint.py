@@ -62,6 +62,11 @@ def find() -> Endpoint:
 
 
 def _endpoint(told: Mapping[str, object], told_by: str) -> Endpoint:
+    if str(told["base_url"]).startswith("ssh://"):
+        raise EngineError(
+            f"Docker engine at {told['base_url']} ({told_by}): ssh is not supported; run the "
+            f"harness on that machine, or use tcp:// with TLS"
+        )
     tls = told.get("tls")
     url = parse_host(str(told["base_url"]), tls=bool(tls))
     return Endpoint(url=str(url), told_by=told_by, tls=tls if isinstance(tls, TLSConfig) else None)

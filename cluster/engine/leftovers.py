@@ -16,7 +16,7 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError
-from cluster.engine import labels, ledger, processes
+from cluster.engine import labels, ledger, networks, processes
 from cluster.engine.containers import remove
 from cluster.engine.ledger import LedgerFile
 from harness.common.polling import wait_until
@@ -66,7 +66,10 @@ def remove_run(client: docker.DockerClient, run: str) -> None:
     with ThreadPoolExecutor(max_workers=16) as pool:
         list(pool.map(remove, containers(client, run)))
     mine: dict[str, str | list[str] | bool] = {"label": f"{labels.RUN}={run}"}
-    for thing in [*client.networks.list(filters=mine), *client.volumes.list(filters=mine)]:
+    networks_left = client.networks.list(filters=mine)
+    for network in networks_left:
+        networks.detach_strangers(network)
+    for thing in [*networks_left, *client.volumes.list(filters=mine)]:
         _remove(thing)
     LedgerFile(run).remove()
 

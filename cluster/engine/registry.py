@@ -16,7 +16,7 @@ from docker.utils import parse_repository_tag
 
 from cluster.cluster_errors import EngineGoneError, ImageError
 from cluster.engine import engine
-from cluster.engine.building import Say
+from cluster.engine.building import Say, reason
 
 ANSWER_WITHIN_S = 5.0
 TOLD_EVERY_S = 5.0
@@ -48,7 +48,7 @@ def pull(client: docker.DockerClient, reference: str, say: Say) -> Image:
     except DockerException as error:
         if isinstance(error, ImageError):
             raise
-        raise ImageError(f"the registry broke off: {_told(error)}") from error
+        raise ImageError(f"the registry broke off: {reason(error)}") from error
     return image
 
 
@@ -61,7 +61,7 @@ def _digest(reference: str) -> str:
     except EngineGoneError as error:
         raise ImageError(f"no registry answered within {ANSWER_WITHIN_S:g} s") from error
     except DockerException as error:
-        raise ImageError(f"not to be had from a registry: {_told(error)}") from error
+        raise ImageError(f"not to be had from a registry: {reason(error)}") from error
     except (KeyError, TypeError) as error:
         raise ImageError("the registry's answer has no digest") from error
 
@@ -77,8 +77,3 @@ def _follow(lines: Iterator[Mapping[str, Any]], reference: str, say: Say) -> Non
         if time.monotonic() - told_s > TOLD_EVERY_S:
             told_s = time.monotonic()
             say(f"{reference}: {sum(layers.values())} of {len(layers)} layers")
-
-
-def _told(error: DockerException) -> str:
-    """Return the last clause of the engine's own words; before it stands what it had tried."""
-    return str(getattr(error, "explanation", None) or error).rpartition(": ")[2]

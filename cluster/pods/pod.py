@@ -110,9 +110,9 @@ class Pod:
 
     @property
     def client_address(self) -> str:
-        """Return `127.0.0.1:port`, the same for the node's whole life."""
+        """Return `host:port`, the same for the node's whole life."""
         host, port = self.sandbox.address
-        return f"{host}:{port}"
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     @property
     def process(self) -> str:

@@ -20,7 +20,6 @@ from cluster.engine import labels
 from cluster.engine.containers import UID, execute
 from cluster.pods.lease import Lease
 
-LOOPBACK = "127.0.0.1"
 ASKS = 3
 TABLE = "inet nemesis"
 DEVICE = "eth0"
@@ -47,7 +46,7 @@ class Sandbox:
         self.lease = self._new_lease()
         self._run_id = run
         self._container: Container | None = None
-        self._port: int | None = None
+        self._address: tuple[str, int] | None = None
         self._ip: str | None = None
 
     @classmethod
@@ -64,14 +63,18 @@ class Sandbox:
         image: str,
         network: Network,
         *,
+        publish: str | None,
         port: int | None,
         data_mb: int | None,
         disk_shim: bool,
     ) -> None:
         """Create and start the container; the network gives it an address.
 
+        `publish` is the engine's address where clients reach it; None if they are on the network.
+
         Raises:
             PortError: `port` was asked for and is taken.
+            ClusterError: the engine refused.
         """
         sizes_mb = {"/data": data_mb} | ({SHIM_STATE: SHIM_STATE_MB} if disk_shim else {})
         mounts = [self._mount(client, path, size_mb) for path, size_mb in sizes_mb.items()]
@@ -81,7 +84,7 @@ class Sandbox:
             hostname=f"node{self.id}",
             labels={**self.tags, labels.PART: "sandbox"},
             network=network.name,
-            ports={f"{CLIENT_PORT}/tcp": (LOOPBACK, port or 0)},
+            ports={} if publish is None else {f"{CLIENT_PORT}/tcp": (publish, port or 0)},
             mounts=mounts,
             cap_drop=["ALL"],
             cap_add=["NET_ADMIN", "DAC_OVERRIDE"],
@@ -92,6 +95,12 @@ class Sandbox:
         except APIError as error:
             if "address already in use" in str(error) or "port is already allocated" in str(error):
                 raise PortError(f"port {port}: expected a free port, got one in use") from error
+            if "cannot assign requested address" in str(error):
+                raise ClusterError(
+                    f"node {self.id}: expected {publish}, by which the engine is reached, to be an "
+                    f"address of its machine, got none like it; name the machine in DOCKER_HOST by "
+                    f"an address of its own"
+                ) from error
             raise ClusterError(f"node {self.id}: {error.explanation}") from error
 
     def _mount(self, client: docker.DockerClient, path: str, size_mb: int | None) -> Mount:
@@ -131,14 +140,17 @@ class Sandbox:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Return host and port for clients, as the engine published them."""
-        if self._port is None:
+        """Return host and port for clients: as published, or else on the quorum's own network."""
+        if self._address is None:
             self.container.reload()
             published = self.container.ports.get(f"{CLIENT_PORT}/tcp")
-            if not published:
+            if published:
+                self._address = str(published[0]["HostIp"]), int(published[0]["HostPort"])
+            elif self.container.status == "running":
+                self._address = self.ip, CLIENT_PORT
+            else:
                 raise ClusterError(f"node {self.id}: its sandbox is not running")
-            self._port = int(published[0]["HostPort"])
-        return LOOPBACK, self._port
+        return self._address
 
     def run(self, command: Sequence[str]) -> str:
         """Run a command in the sandbox and return what it printed.

@@ -45,7 +45,7 @@ class Forwarder:
         self._loop = loop
         self._links: dict[int, _Link] = {}
         for id, address in servers.items():
-            host, _, port = address.rpartition(":")
+            host, _, port = address.replace("[", "").replace("]", "").rpartition(":")
             self._links[id] = _Link(host, int(port))
         self._listening: dict[int, asyncio.Server] = {}
 

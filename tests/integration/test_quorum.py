@@ -9,7 +9,7 @@ import pytest
 from cluster import lending
 from cluster.cluster_errors import ClusterError, PortError
 from cluster.engine import engine, labels, leftovers
-from cluster.pods.sandbox import LOOPBACK
+from cluster.engine.reach import LOOPBACK
 from cluster.quorum import DockerQuorum, attach
 from harness.common.quorum_config import DEFAULT_RELEASE, QuorumConfig
 from harness.faults.servers import SIGKILL_STATUS

@@ -27,7 +27,7 @@ class AnsweringSandbox(Sandbox):
     def __init__(self, *dates: str) -> None:
         super().__init__(id=4, run="r", tags={})
         self.ran: list[str] = []
-        self._port = 1
+        self._address = ("127.0.0.1", 1)
         self._dates = chain(dates, repeat(dates[-1]))
         self.lease = Lease(lambda _: None, renewed=False)
 

@@ -50,7 +50,7 @@ def pod(port: int, server: FakeContainer, sandbox: FakeContainer | None = None) 
     """Return a node of these containers whose server does not answer at that port."""
     box = Sandbox(id=3, run="r", tags={})
     box._container = cast(Container, sandbox or FakeContainer("sandbox-3", None))
-    box._port = port
+    box._address = ("127.0.0.1", port)
     made = Pod(cast(docker.DockerClient, None), box)
     made._server = cast(Container, server)
     return made
