@@ -90,6 +90,11 @@ def seconds(time_ns: int | None) -> str:
     return NONE if time_ns is None else f"{time_ns / NS_PER_S:.3f} s"
 
 
+def measured(took_s: float | None) -> str:
+    """Return a measured duration, with as many digits as a second run would repeat: two."""
+    return NONE if took_s is None else f"{float(f'{took_s:.2g}'):g} s"
+
+
 def nodes(ids: Sequence[int]) -> str:
     """Return `node 3` or `nodes 1, 2`."""
     if not ids:

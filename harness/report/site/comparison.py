@@ -130,7 +130,7 @@ def _facts(both: Sequence[Mapping[str, Any]], differs: Differs | None = None) ->
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.2g}" if value < 10 else f"{value:.0f}"
+        return f"{float(f'{value:.2g}'):g}"
     return words.NONE if value is None else str(value).strip()
 
 

@@ -19,7 +19,7 @@ from harness.report.story.item_put import ItemPut
 from harness.report.story.last_look import LastLook
 
 MOST_LINES = 7
-_MOST_CALLS = 2
+_MOST_CALLS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +75,7 @@ def tell(history: History, results: Mapping[str, Any]) -> Story:
     lines = [_put_line(history, put), *_calls(history, witness, put, until_ns)]
     if change is not None:
         lines += [_change_line(change, put.item), *_returns(history, change, look)]
-    lines = lines[: MOST_LINES - 1]
-    if look is not None:
-        lines.append(Line(time_ns=look.time_ns, text=look.text))
+    lines = [*lines[: MOST_LINES - 1], _conclusion(history, witness, put, look)]
     told = _explaining(hit, put, change, look, room=MOST_LINES - len(lines))
     lines += map(_fault_line, told)
     return Story(
@@ -89,11 +87,26 @@ def tell(history: History, results: Mapping[str, Any]) -> Story:
 
 def _without_item(history: History, hit: Sequence[Fault], witness: Mapping[str, Any]) -> Story:
     """Return the story of a finding about no item that was put: the faults before it, and it."""
+    end = _finding_line(history, witness)
+    before = [fault for fault in hit if fault["inject_ns"] <= end.time_ns][1 - MOST_LINES :]
+    lines = (*map(_fault_line, before), end)
+    return Story(lines=lines, faults_left_out=len(hit) - len(before))
+
+
+def _conclusion(
+    history: History, witness: Mapping[str, Any], put: ItemPut, look: LastLook | None
+) -> Line:
+    """Return where the item is, if it is missing somewhere; else the finding in its own words."""
+    delivered = bool((history.got(OK) & (history.value == history.number_of[put.item])).any())
+    if look is None or (delivered and not look.lacking):
+        return _finding_line(history, witness)
+    return Line(time_ns=look.time_ns, text=look.text)
+
+
+def _finding_line(history: History, witness: Mapping[str, Any]) -> Line:
     ends_ns = [row["complete_ns"] or row["invoke_ns"] for row in witness["operations"]]
     at_ns = max(ends_ns, default=spans.end_ns(history))
-    before = [fault for fault in hit if fault["inject_ns"] <= at_ns][1 - MOST_LINES :]
-    lines = [*map(_fault_line, before), Line(time_ns=at_ns, text=witness["sentence"])]
-    return Story(lines=tuple(lines), faults_left_out=len(hit) - len(before))
+    return Line(time_ns=at_ns, text=witness["sentence"])
 
 
 def _put_line(history: History, put: ItemPut) -> Line:

@@ -142,6 +142,22 @@ def test_counted(number: int, told: str) -> None:
     assert words.counted(number, "item") == told
 
 
+@pytest.mark.parametrize(
+    ("took_s", "told"),
+    [
+        (0.047453, "0.047 s"),
+        (4.96, "5 s"),
+        (12.34, "12 s"),
+        (1234.5, "1200 s"),
+        (0, "0 s"),
+        (None, "-"),
+    ],
+)
+def test_a_measured_time_has_no_false_precision(took_s: float | None, told: str) -> None:
+    """Two digits: a second run would not repeat more of them."""
+    assert words.measured(took_s) == told
+
+
 def test_nodes() -> None:
     """Nodes are named by number."""
     assert (words.nodes([3]), words.nodes([1, 2]), words.nodes([])) == (

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from controls.gallery import HISTORIES, QUEUES, Planted
 
 from harness.common.run_folder import RunFolder
+from harness.common.verdict import Verdict
 from harness.history.columns import History
 from harness.report import judged as results_of
+from harness.report.charts import spans
 from harness.report.story import story
 from worlds.histories import judged_runs, recorded_runs
 from worlds.histories.by_hand import note, op
@@ -138,3 +141,19 @@ def test_a_finding_about_no_put(tmp_path: Path) -> None:
     assert found.item is None
     assert found.lines[0].text == "Fault: kill node 1."
     assert "9" in found.lines[-1].text
+
+
+@pytest.mark.parametrize("planted", [*QUEUES, *HISTORIES], ids=lambda planted: planted.name)
+def test_every_planted_bug_has_a_story(planted: Planted) -> None:
+    """Whatever is found, in whatever history, it is told in few lines that are sentences."""
+    with planted.within():
+        judged = planted.judged()
+    history = planted.history()
+    checks = [result.as_json() for result in judged.results]
+    results = {"verdict": judged.verdict.word, "because": None, "checks": checks, "faults": []}
+    found = story.tell(history, results)
+    assert len(found.lines) <= story.MOST_LINES
+    assert bool(found.lines) == (judged.verdict is Verdict.INVALID)
+    for line in found.lines:
+        assert line.text.endswith((".", ")", "…"))
+        assert 0 <= line.time_ns <= spans.end_ns(history)
