@@ -10,10 +10,13 @@ _DOES = {"put": "puts", "reserve": "reserves", "take": "takes", "done": "finishe
 _OUTCOME = {"ok": "", "fail": ", which fails", "info": ", with unknown outcome"}
 
 
-def call(row: Mapping[str, Any]) -> str:
-    """Return what an operation of a witness did, such as `Process 1 reserves item 7`."""
+def call(row: Mapping[str, Any], seen: str = "") -> str:
+    """Return what an operation of a witness did, such as `Process 1 reserves item 7`.
+
+    Of one that found nothing, `seen` says as of when.
+    """
     if row["value"] is None and row["outcome"] == "ok":
-        return f"Process {row['process']} finds the queue empty."
+        return f"Process {row['process']} finds the queue empty{seen}."
     what = "an item" if row["value"] is None else f"item {row['value']}"
     does = _DOES.get(row["f"], "gives back")
     return f"Process {row['process']} {does} {what}{_OUTCOME.get(row['outcome'], '')}."

@@ -133,7 +133,16 @@ def _calls(
     in_time = [row for row in calls.values() if row["invoke_ns"] < until_ns]
     for row in sorted(in_time, key=lambda row: row["invoke_ns"])[:_MOST_CALLS]:
         at_ns = row["invoke_ns"] if row["complete_ns"] is None else row["complete_ns"]
-        yield Line(time_ns=at_ns, text=sentences.call(row))
+        yield Line(time_ns=at_ns, text=sentences.call(row, _seen(history, row, put)))
+
+
+def _seen(history: History, row: Mapping[str, Any], put: ItemPut) -> str:
+    """Return as of which zxid a call found nothing; one before the put's shows a stale server."""
+    seen = history.read_zxid[history.index == row["index"]]
+    if not len(seen) or seen[0] < 0:
+        return ""
+    older = put.call.zxid is not None and int(seen[0]) < put.call.zxid
+    return f", as of zxid 0x{int(seen[0]):x}{', which is older than the put' if older else ''}"
 
 
 def _change(history: History, put: ItemPut, hit: Sequence[Fault], until_ns: int) -> _Change | None:

@@ -117,6 +117,24 @@ def test_an_item_delivered_twice(tmp_path: Path) -> None:
     assert texts[1:3] == ["Process 1 reserves item 7.", "Process 2 reserves item 7."]
 
 
+@pytest.mark.parametrize(
+    ("read_zxid", "told_of_it"),
+    [(4, "finds the queue empty, as of zxid 0x4, which is older than the put."),
+     (6, "finds the queue empty, as of zxid 0x6."), (None, "finds the queue empty.")],
+)  # fmt: skip
+def test_a_stale_look(tmp_path: Path, read_zxid: int | None, told_of_it: str) -> None:
+    """Of a call that found nothing it is told what its server had seen, if that is known."""
+    more = {} if read_zxid is None else {"read_zxid": read_zxid}
+    folder = judged_runs.judged(
+        tmp_path,
+        op("put", 7, 1 * MS, 2 * MS, zxid=5),
+        op("reserve", None, 10 * MS, 12 * MS, process=1, **more),
+        op("reserve", 7, 20 * MS, 22 * MS, process=2, zxid=8),
+        scenario_text=judged_runs.SCENARIO.replace("total-queue", "priority-fifo"),
+    )
+    assert any(line.text.endswith(told_of_it) for line in told(folder).lines)
+
+
 def test_a_put_of_unknown_outcome(tmp_path: Path) -> None:
     """It is not said to be acknowledged."""
     folder = judged_runs.judged(
