@@ -67,6 +67,21 @@ def test_help_loads_no_command(command: str, option: str) -> None:
     assert modules & set(groups) == set()
 
 
+def test_a_command_has_all_of_its_deadline() -> None:
+    """What takes long to import is there before the command's clock starts, not after."""
+    told = "from zkmq.cli import zkmq_command as z; began = z.now_s; import sys"
+    asks = "z.now_s = lambda: (sys.stdout.write(str('kazoo.client' in sys.modules)), began())[1]"
+    runs = "z.run(['--hosts', '127.0.0.1:1', '--deadline-s', '0.1', 'stats'])"
+    done = subprocess.run(
+        [sys.executable, "-c", "; ".join([told, asks, runs])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "True", done.stderr
+
+
 @pytest.mark.parametrize("app", [zkmq_command.app, harness_command.app], ids=["zkmq", "harness"])
 def test_help_lists_the_first_line_of_each_command(app: typer.Typer) -> None:
     """The summaries that help shows without importing a command are those of the commands."""

@@ -30,10 +30,12 @@ class LazyGroup(TyperGroup):
         modules: for each module that has `register(app)`, the commands that this adds: name and
             summary, which is the first line of the docstring. Help lists them in this order.
         extra: what to install if a module lacks a package.
+        first: what commands import by themselves, but too late: a deadline already counts then.
     """
 
     modules: ClassVar[dict[str, dict[str, str]]]
     extra: ClassVar[str]
+    first: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -51,6 +53,8 @@ class LazyGroup(TyperGroup):
         module = next(module for module, commands in self.modules.items() if name in commands)
         app = typer.Typer(callback=_nothing)
         try:
+            for each in self.first:
+                import_module(each)
             import_module(module).register(app)
         except ModuleNotFoundError as error:
             sys.exit(extras.told(f"{self.name} {name}", error, self.extra))

@@ -56,6 +56,7 @@ class _Commands(LazyGroup):
     """The commands of the queue, and the gateway."""
 
     extra = "zkmq[rest]"
+    first = ("zkmq.queue", "zkmq.zookeeper.kazoo_store")
     modules = COMMANDS
 
 
