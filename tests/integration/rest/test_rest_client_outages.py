@@ -19,6 +19,7 @@ from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig, Lim
 pytestmark = pytest.mark.docker
 
 Connect = Callable[..., Queue]
+PATIENT_S = 3.0  # a call's deadline: enough for one that is answered, also on a busy machine
 
 
 class TestGatewayDies:
@@ -39,7 +40,7 @@ class TestGatewayDies:
         """A put without an answer is unknown; resolve settles it, and it is there once."""
         path = connect()._base.rpartition("/")[2]
         with Relay(served[0].removeprefix("http://")) as relay:
-            queue = Queue(f"http://{relay.hosts}", path, deadline_s=1)
+            queue = Queue(f"http://{relay.hosts}", path, deadline_s=PATIENT_S)
             queue.put(b"before")
             relay.freeze()
             with pytest.raises(zkmq.OutcomeUnknownError) as unknown:
@@ -61,7 +62,7 @@ class TestGatewayDies:
         queue.put_many([b"a", b"b"])
         path = queue._base.rpartition("/")[2]
         with Relay(served[0].removeprefix("http://")) as relay:
-            frail = Queue(f"http://{relay.hosts}", path, deadline_s=1)
+            frail = Queue(f"http://{relay.hosts}", path, deadline_s=PATIENT_S)
             frail.reserve(sync=True)
             relay.freeze()
             with pytest.raises(zkmq.OutcomeUnknownError):
@@ -100,7 +101,11 @@ class TestGatewayDies:
         lost = threading.Event()
         with Relay(served[0].removeprefix("http://")) as relay:
             frail = Queue(
-                f"http://{relay.hosts}", path, session_s=1, lost=lambda *_: lost.set(), deadline_s=1
+                f"http://{relay.hosts}",
+                path,
+                session_s=1,
+                lost=lambda *_: lost.set(),
+                deadline_s=PATIENT_S,
             )
             (item,) = frail.reserve(sync=True).items
             relay.freeze()

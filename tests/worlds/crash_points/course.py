@@ -44,6 +44,7 @@ from zkmq.taking.waiting import FIRST_EPOCH
 START_WITHIN_S = 20.0
 AT_ONCE = 4
 TRIES = 5
+BASELINES = 3
 
 
 @dataclass(slots=True)
@@ -96,9 +97,12 @@ class CrashPoints:
         self._store.close()
 
     def baseline(self, name: str) -> Trial:
-        """The operation without faults."""
+        """The operation without faults: the shortest of some runs, since waits end by the clock."""
         if name not in self._baselines:
-            self._baselines[name] = self.strike(name, {})
+            runs = [self.strike(name, {}) for _ in range(BASELINES)]
+            self._baselines[name] = min(
+                runs, key=lambda run: (not run.violations, len(run.requests))
+            )
         return self._baselines[name]
 
     def single_faults(self, name: str) -> Iterator[Plan]:
