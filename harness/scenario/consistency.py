@@ -71,6 +71,8 @@ def _of_commands(scenario: Scenario) -> Iterator[Complaint]:
                 for name in unknown_placeholders(words or []):
                     told = ", ".join(f"{{{known}}}" for known in PLACEHOLDERS)
                     yield (*place, key), f"expected one of {told}, got {{{name}}}"
+                if scenario.transport != "rest" and "{gateway}" in " ".join(words or []):
+                    yield (*place, key), "expected `transport: rest` beside {gateway}, got none"
             drains += bool(getattr(entry.workload, "drain", None))
             if drains > 1:
                 yield (*place, "drain"), "expected one drain in a scenario, got a second"

@@ -28,7 +28,8 @@ COMMANDS: Final = frozenset({NAME, DRAIN})
 Word = Annotated[str, Field(max_length=10_000)]
 Words = Annotated[list[Word], Field(min_length=1, max_length=200)]
 PLACEHOLDERS: Final = (
-    "hosts", "path", "number", "clients", "first", "count", "session_timeout_ms", "deadline_ms",
+    "hosts", "gateway", "path", "number", "clients", "first", "count",
+    "session_timeout_ms", "deadline_ms",
 )  # fmt: skip
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 _encoder = msgspec.json.Encoder()
@@ -117,6 +118,7 @@ def _play(
     config = client.config
     known = {
         "hosts": config.hosts,
+        "gateway": config.gateway,
         "path": config.path,
         "session_timeout_ms": round(config.session_timeout_s * 1000),
         "deadline_ms": round(config.deadline_s * 1000),

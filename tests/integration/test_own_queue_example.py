@@ -69,6 +69,72 @@ def test_a_program_of_its_own_is_judged_as_any_client(
     assert found["counts"]["acknowledged"] >= 190
 
 
+# A queue of znodes in bash and curl, which knows ZooKeeper only through the gateway.
+BASH = """\
+queue=$1/znodes/v1/bash-queue
+http() { curl -s -o "$body" -w '%{http_code}' -H 'Content-Type: application/octet-stream' "$@"; }
+call() { printf '%s\\n' "$1"; read -r go; }
+tell() { printf '{"type":"%s","f":"%s","value":%s}\\n' "$1" "$2" "$3"; }
+put() {
+  call '{"type":"invoke","f":"put","value":'"$1"'}'
+  case $(http -X POST "$queue?name=item-&sequence=true" --data-binary "$1") in
+    201) tell ok put "$1";;
+    *) tell info put "$1";;
+  esac
+}
+take() {
+  call '{"type":"invoke","f":"take"}'
+  http "$queue?view=children" > /dev/null
+  for name in $(grep -o 'item-[0-9]*' "$body" | sort -u); do
+    [ "$(http -H 'Accept: application/octet-stream' "$queue/$name")" = 200 ] || continue
+    value=$(cat "$body")
+    if [ "$(http -X DELETE "$queue/$name")" = 204 ]; then tell ok take "$value"; return; fi
+  done
+  tell ok take null
+  case $go in *'"puts_over":true'*) rm "$body"; exit;; esac
+}
+body=$(mktemp)
+http -X POST "$1/znodes/v1/?name=bash-queue" > /dev/null
+if [ "$2" = put ]; then
+  for value in $(seq "$3" "$4"); do put "$value"; done
+else
+  while true; do take; done
+fi
+"""
+OF_BASH = """
+description: A queue in bash, over HTTP.
+cluster: {nodes: 3}
+transport: rest
+claim: unordered
+workload:
+  - exec: {command: [bash, queue.sh, "{gateway}", put, "1", "40"], count: 40}
+  - exec:
+      command: [bash, queue.sh, "{gateway}", take]
+      clients: 2
+      drain: [bash, queue.sh, "{gateway}", take]
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("script", "verdict", "reasons"),
+    [(BASH, "valid", set()), (BASH.replace(" = 204 ]", " ]"), "invalid", {"duplicated"})],
+    ids=["honest", "careless"],
+)
+def test_a_queue_in_bash_is_judged_as_any_other(
+    tmp_path: Path, script: str, verdict: str, reasons: set[str]
+) -> None:
+    """No line of Python is needed: one that looks at its answers is valid, one that does not is
+    found to give items twice.
+    """
+    (tmp_path / "queue.sh").write_text(script)
+    (tmp_path / "bash.yaml").write_text(OF_BASH)
+    found = ran(tmp_path / "bash.yaml", tmp_path)
+    assert found["verdict"] == verdict
+    assert reasons_of(found, "total-queue") == reasons
+    assert found["counts"]["acknowledged"] == 40
+
+
 BROKEN = NAIVE.replace("return Applied()", "return value")
 GARBAGE = EXEC.replace("python3, client.py,", "echo,")
 

@@ -262,9 +262,11 @@ def test_a_drain_by_command_is_complete_with_status_0(
         ("{command: [nope]}", "3: workload[0].exec.command: expected a command that can be run in"),
         ("{command: [./no.sh]}", "3: workload[0].exec.command: expected a command that can be run"),
         ("{command: [sh, '{host}']}", ("3: workload[0].exec.command: expected one of {hosts}, "
-         "{path}, {number}, {clients}, {first}, {count}, {session_timeout_ms}, {deadline_ms}, "
-         "got {host}")),
+         "{gateway}, {path}, {number}, {clients}, {first}, {count}, {session_timeout_ms}, "
+         "{deadline_ms}, got {host}")),
         ("{command: [sh], drain: ['{x}']}", "3: workload[0].exec.drain: expected one of {hosts}"),
+        ("{command: [sh, '{gateway}']}", ("3: workload[0].exec.command: expected `transport: rest` "
+         "beside {gateway}, got none")),
         ("{command: []}", "3: workload[0].exec.command: expected"),
         ("{command: sh}", "3: workload[0].exec.command: expected a valid array, got 'sh'"),
         ("{command: [sh], history: file}", "3: workload[0].exec.history: expected 'stdout'"),
