@@ -156,22 +156,22 @@ class ForeignCalls:
     def _require_value(self, line: Line) -> None:
         if line.f in _GETS:
             return
-        if line.f != "put":
-            if line.value is None or line.value == []:
-                raise SubjectError(f"expected the `value` of the items to {line.f}, got none")
-            return
-        if self._values is None:
+        if line.value in (None, []):
+            raise SubjectError(f"expected the `value` of what to {line.f}, got none")
+        if line.f == "put":
+            self._require_new(line.value)
+
+    def _require_new(self, value: Any) -> None:
+        allowed, told = self._values, "each value"
+        if allowed is None:
             raise SubjectError("expected `count` beside `command` for a command that puts")
-        if self._values == "any":
-            return
-        if (
-            not isinstance(line.value, int)
-            or line.value not in self._values
-            or (line.value in self._put)
-        ):
-            told = f"{self._values.start}..{self._values.stop - 1} (`first` and `count`)"
-            raise SubjectError(f"expected to put each value of {told} once, got {line.value!r}")
-        self._put.add(line.value)
+        good = isinstance(value, int | str)
+        if isinstance(allowed, range):
+            good = isinstance(value, int) and value in allowed
+            told = f"each value of {allowed.start}..{allowed.stop - 1} (`first` and `count`)"
+        if not good or value in self._put:
+            raise SubjectError(f"expected to put {told} once, got {value!r}")
+        self._put.add(value)
 
     def _complete(self, line: Line, caller: _Caller, call: Line) -> None:
         got = line.value if line.f in _GETS and line.type == "ok" else None

@@ -140,7 +140,12 @@ def test_threads_are_processes_of_the_history(recordings: Any) -> None:
 
 @pytest.mark.parametrize(
     ("f", "value", "told"),
-    [("enqueue", 1, "Invalid enum value"), ("put", b"1", "bytes"), ("done", None, "`value`")],
+    [
+        ("enqueue", 1, "Invalid enum value"),
+        ("put", b"1", "bytes"),
+        ("done", None, "`value`"),
+        ("put", None, "`value`"),
+    ],
 )
 def test_a_call_that_is_none_is_refused(recordings: Any, f: str, value: Any, told: str) -> None:
     """The error says what is wrong before anything is called."""

@@ -87,7 +87,7 @@ def test_settings_of_plugins_are_as_strict(site: Path) -> None:
     ("old", "new", "told"),
     [
         ("put-one: {value: 7}", "half: {}", ("x.yaml:5: workload[0].half: workload 'half' of spoilt"
-         " 1.2: expected after, dies, reach, run, values in Half, got none")),
+         " 1.2: expected after, dies, reach, run, sync, values in Half, got none")),
         ("put-one: {value: 7}", "bare: {}", "x.yaml:5: workload[0].bare: expected a dataclass"),
         ("nothing: {}", "raises: {}", ("x.yaml:7: faults[0].raises: fault 'raises' of spoilt 1.2: "
          "expected somebodys_broken:X to be there, got ZeroDivisionError: division by zero")),

@@ -132,7 +132,7 @@ def test_placeholders_are_replaced_and_nothing_is_expanded(pool: Workers, tmp_pa
          "its invoke, got 2")),
         ("""echo '{"type":"invoke","f":"put","value":4}'""", ("expected to put each value of 1..3"
          " (`first` and `count`) once, got 4")),
-        ("""echo '{"type":"invoke","f":"done"}'""", "expected the `value` of the items to done"),
+        ("""echo '{"type":"invoke","f":"done"}'""", "expected the `value` of what to done"),
         (("""echo '{"type":"invoke","f":"take"}'; read go; """
          """echo '{"type":"ok","f":"take","value":[1,2]}'"""), "expected at most the `n` of its"),
         ("""echo '{"type":"ok","f":"session-end"}'""", "expected session-end as info"),
