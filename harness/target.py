@@ -50,6 +50,9 @@ class Shape:
 
 FileKind = Literal["any", "log", "snapshot", "epoch"]
 DiskCall = Literal["any", "write", "allocate", "fsync"]
+Damage = Literal[
+    "flip-bit", "zero-length", "truncate", "empty", "drop-record", "swap-records", "old-snapshot"
+]
 PowerLossModel = Literal["ext4-like", "delayed", "strict"]
 
 
@@ -155,6 +158,14 @@ class Node(Protocol):
 
     def free_disk(self) -> Evidence:
         """Remove what `fill_disk` wrote; doing it twice is fine."""
+        ...
+
+    def damage(self, file: FileKind, how: Damage) -> Evidence:
+        """Damage the newest file of a kind, of a server that is down; return what `changed`.
+
+        Raises:
+            UnsupportedError: the server is not down, or has nothing that can be damaged so.
+        """
         ...
 
     def break_disk(self, rule: DiskRule) -> Evidence:

@@ -21,14 +21,15 @@ POLL_S = 0.01
 FREEZE_WITHIN_S = 5.0
 
 
-def pack(files: Mapping[str, str]) -> bytes:
-    """Return a tar archive of these texts by path, owned by the server's user."""
+def pack(files: Mapping[str, str | bytes]) -> bytes:
+    """Return a tar archive of these texts or bytes by path, owned by the server's user."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for name, text in files.items():
+            content = text.encode() if isinstance(text, str) else text
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.uid, entry.gid = len(text.encode()), 0o644, UID, UID
-            tar.addfile(entry, io.BytesIO(text.encode()))
+            entry.size, entry.mode, entry.uid, entry.gid = len(content), 0o644, UID, UID
+            tar.addfile(entry, io.BytesIO(content))
     return packed.getvalue()
 
 

@@ -14,12 +14,12 @@ from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.config import ENVIRONMENT, FAKETIME_LIBRARY, SHIM_LIBRARY
 from cluster.engine import labels
 from cluster.engine.containers import UID, download, freeze, pack, remove
-from cluster.pods import disk, faketime, network, probe, shimmed_disk
+from cluster.pods import damaged_files, disk, faketime, network, probe, shimmed_disk
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
 from harness.common.server_states import NodeStatus
-from harness.target import DOWN, DiskRule, Evidence, Shape
+from harness.target import DOWN, Damage, DiskRule, Evidence, FileKind, Shape
 
 STATE_TIMEOUT_S = 10
 ASK_AGAIN_S = 1.0  # how soon the engine is asked again about a server that does not answer
@@ -174,6 +174,16 @@ class Pod:
     def free_disk(self) -> Evidence:
         """Remove what `fill_disk` wrote, if it did."""
         return disk.free(self.sandbox)
+
+    def damage(self, file: FileKind, how: Damage) -> Evidence:
+        """Damage the newest file of a kind, of a server that is down."""
+        if (state := self.process) not in DOWN:
+            raise UnsupportedError(
+                f"node {self.id}: {how}: expected a server that is down, got {state}; kill it first"
+            )
+        if how == "old-snapshot":
+            return damaged_files.put_back_old_snapshot(self.sandbox)
+        return damaged_files.damage(self.sandbox, file, how)
 
     def break_disk(self, rule: DiskRule) -> Evidence:
         """Put a rule in force on the server's calls to its disk."""

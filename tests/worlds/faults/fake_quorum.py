@@ -6,7 +6,15 @@ from typing import Any
 from harness.common.harness_errors import UnsupportedError
 from harness.common.quorum_config import Software
 from harness.common.server_states import NodeStatus
-from harness.target import DiskRule, Drops, Evidence, PowerLossModel, Shape
+from harness.target import (
+    Damage,
+    DiskRule,
+    Drops,
+    Evidence,
+    FileKind,
+    PowerLossModel,
+    Shape,
+)
 
 
 class FakeLedger:
@@ -109,6 +117,10 @@ class FakeNode:
         """Have room."""
         self.full = False
         return {"node": self.id}
+
+    def damage(self, file: FileKind, how: Damage) -> Evidence:
+        """Have another file than before."""
+        return {"node": self.id, "changed": not self.numb}
 
     def break_disk(self, rule: DiskRule) -> Evidence:
         """Disturb the disk."""

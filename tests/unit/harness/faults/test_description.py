@@ -11,6 +11,7 @@ from harness.nemesis import undo
 MODES = {"1": "follower", "2": "follower", "3": "follower", "4": "follower", "5": "leader"}
 EVERYONE = [1, 2, 3, 4, 5]
 NEEDED: dict[str, dict[str, Any]] = {
+    "corrupt": {"how": "flip-bit"},
     "io-error": {"error": "EIO"},
     "partition": {"groups": [[1, 2], [3, 4, 5]]},
     "rolling-upgrade": {"to": "3.9.6"},
@@ -50,6 +51,7 @@ NEEDED: dict[str, dict[str, Any]] = {
         ("torn-write", {"keep_bytes": 9}, [5], "torn-write keep_bytes 9 node 5 (leader)"),
         ("io-error", {"error": "ENOSPC", "nth": 2}, [5], "ENOSPC on write 2 of log node 5"),
         ("slow-disk", {"jitter_ms": 30}, [5], "slow-disk fsync of any 200 ms ±30 node 5"),
+        ("corrupt", {"how": "truncate", "file": "snapshot"}, [5], "corrupt truncate of snapshot"),
         ("disk-stall", {}, [5], "disk-stall node 5 (leader)"),
         ("gateway-kill", {}, [], "gateway-kill"),
         ("rolling-upgrade", {"to": "3.9.6"}, EVERYONE, "rolling-upgrade to 3.9.6 all 5 nodes"),

@@ -16,6 +16,7 @@ from worlds.faults.fake_quorum import FakeClients, FakeGateway, FakeQuorum
 
 # What has no default.
 SETTINGS: dict[str, dict[str, Any]] = {
+    "corrupt": {"how": "flip-bit"},
     "io-error": {"error": "EIO"},
     "partition": {"groups": [[1, 2], [3, 4, 5]]},
     "rolling-upgrade": {"to": "3.9.6"},

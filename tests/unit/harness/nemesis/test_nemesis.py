@@ -15,6 +15,7 @@ from worlds.faults.stage import Stage
 
 # What has no default.
 NEEDED: dict[str, dict[str, Any]] = {
+    "corrupt": {"how": "flip-bit"},
     "io-error": {"error": "EIO"},
     "partition": {"groups": [[1, 2], [3, 4, 5]]},
     "rolling-upgrade": {"to": "3.9.6"},

@@ -1,0 +1,106 @@
+"""Damage the files of a server that is down, through its node's sandbox."""
+
+import hashlib
+import tarfile
+from collections.abc import Mapping
+
+from docker.errors import DockerException
+
+from cluster.cluster_errors import ClusterError
+from cluster.engine.containers import download, pack
+from cluster.pods.damage import damaged
+from cluster.pods.sandbox import Sandbox
+from harness.common.harness_errors import UnsupportedError
+from harness.target import Damage, Evidence, FileKind
+
+FOLDER = "/data/version-2"
+_BEGINS: Mapping[FileKind, str] = {
+    "log": "log.",
+    "snapshot": "snapshot.",
+    "epoch": "currentEpoch",
+    "any": "",
+}
+_PARCEL = "run/nemesis/damaged"
+
+
+def damage(sandbox: Sandbox, file: FileKind, how: Damage) -> Evidence:
+    """Damage the newest file of a kind; return its name, its sizes, and whether it `changed`.
+
+    Raises:
+        UnsupportedError: there is none, or it has nothing that can be damaged so.
+        ClusterError: it could not be read or written.
+    """
+    name, before = _newest(sandbox, file)
+    try:
+        wanted = damaged(before, file, how)
+    except ValueError as error:
+        raise UnsupportedError(f"node {sandbox.id}: {name}: {how}: {error}") from error
+    _write(sandbox, name, wanted)
+    _, after = _newest(sandbox, file)
+    return {
+        "node": sandbox.id,
+        "file": name,
+        "bytes": [len(before), len(after)],
+        "sha256": [hashlib.sha256(each).hexdigest()[:12] for each in (before, after)],
+        "changed": before != after == wanted,
+    }
+
+
+def put_back_old_snapshot(sandbox: Sandbox) -> Evidence:
+    """Leave the oldest snapshot alone: delete all others and all logs, as a restore does.
+
+    Raises:
+        ClusterError: there is no snapshot.
+    """
+    names = sorted(sandbox.ask(["ls", FOLDER], "ls").split(), key=_number)
+    snapshots = [name for name in names if name.startswith("snapshot.")]
+    logs = [name for name in names if name.startswith("log.")]
+    if not snapshots:
+        raise ClusterError(f"node {sandbox.id}: expected a snapshot in {FOLDER}, got none")
+    removed = [*snapshots[1:], *logs]
+    sandbox.run(["rm", "-f", *(f"{FOLDER}/{name}" for name in removed)])
+    return {
+        "node": sandbox.id,
+        "file": snapshots[0],
+        "removed": removed,
+        "changed": bool(removed),
+    }
+
+
+def _newest(sandbox: Sandbox, file: FileKind) -> tuple[str, bytes]:
+    """Return name and content of the file with the highest zxid in its name."""
+    found: dict[str, bytes] = {}
+    try:
+        with (
+            download(sandbox.container, FOLDER) as archive,
+            tarfile.open(fileobj=archive) as tar,
+        ):
+            for entry in tar:
+                name = entry.name.rpartition("/")[2]
+                if entry.isfile() and name.startswith(_BEGINS[file]):
+                    opened = tar.extractfile(entry)
+                    assert opened is not None
+                    found[name] = opened.read()
+    except (DockerException, tarfile.TarError, OSError) as error:
+        raise ClusterError(f"node {sandbox.id}: {FOLDER}: {error}") from error
+    if not found:
+        raise UnsupportedError(f"node {sandbox.id}: expected a file of kind {file!r}, got none")
+    name = max(found, key=_number)
+    return name, found[name]
+
+
+def _write(sandbox: Sandbox, name: str, content: bytes) -> None:
+    """Write into the file that is there, so that its owner and its name stay."""
+    try:
+        sandbox.container.put_archive("/", pack({_PARCEL: content}))
+    except DockerException as error:
+        raise ClusterError(f"node {sandbox.id}: {name}: {error}") from error
+    sandbox.run(["sh", "-c", f"cat /{_PARCEL} > {FOLDER}/{name} && rm /{_PARCEL}"])
+
+
+def _number(name: str) -> int:
+    """Return the zxid in the name of a log or snapshot; -1 for all others."""
+    try:
+        return int(name.rpartition(".")[2], 16)
+    except ValueError:
+        return -1

@@ -1,0 +1,39 @@
+"""Files of servers that are down, damaged: what the servers make of it shows when they start."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from harness.common.setting_types import refuse
+from harness.faults import Disabling, faults
+from harness.target import Damage, Evidence, System, Target
+
+OF_RECORDS = frozenset({"zero-length", "drop-record", "swap-records"})
+
+
+@faults.register("corrupt")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrupt(Disabling):
+    """Damage the newest log, snapshot or epoch file of servers that are down; nothing heals it."""
+
+    how: Damage = field()  # required: each is another damage
+    target: Target = "follower"
+    file: Literal["log", "snapshot", "epoch"] = "log"
+    lasting: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        """Refuse what a kind of file cannot have."""
+        refuse(self.how in OF_RECORDS and self.file != "log", f"`file: log` for `how: {self.how}`")
+
+    @property
+    def details(self) -> str:
+        """Return the damage, and to which file."""
+        return f" {self.how} of {self.file}"
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Damage a file of each, and read it again."""
+        return {"damaged": [system.quorum.nodes[id].damage(self.file, self.how) for id in nodes]}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require that each file is another one than before, as it was meant to be."""
+        return all(seen["changed"] for seen in evidence["damaged"])
