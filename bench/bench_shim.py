@@ -3,7 +3,7 @@
 Both quorums are up at the same time. Blocks of puts go to the one and to the other in turn, so that
 what else the machine does hurts both; the ratio is the median of the pairs' ratios.
 
-    make bench NAME=disk_shim [ARGS="--rounds 30"]
+    make bench NAME=shim [ARGS="--rounds 30"]
 """
 
 import argparse
