@@ -15,8 +15,11 @@ class AvailabilityBound(Strict):
     """Bounds on the share of 100 ms windows with a successful call, while a named fault lasts."""
 
     during: str
+    """The name of the fault during which to look."""
     max_fraction: Fraction = 1.0
+    """The largest share of 100 ms windows in which a successful call may begin."""
     min_fraction: Fraction = 0.0
+    """The smallest share of 100 ms windows in which a successful call must begin."""
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -25,24 +28,20 @@ class AvailabilityBound(Strict):
 
 
 class Claimed(Strict):
-    """The keys of a scenario by which its run is judged.
-
-    Attributes:
-        level: the key `claim`: which order deliveries keep; docs/checkers.md says what each
-            word promises.
-        recovery_s: how long an outage may last that a fault, or its heal, begins.
-        availability: bounds on the share of time with successes.
-        put_aside: the places, `partial` and `dead`, where acknowledged items may be at the end.
-        min_acknowledged: the share of the puts tried that must have been acknowledged.
-        because: the reason for which the run is to be invalid; None if it is to be valid.
-    """
+    """The keys of a scenario by which its run is judged."""
 
     level: Annotated[Level, Field(alias="claim")] = "snapshot"
+    """The order that deliveries keep, by which the run is judged."""
     recovery_s: Positive | None = None
+    """How long an outage may last that a fault, or its heal, begins."""
     availability: AvailabilityBound | None = None
+    """Bounds on the share of time with successful calls while a fault lasts."""
     put_aside: tuple[Literal["partial", "dead"], ...] = ()
+    """Where acknowledged items may stand at the end."""
     min_acknowledged: Fraction = 0.5
+    """Share of the attempted puts that must succeed; with fewer the run is `unknown`."""
     because: str | None = None
+    """With `expect: invalid`: the reason that a checker must give."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,17 +130,18 @@ subjects: Final[Registry[Subject]] = Registry("subject", "harness.clients")
 
 
 class QueueSettings(Strict):
-    """The keys of a scenario that say how its clients use the queue.
-
-    Attributes:
-        order: of a zkmq consumer, strict or relaxed.
-        segment_items: how many items of zkmq share a segment; None leaves it to zkmq.
-    """
+    """The keys of a scenario that say how its clients use the queue."""
 
     order: Literal["strict", "relaxed"] = "strict"
+    """Of zkmq's consumers: `relaxed` lets many of them work side by side."""
     segment_items: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Items per segment of zkmq over `kazoo`; with few, producers roll to the next one often. None
+    leaves it to zkmq.
+    """
     session_timeout_s: Annotated[float, Field(ge=1, le=MAX_SECONDS)] = 4.0
+    """Of the clients' ZooKeeper sessions."""
     deadline_s: Positive = 30.0
+    """How long each call of a client may take."""
 
 
 class SubjectConfig(QueueSettings):

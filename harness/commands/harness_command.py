@@ -33,6 +33,9 @@ COMMANDS = {
         "list": "List subjects, workloads, faults, checkers and scenarios, with a line each.",
         "schema": "Print the JSON Schema of scenario files, for editors.",
     },
+    "harness.commands.explain_command": {
+        "explain": "Say what a key, workload, fault, checker or subject means.",
+    },
     "harness.commands.report_command": {
         "report": "Build report.html, one file that opens without a network, from a run's folder.",
         "serve": "Show all runs in the browser, on loopback, until Ctrl-C.",

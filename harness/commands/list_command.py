@@ -14,6 +14,7 @@ from harness.clients.subject import subjects
 from harness.common.harness_errors import ScenarioError
 from harness.common.registry import Registry
 from harness.faults import faults
+from harness.report.terminal import wide
 from harness.scenario import catalogue, schema
 from harness.scenario import loading as scenarios
 from harness.workloads import workloads
@@ -29,6 +30,8 @@ def list_(
     folder: Annotated[
         Path | None, typer.Option(help="Where scenarios are.", show_default="those of the harness")
     ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """List subjects, workloads, faults, checkers and scenarios, with a line each.
 
@@ -37,14 +40,18 @@ def list_(
     place = catalogue.folder() if folder is None else folder
     if not place.is_dir():
         raise ScenarioError(f"--folder: expected a folder of scenarios, got {str(folder)!r}")
-    table = Table(box=None, show_header=False, pad_edge=False)
     registries: list[Registry[Any]] = [subjects, workloads, faults, checkers]
-    for registry in registries:
-        for name in registry:
-            table.add_row(registry.kind, name, _about(registry, name))
-    for name, path in catalogue.names(place):
-        table.add_row("scenario", name, _title(path))
-    Console(highlight=False).print(table)
+    rows = [(r.kind, name, _about(r, name)) for r in registries for name in r]
+    rows += [("scenario", name, _title(path)) for name, path in catalogue.names(place)]
+    if as_json:
+        keys = ("kind", "name", "summary")
+        found = [dict(zip(keys, row, strict=True)) for row in rows]
+        sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    wide(Console(highlight=False)).print(table)
 
 
 def _about(registry: Registry[Any], name: str) -> str:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import results
+from harness.report.terminal import wide
 from harness.scenario import catalogue, loading
 from harness.scenario import plan as plans
 from harness.scenario.plan import Planned
@@ -31,7 +32,7 @@ def plan(
     loading.require_runnable(loaded)
     chosen = loaded if seed is None else loaded.model_copy(update={"seed": seed})
     planned = plans.make(chosen)
-    console = Console(highlight=False)
+    console = wide(Console(highlight=False))
     console.print(_table(chosen, planned))
     undrawn = plans.undrawn(chosen, planned)
     for name in undrawn:

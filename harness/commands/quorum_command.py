@@ -14,7 +14,7 @@ from harness.commands import interrupts, standing
 from harness.commands.options import QuorumOption
 from harness.common.harness_errors import HarnessError, ScenarioError
 from harness.common.quorum_config import DEFAULT_RELEASE, Release
-from harness.report.terminal import Terminal
+from harness.report.terminal import Terminal, wide
 from harness.scenario import loading
 
 *_NEWER, _OLDEST = get_args(Release)
@@ -68,7 +68,7 @@ def up(
 
 def status() -> None:
     """Show every quorum that is up: nodes, roles, zxids, faults in force."""
-    console = Console(highlight=False)
+    console = wide(Console(highlight=False))
     client = engine.connect()
     held = leftovers.runs(client)
     if not held:

@@ -19,7 +19,9 @@ class OwnBuild(Strict):
     """
 
     tarball: Line | None = None
+    """The project's `apache-zookeeper-X-bin.tar.gz`."""
     jars: Line | None = None
+    """A folder with the jars of a server."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -43,35 +45,30 @@ Software = Annotated[
 
 
 class QuorumConfig(Strict):
-    """The quorum to start.
-
-    Attributes:
-        nodes: how many servers; their ids are 1..nodes.
-        zookeeper: a release, or a build of the user's own. A quorum that names a release gets
-            exactly that one or is not started; one that names none takes what is shipped in place
-            of DEFAULT_RELEASE.
-        image: any image with the official one's contract; wins over `zookeeper`.
-        heap_mb: heap of each server; 256 is enough for tests, a million items want 1536.
-        zoo_cfg: lines of zoo.cfg that override or add to the cluster's own.
-        autocreate: whether a server without a database may start with an empty one and vote.
-        port: first of `nodes` consecutive ports on 127.0.0.1; None lets the engine choose.
-        data_mb: size of a disk in memory; None puts the data on the engine's own disk.
-        faketime: whether servers run under libfaketime, so that their clocks can be moved.
-        disk_shim: whether servers run under a library through which their disks can fail.
-        reconfig: whether members may be taken out and added while the ensemble runs.
-    """
+    """The quorum to start."""
 
     nodes: Annotated[int, Field(ge=1, le=9)] = 5
+    """How many servers; their ids are 1..nodes."""
     zookeeper: Software = DEFAULT_RELEASE
+    """Exactly this release, or your own build. None: the release that is shipped."""
     image: Line | None = None
+    """Any image with the official one's contract; wins over `zookeeper`."""
     heap_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 256
+    """Heap of each server; 256 is enough for tests, a million items want 1536."""
     zoo_cfg: dict[Line, Line | int] = Field(default={})
+    """Lines of zoo.cfg that override or add to the cluster's own."""
     autocreate: bool = True
+    """Whether a server without a database may start with an empty one and vote."""
     port: Annotated[int, Field(ge=1, le=65000)] | None = None
+    """First of `nodes` consecutive ports on 127.0.0.1. None lets the engine choose."""
     data_mb: Annotated[int, Field(ge=32, le=1_000_000)] | None = None
+    """Size of a disk in memory, for `disk-full`. None puts the data on the engine's own disk."""
     faketime: bool = False
+    """Run servers under libfaketime, so that `clock` and `clock-strobe` can move their clocks."""
     disk_shim: bool = False
+    """Preload the library by which disks can fail and forget."""
     reconfig: bool = False
+    """Let members be taken out and added while the ensemble runs."""
 
     @property
     def place(self) -> tuple[int, int | None, int | None, bool]:

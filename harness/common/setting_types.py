@@ -45,10 +45,16 @@ Percent = Annotated[float, Field(gt=0, le=100)]
 Groups = Annotated[list[Annotated[list[str | int], Field(min_length=1)]], Field(min_length=2)]
 
 
+# No unknown key, nothing coerced; the text below a field is its description in the schema.
+SETTINGS = ConfigDict(
+    extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+)
+
+
 class Strict(BaseModel):
     """A mapping without unknown keys, whose values are not coerced."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = SETTINGS | ConfigDict(frozen=True)
 
 
 def shared(settings: Strict, keys: type[Strict]) -> dict[str, Any]:

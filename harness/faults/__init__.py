@@ -1,15 +1,23 @@
 """Faults by family. Each is a class that registers itself; its fields are its YAML keys."""
 
 from collections.abc import Collection, Sequence
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from harness.common.registry import Registry
+from harness.common.setting_types import SETTINGS
 from harness.faults import description
 from harness.faults.description import Modes
 from harness.target import Clients, Evidence, System, Target
 
+Aim = Annotated[
+    Target,
+    Field(
+        description="Whom it hits: leader, follower, followers, any, minority, half, majority, "
+        "all, {node: 3} or a name of `bind`."
+    ),
+]
 WHOLE_QUORUM = frozenset({"cut", "gateway", "loss", "members"})
 """Slots that one fault fills for all nodes, whichever it is about."""
 
@@ -29,9 +37,7 @@ class Fault(Protocol):
     """
 
     # Its fields are settings of foreign origin: no unknown key, nothing coerced.
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
-        extra="forbid", strict=True, allow_inf_nan=False
-    )
+    __pydantic_config__: ClassVar[ConfigDict] = SETTINGS
     lasting: ClassVar[bool] = True
     slot: ClassVar[str | None] = None
     needs: ClassVar[frozenset[str]] = frozenset()

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from harness.common.polling import wait_until
 from harness.common.setting_types import Place
-from harness.faults import Fault, faults
+from harness.faults import Aim, Fault, faults
 from harness.target import Clients, Evidence, System, Target
 
 SIGKILLED = -9  # how Python tells a death by this signal
@@ -18,8 +20,12 @@ POLL_S = 0.05
 class ClientFault(Fault):
     """A fault of the running clients of a workload (`any`: of all), or of the one of that place."""
 
-    workload: str = "any"
-    number: Place | None = None
+    workload: Annotated[
+        str, Field(description="Whose clients: the kind of a workload, or `any`.")
+    ] = "any"
+    number: Annotated[Place | None, Field(description="Which one, from 0. None: all of them.")] = (
+        None
+    )
 
     @property
     def details(self) -> str:
@@ -84,7 +90,7 @@ class ClientCut(ClientFault):
     The quorum itself is whole. The target's default is all servers.
     """
 
-    target: Target = "all"
+    target: Aim = "all"
     slot: ClassVar[str | None] = "clients"
     forwarded: ClassVar[bool] = True
 

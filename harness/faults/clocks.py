@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from harness.common.setting_types import Jump, StrobePeriod
-from harness.faults import Fault, faults
-from harness.target import Evidence, System, Target
+from harness.faults import Aim, Fault, faults
+from harness.target import Evidence, System
 
 TOLERANCE_S = 1.5  # both clocks are asked one after the other, on a machine that may be busy
 
@@ -27,8 +27,9 @@ class WrongClock(Fault, Protocol):
 class ClockJump(WrongClock):
     """Set servers' wall clocks forward or back by `offset_s`; healing sets them right."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     offset_s: Jump = 3600.0
+    """How far, forward or (below 0) back; at least 5 s."""
 
     @property
     def details(self) -> str:
@@ -50,9 +51,11 @@ class ClockJump(WrongClock):
 class ClockStrobe(WrongClock):
     """Let servers' wall clocks jump by `offset_s` and back once each `period_s`."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     offset_s: Jump = 3600.0
+    """How far, forward or (below 0) back; at least 5 s."""
     period_s: StrobePeriod = 4.0
+    """One jump and its way back; at least 4 s."""
 
     @property
     def details(self) -> str:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from harness.common.polling import wait_until
 from harness.common.setting_types import Count, Milliseconds
-from harness.faults import Disabling, Fault, faults
+from harness.faults import Aim, Disabling, Fault, faults
 from harness.faults.servers import SIGKILL_STATUS, start_down
 from harness.target import (
     DiskCall,
@@ -23,7 +23,6 @@ from harness.target import (
     Node,
     PowerLossModel,
     System,
-    Target,
 )
 
 BITES_WITHIN_S = 10.0  # how long a server may take to make the call that a rule is about
@@ -39,8 +38,9 @@ Bytes = Annotated[int, Field(ge=1, le=1 << 20)]
 class PowerLoss(Disabling):
     """Kill servers at once and lose what they had not fsynced; healing starts them again."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     model: PowerLossModel = "ext4-like"
+    """What a disk may lose of what was not fsynced."""
     slot: ClassVar[str | None] = "process"
     needs: ClassVar[frozenset[str]] = SHIM
 
@@ -62,10 +62,13 @@ class PowerLoss(Disabling):
 class TornWrite(Disabling):
     """Cut the power in the middle of a write, of which `keep_bytes` are on the disk."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     file: FileKind = "log"
+    """Of which files; `log` are transaction logs."""
     keep_bytes: Bytes = 40
+    """How much of the write reaches the disk."""
     model: PowerLossModel = "ext4-like"
+    """What a disk may lose of what was not fsynced."""
     slot: ClassVar[str | None] = "process"
     needs: ClassVar[frozenset[str]] = SHIM
 
@@ -121,12 +124,18 @@ class IoError(DiskFault, Disabling):
     """Let the n-th write or fsync fail; healing ends that, and starts a server that ended."""
 
     error: Literal["EIO", "ENOSPC"] = field()  # required: they mean different things
-    target: Target = "leader"
+    """What the call fails of."""
+    target: Aim = "leader"
     call: DiskCall = "write"
+    """Which of their calls."""
     file: FileKind = "log"
+    """Of which files; `log` are transaction logs."""
     nth: Count = 1
+    """The first call that fails, counted from now."""
     times: Count | None = None
+    """How many fail. None: all from then on."""
     delay_ms: Milliseconds = 0
+    """How long each hangs before it fails."""
 
     @property
     def details(self) -> str:
@@ -161,11 +170,15 @@ class IoError(DiskFault, Disabling):
 class SlowDisk(DiskFault):
     """Delay each fsync or write by `delay_ms`, give or take `jitter_ms`."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     call: DiskCall = "fsync"
+    """Which of their calls."""
     file: FileKind = "any"
+    """Of which files; `log` are transaction logs."""
     delay_ms: Annotated[Milliseconds, Field(ge=1)] = 200
+    """How late each is."""
     jitter_ms: Milliseconds = 0
+    """How much the delay varies, both ways."""
 
     @property
     def details(self) -> str:
@@ -189,9 +202,11 @@ class SlowDisk(DiskFault):
 class DiskStall(DiskFault, Disabling):
     """Let writes and fsyncs hang until the fault is healed."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     call: DiskCall = "any"
+    """Which of their calls."""
     file: FileKind = "any"
+    """Of which files; `log` are transaction logs."""
 
     def rule(self) -> DiskRule:
         """Return the rule that lets calls hang."""

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.faults import Disabling, faults
+from harness.faults import Aim, Disabling, faults
 from harness.faults.servers import start_down
-from harness.target import Evidence, System, Target
+from harness.target import Evidence, System
 
 
 @faults.register("disk-full")
@@ -14,7 +14,7 @@ from harness.target import Evidence, System, Target
 class DiskFull(Disabling):
     """Fill disks; a server that cannot log ends, and healing frees the disk and starts it."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     slot: ClassVar[str | None] = "disk"
     needs: ClassVar[frozenset[str]] = frozenset({"data_mb"})
 

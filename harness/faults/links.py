@@ -8,8 +8,8 @@ from typing import ClassVar, Protocol
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.common.setting_types import Count, Milliseconds, Percent, Share
-from harness.faults import Fault, drop_rules, faults, grudges
-from harness.target import Drops, Evidence, Shape, System, Target
+from harness.faults import Aim, Fault, drop_rules, faults, grudges
+from harness.target import Drops, Evidence, Shape, System
 
 NO_SHAPE = {"noqueue", "pfifo_fast", "fq_codel"}  # what a device has that was never shaped
 BITES_WITHIN_S = 3.0
@@ -22,8 +22,9 @@ LOSS_RULE = "loss"
 class Loss(Fault):
     """Lose a share of the packets that the target's nodes send to and get from the others."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     percent: Percent = 20.0
+    """The share of packets that are lost."""
     slot: ClassVar[str | None] = "loss"
 
     @property
@@ -101,8 +102,9 @@ class Shaping(Fault, Protocol):
 class Bandwidth(Shaping):
     """Let nodes send no more than `rate_kbit`, to peers and clients together."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     rate_kbit: Count = 64
+    """What is left to send."""
 
     @property
     def details(self) -> str:
@@ -119,10 +121,13 @@ class Bandwidth(Shaping):
 class LinkLatency(Shaping):
     """Delay what nodes send, with jitter and reordering; needs netem, else it is skipped."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     delay_ms: Milliseconds = 100
+    """How late packets are sent."""
     jitter_ms: Milliseconds = 0
+    """How much the delay varies, both ways."""
     reorder_percent: Share = 0
+    """The share of packets that overtake those that wait."""
 
     @property
     def details(self) -> str:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import ClassVar, Protocol
 
 from harness.common.setting_types import Groups
-from harness.faults import Fault, description, drop_rules, faults, grudges
+from harness.faults import Aim, Fault, description, drop_rules, faults, grudges
 from harness.faults.description import Modes
 from harness.target import Drops, Evidence, System, Target
 
@@ -61,6 +61,7 @@ class Partition(Cut):
     """
 
     groups: Groups
+    """Lists of `leader`, names of `bind` and numbers; no group hears another."""
 
     @property
     def target(self) -> Target:
@@ -87,7 +88,7 @@ class Partition(Cut):
 class PartitionHalves(Cut):
     """Cut the quorum in two halves drawn at random; of an odd number the bigger one goes on."""
 
-    target: Target = "half"
+    target: Aim = "half"
 
     def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
         """Cut the nodes, one half, from the rest."""
@@ -99,7 +100,7 @@ class PartitionHalves(Cut):
 class PartitionMinority(Cut):
     """Cut the target's nodes, who still hear each other, from all the rest."""
 
-    target: Target = "minority"
+    target: Aim = "minority"
 
     def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
         """Cut the nodes from the rest."""
@@ -111,7 +112,7 @@ class PartitionMinority(Cut):
 class PartitionRing(Cut):
     """Let each node hear only its neighbours in a random ring: a majority, no two the same."""
 
-    target: Target = "all"
+    target: Aim = "all"
 
     def whom(self, nodes: Sequence[int], modes: Modes) -> str:
         """Return the ring in its order; the last node is the first one's neighbour."""
@@ -128,7 +129,7 @@ class PartitionRing(Cut):
 class PartitionBridge(Cut):
     """Cut the quorum in two halves that only the target node hears and is heard by."""
 
-    target: Target = "follower"
+    target: Aim = "follower"
 
     def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
         """Make the first node the bridge."""
@@ -140,7 +141,7 @@ class PartitionBridge(Cut):
 class Isolate(Cut):
     """Cut each of the target's nodes from every other node; clients still reach it."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
 
     def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
         """Leave each of the nodes alone."""
@@ -152,8 +153,9 @@ class Isolate(Cut):
 class OneWay(Cut):
     """Make nodes deaf to the others, who still hear them; `deaf: false` mutes them instead."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     deaf: bool = True
+    """It does not hear the others; false: the others do not hear it."""
 
     @property
     def details(self) -> str:

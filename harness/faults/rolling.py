@@ -9,8 +9,8 @@ from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.common.quorum_config import Software
 from harness.common.server_states import NodeStatus
-from harness.faults import Fault, faults
-from harness.target import Evidence, Quorum, System, Target
+from harness.faults import Aim, Fault, faults
+from harness.target import Evidence, Quorum, System
 
 SYNCED_WITHIN_S = 60.0
 POLL_S = 0.1
@@ -32,7 +32,7 @@ class Rolling(Fault, Protocol):
 class RollingRestart(Rolling):
     """Restart one server at a time, the leader last, the next when all followers are synced."""
 
-    target: Target = "all"
+    target: Aim = "all"
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Restart all, one after the other."""
@@ -57,7 +57,8 @@ class RollingUpgrade(Rolling):
     """Take one server at a time to release `to`, the next when all followers are synced."""
 
     to: Software = field()
-    target: Target = "all"
+    """The release to go to."""
+    target: Aim = "all"
 
     @property
     def details(self) -> str:

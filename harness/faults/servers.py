@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from harness.faults import Disabling, Fault, faults
-from harness.target import DOWN, Evidence, System, Target
+from harness.faults import Aim, Disabling, Fault, faults
+from harness.target import DOWN, Evidence, System
 
 SIGKILL_STATUS = 137  # no other death has this exit status
 UNANSWERED = frozenset({"paused", "silent", "down"})  # a probe over a slow link may break off
@@ -16,8 +16,9 @@ UNANSWERED = frozenset({"paused", "silent", "down"})  # a probe over a slow link
 class Kill(Disabling):
     """Kill servers with SIGKILL; `wipe: true` deletes their data too; healing starts them again."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     wipe: bool = False
+    """Delete its data, too, before it starts again."""
     slot: ClassVar[str | None] = "process"
 
     @property
@@ -46,7 +47,7 @@ class Kill(Disabling):
 class Start(Fault):
     """Start servers that are down; the target is a number or a bound name."""
 
-    target: Target = field()  # required: the base class's property is no default
+    target: Aim = field()  # required: the base class's property is no default
     lasting: ClassVar[bool] = False
     ends: ClassVar[frozenset[str]] = frozenset({"kill", "power-loss", "torn-write"})
 
@@ -64,7 +65,7 @@ class Start(Fault):
 class Pause(Disabling):
     """Freeze servers, sockets open and nothing answered; healing lets them go on."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     slot: ClassVar[str | None] = "process"
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
@@ -89,7 +90,7 @@ class Pause(Disabling):
 class Restart(Disabling):
     """Stop servers with SIGTERM and start them again at once, as an operator does."""
 
-    target: Target = "leader"
+    target: Aim = "leader"
     lasting: ClassVar[bool] = False
     slot: ClassVar[str | None] = "process"
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.faults import Disabling, faults
+from harness.faults import Aim, Disabling, faults
 from harness.faults.servers import start_down, wiped_something
-from harness.target import Evidence, System, Target
+from harness.target import Evidence, System
 
 
 @faults.register("remove-voter")
@@ -14,7 +14,7 @@ from harness.target import Evidence, System, Target
 class RemoveVoter(Disabling):
     """Take voters out of the ensemble while they run; healing adds them again."""
 
-    target: Target = "follower"
+    target: Aim = "follower"
     slot: ClassVar[str | None] = "members"
     needs: ClassVar[frozenset[str]] = frozenset({"reconfig"})
 
@@ -39,7 +39,7 @@ class Replace(Disabling):
     The new member takes the dead one's address and id, as a machine with a new disk does.
     """
 
-    target: Target = "follower"
+    target: Aim = "follower"
     slot: ClassVar[str | None] = "members"
     needs: ClassVar[frozenset[str]] = frozenset({"reconfig"})
 

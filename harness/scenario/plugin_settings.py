@@ -2,16 +2,15 @@
 
 import json
 from dataclasses import is_dataclass
-from typing import Any, Final
+from typing import Any
 
-from pydantic import ConfigDict, GetJsonSchemaHandler, PydanticUserError, TypeAdapter
+from pydantic import GetJsonSchemaHandler, PydanticUserError, TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from harness.common.harness_errors import ScenarioError
 from harness.common.registry import Registry
-
-SETTINGS: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+from harness.common.setting_types import SETTINGS
 
 
 class SettingsOf:

@@ -25,10 +25,10 @@ from harness.claim import Claimed
 from harness.clients.subject import QueueSettings, subjects
 from harness.common.quorum_config import QuorumConfig, Software
 from harness.common.registry import Registry
-from harness.common.setting_types import Count, Line, Positive, Seconds, Strict, refuse
+from harness.common.setting_types import SETTINGS, Count, Line, Positive, Seconds, Strict, refuse
 from harness.faults import faults
 from harness.faults.rolling import RollingUpgrade
-from harness.scenario.plugin_settings import SETTINGS, SettingsOf
+from harness.scenario.plugin_settings import SettingsOf
 from harness.scenario.yaml_document import Document
 from harness.workloads import workloads
 
@@ -54,7 +54,9 @@ class LogLine(Strict):
     """A line that a server writes: the node (a role, a bound name or a number), and a pattern."""
 
     node: str | int
+    """Whose log: a role, a name of `bind` or a number."""
     pattern: Annotated[str, Field(max_length=1000)]
+    """A regular expression that a line has to contain."""
 
     @field_validator("pattern")
     @classmethod
@@ -70,10 +72,15 @@ class Trigger(Strict):
     """When to inject: exactly one condition, counted from the start of the phase."""
 
     elapsed_s: Seconds | None = None
+    """At that time of the phase."""
     acknowledged: Count | None = None
+    """After so many puts of the phase were acknowledged."""
     invoked: Count | None = None
+    """After so many puts of the phase were begun."""
     event: Literal["leader-elected"] | None = None
+    """After an election that ended with a leader."""
     log: LogLine | None = None
+    """When a server writes a line that matches."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -84,26 +91,42 @@ class Until(Strict):
     """A mode that a node must reach before the next entry of `faults` may begin."""
 
     node: str | int
+    """Which node: a role, a name of `bind` or a number."""
     mode: Literal["serving", "leader", "follower", "looking", "down"]
+    """The mode that it has to reach; `serving` is any that answers clients."""
     within_s: Seconds = 60.0
+    """How long to wait; then the run ends with 255."""
 
 
 class Schedule(Strict):
     """When an entry of `faults` is injected and healed, and how often."""
 
     name: Name | None = None
+    """What other entries call it; by default its kind, numbered from the second on."""
     at: Trigger | None = None
+    """What it waits for, counted from the start of the phase."""
     after: Name | None = None
+    """The entry above it that must be over: healed, or injected if it has no duration."""
     first_s: Seconds | None = None
+    """When, after every client of the phase has begun its first call."""
     every_s: Positive | None = None
+    """Repeat it after so long."""
     times: Count | None = None
+    """How often at most; also repeats an entry that waits for a count or an event."""
     jitter_s: Seconds = 0.0
+    """Delay each round by up to so long, at random."""
     down_s: Seconds | None = None
+    """Heal it after so long; the same as `for_s`."""
     for_s: Seconds | None = None
+    """Heal it after so long; the same as `down_s`."""
     heal: str | None = None
+    """`never`; of an entry without a fault: the name of the one to heal, or `all`."""
     replaces: Name | None = None
+    """The cut or loss whose place it takes, without a moment between them."""
     until: Until | None = None
+    """Hold the next entry back until a node has a mode."""
     weight: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    """In a phase with `mix_s`: how often at random, beside the weights of the others."""
 
     @property
     def hold_s(self) -> float | None:
@@ -174,33 +197,47 @@ class FaultEntry(Schedule):
 
 
 class Phase(Strict):
-    """Workload and faults that run at the same time.
-
-    Attributes:
-        mix_s: the mean time between two injections of an entry of weight 1.
-    """
+    """Workload and faults that run at the same time."""
 
     name: Name | None = None
+    """What messages and reports call it."""
     workload: tuple[WorkloadEntry, ...] = ()
+    """What its clients do, all at the same time."""
     faults: tuple[FaultEntry, ...] = ()
+    """What is done to servers, clients and the network meanwhile."""
     mix_s: Positive | None = None
+    """The mean time between two injections of an entry of weight 1."""
     limit_s: Positive = SPARE_TIME_S
+    """How long it may take at most."""
 
 
 class Scenario(Claimed, QueueSettings):
     """What to run, which faults to inject, what to check and what to expect."""
 
     description: str
+    """What happens and why; lists show the first line."""
     seed: int = 1
+    """Everything random comes from it."""
     cluster: QuorumConfig = QuorumConfig()
+    """The quorum to start."""
     bind: dict[Name, Line] = Field(default={})
+    """Names for different nodes, resolved once at the start: `{a: leader, b: a follower}`."""
     budget: Literal["minority", "majority"] = "minority"
+    """`majority` allows faults to disable more than a minority of the servers at once."""
     requires: tuple[Literal["netem"], ...] = ()
+    """What the machine must support; if it does not, the scenario is skipped."""
     phases: tuple[Phase, ...] = ()
+    """What runs one after the other; a scenario with one phase has its keys at the top."""
     checkers: list[str] | None = None
+    """Names of those to run; `completed`, `total-queue` and, with faults, `faults-bit` always do.
+    None: all whose needs are met.
+    """
     subject: SubjectName = "zkmq"
+    """The queue under test: a name that `harness list` shows, or your own as `module:Class`."""
     transport: Literal["kazoo", "rest"] = "kazoo"
+    """How zkmq's clients connect: by ZooKeeper's protocol, or by HTTP through one gateway."""
     expect: Literal["valid", "invalid", "unknown"] = "valid"
+    """The expected verdict."""
 
     _document: Document = PrivateAttr(Document.of({}))
     _folder: Path | None = PrivateAttr(None)
@@ -281,16 +318,23 @@ def model() -> type[Scenario]:
     # Any: these types exist only now, so no type checker can know them.
     work: Any = _list_of(_entry_model("WorkloadEntryOf", WorkloadEntry, workloads), MAX_WORKLOADS)
     hurt: Any = _list_of(_entry_model("FaultEntryOf", FaultEntry, faults), MAX_FAULTS)
-    phase: Any = create_model("PhaseOf", __base__=Phase, workload=(work, []), faults=(hurt, []))
+    told = {name: field.description for name, field in Phase.model_fields.items()}
+    of_phase: dict[str, Any] = {
+        "workload": (work, Field(default=[], description=told["workload"])),
+        "faults": (hurt, Field(default=[], description=told["faults"])),
+    }
+    phase: Any = create_model("PhaseOf", __base__=Phase, **of_phase)
     phases: Any = _list_of(phase, MAX_PHASES)
     # A short scenario has one phase and leaves the list out.
     return create_model(
         "ScenarioOf",
         __base__=Scenario,
-        phases=(phases, []),
-        workload=(work, []),
-        faults=(hurt, []),
-        mix_s=(Positive | None, None),
+        phases=(
+            phases,
+            Field(default=[], description=Scenario.model_fields["phases"].description),
+        ),
+        mix_s=(Positive | None, Field(default=None, description=told["mix_s"])),
+        **of_phase,
     )
 
 
@@ -311,7 +355,9 @@ def _entry_model(name: str, base: type[Any], registry: Registry[Any]) -> Any:
         if entry in registry.builtin:
             settings = registry[entry]
             settings.__pydantic_config__ = SETTINGS
-        fields[_attribute(entry)] = (settings | None, Field(default=None, alias=entry))
+        about = registry.summary(entry) if entry in registry.builtin else None
+        field = Field(default=None, alias=entry, description=about)
+        fields[_attribute(entry)] = (settings | None, field)
     entry_model = create_model(name, __base__=base, **fields)
     return Annotated[entry_model, _exactly_one_of(list(registry), optional=base is FaultEntry)]
 

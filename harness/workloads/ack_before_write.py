@@ -15,10 +15,15 @@ class AckBeforeWrite(Workload):
     """A control: acknowledge puts from a buffer and write them later, all but the last few."""
 
     count: Count = 100
+    """How many items."""
     unwritten: Count = 10
+    """How many of them, the last, are never written."""
     rate_hz: Rate | None = None
+    """Acknowledgements. None: as fast as possible."""
     first: int = 1
+    """The first value."""
     after: str | None = None
+    """The workload of the phase that must be over before this one begins."""
     sync: ClassVar[bool] = True
     clients: ClassVar[int] = 1
 

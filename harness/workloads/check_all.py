@@ -19,13 +19,21 @@ class CheckAll(Workload):
     """
 
     clients: Clients = 1
+    """How many clients, a process each."""
     rate_hz: Rate | None = None
+    """Reserves of all clients together. None: as fast as they are answered."""
     batch: Count = 1
+    """How many items one reserve may give."""
     wait_s: Seconds = 0.0
+    """How long a reserve waits for an item."""
     work_s: Seconds = 0.0
+    """How long each client works on what it took, before it acknowledges."""
     release_every: Count | None = None
+    """Give every n-th delivery of a client back instead. None: none."""
     sync: bool = False
+    """Whether each reserve sees all that was over when it began."""
     after: str | None = None
+    """The workload of the phase that must be over before this one begins."""
 
     def run(self, client: Client, number: int) -> None:
         """Take; `rate_hz` counts the reserves of all clients together."""

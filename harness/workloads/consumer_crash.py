@@ -17,6 +17,7 @@ class ConsumerCrash(Workload):
     """Reserve one item and die by SIGKILL with it in hand."""
 
     after: str | None = None
+    """The workload of the phase that must be over before this one begins."""
     clients: ClassVar[int] = 1
     dies: ClassVar[bool] = True
     sync: ClassVar[bool] = False

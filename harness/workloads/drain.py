@@ -21,8 +21,11 @@ class Drain(Workload):
     """
 
     batch: Count = 50
+    """How many items one reserve may give."""
     limit_s: Seconds = 120.0
+    """How long it goes on while items are left; then the run is `unknown`."""
     after: str | None = None
+    """The workload of the phase that must be over before this one begins."""
     clients: ClassVar[int] = 1
 
     def run(self, client: Client, number: int) -> None:

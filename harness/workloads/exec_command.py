@@ -45,12 +45,19 @@ class Exec(Workload):
     """
 
     command: Words
+    """The program and its words; `{hosts}`, `{path}`, `{number}` and the like are filled in."""
     history: Literal["stdout"] = "stdout"
+    """Where it tells its calls."""
     drain: Words | None = None
+    """The command that takes what is left at the end of the run. None: the harness does it."""
     count: Count | None = None
+    """How many values all clients together put. None: they put none."""
     first: int = 1
+    """The first value."""
     clients: Clients = 1
+    """How many clients, a process each."""
     after: str | None = None
+    """The workload of the phase that must be over before this one begins."""
     sync: ClassVar[bool] = False
 
     def values(self) -> Sequence[range]:
@@ -80,7 +87,9 @@ class ExecDrain(Workload):
     """The end of a run whose `exec` has a `drain`: status 0 says that nothing is left."""
 
     command: Words
+    """The program and its words."""
     after: str | None = None
+    """The workload of the phase that must be over before this one begins."""
     clients: ClassVar[int] = 1
     sync: ClassVar[bool] = True
 

@@ -15,11 +15,17 @@ class PutAll(Workload):
     """Put the values first, first + 1, ... one at a time, shared out over the clients in turn."""
 
     count: Count = 500
+    """How many items."""
     clients: Clients = 1
+    """How many clients, a process each."""
     rate_hz: Rate | None = None
+    """Puts of all clients together. None: as fast as they are answered."""
     priority: Priority = 100
+    """Of all items; the smaller number is served first."""
     first: int = 1
+    """The first value."""
     after: str | None = None
+    """The workload of the phase that must be over before this one begins."""
     sync: ClassVar[bool] = True
 
     def values(self) -> Sequence[range]:

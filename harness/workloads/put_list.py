@@ -14,7 +14,9 @@ class ListedItem:
     """A value to put, and its priority."""
 
     value: int
+    """A number, or text."""
     priority: Priority = 100
+    """The smaller number is served first."""
 
 
 @workloads.register("put-list")
@@ -23,7 +25,9 @@ class PutList(Workload):
     """Put the listed values with their priorities, one after the other, by one client."""
 
     items: list[ListedItem]
+    """The items, in order."""
     after: str | None = None
+    """The workload of the phase that must be over before this one begins."""
     sync: ClassVar[bool] = True
     clients: ClassVar[int] = 1
 

@@ -23,6 +23,7 @@ WIDE_TABLES = {
     "crash-points",
     "faults",
     "queue",
+    "scenarios",
     "working",
     "rest",
     "rest-contract",

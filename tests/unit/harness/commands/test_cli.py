@@ -65,7 +65,7 @@ COMMANDS = (
         "inject",
         "heal",
     ),
-    *("new", "plan", "logs", "down", "list", "schema", "serve", "top", "clean"),
+    *("new", "plan", "explain", "logs", "down", "list", "schema", "serve", "top", "clean"),
 )
 
 
@@ -120,6 +120,7 @@ BAD = [
     ("up --port any", ["'--port'", "integer"]),
     ("up --nodes 10", ["'--nodes'"]),
     ("up --heap-mb 1", ["'--heap-mb'"]),
+    ("explain put-al", ["expected a key or a name (", "put-all", "got 'put-al'"]),
     ("inject", ["Missing argument"]),
     ("inject kill --for 0", ["'--for'"]),
     ("inject loss --set percnt=20", ["loss: expected one of target, percent, got 'percnt'"]),

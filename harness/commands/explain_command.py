@@ -1,0 +1,121 @@
+"""`harness explain`: what a key, workload, fault, checker or subject means, from the schema."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from harness.checkers import checkers
+from harness.clients.subject import subjects
+from harness.common.harness_errors import ScenarioError
+from harness.common.registry import Registry
+from harness.faults import faults
+from harness.report.terminal import wide
+from harness.scenario import catalogue, reference
+from harness.scenario.reference import Key
+from harness.workloads import workloads
+
+REGISTRIES: list[Registry[Any]] = [workloads, faults, checkers, subjects]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command(epilog="Example: harness explain kill.wipe")(explain)
+
+
+def explain(
+    word: Annotated[
+        str, typer.Argument(help="Such as put-all, kill, kill.wipe, cluster, seed or total-queue.")
+    ],
+    *,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The table of docs/.")] = False,
+) -> None:
+    """Say what a key, workload, fault, checker or subject means.
+
+    Of a key: its type, default and unit, and a line of a scenario that has it.
+    """
+    if markdown:
+        typer.echo(reference.markdown(_known(word, reference.parts())))
+        return
+    told = list(_told(word))
+    if not told:
+        _known(word, _words())
+    console = wide(Console(highlight=False))
+    for line in told:
+        console.print(line, markup=False) if isinstance(line, str) else console.print(line)
+
+
+def _told(word: str) -> Iterator[str | Table]:
+    for registry in REGISTRIES:
+        if word in registry:
+            yield f"{word}, a {registry.kind}"
+            yield inspect.cleandoc(registry[word].__doc__ or "")
+    if word in reference.parts():
+        if word not in {*workloads, *faults}:
+            yield f"{word}: {reference.meaning(word)}".removesuffix(": ")
+        if found := reference.keys(word):
+            yield _table(found)
+        yield from _example(word)
+    for key in _keys(word):
+        yield f"{key.place}: {key.meaning}"
+        yield f"  type: {key.type}; default: {key.default}" + (
+            f"; unit: {key.unit}" if key.unit else ""
+        )
+        yield from _example(key.place)
+
+
+def _keys(word: str) -> list[Key]:
+    """Return the keys of that name: the one with this place, else all that end so."""
+    every = [key for part in reference.parts() for key in reference.keys(part)]
+    exact = [key for key in every if key.place == word]
+    return exact or [key for key in every if key.place.rpartition(".")[2] == word]
+
+
+def _table(keys: list[Key]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("key", "type", "default", "unit", "meaning"):
+        table.add_column(heading, overflow="fold")
+    for key in keys:
+        table.add_row(key.place, key.type, key.default, key.unit, key.meaning)
+    return table
+
+
+def _example(place: str) -> Iterator[str]:
+    """Yield a line of a scenario that has it, and where that stands."""
+    owner, _, name = place.rpartition(".")
+    owner = "" if owner in reference.SHARED else owner
+    word = re.compile(rf"\b{re.escape(name)}:")
+    beside = re.compile(rf"\b{re.escape(owner)}:") if owner else word
+    for scenario, path in _plain_first(catalogue.names(catalogue.folder())):
+        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+            if word.search(line) and beside.search(line):
+                yield f"  example: {line.strip()}  ({scenario}, line {number})"
+                return
+
+
+def _plain_first(scenarios: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """Put what is broken on purpose, or shows a server's bug, behind all others."""
+    return sorted(scenarios, key=lambda each: each[0].startswith(("controls/", "findings/")))
+
+
+def _words() -> list[str]:
+    every = [key.place for part in reference.parts() for key in reference.keys(part)]
+    return sorted({*every, *reference.parts(), *(name for r in REGISTRIES for name in r)})
+
+
+def _known(word: str, words: list[str]) -> str:
+    """Return the word.
+
+    Raises:
+        ScenarioError: it is none of them; says which are like it.
+    """
+    if word in words:
+        return word
+    close = ", ".join(get_close_matches(word, words, n=5, cutoff=0.5)) or "see `harness list`"
+    raise ScenarioError(f"explain: expected a key or a name ({close}), got {word!r}")
