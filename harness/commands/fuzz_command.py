@@ -5,23 +5,26 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cluster.lending import Kept
-from harness.commands.launch import launch, prepare, publish
+from harness import run as runs
+from harness.commands.launch import Ran, launch, prepare, publish
 from harness.commands.options import DEFAULT_RUNS, RunsOption
 from harness.commands.trials import Trials
 from harness.common import run_folder
-from harness.common.harness_errors import ScenarioError
+from harness.common.harness_errors import HarnessError, HistoryError, RunError, ScenarioError
 from harness.common.quorum_config import QuorumConfig
+from harness.common.run_folder import RunFolder
 from harness.ending import READY_WITHIN_S
 from harness.report.terminal import Terminal
 from harness.results import EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN
 from harness.scenario import loading
+from harness.scenario.schema import Scenario
 from harness.search import finding, fuzz, shrink
 from harness.search.campaign import Campaign
 from harness.search.replay import Cause
@@ -29,6 +32,7 @@ from harness.search.shrink import Data
 from harness.view import Silent
 
 TRIES = 2
+LEAST_DECIDED = 0.8  # of the runs: fewer, and the campaign shows too little
 
 
 def register(app: typer.Typer) -> None:
@@ -50,8 +54,8 @@ def fuzz_(
     """Draw scenarios from the catalogue of faults, run them, and shrink what fails.
 
     Each is within what a majority survives, so each should be valid. What came of them is in
-    RUNS/fuzz/SEED; the same command goes on from there. Ends with 1 if something was found, 2 if
-    nothing could be judged.
+    RUNS/fuzz/SEED; the same command goes on from there. Ends with 1 if something was found, 255 if
+    a run broke off, 2 if nothing was judged, or more than a fifth of the runs showed nothing.
     """
     _require(producer, subject)
     others = [word for word in (producer, subject) if word not in {"put-all", "zkmq"}]
@@ -77,9 +81,16 @@ def fuzz_(
             campaign.run_while(lambda: time.monotonic() < until_s)
         finally:
             _tell(terminal, campaign)
-    if campaign.found:
+    return _status(campaign)
+
+
+def _status(campaign: Campaign) -> int:
+    """Return the exit status: what was found comes first, then what could not be shown."""
+    if campaign.verdicts["invalid"]:
         return EXIT_NOT_AS_EXPECTED
-    return EXIT_AS_EXPECTED if campaign.verdicts["valid"] else EXIT_UNKNOWN
+    if campaign.verdicts["broken"]:
+        return HarnessError.exit_status
+    return EXIT_AS_EXPECTED if campaign.decided >= LEAST_DECIDED else EXIT_UNKNOWN
 
 
 @dataclass(slots=True)
@@ -99,7 +110,7 @@ class _Bench:
         loaded = loading.load(file)
         name = f"fuzz-{number}"
         into = prepare(file, loaded, self.folder, name=name)
-        ran = launch(loaded, name, into, Silent(), kept=self.quorum)
+        ran = self._launched(loaded, name, into)
         if ran.results.get("interrupted"):
             raise KeyboardInterrupt
         if ran.results["verdict"] == "valid":
@@ -107,8 +118,31 @@ class _Bench:
             file.unlink()
         else:
             publish(ran, Silent())
-            self.terminal.say(f"      kept in {os.path.relpath(into.path)}")
+            self.terminal.say(f"      report: {_shown(into)}/report.html")
         return ran.results
+
+    def _launched(self, loaded: Scenario, name: str, into: RunFolder) -> Ran:
+        """Run a scenario; of a run that breaks off, judge and show what was recorded.
+
+        Raises:
+            RunError, HistoryError: it broke off, and what was recorded shows no violation.
+        """
+        try:
+            return launch(loaded, name, into, Silent(), kept=self.quorum)
+        except (RunError, HistoryError) as error:
+            why = f"an error of the harness: {error}"
+            try:
+                judged = runs.check(loaded, name, into, interrupted=why)
+            except HarnessError:
+                self.terminal.say(f"      nothing could be judged; kept in {_shown(into)}")
+                raise error from None
+            ran = Ran(folder=into, results=judged, took_s=0.0)
+            if judged["verdict"] == "invalid":
+                # Not a person's Ctrl-C: what it found counts.
+                return replace(ran, results={k: v for k, v in judged.items() if k != "interrupted"})
+            publish(ran, Silent())
+            self.terminal.say(f"      report: {_shown(into)}/report.html")
+            raise
 
     def reduce(self, data: Data, results: Mapping[str, Any]) -> tuple[Data, Any] | None:
         """Return the smallest scenario found in its time that fails of the same."""
@@ -125,6 +159,10 @@ class _Bench:
         if trials.results is None:
             return None
         return trials.kept[-1], trials.results
+
+
+def _shown(folder: RunFolder) -> str:
+    return os.path.relpath(folder.path)
 
 
 def _require(producer: str, subject: str) -> None:
@@ -146,7 +184,8 @@ def _missing(quorum: Kept) -> frozenset[str]:
 
 
 def _tell(terminal: Terminal, campaign: Campaign) -> None:
-    terminal.say(f"{campaign.verdicts.total()} scenarios: {campaign.tally()}")
+    decided = f"; {campaign.decided:.0%} showed something" if campaign.verdicts.total() else ""
+    terminal.say(f"{campaign.verdicts.total()} scenarios: {campaign.tally()}{decided}")
     for one in campaign.found:
         where = os.path.relpath(campaign.folder / one.file)
         terminal.say(f"cause {one.number}, {one.times} times: {one.failure}: {where}")

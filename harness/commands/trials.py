@@ -16,7 +16,7 @@ from harness.common.harness_errors import HistoryError, RunError, ScenarioError
 from harness.report.terminal import Terminal
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
-from harness.search import finding, shrink
+from harness.search import difference, shrink
 from harness.search.replay import Cause, FailureRate
 from harness.search.shrink import Data
 from harness.view import Silent
@@ -89,8 +89,9 @@ class Trials:
 
     def _tell(self, candidate: Data, rate: FailureRate, left_s: float) -> None:
         smallest = self.kept[-1] if self.kept else candidate
-        what = finding.change(smallest, candidate)
-        told = f"fails {rate}" if rate.shown == self.tries else f"does not ({rate})"
+        what = difference.change(smallest, candidate)
+        fails = rate.shown == self.tries
+        told = f"still fails {rate}" if fails else f"does not fail any more ({rate})"
         self.terminal.say(f"{self.runs:4} runs, {left_s / 60:4.1f} min left  {what}: {told}")
 
     def rate(self, candidate: Data, times: int, *, allowed: float) -> FailureRate:

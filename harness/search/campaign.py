@@ -88,6 +88,12 @@ class Campaign:
             if broken == MOST_BROKEN:
                 raise BrokenError(f"{broken} runs in a row came to no verdict: {note['why']}")
 
+    @property
+    def decided(self) -> float:
+        """Return the share of the runs that ended valid or invalid; 0 if there was none."""
+        ran = self.verdicts.total() - self.verdicts["skipped"]
+        return (self.verdicts["valid"] + self.verdicts["invalid"]) / ran if ran else 0.0
+
     def tally(self) -> str:
         """Return the number of scenarios by verdict, in words."""
         return ", ".join(f"{self.verdicts[v]} {v}" for v in VERDICTS if self.verdicts[v])

@@ -1,6 +1,5 @@
 """Write a scenario for people: one line an entry, under comments that say where it comes from."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,20 +25,6 @@ def text(data: Data, comments: Sequence[str]) -> str:
         default_flow_style=None,
     )
     return "".join(f"# {line}\n" for line in comments) + body
-
-
-def change(before: Data, after: Data) -> str:
-    """Return in one line what a smaller scenario lacks or changes."""
-    lines = difflib.ndiff(text(before, []).splitlines(), text(after, []).splitlines())
-    told = [line for line in lines if line[:2] in {"- ", "+ "}]
-    gone = [line[2:].strip(" -") for line in told if line[0] == "-"]
-    new = [line[2:].strip(" -") for line in told if line[0] == "+"]
-    if not gone + new:
-        return "as it is"
-    shown, how = (new[0], "with") if new else (gone[0], "without")
-    others = max(len(gone), len(new)) - 1
-    more = f" and {others} more lines" if others > 1 else " and 1 more line" if others else ""
-    return f"{how} {shown}{more}"
 
 
 class _Line(dict[str, Any]):

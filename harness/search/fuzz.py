@@ -3,7 +3,7 @@
 Pure: the same seed and number give the same scenario, whatever was drawn before.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, fields
 from random import Random
 from typing import Any
@@ -18,9 +18,34 @@ from harness.workloads import workloads
 PHASES = (1, 1, 2, 3)
 FAULTS = (1, 2, 3, 4)  # in a phase; one that does not go with those before it is left out
 DATA_MB = 64
-LASTS_S = (5.0, 12.0)  # a phase, if nothing stalls
-LIMIT_S = 90.0  # of a phase
+LASTS_S = (5.0, 12.0)  # a phase without faults
+# What a fault may take beside its own time: to wait for room, for an election, for evidence.
+SPARE_S = 6.0
+ROLLING_S = 45.0  # five servers, each synced before the next
 NEEDS_NETEM = frozenset({"latency"})
+_OF_CLIENTS = frozenset({"client-crash", "client-pause"})
+# A client that was killed never comes back, so it can be neither frozen nor killed again.
+_ONCE = frozenset({"client-crash"})
+_CUTS = frozenset(
+    {
+        "isolate",
+        "one-way",
+        "partition-bridge",
+        "partition-halves",
+        "partition-minority",
+        "partition-ring",
+    }
+)
+# The leader brings a member that is added up to date, which these prevent: the heal would fail.
+_NO_NEW_MEMBER = _CUTS | {"loss", "bandwidth"}
+# A rolling restart goes on when every server is synced, and nothing is healed while it waits.
+_NEVER_SYNCED = _CUTS | {"disk-full", "disk-stall", "remove-voter", "replace"}
+IMPOSSIBLE = (
+    frozenset({"client-crash", "client-pause"}),
+    *(frozenset({kind, other}) for kind in ("remove-voter", "replace") for other in _NO_NEW_MEMBER),
+    *(frozenset({"rolling-restart", other}) for other in _NEVER_SYNCED),
+)
+"""Pairs of faults of which one cannot take effect in a phase with the other."""
 _ROLES = ("leader", "follower", "any")
 # How a setting is drawn, by its name; what is not here keeps its default.
 _DRAWN: Mapping[str, Callable[[Random], Any]] = {
@@ -126,16 +151,31 @@ def generate(
     }
     first = 1
     for _ in range(rng.choice(PHASES)):
-        lasts_s, rate_hz = rng.uniform(*LASTS_S), rng.choice((20, 30, 50))
+        begun_s, rate_hz = rng.uniform(*LASTS_S), rng.choice((20, 30, 50))
+        drawn = [_drawn_fault(rng, lasts_s=begun_s) for _ in range(rng.choice(FAULTS))]
+        lasts_s = _lasts_s(begun_s, drawn)
         count = round(lasts_s * rate_hz)
         workload = _workload(rng, producer, first, count, rate_hz)
-        data["phases"].append({"limit_s": LIMIT_S, "workload": workload})
+        limit_s = round(60 + 2 * lasts_s)
+        data["phases"].append({"limit_s": limit_s, "workload": workload})
         first += count
-        for _ in range(rng.choice(FAULTS)):
-            kind, entry = _drawn_fault(rng, lasts_s=lasts_s)
+        for kind, entry in drawn:
             if kind not in without:
                 data = _with_fault(data, kind, entry)
     return data
+
+
+def _lasts_s(begun_s: float, drawn: Sequence[tuple[str, Data]]) -> float:
+    """Return how long clients must go on so that every fault is over before they are.
+
+    Faults that do not fit beside each other wait, so their times add up at worst.
+    """
+    needed_s = [
+        float(entry.get("for_s", 0)) + (ROLLING_S if kind.startswith("rolling") else SPARE_S)
+        for kind, entry in drawn
+    ]
+    latest_s = max(float(entry["first_s"]) for _, entry in drawn)
+    return max(begun_s, latest_s + sum(needed_s))
 
 
 def drawable() -> list[str]:
@@ -167,13 +207,20 @@ def _workload(rng: Random, producer: str, first: int, count: int, rate_hz: int) 
 
 def _drawn_fault(rng: Random, *, lasts_s: float) -> tuple[str, Data]:
     kind = rng.choice(drawable())
-    return kind, {kind: _settings(rng, faults[kind]), **_when(rng, faults[kind], lasts_s)}
+    fault = faults[kind]
+    settings, when = _settings(rng, fault), _when(rng, fault, lasts_s)
+    if kind in _OF_CLIENTS:
+        settings["workload"] = "check-all"  # puts go on, so the phase lasts
+        settings["number"] = 0
+    return kind, {kind: settings, **when}
 
 
 def _with_fault(data: Data, kind: str, entry: Data) -> Data:
     """Return a scenario with one more fault in its last phase; unchanged if that is not valid."""
     *earlier, phase = data["phases"]
     others = phase.get("faults", [])
+    if _excluded(kind, others):
+        return data
     named = {"name": f"{kind}-{len(others) + 1}", **entry}
     needed = {need: _NEEDED[need] for need in faults[kind].needs}
     more = data | {
@@ -185,6 +232,14 @@ def _with_fault(data: Data, kind: str, entry: Data) -> Data:
     except ScenarioError:
         return data
     return more
+
+
+def _excluded(kind: str, others: Sequence[Data]) -> bool:
+    """Tell whether a fault cannot take effect beside others of its phase, whenever they come."""
+    present = {key for other in others for key in other}
+    return any(kind in pair and present & (pair - {kind}) for pair in IMPOSSIBLE) or (
+        kind in _ONCE and kind in present
+    )
 
 
 def _settings(rng: Random, fault: type[Fault]) -> Data:
@@ -206,7 +261,7 @@ def _when(rng: Random, fault: type[Fault], lasts_s: float) -> Data:
     hold_s = round(rng.uniform(0.5, 5.0), 1)
     if fault.lasting:
         when["for_s"] = hold_s
-    if rng.random() < 0.3:
+    if rng.random() < 0.3 and fault not in map(faults.__getitem__, _ONCE):
         when["every_s"] = round(hold_s + rng.uniform(2.0, 6.0), 1)
     return when
 

@@ -1,6 +1,7 @@
 """`harness fuzz` with an oracle in the place of a quorum: what it keeps, says, and ends with."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 
 from harness.commands import fuzz_command, trials
 from harness.commands.launch import Ran
+from harness.common.harness_errors import RunError
 from harness.common.run_folder import RunFolder
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
+from harness.search.campaign import Campaign
 
 Oracle = Callable[[Scenario], bool]
 
@@ -132,3 +135,60 @@ def test_nothing_judged_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Without a minute nothing is shown, and the status says so."""
     World(lambda _: False, monkeypatch, runs=1)
     assert fuzz_command.fuzz_(minutes=0, seed=4, keep_in=tmp_path) == 2
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status"),
+    [
+        ({"valid": 8, "unknown": 2}, 0),
+        ({"valid": 7, "unknown": 3}, 2),
+        ({"valid": 9, "broken": 1}, 255),
+        ({"valid": 8, "broken": 1, "invalid": 1}, 1),
+        ({"skipped": 5}, 2),
+        ({"valid": 4, "skipped": 6}, 0),
+        ({}, 2),
+    ],
+)
+def test_the_status_tells_what_a_campaign_shows(
+    verdicts: dict[str, int], status: int, tmp_path: Path
+) -> None:
+    """A finding is 1, a run that broke off 255; and runs that show nothing are no success."""
+    campaign = Campaign(
+        folder=tmp_path, draw=lambda _: {}, judge=None, reduce=None, say=print,  # type: ignore[arg-type]
+        verdicts=Counter(verdicts),
+    )  # fmt: skip
+    assert fuzz_command._status(campaign) == status
+
+
+def test_a_run_that_breaks_off_has_a_report_and_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was recorded is judged and shown, and the campaign goes on."""
+    World(lambda _: False, monkeypatch, runs=2)
+    played = fuzz_command.launch
+    errors = [RunError("node 3: expected it serving")]
+
+    def launch(*words: Any, **more: Any) -> Ran:
+        ran = played(*words, **more)
+        if errors:
+            raise errors.pop()
+        return ran
+
+    told: list[str] = []
+
+    def check(scenario: Any, name: str, folder: RunFolder, *, interrupted: str) -> dict[str, Any]:
+        told.append(interrupted)
+        return {"verdict": "unknown", "scenario": name, "checks": []}
+
+    published: list[Ran] = []
+    monkeypatch.setattr(fuzz_command, "launch", launch)
+    monkeypatch.setattr(fuzz_command.runs, "check", check)
+    monkeypatch.setattr(fuzz_command, "publish", lambda ran, _: published.append(ran))
+    assert fuzz_command.fuzz_(minutes=1, seed=4, keep_in=tmp_path) == 255
+    assert told == ["an error of the harness: node 3: expected it serving"]
+    (ran,) = published
+    assert ran.folder.path.is_dir()
+    out = capsys.readouterr().out
+    assert "no verdict: node 3: expected it serving" in out
+    assert "report: " in out
+    assert "1 valid, 1 broken; 50% showed something" in out

@@ -11,7 +11,7 @@ from harness.search import campaign, fuzz, shrink
 from harness.search.campaign import BrokenError, Campaign
 from harness.search.shrink import Data
 
-SEED = 5
+SEED = 1
 
 
 def entries(data: Data) -> list[Data]:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 import yaml
 
 from harness.search import finding
@@ -36,18 +35,3 @@ def test_an_entry_is_a_line_and_the_comment_stands_above() -> None:
         "  - {heal: all}",
     ]
     assert yaml.safe_load(told)["phases"] == data(KILL, HEAL)["phases"]
-
-
-@pytest.mark.parametrize(
-    ("after", "told"),
-    [
-        (data(KILL), "without {heal: all}"),
-        (data(KILL, HEAL), "as it is"),
-        (data(KILL, HEAL, count=1), "with {put-all: {count: 1}}"),
-        (data({"kill": {"target": "l"}}, HEAL), "with {kill: {target: l}}"),
-        (data(), "with faults: [] and 2 more lines"),
-    ],
-)
-def test_what_is_gone_is_told_in_a_line(after: Data, told: str) -> None:
-    """Whoever watches a search sees what each candidate lacks."""
-    assert finding.change(data(KILL, HEAL), after) == told

@@ -157,3 +157,32 @@ def test_each_drawn_scenario_loads_from_its_file(tmp_path: Path) -> None:
         path = tmp_path / f"{number}.yaml"
         path.write_text(finding.text(fuzz.generate(9, number), []))
         assert loading.load(path).seed == fuzz.generate(9, number)["seed"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(numbers)
+def test_clients_go_on_until_the_faults_are_over(drawn: tuple[int, int]) -> None:
+    """Paced, the puts of each phase take longer than all its faults one after the other."""
+    for phase in fuzz.generate(*drawn)["phases"]:
+        put = next(iter(phase["workload"][0].values()))
+        takes_s = put["count"] / put["rate_hz"]
+        entries = phase.get("faults", [])
+        holds_s = sum(entry.get("for_s", 0) for entry in entries)
+        latest_s = max((entry["first_s"] for entry in entries), default=0)
+        assert takes_s >= latest_s + holds_s
+        assert phase["limit_s"] > takes_s + 30
+
+
+@settings(max_examples=60, deadline=None)
+@given(numbers)
+def test_impossible_pairs_are_not_drawn(drawn: tuple[int, int]) -> None:
+    """No phase has two faults of which one cannot take effect beside the other."""
+    for phase in fuzz.generate(*drawn)["phases"]:
+        found = [key for entry in phase.get("faults", []) for key in entry]
+        assert not any(pair <= set(found) for pair in fuzz.IMPOSSIBLE)
+        assert found.count("client-crash") <= 1
+
+
+def test_impossible_pairs_name_faults_that_are_drawn() -> None:
+    """A fault that is renamed does not leave its pairs behind."""
+    assert {kind for pair in fuzz.IMPOSSIBLE for kind in pair} <= set(fuzz.drawable())
