@@ -149,7 +149,7 @@ def ended_by_sigterm() -> Iterator[None]:
 
     def stop(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_IGN)  # what is left to do takes a few seconds
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("SIGTERM")
 
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread hears signals
