@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from harness.common.setting_types import refuse
-from harness.faults import Disabling, faults
-from harness.target import Damage, Evidence, System, Target
+from harness.faults import Aim, Disabling, faults
+from harness.target import Damage, Evidence, System
 
 OF_RECORDS = frozenset({"zero-length", "drop-record", "swap-records"})
 
@@ -17,8 +17,10 @@ class Corrupt(Disabling):
     """Damage the newest log, snapshot or epoch file of servers that are down; nothing heals it."""
 
     how: Damage = field()  # required: each is another damage
-    target: Target = "follower"
+    """What happens to the bytes."""
+    target: Aim = "follower"
     file: Literal["log", "snapshot", "epoch"] = "log"
+    """The kind of file, of which the newest is damaged."""
     lasting: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
