@@ -1,7 +1,7 @@
 """Calls whose outcome is unknown, and how each caller gets the outcome of its own call later."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,63 +19,77 @@ class Settled:
     items: int = 1
 
 
-class Doubt:
-    """One call whose outcome is unknown. It collects an answer for each of its writes.
+@dataclass(slots=True, eq=False)
+class Write:
+    """One operation of a call: its name, its number of items, and its outcome once that is known.
 
-    The writer settles its ticket before its next operation, or when a caller asks. Then the answers
-    come in, in the order of the writes. Any thread may `resolve`.
-
-    Args:
-        label: the name of the operation.
-        sizes: the number of items of each write.
-        ask: settles what the writer has in doubt; blocks until that is done.
+    The first outcome stays, so that whoever is not sure to have told it can tell it again.
     """
 
-    def __init__(self, label: str, sizes: Sequence[int], ask: Callable[[], None]) -> None:
-        self.label = label
-        self._sizes = tuple(sizes)
-        self._answers: list[Settled] = []
+    label: str
+    items: int = 1
+    settled: Settled | None = None
+
+    def settle(self, *, took_effect: bool | None, zxid: int | None = None) -> None:
+        """Tell the outcome; None if it can never be known."""
+        if self.settled is None:
+            self.settled = Settled(self.label, took_effect, zxid, self.items)
+
+
+class Doubt:
+    """One call whose outcome is unknown, and with it the outcomes of its writes.
+
+    The writer settles what it has in doubt before its next operation, or when a caller asks. A
+    write without an outcome after that was never sent. Any thread may `resolve`.
+
+    Attributes:
+        is_told: whether the outcomes were told to somebody.
+
+    Args:
+        writes: in the order in which they are sent.
+        ask: is called with this doubt, to settle what the writer has in doubt. Blocks until that
+            is done, or raises an OutcomeUnknownError with this doubt.
+    """
+
+    def __init__(self, writes: Sequence[Write], ask: "Ask") -> None:
+        self._writes = tuple(writes)
         self._ask = ask
+        self.is_told = False
 
     @classmethod
-    def for_ever(cls, label: str, sizes: Sequence[int] = (1,)) -> "Doubt":
+    def for_ever(cls, label: str, items: int = 1) -> "Doubt":
         """A call whose outcome can never be known."""
-        doubt = cls(label, sizes, lambda: None)
-        doubt.give_up()
-        return doubt
+        write = Write(label, items)
+        write.settle(took_effect=None)
+        return cls([write], lambda _: None)
 
     @property
-    def left(self) -> int:
-        """The number of missing answers."""
-        return len(self._sizes) - len(self._answers)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether an answer is missing."""
-        return self.left > 0
+    def label(self) -> str:
+        """The name of the operation."""
+        return self._writes[0].label if self._writes else "call"
 
     @property
     def answer(self) -> Settled | None:
-        """The answer for the first write; None if it is missing."""
-        return self._answers[0] if self._answers else None
+        """The outcome of the first write; None if it is not known yet."""
+        return self._writes[0].settled if self._writes else None
 
-    def settle(self, settled: Settled) -> None:
-        """Add the outcome of the next write. Ignored if all are answered."""
-        if self.is_open:
-            self._answers.append(replace(settled, items=self._sizes[len(self._answers)]))
-
-    def give_up(self) -> None:
-        """Answer all writes that are left with an outcome that can never be known."""
-        while self.is_open:
-            self.settle(Settled(self.label, None, None))
+    def settle(self, *, took_effect: bool | None, zxid: int | None = None) -> None:
+        """Tell the outcome of all writes that have none."""
+        for write in self._writes:
+            write.settle(took_effect=took_effect, zxid=zxid)
 
     def resolve(self) -> tuple[Settled, ...]:
-        """Wait for the answers, one for each write. Later calls return the same.
+        """Wait for the outcomes, one for each write that was sent. Later calls return the same.
 
         Raises:
             OutcomeUnknownError: still no answer before the deadline.
             ClosedError: the queue was closed before there was one.
         """
-        if self.is_open:
-            self._ask()
-        return tuple(self._answers)
+        if not self.is_told and any(write.settled is None for write in self._writes):
+            self._ask(self)
+        told = tuple(write.settled for write in self._writes if write.settled is not None)
+        self.is_told = True  # last, because a signal's handler may raise until here
+        return told
+
+
+Ask = Callable[[Doubt], None]

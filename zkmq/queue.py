@@ -9,15 +9,15 @@ from signal import SIGTERM, Signals
 from typing import Any, Literal
 
 from zkmq import checks
-from zkmq.doubt import Settled
-from zkmq.errors import BadArgumentError, NoQuorumError, ZkmqError
+from zkmq.doubt import Doubt, Settled
+from zkmq.errors import BadArgumentError, NoQuorumError, OutcomeUnknownError, ZkmqError
 from zkmq.janitor.claim_returner import OnReturned
 from zkmq.janitor.janitor import Janitor
 from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.janitor.returned_reporter import ReturnedReporter
 from zkmq.operating.operator_queue import MOST, OperatorQueue
 from zkmq.putting.backlog_limit import BacklogLimit
-from zkmq.putting.batches import MAX_BATCH_ITEMS, Put
+from zkmq.putting.batches import MAX_BATCH_ITEMS, Put, PutBatch, puts_of
 from zkmq.putting.entry import Entry
 from zkmq.putting.producer import Producer
 from zkmq.taking.consumer import Consumer
@@ -112,6 +112,7 @@ class Queue(OperatorQueue):
             close_store=close_store,
             make=make,
         )
+        self._ended = False
         self._producing = CallLock(store.now)
         bound, tree, segment_items = self._bound, self._tree, self.charter.segment_items
         about = registrations.about(
@@ -181,16 +182,20 @@ class Queue(OperatorQueue):
             QueueFullError: about `max_items` items wait.
             NoQuorumError: certainly not put.
         """
-        entry = Entry(
-            data=data,
-            priority=priority,
-            delay_s=delay_s,
-            ttr_s=ttr_s,
-            dedup_id=dedup_id,
-            headers=headers,
-            content_type=content_type,
-        )
-        return self._put([entry], 1)[0]
+
+        def entries() -> list[Entry]:
+            entry = Entry(
+                data=data,
+                priority=priority,
+                delay_s=delay_s,
+                ttr_s=ttr_s,
+                dedup_id=dedup_id,
+                headers=headers,
+                content_type=content_type,
+            )
+            return [entry]
+
+        return self._put(entries, 1)[0]
 
     def put_many(
         self, items: Iterable[bytes | Entry], *, priority: int = 100, batch: int = MAX_BATCH_ITEMS
@@ -211,26 +216,32 @@ class Queue(OperatorQueue):
             NoQuorumError: certainly nothing is put.
         """
         checks.number("put_many: batch", batch, 1, MAX_BATCH_ITEMS)
-        entries = [
-            item if isinstance(item, Entry) else Entry(data=item, priority=priority)
-            for item in items
-        ]
+
+        def entries() -> list[Entry]:
+            return [
+                item if isinstance(item, Entry) else Entry(data=item, priority=priority)
+                for item in items
+            ]
+
         return self._put(entries, batch)
 
     def resolve(self) -> tuple[Settled, ...]:
         """Find out what became of the calling thread's last put whose outcome was unknown.
 
-        Use it after Ctrl-C interrupted a put, which leaves no error. Otherwise call `resolve()` of
-        the error, which answers for that very call, from any thread.
-        Returns one answer for each write that was in doubt, in order: one for a put, maybe several
-        for a put_many. A write that has not taken effect by now never will.
+        Use it after Ctrl-C, or another exception from a signal's handler, ended a put. Otherwise
+        call `resolve()` of the error, which answers for that very call, from any thread.
+        Returns one answer for each write that was sent, in order: one for a put, maybe several for
+        a put_many, none if nothing was sent. A write that has not taken effect by now never will.
+        The outcomes of a call are told once, here or by its error: then this returns none, until
+        the next put in doubt. So what it returns is about the put that was just ended, also if the
+        handler had raised before that put began.
 
         Raises:
             OutcomeUnknownError: still no answer before the deadline.
         """
         self._require_open()
         doubt = self._producer.doubt
-        return doubt.resolve() if doubt is not None else ()
+        return () if doubt is None or doubt.is_told else doubt.resolve()
 
     def reserve(
         self, n: int = 1, *, timeout_s: float = 0.0, done: Sequence[Item] = (), sync: bool = False
@@ -362,17 +373,25 @@ class Queue(OperatorQueue):
         servers do the same when the session expires. Calls in which other threads wait end with a
         ClosedError. In a forked child this ends nothing, because the queue is the parent's.
         """
-        if self._closed or self._process != os.getpid():
+        if self._ended or self._process != os.getpid():
             return
-        self._closed = True
         now_s, within_s = self._store.now(), min(self._deadline_s, CLOSED_WITHIN_S)
         try:
-            self._leave(now_s + within_s - min(END_S, within_s / 2))
-        except ZkmqError:
-            pass  # the end of the session does the same a little later
-        finally:
-            self._consumer.forget()
-            self._end_session(now_s + within_s)
+            self._closed = True
+            try:
+                self._leave(now_s + within_s - min(END_S, within_s / 2))
+            except ZkmqError:
+                pass  # the end of the session does the same a little later
+            finally:
+                self._end(now_s + within_s)
+        except BaseException:
+            self._end(now_s + within_s)  # again, because a handler may have raised in the first one
+            raise
+
+    def _end(self, deadline_s: float) -> None:
+        self._consumer.forget()
+        self._end_session(deadline_s)
+        self._ended = True
 
     def _leave(self, deadline_s: float) -> None:
         if self._janitor is not None:
@@ -381,34 +400,49 @@ class Queue(OperatorQueue):
             self._reporter.close(max(0.0, min(LEAVE_S, deadline_s - self._store.now())))
         leaving = None
         # A put that is under way keeps its ticket, with which its outcome can be found out.
-        with contextlib.suppress(NoQuorumError), self._producing.take(self._store.now()):
-            leaving = self._producer.leave()
+        with contextlib.suppress(NoQuorumError):
+            leaving = self._producing.run(self._store.now(), self._producer.leave)
         self._consumer.close(deadline_s)
         if leaving is not None:
             leaving.reply(min(deadline_s, self._store.now() + LEAVE_S))
 
-    def _settle_puts(self) -> None:
-        """Settle the put that is in doubt."""
+    def _settle_puts(self, doubt: Doubt) -> None:
+        """Settle whatever put is in doubt, for the call with that doubt."""
         self._require_open()
         deadline_s = self._deadline()
-        with self._producing.take(deadline_s):
+
+        def settle() -> None:
             self._require_open()
             self._producer.settle(deadline_s)
 
-    def _put(self, entries: Sequence[Entry], batch: int) -> list[Put]:
-        self._require_open()
-        deadline_s = self._deadline()
-        puts: list[Put] = []
         try:
-            with self._producing.take(deadline_s):
-                self._require_open()
-                if self._backlog_limit is not None:
-                    self._backlog_limit.require_room(len(entries), deadline_s)
-                puts = self._producer.put_all(
-                    entries, batch=batch, deadline_s=deadline_s, patience_s=self._deadline_s
-                )
-            return puts  # noqa: RET504, TRY300 - a signal can come here too
-        except BaseException:
-            if puts:  # a signal's handler raised
-                self._producer.interrupted(puts)
+            self._producing.run(deadline_s, settle)
+        except OutcomeUnknownError as error:
+            error.doubt = doubt
             raise
+
+    def _put(self, entries: Callable[[], list[Entry]], batch: int) -> list[Put]:
+        producer = self._producer
+        before, doubt = producer.doubt, Doubt((), self._settle_puts)
+        try:
+            producer.doubt = doubt
+            self._require_open()
+            deadline_s = self._deadline()
+            batches = producer.cut(entries(), batch)
+            producer.doubt = doubt = producer.doubt_about(batches)
+            self._producing.run(deadline_s, lambda: self._put_all(batches, deadline_s))
+            puts = list(puts_of(batches))
+            producer.doubt = before
+            return puts  # noqa: TRY300 - a handler may raise until here
+        except BaseException as error:
+            # A ZkmqError tells what it leaves in doubt. After any other, all may be in doubt.
+            left = error.doubt if isinstance(error, OutcomeUnknownError) else before
+            producer.doubt = left if isinstance(error, ZkmqError) else doubt
+            raise
+
+    def _put_all(self, batches: Sequence[PutBatch], deadline_s: float) -> None:
+        self._require_open()
+        if self._backlog_limit is not None:
+            count = sum(len(each.entries) for each in batches)
+            self._backlog_limit.require_room(count, deadline_s)
+        self._producer.put_all(batches, deadline_s=deadline_s, patience_s=self._deadline_s)

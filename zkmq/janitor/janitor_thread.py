@@ -5,6 +5,7 @@ import threading
 
 from zkmq.errors import ClosedError, OutdatedClientError, ZkmqError
 from zkmq.janitor.janitor import Janitor
+from zkmq.zookeeper.signals import Latch
 from zkmq.zookeeper.store import Store
 
 PERIOD_S = 2.0
@@ -39,7 +40,7 @@ class JanitorThread:
         self._period_s = period_s
         self._away_s = AWAY_S
         self._told: dict[str, float] = {}
-        self._stopping = threading.Event()
+        self._stopping = Latch()
         self._thread = threading.Thread(target=self._run, name="zkmq-janitor", daemon=True)
 
     def start(self) -> None:
@@ -54,7 +55,7 @@ class JanitorThread:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping.is_set:
             try:
                 pause_s = self._round()
             except ClosedError:

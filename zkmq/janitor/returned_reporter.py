@@ -1,9 +1,8 @@
 """A thread that calls `on_returned`, so that the janitor does not wait for the application."""
 
-import contextlib
 import logging
-import queue
 import threading
+from queue import SimpleQueue
 
 from zkmq.janitor.claim_returner import OnReturned, Returned
 
@@ -21,7 +20,7 @@ class ReturnedReporter:
 
     def __init__(self, on_returned: OnReturned) -> None:
         self._on_returned = on_returned
-        self._waiting: queue.Queue[Returned | None] = queue.Queue(MAX_WAITING)
+        self._waiting: SimpleQueue[Returned | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="zkmq-returned", daemon=True)
         self._closed = False
 
@@ -29,9 +28,9 @@ class ReturnedReporter:
         """Queue one report for the application; does not wait."""
         if self._thread.ident is None:
             self._thread.start()
-        try:
-            self._waiting.put_nowait(returned)
-        except queue.Full:
+        if self._waiting.qsize() < MAX_WAITING:
+            self._waiting.put(returned)
+        else:
             log.warning("on_returned: not told of %d items: it is too slow", len(returned.names))
 
     def close(self, timeout_s: float) -> None:
@@ -39,8 +38,7 @@ class ReturnedReporter:
         self._closed = True
         if self._thread.ident is None:
             return
-        with contextlib.suppress(queue.Full):  # then the thread ends after the next report
-            self._waiting.put_nowait(None)
+        self._waiting.put(None)
         self._thread.join(timeout_s)
 
     def _run(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from zkmq.doubt import Write
 from zkmq.putting.entry import Entry
 from zkmq.zookeeper.request_sizes import cut
 
@@ -32,15 +33,18 @@ class Put:
 class PutBatch:
     """Entries that go in one write. `rest` are the indexes in `puts` that are still to be filled.
 
-    An entry that repeats the id of another one in the same write is a duplicate at once.
+    `write` has the outcome once that is known, whatever became of the call. An entry that repeats
+    the id of another one in the same write is a duplicate at once.
     """
 
     serial: int
     entries: list[Entry]
     puts: list[Put | None] = field(init=False)
     rest: list[int] = field(default_factory=list)
+    write: Write = field(init=False)
 
     def __post_init__(self) -> None:
+        self.write = Write("put", len(self.entries))
         self.puts = [None] * len(self.entries)
         ids: set[str] = set()
         for index, entry in enumerate(self.entries):

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from zkmq.doubt import Write
 from zkmq.errors import (
     AckUnknownError,
     NoQuorumError,
@@ -52,9 +53,9 @@ class _Sent:
 class Pipeline:
     """The writes of one producer. Not thread-safe.
 
-    After `run` raised a ZkmqError, `doubtful` has the number of items of each write whose outcome
-    is unknown. The ticket is in doubt about the same writes, unless it was deleted. After any other
-    exception, `doubtful` is what the ticket is in doubt about.
+    After `run` raised an OutcomeUnknownError, `doubtful` are the writes whose outcome is unknown.
+    The ticket is in doubt about the same writes, unless it was deleted. If a signal's handler
+    raised, the ticket is in doubt about everything that was sent.
     """
 
     def __init__(
@@ -74,13 +75,7 @@ class Pipeline:
         self._delayed = Delayed(store, tree)
         # In the order in which they were sent. Each is removed when it is complete.
         self._sent: deque[_Sent] = deque()
-        self.doubtful: list[int] = []
-
-    @property
-    def first_is_certain(self) -> bool:
-        """Whether the first write in doubt is complete: a signal came before the `enter`."""
-        sent = [each.batch for each in self._sent if each.batch is not None]
-        return bool(sent) and not sent[0].rest and len(self.doubtful) >= len(sent)
+        self.doubtful: Sequence[Write] = ()
 
     def run(self, batches: Sequence[PutBatch], deadline_s: float, patience_s: float) -> None:
         """Send all batches. Wait for the first until `deadline_s`, for each other `patience_s`.
@@ -90,7 +85,7 @@ class Pipeline:
             NotAppliedError: the first batch that is not put certainly is not, nor are later ones.
         """
         self._sent.clear()
-        self.doubtful = []
+        self.doubtful = ()
         waiting = deque(batches)
         try:
             while waiting or self._sent:
@@ -99,7 +94,7 @@ class Pipeline:
                 self._receive(deadline_s)
                 if is_put:  # a roll is part of the put behind it
                     deadline_s = self._store.now() + patience_s
-        except BaseException as error:
+        except ZkmqError as error:
             self._give_up(error)
             raise
 
@@ -126,7 +121,7 @@ class Pipeline:
             self._sent.append(_Sent(self._store.submit(ops), ops, None, {}, priority))
         ticket = self._producer_ticket.ready(deadline_s)
         ops, guards = self._operations(batch, ticket, deadline_s)
-        pending = ticket.submit("put", ops, len(batch.rest))
+        pending = ticket.submit(batch.write, ops)
         for entry in batch.open:
             if not entry.delay_s:
                 self._tails.expect(entry.priority, 1)
@@ -184,6 +179,7 @@ class Pipeline:
                 self._tails.note(parsed.priority, guards[parsed.priority], parsed.number)
             batch.puts[index] = Put(name if parsed else None, applied.zxid, applied.attempts)
         batch.rest.clear()
+        batch.write.settle(took_effect=True, zxid=applied.zxid)
 
     def _recover(self, deadline_s: float) -> None:
         """Collect all answers, then complete the writes one by one, in order."""
@@ -199,29 +195,29 @@ class Pipeline:
                 self._finish(self._sent[0], batch, deadline_s)
             self._sent.popleft()
 
-    def _give_up(self, error: BaseException) -> None:
-        """Record which writes are in doubt: the last that may still arrive, and all before it.
+    def _give_up(self, error: ZkmqError) -> None:
+        """Find out which writes are in doubt: the last that may still arrive, and all before it.
 
         Their ticket versions follow each other, so the first has to be settled first.
 
         Raises:
             OutcomeUnknownError: the first write is certain, but a later one is in doubt.
         """
-        ticket = self._producer_ticket.current
-        if not isinstance(error, ZkmqError):
-            # A signal's handler raised. The ticket is in doubt about everything that was sent.
-            self.doubtful = ticket.doubtful if ticket else []
-            return
-        sent = [each for each in self._sent if each.batch is not None]
+        sent = [(each, each.batch.write) for each in self._sent if each.batch is not None]
         unknown = isinstance(error, OutcomeUnknownError)
         # The ticket itself knows about the first write.
         doubtful = [
-            index for index, each in enumerate(sent) if (each.doubtful if index else unknown)
+            index for index, (each, _) in enumerate(sent) if (each.doubtful if index else unknown)
         ]
         last = max(doubtful, default=-1)
-        self.doubtful = [len(each.batch.rest) for each in sent[: last + 1] if each.batch]
-        if ticket is not None:
-            ticket.be_in_doubt("put", [] if isinstance(error, AckUnknownError) else self.doubtful)
+        self.doubtful = [write for _, write in sent[: last + 1]]
+        ticket = self._producer_ticket.current
+        if isinstance(error, AckUnknownError):
+            for write in self.doubtful:
+                write.settle(took_effect=None)
+            self._producer_ticket.renew()
+        elif ticket is not None:
+            ticket.be_in_doubt(self.doubtful)
         if doubtful and not unknown:
             raise OutcomeUnknownError(f"put_many: {last} writes in doubt; {error}") from error
 
@@ -242,8 +238,7 @@ class Pipeline:
         while batch.rest:
             try:
                 ticket = self._producer_ticket.ready(deadline_s)
-                items = len(batch.rest)
-                result = ticket.commit("put", ops, deadline_s, unsure=unsure, items=items)
+                result = ticket.commit(batch.write, ops, deadline_s, unsure=unsure)
             except TicketGoneError:
                 self._producer_ticket.renew()
             else:
@@ -260,6 +255,7 @@ class Pipeline:
                 batch, self._producer_ticket.ready(deadline_s), deadline_s
             )
         # All entries were duplicates. The next write uses this ticket version.
+        batch.write.settle(took_effect=True)
         self._producer_ticket.ready(deadline_s).enter(used=False)
 
     def _learn(self, batch: PutBatch, op: Op, code: Code) -> None:

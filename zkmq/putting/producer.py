@@ -1,18 +1,17 @@
 """The producer of one client: its writes take effect at most once, and in order."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zkmq.doubt import Doubt, Settled
+from zkmq.doubt import Ask, Doubt
 from zkmq.errors import (
-    AckUnknownError,
     NoQuorumError,
     OutcomeUnknownError,
     PartlyPutError,
     ZkmqError,
 )
-from zkmq.putting.batches import Put, PutBatch, puts_of, writes_of
+from zkmq.putting.batches import PutBatch, puts_of, writes_of
 from zkmq.putting.entry import Entry
 from zkmq.putting.pipeline import Pipeline
 from zkmq.putting.producer_ticket import ProducerTicket
@@ -39,7 +38,7 @@ class Producer:
         *,
         segment_items: int,
         about: Mapping[str, Any],
-        ask: Callable[[], None],
+        ask: Ask,
     ) -> None:
         self._store = store
         self._tree = tree
@@ -56,8 +55,7 @@ class Producer:
         self._serial = 0
         self._ttr_marked = False
         self._ask = ask
-        # The call whose writes are in doubt, and the last such call of each thread.
-        self._doubt: Doubt | None = None
+        # The last put of each thread whose outcome was unknown.
         self._last = threading.local()
 
     @property
@@ -71,10 +69,21 @@ class Producer:
         doubt: Doubt | None = getattr(self._last, "doubt", None)
         return doubt
 
-    def put_all(
-        self, entries: Sequence[Entry], *, batch: int, deadline_s: float, patience_s: float
-    ) -> list[Put]:
-        """Append entries in order, up to `batch` in one write, which takes effect as a whole.
+    @doubt.setter
+    def doubt(self, doubt: Doubt | None) -> None:
+        self._last.doubt = doubt
+
+    def doubt_about(self, batches: Sequence[PutBatch]) -> Doubt:
+        """What a call has in doubt if a signal's handler ends it, now or later."""
+        return Doubt([each.write for each in batches], self._ask)
+
+    def cut(self, entries: Sequence[Entry], batch: int) -> list[PutBatch]:
+        """Cut entries into writes of up to `batch`, each of which takes effect as a whole."""
+        writes = writes_of(entries, batch, (self._request_bytes, MAX_CALL_BYTES))
+        return [self._batch(part) for part in writes]
+
+    def put_all(self, batches: Sequence[PutBatch], *, deadline_s: float, patience_s: float) -> None:
+        """Append the entries of all batches, in order.
 
         Waits for the first write until `deadline_s`, and for each other at most `patience_s` after
         the one before.
@@ -91,45 +100,35 @@ class Producer:
             raise NoQuorumError("put: not sent, an earlier put is still in doubt") from error
         if self._producer_ticket.current is not None and self._producer_ticket.current.worn:
             self._producer_ticket.renew()
-        writes = writes_of(entries, batch, (self._request_bytes, MAX_CALL_BYTES))
-        batches = [self._batch(part) for part in writes]
-        if any(entry.ttr_s is not None for entry in entries):
+        if any(entry.ttr_s is not None for batch in batches for entry in batch.entries):
             self._mark_ttr(deadline_s)
         try:
             self._pipeline.run(batches, deadline_s, patience_s)
-            return list(puts_of(batches))  # inside `try`, because a signal can come here too
-        except BaseException as error:
-            put = puts_of(batches)
-            self._give_up(error, batches)
+        except ZkmqError as error:
+            put, count = puts_of(batches), sum(len(each.entries) for each in batches)
             if isinstance(error, OutcomeUnknownError):
-                error.tell(put, sum(self._pipeline.doubtful), len(entries))
-            elif isinstance(error, ZkmqError) and put:
-                raise PartlyPutError(put, len(entries), error) from error
+                doubtful = self._pipeline.doubtful
+                error.doubt = Doubt(doubtful, self._ask)
+                error.tell(put, sum(write.items for write in doubtful), count)
+            elif put:
+                raise PartlyPutError(put, count, error) from error
             raise
 
     def settle(self, deadline_s: float) -> None:
-        """Settle every write whose outcome is unknown, and give the outcomes to their call.
+        """Settle every write whose outcome is unknown, and give each its outcome.
 
         Raises:
             OutcomeUnknownError: still no answer; the outcomes so far are kept.
         """
         while (ticket := self._producer_ticket.current) is not None and ticket.in_doubt:
-            doubt = self._doubt
-            if doubt is None or not doubt.is_open:
-                # A signal's handler raised before the caller had an error with a doubt.
-                doubt = self._doubt = Doubt("put", ticket.doubtful, self._ask)
-            try:
-                settled, used = ticket.settle(deadline_s)
-            except OutcomeUnknownError as error:
-                error.doubt = doubt
-                raise
-            if settled.took_effect is None:
+            outcome = ticket.settle(deadline_s)
+            if outcome.took_effect is None:
+                for write in ticket.doubtful:
+                    write.settle(took_effect=None)
                 self._producer_ticket.renew()
-                doubt.give_up()
                 return
-            if doubt.left == len(ticket.doubtful):  # else a signal came between the next two steps
-                doubt.settle(settled)
-            ticket.enter(used=used)
+            ticket.doubtful[0].settle(took_effect=outcome.took_effect, zxid=outcome.zxid)
+            ticket.enter(used=outcome.used)
 
     def leave(self) -> Pending | None:
         """Delete the ticket, if there is one. After that, nothing in doubt can take effect."""
@@ -139,31 +138,6 @@ class Producer:
         """The most bytes that an entry adds to a request."""
         ids = self._id_bytes if entry.dedup_id is not None else 0
         return self._item_bytes + len(entry.data) + ids
-
-    def interrupted(self, puts: Sequence[Put]) -> None:
-        """Keep the results of a put for `resolve`, because a signal kept them from the caller."""
-        doubt = Doubt("put", [len(puts)], self._ask)
-        doubt.settle(Settled("put", took_effect=True, zxid=puts[0].zxid))
-        self._last.doubt = doubt
-
-    def _give_up(self, error: BaseException, batches: Sequence[PutBatch]) -> None:
-        """Keep what the pipeline left in doubt, for the caller and for `settle`."""
-        # A ZkmqError tells the caller what is put. Any other exception does not.
-        put = [] if isinstance(error, ZkmqError) else [each for each in batches if not each.rest]
-        if put and self._pipeline.first_is_certain:
-            put.pop()
-        sizes = [len(each.entries) for each in put] + self._pipeline.doubtful
-        if not sizes:
-            return
-        doubt = Doubt("put", sizes, self._ask)
-        for each in put:
-            doubt.settle(Settled("put", took_effect=True, zxid=_zxid(each)))
-        self._doubt = self._last.doubt = doubt
-        if isinstance(error, AckUnknownError):
-            self._producer_ticket.renew()
-            doubt.give_up()
-        if isinstance(error, OutcomeUnknownError):
-            error.doubt = doubt
 
     def _batch(self, entries: Sequence[Entry]) -> PutBatch:
         self._serial += 1
@@ -177,8 +151,3 @@ class Producer:
                 self._store, "create", [create], deadline_s, as_good={Code.NODE_EXISTS}
             )
             self._ttr_marked = True
-
-
-def _zxid(batch: PutBatch) -> int | None:
-    first = batch.puts[0]
-    return first.zxid if first is not None else None

@@ -1,11 +1,11 @@
 """The consumer of one client: its threads share one registration and one place in the line."""
 
 import contextlib
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
+from zkmq.doubt import Doubt
 from zkmq.errors import BadArgumentError, ClosedError, NotAppliedError, NotHeldError, ZkmqError
 from zkmq.taking.finish import Done, Finisher
 from zkmq.taking.held_items import OnLost
@@ -21,6 +21,7 @@ from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Store
 
 CONTENDED_S = 1.0
+Answer = TypeVar("Answer")
 GiveUp = Callable[[], bool]
 
 
@@ -57,7 +58,7 @@ class Consumer:
         # Called in this order; a listener must not raise.
         self.lost_listeners = [on_lost]
         self._lock = CallLock(store.now)
-        self._waiting = threading.Lock()
+        self._waiting = CallLock(store.now)
         clock = ServerClock(store)
         self.membership = Membership(
             store,
@@ -151,33 +152,40 @@ class Consumer:
         """Give back what is held, and remove the registration. Later calls have no effect."""
         self._closed = True
         self._line.wake()
-        with self._lock.take(deadline_s):
-            self._line.leave(done=False)
-            self.membership.settle(deadline_s)
-            while held := self._finisher.that_fit(self.membership.held):
-                # An item that is not held any more leaves `held`, and the others go back.
-                with contextlib.suppress(NotHeldError):
-                    self._finisher.release(held, delay_s=0.0, to="place", deadline_s=deadline_s)
-            self.membership.leave(deadline_s)
+        self._lock.run(deadline_s, lambda: self._give_back_all(deadline_s))
 
     def _tell_lost(self, consumer: str, items: Sequence[Item]) -> None:
         for listener in list(self.lost_listeners):
             listener(consumer, items)
 
-    def _settle(self) -> None:
+    def _give_back_all(self, deadline_s: float) -> None:
+        self._line.leave(done=False)
+        self.membership.settle(deadline_s)
+        while held := self._finisher.that_fit(self.membership.held):
+            # An item that is not held any more leaves `held`, and the others go back.
+            with contextlib.suppress(NotHeldError):
+                self._finisher.release(held, delay_s=0.0, to="place", deadline_s=deadline_s)
+        self.membership.leave(deadline_s)
+
+    def _settle(self, _: Doubt) -> None:
         """Settle the operation in doubt, in the caller's turn."""
+        self._in_turn(self.membership.settle)
+
+    def _in_turn(self, act: Callable[[float], Answer]) -> Answer:
+        """Call `act` with its deadline once no other thread calls."""
         self._require_open()
         deadline_s = self._deadline()
-        with self._lock.take(deadline_s):
+
+        def call() -> Answer:
             self._require_open()
-            self.membership.settle(deadline_s)
+            return act(deadline_s)
+
+        return self._lock.run(deadline_s, call)
 
     def _look(self, n: int, done: Sequence[Item], taken: list[Item], *, sync: bool) -> Reservation:
         """Look once and claim once. The items are added to `taken` before anything else."""
-        self._require_open()
-        deadline_s = self._deadline()
-        with self._lock.take(deadline_s):
-            self._require_open()
+
+        def look(deadline_s: float) -> Reservation:
             contended_s = self._store.now() - self.reserver.contended_s
             if contended_s < CONTENDED_S and not self.reserver.relaxed:
                 self._line.await_turn(deadline_s)
@@ -185,40 +193,33 @@ class Consumer:
             found = self.reserver.reserve(n, done, sync=sync, extra=leave, deadline_s=deadline_s)
             if found.items:
                 self._line.leave(done=self.reserver.used_extra)
-            taken += found.items
+            taken.extend(found.items)
             self.membership.hand_out(found.items)
             return found
 
+        return self._in_turn(look)
+
     def _wait(self, until_s: float) -> None:
         """Wait in the waiting line, one thread at a time."""
-        left_s = min(max(0.0, until_s - self._store.now()), LOOK_AGAIN_S)
-        if not self._waiting.acquire(timeout=left_s):
-            return
-        try:
+
+        def wait() -> None:
             self._require_open()
             self._line.wait(self.reserver.cache.seen(), until_s, self._deadline())
-        finally:
-            self._waiting.release()
+
+        self._waiting.run_if_free(min(until_s, self._store.now() + LOOK_AGAIN_S), wait)
 
     def _leave_line(self) -> None:
         """Leave the waiting line, since puts would wake a place that is left behind in vain."""
-        if self._waiting.acquire(blocking=False):  # else another thread uses the place
-            try:
-                with contextlib.suppress(ZkmqError):  # the end of the session does the same
-                    self._line.leave(done=False)
-            finally:
-                self._waiting.release()
+        with contextlib.suppress(ZkmqError):  # the end of the session does the same
+            # If it is held, another thread uses the place.
+            self._waiting.run_if_free(self._store.now(), lambda: self._line.leave(done=False))
 
     def _end(self, end: Callable[..., Done], items: Sequence[Item], **options: Any) -> Done:
         if not items:
             raise BadArgumentError("items: expected at least one, got none")
         if len(set(map(id, items))) < len(items):
             raise BadArgumentError("items: expected each once")
-        self._require_open()
-        deadline_s = self._deadline()
-        with self._lock.take(deadline_s):
-            self._require_open()
-            return end(items, deadline_s=deadline_s, **options)
+        return self._in_turn(lambda deadline_s: end(items, deadline_s=deadline_s, **options))
 
     def _require_open(self) -> None:
         if self._closed:

@@ -106,7 +106,7 @@ class Holder:
             clock,
             label=label.decode(errors="replace"),
             on_lost=ignore_lost,
-            ask=lambda: self._membership.settle(deadline_s),
+            ask=lambda _: self._membership.settle(deadline_s),
         )
         self._membership.adopt(consumer, active.version, self.items)
         self.finisher = Finisher(

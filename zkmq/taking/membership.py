@@ -6,9 +6,10 @@ effect any more, whatever its process believes.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 
-from zkmq.doubt import Doubt, Settled
+from zkmq.doubt import Ask, Doubt, Settled, Write
 from zkmq.errors import (
     AckUnknownError,
     BadArgumentError,
@@ -44,7 +45,7 @@ class Membership:
         *,
         label: str,
         on_lost: OnLost,
-        ask: Callable[[], None],
+        ask: Ask,
     ) -> None:
         self._store = store
         self._tree = tree
@@ -55,6 +56,8 @@ class Membership:
         self._registration: Registration | None = None
         # Items that are held, but that the caller did not get yet, or may not have got.
         self._arrived: list[Item] = []
+        # Held only for a moment: a call that a signal's handler ended has no turn any more.
+        self._arriving = threading.Lock()
 
     @property
     def id(self) -> str | None:
@@ -124,14 +127,16 @@ class Membership:
 
     def come(self, items: Sequence[Item]) -> None:
         """Keep claimed items for the next reserve, until `hand_out`."""
-        known = set(map(id, self._arrived))
-        new = [item for item in items if id(item) not in known and item.hold is Hold.HELD]
-        self._arrived = [*self._arrived, *new]
+        with self._arriving:
+            known = set(map(id, self._arrived))
+            new = [item for item in items if id(item) not in known and item.hold is Hold.HELD]
+            self._arrived = [*self._arrived, *new]
 
     def hand_out(self, items: Sequence[Item]) -> None:
         """Note that the caller gets these items."""
         known = set(map(id, items))
-        self._arrived = [item for item in self._arrived if id(item) not in known]
+        with self._arriving:
+            self._arrived = [item for item in self._arrived if id(item) not in known]
 
     def claim_path(self, item: Item) -> str:
         """The path of an item while it is held."""
@@ -174,12 +179,13 @@ class Membership:
                 f"{label}: expected at most {MAX_CALL_BYTES} bytes, which one request can carry, "
                 f"got {size} for {count} items; hand over fewer at a time"
             )
-        ticket, doubt = registration.ticket, Doubt(label, (count,), self._ask)
+        ticket, write = registration.ticket, Write(label, count)
+        doubt = Doubt([write], self._ask)
         registration.begun = Begun(doubt, apply, claimed)
         for item in ended:
             item.in_doubt = (request, doubt)
         try:
-            result = ticket.commit(label, ops, deadline_s, items=count)
+            result = ticket.commit(write, ops, deadline_s)
         except TicketGoneError as error:
             registration.end()
             self._close(ticket, ended)
@@ -189,7 +195,7 @@ class Membership:
             ) from error
         except AckUnknownError as error:
             registration.end()
-            doubt.give_up()
+            write.settle(took_effect=None)
             error.doubt = doubt
             self._close(ticket, ())
             raise
@@ -202,14 +208,14 @@ class Membership:
         if isinstance(result, TookEffect):
             apply(registration, result.zxid)
             self.come(claimed)
-            doubt.settle(Settled(label, took_effect=True, zxid=result.zxid))
+            write.settle(took_effect=True, zxid=result.zxid)
         ticket.enter(used=isinstance(result, TookEffect))
         self._close(ticket, ended)
         return result
 
     def _close(self, ticket: Ticket, ended: Sequence[Item]) -> None:
         """End the doubt about the operation and its items."""
-        ticket.be_in_doubt("", [])
+        ticket.be_in_doubt(())
         for item in ended:
             item.in_doubt = None
 
@@ -234,17 +240,17 @@ class Membership:
         begun = registration.begun
         assert begun is not None  # `commit` set it before the ticket was in doubt
         try:
-            settled, used = registration.ticket.settle(deadline_s)
+            outcome = registration.ticket.settle(deadline_s)
         except OutcomeUnknownError as error:
             error.doubt = begun.doubt
             raise
-        if settled.took_effect is None:
+        if outcome.took_effect is None:
             registration.end()
-        elif settled.took_effect:
-            begun.apply(registration, settled.zxid)
+        elif outcome.took_effect:
+            begun.apply(registration, outcome.zxid)
             self.come(begun.claimed)
-        begun.doubt.settle(settled)
-        registration.ticket.enter(used=used)
+        begun.doubt.settle(took_effect=outcome.took_effect, zxid=outcome.zxid)
+        registration.ticket.enter(used=outcome.used)
 
     def leave(self, deadline_s: float) -> None:
         """Remove an empty registration. If that fails, the janitor does it later."""
@@ -295,7 +301,7 @@ class Membership:
             f"{item.name}: the session ended with an earlier {settled.label} in doubt; "
             "it took effect before that, or never will"
         )
-        error.doubt = Doubt.for_ever(settled.label, (settled.items,))
+        error.doubt = Doubt.for_ever(settled.label, settled.items)
         return error
 
     def _register(self, deadline_s: float) -> Registration:

@@ -13,11 +13,11 @@ An operation is in doubt from before its first copy is sent until its caller cal
 signal's handler raises in between, the next call therefore knows that it has to `settle` first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from zkmq.doubt import Settled
+from zkmq.doubt import Write
 from zkmq.errors import (
     AckUnknownError,
     IncompatibleTreeError,
@@ -72,6 +72,15 @@ class Refused:
     attempts: int
 
 
+class Outcome(NamedTuple):
+    """What `settle` found out. `took_effect` is None if that can never be known."""
+
+    took_effect: bool | None
+    zxid: int | None = None
+    # Whether the version is used up, for `enter`.
+    used: bool = True
+
+
 class TicketGoneError(Exception):
     """The ticket was deleted or is used up, and no copy of the operation took effect."""
 
@@ -80,8 +89,8 @@ class _At(NamedTuple):
     """A ticket's progress. It is replaced as a whole, so that no signal comes between its parts."""
 
     version: int
-    # The label and the number of items of each operation in doubt, from that version on.
-    doubts: tuple[tuple[str, int], ...] = ()
+    # The operations in doubt: the first has that version, the next one the next.
+    doubts: tuple[Write, ...] = ()
 
 
 class Ticket:
@@ -112,24 +121,24 @@ class Ticket:
         return bool(self._at.doubts)
 
     @property
-    def doubtful(self) -> list[int]:
-        """The number of items of each operation in doubt, in order."""
-        return [items for _, items in self._at.doubts]
+    def doubtful(self) -> tuple[Write, ...]:
+        """The operations in doubt, in order."""
+        return self._at.doubts
 
     @property
     def worn(self) -> bool:
         """Whether the writer should take a new ticket; long before the versions are used up."""
         return self.version >= WORN
 
-    def submit(self, label: str, ops: Sequence[Op], items: int) -> Pending:
+    def submit(self, write: Write, ops: Sequence[Op]) -> Pending:
         """Send one copy after those in doubt, without waiting, for a pipeline.
 
         The caller enters every answer, in order. From the first answer that is no success, the
         caller sends that operation and the later ones again with `commit`.
         """
         version, doubts = self._at
-        self._at = _At(version, (*doubts, (label, items)))
-        return self._store.submit(self._multi(label, ops, version + len(doubts)))
+        self._at = _At(version, (*doubts, write))
+        return self._store.submit(self._multi(write.label, ops, version + len(doubts)))
 
     def applied(self, reply: Committed) -> TookEffect:
         """Turn a success into an outcome, which the caller then enters."""
@@ -137,30 +146,24 @@ class Ticket:
         return TookEffect(reply.zxid, reply.created[1:], 1)
 
     def enter(self, *, used: bool = True) -> None:
-        """End the doubt about the first operation: its caller has stored the outcome.
+        """End the doubt about the first operation: its `Write` has the outcome.
 
         `used` says whether its version was used up, by the operation or by `settle`.
         """
         version, doubts = self._at
         self._at = _At(version + used, doubts[1:])
 
-    def be_in_doubt(self, label: str, sizes: Sequence[int]) -> None:
-        """Replace the operations in doubt. `sizes` are the numbers of items of the new ones."""
-        self._at = _At(self.version, tuple((label, items) for items in sizes))
+    def be_in_doubt(self, writes: Iterable[Write]) -> None:
+        """Replace the operations in doubt."""
+        self._at = _At(self.version, tuple(writes))
 
     def commit(
-        self,
-        label: str,
-        ops: Sequence[Op],
-        deadline_s: float,
-        *,
-        unsure: bool = False,
-        items: int = 1,
+        self, write: Write, ops: Sequence[Op], deadline_s: float, *, unsure: bool = False
     ) -> TookEffect | Refused:
         """Send the first operation in doubt, or a new one, until answered. The caller enters it.
 
-        `label` is written to the ticket, for people and for `settle`. `unsure` says that an
-        earlier copy was sent and not answered. Whatever this raises, the operation stays in doubt.
+        Its label is written to the ticket, for people. `unsure` says that an earlier copy was sent
+        and not answered. Whatever this raises, the operation stays in doubt.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline.
@@ -169,15 +172,14 @@ class Ticket:
             NotAppliedError: certainly no copy took effect, or will.
         """
         if not self.in_doubt:
-            self.be_in_doubt(label, [items])
-        return self._commit(label, ops, deadline_s, unsure=unsure)
+            self.be_in_doubt([write])
+        return self._commit(write.label, ops, deadline_s, unsure=unsure)
 
-    def settle(self, deadline_s: float) -> tuple[Settled, bool]:
+    def settle(self, deadline_s: float) -> Outcome:
         """Find out whether the first operation in doubt took effect; if not, it never will.
 
         Burns its version with a write of the ticket alone. Then either that write or the operation
-        used the version. The second value returned is the `used` for `enter`. Until the caller
-        enters it, `settle` answers the same again.
+        used the version. Until the caller enters it, `settle` answers the same again.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; call again.
@@ -185,23 +187,23 @@ class Ticket:
             ServerRefusedError: the servers refused by a rule of their own.
         """
         burn = self._multi(BURNT, [], self.version)
-        label = self._at.doubts[0][0]
+        label = self._at.doubts[0].label
         while True:
             try:
                 reply = self._store.commit(burn, deadline_s)
             except OutdatedClientError:
                 # The servers refused the burn because of the tree's new charter. So no copy used
                 # the version before, and they refuse every copy that is still on its way.
-                return Settled(label, took_effect=False, zxid=None), False
+                return Outcome(took_effect=False, used=False)
             match reply:
                 case Committed(_, _, mtime_ms):
                     self._clock.note(mtime_ms)
-                    return Settled(label, took_effect=False, zxid=None), True
+                    return Outcome(took_effect=False)
                 case Rejected(_, Code.BAD_VERSION):
                     # A copy of the burn itself may have used the version. The data tells which.
-                    return self._read_settled(label, deadline_s), True
+                    return self._read_outcome(deadline_s)
                 case Rejected(_, Code.NO_NODE):
-                    return Settled(label, None, None), False
+                    return Outcome(took_effect=None, used=False)
                 case Rejected(_, code, number):
                     raise refusal(self.path, "settle", code, number)
                 case Lost():
@@ -245,12 +247,12 @@ class Ticket:
             )
         return Refused(reply.index - 1, reply.code, attempts)
 
-    def _read_settled(self, label: str, deadline_s: float) -> Settled:
+    def _read_outcome(self, deadline_s: float) -> Outcome:
         node = self._read_spent(deadline_s)
         burn = f"{BURNT}{self._mark}".encode()
         if node is not None and node.version == self.version + 1 and node.data == burn:
-            return Settled(label, took_effect=False, zxid=None)
-        return Settled(label, took_effect=True, zxid=self._zxid(node))
+            return Outcome(took_effect=False)
+        return Outcome(took_effect=True, zxid=self._zxid(node))
 
     def _spent(self, deadline_s: float) -> int | None:
         """The zxid of an earlier copy that took effect; None if no read can tell it any more."""

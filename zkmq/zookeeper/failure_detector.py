@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from zkmq.zookeeper.signals import ThreadSignal
+
 log = logging.getLogger("zkmq")
 
 # Fractions of the granted timeout since a server last heard the client. kazoo pings an idle
@@ -38,7 +40,8 @@ class FailureDetector:
         self._heard_s = heard_s
         self._drop = drop
         self._lost = lost
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = ThreadSignal()
         self._session: int | None = None
         self._granted_s = 0.0
         self._is_up = False
@@ -47,29 +50,28 @@ class FailureDetector:
 
     def connected(self, session: int, granted_s: float) -> None:
         """Start to watch a new connection of a session."""
-        with self._changed:
+        with self._lock:
             self._session, self._granted_s, self._is_up = session, granted_s, True
-            self._changed.notify()
             if not self._thread.is_alive() and not self._stopped:
                 self._thread.start()
+        self._changed.set()
 
     def disconnected(self) -> None:
         """Note that the connection has ended; the session may continue."""
-        with self._changed:
+        with self._lock:
             self._is_up = False
-            self._changed.notify()
+        self._changed.set()
 
     def ended(self) -> None:
         """Note that a server ended the session, so that it is not reported again."""
-        with self._changed:
+        with self._lock:
             self._session, self._is_up = None, False
-            self._changed.notify()
+        self._changed.set()
 
     def stop(self) -> None:
         """End the thread."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify()
+        self._stopped = True
+        self._changed.set()
 
     def _run(self) -> None:
         while not self._stopped:
@@ -80,20 +82,18 @@ class FailureDetector:
 
     def _step(self) -> None:
         lost = None
-        with self._changed:
-            left_s = self._due_s() - time.monotonic()
-            if self._stopped:
-                return
-            if left_s > 0:
-                self._changed.wait(min(left_s, threading.TIMEOUT_MAX))
-                return
-            if self._is_up:
+        with self._lock:
+            due_s = self._due_s()
+            is_due = due_s <= time.monotonic() and not self._stopped
+            if is_due and self._is_up:
                 self._is_up = False
                 # Inside the lock, so that `drop` cannot hit a newer connection.
                 self._drop()
-            else:
+            elif is_due:
                 lost, self._session = self._session, None
-        if lost is not None:
+        if not is_due:
+            self._changed.wait(due_s)
+        elif lost is not None:
             self._lost(lost)
 
     def _due_s(self) -> float:

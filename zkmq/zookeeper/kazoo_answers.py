@@ -16,16 +16,45 @@ from kazoo.protocol.states import WatchedEvent
 from zkmq.errors import AccessDeniedError
 from zkmq.zookeeper.consistent_reads import Seen
 from zkmq.zookeeper.refusal import is_refusal, refusal
+from zkmq.zookeeper.signals import Latch
 from zkmq.zookeeper.store import Code, Lost, Rejected, Reply, Watcher
 
 log = logging.getLogger("zkmq")
+
+
+class Answer:
+    """The answer to one request, which the connection's thread gives and one thread waits for.
+
+    Has what kazoo's connection uses of an AsyncResult. kazoo's own takes its lock in Python, where
+    a signal's handler that raises leaves it locked: the connection's thread would wait for it for
+    ever, and the client would never get another answer.
+    """
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.exception: Exception | None = None
+        self._came = Latch()
+
+    def set(self, value: Any = None) -> None:
+        """Give the value."""
+        self.value = value
+        self._came.set()
+
+    def set_exception(self, exception: Exception) -> None:
+        """Give the reason for which there is no value."""
+        self.exception = exception
+        self._came.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the answer; return whether there is one."""
+        return self._came.wait(timeout_s)
 
 
 class NotConnectedError(Exception):
     """There was no connection, so the request was not sent."""
 
 
-def awaited(result: Any, timeout_s: float) -> tuple[Any, Exception | None]:
+def awaited(result: Answer | None, timeout_s: float) -> tuple[Any, Exception | None]:
     """Wait for an answer; return its value, or why there is none. None was not sent."""
     if result is None:
         return None, NotConnectedError("there is no connection")
@@ -37,7 +66,7 @@ def awaited(result: Any, timeout_s: float) -> tuple[Any, Exception | None]:
 class PendingMulti:
     """A multi in flight, which waits at most `longest_s` for its answer."""
 
-    def __init__(self, result: Any, longest_s: float) -> None:
+    def __init__(self, result: Answer | None, longest_s: float) -> None:
         self.result = result
         self.longest_s = longest_s
 

@@ -7,6 +7,8 @@ timeout, which can wait for ever. `zkmq.zookeeper.kazoo_client` and
 gives kazoo no request while there is no connection: kazoo would send it in the next session.
 """
 
+import _thread
+import contextlib
 import logging
 import math
 import os
@@ -23,11 +25,18 @@ from zkmq.errors import AccessDeniedError, BadArgumentError, ClosedError, NoQuor
 from zkmq.zookeeper import wire
 from zkmq.zookeeper.consistent_reads import Seen, one_state
 from zkmq.zookeeper.failure_detector import FailureDetector
-from zkmq.zookeeper.kazoo_answers import PendingMulti, absent, awaited, require_retryable, watcher
-from zkmq.zookeeper.kazoo_client import StoreClient, make_client
+from zkmq.zookeeper.kazoo_answers import (
+    Answer,
+    PendingMulti,
+    absent,
+    awaited,
+    require_retryable,
+    watcher,
+)
+from zkmq.zookeeper.kazoo_client import NOTICED_WITHIN_S, StoreClient, make_client
 from zkmq.zookeeper.retries import may_retry
 from zkmq.zookeeper.security import Security
-from zkmq.zookeeper.signals import ThreadSignal
+from zkmq.zookeeper.signals import Changes, Latch, ThreadSignal
 from zkmq.zookeeper.store import Lost, Op, Read, ReadResult, Reply, Watcher, Znode
 
 READ_AGAIN_PAUSE_S = 0.02
@@ -62,14 +71,13 @@ class KazooStore:
         self._chroot: str = client.chroot or ""
         self._process = os.getpid()
         self._closed = False
+        self._ended = Latch()
         self._session: int | None = None
         self._told: int | None = None
         self._lost_callbacks: list[Callable[[int], None]] = []
+        self._changes = Changes()
         # Guards what follows, so that nothing is sent after a connection was seen to end.
-        # `with` takes the lock itself, not the condition: a condition's `__enter__` is Python code,
-        # and a signal handler that raises in there would leave it locked for ever.
         self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
         self._is_connected = False
         self._failure: Exception | None = None
         self._detector = FailureDetector(
@@ -172,8 +180,7 @@ class KazooStore:
             AccessDeniedError: the servers refused the credentials.
         """
         self._require_open()
-        with self._lock:
-            self._changed.wait_for(self._has_changed, max(0.0, deadline_s - time.monotonic()))
+        self._changes.wait_for(self._has_changed, deadline_s - time.monotonic())
         self._require_open()
         return self._is_connected
 
@@ -226,7 +233,12 @@ class KazooStore:
         function that ends the callbacks.
         """
         self._lost_callbacks.append(callback)
-        return lambda: self._lost_callbacks.remove(callback)
+
+        def end() -> None:
+            with contextlib.suppress(ValueError):  # it was called before
+                self._lost_callbacks.remove(callback)
+
+        return end
 
     def close(self, deadline_s: float | None = None) -> None:
         """End the session; wait for the server until the deadline, and one second at most.
@@ -249,21 +261,33 @@ class KazooStore:
 
     def _end(self, within_s: float) -> None:
         with self._lock:
-            first, self._closed, self._is_connected = not self._closed, True, False
-            self._changed.notify_all()
-        if first:
-            self._detector.stop()
-            self._client.end(within_s)
+            self._closed, self._is_connected = True, False
+        self._changes.tell()
+        self._detector.stop()
+        if self._ended.is_set:
+            return
 
-    def _send(self, request: Any) -> Any:
+        def end() -> None:
+            self._client.end(within_s)
+            self._ended.set()
+
+        # On a thread of its own, because a signal's handler that raises would leave kazoo half
+        # ended. Not by `threading`, which waits for a thread to start, and so can be interrupted.
+        try:
+            _thread.start_new_thread(end, ())
+        except RuntimeError:  # the interpreter is ending
+            end()
+        self._ended.wait(within_s + NOTICED_WITHIN_S)
+
+    def _send(self, request: Any) -> Answer | None:
         """Give a request to the connection; None if there is no connection."""
         self._require_open()
         with self._lock:
             if not self._is_connected:
                 return None
-            result = self._client.handler.async_result()
-            self._client.submit(request, result)
-        return result
+            answer = Answer()
+            self._client.submit(request, answer)
+        return answer
 
     def _longest_s(self) -> float:
         return self._connection.granted_s if self._patience_s is None else self._patience_s
@@ -276,7 +300,7 @@ class KazooStore:
         """
         return self._answer(self._send(request), request, deadline_s)
 
-    def _answer(self, result: Any, request: Any, deadline_s: float) -> Any:
+    def _answer(self, result: Answer | None, request: Any, deadline_s: float) -> Any:
         while True:
             timeout_s = max(0.0, min(deadline_s - time.monotonic(), self._longest_s()))
             value, error = awaited(result, timeout_s)
@@ -353,13 +377,12 @@ class KazooStore:
             self._failure = self._connection.failure
         elif self._client.client_state == KeeperState.AUTH_FAILED:
             self._failure = AuthFailedError()
-        with self._lock:
-            self._changed.notify_all()
+        self._changes.tell()
 
     def _set_connected(self, *, connected: bool) -> None:
         with self._lock:
             self._is_connected = connected
-            self._changed.notify_all()
+        self._changes.tell()
 
     def _drop(self) -> None:
         """Break a connection that has been silent for too long, so that kazoo finds a server."""

@@ -6,7 +6,7 @@ from typing import Any
 from worlds.crash_points.client import Client
 from worlds.crash_points.operation import DEAD, DELAYED, NOWHERE, PARTIAL, QUEUE, Operation, Other
 from worlds.sim.editions import FeaturedQueue
-from zkmq.doubt import Doubt
+from zkmq.doubt import Doubt, Write
 
 A, B, C, NEW, MORE = b"a", b"b", b"c", b"new", b"more"
 MANY = tuple(f"n{number}".encode() for number in range(6))
@@ -88,8 +88,9 @@ def _doubt(client: Client) -> None:
     client.queue.put(MORE)
     producer = client.queue._producer
     assert producer._producer_ticket.current is not None
-    producer._producer_ticket.current.be_in_doubt("put", [1])
-    producer._doubt = producer._last.doubt = Doubt("put", [1], producer._ask)
+    write = Write("put")
+    producer._producer_ticket.current.be_in_doubt([write])
+    producer.doubt = Doubt([write], producer._ask)
 
 
 def _resolve(client: Client) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from unittest import mock
 
 from worlds.crash_points.checks import Reason
+from zkmq.doubt import Write
 from zkmq.putting import producer_ticket
 from zkmq.putting.tail_segments import TailSegments
 from zkmq.taking import membership
@@ -50,23 +51,17 @@ class _TwoSteps(Ticket):
     first: type[Op] = Delete
 
     def commit(
-        self,
-        label: str,
-        ops: Sequence[Op],
-        deadline_s: float,
-        *,
-        unsure: bool = False,
-        items: int = 1,
+        self, write: Write, ops: Sequence[Op], deadline_s: float, *, unsure: bool = False
     ) -> TookEffect | Refused:
-        if label != "reserve":
-            return super().commit(label, ops, deadline_s, unsure=unsure, items=items)
+        if write.label != "reserve":
+            return super().commit(write, ops, deadline_s, unsure=unsure)
         one = [op for op in ops if isinstance(op, self.first)]
         other = [op for op in ops if not isinstance(op, self.first)]
-        taken = super().commit(label, one, deadline_s, unsure=unsure, items=items)
+        taken = super().commit(write, one, deadline_s, unsure=unsure)
         if isinstance(taken, Refused):
             return taken
         self.enter()
-        return super().commit(label, other, deadline_s, items=items)
+        return super().commit(write, other, deadline_s)
 
 
 class _Move(_TwoSteps):
@@ -79,17 +74,11 @@ class _NoFence(Ticket):
     """Done deletes the claims, whatever became of the session."""
 
     def commit(
-        self,
-        label: str,
-        ops: Sequence[Op],
-        deadline_s: float,
-        *,
-        unsure: bool = False,
-        items: int = 1,
+        self, write: Write, ops: Sequence[Op], deadline_s: float, *, unsure: bool = False
     ) -> TookEffect | Refused:
-        if label != "done":
-            return super().commit(label, ops, deadline_s, unsure=unsure, items=items)
-        self.be_in_doubt(label, [items])
+        if write.label != "done":
+            return super().commit(write, ops, deadline_s, unsure=unsure)
+        self.be_in_doubt([write])
         while True:
             match self._store.commit(ops, deadline_s):
                 case Committed(zxid, created):
@@ -99,7 +88,7 @@ class _NoFence(Ticket):
                     super().enter(used=False)
                     return Refused(index, code, 1)
                 case Lost():
-                    self._pause(label, 1, deadline_s)
+                    self._pause(write.label, 1, deadline_s)
 
     def enter(self, *, used: bool = True) -> None:
         """Use no number for what was sent without one."""

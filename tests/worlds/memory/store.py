@@ -5,6 +5,7 @@ queue = Queue(world.client("a"), janitor=False)
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from worlds.memory.network import (
@@ -199,7 +200,12 @@ class MemoryStore(MemoryClient):
 
     def on_session_lost(self, callback: Callable[[int], None]) -> Callable[[], None]:
         self._lost_callbacks.append(callback)
-        return lambda: self._lost_callbacks.remove(callback)
+
+        def end() -> None:
+            with suppress(ValueError):
+                self._lost_callbacks.remove(callback)
+
+        return end
 
     def _ask(self, serve: Callable[[Connection], Any], deadline_s: float) -> Any:
         while True:

@@ -11,6 +11,7 @@ from worlds.sim.actors import PutCall
 from worlds.wire.plan import SIGNALLED, Trouble
 from worlds.wire.process import AlarmError, AlarmExit, Process, claim, forked
 from zkmq import Item, Queue
+from zkmq.doubt import Settled
 from zkmq.errors import (
     IncompatibleTreeError,
     NotAppliedError,
@@ -21,7 +22,6 @@ from zkmq.errors import (
 )
 from zkmq.putting.entry import Entry
 from zkmq.tree.item import Hold
-from zkmq.tree.ticket import Settled
 
 ALARM_RATE = 0.2
 FORK_RATE = 0.04

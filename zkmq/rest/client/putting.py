@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zkmq.doubt import Doubt, Settled
+from zkmq.doubt import Doubt, Write
 from zkmq.errors import AckUnknownError, NotAppliedError, OutcomeUnknownError
 from zkmq.putting.batches import Put
 from zkmq.putting.entry import Entry
@@ -66,15 +66,14 @@ class Putting:
             reply = self._send(request, deadline_s, unsure=False)
         except OutcomeUnknownError as error:
             never = isinstance(error, AckUnknownError)
-            sizes = (len(entries),)
-            doubt = Doubt.for_ever("put", sizes) if never else self._doubt(request, sizes)
+            items = len(entries)
+            doubt = Doubt.for_ever("put", items) if never else self._doubt(request, items)
             error.doubt = self._last.doubt = doubt
             raise
         return _puts(entries, reply)
 
-    def _doubt(self, request: _Request, sizes: Sequence[int]) -> Doubt:
-        doubt = Doubt("put", sizes, lambda: self._ask_again(request, doubt))
-        return doubt
+    def _doubt(self, request: _Request, items: int) -> Doubt:
+        return Doubt([Write("put", items)], lambda doubt: self._ask_again(request, doubt))
 
     def _ask_again(self, request: _Request, doubt: Doubt) -> None:
         """Send a put without an answer once more: then it has taken effect, once, or never will.
@@ -86,18 +85,18 @@ class Putting:
             if doubt.answer is not None:
                 return
             if self._exchange.now() - request.sent_s > KEPT_S:
-                doubt.give_up()
+                doubt.settle(took_effect=None)
                 return
             try:
                 zxid = self._send(request, self._deadline(), unsure=True).value["zxid"]
-                doubt.settle(Settled("put", took_effect=True, zxid=zxid))
+                doubt.settle(took_effect=True, zxid=zxid)
             except AckUnknownError:
-                doubt.give_up()
+                doubt.settle(took_effect=None)
             except OutcomeUnknownError as error:
                 error.doubt = doubt
                 raise
             except NotAppliedError:  # a refusal that every copy of it would have had
-                doubt.settle(Settled("put", took_effect=False, zxid=None))
+                doubt.settle(took_effect=False)
 
     def _send(self, request: _Request, deadline_s: float, *, unsure: bool) -> Reply:
         return self._exchange.ask(

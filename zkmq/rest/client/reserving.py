@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from zkmq.doubt import Doubt, Settled
+from zkmq.doubt import Doubt, Write
 from zkmq.errors import (
     AckUnknownError,
     ConsumerLostError,
@@ -85,7 +85,8 @@ class Reserving:
             error.doubt = Doubt.for_ever("reserve")
             raise
         except OutcomeUnknownError as error:
-            error.doubt = request.doubt = Doubt("reserve", (1,), lambda: self._resolve(request))
+            write = Write("reserve")
+            error.doubt = request.doubt = Doubt([write], lambda _: self._resolve(request))
             for item in request.done:
                 item.in_doubt = (DONE, error.doubt)
             self._in_doubt.append(request)
@@ -111,7 +112,7 @@ class Reserving:
                     found = self._reserved(request, reply)
                     self._arrived += found.items
                     took_effect = bool(found.items or found.done)
-                    doubt.settle(Settled("reserve", took_effect, found.zxid))
+                    doubt.settle(took_effect=took_effect, zxid=found.zxid)
             finally:
                 if doubt.answer is not None:
                     self._in_doubt.remove(request)
@@ -152,12 +153,12 @@ def answering(doubt: Doubt) -> Iterator[None]:
     try:
         yield
     except AckUnknownError:
-        doubt.give_up()
+        doubt.settle(took_effect=None)
     except OutcomeUnknownError as error:
         error.doubt = doubt
         raise
     except NotAppliedError:  # nor was the first copy: the gateway remembers what it did
-        doubt.settle(Settled(doubt.label, took_effect=False, zxid=None))
+        doubt.settle(took_effect=False)
 
 
 def _item(each: Mapping[str, Any], consumer: str) -> Item:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from zkmq.doubt import Doubt, Settled
+from zkmq.doubt import Doubt, Write
 from zkmq.errors import AckUnknownError, ConsumerLostError, OutcomeUnknownError
 from zkmq.rest.client.exchange import Exchange
 from zkmq.rest.client.registration import RemoteRegistration, require_held
@@ -94,7 +94,7 @@ class Consuming:
             asked = any(item.in_doubt and item.in_doubt[0] == request for item in items)
             return self._end(registration, verb, items, arguments, deadline_s, unsure=asked)
         except AckUnknownError as error:
-            error.doubt = Doubt.for_ever(verb, (len(items),))
+            error.doubt = Doubt.for_ever(verb, len(items))
             raise
         except OutcomeUnknownError as error:
             error.doubt = self._doubt(registration, verb, items, arguments)
@@ -130,16 +130,15 @@ class Consuming:
     ) -> Doubt:
         """A handle that asks for the same again: the gateway does it once."""
 
-        def ask() -> None:
+        def ask(doubt: Doubt) -> None:
             with self._asking, answering(doubt):
                 if doubt.answer is None:
                     ended = self._end(
                         registration, verb, items, arguments, self._deadline(), unsure=True
                     )
-                    doubt.settle(Settled(verb, took_effect=True, zxid=ended.zxid))
+                    doubt.settle(took_effect=True, zxid=ended.zxid)
 
-        doubt = Doubt(verb, (len(items),), ask)
-        return doubt
+        return Doubt([Write(verb, len(items))], ask)
 
     def close(self, deadline_s: float) -> None:
         """Give back what is held, and end.

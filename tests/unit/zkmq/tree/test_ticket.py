@@ -7,6 +7,7 @@ import pytest
 from worlds.memory.faults import Strike
 from worlds.memory.network import Fault
 from worlds.memory.store import MemoryStore, World
+from zkmq.doubt import Write
 from zkmq.errors import AckUnknownError, IncompatibleTreeError, OutcomeUnknownError
 from zkmq.tree.ticket import LAST, WORN, Refused, Ticket, TicketGoneError, TookEffect
 from zkmq.zookeeper.server_clock import ServerClock
@@ -36,7 +37,7 @@ def items(world: World) -> list[str]:
 
 def test_an_answered_operation_is_exact(ticket: Ticket, store: MemoryStore, world: World) -> None:
     """Without trouble: one attempt, the zxid, and what was made."""
-    done = ticket.commit("put", ITEM, store.now() + 1)
+    done = ticket.commit(Write("put"), ITEM, store.now() + 1)
     assert done == TookEffect(world.leader.zxid, ["/item-0000000001"], 1)
     assert ticket.in_doubt  # until the caller has entered it
     ticket.enter()
@@ -46,7 +47,7 @@ def test_an_answered_operation_is_exact(ticket: Ticket, store: MemoryStore, worl
 def test_a_lost_request_is_sent_again(ticket: Ticket, store: MemoryStore, world: World) -> None:
     """A request that never arrived takes effect by its second copy."""
     world.faults = Strike("put", Fault.LOSE_REQUEST)
-    done = ticket.commit("put", ITEM, store.now() + 9)
+    done = ticket.commit(Write("put"), ITEM, store.now() + 9)
     assert isinstance(done, TookEffect)
     assert (done.created, done.attempts) == (["/item-0000000001"], 2)
 
@@ -54,7 +55,7 @@ def test_a_lost_request_is_sent_again(ticket: Ticket, store: MemoryStore, world:
 def test_a_lost_reply_is_no_second_item(ticket: Ticket, store: MemoryStore, world: World) -> None:
     """The second copy finds the number used: one item, its zxid known, its name not."""
     world.faults = Strike("put", Fault.LOSE_REPLY)
-    done = ticket.commit("put", ITEM, store.now() + 9)
+    done = ticket.commit(Write("put"), ITEM, store.now() + 9)
     assert isinstance(done, TookEffect)
     assert (done.created, done.attempts) == (None, 2)
     assert len(items(world)) == 1
@@ -76,7 +77,7 @@ def test_a_server_that_lags_is_asked_again(
         return ReadResult([node._replace(version=0)], view.zxid) if next(lags, False) else view
 
     monkeypatch.setattr(store, "read_many", lagging)
-    done = ticket.commit("put", ITEM, store.now() + 9)
+    done = ticket.commit(Write("put"), ITEM, store.now() + 9)
     (made,) = [t for t in world.leader.log if any(e.path in items(world) for e in t.effects)]
     assert isinstance(done, TookEffect)
     assert done.zxid == made.zxid
@@ -85,7 +86,7 @@ def test_a_server_that_lags_is_asked_again(
 
 def test_a_refusal_says_which_operation(ticket: Ticket, store: MemoryStore) -> None:
     """The index counts after the ticket, and the number stays free."""
-    refused = ticket.commit("put", [*ITEM, Delete("/nothing")], store.now() + 1)
+    refused = ticket.commit(Write("put"), [*ITEM, Delete("/nothing")], store.now() + 1)
     assert refused == Refused(1, Code.NO_NODE, 1)
     ticket.enter(used=False)
     assert (ticket.version, ticket.in_doubt) == (0, False)
@@ -95,14 +96,14 @@ def test_a_ticket_that_is_gone_before_the_first_send(ticket: Ticket, store: Memo
     """Nothing can have taken effect: certainly not."""
     store.commit([Delete("/ticket")], store.now() + 1)
     with pytest.raises(TicketGoneError):
-        ticket.commit("put", ITEM, store.now() + 1)
+        ticket.commit(Write("put"), ITEM, store.now() + 1)
 
 
 def test_a_ticket_that_goes_with_a_copy_in_doubt(ticket: Ticket, store: MemoryStore) -> None:
     """Then nothing can tell whether that copy took effect."""
     store.commit([Delete("/ticket")], store.now() + 1)
     with pytest.raises(AckUnknownError) as caught:
-        ticket.commit("put", ITEM, store.now() + 1, unsure=True)
+        ticket.commit(Write("put"), ITEM, store.now() + 1, unsure=True)
     assert not caught.value.definite
 
 
@@ -110,7 +111,7 @@ def test_a_ticket_somebody_else_wrote(ticket: Ticket, store: MemoryStore) -> Non
     """A first send that finds the number used is an error, not a success."""
     store.commit([SetData("/ticket", b"", 0)], store.now() + 1)
     with pytest.raises(IncompatibleTreeError, match="which only this client writes"):
-        ticket.commit("put", ITEM, store.now() + 1)
+        ticket.commit(Write("put"), ITEM, store.now() + 1)
 
 
 @pytest.mark.parametrize(
@@ -122,14 +123,14 @@ def test_settle_tells_what_became_of_it(
     """An operation given up is settled: it took effect, or it never will."""
     world.faults = Strike("put", fault, times=99)
     with pytest.raises(OutcomeUnknownError):
-        ticket.commit("put", ITEM, store.now() + 0.5)
+        ticket.commit(Write("put"), ITEM, store.now() + 0.5)
     assert ticket.in_doubt
-    settled, used = ticket.settle(store.now() + 9)
-    assert used
-    assert ticket.settle(store.now() + 9)[0] == settled  # also if asked again before it is entered
-    ticket.enter(used=used)
-    assert settled.took_effect is took_effect
-    assert (settled.zxid is not None) is took_effect
+    outcome = ticket.settle(store.now() + 9)
+    assert outcome.used
+    assert ticket.settle(store.now() + 9) == outcome  # also if asked again before it is entered
+    ticket.enter(used=outcome.used)
+    assert outcome.took_effect is took_effect
+    assert (outcome.zxid is not None) is took_effect
     world.scheduler.sleep(30)
     assert len(items(world)) == int(took_effect)
     assert not ticket.in_doubt
@@ -139,29 +140,29 @@ def test_settle_survives_a_lost_answer(ticket: Ticket, store: MemoryStore, world
     """A burn whose own reply was lost is not taken for the operation."""
     world.faults = Strike("put", Fault.LOSE_REQUEST, times=99)
     with pytest.raises(OutcomeUnknownError):
-        ticket.commit("put", ITEM, store.now() + 0.5)
+        ticket.commit(Write("put"), ITEM, store.now() + 0.5)
     world.faults = Strike("burnt", Fault.LOSE_REPLY)
-    settled, used = ticket.settle(store.now() + 9)
-    assert (settled.took_effect, used) == (False, True)
+    outcome = ticket.settle(store.now() + 9)
+    assert (outcome.took_effect, outcome.used) == (False, True)
 
 
 def test_settle_of_a_ticket_that_is_gone(ticket: Ticket, store: MemoryStore) -> None:
     """Nobody can tell any more, and it says so."""
-    ticket.be_in_doubt("put", [1])
+    ticket.be_in_doubt([Write("put")])
     store.commit([Delete("/ticket")], store.now() + 1)
-    assert ticket.settle(store.now() + 1)[0].took_effect is None
+    assert ticket.settle(store.now() + 1).took_effect is None
 
 
 def test_settle_without_an_answer_can_be_asked_again(
     ticket: Ticket, store: MemoryStore, world: World
 ) -> None:
     """The doubt stays until somebody answers."""
-    ticket.be_in_doubt("put", [1])
+    ticket.be_in_doubt([Write("put")])
     store.cut(5)
     with pytest.raises(OutcomeUnknownError):
         ticket.settle(store.now() + 1)
     assert ticket.in_doubt
-    assert ticket.settle(store.now() + 9)[0].took_effect is False
+    assert ticket.settle(store.now() + 9).took_effect is False
 
 
 def test_a_ticket_wears_out_long_before_its_numbers_do(
@@ -172,8 +173,8 @@ def test_a_ticket_wears_out_long_before_its_numbers_do(
         ticket.version = version
         assert ticket.worn is worn
     world.leader.tree.nodes["/ticket"].version = ticket.version = LAST - 1
-    assert isinstance(ticket.commit("put", ITEM, store.now() + 1), TookEffect)
+    assert isinstance(ticket.commit(Write("put"), ITEM, store.now() + 1), TookEffect)
     ticket.enter()
     with pytest.raises(TicketGoneError):
-        ticket.commit("put", ITEM, store.now() + 1)
+        ticket.commit(Write("put"), ITEM, store.now() + 1)
     assert world.leader.tree.nodes["/ticket"].version == LAST == 2**31 - 1
