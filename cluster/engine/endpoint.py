@@ -33,7 +33,7 @@ class Endpoint:
     tls: TLSConfig | None = None
 
     def __str__(self) -> str:
-        return f"{self.url} ({self.told_by or 'the default'})"
+        return f"{self.url.removeprefix('http+')} ({self.told_by or 'the default'})"
 
     @property
     def socket_path(self) -> str | None:

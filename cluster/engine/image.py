@@ -41,6 +41,20 @@ def server(client: docker.DockerClient, config: QuorumConfig, say: Say) -> Serve
     return found
 
 
+def here(client: docker.DockerClient, config: QuorumConfig) -> ServerImage | None:
+    """Return the image of a release if it and the sandbox need not be pulled or built; else None.
+
+    Raises:
+        ImageError: the engine refused.
+    """
+    release = config.zookeeper
+    if isinstance(release, OwnBuild) or find(client, sandbox_name()) is None:
+        return None
+    known = (server_image.known(client, name) for name in _names(release))
+    wanted = (found for found in known if found is not None)
+    return next((found for found in wanted if not config.exact or found.release == release), None)
+
+
 def sandbox(client: docker.DockerClient, say: Say) -> Image:
     """Return the image of the sandbox, the part of a pod that outlives the server.
 
@@ -59,10 +73,9 @@ def sandbox_name() -> str:
 def _release(client: docker.DockerClient, release: str, say: Say, *, exact: bool) -> ServerImage:
     """Return a release's image; Debian's may be of another release than it was pinned for."""
     what, official = f"ZooKeeper {release}", registry.reference("zookeeper", release)
-    of_registry = _name(release, official)
-    of_debian = _name(release, *debian.RELEASES[release], debian.fingerprint("server"))
-    here = [server_image.known(client, name) for name in (of_registry, of_debian)]
-    for found in here:
+    of_registry, of_debian = _names(release)
+    kept = [server_image.known(client, name) for name in (of_registry, of_debian)]
+    for found in kept:
         if found is not None and (found.release == release or not exact):
             say(f"{what}: from {found.origin}, here already")
             return found
@@ -72,13 +85,20 @@ def _release(client: docker.DockerClient, release: str, say: Say, *, exact: bool
     except ImageError as error:
         say(f"{what}: {official}: {error}")
         refused = error
-    if (moved := here[-1]) is not None:
+    if (moved := kept[-1]) is not None:
         return moved
     try:
         raw = debian.server(client, release, say)
     except ImageError as error:
         raise ImageError(f"{what}: {official}: {refused}; Debian: {error}") from error
     return server_image.settle(client, raw, of_debian, f"Debian {debian.RELEASES[release][0]}")
+
+
+def _names(release: str) -> tuple[str, str]:
+    """Return what a release's images are called: the official one, and Debian's."""
+    official = registry.reference("zookeeper", release)
+    suite = debian.RELEASES[release]
+    return _name(release, official), _name(release, *suite, debian.fingerprint("server"))
 
 
 def _foreign(client: docker.DockerClient, reference: str, say: Say) -> ServerImage:

@@ -29,6 +29,9 @@ COMMANDS = {
         "down": "Remove the quorums that `up` or `run --keep` started, and their gateways.",
         "clean": "Remove what runs left behind: containers, networks, volumes, rules, processes.",
     },
+    "harness.commands.doctor_command": {
+        "doctor": "Say what this machine can run: engine, kernel, memory, disk, ports, scenarios.",
+    },
     "harness.commands.list_command": {
         "list": "List subjects, workloads, faults, checkers and scenarios, with a line each.",
         "schema": "Print the JSON Schema of scenario files, for editors.",

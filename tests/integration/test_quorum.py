@@ -6,7 +6,7 @@ from contextlib import closing
 import docker
 import pytest
 
-from cluster import lending
+from cluster import abilities, lending
 from cluster.cluster_errors import ClusterError, PortError
 from cluster.engine import engine, labels, leftovers
 from cluster.engine.reach import LOOPBACK
@@ -156,3 +156,14 @@ def test_a_busy_port_is_named() -> None:
         ):
             pytest.fail("it started on a port in use")
         assert mine(client) == before
+
+
+def test_what_faults_need_is_tried_on_a_server() -> None:
+    """Whatever this kernel lacks, each means is tried, and what every kernel has works."""
+    with closing(engine.connect()) as client:
+        before = mine(client)
+        tried = abilities.tried(print)
+        assert mine(client) == before
+    assert set(tried) == set(abilities.ATTEMPTS)
+    sure = {name: tried[name] for name in ("nft", "freezer", "clock", "full-disk", "disk-shim")}
+    assert set(sure.values()) == {None}, sure

@@ -1,0 +1,98 @@
+"""What can be done to a server on this machine: each means of the faults, tried on one server."""
+
+from collections.abc import Callable, Mapping
+
+from cluster import lending
+from cluster.engine.building import Say
+from cluster.pods import network
+from cluster.pods.pod import Pod
+from harness.common.harness_errors import TargetError
+from harness.common.quorum_config import QuorumConfig
+from harness.target import Drops, Shape
+
+JUMP_S = 3600.0
+NEAR_S = 60.0
+QUEUE_RULE = (
+    "nft add table inet ability && nft 'add chain inet ability in { type filter hook input "
+    "priority 0; }' && nft add rule inet ability in udp dport 9 queue num 9 bypass; "
+    "tried=$?; nft delete table inet ability 2>/dev/null; exit $tried"
+)
+
+
+def tried(say: Say) -> dict[str, str | None]:
+    """Start one server, try each means on it, and return why it does not work; None: it does.
+
+    Raises:
+        ClusterError: no server could be started.
+    """
+    config = QuorumConfig(nodes=1, faketime=True, data_mb=64, disk_shim=True)
+    with lending.started(config, by_hand=False, say=say) as up:
+        up.wait_ready()
+        return {name: _why_not(attempt, up.nodes[1]) for name, attempt in ATTEMPTS.items()}
+
+
+def _why_not(attempt: Callable[[Pod], bool], pod: Pod) -> str | None:
+    try:
+        return None if attempt(pod) else "it took no effect"
+    except TargetError as error:
+        told = str(error)
+        return told[max(told.find("Error: "), 0) :].splitlines()[0]
+
+
+def _nft(pod: Pod) -> bool:
+    one = {pod.id: pod.sandbox}
+    network.drop(one, "ability", {pod.id: Drops(deaf_to=frozenset({pod.id}))})
+    try:
+        return pod.id in network.dropped(one, "ability")
+    finally:
+        network.drop(one, "ability", {})
+
+
+def _shape(shape: Shape) -> Callable[[Pod], bool]:
+    def attempt(pod: Pod) -> bool:
+        pod.shape(shape)
+        pod.shape(None)
+        return True
+
+    return attempt
+
+
+def _nfqueue(pod: Pod) -> bool:
+    pod.sandbox.run(["sh", "-c", QUEUE_RULE])
+    return True
+
+
+def _freezer(pod: Pod) -> bool:
+    pod.pause()
+    pod.resume()
+    return True
+
+
+def _clock(pod: Pod) -> bool:
+    seen_s = pod.set_clock(JUMP_S)["offset_s"]
+    pod.set_clock(0.0)
+    return seen_s is not None and abs(seen_s - JUMP_S) < NEAR_S
+
+
+def _disk_shim(pod: Pod) -> bool:
+    pod.require_disk_shim()
+    return int(pod.disk_calls()["loaded"]) > 0
+
+
+def _full_disk(pod: Pod) -> bool:
+    filled = pod.fill_disk()
+    pod.free_disk()
+    return bool(filled["write_failed"])
+
+
+# The last one may end the server.
+ATTEMPTS: Mapping[str, Callable[[Pod], bool]] = {
+    "nft": _nft,
+    "netem": _shape(Shape(delay_ms=1)),
+    "tbf": _shape(Shape(rate_kbit=1000)),
+    "nfqueue": _nfqueue,
+    "freezer": _freezer,
+    "clock": _clock,
+    "disk-shim": _disk_shim,
+    "full-disk": _full_disk,
+}
