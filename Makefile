@@ -11,7 +11,8 @@ HARNESS := $(BIN)/harness
 # -n: tests side by side, which mostly wait on real servers, and mostly compute without them
 PYTEST := REQUIRE_ALL=1 $(BIN)/pytest --durations=10
 
-S ?= scenarios/seed/leader-kill.yaml
+MAIN := scenarios/seed/leader-kill.yaml
+S ?= $(MAIN)
 # make test SLOW=1: the slow tests too
 SLOW ?=
 FASTER = $(if $(SLOW),,and not slow)
@@ -51,6 +52,7 @@ help: ## Show this list
 .PHONY: run
 run: $(READY) ## One scenario, the main one unless told; a verdict: make run S=scenarios/seed/priority.yaml
 	@$(HARNESS) run $(S) $(ARGS)
+	@$(if $(filter $(MAIN),$(S)),cat .ci/next.txt)
 
 .PHONY: scenarios
 scenarios: $(READY) ## All scenarios of some folders: make scenarios DIRS="long rest" ARGS=--seed=7
