@@ -247,7 +247,7 @@ const drawRun = (() => {
       for (const { name, u } of charts) if (name !== "lanes") u.series.forEach((one, place) => {
         const idx = u.cursor.idxs?.[place] ?? u.cursor.idx;
         const value = place && one.show && idx != null ? u.data[place]?.[idx] : null;
-        if (value != null) found.push(`${one.label} ${tick(value)}${name === "latencies" ? " ms" : ""}`);
+        if (value != null) found.push(`${one.label} ${name === "latencies" ? `${Number(value.toPrecision(2))} ms` : tick(value)}`);
       });
       return found.join(" · ");
     };
