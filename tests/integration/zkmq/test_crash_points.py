@@ -13,7 +13,10 @@ pytestmark = pytest.mark.docker
 SEED = 2011
 # What is no operation on the server, and which rows strike at the others.
 NOT_STRUCK_AT = {"connect": "open"}
-ROW_OF = {"put_many": "put-many", **NOT_STRUCK_AT}
+# `work` and `consume` call reserve with `done=`; `pause` and `resume` change the charter as
+# `upgrade` does, by the same function.
+SAME_REQUESTS = {"work": "fused", "consume": "fused", "pause": "upgrade", "resume": "upgrade"}
+ROW_OF = {"put_many": "put-many", **SAME_REQUESTS, **NOT_STRUCK_AT}
 
 
 def wrong(trials: list[Trial]) -> list[str]:

@@ -65,6 +65,7 @@ def test_a_hold_outlives_its_process(zkmq: Zkmq, tmp_path: Path) -> None:
         "consumers": 0,
         "producers": 0,
         "skipped": 0,
+        "paused": None,
     }
 
 
