@@ -1,9 +1,13 @@
 """What all tests share: the gate of the `docker` marker, and the quorums that tests borrow."""
 
+import fcntl
 import os
 import re
+import tempfile
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -12,7 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from cluster import lending
 from cluster.cluster_errors import ClusterError
-from cluster.engine import engine
+from cluster.engine import engine, image
 from cluster.quorum import DockerQuorum
 from harness.common.quorum_config import QuorumConfig
 
@@ -115,9 +119,17 @@ def standalone_zookeeper() -> Iterator[str]:
 
 @cache
 def _no_engine() -> str | None:
-    """Return why tests on a real quorum cannot run; None if they can."""
+    """Return why tests on a real quorum cannot run; None if they can.
+
+    The first process makes the images, which takes minutes; the others wait for them, since a
+    test of a command gives it less time than that.
+    """
+    lock = Path(tempfile.gettempdir()) / f"zkmq-images-{os.getuid()}.lock"
     try:
-        engine.connect().close()
+        with lock.open("w") as held, closing(engine.connect()) as client:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            image.server(client, QuorumConfig(), print)
+            image.sandbox(client, print)
     except ClusterError as error:
         return f"needs Docker: {error}"
     return None
