@@ -99,7 +99,7 @@ test: lint ## All that a change must pass, and which tests took longest; SLOW=1:
 	@$(PYTEST) -n 3 -m "(docker or browser) $(FASTER)" $(ARGS)
 
 .PHONY: test-fast
-test-fast: $(READY) ## Unit tests and the rules of this repository; no Docker, less than a minute
+test-fast: $(READY) ## Unit tests and the rules of this repository, without Docker
 	@$(PYTEST) -n 2 -m "not slow" tests/unit tests/repo $(ARGS)
 
 .PHONY: lint
