@@ -38,7 +38,10 @@ SubjectName = Annotated[
     Field(
         max_length=500,
         json_schema_extra=lambda told: told.update(
-            anyOf=[{"enum": [*subjects]}, {"pattern": "^[\\w.]+:\\w+$"}]
+            anyOf=[
+                {"type": "string", "enum": [*subjects.builtin]},
+                {"type": "string", "pattern": "^[\\w.:-]+$"},
+            ]
         ),
     ),
 ]
