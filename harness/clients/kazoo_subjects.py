@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from kazoo.client import KazooClient
+from kazoo.exceptions import KazooException
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.recipe.queue import LockingQueue, Queue
 
@@ -34,6 +35,12 @@ class NotHeldByKazooError(Exception):
 
 class NotConnectedByKazooError(Exception):
     """No server gave a session in time, so nothing was asked of the queue."""
+
+    definite = True
+
+
+class NotSyncedByKazooError(Exception):
+    """The server did not catch up, so the queue was not asked for an item."""
 
     definite = True
 
@@ -73,9 +80,17 @@ class _KazooSubject:
     def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
         """Get one item, whatever `n` is."""
         if sync:
-            self._client.sync(self._path)
+            self._sync()
         data = self._get(timeout_s)
         return Reserved(items=() if data is None else (Taken(value=value_of(data)),))
+
+    def _sync(self) -> None:
+        """Let the server catch up. Without an answer to that, nothing was taken for certain."""
+        try:
+            self._client.sync(self._path)
+        except KazooException as error:
+            told = f"sync before a get: {error!r}; nothing was taken"
+            raise NotSyncedByKazooError(told) from error
 
     def _get(self, timeout_s: float) -> bytes | None:
         """Return an item's payload; None if there was none."""
