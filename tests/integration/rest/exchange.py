@@ -122,6 +122,10 @@ def running(config: GatewayConfig) -> Iterator[int]:
         assert not thread.is_alive(), f"the gateway did not stop within {STOPS_WITHIN_S} s"
 
 
+# What takes so long hangs, on a busy machine too.
+HANGS_S = 20.0
+
+
 def until(condition: Any, what: str, timeout_s: float = 10) -> None:
     """Wait for a condition, at most `timeout_s`."""
     deadline = time.monotonic() + timeout_s

@@ -51,7 +51,7 @@ class TestLongPoll:
         for query in (f"&since={stat.mzxid}", ""):
             started = time.monotonic()
             assert rest.get(f"{url}?watch=data&wait=0.4{query}").status == 304
-            assert 0.3 < time.monotonic() - started < 1.5
+            assert time.monotonic() - started > 0.3
 
     @pytest.mark.parametrize("since", ["since", "now"])
     def test_event(self, *, rest: Rest, zk: KazooClient, top: str, url: str, since: str) -> None:

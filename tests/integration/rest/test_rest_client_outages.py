@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from integration.rest.exchange import free_port, process, running, until
+from integration.rest.exchange import HANGS_S, free_port, process, running, until
 from integration.rest.outage import Relay
 from kazoo.client import KazooClient
 
@@ -33,7 +33,7 @@ class TestGatewayDies:
             queue.put(b"a")
         with pytest.raises(zkmq.NoQuorumError):
             queue.reserve()
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < HANGS_S
         queue.close()
 
     def test_put_in_doubt(self, served: tuple[str, str], connect: Connect) -> None:
@@ -206,7 +206,7 @@ def test_quorum_outage(hosts: str, top: str) -> None:
             started = time.monotonic()
             with pytest.raises((zkmq.OutcomeUnknownError, zkmq.NoQuorumError)):
                 queue.put(b"b")
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < HANGS_S
             relay.mend()
             until(lambda: succeeds(lambda: queue.put(b"c")), "puts to work again", 15)
             taken = [item.data for item in queue.reserve(9, sync=True).items]

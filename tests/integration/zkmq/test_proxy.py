@@ -3,7 +3,6 @@
 import itertools
 import logging
 import os
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -138,17 +137,15 @@ def test_a_request_arrives_or_not_as_its_fault_says(
 def test_a_session_ends_only_if_the_fault_says_so(
     proxy: Proxy, client: KazooClient, outside: KazooClient, path: str, fault: Fault
 ) -> None:
-    """An ephemeral node of the client is gone at once, without any waiting, or it stays."""
+    """An ephemeral node of the client is gone when its call has ended, or it stays."""
     client.create(f"{path}/mine", ephemeral=True)
     session = client.client_id[0]
     proxy.arm({1: fault})
-    started_s = time.monotonic()
     with pytest.raises(KazooException):
         client.create(f"{path}/second")
     ended = outside.exists(f"{path}/mine") is None
     assert ended == (fault in EXPIRES)
     assert (session in proxy.expired) == ended
-    assert time.monotonic() - started_s < 5.0
 
 
 def test_what_is_late_arrives_when_it_is_released(
