@@ -59,8 +59,19 @@ class InterruptedClient:
             self._rng.choice([self._put_some, self._put_some, self._take, self._take, self._end])()
         self._world.faults = lambda *_: None
         self._world.scheduler.sleep(CALM_S)
+        self._take_the_rest()
         self._queue.close()
         return [*self.wrong, *self._misplaced()]
+
+    def _take_the_rest(self) -> None:
+        """Take all there is: then the client holds nothing of which its application has no word."""
+        self._queue.deadline_s = 60.0
+        while items := self._queue.reserve(100, sync=True).items:
+            self._held += items
+        self._note_ended()
+        unknown = {item.name for item in self._queue._consumer.membership.held}
+        unknown -= {item.name for item in self._held}
+        self.wrong += [f"{name}: held, and nobody was told" for name in sorted(unknown)]
 
     def _call(self, call: Callable[[], Any]) -> Any:
         """Call; maybe interrupt it. None if it was."""
