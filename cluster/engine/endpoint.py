@@ -33,7 +33,8 @@ class Endpoint:
     tls: TLSConfig | None = None
 
     def __str__(self) -> str:
-        return f"{self.url.removeprefix('http+')} ({self.told_by or 'the default'})"
+        url = self.url.removeprefix("http+").replace("http", "tcp", 1)
+        return f"{url.replace('tcps', 'tcp', 1)} ({self.told_by or 'the default'})"
 
     @property
     def socket_path(self) -> str | None:

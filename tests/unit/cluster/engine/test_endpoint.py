@@ -65,6 +65,7 @@ def test_docker_host_comes_first(
     monkeypatch.setenv("DOCKER_HOST", told)
     found = endpoint.find()
     assert ((found.url, found.host), found.told_by) == (means, "DOCKER_HOST")
+    assert str(found) == f"{told} (DOCKER_HOST)"
 
 
 def test_a_context_in_use_is_followed(home: Path, context: Callable[[str, str], None]) -> None:
