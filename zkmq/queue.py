@@ -161,6 +161,15 @@ class Queue(OperatorQueue):
         """The id of the producer's ticket."""
         return self._producer.id
 
+    @property
+    def held(self) -> tuple[Item, ...]:
+        """What this client's consumer holds now, as far as the client knows.
+
+        This includes items that a reserve claimed whose answer was lost: the next reserve returns
+        them.
+        """
+        return tuple(self._consumer.membership.held)
+
     def put(
         self,
         data: bytes,
@@ -169,6 +178,7 @@ class Queue(OperatorQueue):
         delay_s: float = 0.0,
         ttr_s: float | None = None,
         dedup_id: str | None = None,
+        expires_s: float | None = None,
         headers: Mapping[str, str] | None = None,
         content_type: str | None = None,
     ) -> Put:
@@ -190,6 +200,7 @@ class Queue(OperatorQueue):
                 delay_s=delay_s,
                 ttr_s=ttr_s,
                 dedup_id=dedup_id,
+                expires_s=expires_s,
                 headers=headers,
                 content_type=content_type,
             )

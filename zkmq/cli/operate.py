@@ -25,6 +25,7 @@ class AsidePlace(StrEnum):
     ITEMS = "items"
     DEAD = "dead"
     PARTIAL = "partial"
+    DELAYED = "delayed"
 
 
 class Aside(StrEnum):

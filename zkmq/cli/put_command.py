@@ -32,6 +32,9 @@ def put(  # noqa: PLR0917 - typer makes options of them
     dedup_id: Annotated[
         str | None, typer.Option(help="Put nothing if this id was put within the last hour.")
     ] = None,
+    expires_s: Annotated[
+        float | None, typer.Option(help="Not to be delivered later than that.")
+    ] = None,
     header: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="May be given more than once.")
     ] = None,
@@ -59,6 +62,7 @@ def put(  # noqa: PLR0917 - typer makes options of them
             delay_s=delay_s,
             ttr_s=ttr_s,
             dedup_id=dedup_id,
+            expires_s=expires_s,
             headers=_headers(header or []),
             content_type=content_type,
         )

@@ -199,7 +199,8 @@ def _pause(store: Store, reason: str, deadline_s: float) -> None:
 
 
 def _forgiven(data: bytes) -> bytes:
-    """The item without the reason it was put aside. Its earlier deliveries no longer count."""
+    """The item without the reason it was put aside. Its deliveries and its time count anew."""
     header, payload = envelope.unwrap(data)
-    header = {key: header[key] for key in header if key not in {"reason", "last_owner"}}
+    left_out = {"reason", "last_owner", "put_ms"}
+    header = {key: header[key] for key in header if key not in left_out}
     return envelope.wrap(payload, header | {"forgiven": header.get("deliveries", 0)})

@@ -1,8 +1,9 @@
 """Look at a queue as an operator: peek and stats. Nothing here changes the tree."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from zkmq.putting.delayed import due_ms
 from zkmq.taking.head_cache import HeadCache
 from zkmq.taking.order import in_force
 from zkmq.tree import envelope, item_names
@@ -17,7 +18,10 @@ from zkmq.zookeeper.store import (
 
 @dataclass(frozen=True, slots=True)
 class Peeked:
-    """An item that waits or was put aside, and that no consumer holds."""
+    """An item that waits, is delayed, or was put aside, and that no consumer holds.
+
+    `due_ms` is when a delayed item is due, in milliseconds since 1970 on the servers' clock.
+    """
 
     name: str
     data: bytes
@@ -26,6 +30,7 @@ class Peeked:
     reason: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str | None = None
+    due_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,22 @@ def peek_aside(
     return [
         _peeked(last_part(path), node.data) for path, node in read_nodes(store, paths, deadline_s)
     ]
+
+
+def peek_delayed(store: Store, tree: QueueTree, n: int, deadline_s: float) -> list[Peeked]:
+    """Look at the `n` delayed items that are due first. Reads whole minutes of them."""
+    parent, found = tree.place("delayed"), list[Peeked]()
+    for minute in item_names.buckets(store.list(parent, deadline_s) or []):
+        if len(found) >= n:
+            break
+        bucket = f"{parent}/{minute}"
+        names = filter(item_names.is_delayed, store.list(bucket, deadline_s) or [])
+        nodes = read_nodes(store, [f"{bucket}/{name}" for name in names], deadline_s)
+        found += [
+            replace(_peeked(last_part(path), node.data), due_ms=int(due_ms(node)))
+            for path, node in sorted(nodes, key=lambda each: (due_ms(each[1]), each[1].czxid))
+        ]
+    return found[:n]
 
 
 def stats(store: Store, tree: QueueTree, deadline_s: float) -> QueueStats:
@@ -128,7 +149,7 @@ def _peeked(name: str, data: bytes) -> Peeked:
     return Peeked(
         name,
         payload,
-        int(name[5:8]),
+        item_names.priority_of(name),
         header.get("deliveries", 0),
         header.get("reason"),
         header.get("headers", {}),

@@ -19,6 +19,7 @@ from zkmq.zookeeper.store import Store
 MOST = 2**31 - 1
 MOST_SEGMENT_ITEMS = 10_000
 MAX_REASON = 1000
+PLACES = ("items", "dead", "partial", "delayed")
 
 
 class OperatorQueue:
@@ -112,14 +113,16 @@ class OperatorQueue:
         return changes.kick(self._bound, self._tree, n, place, self._deadline())
 
     def peek(
-        self, n: int = 1, *, place: Literal["items", "dead", "partial"] = "items"
+        self, n: int = 1, *, place: Literal["items", "dead", "partial", "delayed"] = "items"
     ) -> list[Peeked]:
-        """Look at the first `n` items without taking them."""
-        checks.choice("place", place, ("items", "dead", "partial"))
+        """Look at the first `n` items without taking them; of delayed ones, those due first."""
+        checks.choice("place", place, PLACES)
         checks.number("peek: n", n, 1, MOST)
         self._require_open()
         if place == "items":
             return inspection.peek(self._bound, self._tree, n, self._deadline())
+        if place == "delayed":
+            return inspection.peek_delayed(self._bound, self._tree, n, self._deadline())
         return inspection.peek_aside(self._bound, self._tree, place, n, self._deadline())
 
     def stats(self) -> QueueStats:

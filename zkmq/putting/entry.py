@@ -27,6 +27,8 @@ class Entry:
         delay_s: deliver it no earlier than this long after the put, by the servers' clock.
         ttr_s: how long a consumer may hold it without `touch`; None is for ever.
         dedup_id: within an hour, a second put with the same id puts nothing, from any client.
+        expires_s: deliver it no later than this long after it could first be delivered, by the
+            servers' clock; then it is a dead letter. None is for ever.
         headers: texts by name, for the application; up to 64, and 8,000 bytes together.
         content_type: what the payload is, such as `application/json`; not checked against it.
     """
@@ -36,6 +38,7 @@ class Entry:
     delay_s: float = 0.0
     ttr_s: float | None = None
     dedup_id: str | None = None
+    expires_s: float | None = None
     headers: Mapping[str, str] | None = None
     content_type: str | None = None
 
@@ -51,6 +54,8 @@ class Entry:
             checks.seconds("put: ttr_s", self.ttr_s, zero=False)
         if self.dedup_id is not None:
             checks.text("put: dedup_id", self.dedup_id, MAX_ID, least=1)
+        if self.expires_s is not None:
+            checks.seconds("put: expires_s", self.expires_s, zero=False)
         if self.content_type is not None:
             _check_printable("put: content_type", self.content_type)
         if self.headers is not None:
@@ -68,6 +73,8 @@ class Entry:
             header["ttr_s"] = self.ttr_s
         if self.delay_s:
             header |= {"delay_s": self.delay_s, "priority": self.priority}
+        if self.expires_s is not None:
+            header["expires_s"] = self.expires_s
         if self.headers:
             header["headers"] = dict(self.headers)
         if self.content_type is not None:

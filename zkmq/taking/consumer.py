@@ -72,7 +72,15 @@ class Consumer:
             store, tree, self.membership, clock, policy, segment_items=segment_items
         )
         self.reserver = Reserver(
-            store, tree, self.membership, self._finisher, order=order, is_paused=is_paused
+            store,
+            tree,
+            self.membership,
+            self._finisher,
+            order=order,
+            is_paused=is_paused,
+            now_ms=lambda deadline_s: clock.now_ms(
+                tree.active(self.membership.id or ""), deadline_s
+            ),
         )
         self._line = WaitingLine(store, tree)
         self.forget = store.on_session_lost(self.membership.session_ended)

@@ -70,6 +70,7 @@ class Reserver:
         *,
         order: Order,
         is_paused: Callable[[], bool],
+        now_ms: Callable[[float], float],
     ) -> None:
         self._store = store
         self._is_paused = is_paused
@@ -88,7 +89,7 @@ class Reserver:
         self.used_extra = False
         self.cache = HeadCache(store, tree, choose=self._choose, count_consumers=self._auto)
         self._undeliverable = UndeliverableItems(
-            store, tree, finisher.return_places, self.cache.skips
+            store, tree, finisher.return_places, self.cache.skips, now_ms
         )
 
     @property
@@ -297,6 +298,8 @@ def _claimed(consumer: str, candidate: Candidate) -> Item:
     header.pop("owner", None)
     header["deliveries"] = header.get("deliveries", 0) + 1
     header.setdefault("put_zxid", candidate.node.czxid)
+    if "expires_s" in header:
+        header.setdefault("put_ms", candidate.node.ctime_ms)
     return Item(
         payload,
         candidate.name,

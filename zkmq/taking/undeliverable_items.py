@@ -1,5 +1,7 @@
 """Items that cannot be delivered become dead letters, or are skipped if they cannot be moved."""
 
+from collections.abc import Callable
+
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope
 from zkmq.tree.paths import QueueTree, last_part
@@ -11,14 +13,21 @@ from zkmq.zookeeper.store import Code, Create, Delete, Op, Rejected, Store, Znod
 class UndeliverableItems:
     """Checks the items that one consumer finds waiting. Not thread-safe.
 
-    A plain ZooKeeper client may put an item with a header that makes no sense, or one so large that
-    no request can move it.
+    An item may have expired. A plain ZooKeeper client may put an item with a header that makes no
+    sense, or one so large that no request can move it. `now_ms`, given a deadline, tells the
+    servers' time.
     """
 
     def __init__(
-        self, store: Store, tree: QueueTree, return_places: ReturnPlaces, skips: SkippedNodes
+        self,
+        store: Store,
+        tree: QueueTree,
+        return_places: ReturnPlaces,
+        skips: SkippedNodes,
+        now_ms: Callable[[float], float],
     ) -> None:
         self._store = store
+        self._now_ms = now_ms
         self._tree = tree
         self._return_places = return_places
         self._skips = skips
@@ -29,10 +38,23 @@ class UndeliverableItems:
             # What cannot be moved to a consumer cannot be moved to the dead letters either.
             self._skips.add(path, reason)
             return False
-        if reason := envelope.fault(node.data):
+        if reason := envelope.fault(node.data) or self._expiry(node, deadline_s):
             self._bury(path, node, reason, deadline_s)
             return False
         return True
+
+    def _expiry(self, node: Znode, deadline_s: float) -> str | None:
+        """Say that an item has expired; None if it has not."""
+        if node.data.startswith(envelope.FRESH):
+            return None
+        header, _ = envelope.unwrap(node.data)
+        expires_s = header.get("expires_s")
+        if expires_s is None:
+            return None
+        put_ms = header.get("put_ms", node.ctime_ms)
+        if self._now_ms(deadline_s) < put_ms + expires_s * 1000:
+            return None
+        return f"it expired {expires_s:g} s after it was put"
 
     def _bury(self, path: str, node: Znode, reason: str, deadline_s: float) -> None:
         """Make an item a dead letter, unless another client was faster. `kick` brings it back."""

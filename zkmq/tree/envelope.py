@@ -90,6 +90,8 @@ KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "put_zxid": ("a zxid", lambda value: value is None or _is_count(value)),
     "ttr_s": ("seconds", lambda value: value is None or _is_seconds(value)),
     "delay_s": ("seconds", _is_seconds),
+    "expires_s": ("seconds", _is_seconds),
+    "put_ms": ("a count", _is_count),
     "priority": ("0 to 999", lambda value: value in ALL_PRIORITIES and _is_count(value)),
     "owner": ("the id of a consumer", _is_text),
     "reason": ("text", _is_text),

@@ -79,6 +79,11 @@ def buckets(children: Iterable[str]) -> list[str]:
     return sorted(child for child in children if BUCKET.fullmatch(child))
 
 
+def priority_of(name: str) -> int:
+    """The priority in the name of an item, delayed or not."""
+    return int(name.split("-")[1])
+
+
 def is_delayed(name: str) -> bool:
     """Whether a name is that of a delayed item: a new one, or one released with a delay."""
     return DELAYED.fullmatch(name) is not None or parse(name) is not None

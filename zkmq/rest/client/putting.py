@@ -125,6 +125,7 @@ def _encoded(entry: Entry) -> dict[str, Any]:
         "delay_s": entry.delay_s,
         "ttr_s": entry.ttr_s,
         "dedup_id": entry.dedup_id,
+        "expires_s": entry.expires_s,
         "headers": entry.headers and dict(entry.headers),
         "content_type": entry.content_type,
     }

@@ -123,6 +123,7 @@ class Queue:
         delay_s: float = 0.0,
         ttr_s: float | None = None,
         dedup_id: str | None = None,
+        expires_s: float | None = None,
         headers: Mapping[str, str] | None = None,
         content_type: str | None = None,
     ) -> Put:
@@ -133,6 +134,7 @@ class Queue:
             delay_s=delay_s,
             ttr_s=ttr_s,
             dedup_id=dedup_id,
+            expires_s=expires_s,
             headers=headers,
             content_type=content_type,
         )
@@ -229,7 +231,7 @@ class Queue:
         return Changed(sum(each["purged"] for each in told), zxids[-1] if zxids else None)
 
     def peek(
-        self, n: int = 1, *, place: Literal["items", "dead", "partial"] = "items"
+        self, n: int = 1, *, place: Literal["items", "dead", "partial", "delayed"] = "items"
     ) -> list[Peeked]:
         """Look at the first `n` items without taking them."""
         found = self._look(f"items?n={n}&place={place}")
@@ -242,6 +244,7 @@ class Queue:
                 each["reason"],
                 each.get("headers") or {},  # an older gateway does not tell them
                 each.get("content_type"),
+                each.get("due_ms"),
             )
             for each in found
         ]

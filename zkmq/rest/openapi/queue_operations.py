@@ -24,6 +24,7 @@ _OPTIONS: dict[str, Schema] = {
     "priority": _PRIORITY,
     "delay_s": _SECONDS,
     "ttr_s": {"type": "number", "exclusiveMinimum": 0},
+    "expires_s": {"type": "number", "exclusiveMinimum": 0},
     "dedup_id": TEXT,
     "content_type": TEXT,
 }
@@ -62,6 +63,7 @@ SCHEMAS: dict[str, Schema] = {
             "reason": maybe(TEXT),
             "headers": _HEADERS,
             "content_type": maybe(TEXT),
+            "due_ms": maybe(_COUNT),
         }
     ),
     "Stats": record(
@@ -133,7 +135,7 @@ def _peek() -> Part:
     return _looks("Look at the first items without taking them.", sequence(ref("Peeked"))) | {
         "parameters": [
             query("n", {**INT32, "minimum": 1, "maximum": 500}, "How many."),
-            query("place", {"enum": ["items", "dead", "partial"]}, "Where."),
+            query("place", {"enum": ["items", "dead", "partial", "delayed"]}, "Where."),
         ]
     }
 

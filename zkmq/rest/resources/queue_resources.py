@@ -34,7 +34,7 @@ _DAY_S = 24 * 3600.0
 _YEAR_S = 366 * _DAY_S
 _MOST_PEEKED = 500
 # As parameters of a put of plain bytes; in a list of items, `headers` too.
-_OPTIONS = ("priority", "delay_s", "ttr_s", "dedup_id", "content_type")
+_OPTIONS = ("priority", "delay_s", "ttr_s", "expires_s", "dedup_id", "content_type")
 _TEXTS = ("dedup_id", "content_type")
 
 
@@ -102,13 +102,17 @@ def _option(name: str, parameter: str, text: str) -> float | str:
 
 
 def _entry(fields: JsonArguments, data: bytes, key: str | None, index: int) -> Entry:
-    ttr_s = fields.number("ttr_s", 0, least=0.001, most=_YEAR_S) if fields.has("ttr_s") else None
+    ttr_s, expires_s = (
+        fields.number(name, 0, least=0.001, most=_YEAR_S) if fields.has(name) else None
+        for name in ("ttr_s", "expires_s")
+    )
     dedup_id = None if key is None else f"{key}#{index}"
     return Entry(
         data=data,
         priority=fields.integer("priority", 100, least=0, most=999),
         delay_s=fields.number("delay_s", 0.0, least=0, most=_YEAR_S),
         ttr_s=ttr_s,
+        expires_s=expires_s,
         dedup_id=fields.text("dedup_id", "") if fields.has("dedup_id") else dedup_id,
         headers=fields.mapping("headers") if fields.has("headers") else None,
         content_type=fields.text("content_type", "") if fields.has("content_type") else None,
@@ -118,8 +122,8 @@ def _entry(fields: JsonArguments, data: bytes, key: str | None, index: int) -> E
 async def _peek(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     n = call.query.integer("n", 1, name, allowed=range(1, _MOST_PEEKED + 1))
     place = call.query.get("place") or "items"
-    if place not in ("items", "dead", "partial"):
-        raise HttpError(400, f"{name} bad place {place}: expected items, dead or partial")
+    if place not in ("items", "dead", "partial", "delayed"):
+        raise HttpError(400, f"{name} bad place {place}: expected items, dead, partial or delayed")
     found = await queues.existing(name)
     peeked = await queues.run(found.queue.peek, n, place=place)
     return _json([{**asdict(each), "data": None} | _data(each.data) for each in peeked])
