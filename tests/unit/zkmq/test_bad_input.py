@@ -42,7 +42,7 @@ NO_SECONDS = (-1, math.nan, "1", None, True)
         *(("peek: n", value) for value in (0, -1, None)),
         *(("kick: n", value) for value in (0, -1, 1.5)),
         *(("purge: priority", value) for value in (-1, 1000, "1")),
-        ("place", "delayed"),
+        ("place", "held"),
     ],
 )
 def test_a_bad_value_is_refused(queue: Queue, world: World, call: str, value: object) -> None:
