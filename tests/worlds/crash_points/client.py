@@ -31,6 +31,8 @@ SESSION_TIMEOUT_S = 10.0
 PATIENCE_S = 0.05
 PAUSE_S = 0.002
 DEADLINE_S = 5.0
+# A session is opened within this time, on a machine that others keep busy too.
+PATIENT_S = 60.0
 
 
 @contextlib.contextmanager
@@ -55,7 +57,7 @@ class SteeredStore(KazooStore):
         retry = KazooRetry(max_tries=-1, delay=PAUSE_S, max_delay=0.02)
         client = kazoo_client.make_client(hosts, SESSION_TIMEOUT_S, Security(), retry=retry)
         store = cls(client, patience_s=patience_s)
-        store.start(store.now() + DEADLINE_S)
+        store.start(store.now() + PATIENT_S)
         return store
 
     def now(self) -> float:

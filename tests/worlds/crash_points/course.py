@@ -32,12 +32,13 @@ from worlds.crash_points.client import (
     SteeredStore,
     run_in_process,
 )
-from worlds.crash_points.epilogue import WEDGED_S, Epilogue
+from worlds.crash_points.epilogue import PATIENT_S, WEDGED_S, Epilogue
 from worlds.crash_points.operation import Operation, Other
 from worlds.crash_points.table import OPERATIONS
 from worlds.proxy.faults import AFTER, HOLDS, KILLS, PASSES_DEADLINE, SILENT, Fault
 from worlds.proxy.protocol import WRITES, Opcode, Request
 from worlds.proxy.proxy import Plan, Proxy
+from worlds.wire.starvation import Starvation
 from zkmq.errors import PartlyPutError, ZkmqError
 from zkmq.taking.waiting import FIRST_EPOCH
 
@@ -83,6 +84,7 @@ class CrashPoints:
         self._processes.set_forkserver_preload(["worlds.crash_points.table", "pytest"])
         self._baselines: dict[str, Trial] = {}
         self._threads = ThreadPoolExecutor(AT_ONCE)
+        self._starvation = Starvation()
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +96,7 @@ class CrashPoints:
         traceback: TracebackType | None,
     ) -> None:
         self._threads.shutdown()
+        self._starvation.stop()
         self._store.close()
 
     def baseline(self, name: str) -> Trial:
@@ -170,7 +173,7 @@ class CrashPoints:
                 operation.ready(client)
                 proxy.pass_deadline = client.pass_deadline
                 proxy.arm(plan)
-                outcome = _call(operation, client)
+                outcome = _call(operation, client, self._starvation)
                 epilogue = Epilogue(operation, outcome, other, proxy, client)
             found = epilogue.run(self._store)
             requests = [each.request for each in proxy.journal if each.number]
@@ -190,7 +193,7 @@ class CrashPoints:
             proxy.kill = lambda: os.kill(pid, signal.SIGKILL)
             proxy.arm(plan)
             here.send("go")
-            process.join(WEDGED_S)
+            process.join(PATIENT_S)
             survived = process.exitcode != -signal.SIGKILL
             process.kill()
             process.join()
@@ -218,8 +221,8 @@ def applicable(request: Request, *, first: bool) -> Iterator[Fault]:
         yield fault
 
 
-def _call(operation: Operation, client: Client) -> Outcome:
-    """Make the call and tell how it ended."""
+def _call(operation: Operation, client: Client, starvation: Starvation) -> Outcome:
+    """Make the call and tell how it ended; the time the machine kept us from running is not its."""
     started_s = time.monotonic()
     outcome = Outcome(Ended.OK)
     try:
@@ -231,7 +234,7 @@ def _call(operation: Operation, client: Client) -> Outcome:
             outcome.ended = Ended.FAIL
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
         outcome = Outcome(Ended.UNKNOWN, error)
-    outcome.took_s = time.monotonic() - started_s
+    outcome.took_s = starvation.ran_s(started_s)
     return outcome
 
 
