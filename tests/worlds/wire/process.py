@@ -4,7 +4,6 @@ Everything is told as it happens, through a pipe: a process may be killed at any
 """
 
 import faulthandler
-import linecache
 import os
 import signal
 import threading
@@ -22,6 +21,7 @@ from worlds.wire.starvation import Starvation
 from zkmq import Item, Queue
 from zkmq.errors import ZkmqError
 from zkmq.tree.ticket import Ticket
+from zkmq.zookeeper import signals
 
 ROOT = "/q"
 SEGMENT_ITEMS = 5
@@ -29,8 +29,6 @@ FORK_HANGS_S = 5
 # Upon this signal a process writes to standard error where each of its threads is.
 SAYS_WHERE = signal.SIGUSR1
 COMES_BACK_S = 0.0005
-# The one line on which a condition waits.
-WAITS = "waiter.acquire(True, timeout)"
 Answer = TypeVar("Answer")
 
 
@@ -195,9 +193,7 @@ class Alarm:
 
 def _waits(frame: FrameType | None) -> bool:
     """Whether it came within a wait for a lock, an event, or an answer."""
-    if frame is None or frame.f_code.co_filename != threading.__file__:
-        return False
-    return WAITS in linecache.getline(threading.__file__, frame.f_lineno)
+    return frame is not None and frame.f_code is signals._get.__code__
 
 
 def _writes(frame: FrameType | None) -> bool:

@@ -65,7 +65,8 @@ COMMANDS = (
         "inject",
         "heal",
     ),
-    *("new", "plan", "explain", "logs", "down", "list", "schema", "serve", "top", "clean"),
+    *("new", "plan", "explain", "doctor", "logs", "down"),
+    *("list", "schema", "serve", "top", "clean"),
 )
 
 
@@ -134,6 +135,7 @@ BAD = [
     ("serve --port 70000", ["'--port'"]),
     ("schema extra", ["unexpected extra argument"]),
     ("status extra", ["unexpected extra argument"]),
+    ("doctor extra", ["unexpected extra argument"]),
     ("down extra", ["unexpected extra argument"]),
     ("heal extra", ["unexpected extra argument"]),
     ("top extra", ["unexpected extra argument"]),
