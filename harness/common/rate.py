@@ -14,7 +14,10 @@ class Rate:
     of: int
 
     def bounds(self) -> tuple[float, float]:
-        """Return between which shares the true rate is, 95 % sure: Wilson's score interval."""
+        """Return between which shares the true rate is, 95 % sure: Wilson's score interval.
+
+        Source: Wilson, Probable inference, the law of succession, and statistical inference (1927).
+        """
         if self.of == 0:
             return 0.0, 1.0
         share, per_try = self.count / self.of, _Z**2 / self.of

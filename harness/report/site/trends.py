@@ -1,14 +1,13 @@
 """Each scenario over time: its last runs, and how many were not as expected."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.common.rate import Rate
 from harness.report.site.layout import render
 from harness.report.site.shelf import RunRow
 
 LAST = 50
-_Z = 1.96  # of a normal distribution, for bounds that hold in 95 of 100 cases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,19 +40,6 @@ def of_rows(rows: Sequence[RunRow]) -> list[Trend]:
     return sorted(trends, key=lambda trend: (not trend.flaky, not trend.bad, trend.scenario))
 
 
-def bounds(hits: int, count: int) -> tuple[float, float]:
-    """Return Wilson's bounds of a share, at 95 %; they hold for small counts and for none, too.
-
-    Source: Wilson, Probable inference, the law of succession, and statistical inference (1927).
-    """
-    if not count:
-        return 0.0, 1.0
-    share, z2 = hits / count, _Z * _Z
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = _Z / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def trends_page(rows: Sequence[RunRow], *, scripts: tuple[str, ...] = ()) -> str:
     """Return the page of all scenarios over time."""
     return render("trends.html.j2", trends=of_rows(rows), last=LAST, scripts=scripts)
@@ -61,4 +47,5 @@ def trends_page(rows: Sequence[RunRow], *, scripts: tuple[str, ...] = ()) -> str
 
 def _trend(scenario: str, rows: Sequence[RunRow]) -> Trend:
     bad = sum(not row.as_expected for row in rows)
-    return Trend(scenario=scenario, rows=tuple(rows), bad=bad, bounds=bounds(bad, len(rows)))
+    rate = Rate(count=bad, of=len(rows))
+    return Trend(scenario=scenario, rows=tuple(rows), bad=bad, bounds=rate.bounds())

@@ -14,15 +14,6 @@ def row(scenario: str, number: int, *, good: bool = True, **more: Any) -> RunRow
     return RunRow(name=f"{scenario}/{number:04}", as_expected=good, **told)
 
 
-@pytest.mark.parametrize(
-    ("bad", "count", "least", "most"),
-    [(0, 0, 0, 1), (0, 3, 0, 0.562), (0, 50, 0, 0.071), (1, 10, 0.018, 0.404), (5, 5, 0.566, 1)],
-)
-def test_bounds(bad: int, count: int, least: float, most: float) -> None:
-    """Wilson's interval, as its tables have it: three runs that passed prove little."""
-    assert trends.bounds(bad, count) == pytest.approx((least, most), abs=0.001)
-
-
 def test_only_the_last_runs_count() -> None:
     """A failure of long ago is not in the trend, which runs from old to new."""
     rows = [row("a", n, good=n > 0) for n in range(trends.LAST + 1)]
