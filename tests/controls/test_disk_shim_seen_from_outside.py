@@ -16,8 +16,7 @@ from cluster.pods.lease import TERM_S
 from cluster.quorum import DockerQuorum
 from harness.common.quorum_config import QuorumConfig
 from harness.faults.disk_faults import DiskStall, PowerLoss, SlowDisk
-from harness.target import System
-from harness.workers.running_clients import NoClients
+from worlds.outside import client_of, system
 
 pytestmark = pytest.mark.docker
 READY_WITHIN_S = 90.0
@@ -31,23 +30,6 @@ def one_server(**zoo_cfg: str) -> Iterator[DockerQuorum]:
     with lending.started(config, by_hand=False, say=print) as up:
         up.wait_ready(within_s=READY_WITHIN_S)
         yield up
-
-
-@contextmanager
-def client_of(quorum: DockerQuorum, *, timeout_s: float = 10) -> Iterator[KazooClient]:
-    """Return a connected client."""
-    client = KazooClient(quorum.hosts, timeout=timeout_s)
-    client.start(timeout=30)
-    try:
-        yield client
-    finally:
-        client.stop()
-        client.close()
-
-
-def system(quorum: DockerQuorum) -> System:
-    """Return a system without clients."""
-    return System(quorum=quorum, clients=NoClients())
 
 
 @pytest.mark.parametrize(("force_sync", "left"), [("yes", ITEMS), ("no", 0)])

@@ -7,7 +7,6 @@ the worker gets anywhere.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +32,8 @@ from harness.history.record import HistoryWriter
 from harness.target import System
 from harness.workers.forwarder import Forwarding
 from harness.workers.pool import Workers
-from harness.workers.running_clients import NoClients, RunningClients
+from harness.workers.running_clients import RunningClients
+from worlds.outside import client_of, system
 
 pytestmark = pytest.mark.docker
 READY_WITHIN_S = 90.0
@@ -47,23 +47,6 @@ def three() -> Iterator[DockerQuorum]:
     with lending.started(config, by_hand=False, say=print) as up:
         up.wait_ready(within_s=READY_WITHIN_S)
         yield up
-
-
-@contextmanager
-def client_of(quorum: DockerQuorum) -> Iterator[KazooClient]:
-    """Return a connected client of the ensemble."""
-    client = KazooClient(quorum.hosts, timeout=10)
-    client.start(timeout=30)
-    try:
-        yield client
-    finally:
-        client.stop()
-        client.close()
-
-
-def system(quorum: DockerQuorum) -> System:
-    """Return a system without clients."""
-    return System(quorum=quorum, clients=NoClients())
 
 
 def processes(quorum: DockerQuorum) -> dict[int, int]:
