@@ -14,6 +14,7 @@ from kazoo.protocol.serialization import CloseInstance
 from kazoo.retry import KazooRetry
 
 from zkmq.errors import BadArgumentError
+from zkmq.zookeeper import tls
 from zkmq.zookeeper.kazoo_connection import StoreConnection
 from zkmq.zookeeper.security import Security
 
@@ -61,12 +62,12 @@ class StoreHandler(SequentialThreadingHandler):  # type: ignore[misc]
             end.setblocking(False)  # noqa: FBT003 - the socket's own signature
         return pair
 
-    def create_connection(self, *args: Any, **kwargs: Any) -> Any:
+    def create_connection(self, **kwargs: Any) -> Any:
         """Connect to a server within `accept_s`; note it if its certificate proves nothing."""
         if self.accept_s is not None:
             kwargs["timeout"] = self.accept_s
         try:
-            connection = super().create_connection(*args, **kwargs)
+            connection = tls.connect(super().create_connection, **kwargs)
         except ssl.SSLCertVerificationError as error:
             self.distrusted[kwargs.get("address")] = error
             raise

@@ -24,10 +24,6 @@ from zkmq.rest.upstream.gateway_config import EndpointConfig
 from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.security import Security
 
-# kazoo leaves the socket of a handshake that failed to the garbage collector.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 SECRET = "the key's own password"  # noqa: S105 - of a test
 SESSION = 0x1234
 
@@ -134,13 +130,6 @@ class Server:
             pass  # whom it does not believe, or who does not believe it, is gone
 
 
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    """Leave no socket to the tests that follow."""
-    yield
-    gc.collect()
-
-
 @pytest.fixture
 def ours(tmp_path: Path) -> Authority:
     """Give the authority that both sides know."""
@@ -195,6 +184,21 @@ def test_a_certificate_that_fails_is_told_at_once(server: Server, tmp_path: Path
     with pytest.raises(NoQuorumError, match="can be believed: unable to get local issuer"):
         KazooStore.connect(hosts, security=theirs, connect_timeout_s=600.0)
     assert server.tried == 1
+
+
+def test_a_handshake_that_fails_leaves_no_socket_open(server: Server, tmp_path: Path) -> None:
+    """It would stay open until the garbage collector finds it, one for each try."""
+    theirs = Security(ca=str(Authority(tmp_path, "theirs").path))
+    gc.disable()
+    try:
+        with pytest.raises(NoQuorumError) as refused:
+            connect(server, theirs)
+        sockets = [each for each in gc.get_objects() if isinstance(each, ssl.SSLSocket)]
+    finally:
+        gc.enable()
+    assert server.tried
+    assert [each for each in sockets if not each.server_side and each.fileno() >= 0] == []
+    del refused  # with the frames that a leak would be kept by
 
 
 def test_one_server_with_a_bad_certificate_is_not_the_end(ours: Authority, server: Server) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.protocol.states import Callback
 
+from zkmq.zookeeper import tls
+
 _CHUNK = 64 * 1024
 _PATIENCE_S = 10.0
 
@@ -43,9 +45,9 @@ class LoopHandler(SequentialThreadingHandler):  # type: ignore[misc]
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(callback.func, *callback.args)
 
-    def create_connection(self, *args: Any, **kwargs: Any) -> "BufferedSocket":
+    def create_connection(self, **kwargs: Any) -> "BufferedSocket":
         """Connect to a server, with buffers around the socket."""
-        return BufferedSocket(super().create_connection(*args, **kwargs))
+        return BufferedSocket(tls.connect(super().create_connection, **kwargs))
 
     def create_socket_pair(self) -> tuple["WakeReader", "WakeWriter"]:
         """Make the two ends with which callers wake kazoo's thread."""
