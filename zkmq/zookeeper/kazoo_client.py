@@ -99,11 +99,13 @@ class StoreClient(KazooClient):  # type: ignore[misc]
         self._notify_pending(self._state)
 
     def end(self, within_s: float) -> None:
-        """Close the session. If no server answers in time, the session expires later."""
-        if self._stopped.is_set():
-            return
-        self._stopped.set()
-        self.submit(CloseInstance, None)
+        """Close the session. If no server answers in time, the session expires later.
+
+        A second call waits as the first one does.
+        """
+        if not self._stopped.is_set():
+            self._stopped.set()
+            self.submit(CloseInstance, None)
         stopped = self._connection.connection_stopped
         if not stopped.wait(max(0.0, within_s - NOTICED_WITHIN_S)):
             self._connection.drop()

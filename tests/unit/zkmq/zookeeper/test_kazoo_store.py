@@ -37,6 +37,9 @@ from zkmq.zookeeper.store import Committed, Create, GetChildren, GetData, Lost
 SOON_S = 8.0
 # More than kazoo's wake-up socket takes while nobody drains it.
 MANY = 600
+CLOSES_S = 60.0
+# A close that does not wait returns within this.
+RETURNS_S = 0.2
 WRONG = "a-password-that-shows"
 
 
@@ -166,6 +169,25 @@ def test_a_server_that_falls_silent_holds_nobody(server: WireZooKeeper) -> None:
     assert not soon(lambda: queue.put(b"b")).definite
     assert isinstance(soon(queue.stats), NoQuorumError)
     assert soon(queue.close) is None
+
+
+def test_every_close_waits_for_the_end_of_the_session(server: WireZooKeeper) -> None:
+    """Also if another close, which a handler may have ended, is at it already."""
+    store = KazooStore.connect(server.address)
+    session = store.session_id
+    with server.leader_now():  # it answers nobody
+        end = store._client.end
+        closes = [threading.Thread(target=end, args=(CLOSES_S,), daemon=True) for _ in "12"]
+        for close in closes:
+            close.start()
+        for close in closes:
+            close.join(RETURNS_S)
+        assert [close.is_alive() for close in closes] == [True, True]
+    for close in closes:
+        close.join(CLOSES_S)
+    with server.leader_now() as leader:
+        assert session not in leader.sessions
+    store.close()
 
 
 @pytest.mark.parametrize("busy", [False, True])
