@@ -10,6 +10,7 @@ ZkmqError                       definite = False: may have taken effect, or may 
     │   └── ValueTooLargeError
     ├── NotHeldError            the item is not, or no longer, held by this consumer
     │   └── ConsumerLostError   because the consumer's session ended
+    ├── ItemHeldError           delete: a consumer holds the item
     ├── QueueFullError
     ├── ClosedError
     ├── NoQuorumError           no server answered before the deadline
@@ -121,6 +122,10 @@ class NotHeldError(NotAppliedError):
 
 class ConsumerLostError(NotHeldError):
     """The session that held the items has ended; they go to other consumers."""
+
+
+class ItemHeldError(NotAppliedError):
+    """A consumer holds the item, so that nobody else may end it."""
 
 
 class QueueFullError(NotAppliedError):

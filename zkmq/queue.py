@@ -15,7 +15,7 @@ from zkmq.janitor.claim_returner import OnReturned
 from zkmq.janitor.janitor import Janitor
 from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.janitor.returned_reporter import ReturnedReporter
-from zkmq.operating.operator_queue import MOST, OperatorQueue
+from zkmq.operating.operator_queue import LEAVE_S, MOST, OperatorQueue
 from zkmq.putting.backlog_limit import BacklogLimit
 from zkmq.putting.batches import MAX_BATCH_ITEMS, Put, PutBatch, puts_of
 from zkmq.putting.entry import Entry
@@ -38,10 +38,9 @@ from zkmq.zookeeper.call_lock import CallLock
 from zkmq.zookeeper.store import Store
 
 # How long `close` takes at most; what of that is for the end of the session, or half of a shorter
-# deadline; how long it waits for the deletion of the ticket. The session's expiry does the same.
+# deadline. The session's expiry does the same.
 CLOSED_WITHIN_S = 5.0
 END_S = 1.0
-LEAVE_S = 1.0
 
 
 class Queue(OperatorQueue):
@@ -414,6 +413,7 @@ class Queue(OperatorQueue):
         with contextlib.suppress(NoQuorumError):
             leaving = self._producing.run(self._store.now(), self._producer.leave)
         self._consumer.close(deadline_s)
+        self._leave_writes(deadline_s)
         if leaving is not None:
             leaving.reply(min(deadline_s, self._store.now() + LEAVE_S))
 

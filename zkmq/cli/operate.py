@@ -83,6 +83,7 @@ def stats(context: typer.Context, *, as_json: JsonOption = False) -> int:
         table.add_row(f"waiting, priority {priority}", str(count))
     for name in COLUMNS[1:]:
         table.add_row(name, str(getattr(counted, name)))
+    table.add_row("oldest", "-" if counted.oldest_s is None else f"{counted.oldest_s} s")
     table.add_row("order", counted.order or "-")
     if counted.paused is not None:
         table.add_row("paused", counted.paused or "yes")

@@ -46,6 +46,11 @@ COMMANDS = {
         "resume": "Let consumers take items again, after `zkmq pause`.",
         "upgrade": "Let the queue use all that this release of zkmq can do, for ever.",
     },
+    "zkmq.cli.items": {
+        "inspect": "Look at one item, wherever it is; status 1 if it is nowhere.",
+        "delete": "Delete items for ever that no consumer holds; prints how many there were.",
+        "redrive": "Move items that were put aside to the back of another queue; prints how many.",
+    },
     "zkmq.rest.server.gateway_command": {
         "gateway": "Serve ZooKeeper and the queue over HTTP, until SIGINT or SIGTERM.",
     },

@@ -1,7 +1,8 @@
 """Look at a queue as an operator: peek and stats. Nothing here changes the tree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from zkmq.putting.delayed import due_ms
 from zkmq.taking.head_cache import HeadCache
@@ -9,18 +10,19 @@ from zkmq.taking.order import in_force
 from zkmq.tree import envelope, item_names
 from zkmq.tree.guards import read_guards
 from zkmq.tree.paths import QueueTree, last_part
-from zkmq.zookeeper.request_sizes import read_each, read_nodes
-from zkmq.zookeeper.store import (
-    GetChildren,
-    Store,
-)
+from zkmq.zookeeper.request_sizes import cut, read_each, read_nodes
+from zkmq.zookeeper.store import GetChildren, Store
+
+# A segment's listing has up to 34 KB.
+LISTINGS_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Peeked:
-    """An item that waits, is delayed, or was put aside, and that no consumer holds.
+    """An item as an operator sees it.
 
     `due_ms` is when a delayed item is due, in milliseconds since 1970 on the servers' clock.
+    `place` is "items", "held", "delayed", "partial" or "dead", and `consumer` who holds it.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Peeked:
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str | None = None
     due_ms: int | None = None
+    place: str | None = None
+    consumer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,9 @@ class QueueStats:
     `order` is the order in which the registered consumers take now, "strict" or "relaxed"; "mixed"
     if their settings differ, None if there are none.
     `paused` is the reason of a pause; None if the queue is not paused.
+    `oldest_s` is how long the oldest of the first items of all priorities has waited, in seconds
+    since it could first be delivered, or since a `kick`; None if nothing waits. It is exact to two
+    seconds by the servers' clock. While no client runs a janitor, this machine's clock counts.
     """
 
     waiting: dict[int, int]
@@ -55,12 +62,13 @@ class QueueStats:
     skipped: int = 0
     order: str | None = None
     paused: str | None = None
+    oldest_s: int | None = None
 
 
 def peek(store: Store, tree: QueueTree, n: int, deadline_s: float) -> list[Peeked]:
     """Look at the first `n` waiting items."""
     first = HeadCache(store, tree).first(n, deadline_s)
-    return [_peeked(candidate.name, candidate.node.data) for candidate in first]
+    return [peeked(candidate.name, candidate.node.data, "items") for candidate in first]
 
 
 def peek_aside(
@@ -70,7 +78,8 @@ def peek_aside(
     parent = tree.place(place)
     paths = [f"{parent}/{name}" for name in names_aside(store, parent, deadline_s)[:n]]
     return [
-        _peeked(last_part(path), node.data) for path, node in read_nodes(store, paths, deadline_s)
+        peeked(last_part(path), node.data, place)
+        for path, node in read_nodes(store, paths, deadline_s)
     ]
 
 
@@ -84,7 +93,7 @@ def peek_delayed(store: Store, tree: QueueTree, n: int, deadline_s: float) -> li
         names = filter(item_names.is_delayed, store.list(bucket, deadline_s) or [])
         nodes = read_nodes(store, [f"{bucket}/{name}" for name in names], deadline_s)
         found += [
-            replace(_peeked(last_part(path), node.data), due_ms=int(due_ms(node)))
+            replace(peeked(last_part(path), node.data, "delayed"), due_ms=int(due_ms(node)))
             for path, node in sorted(nodes, key=lambda each: (due_ms(each[1]), each[1].czxid))
         ]
     return found[:n]
@@ -99,8 +108,9 @@ def stats(store: Store, tree: QueueTree, deadline_s: float) -> QueueStats:
     held = _children(store, [tree.claims(consumer) for consumer in consumers], deadline_s)
     minutes = item_names.buckets(store.list(tree.place("delayed"), deadline_s) or [])
     buckets = [f"{tree.place('delayed')}/{minute}" for minute in minutes]
+    waiting, first = _waiting(store, tree, deadline_s)
     return QueueStats(
-        waiting=_waiting(store, tree, deadline_s),
+        waiting=waiting,
         held=sum(held),
         delayed=sum(_children(store, buckets, deadline_s)),
         partial=partial,
@@ -109,6 +119,7 @@ def stats(store: Store, tree: QueueTree, deadline_s: float) -> QueueStats:
         producers=producers,
         skipped=skipped,
         order=in_force(_data(store, [tree.consumer(name) for name in consumers], deadline_s)),
+        oldest_s=_oldest_s(store, tree, first, deadline_s),
     )
 
 
@@ -118,20 +129,59 @@ def names_aside(store: Store, parent: str, deadline_s: float) -> list[str]:
     return sorted(filter(item_names.parse, listed)) if isinstance(listed, list) else []
 
 
-def _waiting(store: Store, tree: QueueTree, deadline_s: float) -> dict[int, int]:
-    children = store.list(tree.items, deadline_s) or []
+def wall_ms() -> float:
+    """This machine's clock, in milliseconds since 1970."""
+    return datetime.now(UTC).timestamp() * 1000
+
+
+def _waiting(store: Store, tree: QueueTree, deadline_s: float) -> tuple[dict[int, int], list[str]]:
+    """The number of waiting items by priority, and where the first item of each is.
+
+    That is its path if it is in no segment, else the segment that it is in.
+    """
+    children = sorted(store.list(tree.items, deadline_s) or [])
     counts: dict[int, int] = {}
+    first: dict[int, str] = {}
     for child in children:
         parsed = item_names.parse(child)
         if parsed is not None:
             counts[parsed.priority] = counts.get(parsed.priority, 0) + 1
+            first.setdefault(parsed.priority, f"{tree.items}/{child}")
     for priority in item_names.priorities(children):
         found = read_guards(store, tree, [priority], deadline_s)
         guard, listed = found.get(priority, (None, []))
         if guard is not None:
             paths = [tree.segment(priority, segment) for segment in guard.waiting(listed)]
-            counts[priority] = counts.get(priority, 0) + sum(_children(store, paths, deadline_s))
-    return counts
+            sizes = _children(store, paths, deadline_s)
+            counts[priority] = counts.get(priority, 0) + sum(sizes)
+            filled = (path for path, size in zip(paths, sizes, strict=True) if size)
+            first.setdefault(priority, next(filled, ""))
+    return counts, list(filter(None, first.values()))
+
+
+def _oldest_s(store: Store, tree: QueueTree, first: Sequence[str], deadline_s: float) -> int | None:
+    paths = list(_first_items(store, first, deadline_s))
+    since_ms = [
+        envelope.unwrap(node.data)[0].get("put_ms", node.ctime_ms)
+        for _, node in read_nodes(store, paths, deadline_s)
+    ]
+    if not since_ms:
+        return None
+    # The elected janitor writes `clock` every two seconds.
+    lock, clock = read_each(store, [tree.lock, tree.clock], deadline_s)
+    now_ms = clock.mtime_ms if lock and clock else wall_ms()
+    return max(0, int(now_ms - min(since_ms)) // 1000)
+
+
+def _first_items(store: Store, first: Sequence[str], deadline_s: float) -> Iterator[str]:
+    """The path of the first item in each segment. A path of an item stays as it is."""
+    yield from (path for path in first if item_names.parse(last_part(path)))
+    segments = [path for path in first if not item_names.parse(last_part(path))]
+    for part in cut(segments, LISTINGS_AT_ONCE):
+        listings = store.read_many([GetChildren(path) for path in part], deadline_s).results
+        for path, names in zip(part, listings, strict=True):
+            listed = names if isinstance(names, list) else []
+            yield from (f"{path}/{name}" for name in sorted(filter(item_names.parse, listed))[:1])
 
 
 def _children(store: Store, paths: Sequence[str], deadline_s: float) -> list[int]:
@@ -144,7 +194,8 @@ def _data(store: Store, paths: Sequence[str], deadline_s: float) -> list[bytes]:
     return [node.data for node in read_each(store, paths, deadline_s) if node]
 
 
-def _peeked(name: str, data: bytes) -> Peeked:
+def peeked(name: str, data: bytes, place: str) -> Peeked:
+    """An item as an operator sees it, from the name and the data of its node."""
     header, payload = envelope.unwrap(data)
     return Peeked(
         name,
@@ -154,4 +205,5 @@ def _peeked(name: str, data: bytes) -> Peeked:
         header.get("reason"),
         header.get("headers", {}),
         header.get("content_type"),
+        place=place,
     )

@@ -1,15 +1,18 @@
 """The part of a queue that operators use, which needs neither a producer nor a consumer."""
 
 import os
+import socket
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
 from zkmq import checks
-from zkmq.errors import ClosedError
-from zkmq.operating import changes, charter_changes, inspection
+from zkmq.errors import BadArgumentError, ClosedError
+from zkmq.operating import by_id, changes, charter_changes, inspection, put_aside
 from zkmq.operating.changes import Changed
 from zkmq.operating.inspection import Peeked, QueueStats
-from zkmq.tree import item_names
+from zkmq.operating.operator_writes import OperatorWrites
+from zkmq.tree import item_names, registrations
 from zkmq.tree.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.tree.open_tree import open_tree
 from zkmq.tree.paths import QueueTree
@@ -20,10 +23,14 @@ MOST = 2**31 - 1
 MOST_SEGMENT_ITEMS = 10_000
 MAX_REASON = 1000
 PLACES = ("items", "dead", "partial", "delayed")
+ASIDE = ("dead", "partial")
+MAX_ITEM_ID = 1000
+# How long `close` waits for the deletion of a ticket. The janitor does the same after a day.
+LEAVE_S = 1.0
 
 
 class OperatorQueue:
-    """A queue for operators: peek, stats, kick, purge, pause and upgrade. Thread-safe.
+    """A queue for operators: look at items and counts, move and delete items, pause. Thread-safe.
 
     The arguments are those of `Queue`.
     """
@@ -55,6 +62,10 @@ class OperatorQueue:
             edition=self.edition,
             make=make,
         )
+        about = registrations.about(
+            self._bound.edition.version, host=socket.gethostname(), pid=os.getpid()
+        )
+        self._writes = OperatorWrites(self._bound, self._tree, about, self._deadline)
 
     @classmethod
     def connect(
@@ -105,12 +116,70 @@ class OperatorQueue:
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; some may have come back. Its
-                `resolve()` cannot tell; `stats` counts what is left. To call again brings `n` more.
+                `resolve()` tells how many, with an answer for each 100.
         """
-        checks.choice("place", place, ("dead", "partial"))
+        checks.choice("place", place, ASIDE)
         checks.number("kick: n", n, 1, MOST)
+        return self._move("kick", put_aside.OldPlaces(self._bound, self._tree), place, n)
+
+    def redrive(
+        self,
+        to: str,
+        n: int = 1,
+        *,
+        ids: Collection[str] | None = None,
+        place: Literal["dead", "partial"] = "dead",
+    ) -> Changed:
+        """Move items that were put aside to the back of another queue on the same servers.
+
+        `to` is the path of that queue. With `ids`, moves those of these items that are there,
+        however many they are. Each item is moved in one transaction, so that it is in one of the
+        two queues at any zxid. There it is new: its deliveries and its time count from the start.
+
+        Raises:
+            IncompatibleTreeError: there is no queue at `to`, or this version is too old for it.
+            OutcomeUnknownError: no answer before the deadline; some may have been moved. Its
+                `resolve()` tells how many, with an answer for each 100.
+        """
+        checks.choice("place", place, ASIDE)
+        checks.number("redrive: n", n, 1, MOST)
+        target = QueueTree(checks.path(to))
+        if target == self._tree:
+            raise BadArgumentError(f"redrive: to: expected another queue, got {to!r}; use kick")
+        wanted = None if ids is None else {_item_id("redrive", each) for each in ids}
         self._require_open()
-        return changes.kick(self._bound, self._tree, n, place, self._deadline())
+        bound = open_tree(
+            self._bound.inner, target, self._deadline(), edition=self.edition, make=False
+        )
+        destination = put_aside.OtherQueue(bound, target)
+        return self._move("redrive", destination, place, n, wanted)
+
+    def inspect(self, id: str) -> Peeked | None:
+        """Look at one item, wherever it is; None if it is done, purged, or was never put.
+
+        `id` is the item's id or name; of a delayed item that was never delivered, the name that
+        `peek` tells, which changes when the item is due.
+        """
+        id = _item_id("inspect", id)
+        self._require_open()
+        return by_id.inspect(self._bound, self._tree, id, self._deadline())
+
+    def delete(self, id: str) -> Changed:
+        """Delete one item for ever that waits, is delayed, or was put aside. One quorum write.
+
+        The count of the result is 0 if there is no such item any more. `id` as for `inspect`.
+
+        Raises:
+            ItemHeldError: a consumer holds it; only that consumer can end it.
+            OutcomeUnknownError: no answer before the deadline; its `resolve()` finds out.
+        """
+        id = _item_id("delete", id)
+        self._require_open()
+        deadline_s = self._deadline()
+        return self._writes.call(
+            deadline_s,
+            lambda: by_id.delete(self._bound, self._tree, id, self._writes, deadline_s),
+        )
 
     def peek(
         self, n: int = 1, *, place: Literal["items", "dead", "partial", "delayed"] = "items"
@@ -141,13 +210,18 @@ class OperatorQueue:
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; some may have been purged. Its
-                `resolve()` cannot tell; `stats` counts what waits. To call again also purges what
-                was put since.
+                `resolve()` has an answer for each priority that was tried.
         """
         for priority in priorities:
             checks.number("purge: priority", priority, 0, item_names.MAX_PRIORITY)
         self._require_open()
-        return changes.purge(self._bound, self._tree, priorities or None, self._deadline())
+        deadline_s = self._deadline()
+        return self._writes.call(
+            deadline_s,
+            lambda: changes.purge(
+                self._bound, self._tree, priorities or None, self._writes, deadline_s
+            ),
+        )
 
     def pause(self, reason: str = "", *, force: bool = False) -> Charter:
         """Let no consumer take items, of any client, until `resume`. Returns the new charter.
@@ -198,6 +272,7 @@ class OperatorQueue:
     def close(self) -> None:
         """Refuse further calls, and end the session if this queue opened it."""
         self._closed = True
+        self._leave_writes(self._deadline())
         self._end_session(self._deadline())
 
     def __enter__(self) -> Self:
@@ -205,6 +280,36 @@ class OperatorQueue:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _move(
+        self,
+        label: str,
+        destination: put_aside.Destination,
+        place: str,
+        n: int,
+        ids: Collection[str] | None = None,
+    ) -> Changed:
+        self._require_open()
+        deadline_s = self._deadline()
+        return self._writes.call(
+            deadline_s,
+            lambda: put_aside.move(
+                self._bound,
+                self._tree.place(place),
+                destination,
+                self._writes,
+                label=label,
+                n=n if ids is None else len(ids),
+                is_wanted=lambda name: ids is None or item_names.base(name) in ids,
+                deadline_s=deadline_s,
+            ),
+        )
+
+    def _leave_writes(self, deadline_s: float) -> None:
+        """Delete the ticket of this client's operator calls, if there were any."""
+        leaving = self._writes.leave()
+        if leaving is not None:
+            leaving.reply(min(deadline_s, self._store.now() + LEAVE_S))
 
     def _end_session(self, deadline_s: float) -> None:
         if self._close_store:
@@ -220,3 +325,13 @@ class OperatorQueue:
             )
         if self._closed:
             raise ClosedError("the queue was closed; connect a new one")
+
+
+def _item_id(label: str, id: str) -> str:
+    """Check an item's id; remove the generation from a name."""
+    checks.text(f"{label}: id", id, MAX_ITEM_ID, least=1)
+    if not item_names.is_delayed(id):
+        raise BadArgumentError(
+            f"{label}: id: expected one like item-100-0000000000-0000000001, got {id!r}"
+        )
+    return item_names.base(id)

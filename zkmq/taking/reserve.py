@@ -298,8 +298,7 @@ def _claimed(consumer: str, candidate: Candidate) -> Item:
     header.pop("owner", None)
     header["deliveries"] = header.get("deliveries", 0) + 1
     header.setdefault("put_zxid", candidate.node.czxid)
-    if "expires_s" in header:
-        header.setdefault("put_ms", candidate.node.ctime_ms)
+    header.setdefault("put_ms", candidate.node.ctime_ms)
     return Item(
         payload,
         candidate.name,

@@ -97,6 +97,16 @@ class CharteredStore:
         """Whether clients may write a feature: the charter lists it, so all of them know it."""
         return feature in self._charter.features
 
+    def check(self) -> CheckVersion:
+        """The check of the charter, for a multi that another store sends.
+
+        Raises:
+            OutdatedClientError: this client may not write to the tree.
+        """
+        if self._check is None:
+            raise self._outdated("write", self._charter.min_writer)
+        return self._check
+
     def submit(self, ops: Sequence[Op]) -> _CheckedMulti | _NeverSent:
         """Send a multi with the check of the charter, without waiting for the answer."""
         check = self._check
@@ -123,7 +133,7 @@ class CharteredStore:
                 if reply == Rejected(0, Code.NO_NODE):
                     self._require_root(deadline_s)
                 return reply
-            self._renew(pending.check, deadline_s)
+            self.renew(pending.check, deadline_s)
 
     def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
         """Read several nodes, and the charter in the same request.
@@ -160,13 +170,7 @@ class CharteredStore:
             self._require_root(deadline_s)
         return children
 
-    def _adopt(self, node: Znode) -> None:
-        self._charter = Charter.decode(self._root, node.data)
-        self._version = node.version
-        if self._charter.min_writer <= self.edition.version:
-            self._check = CheckVersion(self._root, node.version)
-
-    def _renew(self, check: CheckVersion, deadline_s: float) -> None:
+    def renew(self, check: CheckVersion, deadline_s: float) -> None:
         """Read the charter that replaced the one in `check`.
 
         Raises:
@@ -186,6 +190,12 @@ class CharteredStore:
         self._adopt(node)
         if self._charter.min_writer > self.edition.version:
             raise self._outdated("write", self._charter.min_writer)
+
+    def _adopt(self, node: Znode) -> None:
+        self._charter = Charter.decode(self._root, node.data)
+        self._version = node.version
+        if self._charter.min_writer <= self.edition.version:
+            self._check = CheckVersion(self._root, node.version)
 
     def _require_root(self, deadline_s: float) -> None:
         """Raise if the queue was deleted. Without an answer in time, assume that it is there."""

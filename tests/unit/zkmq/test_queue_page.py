@@ -12,6 +12,7 @@ import zkmq
 from worlds.memory.store import MemoryStore, World
 from zkmq.cli import zkmq_command
 from zkmq.janitor.janitor_thread import JanitorThread
+from zkmq.operating import inspection
 from zkmq.queue import Queue
 from zkmq.zookeeper.kazoo_store import KazooStore
 
@@ -44,6 +45,7 @@ def in_memory(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     # A real thread has no place in virtual time.
     monkeypatch.setattr(JanitorThread, "start", lambda _: None)
     monkeypatch.setattr(JanitorThread, "stop", lambda *_: None)
+    monkeypatch.setattr(inspection, "wall_ms", world.clock_ms)
     monkeypatch.setenv("ZKMQ_HOSTS", "localhost:2181")
     monkeypatch.delenv("ZKMQ_PATH", raising=False)
     monkeypatch.chdir(tmp_path)

@@ -7,8 +7,10 @@ from worlds.crash_points.client import Client
 from worlds.crash_points.operation import DEAD, DELAYED, NOWHERE, PARTIAL, QUEUE, Operation, Other
 from worlds.sim.editions import FeaturedQueue
 from zkmq.doubt import Doubt, Write
+from zkmq.queue import Queue
 
 A, B, C, NEW, MORE = b"a", b"b", b"c", b"new", b"more"
+FIRST_ID = "item-100-0000000000-0000000000"
 MANY = tuple(f"n{number}".encode() for number in range(6))
 FAR_S, SOON_S = 3600.0, 0.001
 TTR_S = 600.0
@@ -65,6 +67,15 @@ def _roll_twice(other: Other) -> None:
 def _bury_one(other: Other) -> None:
     other.put(A, B)
     other.queue.bury(*other.take(1), reason="on purpose")
+
+
+def _bury_beside_another_queue(other: Other) -> None:
+    _bury_one(other)
+    Queue(other.queue._store, _beside(other.root), janitor=False)
+
+
+def _beside(root: str) -> str:
+    return f"{root}-beside"
 
 
 def _die_holding(other: Other) -> None:
@@ -237,6 +248,21 @@ ROWS = [
         prepare=_bury_one,
         ready=_open,
         before={A: DEAD},
+    ),
+    Operation(
+        name="redrive",
+        call=lambda client: client.queue.redrive(_beside(client.queue._tree.root)),
+        prepare=_bury_beside_another_queue,
+        ready=_open,
+        before={A: DEAD},
+        after={A: NOWHERE},
+    ),
+    Operation(
+        name="delete",
+        call=lambda client: client.queue.delete(FIRST_ID),
+        prepare=_put(A, B),
+        ready=_open,
+        after={A: f"{QUEUE} or {NOWHERE}"},
     ),
     Operation(
         name="peek", call=lambda client: client.queue.peek(2), prepare=_put(A, B), ready=_open

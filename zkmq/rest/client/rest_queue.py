@@ -245,6 +245,8 @@ class Queue:
                 each.get("headers") or {},  # an older gateway does not tell them
                 each.get("content_type"),
                 each.get("due_ms"),
+                each.get("place"),
+                each.get("consumer"),
             )
             for each in found
         ]

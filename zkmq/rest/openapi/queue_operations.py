@@ -64,6 +64,8 @@ SCHEMAS: dict[str, Schema] = {
             "headers": _HEADERS,
             "content_type": maybe(TEXT),
             "due_ms": maybe(_COUNT),
+            "place": {"enum": ["items", "held", "delayed", "partial", "dead", None]},
+            "consumer": maybe(TEXT),
         }
     ),
     "Stats": record(
@@ -74,6 +76,7 @@ SCHEMAS: dict[str, Schema] = {
             ),
             "order": {"enum": ["strict", "relaxed", "mixed", None]},
             "paused": maybe(TEXT),
+            "oldest_s": maybe(_COUNT),
         }
     ),
     "Consumer": record({"consumer": TEXT, "session": TEXT, "session_s": _SECONDS}),

@@ -372,6 +372,35 @@ def test_peek_shows_any_bytes(zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFi
     assert drained(queue) == [b"[text]", b"\xff"]
 
 
+def test_single_items_are_shown_deleted_and_moved(
+    zkmq: Zkmq, queue: Queue, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By their ids; one that a consumer holds is not deleted, and what is nowhere is not found."""
+    first, second, third = (put.name or "" for put in queue.put_many([b"a", b"b", b"c"]))
+    queue.bury(*queue.reserve(1, sync=True).items, reason="bad")
+    assert zkmq("inspect", first, "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["place"], shown["reason"], shown["data"]) == ("dead", "bad", "a")
+    assert zkmq("inspect", second) == 0
+    assert "place        items\n" in capsys.readouterr().out
+    assert zkmq("delete", second, second) == 0
+    assert capsys.readouterr().out == "1\n"
+    queue._store.sleep(1.0)
+    (held,) = queue.reserve(sync=True).items
+    assert zkmq("delete", third) == 4
+    assert f"{queue.consumer_id} holds" in capsys.readouterr().err
+    queue.done(held)
+    assert zkmq("inspect", third) == 1
+    assert zkmq("inspect", "item-1") == 254
+    assert zkmq("redrive", "--to", "/nothing") == 4
+    assert "expected a queue, found no node" in capsys.readouterr().err
+    Queue(world.client("other"), "/other", janitor=False)
+    assert zkmq("redrive", 5, "--to", "/other", "--id", first) == 0
+    assert capsys.readouterr().out == "1\n"
+    assert zkmq("--path", "/other", "peek", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["data"] == "a"
+
+
 def test_purge_forgets_what_was_named(zkmq: Zkmq, queue: Queue) -> None:
     """Only the priorities asked for are emptied."""
     queue.put(b"a", priority=1)

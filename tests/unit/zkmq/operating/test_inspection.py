@@ -1,10 +1,13 @@
 """What operators see of items that nobody holds, and a consumer of those that it holds."""
 
+import pytest
+
 from worlds.memory.faults import Strike
 from worlds.memory.network import Fault
-from worlds.memory.queues import Open
+from worlds.memory.queues import Open, janitor_of, swept
 from worlds.memory.store import World
 from zkmq import Queue
+from zkmq.operating import inspection
 from zkmq.putting.entry import Entry
 from zkmq.zookeeper.store import Create
 
@@ -63,3 +66,61 @@ def test_a_consumer_knows_what_it_holds(world: World, opened: Open, queue: Queue
     queue._store.expire()  # type: ignore[attr-defined]
     world.scheduler.sleep(1.0)
     assert queue.held == ()
+
+
+def test_the_oldest_age_is_that_of_the_first_waiting_item(
+    world: World, queue: Queue, opened: Open
+) -> None:
+    """By the servers' clock, from when it could first be delivered, also after it came back."""
+    janitor = janitor_of(world)
+
+    def oldest() -> int | None:
+        swept(janitor, world)
+        return opened("operator").stats().oldest_s
+
+    assert oldest() is None
+    queue.put(b"later", delay_s=60.0)
+    assert oldest() is None
+    queue.put(b"a", priority=900)
+    world.scheduler.sleep(30.0)
+    queue.put(b"b", priority=5)
+    assert oldest() == 30
+    world.scheduler.sleep(40.0)
+    assert oldest() == 70
+    b, later, a = queue.reserve(3, sync=True).items
+    assert (b.data, later.data, a.data) == (b"b", b"later", b"a")
+    queue.release(later)
+    world.scheduler.sleep(10.0)
+    assert oldest() == 10  # since the janitor moved it, when it was due
+    queue.release(a)
+    assert oldest() == 80
+    queue.bury(b, *queue.reserve(2, sync=True).items, reason="bad")
+    queue.kick(9)
+    assert oldest() == 0
+
+
+def test_without_a_janitor_the_oldest_age_is_by_the_own_clock(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since nobody writes the servers' time, and a look writes nothing."""
+    queue.put(b"a")
+    put_ms = world.clock_ms()
+    monkeypatch.setattr(inspection, "wall_ms", lambda: put_ms + 17_500.0)
+    before = len(world.leader.log)
+    assert queue.stats().oldest_s == 17
+    monkeypatch.setattr(inspection, "wall_ms", lambda: put_ms - 17_500.0)
+    assert queue.stats().oldest_s == 0
+    assert len(world.leader.log) == before
+
+
+def test_the_oldest_age_knows_the_layout_of_the_original(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An item in no segment counts, and comes before those in segments."""
+    create = Create("/queue/items/item-100-0000000001", b"flat")
+    world.client("other").commit([create], world.scheduler.now_s + 9)
+    monkeypatch.setattr(inspection, "wall_ms", world.clock_ms)
+    world.scheduler.sleep(50.0)
+    queue.put(b"a")
+    assert queue.stats().oldest_s == 50
+    assert queue.stats().waiting == {100: 2}
