@@ -109,7 +109,7 @@ def _run(name: str, checker: Checker, history: History, claim: Claim) -> CheckRe
             verdict=Verdict.UNKNOWN,
             reasons=("checker-failed",),
             details={"error": told},
-            witnesses=(Witness(sentence=f"The checker failed: {told}"),),
+            witnesses=(Witness(sentence=f"The checker failed: {told}."),),
         )
     return CheckResult(
         name=name,

@@ -342,6 +342,10 @@ class Clients(Protocol):
         """Let it go on with SIGCONT; a client that has ended is fine."""
         ...
 
+    def connections(self, client: int, nodes: Collection[int]) -> int:
+        """Return how many connections a client has open to these nodes; 0 without a forwarder."""
+        ...
+
     def cut(self, client: int, nodes: Collection[int]) -> Evidence:
         """Hold back all between it and these nodes; refuse nothing, so it sees silence.
 

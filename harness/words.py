@@ -17,7 +17,7 @@ _DOUBTS = {
     "nothing-acknowledged": "no put was acknowledged, so the run shows nothing",
     "nothing-succeeded": "no call succeeded, so the run shows nothing",
     "few-acknowledged": "too few puts were acknowledged for the run to show much",
-    "no-drain": "items are not accounted for, and nobody has drained the queue",
+    "no-drain": "items are not accounted for, and the queue was not drained",
     "drain-gave-up": "the drain stopped before the queue was empty and nobody held an item",
     "maybe-taken": "items are missing, and calls of unknown outcome may have taken them",
     "no-end-mark": "the run did not come to its end, or its history was cut",
@@ -110,6 +110,12 @@ def fault(row: Mapping[str, Any]) -> str:
     kind, name = row["fault"], row["name"]
     what = row.get("what") or f"{kind} {nodes(row['nodes']) if row['nodes'] else ''}".rstrip()
     return description.named(what, kind, name)
+
+
+def faults(results: Mapping[str, Any]) -> list[str]:
+    """Return a line for each fault of a run: `1.119 s: kill+wipe node 5 (leader): installed`."""
+    rows = results["faults"]
+    return [f"{seconds(row['inject_ns'])}: {fault(row)}: {row['outcome']}" for row in rows]
 
 
 def findings(check: Mapping[str, Any]) -> list[str]:

@@ -73,7 +73,7 @@ def _phases(history: History, course: Course) -> Iterator[Doubt]:
 
 def _injections(history: History, course: Course) -> Iterator[Doubt]:
     if course.injections is None:
-        yield "plan-missing", "plan.jsonl cannot be read: what was planned is not known."
+        yield "plan-missing", "The file plan.jsonl cannot be read: what was planned is not known."
         return
     notes = (note.value for note in history.notes if note.process == "nemesis")
     told = {v.get("id") for v in notes if isinstance(v, dict) and v.get("phase") == "inject"}

@@ -109,13 +109,13 @@ def _doubts(entry: _Entry, heals: Sequence[Told]) -> Iterator[Doubt]:
     fault, installed = entry.planned, entry.installed
     if fault is not None and not fault.ids:
         why = "the seed draws no time for it; another seed, more weight or a longer phase may"
-        yield "nothing-drawn", f"the fault {entry.name!r} was never planned: {why}"
+        yield "nothing-drawn", f"The fault {entry.name!r} was never planned: {why}."
     elif len(installed) < (wanted := 1 if fault is None else fault.wanted):
         yield "faults-did-not-bite", _too_few(entry, wanted)
     healed = {value.get("id") for value in heals}
     for id in installed if fault is not None and fault.lasting else ():
         if id not in healed:
-            yield "not-healed", f"nothing tells that {entry.name!r} ({id}) was ever healed"
+            yield "not-healed", f"Nothing tells that {entry.name!r} ({id}) was ever healed."
 
 
 def _too_few(entry: _Entry, wanted: int) -> str:
@@ -123,14 +123,14 @@ def _too_few(entry: _Entry, wanted: int) -> str:
     often = "never installed" if seen == 0 else f"installed {seen} of {wanted} times"
     missed = [value for outcome, value in entry.told if outcome != INSTALLED]
     if not missed:
-        return f"the fault {entry.name!r} was {often}; nothing tells what became of the rest"
+        return f"The fault {entry.name!r} was {often}; nothing tells what became of the rest."
     evidence = missed[-1].get("evidence")
-    return f"the fault {entry.name!r} was {often}; the last time {_why(evidence)}"
+    return f"The fault {entry.name!r} was {often}; the last time: {_why(evidence)}."
 
 
 def _not_healed(value: Told) -> str:
     why = _why(value.get("evidence"))
-    return f"healing {value.get('name')!r} on nodes {value.get('nodes')} failed: {why}"
+    return f"Healing {value.get('name')!r} on nodes {value.get('nodes')} failed: {why}."
 
 
 def _why(evidence: object) -> str:

@@ -143,13 +143,13 @@ def _alone(history: History, put_row: Ints, taken: Ints) -> Found:
 
 def _never_put(history: History, row: int) -> Violation:
     item = history.values[history.value[row]]
-    sentence = f"{item!r} was taken, and it was never put."
+    sentence = f"Item {item!r} was taken, and it was never put."
     return Violation(reason="never-put", sentence=sentence, rows=(row,), values=(item,))
 
 
 def _taken_twice(history: History, first: int, second: int) -> Violation:
     item = history.values[history.value[first]]
-    sentence = f"{item!r} was taken twice."
+    sentence = f"Item {item!r} was taken twice."
     return Violation(reason="taken-twice", sentence=sentence, rows=(first, second), values=(item,))
 
 
@@ -160,7 +160,7 @@ def _early(history: History, stays: _Stays) -> Found:
         item = history.values[stays.value[place]]
         return Violation(
             reason="taken-early",
-            sentence=f"{item!r} had been taken before its put began.",
+            sentence=f"Item {item!r} had been taken before its put began.",
             rows=(int(stays.put_row[place]), int(stays.take_row[place])),
             values=(item,),
         )
@@ -192,8 +192,8 @@ def _overtaking(history: History, stays: _Stays, place: int, hasty: int) -> Viol
     rows += [stays.take_row[place]] if stays.take_row[place] >= 0 else []
     return Violation(
         reason="fifo-order",
-        sentence=f"{early!r} was taken before {item!r}, though {item!r}'s put had returned before "
-        f"{early!r}'s began, and {item!r} was still in the queue.",
+        sentence=f"Item {early!r} was taken before {item!r}, though {item!r}'s put had returned "
+        f"before {early!r}'s began, and {item!r} was still in the queue.",
         rows=tuple(int(row) for row in rows),
         values=(item, early),
     )

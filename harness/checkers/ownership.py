@@ -141,7 +141,7 @@ def _kind(history: History, held: Holds, acks: Ints, first: int, second: int) ->
 def _who(history: History, held: Holds, first: int, second: int) -> str:
     value = history.values[held.value[first]]
     one, other = (history.processes[held.process[hold]] for hold in (first, second))
-    return f"{value!r} was delivered to process {one!r}, then to process {other!r}"
+    return f"Item {value!r} was delivered to process {one!r}, then to process {other!r}"
 
 
 def _floating(history: History, held: Holds) -> Found:
@@ -175,7 +175,7 @@ def _no_moment(history: History, held: Holds, place: int) -> Violation:
     others = np.flatnonzero((held.value == value) & (held.over_ns > held.held_ns))
     rows = [int(held.row[place]), *(int(held.row[other]) for other in others[:3])]
     who = history.processes[held.process[place]]
-    said = f"{history.values[value]!r} was delivered to process {who!r}, while others held it."
+    said = f"Item {history.values[value]!r} was delivered to process {who!r}, while others held it."
     return _said("double-ownership", history.values[value], rows, said)
 
 
@@ -199,7 +199,7 @@ def _kept(history: History, held: Holds) -> Found:
 
 def _twice(history: History, held: Holds, pair: Ints) -> Violation:
     value, who = history.values[held.value[pair[0]]], history.processes[held.process[pair[0]]]
-    said = f"{value!r} was delivered to process {who!r}, which still held it."
+    said = f"Item {value!r} was delivered to process {who!r}, which still held it."
     return _said("double-ownership", value, [int(row) for row in held.row[pair]], said)
 
 
@@ -267,7 +267,7 @@ def _stale_acks(history: History, held: Holds) -> Found:
 def _stale_ack(history: History, held: Holds, place: int) -> Violation:
     value = history.values[held.value[place]]
     rows = [int(held.row[place]), int(_acks(held)[place])]
-    said = f"{value!r} was made available again, and its former owner still acknowledged it."
+    said = f"Item {value!r} was made available again, and its former owner still acknowledged it."
     return _said("stale-ack", value, [row for row in rows if row >= 0], said)
 
 
@@ -308,7 +308,7 @@ def _before_put(history: History, held: Holds) -> Found:
 def _early(history: History, held: Holds, place: int) -> Violation:
     value = history.values[held.value[place]]
     rows = [int(put_rows(history)[held.value[place]]), int(held.row[place])]
-    said = f"{value!r} was delivered before its put began."
+    said = f"Item {value!r} was delivered before its put began."
     return _said("delivered-before-put", value, rows, said)
 
 

@@ -11,6 +11,7 @@ from harness.common.verdict import CheckResult, Finding, Verdict, Witness
 from harness.history.columns import History, Value
 
 SHOWN = 5
+_WHEN = {"healed": "After the last heal", "drained": "After the drain", "end": "At the end"}
 SUSPICION = "; suspected: a leader's sync from its log on disk, see docs/adr/0006"
 
 Tree = Mapping[str, Any]
@@ -126,13 +127,15 @@ def _suspects(history: History) -> frozenset[int]:
 def _differences(look: Look, suspects: frozenset[int]) -> Iterator[Witness]:
     """Give a sentence for each group that differs from the largest."""
     first, *others = look.groups
+    when = _WHEN.get(look.when, f"At the look {look.when!r}")
     for group in others:
         told = list(_places(group[0], first[0]))
         values = in_order({value for _, values in told for value in values})
-        what = "; ".join(sentence for sentence, _ in told) or "the same items in other nodes"
+        what = "; ".join(sentence for sentence, _ in told) or "has the same items in other znodes"
+        differ = "differ" if len(group) > 1 else "differs"
         hint = SUSPICION if any(tree["node"] in suspects for tree in group) else ""
         yield Witness(
-            sentence=f"{look.when}: {_nodes(group)}, beside {_nodes(first)}: {what}{hint}",
+            sentence=f"{when}, {_nodes(group)} {differ} from {_nodes(first)}: {what}{hint}.",
             values=tuple(values[:SHOWN]),
         )
 
@@ -142,12 +145,15 @@ def _places(tree: Tree, other: Tree) -> Iterator[tuple[str, list[Value]]]:
     mine, theirs = tree.get("places", {}), other.get("places", {})
     for place in sorted({*mine, *theirs}):
         have, should = set(mine.get(place, ())), set(theirs.get(place, ()))
-        for word, values in (("lacks", should - have), ("alone has", have - should)):
-            if values:
-                ordered = in_order(values)
-                more = ", …" if len(ordered) > SHOWN else ""
-                shown = ", ".join(map(str, ordered[:SHOWN])) + more
-                yield f"{word} {len(ordered)} of {len(should)} in {place} ({shown})", ordered
+        lacks, more = in_order(should - have), in_order(have - should)
+        if lacks:
+            yield f"lacks {len(lacks)} of {len(should)} in {place} ({_few(lacks)})", lacks
+        if more:
+            yield f"has {len(more)} more in {place} ({_few(more)})", more
+
+
+def _few(values: Sequence[Value]) -> str:
+    return ", ".join(map(str, values[:SHOWN])) + (", …" if len(values) > SHOWN else "")
 
 
 def _nodes(group: Sequence[Tree]) -> str:

@@ -78,7 +78,7 @@ class _Seen:
     @property
     def sentence(self) -> str:
         what = self.sample if self.defect is None else f"{self.defect.name}: {self.defect.what}"
-        return f"node {self.node}: {self.count} times {self.pattern} in its log: {what}"
+        return f"Node {self.node} has {self.pattern} {self.count} times in its log: {what}."
 
 
 def _seen(logs: list[dict[str, Any]]) -> Iterator[_Seen]:

@@ -132,13 +132,14 @@ def _break(history: History, expected: Ints, delivered: Ints, place: int) -> Vio
     came = history.operation(int(delivered[place]))
     put = np.flatnonzero((history.f == PUT) & (history.value == history.value[delivered[place]]))
     if not len(put) or place >= len(expected):
-        sentence = f"{came.value!r} was delivered, and this run never put it."
+        sentence = f"Item {came.value!r} was delivered, and this run never put it."
         return _violation("unexpected", sentence, [*put, delivered[place]], came.value)
     due = history.operation(int(expected[place]))
     later = delivered[place:][history.value[delivered[place:]] == history.value[expected[place]]]
     reason = "out-of-order" if len(later) else "missing"
     fate = "only came later" if len(later) else "never came"
-    sentence = f"{came.value!r} was delivered where {due.value!r} was next; {due.value!r} {fate}."
+    due_was = f"{due.value!r} was next; {due.value!r} {fate}"
+    sentence = f"Item {came.value!r} was delivered where {due_was}."
     rows = [expected[place], *put, delivered[place], *later]
     return _violation(reason, sentence, rows, due.value, came.value)
 
@@ -149,7 +150,7 @@ def _tail(history: History, books: Account, waiting: Ints) -> tuple[list[Violati
     if books.missing[history.value[waiting]].sum() <= books.capacity:
         return [], ["unknown-outcome"]
     value = history.operation(int(waiting[0])).value
-    sentence = f"{value!r} was next and never came, nor did the {len(waiting) - 1} after it."
+    sentence = f"Item {value!r} was next and never came, nor did the {len(waiting) - 1} after it."
     return [_violation("missing", sentence, [waiting[0]], value)], []
 
 

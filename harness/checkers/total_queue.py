@@ -73,7 +73,8 @@ def _lost(history: History, books: Account) -> Iterator[Violation]:
     for number, value in _smallest(history, books.missing):
         yield Violation(
             reason="lost",
-            sentence=f"{value!r} was {_fate(books, number)}, and {_where(history, number)}{doubt}.",
+            sentence=f"Item {value!r} was {_fate(books, number)}, "
+            f"and {_where(history, number)}{doubt}.",
             rows=(*_rows(history, number, range(5)), *(int(row) for row in books.takers[:3])),
             values=(value,),
         )
@@ -101,7 +102,7 @@ def _extra(history: History, books: Account) -> Iterator[Violation]:
         times = int(books.deliveries[number])
         yield Violation(
             reason="duplicated",
-            sentence=f"{value!r} was delivered {times} times, and at most "
+            sentence=f"Item {value!r} was delivered {times} times, and at most "
             f"{times - int(books.extra[number])} can be explained: nobody gave it back, and no "
             "session ended with it.",
             rows=_rows(history, number, range(5)),
@@ -113,14 +114,14 @@ def _invented(history: History, books: Account) -> Iterator[Violation]:
     for number, value in _smallest(history, books.unexpected):
         yield Violation(
             reason="unexpected",
-            sentence=f"{value!r} was delivered, and this run never put it.",
+            sentence=f"Item {value!r} was delivered, and this run never put it.",
             rows=_rows(history, number, (RESERVE, TAKE)),
             values=(value,),
         )
     for number, value in _smallest(history, books.phantom):
         yield Violation(
             reason="phantom",
-            sentence=f"{value!r} was delivered, though its put certainly failed.",
+            sentence=f"Item {value!r} was delivered, though its put certainly failed.",
             rows=_rows(history, number, (PUT, RESERVE, TAKE)),
             values=(value,),
         )
@@ -159,17 +160,17 @@ def _doubts(history: History, books: Account, claim: Claim) -> Iterator[tuple[st
         yield "nothing-acknowledged", f"None of {tried} puts was acknowledged: it shows nothing."
     elif got < claim.min_acknowledged * tried:
         wanted = f"at least {claim.min_acknowledged:.0%} are wanted (min_acknowledged)"
-        yield "few-acknowledged", f"{got} of {tried} puts were acknowledged; {wanted}."
+        yield "few-acknowledged", f"Only {got} of {tried} puts were acknowledged; {wanted}."
     drain = last_drain(history)
     if drain is not None and not drain.complete:
         why = f": {drain.why}" if drain.why else ""
         yield "drain-gave-up", f"The drain did not come to its end{why}{_left(history)}."
     elif drain is None and books.owed.any():
-        told = f"{int(books.owed.sum())} acknowledged items are not accounted for"
-        yield "no-drain", f"{told}, and nobody has drained the queue."
+        told = f"Acknowledged items that are not accounted for: {int(books.owed.sum())}"
+        yield "no-drain", f"{told}; the queue was not drained."
     if books.missing is not None and books.missing.any() and not books.lost:
-        told = f"{int(books.missing.sum())} items are missing"
-        yield "maybe-taken", f"{told}, and takes of unknown outcome may have removed them."
+        told = f"Items that are missing: {int(books.missing.sum())}"
+        yield "maybe-taken", f"{told}; takes of unknown outcome may have removed them."
 
 
 def _left(history: History) -> str:

@@ -107,7 +107,7 @@ def _exceeded(
     rows = [stays.put_row[stay], stays.row[stay], *stays.put_row[passed[:_NAMED]]]
     return Violation(
         reason="window-exceeded",
-        sentence=f"{value!r} was delivered while {len(passed)} smaller items were available "
+        sentence=f"Item {value!r} was delivered while {len(passed)} smaller items were available "
         f"({', '.join(map(repr, names))}{more}), and its window was {width}.",
         rows=tuple(int(row) for row in rows),
         values=(value, *names),

@@ -148,7 +148,7 @@ def _given_twice(history: History, one: int, other: int) -> Violation:
     first, second = history.operation(one), history.operation(other)
     return Violation(
         reason="double-ownership",
-        sentence=f"{value!r} was delivered to process {first.process!r} and to process "
+        sentence=f"Item {value!r} was delivered to process {first.process!r} and to process "
         f"{second.process!r} at the same zxid {first.zxid:#x}, which did not take it back.",
         rows=(one, other),
         values=(value,),
@@ -197,7 +197,7 @@ def _disagreement(history: History, place: int, over: int) -> Violation:
     saw = "saw only the state of" if commits.reads[place] else "has"
     return Violation(
         reason="real-time",
-        sentence=f"{second} began after {first} was over, and {saw} zxid {other:#x}, "
+        sentence=f"Though {first} was over when {second} began, the second {saw} zxid {other:#x}, "
         f"not above {one:#x}.",
         rows=tuple(rows),
         values=tuple(history.values[history.value[row]] for row in rows if history.value[row] >= 0),
@@ -208,7 +208,7 @@ def _named(history: History, row: int) -> str:
     if row < 0:
         return "a session's end or its items' return"
     call = history.operation(row)
-    return f"{call.f} of {call.value!r}" if call.value is not None else f"an empty {call.f}"
+    return f"the {call.f} of {call.value!r}" if call.value is not None else f"an empty {call.f}"
 
 
 def _order(history: History, view: History, claim: Claim) -> Found:

@@ -6,12 +6,14 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from cluster import lending
 from harness import results
 from harness.commands import interrupts
-from harness.commands.launch import Ran, launch, prepare, publish
+from harness.commands.launch import Ran, launch, once, prepare, publish
 from harness.common import run_folder
 from harness.common.harness_errors import HarnessError, ScenarioError, UnmetError
 from harness.report import annotations, junit, markdown
@@ -48,8 +50,9 @@ class Batch:
     ) -> None:
         self._terminal, self._keep_in, self._require_all = terminal, keep_in, require_all
         self._github = github
+        self._say_once = once(terminal.say)
         self._statuses: list[int] = []
-        self._ran: list[Ran] = []
+        self._ran: list[tuple[Path, Ran]] = []
         self._suites: list[Suite] = []
         self._rows: list[Row] = []
         self._failed: dict[str, str] = {}
@@ -123,12 +126,13 @@ class Batch:
         say(f"seed {wanted.seed}")
         folder = prepare(file, wanted, self._keep_in)
         try:
-            ran = launch(wanted, name, folder, self._terminal, by_hand=by_hand)
+            lend = partial(lending.started, by_hand=by_hand, say=self._say_once)
+            ran = launch(wanted, name, folder, self._terminal, lend=lend)
         except HarnessError:
             say(f"what was recorded is kept in {os.path.relpath(folder.path)}")
             raise
         publish(ran, self._terminal)
-        self._ran.append(ran)
+        self._ran.append((file, ran))
         self._suites.append(Suite.of(ran.results, ran.took_s))
         self._statuses.append(results.exit_status(ran.results))
         place = os.path.relpath(folder.path)
@@ -160,7 +164,7 @@ class Batch:
         if junit_file is not None:
             junit.write(junit.numbered(self._suites), junit_file)
         if offered := os.environ.get(STEP_SUMMARY):
-            judged = [ran.results for ran in self._ran]
+            judged = [(file, ran.results) for file, ran in self._ran]
             text = markdown.summary(judged, self._failed, junit.rates(self._suites))
             with Path(offered).open("a", encoding="utf-8") as file:
                 file.write(text + "\n")

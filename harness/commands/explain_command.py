@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from harness.checkers import checkers
+from harness.checkers import checkers, reasons
 from harness.clients.subject import subjects
 from harness.common.harness_errors import ScenarioError
 from harness.common.registry import Registry
@@ -52,6 +52,7 @@ def explain(
 
 
 def _told(word: str) -> Iterator[str | Table]:
+    yield from _listed(word)
     for registry in REGISTRIES:
         if word in registry:
             yield f"{word}, a {registry.kind}"
@@ -70,6 +71,22 @@ def _told(word: str) -> Iterator[str | Table]:
         yield from _example(key.place)
 
 
+def _listed(word: str) -> Iterator[str | Table]:
+    """Yield what the errors of a scenario do not list: all names of a kind, all reasons."""
+    if word == "because":
+        yield f"reasons: {', '.join(reasons())}"
+    for registry in REGISTRIES:
+        if word in {registry.kind, f"{registry.kind}s"}:
+            names = _grid(f"{registry.kind}s", "what it is")
+            for name in registry:
+                names.add_row(name, registry.about(name))
+            yield names
+            entry = f"{registry.kind} entry"
+            if entry in reference.parts() and (beside := reference.keys(entry)):
+                yield f"Beside a {registry.kind}, an entry may have:"
+                yield _table(beside)
+
+
 def _keys(word: str) -> list[Key]:
     """Return the keys of that name: the one with this place, else all that end so."""
     every = [key for part in reference.parts() for key in reference.keys(part)]
@@ -78,11 +95,16 @@ def _keys(word: str) -> list[Key]:
 
 
 def _table(keys: list[Key]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("key", "type", "default", "unit", "meaning"):
-        table.add_column(heading, overflow="fold")
+    table = _grid("key", "type", "default", "unit", "meaning")
     for key in keys:
         table.add_row(key.place, key.type, key.default, key.unit, key.meaning)
+    return table
+
+
+def _grid(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
     return table
 
 
@@ -106,7 +128,8 @@ def _plain_first(scenarios: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
 
 def _words() -> list[str]:
     every = [key.place for part in reference.parts() for key in reference.keys(part)]
-    return sorted({*every, *reference.parts(), *(name for r in REGISTRIES for name in r)})
+    kinds = [word for r in REGISTRIES for word in (r.kind, f"{r.kind}s", *r)]
+    return sorted({*every, *reference.parts(), *kinds})
 
 
 def _known(word: str, words: list[str]) -> str:

@@ -13,11 +13,17 @@ import typer
 
 from cluster.lending import Kept
 from harness import run as runs
-from harness.commands.launch import Ran, launch, prepare, publish
+from harness.commands.launch import Ran, launch, once, prepare, publish
 from harness.commands.options import DEFAULT_RUNS, RunsOption
 from harness.commands.trials import Trials
 from harness.common import run_folder
-from harness.common.harness_errors import HarnessError, HistoryError, RunError, ScenarioError
+from harness.common.harness_errors import (
+    HarnessError,
+    HistoryError,
+    RunError,
+    ScenarioError,
+    expected_one_of,
+)
 from harness.common.quorum_config import QuorumConfig
 from harness.common.run_folder import RunFolder
 from harness.ending import READY_WITHIN_S
@@ -62,7 +68,7 @@ def fuzz_(
     folder = keep_in / "fuzz" / "-".join([str(seed), *others])
     run_folder.make_folder(folder, "--runs")
     terminal, until_s = Terminal(), time.monotonic() + 60 * minutes
-    with closing(Kept(say=terminal.say)) as quorum:
+    with closing(Kept(say=once(terminal.say))) as quorum:
         bench = _Bench(folder, terminal, quorum, shrink_minutes=shrink_minutes, until_s=until_s)
         without = _missing(quorum)
         if without:
@@ -128,7 +134,7 @@ class _Bench:
             RunError, HistoryError: it broke off, and what was recorded shows no violation.
         """
         try:
-            return launch(loaded, name, into, Silent(), kept=self.quorum)
+            return launch(loaded, name, into, Silent(), lend=self.quorum.lend)
         except (RunError, HistoryError) as error:
             why = f"an error of the harness: {error}"
             try:
@@ -168,8 +174,7 @@ def _shown(folder: RunFolder) -> str:
 def _require(producer: str, subject: str) -> None:
     """Complain before a quorum is started."""
     if producer not in fuzz.producers():
-        known = ", ".join(fuzz.producers())
-        raise ScenarioError(f"--producer: expected one of {known}, got {producer!r}")
+        raise ScenarioError(f"--producer: {expected_one_of(fuzz.producers(), producer)}")
     try:
         loading.of(fuzz.generate(0, 0, producer=producer, subject=subject))
     except ScenarioError as error:

@@ -1,15 +1,15 @@
 """Run one scenario on a quorum in Docker and write all that is kept of it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cluster import lending
 from cluster.engine import labels
-from cluster.lending import Kept
 from harness import run as runs
 from harness.common import run_folder
 from harness.common.harness_errors import ScenarioError
@@ -21,6 +21,8 @@ from harness.scenario import loading
 from harness.scenario.schema import Scenario
 from harness.target import Quorum
 from harness.view import View
+
+Lend = Callable[[QuorumConfig], AbstractContextManager[Quorum]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +63,11 @@ def launch(
     folder: RunFolder,
     view: View,
     *,
-    by_hand: bool = False,
-    kept: Kept | None = None,
+    lend: Lend | None = None,
     again: Recorded | None = None,
     same_nodes: bool = False,
 ) -> Ran:
-    """Run a scenario in its folder and judge it, on a new quorum or on one that is `kept`.
+    """Run a scenario in its folder and judge it, on what `lend` gives: by default a new quorum.
 
     `again` and `same_nodes` are as in run.execute.
 
@@ -74,23 +75,29 @@ def launch(
         HarnessError: the harness, Docker or the machine failed; what was recorded is kept.
     """
     began_s = time.monotonic()
-
-    def lend(config: QuorumConfig) -> AbstractContextManager[Quorum]:
-        if kept is not None:
-            return kept.lend(config)
-        return lending.started(config, by_hand=by_hand, say=view.say)
-
     results = runs.execute(
         scenario,
         name,
         folder,
-        lend,
+        lend or partial(lending.started, by_hand=False, say=view.say),
         view,
         environment={labels.OWNER_VARIABLE: str(labels.Owner.me())},
         again=again,
         same_nodes=same_nodes,
     )
     return Ran(folder=folder, results=results, took_s=time.monotonic() - began_s)
+
+
+def once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a `say` that leaves out lines that it has said: where the servers come from."""
+    said = set[str]()
+
+    def say_new(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            say(text)
+
+    return say_new
 
 
 def publish(ran: Ran, view: View) -> None:

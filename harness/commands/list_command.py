@@ -41,7 +41,7 @@ def list_(
     if not place.is_dir():
         raise ScenarioError(f"--folder: expected a folder of scenarios, got {str(folder)!r}")
     registries: list[Registry[Any]] = [subjects, workloads, faults, checkers]
-    rows = [(r.kind, name, _about(r, name)) for r in registries for name in r]
+    rows = [(r.kind, name, r.about(name)) for r in registries for name in r]
     rows += [("scenario", name, _title(path)) for name, path in catalogue.names(place)]
     if as_json:
         keys = ("kind", "name", "summary")
@@ -52,16 +52,6 @@ def list_(
     for row in rows:
         table.add_row(*row)
     wide(Console(highlight=False)).print(table)
-
-
-def _about(registry: Registry[Any], name: str) -> str:
-    """Return an entry's first line and where it comes from; of a bad plugin, what is wrong."""
-    origin = registry.origin(name)
-    try:
-        summary = registry.summary(name)
-    except ScenarioError as error:
-        return f"cannot be used: {error}"
-    return summary if origin is None else f"{summary} ({origin})".lstrip()
 
 
 def _title(path: Path) -> str:

@@ -9,17 +9,18 @@ import typer
 
 from cluster.lending import Kept
 from harness import recorded, results
-from harness.commands.launch import Ran, launch, prepare, publish
+from harness.commands.launch import Ran, launch, once, prepare, publish
 from harness.commands.options import DEFAULT_RUNS, RunArgument, RunsOption
 from harness.common import run_folder
 from harness.common.harness_errors import ScenarioError
+from harness.common.rate import Rate
 from harness.common.run_folder import RunFolder
 from harness.recorded import Recorded
 from harness.report import judged
 from harness.report.terminal import Terminal
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
-from harness.search.replay import Cause, FailureRate, differences
+from harness.search.replay import Cause, differences
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +51,7 @@ def replay(
     terminal, cause = Terminal(), Cause.of(old)
     terminal.say(f"{old['scenario']}: recorded as {old['verdict']}{_of(cause)}; seed {chosen.seed}")
     statuses, shown = [], 0
-    with closing(Kept(terminal.say)) as kept:
+    with closing(Kept(once(terminal.say))) as kept:
         for number in range(times):
             into = prepare(folder.scenario, chosen, keep_in, name=old["scenario"])
             ran = launch(
@@ -58,7 +59,7 @@ def replay(
                 old["scenario"],
                 into,
                 terminal,
-                kept=kept,
+                lend=kept.lend,
                 again=before,
                 same_nodes=same_nodes,
             )
@@ -69,7 +70,7 @@ def replay(
             if ran.results.get("interrupted"):
                 break
     what = "the failure" if cause.reasons else f"the verdict {old['verdict']}"
-    terminal.say(f"{what} showed in {FailureRate(shown=shown, times=len(statuses))} replays")
+    terminal.say(f"{what} showed in {Rate(count=shown, of=len(statuses))} replays")
     return results.merge_exit_statuses(statuses)
 
 

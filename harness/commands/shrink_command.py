@@ -13,11 +13,12 @@ from cluster.lending import Kept
 from harness.commands.trials import Trials
 from harness.common import run_folder
 from harness.common.harness_errors import ScenarioError
+from harness.common.rate import Rate
 from harness.report import judged
 from harness.report.terminal import Terminal
 from harness.scenario import yaml_document
 from harness.search import finding, shrink
-from harness.search.replay import Cause, FailureRate
+from harness.search.replay import Cause
 from harness.search.shrink import Data
 
 FILE = "shrunk.yaml"
@@ -77,7 +78,7 @@ def shrink_(
     terminal.say(f"written to {os.path.relpath(target)}{rate_known}")
     if measured is None:
         return EXIT_INTERRUPTED
-    return 0 if measured.shown >= rate * times else EXIT_RARER
+    return 0 if measured.count >= rate * times else EXIT_RARER
 
 
 def _search(trials: Trials, whole: Data) -> None:
@@ -87,7 +88,7 @@ def _search(trials: Trials, whole: Data) -> None:
     trials.terminal.say(f"searched for {took_min:.1f} minutes, {trials.runs} runs")
 
 
-def _measured(trials: Trials, wanted: float, times: int) -> tuple[Data | None, FailureRate | None]:
+def _measured(trials: Trials, wanted: float, times: int) -> tuple[Data | None, Rate | None]:
     """Return the smallest of those kept that fails at the wanted rate, as far as one is found.
 
     Those before it are asked ever farther back, so that a rare failure costs few of them; if none
@@ -98,7 +99,7 @@ def _measured(trials: Trials, wanted: float, times: int) -> tuple[Data | None, F
         candidate = trials.kept[max(0, len(trials.kept) - back)]
         measured = trials.rate(candidate, times, allowed=times - wanted * times)
         trials.terminal.say(f"{shrink.size_of(candidate)}: {_fails(measured)}")
-        if measured.shown >= wanted * times or back >= len(trials.kept):
+        if measured.count >= wanted * times or back >= len(trials.kept):
             return candidate, measured
         back *= 2
     return None, None
@@ -111,9 +112,7 @@ def _described(found: Data, old: Mapping[str, Any]) -> Data:
     }
 
 
-def _origin(
-    found: Data, whole: Data, old: Mapping[str, Any], measured: FailureRate | None
-) -> list[str]:
+def _origin(found: Data, whole: Data, old: Mapping[str, Any], measured: Rate | None) -> list[str]:
     """Return the comment that says where a scenario comes from."""
     return [
         f"Shrunk from {old['scenario']} (seed {old['seed']}) by `harness shrink`:",
@@ -123,7 +122,7 @@ def _origin(
     ]
 
 
-def _fails(measured: FailureRate | None) -> str:
+def _fails(measured: Rate | None) -> str:
     return "Not measured" if measured is None else f"Failed in {measured} runs"
 
 

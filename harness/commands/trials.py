@@ -13,11 +13,12 @@ import yaml
 from cluster.lending import Kept
 from harness.commands.launch import Ran, launch, prepare
 from harness.common.harness_errors import HistoryError, RunError, ScenarioError
+from harness.common.rate import Rate
 from harness.report.terminal import Terminal
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
 from harness.search import difference, shrink
-from harness.search.replay import Cause, FailureRate
+from harness.search.replay import Cause
 from harness.search.shrink import Data
 from harness.view import Silent
 
@@ -81,20 +82,20 @@ class Trials:
         except ScenarioError:
             self._known[key] = False  # what is no valid scenario costs no run
             return False
-        fails = self._known[key] = rate.shown == self.tries
+        fails = self._known[key] = rate.count == self.tries
         self._tell(candidate, rate, left_s)
         if fails:
             self.kept.append(candidate)
         return fails
 
-    def _tell(self, candidate: Data, rate: FailureRate, left_s: float) -> None:
+    def _tell(self, candidate: Data, rate: Rate, left_s: float) -> None:
         smallest = self.kept[-1] if self.kept else candidate
         what = difference.change(smallest, candidate)
-        fails = rate.shown == self.tries
+        fails = rate.count == self.tries
         told = f"still fails {rate}" if fails else f"does not fail any more ({rate})"
         self.terminal.say(f"{self.runs:4} runs, {left_s / 60:4.1f} min left  {what}: {told}")
 
-    def rate(self, candidate: Data, times: int, *, allowed: float) -> FailureRate:
+    def rate(self, candidate: Data, times: int, *, allowed: float) -> Rate:
         """Return how often a candidate fails of the same.
 
         It ends as soon as more than `allowed` runs did not.
@@ -113,17 +114,17 @@ class Trials:
                 if ran is not None and self.cause.shows_in(ran.results):
                     failed.append(ran)
                 if number + 1 - len(failed) > allowed:
-                    return FailureRate(shown=len(failed), times=number + 1)
+                    return Rate(count=len(failed), of=number + 1)
         if failed:
             self.results, self.longest_s = failed[-1].results, max(ran.took_s for ran in failed)
-        return FailureRate(shown=len(failed), times=times)
+        return Rate(count=len(failed), of=times)
 
     def _run(self, loaded: Scenario, file: Path) -> Ran | None:
         """Run a candidate once; None if it came to no verdict, as one that makes no sense may."""
         self.runs += 1
         folder = prepare(file, loaded, file.parent / f"runs-{self.runs}")
         try:
-            ran = launch(loaded, self.name, folder, Silent(), kept=self.quorum)
+            ran = launch(loaded, self.name, folder, Silent(), lend=self.quorum.lend)
         except (RunError, HistoryError) as error:
             if not self.kept:
                 raise

@@ -11,7 +11,12 @@ HarnessError
 └── HistoryError       a run's files cannot be judged: exit status 254
 """
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
 MOST_TOLD = 2000  # characters of a foreign error's text
+MOST_LISTED = 8  # names in one complaint that can refer to a list of them
+MOST_OF_A_FILE = 30  # names in one complaint about what stands in the user's own file
 
 
 class HarnessError(Exception):
@@ -56,6 +61,28 @@ class HistoryError(HarnessError):
     """A history cannot be judged: unreadable, or outside what its checker is defined for."""
 
     exit_status = 254
+
+
+def expected_one_of(known: Collection[str], got: str, *, see: str = "") -> str:
+    """Return `expected one of a, b, got 'c': did you mean 'b'?`.
+
+    If there are many names, `see`, a command, is named in place of them.
+    """
+    return f"expected one of {listed(known, see=see)}, got {got!r}{likely(known, got)}"
+
+
+def listed(known: Collection[str], *, see: str = "") -> str:
+    """Return the names with commas between; of very many the first ones, or what lists them."""
+    if see and len(known) > MOST_LISTED:
+        return f"those that `{see}` lists"
+    more = ", ..." if len(known) > MOST_OF_A_FILE else ""
+    return f"{', '.join(list(known)[:MOST_OF_A_FILE])}{more}"
+
+
+def likely(known: Collection[str], got: str) -> str:
+    """Return `: did you mean 'kill'?` if a name is close to what was written; else nothing."""
+    close = get_close_matches(got, known, n=1)
+    return f": did you mean {close[0]!r}?" if close else ""
 
 
 def told(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from harness.common import plugins
-from harness.common.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError, expected_one_of
 from harness.common.plugins import Plugin
 
 T = TypeVar("T")
@@ -49,8 +49,8 @@ class Registry(Generic[T]):
             return self._entries[name]
         plugin = self._plugin(name)
         if plugin is None:
-            known = ", ".join(self)
-            raise ScenarioError(f"{self.kind}: expected one of {known}, got {name!r}")
+            see = f"harness explain {self.kind}s"
+            raise ScenarioError(f"{self.kind}: {expected_one_of(list(self), name, see=see)}")
         if name not in self._from_plugins:
             found = plugin.load()
             plugins.require(f"{self.kind} {name!r} of {plugin.origin}", found, self._shape)
@@ -80,6 +80,15 @@ class Registry(Generic[T]):
         """Return the first line of an entry's docstring; empty if it has none."""
         lines = (self[name].__doc__ or "").strip().splitlines()
         return lines[0] if lines else ""
+
+    def about(self, name: str) -> str:
+        """Return an entry's first line and where it comes from; of a bad plugin, what is wrong."""
+        origin = self.origin(name)
+        try:
+            summary = self.summary(name)
+        except ScenarioError as error:
+            return f"cannot be used: {error}"
+        return summary if origin is None else f"{summary} ({origin})".lstrip()
 
     def _plugin(self, name: object) -> Plugin | None:
         return self._plugins().get(name) if isinstance(name, str) else None

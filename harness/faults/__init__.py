@@ -73,8 +73,11 @@ class Fault(Protocol):
         """Return who, while it lasts, is down or cannot exchange with a majority both ways."""
         return ()
 
-    def choose(self, clients: Clients) -> Sequence[int]:
-        """Return the clients it is about, by number; they become `System.chosen`."""
+    def choose(self, clients: Clients, nodes: Sequence[int]) -> Sequence[int]:
+        """Return the clients it is about, by number; they become `System.chosen`.
+
+        `nodes` are those of its target.
+        """
         return ()
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:

@@ -6,9 +6,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
 from harness.common.setting_types import Place
-from harness.faults import Aim, Fault, faults
+from harness.faults import Aim, Fault, description, faults
 from harness.target import Clients, Evidence, System, Target
 
 SIGKILLED = -9  # how Python tells a death by this signal
@@ -37,10 +38,12 @@ class ClientFault(Fault):
         which = "all clients" if self.workload == "any" else f"{self.workload} clients"
         return which if self.number is None else f"number {self.number} of {which}"
 
-    def choose(self, clients: Clients) -> Sequence[int]:
+    def choose(self, clients: Clients, nodes: Sequence[int]) -> Sequence[int]:
         """Return those that run now."""
-        running = clients.running(self.workload)
-        return running if self.number is None else running[self.number : self.number + 1]
+        return self._numbered(clients.running(self.workload))
+
+    def _numbered(self, clients: Sequence[int]) -> Sequence[int]:
+        return clients if self.number is None else clients[self.number : self.number + 1]
 
 
 @faults.register("client-crash")
@@ -87,7 +90,8 @@ class ClientPause(ClientFault):
 class ClientCut(ClientFault):
     """Cut clients of a workload off from the target's servers; nothing is refused, all is silence.
 
-    The quorum itself is whole. The target's default is all servers.
+    The quorum itself is whole. The target's default is all servers. `number` counts the clients
+    that have a connection to one of them; if there is no such client, the fault is skipped.
     """
 
     target: Aim = "all"
@@ -99,8 +103,21 @@ class ClientCut(ClientFault):
         """Return which clients it cuts off from its nodes."""
         return f" {self._clients} from"
 
+    def choose(self, clients: Clients, nodes: Sequence[int]) -> Sequence[int]:
+        """Return those that run now: all, or the one of that place among those connected."""
+        running = clients.running(self.workload)
+        if self.number is None:
+            return running
+        return self._numbered([one for one in running if clients.connections(one, nodes)])
+
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Cut, and wait until each client that was connected has had something held back."""
+        if not any(system.clients.connections(client, nodes) for client in system.chosen):
+            among = f"{len(system.clients.running(self.workload))} that run"
+            raise UnsupportedError(
+                f"expected {self._clients} connected to {description.nodes(nodes, {})}, "
+                f"got none of {among}"
+            )
         cut = [system.clients.cut(client, nodes) for client in system.chosen]
 
         def look() -> Evidence:

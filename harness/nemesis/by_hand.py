@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from harness.common.harness_errors import ScenarioError, TargetError
+from harness.common.harness_errors import ScenarioError, TargetError, UnsupportedError
 from harness.faults import faults
 from harness.nemesis import undo
 from harness.scenario import budget, roles
@@ -55,6 +55,7 @@ def inject(
 
     Raises:
         ScenarioError: no such fault or target, or one in force leaves no room for it.
+        UnsupportedError: it cannot be done here, and nothing was.
         TargetError: it could not be done.
     """
     fault = undo.fault_of(kind, settings)
@@ -68,10 +69,14 @@ def inject(
     others = [_held(entry) for entry in in_force]
     if (held := budget.excluder(fault, nodes, others)) is not None:
         raise ScenarioError(f"{kind}: expected no {held.name!r} in force; `harness heal` ends it")
-    chosen = fault.choose(clients)
+    chosen = fault.choose(clients, nodes)
     entry = undo.entry(fault, id=id, name=kind, kind=kind, nodes=nodes, clients=chosen)
     quorum.ledger.begin(entry)
-    evidence = fault.inject(System(quorum=quorum, clients=clients, chosen=chosen), nodes)
+    try:
+        evidence = fault.inject(System(quorum=quorum, clients=clients, chosen=chosen), nodes)
+    except UnsupportedError as error:
+        quorum.ledger.end(id)
+        raise UnsupportedError(f"{kind}: {error}") from error
     if fault.lasting:
         quorum.ledger.begin({**entry, "until_s": until_s})
     else:

@@ -135,7 +135,7 @@ class Nemesis:
     def _inject(self, injection: Injection, fault: Fault, before: Mapping[str, str]) -> None:
         injection.describe(before)
         self._in_force.append(injection)
-        injection.clients = list(fault.choose(self._system.clients))
+        injection.clients = list(fault.choose(self._system.clients, injection.nodes))
         self._room.take(fault, injection.nodes)
         self._quorum.ledger.begin(
             undo.entry(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pydantic
 
-from harness.common.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError, expected_one_of
 from harness.faults import Fault, description, faults
 from harness.target import Clients, Ledger, Quorum, System
 from harness.workers.running_clients import NO_CLIENTS
@@ -96,8 +96,8 @@ def _told(kind: str, first: Mapping[str, Any]) -> str:
     """Return what is wrong with a fault's settings, as loading a scenario would."""
     place = ".".join(map(str, [kind, *first["loc"]]))
     if first["type"] == "unexpected_keyword_argument":
-        known = ", ".join(field.name for field in fields(faults[kind]))  # type: ignore[arg-type]
-        return f"{kind}: expected one of {known or 'no settings'}, got {first['loc'][-1]!r}"
+        known = [field.name for field in fields(faults[kind])]  # type: ignore[arg-type]
+        return f"{kind}: {expected_one_of(known or ['no settings'], str(first['loc'][-1]))}"
     if first["type"] == "missing":
         return f"{place}: expected this setting, got none"
     return (

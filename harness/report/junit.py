@@ -108,11 +108,7 @@ def _cases(results: Mapping[str, Any]) -> Iterator[Case]:
 
 def _verdict_text(results: Mapping[str, Any]) -> str:
     """Return the verdict in a line, then a line for each fault that the run met."""
-    told = [
-        f"{words.seconds(row['inject_ns'])}: {words.fault(row)}: {row['outcome']}"
-        for row in results["faults"]
-    ]
-    return "\n".join([_verdict_line(results), *told])
+    return "\n".join([_verdict_line(results), *words.faults(results)])
 
 
 def _verdict_line(results: Mapping[str, Any]) -> str:

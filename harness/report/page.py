@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from harness.history.columns import History, Value
 from harness.report import call_errors, client_lives, judged, log_lines, server_trees
 from harness.report.charts import figure, rates, sample, spans
 from harness.report.story import story
-from harness.scenario import loading
+from harness.scenario import catalogue, loading
 
 FILE = "report.html"
 CHART_STYLE = "vendor/uPlot.min.css"
@@ -83,10 +84,25 @@ def render(
         data=script({"figure": picture.data} | _told(history, results, folder, picture, items)),
         scripts=(*chart_scripts(), resource("report.js")),
         css=resource(CHART_STYLE) + resource("report.css"),
-        path=f"runs/{results['scenario']}/{folder.path.name}",
+        path=_shown(folder.path),
+        again=_again(folder, results),
         intervals=_intervals,
         words=words,
     )
+
+
+def _shown(path: Path) -> str:
+    """Return a path for a command line: from the current folder if it is inside, else whole."""
+    inside = path.is_relative_to(Path.cwd())
+    return shlex.quote(str(path.relative_to(Path.cwd()) if inside else path))
+
+
+def _again(folder: RunFolder, results: Mapping[str, Any]) -> str:
+    """Return what names the scenario on a command line; the run's copy if it is not ours."""
+    try:
+        return catalogue.argument(catalogue.find(Path(results["scenario"])))
+    except ScenarioError:
+        return _shown(folder.scenario)
 
 
 def _told(

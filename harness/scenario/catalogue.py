@@ -1,5 +1,7 @@
 """The scenarios that come with the harness, found by name from any folder."""
 
+import os
+import shlex
 from pathlib import Path
 
 from harness.common.harness_errors import ScenarioError
@@ -28,6 +30,17 @@ def find(given: Path) -> Path:
     raise ScenarioError(
         f"{given}: expected a scenario's file, or its name as `harness list` prints it, got neither"
     )
+
+
+def argument(file: Path) -> str:
+    """Return what to write on a command line for a scenario's file, quoted for a shell.
+
+    It is the file's name if it came with the harness, which works from any folder.
+    """
+    own = folder().resolve()
+    if file.resolve().is_relative_to(own):
+        return str(file.resolve().relative_to(own).with_suffix(""))
+    return shlex.quote(os.path.relpath(file))
 
 
 def names(place: Path) -> list[tuple[str, Path]]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from harness import checkers
 from harness.clients import subject_lookup
 from harness.clients.subject import subjects
-from harness.common.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError, expected_one_of, likely, listed
 from harness.scenario import fault_entries, fault_names, plan, roles, worst_case
 from harness.scenario.schema import Complaint, Phase, Scenario
 from harness.workloads.exec_command import COMMANDS, PLACEHOLDERS, unknown_placeholders
@@ -47,8 +47,9 @@ def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
 def _of_subject(scenario: Scenario) -> Iterator[Complaint]:
     """Require the name of a subject, or the form `module:Class`; neither is imported here."""
     if scenario.subject not in subjects and not subject_lookup.is_own(scenario.subject):
-        known = f"{', '.join(subjects)} or module:Class"
-        yield ("subject",), f"expected {known}, got {scenario.subject!r}"
+        known = [*subjects, "module:Class"]
+        told = expected_one_of(known, scenario.subject, see="harness explain subjects")
+        yield ("subject",), told
 
 
 def _of_checkers(scenario: Scenario) -> Iterator[Complaint]:
@@ -86,7 +87,8 @@ def _of_because(scenario: Scenario) -> Iterator[Complaint]:
         yield ("because",), f"expected `expect: invalid` beside it, got {scenario.expect!r}"
     known = checkers.reasons(scenario.checkers)
     if scenario.because not in known:
-        yield ("because",), f"expected one of {', '.join(known)}, got {scenario.because!r}"
+        told = expected_one_of(known, scenario.because, see="harness explain because")
+        yield ("because",), told
 
 
 def _of_bindings(scenario: Scenario) -> Iterator[Complaint]:
@@ -142,8 +144,8 @@ def _of_availability(scenario: Scenario) -> Iterator[Complaint]:
     known = {name for entry in entries for name in (entry.label, entry.kind)}
     bound = scenario.availability
     if bound is not None and bound.during not in known:
-        names = ", ".join(sorted(known)) or "none (there is no fault)"
-        yield ("availability", "during"), f"expected one of {names}, got {bound.during!r}"
+        names = sorted(known) or ["none (there is no fault)"]
+        yield ("availability", "during"), expected_one_of(names, bound.during)
 
 
 def _of_order(scenario: Scenario) -> Iterator[Complaint]:
@@ -174,8 +176,9 @@ def _of_phase(scenario: Scenario, phase: Phase, known: fault_entries.Known) -> I
         for where, what in fault_entries.complaints(scenario, phase, entry, known):
             yield (*place, *where), what
         if entry.after is not None and entry.after not in above:
-            names = fault_entries.listed(above) or "none (it is the first)"
-            yield (*place, "after"), f"expected a fault above it ({names}), got {entry.after!r}"
+            names = listed(above) or "none (it is the first)"
+            got = f"got {entry.after!r}{likely(above, entry.after)}"
+            yield (*place, "after"), f"expected a fault above it ({names}), {got}"
         above[entry.label] = None
 
 
@@ -188,7 +191,8 @@ def _waits(phase: Phase) -> Iterator[Complaint]:
         after = entry.workload.after
         circle = _circle(waits, entry.kind)
         if after is not None and after not in waits:
-            yield place, f"expected a workload of this phase ({', '.join(waits)}), got {after!r}"
+            got = f"got {after!r}{likely(waits, after)}"
+            yield place, f"expected a workload of this phase ({listed(waits)}), {got}"
         elif circle and circle not in circles:
             yield place, f"expected no circle, got {entry.kind!r} waiting for itself"
             circles.add(circle)

@@ -1,16 +1,15 @@
 """What may be wrong with an entry of `faults`: its target, its time, keys without effect."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 
+from harness.common.harness_errors import expected_one_of, likely, listed
 from harness.scenario import roles
 from harness.scenario.schema import Complaint, FaultEntry, Phase, Scenario
 
 Known = Mapping[str, int]
 """How many entries of all phases have each name."""
 
-MAX_LISTED = 30  # names in one complaint
 COUNTED = frozenset({"acknowledged", "invoked", "event"})
 """Triggers that recur, so that `times` can repeat an entry that waits for one."""
 TAKEN_OVER = frozenset({"cut", "loss"})
@@ -86,12 +85,6 @@ def _told(trigger: str) -> str:
     return "nothing else" if trigger == "order" else trigger
 
 
-def listed(names: Iterable[str]) -> str:
-    """Join names with commas; of more than MAX_LISTED only the first, then `...`."""
-    known = list(islice(names, MAX_LISTED + 1))
-    return ", ".join([*known[:MAX_LISTED], *(["..."] if len(known) > MAX_LISTED else [])])
-
-
 def complaints(
     scenario: Scenario, phase: Phase, entry: FaultEntry, known: Known
 ) -> Iterator[Complaint]:
@@ -131,7 +124,7 @@ def _of_fault(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
     kinds = ["any", *dict.fromkeys(work.kind for work in scenario.workloads)]
     workload = getattr(entry.fault, "workload", "any")
     if workload not in kinds:
-        yield (entry.kind, "workload"), f"expected one of {', '.join(kinds)}, got {workload!r}"
+        yield (entry.kind, "workload"), expected_one_of(kinds, workload)
     if entry.fault.of_gateway and scenario.transport != "rest":
         yield (entry.kind,), "expected `transport: rest` for this fault, got none"
     for need in sorted(entry.fault.needs):
@@ -176,14 +169,14 @@ def _of_names(scenario: Scenario, entry: FaultEntry, known: Known) -> Iterator[C
         right = entry.heal == "never" if never else _names_a_fault(entry.heal, known)
         if not right:
             names = ["never"] if never else ["all", *sorted(set(known) - {"heal"})]
-            yield ("heal",), f"expected one of {listed(names)}, got {entry.heal!r}"
+            yield ("heal",), expected_one_of(names, entry.heal)
     if entry.until is not None:
         yield from _of_node(scenario, entry.until.node, ("until", "node"))
     if entry.replaces is not None:
         itself = entry.replaces == entry.label
         if known.get(entry.replaces, 0) <= itself:
             names = [name for name in known if name != entry.label]
-            yield ("replaces",), f"expected one of {listed(names)}, got {entry.replaces!r}"
+            yield ("replaces",), expected_one_of(names, entry.replaces)
 
 
 def _names_a_fault(heal: str, known: Known) -> bool:
@@ -195,5 +188,6 @@ def _of_node(scenario: Scenario, node: str | int, where: Sequence[str]) -> Itera
     if node == "leader" and last == 1:
         yield where, "expected 1, since a single node has no role, got 'leader'"
     elif node not in scenario.bind and node != "leader" and node not in range(1, last + 1):
-        known = ", ".join([*scenario.bind, "leader", f"1..{last}"])
-        yield where, f"expected one of {known}, got {node!r}"
+        known = [*scenario.bind, "leader", f"1..{last}"]
+        told = f"expected one of {listed(known)}, got {node!r}{likely(known, str(node))}"
+        yield where, told

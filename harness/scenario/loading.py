@@ -1,6 +1,7 @@
 """Load a scenario file: strictly, and with file, line and key in every complaint."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ import pydantic
 
 from harness.clients import subject_lookup
 from harness.common import files
-from harness.common.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError, likely, listed
 from harness.common.quorum_config import QuorumConfig
 from harness.common.run_folder import RunFolder
 from harness.scenario import fault_names, schema, yaml_document
@@ -22,6 +23,7 @@ from harness.workloads.exec_command import COMMANDS, complaint_of_command
 SHOWN = 20  # mistakes of one file
 MAX_VERSIONS_BYTES = 1 << 20
 MAX_SHOWN = 200  # characters of a wrong value
+_QUOTED = re.compile("'([^']*)'")
 
 __all__ = ["Scenario", "cluster", "load", "of", "require_runnable"]
 
@@ -157,14 +159,19 @@ def _sentence(complaint: Mapping[str, Any], place: Sequence[str | int]) -> str:
     got = complaint.get("input")
     kind = complaint["type"]
     if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return f"expected a known key ({_known_keys(place)}), got {str(place[-1])!r}"
+        known, got = _known_keys(place), str(place[-1])
+        told = listed(known, see=f"harness explain {_part(place)}") or "none"
+        return f"expected a known key ({told}), got {got!r}{likely(known, got)}"
     if kind == "missing":
         return "expected this key, got none"
     if kind == "value_error":
         return str(complaint["ctx"]["error"])
+    likely_meant = ""
+    if kind == "literal_error":
+        likely_meant = likely(_QUOTED.findall(complaint["ctx"]["expected"]), str(got))
     told = complaint["msg"].removeprefix("Input should be ")
     told = f"a value {told}" if told.startswith(("greater", "less")) else told
-    return f"expected {told}, got {_shown(got)}"
+    return f"expected {told}, got {_shown(got)}{likely_meant}"
 
 
 def _shown(got: object) -> str:
@@ -172,13 +179,19 @@ def _shown(got: object) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
-def _known_keys(place: Sequence[str | int]) -> str:
+def _part(place: Sequence[str | int]) -> str:
+    """Return what `harness explain` calls the mapping in which a key stands."""
+    around = [step for step in place[:-1] if isinstance(step, str)]
+    return {"phases": "phase"}.get(around[-1], around[-1]) if around else "scenario"
+
+
+def _known_keys(place: Sequence[str | int]) -> list[str]:
     """Return the keys that may stand where an unknown one does, by the JSON Schema."""
     whole = schema.json_schema()
     node: dict[str, Any] = whole
     for step in place[:-1]:
         node = _descend(whole, node, step)
-    return ", ".join(sorted(_deref(whole, node).get("properties", {}))) or "none"
+    return sorted(_deref(whole, node).get("properties", {}))
 
 
 def _descend(whole: dict[str, Any], node: dict[str, Any], step: str | int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
+from harness.common.harness_errors import expected_one_of, likely, listed
 from harness.common.server_states import NodeStatus
 from harness.target import Target
 
@@ -28,7 +29,7 @@ def complaint_of_target(target: Target, nodes: int, bound: Mapping[str, str]) ->
         return None if right else f"expected {{node: 1..{nodes}}}, got {target!r}"
     known = [*ROLES, *bound]
     if target not in known:
-        return f"expected one of {', '.join(known)}, got {target!r}"
+        return expected_one_of(known, target)
     return None if target in bound else _complaint_of_role(target, nodes)
 
 
@@ -39,7 +40,7 @@ def complaint_of_binding(role: str, nodes: int) -> str | None:
         return None if right else f"expected a node of 1..{nodes}, got {role!r}"
     if role in _BINDINGS:
         return _complaint_of_role(role, nodes)
-    return f"expected one of {', '.join(_BINDINGS)}, node N, got {role!r}"
+    return expected_one_of([*_BINDINGS, "node N"], role)
 
 
 def only_one(role: str) -> bool:
@@ -137,8 +138,9 @@ def _complaint_of_list(
         if (complaint := complaint_of_target(target, nodes, bound)) is not None:
             return complaint
         if isinstance(target, str) and target not in ("leader", *bound):
-            known = ", ".join(["leader", *bound])
-            return f"expected a number or one of {known}, got {target!r}"
+            known = ["leader", *bound]
+            told = f"{listed(known)}, got {target!r}{likely(known, target)}"
+            return f"expected a number or one of {told}"
         if targets.count(target) > 1:
             return f"expected each node once, got {target!r} twice"
     return None

@@ -41,17 +41,6 @@ class Cause:
         return bool(self.reasons & Cause.of(dict(results) | {"because": None}).reasons)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailureRate:
-    """How often something showed, of how many times."""
-
-    shown: int
-    times: int
-
-    def __str__(self) -> str:
-        return f"{self.shown} of {self.times}"
-
-
 def differences(recorded: Recorded, again: Recorded) -> Iterator[str]:
     """Yield a sentence for each name and each role that came to mean another node this time."""
     for name, node in recorded.bound.items():

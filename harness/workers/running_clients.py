@@ -43,12 +43,17 @@ class RunningClients:
         """Let it go on with SIGCONT, and wait until the kernel says so."""
         return self._signal(client, signal.SIGCONT, frozen=False)
 
+    def connections(self, client: int, nodes: Collection[int]) -> int:
+        """Return how many connections it has open to these nodes; 0 without a forwarder."""
+        forwarder = self._worker(client).forwarder
+        return 0 if forwarder is None else forwarder.connections(nodes)
+
     def cut(self, client: int, nodes: Collection[int]) -> Evidence:
         """Let nothing through between it and these nodes."""
         worker = self._worker(client)
         if worker.forwarder is None:
             raise UnsupportedError(f"client {client}: expected a forwarder of its own, got none")
-        connections = worker.forwarder.connections(nodes)
+        connections = self.connections(client, nodes)
         worker.forwarder.cut(nodes)
         return {
             "client": client,
@@ -104,6 +109,10 @@ class NoClients:
     def resume(self, client: int) -> Evidence:
         """Do nothing: the clients of a harness that is gone ended with it."""
         return {"client": client, "state": "ended"}
+
+    def connections(self, client: int, nodes: Collection[int]) -> int:
+        """Return 0: there is no client."""
+        return 0
 
     def cut(self, client: int, nodes: Collection[int]) -> Evidence:
         """Refuse: faults of clients need a run."""

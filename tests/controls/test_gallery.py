@@ -37,15 +37,17 @@ def test_a_reason_that_is_found_can_be_expected(planted: Planted) -> None:
 
 @pytest.mark.parametrize("planted", [*QUEUES, *HISTORIES], ids=lambda planted: planted.name)
 def test_what_is_said_of_it_can_be_read(planted: Planted) -> None:
-    """Reasons and keys are words, sentences are whole, and each names the values it is about."""
+    """Reasons and keys are words, sentences are whole, and each names the values it proves."""
     with planted.within():
         judged = planted.judged()
     for result in judged.results:
         assert result.name in checkers
         assert all(map(WORD.fullmatch, [*result.reasons, *result.details]))
         assert _survives_json(result)
+        for witness in result.witnesses:
+            assert witness.sentence[0].isupper(), witness.sentence
+            assert witness.sentence.endswith("."), witness.sentence
         for witness in result.witnesses if result.verdict is Verdict.INVALID else ():
-            assert witness.sentence.endswith(".")
             assert all(repr(value) in witness.sentence for value in witness.values)
             assert set(witness.values) <= {shown["value"] for shown in witness.operations}
 

@@ -1,5 +1,6 @@
 """`harness up` by hand: a quorum and a gateway beside it, until `down`."""
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -54,3 +55,32 @@ def test_clean_ends_a_gateway_whose_quorum_is_gone(by_hand: tuple[str, str]) -> 
         volume.remove()
     assert run in harness("clean")
     assert not gateway.running
+
+
+def test_a_fault_by_hand_from_its_injection_to_the_end(by_hand: tuple[str, str]) -> None:
+    """`inject` says what it saw, `status` shows the fault until `heal`, and `down` leaves nothing.
+
+    Each command is a process of its own, so all they know of each other is the quorum's ledger.
+    """
+    run, _ = by_hand
+    done = harness("inject", "pause", "1", "--run", run, "--for", "300").splitlines()
+    assert done[0] == "pause node 1 (standalone): it took effect"
+    assert json.loads(done[1])["paused"]
+    told = of_quorum(run, harness("status"))
+    assert re.search(r"^1 +paused ", told, re.MULTILINE), told
+    assert re.search(r"faults in force: pause node 1, ends in \d+ s", told), told
+    refused = command_line.harness("inject", "kill", "1", "--run", run)
+    assert refused.returncode == 254
+    assert "expected no 'pause' in force; `harness heal` ends it" in refused.stderr
+    assert harness("heal", "--run", run) == "healed: pause\n"
+    told = of_quorum(run, harness("status"))
+    assert "faults in force: none" in told
+    assert re.search(r"^1 +standalone ", told, re.MULTILINE), told
+    assert harness("down", "--run", run) == f"removed quorum {run}\n"
+    assert not leftovers.containers(engine.connect(), run)
+    assert not processes.beside(run)
+
+
+def of_quorum(run: str, status: str) -> str:
+    """Return the part of what `harness status` printed that is about one quorum."""
+    return next(part for part in status.split("quorum ") if part.startswith(run))

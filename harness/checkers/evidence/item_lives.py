@@ -34,7 +34,7 @@ def _never_put(view: History) -> Ints:
 
 def _never(view: History, row: int) -> Violation:
     value = view.values[view.value[row]]
-    said = f"{value!r} was delivered, and no put of it can have taken effect."
+    said = f"Item {value!r} was delivered, and no put of it can have taken effect."
     return Violation(reason="never-put", sentence=said, rows=(row,), values=(value,))
 
 
@@ -86,5 +86,5 @@ def _everything(tree: Any) -> Iterator[Any]:
 
 def _left(history: History, row: int) -> Violation:
     value = history.values[history.value[row]]
-    said = f"{value!r} was acknowledged, and at the end every server that could be read has it."
+    said = f"Item {value!r} was acknowledged, and every server that was read has it at the end."
     return Violation(reason="left-after-done", sentence=said, rows=(row,), values=(value,))

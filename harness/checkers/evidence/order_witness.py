@@ -193,7 +193,7 @@ def _violation(
     urgent = bool(links) and stays.priority[links[0]] < stays.priority[question.stay]
     return Violation(
         reason="priority-order" if urgent else "fifo-order",
-        sentence=f"{value!r} was delivered before {_any(blockers)}, though "
+        sentence=f"Item {value!r} was delivered before {_any(blockers)}, though "
         f"{_why(history, stays, question.stay, links)}.",
         rows=tuple(dict.fromkeys(rows)),
         values=tuple(dict.fromkeys([value, *blockers])),

@@ -92,7 +92,7 @@ def test_a_checker_that_throws_is_unknown_and_shown(monkeypatch: pytest.MonkeyPa
     assert result.reasons == ("checker-failed",)
     assert result.details == {"error": "ZeroDivisionError: planted"}
     assert [w.sentence for w in result.witnesses] == [
-        "The checker failed: ZeroDivisionError: planted"
+        "The checker failed: ZeroDivisionError: planted."
     ]
     assert judgement.verdict is Verdict.UNKNOWN
 

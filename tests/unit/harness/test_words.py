@@ -54,7 +54,7 @@ def test_findings_are_told_by_kind_with_their_items() -> None:
     """All that a check found is a line for each kind, and doubts follow in words."""
     found = [{"reason": "lost", "count": 100, "items": [[1, 100]]}]
     told = {"reasons": ["lost", "no-drain"], "findings": found}
-    doubt = "items are not accounted for, and nobody has drained the queue"
+    doubt = "items are not accounted for, and the queue was not drained"
     assert words.findings(told) == ["lost, 100 times: items 1 to 100", doubt]
     assert words.findings({"reasons": ["replicas-differ"]}) == ["replicas differ"]
 
@@ -125,7 +125,7 @@ def test_a_finding_without_a_witness_names_its_reason() -> None:
     [
         ({"interrupted": "Ctrl-C"}, "interrupted (Ctrl-C)"),
         ({"checks": []}, "No check ran"),
-        ({"checks": [check("total-queue", "unknown", "no-drain")]}, "nobody has drained the queue"),
+        ({"checks": [check("total-queue", "unknown", "no-drain")]}, "the queue was not drained"),
         ({"checks": [check("zxid", "unknown", "some-doubt")]}, "zxid: some doubt"),
     ],
 )

@@ -273,6 +273,7 @@ class FakeClients:
         self.states = {0: "running", 1: "running", 2: "running"}
         self.cuts: dict[int, Collection[int]] = {}
         self.idle: set[int] = set()
+        self.connected = {0: 1, 1: 2, 2: 2}  # each client's node
 
     def running(self, workload: str) -> Sequence[int]:
         """Return those alive."""
@@ -293,10 +294,15 @@ class FakeClients:
         self.states[client] = "running"
         return {"client": client, "state": "S"}
 
+    def connections(self, client: int, nodes: Collection[int]) -> int:
+        """Count the one connection, if it is to one of these."""
+        return int(self.connected[client] in nodes)
+
     def cut(self, client: int, nodes: Collection[int]) -> Evidence:
         """Hear nothing from these."""
         self.cuts[client] = nodes
-        return {"client": client, "nodes": sorted(nodes), "held": 0, "connections": 1}
+        connections = self.connections(client, nodes)
+        return {"client": client, "nodes": sorted(nodes), "held": 0, "connections": connections}
 
     def mend(self, client: int, nodes: Collection[int]) -> Evidence:
         """Hear these again."""

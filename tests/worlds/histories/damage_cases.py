@@ -137,7 +137,7 @@ class Bench:
         exit_status(results)
         summary_lines(results, "damaged")
         junit.write([Suite.of(results, 1.0)], self._run.path / junit.FILE)
-        markdown.summary([results], {})
+        markdown.summary([(self._run.scenario, results)], {})
         if rng.random() < (0.1 if often else 0.02):
             page.write(self._run)
 

@@ -60,7 +60,7 @@ def test_says_why_a_fault_never_bit() -> None:
     """The witness names the entry and the reason that was recorded."""
     history = History.from_events([nemesis(0, "cut", "inject", "skipped", why="nobody led")])
     (witness,) = FaultsBit().check(history, Claim()).witnesses
-    assert witness.sentence == "the fault 'cut' was never installed; the last time nobody led"
+    assert witness.sentence == "The fault 'cut' was never installed; the last time: nobody led."
 
 
 def planned(name: str, *ids: int, wanted: int = 1, **more: Any) -> PlannedFault:

@@ -97,7 +97,8 @@ def test_names_what_the_odd_server_lacks() -> None:
     result = judged(*whole, tree(3, "b", places={"items": ALL[:50]}))
     (witness,) = result.witnesses
     assert witness.sentence == (
-        "healed: node 3, beside nodes 1, 2: lacks 50 of 100 in items (51, 52, 53, 54, 55, …)"
+        "After the last heal, node 3 differs from nodes 1, 2: "
+        "lacks 50 of 100 in items (51, 52, 53, 54, 55, …)."
     )
     assert witness.values == (51, 52, 53, 54, 55)
     assert result.details == {"healed": [[1, 2], [3]]}
@@ -107,13 +108,14 @@ def test_names_what_only_one_server_has() -> None:
     """An item that was deleted everywhere else is told too."""
     held = tree(2, "b", places={"claims": [7]})
     (witness,) = judged(tree(1, "a", places={"claims": []}), held).witnesses
-    assert witness.sentence == "healed: node 2, beside node 1: alone has 1 of 0 in claims (7)"
+    told = "After the last heal, node 2 differs from node 1: has 1 more in claims (7)."
+    assert witness.sentence == told
 
 
 def test_a_difference_outside_of_the_items_counts() -> None:
     """Equal items under different digests are a difference all the same."""
     (witness,) = judged(tree(1, "a"), tree(2, "b")).witnesses
-    assert witness.sentence.endswith("the same items in other nodes")
+    assert witness.sentence.endswith("has the same items in other znodes.")
 
 
 def test_needs_two_servers() -> None:

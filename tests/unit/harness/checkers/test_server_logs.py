@@ -57,7 +57,7 @@ def test_adds_up_the_patterns_and_counts() -> None:
 def test_quotes_the_log() -> None:
     """The witness names the server and gives what it wrote."""
     (witness,) = judged(log(1), log(2, null_pointer=3)).witnesses
-    assert witness.sentence == "node 2: 3 times null-pointer in its log: WARN null-pointer"
+    assert witness.sentence == "Node 2 has null-pointer 3 times in its log: WARN null-pointer."
 
 
 QUORUM = "org.apache.zookeeper.server.quorum."

@@ -99,7 +99,7 @@ def test_needs(h: History, needs: str) -> None:
 def test_sentence() -> None:
     """The witness says in plain words which item came and which one was due."""
     witness = check(queue_run(3, order=[1, 3, 2])).witnesses[0]
-    assert witness.sentence == "3 was delivered where 2 was next; 2 only came later."
+    assert witness.sentence == "Item 3 was delivered where 2 was next; 2 only came later."
     assert [row["f"] for row in witness.operations] == ["put", "put", "reserve", "reserve"]
 
 

@@ -95,6 +95,6 @@ def test_a_witness_names_what_was_passed_over() -> None:
     """The item, the smaller ones, and the window."""
     (witness,) = judged(puts(1, 2, 3), reserve(3, 100, 2)).witnesses
     assert witness.sentence == (
-        "3 was delivered while 2 smaller items were available (1, 2), and its window was 2."
+        "Item 3 was delivered while 2 smaller items were available (1, 2), and its window was 2."
     )
     assert witness.values == (1, 2, 3)

@@ -116,6 +116,24 @@ def test_a_batch_counts_and_ends_with_a_table(
     assert lines[-2:] == ["0 of 2 scenarios as expected, 1 skipped", "x: failed: got no engine"]
 
 
+def test_a_batch_says_once_where_its_servers_come_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each of its quorums is of the same image, which is told with the first."""
+
+    def up(config: object, *, by_hand: bool, say: Callable[[str], None]) -> Never:
+        say("ZooKeeper 3.9.6: here already")
+        raise EngineGoneError("got no engine")
+
+    monkeypatch.setattr("cluster.lending.quorum.up", up)
+    file = tmp_path / "x.yaml"
+    file.write_text("description: d\nworkload: [{put-all: {}}]\n")
+    Batch(Terminal(), tmp_path / "runs").run_all([(file, loading.load(file))] * 3, by_hand=False)
+    told = capsys.readouterr()
+    assert told.out.count("here already") == 1
+    assert told.err.count("got no engine") == 3
+
+
 def test_one_scenario_needs_no_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,6 +219,7 @@ def test_the_summary_has_the_rate(
     harness("mine.yaml", "--times", "2")
     text = (tmp_path / "summary.md").read_text()
     assert "- mine: as expected in 1 of 2 (9 to 91 %) runs" in text
+    assert "Again: `harness run mine.yaml --seed 7`" in text
 
 
 @pytest.mark.parametrize("asked", ["option", "environment"])

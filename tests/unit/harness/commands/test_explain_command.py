@@ -1,14 +1,16 @@
 """`harness explain` and `list`: nothing has to be looked up in the code."""
 
 import json
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from harness.checkers import checkers
+from harness.checkers import checkers, reasons
 from harness.clients.subject import subjects
 from harness.commands import harness_command
 from harness.common.harness_errors import ScenarioError
+from harness.common.registry import Registry
 from harness.faults import faults
 from harness.scenario import reference
 from harness.workloads import workloads
@@ -52,6 +54,20 @@ def test_a_key_is_found_without_its_place() -> None:
     text = told("explain", "rate_hz")
     assert "put-all.rate_hz: " in text
     assert "check-all.rate_hz: " in text
+
+
+@pytest.mark.parametrize("registry", [workloads, faults, checkers, subjects], ids=lambda r: r.kind)
+def test_a_kind_lists_its_names(registry: Registry[Any]) -> None:
+    """What an error does not list for its length stands here, with a line each."""
+    for word in (registry.kind, f"{registry.kind}s"):
+        text = told("explain", word)
+        assert all(f"{name} " in text and registry.summary(name) in text for name in registry)
+    assert "fault entry.every_s" in told("explain", "faults")
+
+
+def test_the_reasons_of_because_are_listed() -> None:
+    """`because` takes any reason of a checker; all of them are here."""
+    assert all(reason in told("explain", "because") for reason in reasons())
 
 
 def test_a_misspelt_word_names_those_like_it() -> None:

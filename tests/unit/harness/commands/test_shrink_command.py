@@ -108,7 +108,7 @@ def test_the_file_says_where_it_comes_from(run: Path, monkeypatch: pytest.Monkey
         "# Shrunk from findings/wiped-member-votes (seed 7) by `harness shrink`:",
         "#   5 faults, 100 items, 1 workload, 3 phases",
         "#   -> 4 faults, 1 item, 1 workload, 3 phases",
-        "# Failed in 10 of 10 runs because of 'lost'.",
+        "# Failed in 10 of 10 (72 to 100 %) runs because of 'lost'.",
         "  - {kill: {target: l, wipe: true}}",
     ):
         assert line in text.splitlines()

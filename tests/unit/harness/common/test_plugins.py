@@ -95,7 +95,7 @@ def test_settings_of_plugins_are_as_strict(site: Path) -> None:
          "expected somebodys_exits:X to be there, got SystemExit: 4")),
         ("suspicious]", "no-class]", ("x.yaml:3: checkers[0]: checker 'no-class' of spoilt 1.2: "
          "expected a class, got <function half")),
-        ("suspicious]", "nope]", "x.yaml:3: checkers[0]: expected one of availability"),
+        ("suspicious]", "nope]", "x.yaml:3: checkers[0]: expected one of those that `harness e"),
     ],
 )  # fmt: skip
 def test_a_bad_plugin_is_one_error_that_names_it(site: Path, old: str, new: str, told: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from harness.common.harness_errors import TargetError, UnsupportedError
 from harness.faults import Fault, client_faults, disk_faults, drop_rules, faults, links, rolling
-from harness.nemesis import undo
+from harness.nemesis import by_hand, undo
 from harness.scenario import roles
 from harness.target import System
 from worlds.faults.fake_quorum import FakeClients, FakeGateway, FakeQuorum
@@ -53,7 +53,7 @@ def targets(fault: Fault, system: System) -> list[int]:
 
 def aimed(fault: Fault, system: System) -> System:
     """Return the system with the clients chosen that an injection now is about."""
-    return replace(system, chosen=fault.choose(system.clients))
+    return replace(system, chosen=fault.choose(system.clients, targets(fault, system)))
 
 
 def state(system: System) -> object:
@@ -185,6 +185,28 @@ def test_a_cut_of_several_clients_meets_each() -> None:
     assert fault.bit(evidence)
 
 
+@pytest.mark.parametrize(("node", "number", "chosen"), [(1, 0, [0]), (2, 0, [1]), (2, 1, [2])])
+def test_a_cut_chooses_among_the_connected(node: int, number: int, chosen: list[int]) -> None:
+    """A client of another server would meet nothing of the cut."""
+    settings = {"target": {"node": node}, "number": number}
+    fault, system = undo.fault_of("client-cut", settings), system_for("client-cut")
+    aim = aimed(fault, system)
+    assert aim.chosen == chosen
+    evidence = fault.inject(aim, [node])
+    assert [seen["connections"] for seen in evidence["cut"]] == [1]
+    assert fault.bit(evidence)
+
+
+@pytest.mark.parametrize("settings", [{}, {"number": 0}], ids=["all", "one"])
+def test_a_cut_from_a_server_without_clients_is_skipped(settings: dict[str, Any]) -> None:
+    """Nothing is cut, so nothing is claimed, and the reason says what was looked for."""
+    fault = undo.fault_of("client-cut", {"target": {"node": 4}, **settings})
+    system = system_for("client-cut")
+    with pytest.raises(UnsupportedError, match="connected to node 4, got none of 3 that run"):
+        fault.inject(aimed(fault, system), [4])
+    assert cast(FakeClients, system.clients).cuts == {}
+
+
 @pytest.mark.parametrize("kind", ["client-pause", "client-cut"])
 def test_heals_the_client_it_hurt(kind: str) -> None:
     """A client of a smaller number that ended meanwhile does not shift the heal by one."""
@@ -238,3 +260,13 @@ def test_a_rule_that_stays_is_no_heal() -> None:
     isolate.inject(system, [5])
     with pytest.raises(TargetError, match="expected it gone, got it on nodes"):
         isolate.heal(system, [5])
+
+
+def test_what_cannot_be_done_by_hand_is_not_in_force() -> None:
+    """Without clients there is nobody to cut off; `heal` and `status` need not know of it."""
+    quorum = FakeQuorum()
+    with pytest.raises(
+        UnsupportedError, match="client-cut: expected all clients connected to nodes"
+    ):
+        by_hand.inject(quorum, "client-cut", {}, id=1, in_force=[], until_s=1.0)
+    assert quorum.ledger.entries == {}

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from harness.report import markdown
-from worlds.histories.judged_runs import judged, lives
+from worlds.histories.judged_runs import judged, killed, lives
 
 
 def test_each_run_is_a_row_and_each_surprise_is_told(tmp_path: Path) -> None:
@@ -13,13 +13,17 @@ def test_each_run_is_a_row_and_each_surprise_is_told(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     whole = judged(tmp_path / "good", lives(lost=()), came_to_its_end=True)
     good = json.loads(whole.results.read_text())
-    bad = json.loads(judged(tmp_path / "bad", lives()).results.read_text())
-    text = markdown.summary([good, bad], {"third": "no <engine>"})
+    hit = judged(tmp_path / "bad", lives(), killed(0, 1, 20, 60))
+    bad = json.loads(hit.results.read_text())
+    mine = Path("my own/by-hand.yaml")
+    text = markdown.summary([(mine, good), (mine, bad)], {"third": "no <engine>"})
     assert text.startswith("## harness: 1 of 3 as expected")
     assert "| by-hand | 7 | valid | valid | 3 | 0 | 0 |" in text
-    assert "| by-hand | 7 | **invalid** | valid | 3 | 1 | 0 |" in text
+    assert "| by-hand | 7 | **invalid** | valid | 3 | 1 | 1 |" in text
     assert "Item 2 was acknowledged" in text
-    assert "Again: `harness run scenarios/by-hand.yaml --seed 7`" in text
+    assert "- **total-queue** invalid: lost: item 2" in text
+    assert "- 0.020 s: kill node 1: installed" in text
+    assert "Again: `harness run 'my own/by-hand.yaml' --seed 7`" in text
     assert "| third | | **harness failed** |" in text
     assert "no &lt;engine>" in text
 

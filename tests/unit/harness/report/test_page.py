@@ -1,5 +1,6 @@
 """The page as a whole, as text; how it looks and behaves is for test_report_browser.py."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -64,11 +65,22 @@ def test_the_parts_are_there(lost: RunFolder) -> None:
     ]
 
 
-def test_the_commands_to_run_it_again(lost: RunFolder) -> None:
+def test_the_commands_to_run_it_again(lost: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replay, the scenario with its seed, and shrink can be copied from the page."""
     text = text_of(lost)
-    assert f"<code>harness replay runs/by-hand/{lost.path.name}</code>" in text
-    assert "<code>harness run scenarios/by-hand.yaml --seed 7</code>" in text
+    assert f"<code>harness replay {lost.path}</code>" in text
+    assert f"<code>harness run {lost.scenario} --seed 7</code>" in text
+    monkeypatch.chdir(lost.path.parent)
+    text = text_of(lost)
+    assert f"<code>harness replay {lost.path.name}</code>" in text
+    assert f"<code>harness run {lost.path.name}/scenario.yaml --seed 7</code>" in text
+
+
+def test_a_scenario_that_came_with_the_harness_is_run_again_by_its_name(lost: RunFolder) -> None:
+    """From any folder: its file may be inside an installed package."""
+    results = json.loads(lost.results.read_text())
+    lost.results.write_text(json.dumps(results | {"scenario": "seed/leader-kill"}))
+    assert "<code>harness run seed/leader-kill --seed 7</code>" in text_of(lost)
 
 
 def test_the_same_in_words(lost: RunFolder) -> None:

@@ -51,3 +51,15 @@ def test_files_of_another_folder_keep_their_paths(tmp_path: Path) -> None:
     """In a folder of the user's own, `harness list --folder` prints paths."""
     (tmp_path / "mine.yml").touch()
     assert catalogue.names(tmp_path) == [(str(tmp_path / "mine.yml"), tmp_path / "mine.yml")]
+
+
+def test_a_file_is_named_so_that_a_shell_finds_it_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A scenario of the harness by its name, another by its path, in quotes if it needs them."""
+    monkeypatch.chdir(tmp_path)
+    ours = catalogue.folder() / "seed" / "leader-kill.yaml"
+    assert catalogue.find(Path(catalogue.argument(ours))) == ours
+    (tmp_path / "my own").mkdir()
+    assert catalogue.argument(tmp_path / "my own" / "a.yaml") == "'my own/a.yaml'"
+    assert catalogue.argument(Path("a.yaml")) == "a.yaml"

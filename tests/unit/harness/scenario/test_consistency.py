@@ -154,7 +154,7 @@ REFUSED = {
     ),
     "an-unknown-reason": (
         "expect: invalid\nbecause: lots\n",
-        "x.yaml:4: because: expected one of ack-without-hold, ",
+        "x.yaml:4: because: expected one of those that `harness explain because` lists",
     ),
     "a-reason-of-another-checker": (
         "checkers: [recovery]\nexpect: invalid\nbecause: lost\n",

@@ -34,12 +34,12 @@ REFUSED = {
     "unknown-key": (
         GOOD + "clusster: {}\n",
         "x.yaml:3: clusster: expected a known key (",
-        ["cluster,", "got 'clusster'"],
+        ["harness explain scenario", "got 'clusster': did you mean 'cluster'?"],
     ),
     "unknown-capital-key": (
         GOOD + "Seed: 3\n",
         "x.yaml:3: Seed: expected a known key (",
-        ["seed,", "got 'Seed'"],
+        ["harness explain scenario", "got 'Seed': did you mean 'seed'?"],
     ),
     "unknown-number-key": (
         GOOD + "1: 3\n",
@@ -49,7 +49,7 @@ REFUSED = {
     "unknown-key-below": (
         GOOD + "cluster: {Nodes: 3}\n",
         "x.yaml:3: cluster.Nodes: expected a known key (",
-        ["nodes,", "got 'Nodes'"],
+        ["harness explain cluster", "got 'Nodes': did you mean 'nodes'?"],
     ),
     "unknown-setting-of-a-workload": (
         HEAD + "workload:\n  - put-all:\n      cuont: 5\n",
@@ -59,7 +59,7 @@ REFUSED = {
     "unknown-workload": (
         HEAD + "workload: [{put-al: {count: 5}}]\n",
         "x.yaml:2: workload[0].put-al: expected a known key (",
-        ["put-all", "check-all", "got 'put-al'"],
+        ["harness explain workload", "got 'put-al': did you mean 'put-all'?"],
     ),
     "internal-name-of-a-workload": (
         HEAD + "workload: [{put_all_: {count: 5}}]\n",

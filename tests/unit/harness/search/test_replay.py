@@ -11,7 +11,7 @@ from harness.common.harness_errors import HistoryError
 from harness.common.run_folder import RunFolder
 from harness.recorded import Recorded
 from harness.scenario import loading, plan
-from harness.search.replay import Cause, FailureRate, differences
+from harness.search.replay import Cause, differences
 from worlds.histories.by_hand import events, note, op
 
 SCENARIO = """\
@@ -73,11 +73,6 @@ def test_the_same_failure(before: dict[str, Any], after: dict[str, Any], shows: 
 def test_the_gravest_reason(reasons: set[str], gravest: set[str]) -> None:
     """Of several reasons a loss comes first, and the order is always the same."""
     assert Cause(frozenset(reasons)).gravest == Cause(frozenset(gravest))
-
-
-def test_a_rate_is_told_with_its_times() -> None:
-    """Nine of ten says more than ninety percent."""
-    assert str(FailureRate(shown=9, times=10)) == "9 of 10"
 
 
 @pytest.fixture

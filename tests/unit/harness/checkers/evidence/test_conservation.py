@@ -160,8 +160,12 @@ def test_a_tree_read_before_the_drain_is_no_evidence() -> None:
             "to its end: its 5 s were over.",
         ),
         (history(PUT_1, drained(6, 9), GAVE_UP), "drain-gave-up", "did not come"),
-        (history(PUT_1, GOT_1), "no-drain", "1 acknowledged items are not accounted for"),
-        (history(PUT_1, op("take", None, 10, None, n=1), DRAINED), "maybe-taken", "1 items are"),
+        (history(PUT_1, GOT_1), "no-drain", "that are not accounted for: 1; the"),
+        (
+            history(PUT_1, op("take", None, 10, None, n=1), DRAINED),
+            "maybe-taken",
+            "missing: 1;",
+        ),
     ],
 )
 def test_what_cannot_be_told_is_unknown_and_says_why(h: History, reason: str, told: str) -> None:

@@ -35,8 +35,8 @@ def test_the_first_put_of_a_run_is_an_item_like_any_other(order: Level) -> None:
     found = witness(put(1, 0), put(3, 10, 200), put(2, 20, 1), reserve(1, 30), order=order)
     assert found.values == (1, 2)
     assert found.sentence == (
-        "1 was delivered before 2, though 2 is more urgent (1 before 100) and was available all "
-        "the while."
+        "Item 1 was delivered before 2, though 2 is more urgent (1 before 100) and was available "
+        "all the while."
     )
 
 
@@ -48,7 +48,7 @@ def test_what_came_back_is_named_and_not_what_is_behind(order: Level) -> None:
     found = witness(puts, reserve(1, 30), release, reserve(2, 50, 2), order=order)
     assert found.values == (1, 2)
     assert found.sentence == (
-        "2 was delivered before 1, though 1 had come back to its place ahead of it and was "
+        "Item 2 was delivered before 1, though 1 had come back to its place ahead of it and was "
         "available all the while."
     )
 

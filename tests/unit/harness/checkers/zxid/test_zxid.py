@@ -299,7 +299,8 @@ def test_a_witness_shows_the_calls_at_their_times() -> None:
     )
     (witness,) = judged(given).witnesses
     assert witness.sentence == (
-        "2 was delivered before 1, though 1 was put at a smaller zxid and was still in the queue."
+        "Item 2 was delivered before 1, though 1 was put at a smaller zxid and was still in the "
+        "queue."
     )
     assert witness.values == (1, 2)
     assert {operation["complete_ns"] for operation in witness.operations} == {99}
@@ -309,7 +310,8 @@ def test_a_disagreement_with_time_names_both_calls() -> None:
     """Which was over, which began, and their zxids."""
     (witness,) = judged(history(put(1, 20, (0, 5)), put(2, 10, (6, 9)))).witnesses
     assert witness.sentence == (
-        "put of 2 began after put of 1 was over, and has zxid 0xa, not above 0x14."
+        "Though the put of 1 was over when the put of 2 began, the second has zxid "
+        "0xa, not above 0x14."
     )
 
 
