@@ -137,7 +137,7 @@ class JobEnding:
                 "%s: delivery %d failed and was the last: %s", job.id, job.delivery, reason,
                 exc_info=error,
             )  # fmt: skip
-            self._end([job], lambda i: self._consumer.bury(i, reason=reason), Outcome.DEAD)
+            self.bury(job, reason)
             return
         failures = header.get("deliveries", 1) - header.get("forgiven", 0)
         delay_s = self._settings.delay_s(failures, self._rng)
@@ -146,6 +146,14 @@ class JobEnding:
             job.id, job.delivery, delay_s, said(error), exc_info=error,
         )  # fmt: skip
         self._end([job], lambda i: self._release(i, delay_s), Outcome.RETRIED)
+
+    def bury(self, job: Job, reason: str) -> None:
+        """Put a job aside as a dead letter."""
+        self._end([job], lambda i: self._consumer.bury(i, reason=reason), Outcome.DEAD)
+
+    def release(self, job: Job) -> None:
+        """Bring a job back to its place at once. The delivery counts."""
+        self._end([job], self._release, Outcome.RETRIED)
 
     def give_back(self, jobs: Sequence[Job]) -> None:
         """Give jobs back that no handler finished. Their deliveries are forgiven."""
