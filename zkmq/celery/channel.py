@@ -79,11 +79,12 @@ class Unacknowledged(virtual.QoS):  # type: ignore[misc]
         return []
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
-        """Do nothing: a channel that closes gives everything back."""
+        """Forget the messages: a channel that closes gives them back."""
+        self._deliveries.clear()
 
     def _end(self, tag: str, how: End) -> None:
         delivery = self._deliveries.pop(tag, None)
-        if delivery is None:
+        if delivery is None or delivery.is_lost:
             raise SessionLostError(
                 f"{how.value}: message {tag} is not held by this channel: it was ended before, or "
                 "the channel was closed and the message goes to another consumer"
@@ -382,6 +383,7 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
             self.basic_cancel(consumer)
         for queue in list(self._intakes):
             self._leave(queue)
+        self.qos.restore_unacked_once()
         if self.connection is not None:
             self.connection.close_channel(self)
         self.exchange_types = None

@@ -19,6 +19,7 @@ from zkmq.queue import Queue
 from zkmq.taking.consumer import GiveUp
 from zkmq.taking.reserve import MAX_BATCH, Reservation
 from zkmq.tree.bounded_set import BoundedSet
+from zkmq.tree.item import Hold
 from zkmq.working.ending import JobEnding
 from zkmq.working.job import Job
 from zkmq.working.work_settings import WorkSettings
@@ -55,6 +56,11 @@ class Delivery:
     redelivered: bool
     handle: Job | Letter
     came_s: float
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the session that held it is over."""
+        return isinstance(self.handle, Job) and self.handle.item.hold is Hold.LOST
 
 
 class Intake(Protocol):
