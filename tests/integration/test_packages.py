@@ -108,6 +108,14 @@ def test_the_gateway_and_its_client_come_together(installed: Callable[[str], Run
     assert both.returncode == 0, both.stderr
 
 
+def test_celery_finds_its_transport(installed: Callable[[str], Run]) -> None:
+    """`zkmq[celery]` brings Celery, whose broker URL may be zkmq's."""
+    run = installed("[celery]")
+    program = "import zkmq.celery, celery; print(celery.Celery(broker='zkmq://a/b').connection().as_uri())"
+    told = run("python", "-c", program)
+    assert (told.returncode, told.stdout) == (0, "zkmq://a:2181/b\n"), told.stderr
+
+
 def test_the_harness_runs_from_an_empty_folder(
     installed: Callable[[str], Run], tmp_path: Path
 ) -> None:

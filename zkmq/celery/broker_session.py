@@ -9,8 +9,10 @@ from typing import Any
 from zkmq.celery.broker_tree import BrokerTree
 from zkmq.celery.broker_url import BrokerOptions, BrokerUrl
 from zkmq.celery.credits import Credits
-from zkmq.celery.intake import Delivery, Intake, MailboxIntake, QueueIntake, TakingQueue
+from zkmq.celery.deliveries import Delivery, Intake
+from zkmq.celery.mailbox_intake import MailboxIntake
 from zkmq.celery.publishing import Publisher
+from zkmq.celery.queue_intake import QueueIntake, TakingQueue
 from zkmq.errors import ClosedError, ZkmqError
 from zkmq.queue import Queue
 from zkmq.working.working import Spawn, daemon

@@ -2,95 +2,29 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 from amqp.protocol import queue_declare_ok_t
 from kombu.transport import virtual
 from kombu.transport.base import to_rabbitmq_queue_arguments
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import loads
 
-from zkmq.celery.broker_errors import SessionLostError
 from zkmq.celery.broker_session import BrokerSession
 from zkmq.celery.broker_tree import Binding, Letter
 from zkmq.celery.credits import Credits
-from zkmq.celery.intake import Delivery, End, Intake
+from zkmq.celery.deliveries import Delivery, End, Intake
+from zkmq.celery.messages import entry_of, shortest_s
 from zkmq.celery.publishing import Publication
+from zkmq.celery.unacknowledged import Unacknowledged
 from zkmq.errors import ClosedError
-from zkmq.putting.entry import Entry
 
 PUBLICATION = "zkmq-publication"
 TRANSIENT = 1
-# The shortest time to live: 0 means for AMQP that a consumer has to be waiting.
-SHORTEST_S = 0.001
 
 Callback = Callable[[Any], Any]
 
 log = logging.getLogger("zkmq.celery")
-
-
-class Unacknowledged(virtual.QoS):  # type: ignore[misc]
-    """The messages of a channel that are delivered and not acknowledged."""
-
-    restore_at_shutdown = False
-
-    def __init__(self, channel: "BrokerChannel", prefetch_count: int = 0) -> None:
-        super().__init__(channel, prefetch_count)
-        self._deliveries: dict[str, Delivery] = {}
-
-    def add(self, tag: str, delivery: Delivery) -> None:
-        """Note a message that was delivered and has to be acknowledged."""
-        self._deliveries[tag] = delivery
-
-    def can_consume(self) -> bool:
-        """Whether the prefetch count lets one more message be delivered."""
-        return not self.prefetch_count or len(self._deliveries) < self.prefetch_count
-
-    def can_consume_max_estimate(self) -> int | None:
-        """How many more messages may be delivered; None without a prefetch count."""
-        return max(self.prefetch_count - len(self._deliveries), 0) if self.prefetch_count else None
-
-    def append(self, message: Any, delivery_tag: str) -> None:
-        """Do nothing: `add` has noted the message."""
-
-    def get(self, delivery_tag: str) -> Delivery:
-        """Return the message of a tag."""
-        return self._deliveries[delivery_tag]
-
-    def ack(self, delivery_tag: str, *, multiple: bool = False) -> None:
-        """Acknowledge a message; with `multiple`, all that were delivered before it too.
-
-        Raises:
-            SessionLostError: the channel does not hold it any more.
-        """
-        tags = list(self._deliveries) if multiple else [delivery_tag]
-        for tag in tags[: tags.index(delivery_tag) + 1 if delivery_tag in tags else 0]:
-            self._end(tag, End.DONE)
-
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
-        """Bring a message back to its place, or put it aside as a dead letter."""
-        self._end(delivery_tag, End.BACK if requeue else End.DEAD)
-
-    def restore_unacked(self) -> list[Any]:
-        """Bring all messages back to their places."""
-        for tag in list(self._deliveries):
-            self._end(tag, End.BACK)
-        return []
-
-    def restore_unacked_once(self, stderr: Any = None) -> None:
-        """Forget the messages: a channel that closes gives them back."""
-        self._deliveries.clear()
-
-    def _end(self, tag: str, how: End) -> None:
-        delivery = self._deliveries.pop(tag, None)
-        if delivery is None or delivery.is_lost:
-            raise SessionLostError(
-                f"{how.value}: message {tag} is not held by this channel: it was ended before, or "
-                "the channel was closed and the message goes to another consumer"
-            )
-        self.channel.credits.acknowledge()
-        delivery.intake.end(delivery, how)
 
 
 class BrokerChannel(virtual.Channel):  # type: ignore[misc]
@@ -194,7 +128,7 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
     ) -> None:
         ttl_ms = (arguments or {}).get("x-message-ttl")
         if ttl_ms is not None:
-            self._ttl_s[queue] = max(SHORTEST_S, float(ttl_ms) / 1000)
+            self._ttl_s[queue] = float(ttl_ms) / 1000
         if auto_delete or exclusive or self._session.is_mailbox(queue):
             self._session.own_mailbox(queue)
         else:
@@ -253,7 +187,14 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
         if publication.queues is None:
             names = self._lookup(exchange, routing_key) if exchange else [routing_key]
             self._route(publication, names, properties)
-        self._session.publisher.publish(publication, self._entry(message, publication))
+        queues = publication.queues or []
+        entry = entry_of(
+            {**message, "properties": {k: v for k, v in properties.items() if k != PUBLICATION}},
+            priority=self._get_message_priority(message, reverse=True),
+            ttl_s=self._ttl_s.get(queues[0]) if queues else None,
+            eta_in_queue=bool(queues) and self._session.options.eta_in_queue,
+        )
+        self._session.publisher.publish(publication, entry)
 
     def _route(
         self, publication: Publication, names: Iterable[str], properties: dict[str, Any]
@@ -266,28 +207,6 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
             elif properties.get("delivery_mode") != TRANSIENT or self._session.is_queue(name):
                 queues.append(name)
         publication.route(queues, mailboxes)
-
-    def _entry(self, message: dict[str, Any], publication: Publication) -> Entry:
-        properties = message["properties"]
-        bare = {key: value for key, value in properties.items() if key != PUBLICATION}
-        queues, delay_s = publication.queues or [], 0.0
-        if queues and self._session.options.eta_in_queue:
-            delay_s = _until_s((message.get("headers") or {}).get("eta"))
-        return Entry(
-            data=dumps({**message, "properties": bare}).encode(),
-            priority=self._get_message_priority(message, reverse=True),
-            delay_s=delay_s,
-            expires_s=self._expires_s(properties, queues, delay_s),
-        )
-
-    def _expires_s(
-        self, properties: dict[str, Any], queues: list[str], delay_s: float
-    ) -> float | None:
-        """The time to live, from when it is due: the shorter one of the message and the queue."""
-        limits = [self._ttl_s[queue] for queue in queues[:1] if queue in self._ttl_s]
-        if properties.get("expiration") is not None:
-            limits.append(float(properties["expiration"]) / 1000)
-        return max(SHORTEST_S, min(limits) - delay_s) if limits else None
 
     # Consuming
 
@@ -414,11 +333,8 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
         """Whether a message of a mailbox waited for longer in this process than it lives."""
         if not isinstance(delivery.handle, Letter):
             return False
-        limits = [self._ttl_s.get(delivery.intake.name)]
-        if message.properties.get("expiration") is not None:
-            limits.append(float(message.properties["expiration"]) / 1000)
-        waited_s = self._session.store.now() - delivery.came_s
-        return any(limit is not None and waited_s > limit for limit in limits)
+        ttl_s = shortest_s(message.properties, self._ttl_s.get(delivery.intake.name))
+        return ttl_s is not None and self._session.store.now() - delivery.came_s > ttl_s
 
     def _intake(self, queue: str) -> Intake:
         if queue not in self._intakes:
@@ -432,16 +348,3 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
         intake = self._intakes.pop(queue, None)
         if intake is not None:
             intake.close()
-
-
-def _until_s(eta: object) -> float:
-    """Seconds until an ETA; 0 if it is over, or is none. The worker looks at the ETA again."""
-    if not isinstance(eta, str):
-        return 0.0
-    try:
-        due = datetime.fromisoformat(eta)
-    except ValueError:
-        return 0.0
-    if due.tzinfo is None:
-        due = due.replace(tzinfo=UTC)
-    return max(0.0, (due - datetime.now(tz=UTC)).total_seconds())

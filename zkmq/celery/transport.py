@@ -20,7 +20,7 @@ from zkmq.celery.broker_url import (
     BrokerUrl,
 )
 from zkmq.celery.channel import BrokerChannel
-from zkmq.celery.intake import Delivery
+from zkmq.celery.deliveries import Delivery
 from zkmq.errors import (
     AccessDeniedError,
     ClosedError,

@@ -12,6 +12,7 @@ from worlds.memory.faults import Strike
 from worlds.memory.network import Fault, Request
 from worlds.memory.store import World
 from zkmq.celery import UnsettledPublishError
+from zkmq.celery.publishing import Publisher
 from zkmq.errors import NoQuorumError, OutcomeUnknownError, ValueTooLargeError
 from zkmq.zookeeper.store import Create
 
@@ -44,6 +45,18 @@ def test_an_outcome_that_is_unknown_is_settled_by_the_retry(
         broker.faults = Strike("put", Fault.CUT)
         publish(one, 1, retry_policy={"max_retries": 20})
         assert bodies(one) == [0, 1]
+
+
+def test_without_settling_the_same_retry_doubles(
+    connect: Connect, broker: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: a publisher that takes a doubt for a failure puts the message twice."""
+    monkeypatch.setattr(Publisher, "_settled", lambda *_: False)
+    with connect(transport_options=SHORT) as one:
+        publish(one, 0)
+        broker.faults = Strike("put", Fault.CUT)
+        publish(one, 1, retry_policy={"max_retries": 20})
+        assert bodies(one) == [0, 1, 1]
 
 
 def test_a_publish_without_retry_tells_that_its_outcome_is_unknown(

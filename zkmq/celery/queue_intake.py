@@ -1,95 +1,30 @@
-"""What a channel takes from one queue: messages on their way to it, and their acknowledgements.
+"""What a channel takes from a queue of zkmq, and how it ends that.
 
 All calls to the servers come from one thread for each queue. While one write is under way, more
 messages are acknowledged, and the next write acknowledges them together and takes new ones.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from random import Random
-from typing import Protocol
 
-from zkmq.celery.broker_tree import BrokerTree, Letter
 from zkmq.celery.credits import Credits
-from zkmq.errors import ClosedError, NoQuorumError
+from zkmq.celery.deliveries import PAUSE_S, STOP_WITHIN_S, TURN_S, Delivery, End
+from zkmq.errors import ClosedError
 from zkmq.queue import Queue
 from zkmq.taking.consumer import GiveUp
-from zkmq.taking.reserve import MAX_BATCH, Reservation
-from zkmq.tree.bounded_set import BoundedSet
-from zkmq.tree.item import Hold
+from zkmq.taking.reserve import MAX_BATCH
 from zkmq.working.ending import JobEnding
 from zkmq.working.job import Job
 from zkmq.working.work_settings import WorkSettings
-from zkmq.zookeeper.armed_watches import ArmedWatches
 from zkmq.zookeeper.store import Store
 
-# The longest wait of a loop, if nothing wakes it before.
-TURN_S = 60.0
 # How long a queue without messages leaves its credits to others before it wants them again.
 POLITE_S = 0.25
-# How often a mailbox is read, since a watch can be lost with its server.
-LOOK_AGAIN_S = 3.0
-PAUSE_S = 0.2
-# How long the end of a channel waits for acknowledgements that are under way.
-STOP_WITHIN_S = 5.0
-
-log = logging.getLogger("zkmq.celery")
-
-
-class End(Enum):
-    """What a consumer wants to become of a message."""
-
-    DONE = "acknowledged"
-    BACK = "requeued"
-    DEAD = "rejected"
-
-
-@dataclass(eq=False, slots=True)
-class Delivery:
-    """One message in this process, from its taking, at `came_s`, to its end."""
-
-    intake: "Intake"
-    data: bytes
-    redelivered: bool
-    handle: Job | Letter
-    came_s: float
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether the session that held it is over."""
-        return isinstance(self.handle, Job) and self.handle.item.hold is Hold.LOST
-
-
-class Intake(Protocol):
-    """One queue of a channel, as the channel sees it."""
-
-    name: str
-
-    def get(self) -> Delivery | None:
-        """Take one message for `basic_get`; None if there is none."""
-
-    def consume(self, *, on: bool) -> None:
-        """Begin to take messages for the consumers, or stop."""
-
-    def end(self, delivery: Delivery, how: End) -> None:
-        """End a message, soon; from any thread."""
-
-    def flush(self) -> None:
-        """Wait until the messages that were ended are ended on the servers too, for a while."""
-
-    def close(self) -> None:
-        """End what is to be ended, give back the rest, and stop."""
 
 
 class TakingQueue(Queue):
     """A queue whose wait for messages can be given up."""
-
-    def take(self, n: int, *, timeout_s: float, give_up: GiveUp) -> Reservation:
-        """Reserve without `done`, until `give_up`."""
-        return self._consumer.reserve(n, timeout_s=timeout_s, done=(), sync=False, give_up=give_up)
 
     def ending(self, given_up: GiveUp, pause: Callable[[float], None]) -> JobEnding:
         """What ends the messages: each call is repeated until its outcome is known."""
@@ -97,7 +32,7 @@ class TakingQueue(Queue):
         return JobEnding(self._consumer, WorkSettings(), random, given_up=given_up, pause=pause)
 
     def wake(self) -> None:
-        """Let `take` ask `give_up`."""
+        """Let a wait for messages ask `give_up`."""
         self._consumer.wake()
 
 
@@ -262,110 +197,3 @@ class QueueIntake:
 
     def _pause(self, seconds: float) -> None:
         self._signal.wait(min(self._store.now() + seconds, self._stop_by_s))
-
-
-class MailboxIntake:
-    """Takes from a mailbox. A message is removed when it is taken."""
-
-    def __init__(
-        self,
-        name: str,
-        tree: BrokerTree,
-        store: Store,
-        credit: Credits,
-        *,
-        deadline_s: float,
-        deliver: Callable[[Delivery], None],
-        fail: Callable[[BaseException], None],
-    ) -> None:
-        self.name = name
-        self._tree = tree
-        self._store = store
-        self._credits = credit
-        self._deadline_s = deadline_s
-        self._deliver = deliver
-        self._fail = fail
-        self._signal, self._changed = store.signal(), store.signal()
-        self._watches, self._path = ArmedWatches(self._signal), tree.mailbox(name)
-        self._seen = BoundedSet()
-        self._is_taking = self._is_stopping = False
-        self.is_over = False
-
-    def get(self) -> Delivery | None:
-        """Take one message without waiting."""
-        deadline_s = self._store.now() + self._deadline_s
-        for letter in self._tree.read(self.name, deadline_s):
-            if self._tree.take(self.name, [letter], deadline_s) and self._is_new(letter):
-                self._credits.get()
-                return self._opened(letter)
-        return None
-
-    def consume(self, *, on: bool) -> None:
-        """Begin to take messages, or stop."""
-        self._is_taking = on
-        self._signal.set()
-
-    def end(self, delivery: Delivery, how: End) -> None:
-        """Requeue a message; any other end has happened when it was taken."""
-        letter = delivery.handle
-        assert isinstance(letter, Letter)
-        if how is End.BACK:
-            again = Letter(f"{letter.id}+", letter.data)
-            self._tree.post([self.name], again, self._store.now() + self._deadline_s)
-
-    def flush(self) -> None:
-        """Do nothing: messages are removed when they are taken."""
-
-    def close(self) -> None:
-        """Stop the loop."""
-        self._is_stopping = True
-        self._signal.set()
-        until_s = self._store.now() + STOP_WITHIN_S
-        while not self.is_over and self._store.now() < until_s:
-            self._changed.wait(until_s)
-
-    def wake(self) -> None:
-        """Do nothing: a mailbox needs no credit."""
-
-    def run(self) -> None:
-        """Take messages until `close`."""
-        try:
-            while not self._is_stopping:
-                self._turn()
-        except ClosedError as error:
-            if not self._is_stopping:
-                self._fail(error)
-        except Exception as error:  # noqa: BLE001 - the connection tells it to whoever drains it
-            self._fail(error)
-        finally:
-            self.is_over = True
-            self._changed.set()
-
-    def _turn(self) -> None:
-        deadline_s = self._store.now() + self._deadline_s
-        if not self._is_taking:
-            self._signal.wait(self._store.now() + TURN_S)
-            return
-        try:
-            letters = self._tree.read(self.name, deadline_s, self._watches.arm(self._path))
-            taken = self._tree.take(self.name, letters, deadline_s)
-        except NoQuorumError as error:
-            log.warning("%s: no answer, goes on trying: %s", self.name, error)
-            self._signal.wait(self._store.now() + PAUSE_S)
-            return
-        for letter in filter(self._is_new, taken):
-            self._credits.use(self, 1)
-            self._deliver(self._opened(letter))
-        if not letters and not self._is_stopping:
-            self._signal.wait(self._store.now() + LOOK_AGAIN_S)
-
-    def _opened(self, letter: Letter) -> Delivery:
-        again = letter.id.endswith("+")
-        return Delivery(self, letter.data, again, letter, self._store.now())
-
-    def _is_new(self, letter: Letter) -> bool:
-        """Whether it is no copy of a message that a repeated write put a second time."""
-        if letter.id in self._seen:
-            return False
-        self._seen.add(letter.id)
-        return True
