@@ -22,6 +22,8 @@ LASTS_S = (5.0, 12.0)  # a phase without faults
 # What a fault may take beside its own time: to wait for room, for an election, for evidence.
 SPARE_S = 6.0
 ROLLING_S = 45.0  # five servers, each synced before the next
+# Clients on a machine that others keep busy are slower; after this a phase is stuck.
+STUCK_S = 300.0
 NEEDS_NETEM = frozenset({"latency"})
 _OF_CLIENTS = frozenset({"client-crash", "client-pause"})
 # A client that was killed never comes back, so it can be neither frozen nor killed again.
@@ -156,7 +158,7 @@ def generate(
         lasts_s = _lasts_s(begun_s, drawn)
         count = round(lasts_s * rate_hz)
         workload = _workload(rng, producer, first, count, rate_hz)
-        limit_s = round(60 + 2 * lasts_s)
+        limit_s = round(STUCK_S + 2 * lasts_s)
         data["phases"].append({"limit_s": limit_s, "workload": workload})
         first += count
         for kind, entry in drawn:

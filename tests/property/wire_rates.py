@@ -9,6 +9,7 @@ take several tries.
 "Late" is by how much a call took longer than its deadline, without the time for which the machine
 kept its process from running; "duty" is how long after the end of trouble the janitors were done,
 without such time of the servers' process.
+Ctrl-C prints the figures so far.
 Ends with 1 if anything was wrong, a call was more than 0.5 s late, or a duty took more than 10 s.
 """
 
@@ -19,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count, islice
 
@@ -81,11 +83,12 @@ def main() -> int:
     troubles = frozenset(map(Trouble, given.trouble)) if given.trouble else EVERYTHING
     seeds = islice(count(given.first_seed), given.rounds)
     total, began_s = Sum(), time.monotonic()
-    for report in _reports(seeds, troubles, given.puts, total):
-        for violation in report.wrong:
-            print(f"seed {report.seed}: {violation}", flush=True)
-        if total.rounds % SAID_EVERY == 0:
-            print(f"after {time.monotonic() - began_s:.0f} s: {total}", flush=True)
+    with suppress(KeyboardInterrupt):
+        for report in _reports(seeds, troubles, given.puts, total):
+            for violation in report.wrong:
+                print(f"seed {report.seed}: {violation}", flush=True)
+            if total.rounds % SAID_EVERY == 0:
+                print(f"after {time.monotonic() - began_s:.0f} s: {total}", flush=True)
     print(f"\n{time.monotonic() - began_s:.0f} s: {total}")
     print("puts:", dict(total.outcomes))
     print("requests struck:", dict(total.lost))
