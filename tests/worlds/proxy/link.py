@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # A four-letter command is text where a frame has its length, which is never that large.
 LONGEST_FRAME = 2**26
 LONGEST_TEXT = 2**16
-ANSWERED_WITHIN_S = 5.0
+ANSWERED_WITHIN_S = 60.0
 
 
 class Link:

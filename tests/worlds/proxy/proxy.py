@@ -29,7 +29,7 @@ from worlds.proxy.session import Session
 Plan = Mapping[int, Fault]
 # For clients that never ask again on a connection that has gone silent.
 SILENCE_S = 0.3
-HAPPENS_WITHIN_S = 5.0
+HAPPENS_WITHIN_S = 60.0
 REFUSES_S = 0.3
 
 
@@ -188,9 +188,9 @@ class Proxy:
         """End a client's session, now."""
         if session not in self.passwords or session in self.expired:
             return
-        with Session.open(self.server, session, self.passwords[session]) as other:
-            if other.alive:
-                self.expired[session] = other.end()
+        zxid = Session.end_other(self.server, session, self.passwords[session])
+        if zxid is not None:
+            self.expired[session] = zxid
 
     def expire_all(self) -> None:
         """End every session that a client has left open, as its time-out would."""

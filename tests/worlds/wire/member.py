@@ -20,7 +20,7 @@ from worlds.wire.starvation import Starvation
 
 # Calls that are under way end by their deadlines, and then it closes.
 CLOSES_WITHIN_S = 15.0
-HEARD_WITHIN_S = 6.0
+HEARD_WITHIN_S = 60.0
 LOOK_S = 0.05
 
 

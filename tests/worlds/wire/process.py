@@ -25,7 +25,7 @@ from zkmq.zookeeper import signals
 
 ROOT = "/q"
 SEGMENT_ITEMS = 5
-FORK_HANGS_S = 5
+FORK_HANGS_S = 30
 # Upon this signal a process writes to standard error where each of its threads is.
 SAYS_WHERE = signal.SIGUSR1
 COMES_BACK_S = 0.0005
