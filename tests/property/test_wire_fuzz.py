@@ -1,11 +1,14 @@
 """Real clients on real sockets: whatever happens to them, nothing is lost, and nothing hangs."""
 
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
+from worlds.wire import judge
 from worlds.wire.fuzz import Report, fuzz
 from worlds.wire.plan import EVERYTHING, Plan, Trouble
+from zkmq import Item
 
 AT_ONCE = 3
 
@@ -36,6 +39,18 @@ def test_the_rounds_are_not_idle(reports: list[Report]) -> None:
     assert sum(report.puts for report in reports) > 500
     ok = sum(report.outcomes["ok"] for report in reports)
     assert ok > sum(report.outcomes.total() for report in reports) / 2
+
+
+def test_a_thread_takes_back_only_its_own_word() -> None:
+    """Two threads of a process may end the same claim; one knows of its own call, not of both."""
+    item, heard = Item(b"x", "name", "consumer", 1, 1, 1, header={}), judge.Testimony()
+    for thread in ("0-1", "0-0"):
+        heard.hear(0, ("doubted", thread, {"/claim": item}))
+    heard.hear(0, ("undone", "0-0", ["/claim"]))
+    told = heard.told(SimpleNamespace(owners={}), ())  # type: ignore[arg-type]
+    assert told.doubted == [(item, "/claim")]
+    heard.hear(0, ("undone", "0-1", ["/claim"]))
+    assert heard.told(SimpleNamespace(owners={}), ()).doubted == []  # type: ignore[arg-type]
 
 
 # The first two once closed too late, the third connected too late. Threads run as they like, so

@@ -179,7 +179,7 @@ class Hand:
         """Acknowledge items, and tell what is known of it before and afterwards."""
         claims = {path: item for item, path in map(claim, items)}
         if claims:
-            self._tell("doubted", claims)
+            self._tell("doubted", self.name, claims)
         try:
             return self._call(what, act, allowed_s)
         except (ZkmqError, InterruptedCallError) as error:
@@ -188,7 +188,8 @@ class Hand:
                 self._tell("denied", {p: each for p, each in claims.items() if each.name in lost})
             if getattr(error, "definite", False):
                 # What an earlier call left in doubt, this one does not settle.
-                self._tell("undone", [path for path in claims if path not in self._doubtful])
+                undone = [path for path in claims if path not in self._doubtful]
+                self._tell("undone", self.name, undone)
             else:
                 self._doubtful.update(claims)
             self._calm(Ended.UNKNOWN)

@@ -75,7 +75,8 @@ class Testimony:
 
     puts: dict[str, PutCall] = field(default_factory=dict)
     done: dict[str, Item] = field(default_factory=dict)
-    doubted: dict[str, Item] = field(default_factory=dict)
+    # By thread: what one certainly did not acknowledge, another may have, at the same place.
+    doubted: dict[tuple[str, str], Item] = field(default_factory=dict)
     denied: dict[str, Item] = field(default_factory=dict)
     # Claim -> who got it, and when that reserve began and ended.
     took: dict[str, tuple[int, float, float]] = field(default_factory=dict)
@@ -95,12 +96,13 @@ class Testimony:
         match message:
             case "put", str(call), PutCall() as put:
                 self.puts[call] = put
-            case "done" | "doubted" | "denied" as what, dict(claims):
-                ours = {path: each for path, each in claims.items() if not is_foreign(each.data)}
-                getattr(self, what).update(ours)
-            case "undone", list(paths):
+            case "done" | "denied" as what, dict(claims):
+                getattr(self, what).update(_ours(claims))
+            case "doubted", str(thread), dict(claims):
+                self.doubted |= {(thread, path): each for path, each in _ours(claims).items()}
+            case "undone", str(thread), list(paths):
                 for path in paths:
-                    self.doubted.pop(path, None)
+                    self.doubted.pop((thread, path), None)
             case "took", list(paths), float(began_s), float(ended_s):
                 self.took |= dict.fromkeys(paths, (process, began_s, ended_s))
             case "lost", list(paths), float(at_s):
@@ -127,7 +129,8 @@ class Testimony:
     def told(self, ledger: WireLedger, expired: Collection[int]) -> Told:
         """The same for the judges of the simulation; `expired` sessions ended without warning."""
         done = [(item, path) for path, item in self.done.items()]
-        doubted = [(item, path) for path, item in self.doubted.items() if path not in self.done]
+        maybe = {path: item for (_, path), item in self.doubted.items() if path not in self.done}
+        doubted = [(item, path) for path, item in maybe.items()]
         wrong = [*self.trouble, *self._late(), *self._denied(ledger)]
         wrong += self._untold(ledger, expired)
         return Told([*self.puts.values()], done, doubted, wrong)
@@ -160,6 +163,10 @@ class Testimony:
             if process not in self.killed and not left and told_s > taken_s:
                 detail = f"{before}: lost was told {told_s - taken_s:.2f} s after {after} was got"
                 yield Violation(Reason.OWNED_TWICE, detail)
+
+
+def _ours(claims: Mapping[str, Item]) -> dict[str, Item]:
+    return {path: item for path, item in claims.items() if not is_foreign(item.data)}
 
 
 def late(call: Called) -> tuple[float, str]:
