@@ -83,6 +83,10 @@ class DockerQuorum:
         """Put the rule of that name in force on all nodes, in place of the one that was."""
         return network.drop(self._sandboxes, rule, drops)
 
+    def speak(self, pairs: Collection[tuple[int, int]]) -> None:
+        """Send a datagram that nobody listens for, from one node to another, for each pair."""
+        network.speak(self._sandboxes, pairs)
+
     def dropped(self, rule: str) -> Mapping[int, Mapping[int, int]]:
         """Return how many packets the rule has dropped, by node that has it and by its peer."""
         return network.dropped(self._sandboxes, rule)

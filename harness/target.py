@@ -251,6 +251,10 @@ class Quorum(Protocol):
         """
         ...
 
+    def speak(self, pairs: Collection[tuple[int, int]]) -> None:
+        """Send a datagram that nobody listens for, from one node to another, for each pair."""
+        ...
+
     def dropped(self, rule: str) -> Mapping[int, Mapping[int, int]]:
         """Return how many packets the rule has dropped, by node that has it and by its peer."""
         ...

@@ -8,7 +8,7 @@ atomically. Other tables stay as they are, since Docker's own name service lives
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from cluster.cluster_errors import ClusterError
@@ -37,6 +37,18 @@ def drop(sandboxes: Mapping[int, Sandbox], rule: str, drops: Mapping[int, Drops]
 
     each(sandboxes.values(), put)
     return {"in_force_ms": round((time.monotonic() - began) * 1000)}
+
+
+def speak(sandboxes: Mapping[int, Sandbox], pairs: Collection[tuple[int, int]]) -> None:
+    """Send a datagram that nobody listens for, from one node to another, for each pair."""
+
+    def send(id: int) -> None:
+        peers = [sandboxes[peer].ip for sender, peer in sorted(pairs) if sender == id]
+        # A rule of the sender's own refuses it, and has counted it.
+        script = 'for peer; do echo > "/dev/udp/$peer/9" || true; done'
+        sandboxes[id].run(["bash", "-c", script, "speak", *peers])
+
+    each(sorted({sender for sender, _ in pairs}), send)
 
 
 def dropped(sandboxes: Mapping[int, Sandbox], rule: str) -> dict[int, dict[int, int]]:

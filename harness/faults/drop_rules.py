@@ -12,10 +12,17 @@ POLL_S = 0.05
 
 
 def put(rule: str, quorum: Quorum, drops: Mapping[int, Drops]) -> Evidence:
-    """Put a rule in force, and wait up to 5 s until each node has dropped a packet by it."""
+    """Put a rule in force, and wait up to 5 s until each node has dropped a packet by it.
+
+    Followers say nothing to each other until there is an election. So where a rule cuts them from
+    each other for certain, a datagram is sent that it has to drop.
+    """
     before = {str(seen.node): seen.mode for seen in quorum.statuses()}
     cut = {str(id): sorted(d.deaf_to | d.mute_to) for id, d in drops.items()}
     evidence = quorum.drop(rule, drops) | {"cut": cut, "before": before}
+    if silent := _silent(drops, before):
+        quorum.speak(silent)
+        evidence["spoken"] = sorted(map(list, silent))
     return wait_until(
         lambda: evidence | _packets(rule, quorum),
         dropped_on_each,
@@ -27,15 +34,22 @@ def put(rule: str, quorum: Quorum, drops: Mapping[int, Drops]) -> Evidence:
 def dropped_on_each(evidence: Mapping[str, Any]) -> bool:
     """Require a packet lost to or from each node that had something to say across the cut.
 
-    Those are the leader and its followers: followers say nothing to each other until there is an
-    election. If no node is cut from a leader, one packet anywhere is enough.
+    Those are the leader and its followers. Each datagram that was sent must be lost, too. If there
+    is neither, one packet anywhere is enough.
     """
-    packets = evidence["packets"]
-    met = {id for id, count in packets.items() if count}
+    spoken = {frozenset(map(str, pair)) for pair in evidence.get("spoken", ())}
     # A packet is lost at the first rule it meets, which may be its sender's.
-    links = evidence.get("links", {})
-    met |= {peer for lost in links.values() for peer, count in lost.items() if count}
-    return bool(met) and met >= _speaking(evidence["cut"], evidence["before"])
+    lost = {
+        frozenset({id, peer})
+        for id, peers in evidence.get("links", {}).items()
+        for peer, count in peers.items()
+        if count
+    }
+    met = set().union(*(lost - spoken))
+    if "links" not in evidence:  # a record of an earlier release
+        met = {id for id, count in evidence["packets"].items() if count}
+    needed = _speaking(evidence["cut"], evidence["before"])
+    return bool(met or lost) and met >= needed and lost >= spoken
 
 
 def take_off(rule: str, quorum: Quorum) -> Evidence:
@@ -49,6 +63,21 @@ def take_off(rule: str, quorum: Quorum) -> Evidence:
     if left := quorum.dropped(rule):
         raise TargetError(f"rule {rule!r}: expected it gone, got it on nodes {sorted(left)}")
     return dropped
+
+
+def _silent(drops: Mapping[int, Drops], modes: Mapping[str, str]) -> set[tuple[int, int]]:
+    """Return who can say what to whom that is lost for certain and that they would not say."""
+    whole = {id: each for id, each in drops.items() if each.percent >= 100}
+    out = {(id, peer) for id, each in whole.items() for peer in each.mute_to}
+    into = {(peer, id) for id, each in whole.items() for peer in each.deaf_to}
+    speaking = {
+        frozenset({id, peer})
+        for id, mode in modes.items()
+        if mode == "leader"
+        for peer, other in modes.items()
+        if other == "follower"
+    }
+    return {pair for pair in out | into if frozenset(map(str, pair)) not in speaking}
 
 
 def _speaking(cut: Mapping[str, Collection[int]], modes: Mapping[str, str]) -> set[str]:

@@ -170,6 +170,7 @@ class FakeQuorum:
         self.ledger = FakeLedger()
         self.slow_to_serve: set[int] = set()
         self.mute: set[int] = set()
+        self.spoken: set[frozenset[int]] = set()
 
     @property
     def nodes(self) -> Mapping[int, FakeNode]:
@@ -200,11 +201,17 @@ class FakeQuorum:
         self.rules[rule] = dict(drops)
         return {"in_force_ms": 1}
 
+    def speak(self, pairs: Collection[tuple[int, int]]) -> None:
+        """Let even the mute lose a packet."""
+        self.spoken |= {frozenset(pair) for pair in pairs}
+
     def dropped(self, rule: str) -> Mapping[int, Mapping[int, int]]:
         """Count one packet from each peer that is not silent, or none if nothing takes effect."""
         return {
             id: {
-                peer: int(not self.numb and not self.mute.intersection({id, peer}))
+                peer: int(
+                    not self.numb and ({id, peer} in self.spoken or not self.mute & {id, peer})
+                )
                 for peer in sorted(drops.deaf_to | drops.mute_to)
             }
             for id, drops in self.rules.get(rule, {}).items()

@@ -160,9 +160,31 @@ def test_followers_that_say_nothing_to_each_other_meet_no_cut() -> None:
     fault, system = fault_named("partition"), system_for("partition")
     cut: Any = fault.inject(system, [1, 2, 3, 4, 5])  # 5 leads, on the side of 3 and 4
     links = {"5": {"1": 1, "2": 1}}
-    evidence = cut | {"links": links, "packets": {"5": 2}}
+    evidence = cut | {"links": links, "packets": {"5": 2}, "spoken": []}
     assert fault.bit(evidence)
     assert not fault.bit(evidence | {"links": {"5": {"1": 1, "2": 0}}})
+
+
+def test_what_followers_are_made_to_say_is_lost() -> None:
+    """A datagram that came through shows that they hear each other."""
+    fault, system = fault_named("partition"), system_for("partition")
+    evidence: Any = fault.inject(system, [1, 2, 3, 4, 5])
+    pairs = {frozenset(pair) for pair in evidence["spoken"]}
+    assert pairs == {frozenset({one, other}) for one in (1, 2) for other in (3, 4)}
+    assert fault.bit(evidence)
+    heard = {id: {**peers, "1": 0} for id, peers in evidence["links"].items() if id == "4"}
+    mute = evidence["links"] | heard | {"1": {**evidence["links"]["1"], "4": 0}}
+    assert not fault.bit(evidence | {"links": mute})
+
+
+def test_a_cut_without_a_leader_shows_itself() -> None:
+    """Followers cut from each other alone, as in a bridge over the leader, would say nothing."""
+    fault = undo.fault_of("partition", {"groups": [[1], [2]]})
+    system = system_for("partition")
+    cast(FakeQuorum, system.quorum).mute = {1, 2, 3, 4, 5}
+    evidence: Any = fault.inject(system, [1, 2])
+    assert fault.bit(evidence)
+    assert not fault.bit(evidence | {"links": {"1": {"2": 0}, "2": {"1": 0}}, "packets": {}})
 
 
 def test_a_node_that_was_down_meets_no_cut() -> None:
