@@ -1,9 +1,9 @@
-"""Puts a second into three servers under the idle disk shim, beside three servers without it.
+"""Puts a second into three servers under what faults need of them, idle, beside three without it.
 
 Both quorums are up at the same time. Blocks of puts go to the one and to the other in turn, so that
 what else the machine does hurts both; the ratio is the median of the pairs' ratios.
 
-    make bench NAME=shim [ARGS="--rounds 30"]
+    make bench NAME=shim [ARGS="--rounds 30 --key failpoints"]
 """
 
 import argparse
@@ -23,19 +23,22 @@ READY_WITHIN_S = 90.0
 BLOCK = 500
 AT_ONCE = 32
 LEAST = 0.9
+NAMES = {"disk_shim": "disk-shim", "failpoints": "failpoint-agent"}
 
 
 def main() -> int:
-    """Measure, print, write a row; status 1 if the shim costs more than a tenth."""
+    """Measure, print, write a row; status 1 if it costs more than a tenth."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=20, help="pairs of blocks (default 20)")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--key", choices=sorted(NAMES), default="disk_shim", help="of `cluster`")
+    options = parser.parse_args()
+    rounds, key = options.rounds, options.key
     console = Console(highlight=False)
     with ExitStack() as stack:
         plain, shimmed = (
-            _client(QuorumConfig(nodes=3, disk_shim=shim), stack) for shim in (False, True)
+            _client(QuorumConfig(nodes=3, **{key: loaded}), stack) for loaded in (False, True)
         )
         for client in (plain, shimmed):
             _block(client)  # a JVM's first thousand requests are slow
@@ -43,10 +46,10 @@ def main() -> int:
     ratios = sorted(under / without for without, under in pairs)
     ratio = statistics.median(ratios)
     row = {
-        "name": "disk-shim-idle",
+        "name": f"{NAMES[key]}-idle",
         "ours": round(statistics.median(under for _, under in pairs)),
         "peer": round(statistics.median(without for without, _ in pairs)),
-        "peer_name": "without the shim",
+        "peer_name": "without it",
         "unit": "creates/s",
         "ratio": round(ratio, 2),
         "spread": [round(ratios[0], 2), round(ratios[-1], 2)],

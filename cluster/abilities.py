@@ -6,9 +6,10 @@ from cluster import lending
 from cluster.engine.building import Say
 from cluster.pods import network
 from cluster.pods.pod import Pod
+from harness.common.failpoint_list import FAILPOINTS
 from harness.common.harness_errors import TargetError
 from harness.common.quorum_config import QuorumConfig
-from harness.target import Drops, Shape
+from harness.target import Drops, FailpointRule, Shape
 
 JUMP_S = 3600.0
 NEAR_S = 60.0
@@ -25,7 +26,7 @@ def tried(say: Say) -> dict[str, str | None]:
     Raises:
         ClusterError: no server could be started.
     """
-    config = QuorumConfig(nodes=1, faketime=True, data_mb=64, disk_shim=True)
+    config = QuorumConfig(nodes=1, faketime=True, data_mb=64, disk_shim=True, failpoints=True)
     with lending.started(config, by_hand=False, say=say) as up:
         up.wait_ready()
         return {name: _why_not(attempt, up.nodes[1]) for name, attempt in ATTEMPTS.items()}
@@ -79,6 +80,12 @@ def _disk_shim(pod: Pod) -> bool:
     return int(pod.disk_calls()["loaded"]) > 0
 
 
+def _failpoints(pod: Pod) -> bool:
+    seen = pod.set_failpoint("ability", FailpointRule(point=next(iter(FAILPOINTS))))
+    pod.clear_failpoint("ability")
+    return bool(seen["in_force"])
+
+
 def _full_disk(pod: Pod) -> bool:
     filled = pod.fill_disk()
     pod.free_disk()
@@ -94,5 +101,6 @@ ATTEMPTS: Mapping[str, Callable[[Pod], bool]] = {
     "freezer": _freezer,
     "clock": _clock,
     "disk-shim": _disk_shim,
+    "failpoints": _failpoints,
     "full-disk": _full_disk,
 }

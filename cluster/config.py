@@ -30,13 +30,15 @@ FAKETIME: Mapping[str, str] = {
     "DONT_FAKE_MONOTONIC": "1",
     "FAKETIME_FORCE_MONOTONIC_FIX": "0",
 }
-SHIM_STATE = "/nemesis"  # a volume of its own: a full or lost disk must not lose the shim's records
+SHIM_STATE = "/nemesis"  # a volume of its own: a full or lost disk must not lose what is on it
 SHIM_LIBRARY = f"{SHIM_STATE}/libdisk_shim.so"
 SHIM: Mapping[str, str] = {
     "LD_PRELOAD": SHIM_LIBRARY,
     "DISK_SHIM_ROOT": "/data",
     "DISK_SHIM_STATE": SHIM_STATE,
 }
+AGENT_STATE = f"{SHIM_STATE}/failpoints"
+AGENT = f"-javaagent:{AGENT_STATE}/failpoints.jar={AGENT_STATE}"
 # Environment variables that we may set in a server container. The image owns all others.
 ENVIRONMENT = {"ZK_SERVER_HEAP", "SERVER_JVMFLAGS", "JMXDISABLE", *FAKETIME, *SHIM}
 RECONFIG: Mapping[str, str | int] = {
@@ -73,6 +75,8 @@ def environment(config: QuorumConfig) -> dict[str, str]:
     flags = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     if not config.autocreate:
         flags.append("-Dzookeeper.db.autocreate=false")
+    if config.failpoints:
+        flags.append(AGENT)
     preloaded = [FAKETIME] * config.faketime + [SHIM] * config.disk_shim
     return {
         "ZK_SERVER_HEAP": str(config.heap_mb),

@@ -17,7 +17,7 @@ from cluster.engine.building import Say
 from cluster.engine.each import each
 from cluster.engine.ledger import LedgerFile
 from cluster.engine.server_image import ORIGIN, ServerImage
-from cluster.pods import faketime, network, shimmed_disk
+from cluster.pods import failpoint_agent, faketime, network, shimmed_disk
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
 from harness.common.polling import wait_until
@@ -163,7 +163,7 @@ class DockerQuorum:
         server_image = image.server(self._client, config, say)
         try:
             each(self._pods.values(), Pod.clear)
-            _boot(self._client, self._pods, config, server_image.id, say)
+            _boot(self._client, self._pods, config, server_image, say)
         except DockerException as error:
             raise ClusterError(f"quorum {self.run}: {error}") from error
         self.ledger.remove()
@@ -229,7 +229,7 @@ def up(config: QuorumConfig, *, by_hand: bool = False, say: Say = lambda _: None
             client,
             config,
             run,
-            server_image.id,
+            server_image,
             str(sandbox_image.id),
             by_hand=by_hand,
             say=say,
@@ -264,7 +264,7 @@ def _create(
     client: docker.DockerClient,
     config: QuorumConfig,
     run: str,
-    server_image: str,
+    server_image: ServerImage,
     sandbox_image: str,
     *,
     by_hand: bool,
@@ -287,7 +287,7 @@ def _create(
             publish=way.publish,
             port=port,
             data_mb=config.data_mb,
-            disk_shim=config.disk_shim,
+            for_nemesis=config.disk_shim or config.failpoints,
         )
 
     each(sandboxes, create)
@@ -302,19 +302,21 @@ def _boot(
     client: docker.DockerClient,
     pods: Mapping[int, Pod],
     config: QuorumConfig,
-    server_image: str,
+    server_image: ServerImage,
     say: Say,
 ) -> None:
     """Create the servers in sandboxes that have none, and start them."""
     sandboxes = [pod.sandbox for pod in pods.values()]
-    if config.disk_shim and not shimmed_disk.install(client, sandboxes, server_image, say):
+    if config.disk_shim and not shimmed_disk.install(client, sandboxes, server_image.id, say):
         config = config.model_copy(update={"disk_shim": False})
+    if config.failpoints and not failpoint_agent.install(client, sandboxes, server_image, say):
+        config = config.model_copy(update={"failpoints": False})
     addresses = {id: pod.sandbox.ip for id, pod in pods.items()}
 
     def boot(pod: Pod) -> None:
         if config.faketime:
             faketime.install(pod.sandbox)
-        pod.create_server(server_image, files(config, addresses), environment(config))
+        pod.create_server(server_image.id, files(config, addresses), environment(config))
         pod.start()
 
     each(pods.values(), boot)

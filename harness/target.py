@@ -82,6 +82,32 @@ class DiskRule:
     times: int | None = None
 
 
+FailpointEffect = Literal["pause", "sleep", "throw", "halt"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailpointRule:
+    """What happens to threads of a server that come to a point of its code.
+
+    Attributes:
+        point: one of `harness.common.failpoint_list`.
+        effect: `pause` (until the rule is off), `sleep`, `throw` an exception, or `halt` the server
+            there and then, as SIGKILL does.
+        nth: the first thread that is struck, counted from when the rule is put in force, also over
+            restarts of the server.
+        times: how many are struck; None: all from the nth on.
+        most_ms: how long each is held at most; None: until the rule is off.
+        error: the class of the exception, with its package.
+    """
+
+    point: str
+    effect: FailpointEffect = "pause"
+    nth: int = 1
+    times: int | None = 1
+    most_ms: int | None = None
+    error: str = "java.io.IOException"
+
+
 class Node(Protocol):
     """One member of the quorum: a server with an address and a disk that outlive it."""
 
@@ -182,6 +208,27 @@ class Node(Protocol):
 
     def mend_disk(self) -> Evidence:
         """Take the rule off; return `disk_calls` as they were. Doing it twice is fine."""
+        ...
+
+    def set_failpoint(self, name: str, rule: FailpointRule) -> Evidence:
+        """Put the rule of that name in force; of a server that is down, from its start on.
+
+        Raises:
+            UnsupportedError: the server does not run under the agent, it has no such point, or a
+                rule of that name is in force.
+        """
+        ...
+
+    def failpoint_hits(self, name: str) -> Evidence:
+        """Return how many threads the rule has `counted` and `struck`, and the `first` it struck.
+
+        The first one has `thread`, `at_ms` since 1970, and `held_ms` once it went on. A rule that
+        is not in force has counted none.
+        """
+        ...
+
+    def clear_failpoint(self, name: str) -> Evidence:
+        """Take the rule off, so that whom it holds goes on; return its hits. Twice is fine."""
         ...
 
     def log(self) -> bytes:

@@ -24,7 +24,7 @@ RELEASES: Mapping[str, tuple[str, str]] = {
 }
 # The oldest suite: libfaketime is lent to servers of any image, whose libc must not be older.
 SANDBOX_SUITE = "bookworm"
-_SHIM = HERE.parent / "disk_shim"
+_LOADED = (HERE.parent / "disk_shim", HERE.parent / "failpoints")  # sources of what servers load
 _FILES = {
     "server": ("server.Dockerfile", "server.sh", "log4j.properties", "logback.xml"),
     "sandbox": ("sandbox.Dockerfile", "sandbox.sh"),
@@ -57,8 +57,8 @@ def _context(part: str) -> dict[str, bytes]:
     files = {name: (HERE / name).read_bytes() for name in _FILES[part]}
     files["Dockerfile"] = files.pop(f"{part}.Dockerfile")
     if part == "sandbox":
-        shim = (file for file in _SHIM.iterdir() if file.is_file())
-        files |= {f"{_SHIM.name}/{file.name}": file.read_bytes() for file in shim}
+        sources = (file for folder in _LOADED for file in folder.iterdir() if file.is_file())
+        files |= {f"{file.parent.name}/{file.name}": file.read_bytes() for file in sources}
     return files
 
 

@@ -14,6 +14,13 @@ RUN apt-get update \
 COPY disk_shim /disk_shim
 RUN mkdir /built && /disk_shim/build.sh /built
 
+FROM base AS agent
+RUN apt-get update \
+ && apt-get install -y openjdk-17-jdk-headless libasm-java \
+ && rm -rf /var/lib/apt/lists/*
+COPY failpoints /failpoints
+RUN mkdir /built && /failpoints/build.sh /built
+
 FROM base AS sandbox
 RUN apt-get update \
  && apt-get install -y nftables iproute2 libfaketime \
@@ -21,5 +28,6 @@ RUN apt-get update \
  && mkdir /data && chown 1000:1000 /data
 COPY --from=shim /built/libdisk_shim.so /usr/lib/
 COPY --from=shim /built/disk-nemesis /usr/bin/
+COPY --from=agent /built/failpoints.jar /usr/lib/
 COPY sandbox.sh /sandbox.sh
 ENTRYPOINT ["/sandbox.sh"]

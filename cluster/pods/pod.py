@@ -11,15 +11,23 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError, ContainerGoneError
-from cluster.config import ENVIRONMENT, FAKETIME_LIBRARY, SHIM_LIBRARY
+from cluster.config import AGENT, ENVIRONMENT, FAKETIME_LIBRARY, SHIM_LIBRARY
 from cluster.engine import labels
 from cluster.engine.containers import UID, download, freeze, pack, remove
-from cluster.pods import damaged_files, disk, faketime, network, probe, shimmed_disk
+from cluster.pods import (
+    damaged_files,
+    disk,
+    failpoint_agent,
+    faketime,
+    network,
+    probe,
+    shimmed_disk,
+)
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
 from harness.common.server_states import NodeStatus
-from harness.target import DOWN, Damage, DiskRule, Evidence, FileKind, Shape
+from harness.target import DOWN, Damage, DiskRule, Evidence, FailpointRule, FileKind, Shape
 
 STATE_TIMEOUT_S = 10
 ASK_AGAIN_S = 1.0  # how soon the engine is asked again about a server that does not answer
@@ -198,6 +206,23 @@ class Pod:
         """Take the rule off; return what it did."""
         return shimmed_disk.mend(self.sandbox)
 
+    def set_failpoint(self, name: str, rule: FailpointRule) -> Evidence:
+        """Put the rule of that name in force."""
+        if not self._has("SERVER_JVMFLAGS", AGENT):
+            raise UnsupportedError(
+                f"node {self.id}: its server does not run under the failpoint agent; start it with "
+                f"`failpoints: true` and an image whose Java can load it"
+            )
+        return failpoint_agent.set_rule(self.sandbox, name, rule, running=self._running())
+
+    def failpoint_hits(self, name: str) -> Evidence:
+        """Return what the rule of that name has done."""
+        return failpoint_agent.hits(self.sandbox, name)
+
+    def clear_failpoint(self, name: str) -> Evidence:
+        """Take the rule of that name off; return what it did."""
+        return failpoint_agent.clear_rule(self.sandbox, name)
+
     def status(self, *, metrics: bool = False) -> NodeStatus:
         """Look at the server once; never blocks longer than about a second.
 
@@ -238,8 +263,12 @@ class Pod:
             )
 
     def _preloads(self, library: str) -> bool:
+        return self._has("LD_PRELOAD", library)
+
+    def _has(self, variable: str, text: str) -> bool:
+        """Tell whether a variable of the server's environment has that text in it."""
         lines = (line.partition("=") for line in self.server.attrs["Config"]["Env"])
-        return any(name == "LD_PRELOAD" and library in value for name, _, value in lines)
+        return any(name == variable and text in value for name, _, value in lines)
 
     def _state(self) -> dict[str, Any]:
         server = self.server

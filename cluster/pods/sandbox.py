@@ -66,17 +66,18 @@ class Sandbox:
         publish: str | None,
         port: int | None,
         data_mb: int | None,
-        disk_shim: bool,
+        for_nemesis: bool,
     ) -> None:
         """Create and start the container; the network gives it an address.
 
         `publish` is the engine's address where clients reach it; None if they are on the network.
+        `for_nemesis` adds a volume for what is loaded into the server, and what that notes.
 
         Raises:
             PortError: `port` was asked for and is taken.
             ClusterError: the engine refused.
         """
-        sizes_mb = {"/data": data_mb} | ({SHIM_STATE: SHIM_STATE_MB} if disk_shim else {})
+        sizes_mb = {"/data": data_mb} | ({SHIM_STATE: SHIM_STATE_MB} if for_nemesis else {})
         mounts = [self._mount(client, path, size_mb) for path, size_mb in sizes_mb.items()]
         self._container = client.containers.create(
             image,

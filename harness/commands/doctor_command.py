@@ -29,7 +29,12 @@ LEAST_FREE_GB = 1.0  # for runs; a long one leaves 100 MB
 IMAGES_GB = 2.0  # free for the engine, where images have still to be made
 # What a fault needs of the kernel, by the slot or the key of `cluster` that it names.
 _OF_SLOT = {"cut": "nft", "loss": "nft"}
-_OF_KEY = {"faketime": "clock", "data_mb": "full-disk", "disk_shim": "disk-shim"}
+_OF_KEY = {
+    "faketime": "clock",
+    "data_mb": "full-disk",
+    "disk_shim": "disk-shim",
+    "failpoints": "failpoints",
+}
 _OF_FAULT = {"latency": "netem", "bandwidth": "tbf", "pause": "freezer"}
 _REMEDIES = {
     "engine": "docs/installing.md says how to get one",

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from harness.checkers import checkers, reasons
 from harness.clients.subject import subjects
+from harness.common.failpoint_list import FAILPOINTS, RELEASES, ServerPoint
 from harness.common.harness_errors import ScenarioError
 from harness.common.registry import Registry
 from harness.faults import faults
@@ -63,6 +64,10 @@ def _told(word: str) -> Iterator[str | Table]:
         if found := reference.keys(word):
             yield _table(found)
         yield from _example(word)
+    if word == "failpoint":
+        yield from _points(FAILPOINTS.values())
+    if word in FAILPOINTS:
+        yield from _points([FAILPOINTS[word]])
     for key in _keys(word):
         yield f"{key.place}: {key.meaning}"
         yield f"  type: {key.type}; default: {key.default}" + (
@@ -108,6 +113,14 @@ def _grid(*headings: str) -> Table:
     return table
 
 
+def _points(points: Iterable[ServerPoint]) -> Iterator[str]:
+    """Yield each point of a server's code with the releases that have it and what it means."""
+    for point in points:
+        only = f" ({', '.join(sorted(point.releases))} only)" if point.releases != RELEASES else ""
+        yield f"{point.name}{only}"
+        yield f"  {point.here}"
+
+
 def _example(place: str) -> Iterator[str]:
     """Yield a line of a scenario that has it, and where that stands."""
     owner, _, name = place.rpartition(".")
@@ -129,7 +142,7 @@ def _plain_first(scenarios: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
 def _words() -> list[str]:
     every = [key.place for part in reference.parts() for key in reference.keys(part)]
     kinds = [word for r in REGISTRIES for word in (r.kind, f"{r.kind}s", *r)]
-    return sorted({*every, *reference.parts(), *kinds})
+    return sorted({*every, *reference.parts(), *FAILPOINTS, *kinds})
 
 
 def _known(word: str, words: list[str]) -> str:

@@ -67,13 +67,15 @@ class QuorumConfig(Strict):
     """Run servers under libfaketime, so that `clock` and `clock-strobe` can move their clocks."""
     disk_shim: bool = False
     """Preload the library by which disks can fail and forget."""
+    failpoints: bool = False
+    """Load the agent by which servers can be stopped between two lines of their code."""
     reconfig: bool = False
     """Let members be taken out and added while the ensemble runs."""
 
     @property
     def place(self) -> tuple[int, int | None, int | None, bool]:
         """Return what a quorum's sandboxes are made for, which its servers can't change."""
-        return self.nodes, self.port, self.data_mb, self.disk_shim
+        return self.nodes, self.port, self.data_mb, self.disk_shim or self.failpoints
 
     @property
     def exact(self) -> bool:

@@ -34,6 +34,8 @@ class Fault(Protocol):
         ends: faults that are over when this one has taken place on the same nodes.
         of_gateway: whether its target is the gateway, so that it needs `transport: rest`.
         forwarded: whether clients must connect through forwarders, so that they can be cut off.
+        patient: whether it waits for the servers to do something: `inject` returns before, and
+            `look` tells whether it has bitten by now.
     """
 
     # Its fields are settings of foreign origin: no unknown key, nothing coerced.
@@ -44,6 +46,7 @@ class Fault(Protocol):
     ends: ClassVar[frozenset[str]] = frozenset()
     of_gateway: ClassVar[bool] = False
     forwarded: ClassVar[bool] = False
+    patient: ClassVar[bool] = False
 
     @property
     def target(self) -> Target:
@@ -88,6 +91,10 @@ class Fault(Protocol):
             TargetError: it could not be done; `heal` undoes the part that was.
         """
         ...
+
+    def look(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Return what is observed by now of a `patient` fault that is in force."""
+        return {}
 
     def bit(self, evidence: Evidence) -> bool:
         """Tell whether what was observed shows that the fault took effect."""

@@ -10,11 +10,15 @@ from random import Random
 from typing import Any
 
 from harness.common.harness_errors import ScenarioError, TargetError, UnsupportedError
+from harness.common.polling import wait_until
 from harness.faults import faults
 from harness.nemesis import undo
 from harness.scenario import budget, roles
 from harness.target import Clients, Evidence, Quorum, System
 from harness.workers.running_clients import NO_CLIENTS
+
+BITES_WITHIN_S = 10.0  # how long a server may take to do what a fault waits for
+POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +76,16 @@ def inject(
     chosen = fault.choose(clients, nodes)
     entry = undo.entry(fault, id=id, name=kind, kind=kind, nodes=nodes, clients=chosen)
     quorum.ledger.begin(entry)
+    system = System(quorum=quorum, clients=clients, chosen=chosen)
     try:
-        evidence = fault.inject(System(quorum=quorum, clients=clients, chosen=chosen), nodes)
+        evidence = fault.inject(system, nodes)
     except UnsupportedError as error:
         quorum.ledger.end(id)
         raise UnsupportedError(f"{kind}: {error}") from error
+    if fault.patient and not fault.bit(evidence):
+        evidence = wait_until(
+            lambda: fault.look(system, nodes), fault.bit, within_s=BITES_WITHIN_S, every_s=POLL_S
+        )
     if fault.lasting:
         quorum.ledger.begin({**entry, "until_s": until_s})
     else:

@@ -8,7 +8,8 @@ from harness.common.progress import Progress
 from harness.common.run_clock import Clock
 from harness.faults import description
 from harness.scenario.plan import Planned
-from harness.scenario.schema import FaultEntry, LogLine
+from harness.scenario.schema import FaultEntry
+from harness.target import Evidence
 
 
 @dataclass(slots=True)
@@ -21,6 +22,9 @@ class Injection:
         elections: how many there had been when it was injected; the next round waits for one more.
         waits_since_s: when it first met an obstacle; None if it never did.
         waits_for: the last obstacle that it met.
+        came_with: what was observed of its trigger.
+        awaited: what was last observed of a patient fault in force that has not bitten yet; None
+            for every other one.
         what: what it does to whom, once its nodes are known, such as `kill node 5 (leader)`.
     """
 
@@ -34,6 +38,8 @@ class Injection:
     elections: int = 0
     waits_since_s: float | None = None
     waits_for: str = ""
+    came_with: Evidence = field(default_factory=dict)
+    awaited: Evidence | None = None
     what: str = ""
 
     def describe(self, modes: Mapping[str, str]) -> None:
@@ -70,9 +76,12 @@ def is_due(
     since: Since,
     clock: Clock,
     progress: Progress,
-    log_shows: Callable[[LogLine], bool],
+    server_shows: Callable[[Injection], bool],
 ) -> bool:
-    """Tell whether an injection's time or trigger has come."""
+    """Tell whether an injection's time or trigger has come.
+
+    `server_shows` tells it of triggers that are up to one server: `log` and `failpoint`.
+    """
     if (at_s := injection.planned.at_s) is not None:
         return clock.now_s() - since.time_s >= at_s
     before = list(earlier)
@@ -82,8 +91,8 @@ def is_due(
     at = injection.entry.at
     if at is None:
         return all(i.state == "over" for i in _waited_for(injection, before))
-    if at.log is not None:
-        return log_shows(at.log)
+    if at.log is not None or at.failpoint is not None:
+        return server_shows(injection)
     if at.event is not None:
         return progress.elections > (since.elections if last is None else last.elections)
     return _counted(injection, since, progress)

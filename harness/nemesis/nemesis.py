@@ -4,6 +4,7 @@ Every injection and every heal ends `installed`, `skipped` (nothing was done, an
 `indeterminate` (it may have been done, or its time never came). Only `installed` counts as a fault.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from harness.history.record import Event, HistoryWriter
 from harness.nemesis import undo
 from harness.nemesis.admission import Obstacle, Room
 from harness.nemesis.aim import Aim
+from harness.nemesis.failpoint_watch import FailpointWatch
 from harness.nemesis.injection import Injection
 from harness.nemesis.log_watch import LogWatch
 from harness.recorded import Recorded
@@ -28,6 +30,7 @@ from harness.target import Clients, Evidence, Gateway, Quorum, System
 
 Outcome = Literal["installed", "skipped", "indeterminate"]
 TICK_S = 0.02
+LOOK_S = 0.2  # how often a fault is looked at that waits for a server; costs a request each
 
 
 class Nemesis:
@@ -52,6 +55,7 @@ class Nemesis:
         self._history, self._clock, self._progress, self._say = history, clock, progress, say
         self._in_force: list[Injection] = []
         self._room = Room(quorum, scenario.budget)
+        self._looked_s = 0.0
 
     def bind(self) -> Mapping[str, int]:
         """Resolve the scenario's `bind` names to nodes, once.
@@ -96,11 +100,24 @@ class Nemesis:
         """
         fault: Fault = injection.entry.fault
         try:
+            self._look_at(injection, last=True)
             evidence = fault.heal(self._system_of(injection), injection.nodes)
         except TargetError as error:
             self._record(injection, "heal", "indeterminate", {"error": str(error)})
             raise
         self._over(injection, evidence)
+
+    @property
+    def all_told(self) -> bool:
+        """Tell whether each fault in force is known to have bitten, or not to."""
+        return all(injection.awaited is None for injection in self._in_force)
+
+    def look(self) -> None:
+        """See which of the faults that wait for a server have bitten by now, each LOOK_S."""
+        if not self.all_told and self._clock.now_s() - self._looked_s >= LOOK_S:
+            for injection in self._in_force:
+                self._look_at(injection)
+            self._looked_s = self._clock.now_s()
 
     def heal_all(self) -> None:
         """Undo every fault in force, newest first.
@@ -123,6 +140,25 @@ class Nemesis:
             why = injection.waits_for or "its phase ended before its time or trigger came"
             self._end(injection, "indeterminate", {"why": why})
         injection.state = "over"
+
+    def failpoint_watch(self, injections: Sequence[Injection]) -> FailpointWatch:
+        """Return a watch whose rules hold servers for these injections from now on.
+
+        An injection whose server cannot be held is skipped.
+        """
+        watch = FailpointWatch(
+            self._quorum,
+            lambda target: self._aim.node_of(target, self._quorum.statuses()),
+            self._clock,
+        )
+        for injection in injections:
+            at = injection.entry.at
+            if at is not None and at.failpoint is not None and injection.state == "pending":
+                try:
+                    watch.begin(injection.planned.id, at.failpoint)
+                except UnsupportedError as error:
+                    self._end(injection, "skipped", {"why": str(error)})
+        return watch
 
     def log_watch(self) -> LogWatch:
         """Return a watch for lines that servers write from now on."""
@@ -159,12 +195,33 @@ class Nemesis:
             self._end(injection, "indeterminate", {"error": str(error), "before": before})
             raise
         took_ms = (self._clock.now_ns() - began_ns) // 1_000_000
-        evidence |= {"before": before, "took_ms": took_ms}
-        outcome: Outcome = "installed" if fault.bit(evidence) else "indeterminate"
-        self._record(injection, "inject", outcome, evidence, time_ns=began_ns)
-        self._say(f"{injection.what}: {outcome}")
+        evidence |= {"before": before, "took_ms": took_ms, **injection.came_with}
+        if fault.patient and not fault.bit(evidence):
+            injection.awaited = evidence
+            self._say(f"{injection.what}: in force, waits for a thread")
+        else:
+            self._tell(injection, evidence, began_ns)
         self._end_others(injection, fault)
         self._settle(injection, fault)
+
+    def _tell(self, injection: Injection, evidence: Evidence, time_ns: int) -> None:
+        """Record an injection with what its evidence shows."""
+        fault: Fault = injection.entry.fault
+        outcome: Outcome = "installed" if fault.bit(evidence) else "indeterminate"
+        self._record(injection, "inject", outcome, evidence, time_ns=time_ns)
+        self._say(f"{injection.what}: {outcome}")
+
+    def _look_at(self, injection: Injection, *, last: bool = False) -> None:
+        """Record a patient fault once it has bitten, or what was seen of it at last."""
+        if injection.awaited is None:
+            return
+        fault: Fault = injection.entry.fault
+        evidence = injection.awaited | fault.look(self._system_of(injection), injection.nodes)
+        if last or fault.bit(evidence):
+            injection.awaited = None
+            self._tell(injection, evidence, self._clock.now_ns())
+            if (hold_s := injection.entry.hold_s) is not None:
+                injection.heal_at_s = self._clock.now_s() + hold_s
 
     def _system_of(self, injection: Injection) -> System:
         return replace(self._system, chosen=injection.clients)
@@ -188,6 +245,8 @@ class Nemesis:
             # Without a duration it is over for the schedule, and stays in force until it is healed.
             injection.state = "over" if hold_s is None else "in force"
             injection.heal_at_s = None if hold_s is None else self._clock.now_s() + hold_s
+            if hold_s is not None and injection.awaited is not None:
+                injection.heal_at_s = math.inf  # its time begins when it bites
             self._progress.in_force[injection.planned.id] = injection.what
         self._wait_until(injection)
 

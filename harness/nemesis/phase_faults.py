@@ -9,7 +9,6 @@ from harness.common.run_clock import Clock
 from harness.nemesis.guarded_thread import GuardedThread
 from harness.nemesis.injection import Injection, Since, is_due
 from harness.nemesis.nemesis import TICK_S, Nemesis
-from harness.scenario.schema import LogLine
 
 
 class PhaseOfFaults(GuardedThread):
@@ -29,6 +28,7 @@ class PhaseOfFaults(GuardedThread):
         self._since = Since.now(clock, progress)
         watched = any(i.entry.at is not None and i.entry.at.log is not None for i in injections)
         self._log_watch = nemesis.log_watch() if watched else None
+        self._held = nemesis.failpoint_watch(self._injections)
 
     def __enter__(self) -> Self:
         self._since = replace(self._since, time_s=self._clock.now_s())
@@ -42,15 +42,22 @@ class PhaseOfFaults(GuardedThread):
     @property
     def over(self) -> bool:
         """Tell whether every fault was injected and its time is over, or the nemesis failed."""
-        return not self._thread.is_alive()
+        return all(i.state == "over" for i in self._injections) or not self._thread.is_alive()
 
     def _work(self) -> None:
-        while not self._stop.is_set() and not all(i.state == "over" for i in self._injections):
+        try:
+            self._inject_and_heal()
+        finally:
+            self._held.end_all()
+
+    def _inject_and_heal(self) -> None:
+        while not self._stop.is_set() and not (self.over and self._nemesis.all_told):
             self._step()
             self._stop.wait(TICK_S)
         self._finish()
 
     def _step(self) -> None:
+        self._nemesis.look()
         now_s = self._clock.now_s()
         for injection in self._injections:
             if injection.state == "in force" and now_s >= (injection.heal_at_s or 0):
@@ -61,7 +68,7 @@ class PhaseOfFaults(GuardedThread):
             if injection.state == "pending" and self._due(injection, place):
                 # Counted before it acts: the next round waits for an election after this moment.
                 injection.elections = self._progress.elections
-                self._nemesis.inject(injection)
+                self._inject(injection)
 
     def _due(self, injection: Injection, place: int) -> bool:
         """Tell whether its time or trigger has come, and it is as late as planned."""
@@ -72,13 +79,26 @@ class PhaseOfFaults(GuardedThread):
             since=self._since,
             clock=self._clock,
             progress=self._progress,
-            log_shows=self._log_shows,
+            server_shows=self._server_shows,
         ):
             injection.came_s = now_s
         return injection.came_s is not None and now_s - injection.came_s >= injection.planned.late_s
 
-    def _log_shows(self, line: LogLine) -> bool:
-        return self._log_watch is not None and self._log_watch.seen(line)
+    def _server_shows(self, injection: Injection) -> bool:
+        """Tell whether the server that an injection waits for has done what it waits for."""
+        at = injection.entry.at
+        if at is not None and at.log is not None:
+            return self._log_watch is not None and self._log_watch.seen(at.log)
+        if (seen := self._held.struck(injection.planned.id)) is None:
+            return False
+        injection.came_with = {"trigger": seen}
+        return True
+
+    def _inject(self, injection: Injection) -> None:
+        """Inject it, and then let the thread go on that waited for this at a failpoint."""
+        self._nemesis.inject(injection)
+        if injection.state != "pending":
+            self._held.end(injection.planned.id)
 
     def _finish(self) -> None:
         for injection in self._injections:

@@ -100,6 +100,8 @@ def _told(kind: str, first: Mapping[str, Any]) -> str:
         return f"{kind}: {expected_one_of(known or ['no settings'], str(first['loc'][-1]))}"
     if first["type"] == "missing":
         return f"{place}: expected this setting, got none"
+    if first["type"] == "value_error":
+        return f"{place}: {first['ctx']['error']}"
     return (
         f"{place}: expected {first['msg'].removeprefix('Input should be ')}, got {first['input']!r}"
     )

@@ -3,7 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from harness.common import failpoint_list
 from harness.common.harness_errors import expected_one_of, likely, listed
+from harness.faults.failpoint import Failpoint
 from harness.scenario import roles
 from harness.scenario.schema import Complaint, FaultEntry, Phase, Scenario
 
@@ -127,6 +129,8 @@ def _of_fault(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
         yield (entry.kind, "workload"), expected_one_of(kinds, workload)
     if entry.fault.of_gateway and scenario.transport != "rest":
         yield (entry.kind,), "expected `transport: rest` for this fault, got none"
+    if isinstance(entry.fault, Failpoint) and scenario.cluster.failpoints:
+        yield from _of_point(scenario, entry.fault.point, (entry.kind,))
     for need in sorted(entry.fault.needs):
         if not getattr(scenario.cluster, need):
             yield (entry.kind,), f"expected `cluster: {{{need}: ...}}` for this fault, got none"
@@ -147,6 +151,19 @@ def _of_trigger(scenario: Scenario, phase: Phase, entry: FaultEntry) -> Iterator
         yield ("at", "event"), "expected several nodes for an election, got one"
     if entry.at.log is not None:
         yield from _of_node(scenario, entry.at.log.node, ("at", "log", "node"))
+    if (at := entry.at.failpoint) is not None:
+        yield from _of_node(scenario, at.node, ("at", "failpoint", "node"))
+        yield from _of_point(scenario, at.point, ("at", "failpoint"))
+
+
+def _of_point(scenario: Scenario, point: str, where: Sequence[str]) -> Iterator[Complaint]:
+    """Require a server under the agent, and of a release of ours that it has the point."""
+    cluster = scenario.cluster
+    if not cluster.failpoints:
+        yield where, "expected `cluster: {failpoints: true}` beside it, got none"
+    release = None if cluster.image is not None else cluster.zookeeper
+    if (told := failpoint_list.complaint(point, release)) is not None:
+        yield (*where, "point"), told
 
 
 def _of_first(phase: Phase, entry: FaultEntry) -> Iterator[Complaint]:

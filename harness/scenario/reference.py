@@ -10,6 +10,7 @@ from typing import Any
 from harness.scenario import schema
 
 REQUIRED = "required"
+MOST_LISTED = 12  # words of a type that its description lists
 FILE = "scenario"
 """The part that is the file itself."""
 _UNITS = {
@@ -82,7 +83,9 @@ def markdown(place: str) -> str:
     return "\n".join(lines)
 
 
-SHARED = frozenset({FILE, "phase", "at", "log", "until", "workload entry", "fault entry"})
+SHARED = frozenset(
+    {FILE, "phase", "at", "log", "at.failpoint", "until", "workload entry", "fault entry"}
+)
 """Parts whose name stands in no file, or not in the line of their keys."""
 _ENTRIES = {"workload entry": "WorkloadEntryOf", "fault entry": "FaultEntryOf"}
 _NAMED = {
@@ -91,6 +94,7 @@ _NAMED = {
     "availability": "AvailabilityBound",
     "at": "Trigger",
     "log": "LogLine",
+    "at.failpoint": "AtFailpoint",
     "until": "Until",
     **_ENTRIES,
 }
@@ -140,7 +144,9 @@ def _types(about: Mapping[str, Any]) -> Iterator[str]:
         for one in about["anyOf"]:
             yield from _types(one)
     elif "enum" in about:
-        yield from (f"`{word}`" for word in about["enum"])
+        words = about["enum"]
+        few = len(words) <= MOST_LISTED
+        yield from (f"`{word}`" for word in words) if few else [f"one of {len(words)} names"]
     elif "const" in about:
         yield f"`{about['const']}`"
     elif about.get("type") == "array":

@@ -23,6 +23,7 @@ from pydantic import (
 
 from harness.claim import Claimed
 from harness.clients.subject import QueueSettings, subjects
+from harness.common.failpoint_list import FailpointName
 from harness.common.quorum_config import QuorumConfig, Software
 from harness.common.registry import Registry
 from harness.common.setting_types import SETTINGS, Count, Line, Positive, Seconds, Strict, refuse
@@ -71,6 +72,17 @@ class LogLine(Strict):
         return pattern
 
 
+class AtFailpoint(Strict):
+    """A point of a server's code; the thread waits there until the fault is injected."""
+
+    node: str | int
+    """Whose code: a role, a name of `bind` or a number, resolved when the phase begins."""
+    point: FailpointName
+    """Where, such as `Learner.syncWithLeader:setCurrentEpoch:after`."""
+    nth: Count = 1
+    """Which thread that comes there, counted from the start of the phase."""
+
+
 class Trigger(Strict):
     """When to inject: exactly one condition, counted from the start of the phase."""
 
@@ -84,6 +96,8 @@ class Trigger(Strict):
     """After an election that ended with a leader."""
     log: LogLine | None = None
     """When a server writes a line that matches."""
+    failpoint: AtFailpoint | None = None
+    """When a server comes to a point of its code; it waits there until the fault is injected."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:

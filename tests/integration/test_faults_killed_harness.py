@@ -23,7 +23,7 @@ from docker.models.containers import Container
 
 from cluster import quorum
 from cluster.cluster_errors import ClusterError
-from cluster.config import FAKETIME_OFFSET
+from cluster.config import AGENT_STATE, FAKETIME_OFFSET
 from cluster.engine import engine, labels, ledger, leftovers, processes
 from cluster.pods.disk import FILL
 from cluster.pods.lease import TERM_S
@@ -37,7 +37,7 @@ AT_ONCE = 6
 LATEST_S = 24.0  # by then a quorum of three has been hurt for ten seconds or more
 TEXT = """\
 description: all that a sandbox can do to its node, drawn at random, so that something is in force
-cluster: {nodes: 3, faketime: true, data_mb: 32}
+cluster: {nodes: 3, faketime: true, data_mb: 32, failpoints: true}
 mix_s: 2
 workload: [{put-all: {count: 3000, rate_hz: 10}}]
 faults:
@@ -49,13 +49,18 @@ faults:
   - {pause: {target: any}, weight: 0.5, for_s: 3}
   - {kill: {target: any}, weight: 0.5, down_s: 3}
   - {client-pause: {}, weight: 0.5, for_s: 3}
+  - failpoint: {target: any, point: "%s", do: sleep, sleep_ms: 20, times: all}
+    weight: 1
+    for_s: 3
 """
+TEXT %= "SyncRequestProcessor.flush:commit:before"
 LOOK = f"""
 nft list tables | grep -o 'inet nemesis'
 tc qdisc show dev eth0 | grep -o tbf
 [ ! -f {FILL} ] || echo full disk
 ! [ -f {FAKETIME_OFFSET} ] || grep -v '^+0$' {FAKETIME_OFFSET}
 [ ! -f /run/nemesis/strobe ] || echo strobe
+ls {AGENT_STATE}/rules 2>/dev/null
 :"""
 
 

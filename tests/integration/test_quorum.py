@@ -165,5 +165,6 @@ def test_what_faults_need_is_tried_on_a_server() -> None:
         tried = abilities.tried(print)
         assert mine(client) == before
     assert set(tried) == set(abilities.ATTEMPTS)
-    sure = {name: tried[name] for name in ("nft", "freezer", "clock", "full-disk", "disk-shim")}
+    every = ("nft", "freezer", "clock", "full-disk", "disk-shim", "failpoints")
+    sure = {name: tried[name] for name in every}
     assert set(sure.values()) == {None}, sure

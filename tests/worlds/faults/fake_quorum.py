@@ -11,6 +11,7 @@ from harness.target import (
     DiskRule,
     Drops,
     Evidence,
+    FailpointRule,
     FileKind,
     PowerLossModel,
     Shape,
@@ -35,7 +36,10 @@ class FakeLedger:
 
 
 class FakeNode:
-    """One server; `numb` ones obey in words only."""
+    """One server; `numb` ones obey in words only.
+
+    A thread of it comes to every failpoint at once, unless it is `quiet`.
+    """
 
     def __init__(self, id: int, *, numb: bool = False) -> None:
         self.id, self.numb = id, numb
@@ -46,6 +50,8 @@ class FakeNode:
         self.wipes = 0
         self.shape_now: Shape | None = None
         self.disk_rule: DiskRule | None = None
+        self.failpoints: dict[str, FailpointRule] = {}
+        self.quiet = False
         self.lines: list[bytes] = []
 
     @property
@@ -136,6 +142,27 @@ class FakeNode:
         seen, self.disk_rule = self.disk_calls(), None
         return seen
 
+    def set_failpoint(self, name: str, rule: FailpointRule) -> Evidence:
+        """Strike a thread."""
+        if name in self.failpoints:
+            raise UnsupportedError(f"node {self.id}: {rule.point} has a rule of another fault")
+        if not self.numb:
+            self.failpoints[name] = rule
+        return self.failpoint_hits(name)
+
+    def failpoint_hits(self, name: str) -> Evidence:
+        """Count one thread, which a `halt` takes the server from."""
+        rule = self.failpoints.get(name)
+        struck = rule is not None and not self.quiet
+        self.up = self.up and not (struck and rule is not None and rule.effect == "halt")
+        return {"node": self.id, "in_force": rule is not None, "struck": int(struck)}
+
+    def clear_failpoint(self, name: str) -> Evidence:
+        """Let it go on."""
+        seen = self.failpoint_hits(name)
+        self.failpoints.pop(name, None)
+        return seen
+
     def log(self) -> bytes:
         """Return what it wrote."""
         return b"\n".join(self.lines)
@@ -147,7 +174,8 @@ class FakeNode:
 
     def state(self) -> tuple[Any, ...]:
         """Return all that healing must bring back."""
-        return self.up, self.paused, self.full, self.clock_s, self.shape_now, self.disk_rule
+        rules = tuple(self.failpoints)
+        return self.up, self.paused, self.full, self.clock_s, self.shape_now, self.disk_rule, rules
 
     def _end(self, status: int) -> Evidence:
         seen = self._seen("exited") | {"exit_code": 0 if self.numb else status}

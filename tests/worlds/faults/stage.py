@@ -13,7 +13,7 @@ from harness.nemesis.phase_faults import PhaseOfFaults
 from harness.scenario import loading, plan
 from worlds.faults.fake_quorum import FakeClients, FakeQuorum
 
-HEAD = "description: d\nworkload: [{put-all: {}}]\ncluster: {faketime: true}\n"
+HEAD = "description: d\nworkload: [{put-all: {}}]\ncluster: {faketime: true, failpoints: true}\n"
 
 
 class Stage:

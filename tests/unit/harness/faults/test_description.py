@@ -12,10 +12,18 @@ MODES = {"1": "follower", "2": "follower", "3": "follower", "4": "follower", "5"
 EVERYONE = [1, 2, 3, 4, 5]
 NEEDED: dict[str, dict[str, Any]] = {
     "corrupt": {"how": "flip-bit"},
+    "failpoint": {"point": "Leader.shutdown:enter", "do": "halt"},
     "io-error": {"error": "EIO"},
     "partition": {"groups": [[1, 2], [3, 4, 5]]},
     "rolling-upgrade": {"to": "3.9.6"},
     "start": {"target": {"node": 2}},
+}
+
+
+# Without which a setting is refused.
+BESIDE: dict[str, dict[str, Any]] = {
+    "failpoint.sleep_ms": {"do": "sleep"},
+    "failpoint.error": {"do": "throw", "error": "IOException"},
 }
 
 
@@ -53,6 +61,12 @@ NEEDED: dict[str, dict[str, Any]] = {
         ("slow-disk", {"jitter_ms": 30}, [5], "slow-disk fsync of any 200 ms ±30 node 5"),
         ("corrupt", {"how": "truncate", "file": "snapshot"}, [5], "corrupt truncate of snapshot"),
         ("disk-stall", {}, [5], "disk-stall node 5 (leader)"),
+        (
+            "failpoint",
+            {"point": "FileTxnLog.rollLog:enter", "do": "sleep", "nth": 3},
+            [5],
+            "failpoint sleep 1000 ms at FileTxnLog.rollLog:enter of thread 3 node 5 (leader)",
+        ),
         ("gateway-kill", {}, [], "gateway-kill"),
         ("rolling-upgrade", {"to": "3.9.6"}, EVERYONE, "rolling-upgrade to 3.9.6 all 5 nodes"),
         ("client-crash", {}, [], "client-crash all clients"),
@@ -70,15 +84,15 @@ def test_a_fault_is_told_with_its_settings_and_its_nodes(
 @pytest.mark.parametrize("kind", list(faults))
 def test_every_setting_of_every_fault_is_told(kind: str) -> None:
     """Two injections that differ in one setting never read the same."""
-    fault = undo.fault_of(kind, NEEDED.get(kind, {}))
-    plain = fault.describe(kind, [], {})
-    assert plain.startswith(kind)
-    for field in fields(fault):  # type: ignore[arg-type]
+    for field in fields(faults[kind]):  # type: ignore[arg-type]
+        settings = NEEDED.get(kind, {}) | BESIDE.get(f"{kind}.{field.name}", {})
+        fault = undo.fault_of(kind, settings)
+        plain = fault.describe(kind, [], {})
+        assert plain.startswith(kind)
         now = getattr(fault, field.name)
-        allowed = get_args(get_type_hints(type(fault))[field.name])
-        another = next((a for a in allowed if isinstance(a, str) and a != now), None)
-        change = {field.name: another or _another(now)}
-        other = undo.fault_of(kind, {**NEEDED.get(kind, {}), **change})
+        allowed = _words(get_type_hints(type(fault))[field.name])
+        another = next((word for word in allowed if word != now), None)
+        other = undo.fault_of(kind, {**settings, field.name: another or _another(now)})
         assert other.describe(kind, [], {}) != plain, field.name
 
 
@@ -89,6 +103,16 @@ def test_nodes_without_known_roles_are_told_by_number() -> None:
         told = fault.describe(kind, [] if fault.target == [] else [5], {})
         assert told.startswith(kind)
         assert fault.target == [] or told.endswith(("node 5", "5")), told
+
+
+def _words(hint: Any) -> list[str]:
+    """Return the words that a setting may be."""
+    return [
+        word
+        for one in get_args(hint)
+        for word in ([one] if isinstance(one, str) else _words(one))
+        if word != "all"
+    ]
 
 
 def _another(value: Any) -> Any:
@@ -105,4 +129,9 @@ def _another(value: Any) -> Any:
             return [[1], [2, 3, 4, 5]]
         case dict():
             return {"node": 4}
-    return {"3.9.6": "3.9.3", "any": "put-all"}.get(value, "any")
+    others = {
+        "3.9.6": "3.9.3",
+        "any": "put-all",
+        "Leader.shutdown:enter": "FileTxnLog.rollLog:enter",
+    }
+    return others.get(value, "any")

@@ -17,6 +17,7 @@ from worlds.faults.fake_quorum import FakeClients, FakeGateway, FakeQuorum
 # What has no default.
 SETTINGS: dict[str, dict[str, Any]] = {
     "corrupt": {"how": "flip-bit"},
+    "failpoint": {"point": "Leader.shutdown:enter", "do": "halt"},
     "io-error": {"error": "EIO"},
     "partition": {"groups": [[1, 2], [3, 4, 5]]},
     "rolling-upgrade": {"to": "3.9.6"},

@@ -9,13 +9,14 @@ import pytest
 
 from harness.common.harness_errors import ScenarioError, TargetError
 from harness.faults import faults
-from harness.nemesis import undo
+from harness.nemesis import by_hand, undo
 from worlds.faults.fake_quorum import FakeQuorum, UnableNode
 from worlds.faults.stage import Stage
 
 # What has no default.
 NEEDED: dict[str, dict[str, Any]] = {
     "corrupt": {"how": "flip-bit"},
+    "failpoint": {"point": "Leader.shutdown:enter", "do": "halt"},
     "io-error": {"error": "EIO"},
     "partition": {"groups": [[1, 2], [3, 4, 5]]},
     "rolling-upgrade": {"to": "3.9.6"},
@@ -304,3 +305,22 @@ def test_a_fault_that_ends_by_itself_says_so_in_the_ledger(stage: Callable[..., 
     (kill, pause) = played.quorum.ledger.entries.values()
     assert 0 < kill["due_s"] - time.clock_gettime(time.CLOCK_BOOTTIME) <= 30
     assert pause["due_s"] is None
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_by_hand_a_thread_is_waited_for(quiet: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 -- a case
+    """A failpoint by hand bites if a thread comes in time, and then says which node it stopped."""
+    monkeypatch.setattr(by_hand, "BITES_WITHIN_S", 0.0)
+    quorum = FakeQuorum()
+    quorum.nodes[5].quiet = quiet
+    injected = by_hand.inject(
+        quorum, "failpoint", NEEDED["failpoint"], id=1, in_force=[], until_s=60
+    )
+    assert (injected.nodes, injected.bit) == ([5], not quiet)
+    assert quorum.ledger.entries, "heal finds it"
+
+
+def test_a_point_by_hand_is_checked_as_in_a_scenario() -> None:
+    """The mistake is told with what was expected."""
+    with pytest.raises(ScenarioError, match=r"failpoint.point: expected one of those .*got 'x'"):
+        undo.fault_of("failpoint", {"point": "x", "do": "pause"})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.common.harness_errors import RunError, TargetError
+from harness.common.harness_errors import RunError, TargetError, UnsupportedError
 from harness.common.polling import wait_until
 from harness.nemesis.phase_faults import PhaseOfFaults
 from worlds.faults.fake_quorum import FakeQuorum
@@ -154,3 +154,124 @@ def test_jitter_is_waited_for(played: Played) -> None:
     (kill,) = stage.injections
     assert kill.came_s is not None
     assert stage.events()[0]["time_ns"] / 1e9 - kill.came_s >= kill.planned.late_s > 0
+
+
+POINT = "Leader.shutdown:enter"
+AT = f'at: {{failpoint: {{node: 2, point: "{POINT}", nth: 3}}}}'
+
+
+def test_a_thread_waits_at_its_point_until_the_fault_is_injected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule is in force from the phase's start, while the fault is injected, and no longer."""
+    monkeypatch.setattr("harness.nemesis.failpoint_watch.PERIOD_S", 0.0)
+    quorum, held = FakeQuorum(), list[bool]()
+    node, kill = quorum.nodes[2], quorum.nodes[2].kill
+    node.quiet = True
+
+    def killed() -> dict[str, Any]:
+        held.append(bool(node.failpoints))
+        return kill()
+
+    monkeypatch.setattr(node, "kill", killed)
+    stage = Stage(tmp_path, f"faults: [{{kill: {{target: {{node: 2}}}}, {AT}, down_s: 0}}]", quorum)
+    with stage.phase() as faults:
+        (rule,) = quorum.nodes[2].failpoints.values()
+        assert (rule.point, rule.effect, rule.nth, rule.times) == (POINT, "pause", 3, 1)
+        assert rule.most_ms is not None, "a thread that nobody lets go on goes on by itself"
+        time.sleep(0.02)
+        assert stage.told() == [], "no thread has come"
+        quorum.nodes[2].quiet = False
+        seen_within(faults, lambda: faults.over)
+    stage.close()
+    assert held == [True]
+    assert quorum.nodes[2].failpoints == {}
+    assert stage.events()[0]["value"]["evidence"]["trigger"]["point"] == POINT
+
+
+def test_a_trigger_whose_point_nobody_comes_to_leaves_nothing(tmp_path: Path) -> None:
+    """It ends `indeterminate` with its phase, and its rule is off."""
+    quorum = FakeQuorum()
+    quorum.nodes[2].quiet = True
+    stage = Stage(tmp_path, f"faults: [{{kill: {{}}, {AT}, down_s: 0}}]", quorum)
+    with stage.phase():
+        assert quorum.nodes[2].failpoints
+    stage.close()
+    assert stage.told() == [("kill", "inject", "indeterminate")]
+    assert quorum.nodes[2].failpoints == {}
+
+
+def test_a_trigger_that_the_server_cannot_wait_at_is_skipped(played: Played) -> None:
+    """A point that this build lacks is told; nothing is injected."""
+    quorum = FakeQuorum()
+
+    def refuse(name: str, rule: object) -> dict[str, Any]:
+        raise UnsupportedError(f"node 2: its ZooKeeper has no point {POINT}")
+
+    quorum.nodes[2].set_failpoint = refuse  # type: ignore[method-assign]
+    stage = played(f"faults: [{{kill: {{}}, {AT}, down_s: 0}}]", quorum)
+    assert stage.told() == [("kill", "inject", "skipped")]
+    assert quorum.nodes[5].up
+
+
+HALT = f'failpoint: {{target: {{node: 2}}, point: "{POINT}", do: halt}}'
+
+
+def test_a_failpoint_waits_while_others_are_injected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told when a thread came, its time counts from then, and what follows does not wait."""
+    monkeypatch.setattr("harness.nemesis.nemesis.LOOK_S", 0.0)
+    quorum = FakeQuorum()
+    quorum.nodes[2].quiet = True
+    text = f"faults: [{{{HALT}, first_s: 0, for_s: 0.01}}, {{pause: {{}}, first_s: 0, for_s: 0}}]"
+    stage = Stage(tmp_path, text, quorum)
+    with stage.phase() as faults:
+        seen_within(faults, lambda: ("pause", "heal", "installed") in stage.told())
+        time.sleep(0.03)
+        assert not faults.over
+        quorum.nodes[2].quiet = False
+        seen_within(faults, lambda: faults.over)
+    stage.close()
+    assert stage.told()[2:] == [
+        ("failpoint", "inject", "installed"),
+        ("failpoint", "heal", "installed"),
+    ]
+    assert quorum.nodes[2].up
+
+
+def test_a_failpoint_without_an_end_is_told_when_it_bites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it is over for the schedule, the phase goes on looking for a thread."""
+    monkeypatch.setattr("harness.nemesis.nemesis.LOOK_S", 0.0)
+    quorum = FakeQuorum()
+    quorum.nodes[2].quiet = True
+    stage = Stage(tmp_path, f"faults: [{{{HALT}, first_s: 0}}]", quorum)
+    with stage.phase() as faults:
+        seen_within(faults, lambda: faults.over)
+        quorum.nodes[2].quiet = False
+        seen_within(faults, lambda: stage.told() == [("failpoint", "inject", "installed")])
+    stage.nemesis.heal_all()
+    stage.close()
+    assert stage.told()[1:] == [("failpoint", "heal", "installed")]
+
+
+def test_a_failpoint_that_nobody_comes_to_is_indeterminate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was seen of it at last is told, and then that it is off."""
+    monkeypatch.setattr("harness.nemesis.nemesis.LOOK_S", 0.0)
+    quorum = FakeQuorum()
+    quorum.nodes[2].quiet = True
+    stage = Stage(tmp_path, f"faults: [{{{HALT}, first_s: 0}}]", quorum)
+    with stage.phase() as faults:
+        seen_within(faults, lambda: faults.over)
+    assert stage.told() == []
+    stage.nemesis.heal_all()
+    stage.close()
+    assert stage.told() == [
+        ("failpoint", "inject", "indeterminate"),
+        ("failpoint", "heal", "installed"),
+    ]
+    assert quorum.nodes[2].failpoints == {}

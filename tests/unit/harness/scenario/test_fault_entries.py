@@ -16,6 +16,7 @@ from worlds.faults.stage import Stage
 # What has no default.
 SETTINGS: dict[str, dict[str, Any]] = {
     "corrupt": {"how": "flip-bit"},
+    "failpoint": {"point": "Leader.shutdown:enter", "do": "halt"},
     "io-error": {"error": "EIO"},
     "partition": {"groups": [[1, 2], [3, 4, 5]]},
     "rolling-upgrade": {"to": "3.9.6"},
@@ -28,6 +29,7 @@ TRIGGERS: dict[str, dict[str, Any]] = {
     "invoked": {"at": {"invoked": 2}},
     "event": {"at": {"event": "leader-elected"}},
     "log": {"at": {"log": {"node": 1, "pattern": "x"}}},
+    "failpoint": {"at": {"failpoint": {"node": 1, "point": "Leader.shutdown:enter"}}},
     "after": {"after": "first"},
     "order": {},
     "weight": {"weight": 2},
@@ -57,6 +59,7 @@ def planned(entry: dict[str, Any]) -> list[plan.Planned]:
                     "data_mb": 64,
                     "reconfig": True,
                     "disk_shim": True,
+                    "failpoints": True,
                 },
                 "transport": "rest" if kind == "gateway-kill" else "kazoo",
                 "mix_s": 20,
@@ -221,6 +224,7 @@ def test_each_trigger_has_a_name(trigger: str) -> None:
             {
                 "description": "d",
                 "mix_s": 9,
+                "cluster": {"failpoints": True},
                 "workload": [{"put-all": {}}],
                 "faults": [
                     {"name": "first", "client-crash": {}, "weight": 1},
