@@ -4,6 +4,7 @@ TargetError (of the harness: exit status 255)
 └── ClusterError
     ├── EngineError   no Docker engine, or it refuses
     │   └── EngineGoneError   it answered before, and now it does not
+    ├── CommandKilledError   the engine killed a command in a container
     ├── ContainerGoneError   a container of a quorum is gone
     ├── ImageError    the ZooKeeper image could not be built or is not what was asked for
     └── PortError     a port that was asked for by number is taken
@@ -24,6 +25,10 @@ class EngineError(ClusterError):
 
 class EngineGoneError(EngineError, DockerException):
     """A request to the engine got no answer; docker's own errors are about answers only."""
+
+
+class CommandKilledError(ClusterError):
+    """The engine killed a command in a container, so it may have done a part."""
 
 
 class ContainerGoneError(ClusterError):

@@ -19,6 +19,10 @@ UID = 1000  # of the server, as in the official image
 EXIT_WITHIN_S = 5.0  # after a command's output has ended; usually its exit is known at once
 POLL_S = 0.01
 FREEZE_WITHIN_S = 5.0
+# What an engine that is too busy to start a command says of it. A shell's own 126 has words.
+NOT_STARTED = (126, "")
+STARTS = 5
+PAUSE_S = 0.5
 
 
 def pack(files: Mapping[str, str | bytes]) -> bytes:
@@ -56,8 +60,14 @@ def execute(
         ClusterError: the engine could not run it, or did not say how it ended.
     """
     where = f"container {container.name}: {command[0]}"
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda ended: ended == NOT_STARTED),
+        stop=tenacity.stop_after_attempt(STARTS),
+        wait=tenacity.wait_fixed(PAUSE_S),
+        retry_error_callback=lambda _: NOT_STARTED,
+    )
     try:
-        return _executed(container, command, environment or {}, where)
+        return retrying(_executed, container, command, environment or {}, where)
     except (DockerException, OSError) as error:
         raise ClusterError(f"{where}: {error}") from error
 

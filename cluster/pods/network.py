@@ -33,7 +33,7 @@ def drop(sandboxes: Mapping[int, Sandbox], rule: str, drops: Mapping[int, Drops]
         script = script_of(rule, mine, addresses)
         load = f"nft -f - <<'RULES'\n{script}RULES\n"
         command = f"{load}{_TIDY}" if mine == nothing else f"{sandbox.lease.take()} && {load}"
-        sandbox.run(["sh", "-c", command])
+        sandbox.repeat(["sh", "-c", command])
 
     each(sandboxes.values(), put)
     return {"in_force_ms": round((time.monotonic() - began) * 1000)}
@@ -112,11 +112,11 @@ def _peer(expressions: Sequence[Mapping[str, Any]]) -> str:
 def shape(sandbox: Sandbox, shape: Shape | None) -> Evidence:
     """Slow down what leaves a node, or stop that (None); see `harness.target.Node`."""
     if shape is None:
-        sandbox.run(["sh", "-c", f"tc qdisc del dev {DEVICE} root 2>/dev/null || true"])
+        sandbox.repeat(["sh", "-c", f"tc qdisc del dev {DEVICE} root 2>/dev/null || true"])
         return {"node": sandbox.id}
     command = f"tc qdisc replace dev {DEVICE} root {discipline(shape)}"
     try:
-        sandbox.run(["sh", "-c", f"{sandbox.lease.take()} && {command}"])
+        sandbox.repeat(["sh", "-c", f"{sandbox.lease.take()} && {command}"])
     except ClusterError as error:
         if "qdisc kind is unknown" in str(error):
             raise UnsupportedError(f"node {sandbox.id}: this kernel has no {command}") from error

@@ -6,6 +6,7 @@ engine may be on another machine.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import docker
@@ -14,13 +15,15 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.types import Mount
 
-from cluster.cluster_errors import ClusterError, PortError
+from cluster.cluster_errors import ClusterError, CommandKilledError, PortError
 from cluster.config import CLIENT_PORT, SHIM_STATE
 from cluster.engine import labels
 from cluster.engine.containers import UID, execute
 from cluster.pods.lease import Lease
 
 ASKS = 3
+# How a command ends that an engine kills because it is too busy to start it in time.
+KILLED = (137, "")
 TABLE = "inet nemesis"
 DEVICE = "eth0"
 SHIM_STATE_MB = 256  # a log that is never fsynced takes some 60 bytes for each write
@@ -113,7 +116,7 @@ class Sandbox:
         """Leave it as it was created: nothing on the disk, no rule in force."""
         self.lease.end()
         self.lease = self._new_lease()
-        self.run(["sh", "-c", _PRISTINE])
+        self.repeat(["sh", "-c", _PRISTINE])
 
     def name(self, part: str) -> str:
         """Return the engine's name for a part of this node."""
@@ -159,12 +162,26 @@ class Sandbox:
         What it printed may be lost; see `ask`.
 
         Raises:
+            CommandKilledError: the engine killed it, so it may have done a part.
             ClusterError: its exit status is not 0.
         """
         status, text = execute(self.container, command)
+        if (status, text) == KILLED:
+            raise CommandKilledError(f"node {self.id}: {' '.join(command)}: killed")
         if status != 0:
             raise ClusterError(f"node {self.id}: {' '.join(command)}: exit {status}: {text}")
         return text
+
+    def repeat(self, command: Sequence[str]) -> str:
+        """Run a command again, as `run` does, if the engine killed it: it did not start in time.
+
+        Raises:
+            ClusterError: its exit status is not 0, or it was killed ASKS times.
+        """
+        for _ in range(ASKS - 1):
+            with suppress(CommandKilledError):
+                return self.run(command)
+        return self.run(command)
 
     def ask(self, command: Sequence[str], what: str) -> str:
         """Run a command that prints something and may be run again; return what it printed.
@@ -176,12 +193,12 @@ class Sandbox:
             ClusterError: its exit status is not 0, or nothing came back ASKS times.
         """
         for _ in range(ASKS):
-            if answer := self.run(command).strip():
+            if answer := self.repeat(command).strip():
                 return answer
         raise ClusterError(f"node {self.id}: {what}: expected an answer, got nothing {ASKS} times")
 
     def _new_lease(self) -> Lease:
-        return Lease(lambda command: self.run(["sh", "-c", command]))
+        return Lease(lambda command: self.repeat(["sh", "-c", command]))
 
 
 def _volume_options(size_mb: int | None) -> dict[str, Any]:

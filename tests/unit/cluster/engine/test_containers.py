@@ -45,6 +45,15 @@ def test_status_and_output_are_told() -> None:
     assert containers.execute(box, ["false"]) == (7, "no")
 
 
+def test_a_command_that_never_started_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy engine gives up a start with status 126 and no word; a shell's own has one."""
+    monkeypatch.setattr(containers, "PAUSE_S", 0.0)
+    assert containers.execute(container_of(Api(126, 126, 0)), ["nft"]) == (0, "")
+    assert containers.execute(container_of(Api(126)), ["nft"]) == (126, "")
+    denied = Api(126, 0, output=b"sh: nft: Permission denied")
+    assert containers.execute(container_of(denied), ["nft"]) == (126, "sh: nft: Permission denied")
+
+
 def test_a_status_that_comes_late_is_waited_for() -> None:
     """Where output ends before the engine knows the exit, the status of the end counts."""
     assert containers.execute(container_of(Api(None, None, 1)), ["false"]) == (1, "")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from cluster.cluster_errors import ClusterError
+from cluster.cluster_errors import ClusterError, CommandKilledError
 from cluster.pods import network
 from cluster.pods.sandbox import Sandbox
 from harness.target import Drops, Shape
@@ -113,13 +113,26 @@ def test_a_shape_in_the_words_of_tc(shape: Shape, words: str) -> None:
 class AnsweringSandbox(Sandbox):
     """A sandbox whose commands print these answers, one after the other."""
 
-    def __init__(self, *answers: str) -> None:
+    def __init__(self, *answers: str | ClusterError) -> None:
         super().__init__(id=3, run="r", tags={})
         self._answers = iter(answers)
 
     def run(self, command: Sequence[str]) -> str:
-        """Print the next answer."""
-        return next(self._answers)
+        """Print the next answer, or end as it says."""
+        answer = next(self._answers)
+        if isinstance(answer, ClusterError):
+            raise answer
+        return answer
+
+
+def test_a_killed_command_is_repeated_where_that_does_no_harm() -> None:
+    """A rule that is put in force twice is in force; what fails for another reason is told."""
+    killed, refused = CommandKilledError("killed"), ClusterError("exit 1: no such chain")
+    assert AnsweringSandbox(killed, killed, "done").repeat(["nft"]) == "done"
+    with pytest.raises(ClusterError, match="exit 1"):
+        AnsweringSandbox(killed, refused, "done").repeat(["nft"])
+    with pytest.raises(CommandKilledError):
+        AnsweringSandbox(killed, killed, killed, "done").repeat(["nft"])
 
 
 def test_a_listing_that_came_back_empty_is_asked_for_again() -> None:
