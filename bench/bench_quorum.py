@@ -20,8 +20,9 @@ from rows import write_row
 
 from cluster import quorum
 from cluster.config import environment, zoo_cfg
-from cluster.engine import engine, image, labels
+from cluster.engine import engine, labels
 from cluster.pods import probe
+from cluster.software import image
 from harness.common.quorum_config import QuorumConfig
 
 MOST_RATIO = 2.5

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from cluster import lending
-from cluster.engine.building import Say
 from cluster.pods import network
 from cluster.pods.pod import Pod
+from cluster.software.building import Say
 from harness.common.failpoint_list import FAILPOINTS
 from harness.common.harness_errors import TargetError
 from harness.common.quorum_config import QuorumConfig

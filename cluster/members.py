@@ -9,9 +9,9 @@ from itertools import chain, repeat
 
 from cluster.cluster_errors import ClusterError
 from cluster.config import CLIENT_PORT, server_line
-from cluster.engine import server_image
 from cluster.engine.containers import execute
 from cluster.pods.pod import Pod
+from cluster.software import server_image
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
 from harness.target import Evidence

@@ -12,14 +12,15 @@ from docker.models.containers import Container
 from cluster import members, transactions, trees
 from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.config import environment, files
-from cluster.engine import engine, image, labels, leftovers, networks, reach
-from cluster.engine.building import Say
+from cluster.engine import engine, labels, leftovers, networks, reach
 from cluster.engine.each import each
 from cluster.engine.ledger import LedgerFile
-from cluster.engine.server_image import ORIGIN, ServerImage
 from cluster.pods import failpoint_agent, faketime, network, shimmed_disk
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
+from cluster.software import image
+from cluster.software.building import Say
+from cluster.software.server_image import ORIGIN, ServerImage
 from harness.common.polling import wait_until
 from harness.common.quorum_config import QuorumConfig, Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds

@@ -19,7 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from cluster.quorum import DockerQuorum
-    from harness.commands.pytest_items import ByHand
+    from harness.commands.running.pytest_items import ByHand
     from harness.recording import Recording
 
 
@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect what looks like a scenario, in a folder of the project that was asked for."""
     if file_path.suffix in {".yaml", ".yml"} and _is_asked_for(file_path, parent.config):
-        from harness.commands.pytest_items import ScenarioFile  # noqa: PLC0415 -- see above
+        from harness.commands.running.pytest_items import ScenarioFile  # noqa: PLC0415 -- see above
 
         return ScenarioFile.from_parent(parent, path=file_path)
     return None
@@ -75,7 +75,7 @@ def _is_asked_for(file: Path, config: pytest.Config) -> bool:
 @pytest.fixture(scope="session")
 def zk_quorum(request: pytest.FixtureRequest) -> "Iterator[DockerQuorum]":
     """Give a quorum of real servers, one for all tests: `hosts`, `nodes`, `leader()`."""
-    from harness.commands.pytest_items import lend  # noqa: PLC0415 -- see above
+    from harness.commands.running.pytest_items import lend  # noqa: PLC0415 -- see above
 
     option = request.config.getoption
     yield from lend(nodes=option("--zk-nodes"), zookeeper=option("--zk-version"))
@@ -84,7 +84,7 @@ def zk_quorum(request: pytest.FixtureRequest) -> "Iterator[DockerQuorum]":
 @pytest.fixture
 def nemesis(zk_quorum: "DockerQuorum") -> "Iterator[ByHand]":
     """Give faults to inject into zk_quorum; all are healed when the test ends."""
-    from harness.commands.pytest_items import ByHand  # noqa: PLC0415 -- see above
+    from harness.commands.running.pytest_items import ByHand  # noqa: PLC0415 -- see above
 
     hurting = ByHand(zk_quorum)
     yield hurting
@@ -96,6 +96,6 @@ def recorded_history(
     zk_quorum: "DockerQuorum", nemesis: "ByHand", tmp_path: Path
 ) -> "Callable[..., AbstractContextManager[Recording]]":
     """Give a function whose context records a history, `h`; then assert h.check(NAME).valid."""
-    from harness.commands.pytest_items import recorder  # noqa: PLC0415 -- see above
+    from harness.commands.running.pytest_items import recorder  # noqa: PLC0415 -- see above
 
     return recorder(zk_quorum, nemesis, tmp_path)

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 from cluster import lending
 from cluster.quorum import DockerQuorum
-from harness.commands.faults_command import tidy
-from harness.commands.pytest_items import ByHand
+from harness.commands.manual.faults_command import tidy
+from harness.commands.running.pytest_items import ByHand
 from harness.common.harness_errors import TargetError
 from harness.scenario import loading
 

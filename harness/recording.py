@@ -24,10 +24,10 @@ from harness.common.polling import wait_until
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
 from harness.common.verdict import CheckResult
-from harness.ending import Ending
 from harness.history import record
 from harness.history.columns import History
 from harness.history.record import HistoryWriter, Value
+from harness.run_ending import Ending
 from harness.scenario import loading
 from harness.scenario.schema import WorkloadEntry
 from harness.target import Clients, Quorum

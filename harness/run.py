@@ -21,7 +21,6 @@ from harness.common.quorum_config import QuorumConfig
 from harness.common.run_clock import Clock, utc_stamp
 from harness.common.run_folder import RunFolder
 from harness.common.setting_types import shared
-from harness.ending import READY_WITHIN_S, Ending, Notes
 from harness.history import record
 from harness.history.columns import History
 from harness.history.record import PHASE, WALL_CLOCK, HistoryWriter
@@ -29,6 +28,7 @@ from harness.nemesis.monitor import Monitor
 from harness.nemesis.nemesis import Nemesis
 from harness.nemesis.phase_faults import PhaseOfFaults
 from harness.recorded import BINDINGS, Recorded
+from harness.run_ending import READY_WITHIN_S, Ending, Notes
 from harness.running_phase import RunningPhase
 from harness.scenario import estimate, plan
 from harness.scenario.schema import Scenario

@@ -16,8 +16,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from cluster import lending
 from cluster.cluster_errors import ClusterError
-from cluster.engine import engine, image
+from cluster.engine import engine
 from cluster.quorum import DockerQuorum
+from cluster.software import image
 from harness.common.quorum_config import QuorumConfig
 
 READY_WITHIN_S = 90.0

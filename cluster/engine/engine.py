@@ -17,8 +17,8 @@ from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.errors import DockerException
 
 from cluster.cluster_errors import EngineError, EngineGoneError
-from cluster.engine import endpoint
-from cluster.engine.endpoint import Endpoint
+from cluster.engine import docker_endpoint as endpoint
+from cluster.engine.docker_endpoint import Endpoint
 
 REQUEST_TIMEOUT_S = 120.0
 ANSWER_WITHIN_S = 5.0  # to the first question; an engine that is slower than this is of no use

@@ -15,7 +15,7 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 from cluster.cluster_errors import EngineError
-from cluster.engine import endpoint
+from cluster.engine import docker_endpoint as endpoint
 
 LOOPBACK = "127.0.0.1"
 _MOUNTS = Path("/proc/self/mountinfo")

@@ -13,11 +13,11 @@ from docker.errors import DockerException
 from cluster.cluster_errors import ClusterError
 from cluster.config import AGENT_STATE
 from cluster.engine import labels
-from cluster.engine.building import Say
 from cluster.engine.containers import UID
 from cluster.engine.each import each
-from cluster.engine.server_image import ServerImage
 from cluster.pods.sandbox import Sandbox
+from cluster.software.building import Say
+from cluster.software.server_image import ServerImage
 from harness.common.failpoint_list import FAILPOINTS, RELEASES
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until

@@ -15,10 +15,10 @@ from docker.errors import DockerException
 from cluster.cluster_errors import ClusterError
 from cluster.config import SHIM, SHIM_LIBRARY, SHIM_STATE
 from cluster.engine import labels
-from cluster.engine.building import Say
 from cluster.engine.containers import UID
 from cluster.engine.each import each
 from cluster.pods.sandbox import Sandbox
+from cluster.software.building import Say
 from harness.common.harness_errors import UnsupportedError
 from harness.target import DiskRule, Evidence, PowerLossModel
 

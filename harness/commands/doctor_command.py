@@ -14,8 +14,10 @@ from rich.table import Table
 
 from cluster import abilities
 from cluster.cluster_errors import ClusterError
-from cluster.engine import endpoint, engine, image
-from harness.commands import standing
+from cluster.engine import docker_endpoint as endpoint
+from cluster.engine import engine
+from cluster.software import image
+from harness.commands.manual import standing
 from harness.commands.options import DEFAULT_RUNS, RunsOption
 from harness.common.harness_errors import HarnessError, ScenarioError
 from harness.common.quorum_config import QuorumConfig

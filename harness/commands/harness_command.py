@@ -18,11 +18,11 @@ _EPILOG = (
 )
 # By module. What most people look for comes first.
 COMMANDS = {
-    "harness.commands.run_command": {
+    "harness.commands.running.run_command": {
         "run": "Run scenarios, judge them, and say whether each verdict is as expected.",
         "check": "Judge a run that was made before, again, with today's checkers.",
     },
-    "harness.commands.quorum_command": {
+    "harness.commands.manual.quorum_command": {
         "up": "Start a quorum by hand, and a gateway beside it; they stay until `down`.",
         "status": "Show every quorum that is up: nodes, roles, zxids, faults in force.",
         "logs": "Print the logs of the servers of a quorum that is up.",
@@ -47,19 +47,19 @@ COMMANDS = {
     "harness.commands.new_command": {
         "new": "Write a commented scenario to start from.",
     },
-    "harness.commands.plan_command": {
+    "harness.commands.running.plan_command": {
         "plan": "Show each injection that is planned; end with 2 if some entry draws none.",
     },
-    "harness.commands.replay_command": {
+    "harness.commands.searching.replay_command": {
         "replay": "Run a recorded plan again, and say at what rate its failure shows.",
     },
-    "harness.commands.shrink_command": {
+    "harness.commands.searching.shrink_command": {
         "shrink": "Take out of a failing scenario what the failure does not need; write the rest.",
     },
-    "harness.commands.fuzz_command": {
+    "harness.commands.searching.fuzz_command": {
         "fuzz": "Draw scenarios from the catalogue of faults, run them, and shrink what fails.",
     },
-    "harness.commands.faults_command": {
+    "harness.commands.manual.faults_command": {
         "inject": "Inject a fault into the quorum that is up, and say what was observed of it.",
         "heal": "Undo every fault in force on the quorum that is up.",
         "top": "Show roles, zxids and faults in force, live, until Ctrl-C.",

@@ -27,7 +27,7 @@ from cluster.config import AGENT_STATE, FAKETIME_OFFSET
 from cluster.engine import engine, labels, ledger, leftovers, processes
 from cluster.pods.disk import FILL
 from cluster.pods.lease import TERM_S
-from harness.commands.faults_command import heal_left
+from harness.commands.manual.faults_command import heal_left
 from harness.common.polling import wait_until
 from harness.common.quorum_config import QuorumConfig
 

@@ -13,10 +13,12 @@ import pytest
 
 from cluster import lending
 from cluster.cluster_errors import ImageError
-from cluster.engine import building, debian, engine, image, registry, server_image
+from cluster.engine import engine
 from cluster.engine.containers import download
-from cluster.engine.server_image import ServerImage
 from cluster.quorum import DockerQuorum
+from cluster.software import building, debian, image, server_image
+from cluster.software import docker_registry as registry
+from cluster.software.server_image import ServerImage
 from harness.common.harness_errors import UnmetError
 from harness.common.quorum_config import DEFAULT_RELEASE, OwnBuild, QuorumConfig
 from harness.faults.clocks import ClockJump

@@ -9,8 +9,8 @@ import pytest
 from cluster import members
 from cluster.cluster_errors import ClusterError
 from cluster.config import environment, files, zoo_cfg
-from cluster.engine import debian
-from cluster.engine.server_image import CLASSPATH
+from cluster.software import debian
+from cluster.software.server_image import CLASSPATH
 from harness.common.quorum_config import QuorumConfig, Release
 
 TOLD = """Committed new configuration:

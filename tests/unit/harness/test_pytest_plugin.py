@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness.commands import pytest_items
-from harness.commands.launch import Ran
-from harness.commands.pytest_items import ByHand
+from harness.commands.running import pytest_items
+from harness.commands.running.launch import Ran
+from harness.commands.running.pytest_items import ByHand
 from harness.common.harness_errors import TargetError, UnmetError
 from harness.common.run_folder import RunFolder
 from harness.nemesis import by_hand, undo
@@ -147,7 +147,7 @@ def test_an_interrupted_run_ends_the_session(project: Run, monkeypatch: pytest.M
 QUORUM = """\
 import contextlib, os, signal
 from pathlib import Path
-from harness.commands import pytest_items
+from harness.commands.running import pytest_items
 
 @contextlib.contextmanager
 def started(*_, **__):

@@ -6,7 +6,7 @@ beside zoo.cfg: whatever assumes Debian's layout fails on it.
 
 import docker
 
-from cluster.engine.building import build
+from cluster.software.building import build
 
 LIB = "/apache-zookeeper-3.9.6-bin/lib"
 _DOCKERFILE = f"""

@@ -9,9 +9,9 @@ from docker.errors import ContainerError
 
 from cluster.cluster_errors import ClusterError
 from cluster.config import AGENT, environment
-from cluster.engine.server_image import ServerImage
 from cluster.pods import failpoint_agent
 from cluster.pods.sandbox import Sandbox
+from cluster.software.server_image import ServerImage
 from harness.common.failpoint_list import FAILPOINTS
 from harness.common.harness_errors import UnsupportedError
 from harness.common.quorum_config import QuorumConfig

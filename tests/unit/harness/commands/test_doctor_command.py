@@ -9,7 +9,8 @@ import pytest
 
 from cluster import abilities
 from cluster.cluster_errors import ClusterError, EngineError
-from cluster.engine import engine, image
+from cluster.engine import engine
+from cluster.software import image
 from harness.commands import doctor_command, harness_command
 from harness.faults import faults
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands.launch import prepare
+from harness.commands.running.launch import prepare
 from harness.common import run_clock, run_folder
 from harness.scenario import loading
 

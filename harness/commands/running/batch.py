@@ -13,7 +13,7 @@ from typing import TypeVar
 from cluster import lending
 from harness import results
 from harness.commands import interrupts
-from harness.commands.launch import Ran, launch, once, prepare, publish
+from harness.commands.running.launch import Ran, launch, once, prepare, publish
 from harness.common import run_folder
 from harness.common.harness_errors import HarnessError, ScenarioError, UnmetError
 from harness.report import annotations, junit, markdown

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.commands import fuzz_command, trials
-from harness.commands.launch import Ran
+from harness.commands.running.launch import Ran
+from harness.commands.searching import fuzz_command, trials
 from harness.common.harness_errors import RunError
 from harness.common.run_folder import RunFolder
 from harness.scenario import loading

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.engine import building, own_build
+from cluster.software import building, own_build
 from harness.common.harness_errors import ScenarioError
 from harness.common.quorum_config import OwnBuild
 

@@ -12,7 +12,7 @@ from docker.errors import ContainerError, DockerException
 from docker.models.images import Image
 
 from cluster.cluster_errors import ImageError
-from cluster.engine.building import build, find
+from cluster.software.building import build, find
 
 CLASSPATH = "zkmq.classpath"
 RELEASE = "zkmq.release"

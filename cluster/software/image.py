@@ -11,9 +11,10 @@ import docker
 from docker.models.images import Image
 
 from cluster.cluster_errors import ImageError
-from cluster.engine import building, debian, own_build, registry, server_image
-from cluster.engine.building import Say, find
-from cluster.engine.server_image import ServerImage
+from cluster.software import building, debian, own_build, server_image
+from cluster.software import docker_registry as registry
+from cluster.software.building import Say, find
+from cluster.software.server_image import ServerImage
 from harness.common.harness_errors import UnmetError
 from harness.common.quorum_config import OwnBuild, QuorumConfig
 

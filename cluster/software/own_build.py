@@ -12,7 +12,7 @@ from typing import Any
 import docker
 from docker.models.images import Image
 
-from cluster.engine.building import HERE, build
+from cluster.software.building import HERE, build
 from harness.common.harness_errors import ScenarioError
 from harness.common.quorum_config import OwnBuild
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from cluster.lending import Kept
-from harness.commands.trials import Trials
+from harness.commands.searching.trials import Trials
 from harness.common import run_folder
 from harness.common.harness_errors import ScenarioError
 from harness.common.rate import Rate

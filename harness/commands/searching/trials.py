@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from cluster.lending import Kept
-from harness.commands.launch import Ran, launch, prepare
+from harness.commands.running.launch import Ran, launch, prepare
 from harness.common.harness_errors import HistoryError, RunError, ScenarioError
 from harness.common.rate import Rate
 from harness.report.terminal import Terminal

@@ -10,7 +10,7 @@ from cluster import quorum
 from cluster.cluster_errors import ContainerGoneError
 from cluster.engine import engine, labels, leftovers
 from cluster.engine.leftovers import HeldRun
-from harness.commands import quorum_command
+from harness.commands.manual import quorum_command
 from harness.common.harness_errors import ScenarioError
 
 

@@ -14,15 +14,15 @@ import pytest
 from cluster import lending
 from cluster.engine import labels, ledger
 from cluster.quorum import DockerQuorum
-from harness.commands.faults_command import tidy
-from harness.commands.launch import launch, prepare, publish
+from harness.commands.manual.faults_command import tidy
+from harness.commands.running.launch import launch, prepare, publish
 from harness.common import run_folder
 from harness.common.harness_errors import HarnessError, TargetError, UnmetError
-from harness.ending import READY_WITHIN_S
 from harness.nemesis import by_hand, undo
 from harness.recording import Recording
 from harness.report.terminal import Terminal, summary_lines
 from harness.results import EXIT_AS_EXPECTED, exit_status
+from harness.run_ending import READY_WITHIN_S
 from harness.scenario import loading
 from harness.target import Clients
 from harness.workers.running_clients import NO_CLIENTS

@@ -16,7 +16,7 @@ from docker.utils import parse_repository_tag
 
 from cluster.cluster_errors import EngineGoneError, ImageError
 from cluster.engine import engine
-from cluster.engine.building import Say, reason
+from cluster.software.building import Say, reason
 
 ANSWER_WITHIN_S = 5.0
 TOLD_EVERY_S = 5.0

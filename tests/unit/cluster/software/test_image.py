@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from cluster.cluster_errors import ImageError
-from cluster.engine import debian, image, registry, server_image
-from cluster.engine.server_image import ServerImage
+from cluster.software import debian, image, server_image
+from cluster.software import docker_registry as registry
+from cluster.software.server_image import ServerImage
 from harness.common.harness_errors import UnmetError
 from harness.common.quorum_config import QuorumConfig
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cluster.cluster_errors import EngineError
-from cluster.engine import endpoint
+from cluster.engine import docker_endpoint as endpoint
 
 
 @pytest.fixture(autouse=True)

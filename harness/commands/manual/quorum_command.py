@@ -9,8 +9,9 @@ from rich.console import Console
 from cluster import quorum
 from cluster.cluster_errors import ContainerGoneError
 from cluster.engine import engine, labels, leftovers, processes
-from harness.commands import faults_command as hurting
-from harness.commands import interrupts, standing
+from harness.commands import interrupts
+from harness.commands.manual import faults_command as hurting
+from harness.commands.manual import standing
 from harness.commands.options import QuorumOption
 from harness.common.harness_errors import HarnessError, ScenarioError
 from harness.common.quorum_config import DEFAULT_RELEASE, Release

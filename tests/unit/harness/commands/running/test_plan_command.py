@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from harness.commands import plan_command
+from harness.commands.running import plan_command
 
 TEXT = """\
 description: d

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness import ending
+from harness import run_ending as ending
 from harness.common.harness_errors import RunError, TargetError, WorkerError
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
 from harness.common.server_states import NodeStatus
-from harness.ending import Ending
 from harness.history.record import HistoryWriter
 from harness.nemesis.monitor import Monitor
+from harness.run_ending import Ending
 from harness.workers.pool import Workers
 from harness.workloads.drain import Drain
 from worlds.faults.fake_quorum import FakeQuorum

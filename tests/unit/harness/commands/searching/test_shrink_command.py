@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.commands import shrink_command, trials
-from harness.commands.launch import Ran
+from harness.commands.running.launch import Ran
+from harness.commands.searching import shrink_command, trials
 from harness.common.harness_errors import HarnessError, HistoryError, RunError
 from harness.common.run_folder import RunFolder
 from harness.common.verdict import CheckResult, Verdict
@@ -17,7 +17,7 @@ from harness.report import page
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
 
-SCENARIOS = Path(__file__).parents[4] / "scenarios"
+SCENARIOS = Path(__file__).parents[5] / "scenarios"
 Oracle = Callable[[Scenario], bool]
 
 

@@ -7,10 +7,11 @@ import typer
 
 from harness import results as results_json
 from harness import run as runs
-from harness.commands import batch, interrupts
-from harness.commands import faults_command as hurting
-from harness.commands.launch import Ran, publish
+from harness.commands import interrupts
+from harness.commands.manual import faults_command as hurting
 from harness.commands.options import DEFAULT_RUNS, RunArgument, RunsOption
+from harness.commands.running import batch
+from harness.commands.running.launch import Ran, publish
 from harness.common import run_folder
 from harness.report import judged as judged_run
 from harness.report.terminal import Terminal

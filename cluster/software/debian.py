@@ -12,8 +12,9 @@ from docker.errors import DockerException
 from docker.models.images import Image
 
 from cluster.cluster_errors import ImageError
-from cluster.engine import building, registry
-from cluster.engine.building import HERE, Say, build, find, reason
+from cluster.software import building
+from cluster.software import docker_registry as registry
+from cluster.software.building import HERE, Say, build, find, reason
 
 BASES = "zkmq-base"
 # release -> (the Debian suite that shipped it when this was written, the JRE of that suite)

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from cluster.cluster_errors import EngineGoneError
 from harness.commands import harness_command
-from harness.commands.batch import Batch, shard
-from harness.commands.launch import Ran
+from harness.commands.running.batch import Batch, shard
+from harness.commands.running.launch import Ran
 from harness.common.harness_errors import ScenarioError, UnmetError
 from harness.common.run_folder import RunFolder
 from harness.report.terminal import Terminal
@@ -62,7 +62,7 @@ def test_a_scenario_that_fails_does_not_end_the_batch(
     def fails(*_: object, **__: object) -> Never:
         raise outcomes.pop(0)
 
-    monkeypatch.setattr("harness.commands.batch.launch", fails)
+    monkeypatch.setattr("harness.commands.running.batch.launch", fails)
     file = tmp_path / "x.yaml"
     file.write_text("description: d\nworkload: [{put-all: {}}]\n")
     runner = Batch(Terminal(), tmp_path / "runs")
@@ -106,7 +106,7 @@ def test_a_batch_counts_and_ends_with_a_table(
     def fails(*_: object, **__: object) -> Never:
         raise outcomes.pop(0)
 
-    monkeypatch.setattr("harness.commands.batch.launch", fails)
+    monkeypatch.setattr("harness.commands.running.batch.launch", fails)
     file = tmp_path / "x.yaml"
     file.write_text("description: d\nworkload: [{put-all: {}}]\n")
     runner = Batch(Terminal(), tmp_path / "runs")
@@ -142,7 +142,7 @@ def test_one_scenario_needs_no_table(
     def fails(*_: object, **__: object) -> Never:
         raise UnmetError("requires netem")
 
-    monkeypatch.setattr("harness.commands.batch.launch", fails)
+    monkeypatch.setattr("harness.commands.running.batch.launch", fails)
     file = tmp_path / "x.yaml"
     file.write_text("description: d\nworkload: [{put-all: {}}]\n")
     Batch(Terminal(), tmp_path / "runs").run_all([(file, loading.load(file))], by_hand=False)
@@ -163,9 +163,9 @@ def ends(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFacto
         assert results["verdict"] == verdict
         return Ran(folder=folder, results=results | {"scenario": name}, took_s=1.0)
 
-    monkeypatch.setattr("harness.commands.batch.launch", ended)
-    monkeypatch.setattr("harness.commands.batch.publish", lambda *_: None)
-    monkeypatch.setattr("harness.commands.run_command.hurting.tidy", lambda _: None)
+    monkeypatch.setattr("harness.commands.running.batch.launch", ended)
+    monkeypatch.setattr("harness.commands.running.batch.publish", lambda *_: None)
+    monkeypatch.setattr("harness.commands.running.run_command.hurting.tidy", lambda _: None)
     return verdicts
 
 

@@ -9,8 +9,8 @@ import typer
 
 from cluster.lending import Kept
 from harness import recorded, results
-from harness.commands.launch import Ran, launch, once, prepare, publish
 from harness.commands.options import DEFAULT_RUNS, RunArgument, RunsOption
+from harness.commands.running.launch import Ran, launch, once, prepare, publish
 from harness.common import run_folder
 from harness.common.harness_errors import ScenarioError
 from harness.common.rate import Rate

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.commands import standing
+from harness.commands.manual import standing
 from harness.common.harness_errors import ScenarioError
 from harness.workers.gateway import LOOPBACK
 

@@ -13,9 +13,9 @@ import typer
 
 from cluster.lending import Kept
 from harness import run as runs
-from harness.commands.launch import Ran, launch, once, prepare, publish
 from harness.commands.options import DEFAULT_RUNS, RunsOption
-from harness.commands.trials import Trials
+from harness.commands.running.launch import Ran, launch, once, prepare, publish
+from harness.commands.searching.trials import Trials
 from harness.common import run_folder
 from harness.common.harness_errors import (
     HarnessError,
@@ -26,9 +26,9 @@ from harness.common.harness_errors import (
 )
 from harness.common.quorum_config import QuorumConfig
 from harness.common.run_folder import RunFolder
-from harness.ending import READY_WITHIN_S
 from harness.report.terminal import Terminal
 from harness.results import EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN
+from harness.run_ending import READY_WITHIN_S
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
 from harness.search import finding, fuzz, shrink

@@ -1,0 +1,1 @@
+"""Commands for a quorum that a person started, disturbs and removes."""

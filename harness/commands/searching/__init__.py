@@ -1,0 +1,1 @@
+"""Commands that run many scenarios to find a failure, or a smaller one."""
