@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.common.harness_errors import UnsupportedError
 from harness.common.run_clock import Clock
-from harness.scenario.schema import AtFailpoint
+from harness.scenario.schedule import AtFailpoint
 from harness.target import Evidence, FailpointRule, Quorum
 
 PERIOD_S = 0.2  # looking costs a request to the engine

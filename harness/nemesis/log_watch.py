@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from harness.common.run_clock import Clock
-from harness.scenario.schema import LogLine
+from harness.scenario.schedule import LogLine
 from harness.target import Quorum
 
 PERIOD_S = 0.25  # reading a log costs a request to the engine

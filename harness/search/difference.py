@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.scenario.schema import Schedule
+from harness.scenario.schedule import Schedule
 from harness.search.shrink import Data
 
 SHOWN = 3

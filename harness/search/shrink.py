@@ -11,7 +11,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from harness.scenario.schema import Schedule
+from harness.scenario.schedule import Schedule
 
 Data = dict[str, Any]
 Fails = Callable[[Data], bool]

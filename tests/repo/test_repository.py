@@ -14,7 +14,8 @@ from harness.commands import harness_command
 from harness.common.quorum_config import QuorumConfig
 from harness.faults import faults
 from harness.scenario import loading
-from harness.scenario.schema import Phase, Scenario, Schedule, Trigger, Until
+from harness.scenario.schedule import Schedule, Trigger, Until
+from harness.scenario.schema import Phase, Scenario
 from harness.workloads import workloads
 
 ROOT = Path(__file__).parents[2]
