@@ -24,7 +24,8 @@ from cluster.software.server_image import ORIGIN, ServerImage
 from harness.common.polling import wait_until
 from harness.common.quorum_config import QuorumConfig, Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
-from harness.target import DOWN, Drops, Evidence, PowerLossModel
+from harness.disturbances import Drops, PowerLossModel
+from harness.target import DOWN, Evidence
 
 POLL_S = 0.05
 

@@ -11,7 +11,8 @@ from cluster.engine.containers import download, pack
 from cluster.pods.damage import damaged
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
-from harness.target import Damage, Evidence, FileKind
+from harness.disturbances import Damage, FileKind
+from harness.target import Evidence
 
 FOLDER = "/data/version-2"
 _BEGINS: Mapping[FileKind, str] = {

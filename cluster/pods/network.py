@@ -15,7 +15,8 @@ from cluster.cluster_errors import ClusterError
 from cluster.engine.each import each
 from cluster.pods.sandbox import DEVICE, TABLE, Sandbox
 from harness.common.harness_errors import UnsupportedError
-from harness.target import Drops, Evidence, Shape
+from harness.disturbances import Drops, Shape
+from harness.target import Evidence
 
 _LIST = "nft -j list table inet nemesis 2>/dev/null || echo '{}'"
 # A table without a rule goes too: a table that is there means that a fault is in force.

@@ -27,7 +27,8 @@ from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
 from harness.common.server_states import NodeStatus
-from harness.target import DOWN, Damage, DiskRule, Evidence, FailpointRule, FileKind, Shape
+from harness.disturbances import Damage, DiskRule, FailpointRule, FileKind, Shape
+from harness.target import DOWN, Evidence
 
 STATE_TIMEOUT_S = 10
 ASK_AGAIN_S = 1.0  # how soon the engine is asked again about a server that does not answer

@@ -20,7 +20,8 @@ from cluster.engine.each import each
 from cluster.pods.sandbox import Sandbox
 from cluster.software.building import Say
 from harness.common.harness_errors import UnsupportedError
-from harness.target import DiskRule, Evidence, PowerLossModel
+from harness.disturbances import DiskRule, PowerLossModel
+from harness.target import Evidence
 
 _ROOT = SHIM["DISK_SHIM_ROOT"]
 FORGET = f"if [ -f {SHIM_STATE}/control ]; then disk-nemesis reset {SHIM_STATE} {_ROOT}; fi"

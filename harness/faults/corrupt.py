@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from harness.common.setting_types import refuse
+from harness.disturbances import Damage
 from harness.faults import Aim, Disabling, faults
-from harness.target import Damage, Evidence, System
+from harness.target import Evidence, System
 
 OF_RECORDS = frozenset({"zero-length", "drop-record", "swap-records"})
 

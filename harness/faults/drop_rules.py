@@ -5,7 +5,8 @@ from typing import Any
 
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
-from harness.target import Drops, Evidence, Quorum
+from harness.disturbances import Drops
+from harness.target import Evidence, Quorum
 
 BITES_WITHIN_S = 5.0  # a leader speaks to its followers every half tick, half of them every second
 POLL_S = 0.05

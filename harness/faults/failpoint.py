@@ -11,9 +11,10 @@ from pydantic import Field
 
 from harness.common.failpoint_list import FailpointName
 from harness.common.setting_types import Count, Milliseconds, refuse
+from harness.disturbances import FailpointEffect, FailpointRule
 from harness.faults import Aim, Disabling, faults
 from harness.faults.servers import start_down
-from harness.target import DOWN, Evidence, FailpointEffect, FailpointRule, System
+from harness.target import DOWN, Evidence, System
 
 SLEEP_MS = 1000
 _ERRORS = {

@@ -8,8 +8,9 @@ from typing import ClassVar, Protocol
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.common.setting_types import Count, Milliseconds, Percent, Share
+from harness.disturbances import Drops, Shape
 from harness.faults import Aim, Fault, drop_rules, faults, grudges
-from harness.target import Drops, Evidence, Shape, System
+from harness.target import Evidence, System
 
 NO_SHAPE = {"noqueue", "pfifo_fast", "fq_codel"}  # what a device has that was never shaped
 BITES_WITHIN_S = 3.0

@@ -7,9 +7,10 @@ from itertools import islice
 from typing import ClassVar, Protocol
 
 from harness.common.setting_types import Groups
+from harness.disturbances import Drops
 from harness.faults import Aim, Fault, description, drop_rules, faults, grudges
 from harness.faults.description import Modes
-from harness.target import Drops, Evidence, System, Target
+from harness.target import Evidence, System, Target
 
 RULE = "cut"
 

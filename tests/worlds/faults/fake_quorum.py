@@ -6,16 +6,16 @@ from typing import Any
 from harness.common.harness_errors import UnsupportedError
 from harness.common.quorum_config import Software
 from harness.common.server_states import NodeStatus
-from harness.target import (
+from harness.disturbances import (
     Damage,
     DiskRule,
     Drops,
-    Evidence,
     FailpointRule,
     FileKind,
     PowerLossModel,
     Shape,
 )
+from harness.target import Evidence
 
 
 class FakeLedger:

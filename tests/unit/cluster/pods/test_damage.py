@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.pods.damage import damaged, records
-from harness.target import Damage
+from harness.disturbances import Damage
 
 HEAD = b"ZKLG" + bytes(12)
 PADDING = bytes(50)

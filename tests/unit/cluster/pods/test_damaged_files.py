@@ -11,7 +11,7 @@ from cluster.cluster_errors import ClusterError
 from cluster.pods import damaged_files
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
-from harness.target import FileKind
+from harness.disturbances import FileKind
 
 PARCEL = "run/nemesis/damaged"
 

@@ -15,7 +15,7 @@ from cluster.software.server_image import ServerImage
 from harness.common.failpoint_list import FAILPOINTS
 from harness.common.harness_errors import UnsupportedError
 from harness.common.quorum_config import QuorumConfig
-from harness.target import FailpointRule
+from harness.disturbances import FailpointRule
 
 POINT = "Leader.shutdown:enter"
 IN_FORCE = "t0\tin-force\t0\t1000\tfailpoints"

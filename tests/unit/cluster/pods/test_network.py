@@ -8,7 +8,7 @@ import pytest
 from cluster.cluster_errors import ClusterError, CommandKilledError
 from cluster.pods import network
 from cluster.pods.sandbox import Sandbox
-from harness.target import Drops, Shape
+from harness.disturbances import Drops, Shape
 
 ADDRESSES = {1: "10.0.0.1", 2: "10.0.0.2", 3: "10.0.0.3"}
 

@@ -14,7 +14,7 @@ from cluster.pods import shimmed_disk
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
 from harness.common.quorum_config import QuorumConfig
-from harness.target import DiskRule
+from harness.disturbances import DiskRule
 
 IDLE = {"loaded": 1, "in_force": False, "injected": 0}
 
