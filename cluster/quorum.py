@@ -9,15 +9,13 @@ import docker
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from cluster import members, transactions, trees
+from cluster import ensemble, members, transactions, trees
 from cluster.cluster_errors import ClusterError, ContainerGoneError
-from cluster.config import environment, files
-from cluster.engine import engine, labels, leftovers, networks, reach
+from cluster.engine import engine, labels, leftovers
 from cluster.engine.each import each
 from cluster.engine.ledger import LedgerFile
-from cluster.pods import failpoint_agent, faketime, network, shimmed_disk
+from cluster.pods import network, shimmed_disk
 from cluster.pods.pod import Pod
-from cluster.pods.sandbox import Sandbox
 from cluster.software import image
 from cluster.software.building import Say
 from cluster.software.server_image import ORIGIN, ServerImage
@@ -165,7 +163,7 @@ class DockerQuorum:
         server_image = image.server(self._client, config, say)
         try:
             each(self._pods.values(), Pod.clear)
-            _boot(self._client, self._pods, config, server_image, say)
+            ensemble.boot(self._client, self._pods, config, server_image, say)
         except DockerException as error:
             raise ClusterError(f"quorum {self.run}: {error}") from error
         self.ledger.remove()
@@ -227,7 +225,7 @@ def up(config: QuorumConfig, *, by_hand: bool = False, say: Say = lambda _: None
     began = time.monotonic()
     run = secrets.token_hex(4)
     try:
-        pods, timings = _create(
+        pods, timings = ensemble.create(
             client,
             config,
             run,
@@ -260,68 +258,6 @@ def attach(client: docker.DockerClient, run: str) -> DockerQuorum:
         raise ContainerGoneError(f"quorum {run}: expected containers of it, got none")
     pods = {id: Pod.attach(client, parts[id]) for id in sorted(parts)}
     return DockerQuorum(client, run, pods, timings={})
-
-
-def _create(
-    client: docker.DockerClient,
-    config: QuorumConfig,
-    run: str,
-    server_image: ServerImage,
-    sandbox_image: str,
-    *,
-    by_hand: bool,
-    say: Say,
-) -> tuple[dict[int, Pod], dict[str, float]]:
-    began = time.monotonic()
-    tags = labels.of_run(run, labels.Owner.me(), by_hand=by_hand)
-    way = reach.find(client)
-    bridge = networks.create(client, f"zkmq-{run}", tags)
-    if way.joins is not None:
-        bridge.connect(way.joins)
-    sandboxes = [Sandbox(id=id, run=run, tags=tags) for id in range(1, config.nodes + 1)]
-
-    def create(sandbox: Sandbox) -> None:
-        port = None if config.port is None else config.port + sandbox.id - 1
-        sandbox.create(
-            client,
-            sandbox_image,
-            bridge,
-            publish=way.publish,
-            port=port,
-            data_mb=config.data_mb,
-            for_nemesis=config.disk_shim or config.failpoints,
-        )
-
-    each(sandboxes, create)
-    pods = {sandbox.id: Pod(client, sandbox) for sandbox in sandboxes}
-    sandboxes_up = time.monotonic()
-    _boot(client, pods, config, server_image, say)
-    servers_up = time.monotonic()
-    return pods, {"sandboxes": sandboxes_up - began, "servers": servers_up - sandboxes_up}
-
-
-def _boot(
-    client: docker.DockerClient,
-    pods: Mapping[int, Pod],
-    config: QuorumConfig,
-    server_image: ServerImage,
-    say: Say,
-) -> None:
-    """Create the servers in sandboxes that have none, and start them."""
-    sandboxes = [pod.sandbox for pod in pods.values()]
-    if config.disk_shim and not shimmed_disk.install(client, sandboxes, server_image.id, say):
-        config = config.model_copy(update={"disk_shim": False})
-    if config.failpoints and not failpoint_agent.install(client, sandboxes, server_image, say):
-        config = config.model_copy(update={"failpoints": False})
-    addresses = {id: pod.sandbox.ip for id, pod in pods.items()}
-
-    def boot(pod: Pod) -> None:
-        if config.faketime:
-            faketime.install(pod.sandbox)
-        pod.create_server(server_image.id, files(config, addresses), environment(config))
-        pod.start()
-
-    each(pods.values(), boot)
 
 
 def _the_leader(seen: Sequence[NodeStatus]) -> int | None:
