@@ -46,6 +46,12 @@ COMMANDS = {
         "resume": "Let consumers take items again, after `zkmq pause`.",
         "upgrade": "Let the queue use all that this release of zkmq can do, for ever.",
     },
+    "zkmq.cli.top_command": {
+        "top": "Show the queue live: items, rates, oldest age, consumers and servers.",
+    },
+    "zkmq.cli.dump_command": {
+        "dump": "Show the nodes below ZNODE with their data; status 1 if there is no such node.",
+    },
     "zkmq.cli.items": {
         "inspect": "Look at one item, wherever it is; status 1 if it is nowhere.",
         "delete": "Delete items for ever that no consumer holds; prints how many there were.",

@@ -8,6 +8,7 @@ from zkmq.putting.delayed import due_ms
 from zkmq.taking.head_cache import HeadCache
 from zkmq.taking.order import in_force
 from zkmq.tree import envelope, item_names
+from zkmq.tree.chartered_store import CharteredStore
 from zkmq.tree.guards import read_guards
 from zkmq.tree.paths import QueueTree, last_part
 from zkmq.zookeeper.request_sizes import cut, read_each, read_nodes
@@ -99,7 +100,7 @@ def peek_delayed(store: Store, tree: QueueTree, n: int, deadline_s: float) -> li
     return found[:n]
 
 
-def stats(store: Store, tree: QueueTree, deadline_s: float) -> QueueStats:
+def stats(store: CharteredStore, tree: QueueTree, deadline_s: float) -> QueueStats:
     """Count items and clients. Reads each segment and each consumer, 500 in one request."""
     places = [tree.place("partial"), tree.place("dead"), tree.producers, tree.place("skipped")]
     partial, dead, producers, skipped = _children(store, places, deadline_s)
@@ -119,6 +120,7 @@ def stats(store: Store, tree: QueueTree, deadline_s: float) -> QueueStats:
         producers=producers,
         skipped=skipped,
         order=in_force(_data(store, [tree.consumer(name) for name in consumers], deadline_s)),
+        paused=store.charter.paused,  # read together with the counts
         oldest_s=_oldest_s(store, tree, first, deadline_s),
     )
 

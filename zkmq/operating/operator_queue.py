@@ -3,15 +3,15 @@
 import os
 import socket
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
 from zkmq import checks
 from zkmq.errors import BadArgumentError, ClosedError
-from zkmq.operating import by_id, changes, charter_changes, inspection, put_aside
+from zkmq.operating import by_id, changes, charter_changes, inspection, overview, put_aside
 from zkmq.operating.changes import Changed
 from zkmq.operating.inspection import Peeked, QueueStats
 from zkmq.operating.operator_writes import OperatorWrites
+from zkmq.operating.overview import Overview
 from zkmq.tree import item_names, registrations
 from zkmq.tree.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.tree.open_tree import open_tree
@@ -197,9 +197,15 @@ class OperatorQueue:
     def stats(self) -> QueueStats:
         """Count the items by place, the consumers and the producers."""
         self._require_open()
-        counted = inspection.stats(self._bound, self._tree, self._deadline())
-        # The charter was read together with the counts.
-        return replace(counted, paused=self.charter.paused)
+        return inspection.stats(self._bound, self._tree, self._deadline())
+
+    def overview(self) -> Overview:
+        """Look at everything at once: the counts, and each consumer with what it holds.
+
+        `zkmq.operating.overview.rates` tells the rates between two of these.
+        """
+        self._require_open()
+        return overview.look(self._bound, self._tree, self._deadline())
 
     def purge(self, *priorities: int) -> Changed:
         """Purge all waiting items of these priorities, or of all, with one write for each priority.

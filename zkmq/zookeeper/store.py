@@ -114,7 +114,10 @@ Read = GetData | GetChildren
 
 
 class Znode(NamedTuple):
-    """A node as read: its data and the part of its stat that the queue uses."""
+    """A node as read: its data and the part of its stat that the queue uses.
+
+    `child_changes` counts the creations and deletions of children (`cversion`).
+    """
 
     data: bytes
     version: int
@@ -124,6 +127,7 @@ class Znode(NamedTuple):
     mtime_ms: int
     children: int
     owner: int
+    child_changes: int = 0
 
 
 class ReadResult(NamedTuple):

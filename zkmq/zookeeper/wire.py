@@ -282,8 +282,8 @@ def decode_node(data: bytes, offset: int) -> tuple[Znode, int]:
 
 
 def _node(data: bytes, stat: tuple[int, ...]) -> Znode:
-    czxid, mzxid, ctime_ms, mtime_ms, version, _, _, owner, _, children, _ = stat
-    return Znode(data, version, czxid, mzxid, ctime_ms, mtime_ms, children, owner)
+    czxid, mzxid, ctime_ms, mtime_ms, version, changes, _, owner, _, children, _ = stat
+    return Znode(data, version, czxid, mzxid, ctime_ms, mtime_ms, children, owner, changes)
 
 
 def single_read(read: Read, chroot: str) -> DataRequest | ChildrenRequest:

@@ -14,13 +14,15 @@ SEED = 2011
 # What is no operation on the server, and which rows strike at the others.
 NOT_STRUCK_AT = {"connect": "open"}
 # `work` and `consume` call reserve with `done=`; `pause` and `resume` change the charter as
-# `upgrade` does, by the same function; `inspect` only reads, and `delete` reads the same.
+# `upgrade` does, by the same function; `inspect` only reads, and `delete` reads the same, as
+# `stats` does for `overview`.
 SAME_REQUESTS = {
     "work": "fused",
     "consume": "fused",
     "pause": "upgrade",
     "resume": "upgrade",
     "inspect": "delete",
+    "overview": "stats",
 }
 ROW_OF = {"put_many": "put-many", **SAME_REQUESTS, **NOT_STRUCK_AT}
 

@@ -30,7 +30,7 @@ class StoredZnode:
         """The node as a client reads it."""
         return Znode(
             self.data, self.version, self.czxid, self.mzxid, self.ctime_ms, self.mtime_ms,
-            len(self.children), self.owner,
+            len(self.children), self.owner, 2 * self.creations - len(self.children),
         )  # fmt: skip
 
 

@@ -15,16 +15,17 @@ import pytest
 import typer
 
 from worlds.memory.faults import Strike
-from worlds.memory.network import Fault, Request
+from worlds.memory.network import Fault, Request, no_faults
 from worlds.memory.queues import Open, drained, places_of
 from worlds.memory.store import MemoryStore, World
 from worlds.sim.editions import NEW, OLD, release
 from zkmq import Queue
-from zkmq.cli import invocation, zkmq_command
+from zkmq.cli import invocation, top_command, zkmq_command
 from zkmq.errors import NoQuorumError
 from zkmq.tree.charter import Edition
 from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.security import Security
+from zkmq.zookeeper.server_status import ServerStatus
 
 ECHO = [sys.executable, "-c", "import sys; sys.stdout.write(sys.stdin.read().upper())"]
 FAIL = [sys.executable, "-c", "raise SystemExit(7)"]
@@ -399,6 +400,93 @@ def test_single_items_are_shown_deleted_and_moved(
     assert capsys.readouterr().out == "1\n"
     assert zkmq("--path", "/other", "peek", "--json") == 0
     assert json.loads(capsys.readouterr().out)["data"] == "a"
+
+
+def test_dump_shows_the_tree_with_its_data(
+    zkmq: Zkmq, queue: Queue, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Parents before children, in order, with sessions; what the limits leave out is said."""
+    queue.put_many([b"a\nb", b"\xff", b"x" * 300])
+    (held,) = queue.reserve(sync=True).items
+    before = len(world.leader.log)
+    assert zkmq("dump") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith('/queue  {"zkmq": 1, ')
+    assert "  items" in lines
+    assert f"      {held.consumer}" not in lines
+    assert any(
+        line.startswith("      active  ") and "(ephemeral, session 0x" in line for line in lines
+    )
+    (second,) = (line for line in lines if line.endswith("hex 5a4b4d5131207b7d0aff"))
+    assert second.startswith("        item-100-")
+    assert any("\\na\\nb" in line for line in lines)
+    assert any(line.endswith("... (309 bytes)") for line in lines)
+    assert zkmq("dump", "/queue/items/100", "--depth", 0) == 0
+    assert (
+        capsys.readouterr().out
+        == '/queue/items/100  {"tail": 0, "purged": -1}  (and 1 more below)\n'
+    )
+    assert zkmq("dump", "/queue/", "--children", 1, "--depth", 1, "--json") == 0
+    root, first = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (root["path"], root["unshown"], first["path"]) == ("/queue", 9, "/queue/clock")
+    assert zkmq("dump", "/", "--depth", 1) == 0
+    assert capsys.readouterr().out.splitlines()[0].startswith("/")
+    assert zkmq("dump", "--nodes", 3) == 0
+    shown = capsys.readouterr()
+    assert (len(shown.out.splitlines()), "after 3 nodes" in shown.err) == (3, True)
+    assert zkmq("dump", "/nothing") == 1
+    assert zkmq("dump", "nothing") == 254
+    assert not any(each.effects for each in world.leader.log[before:])
+
+
+def test_top_shows_items_consumers_and_servers(
+    zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As JSON, and as a page for each look into a pipe; rates from the second look on."""
+    status = ServerStatus("zk:2181", mode="leader", latency_ms=0.5, connections=3)
+    monkeypatch.setattr(top_command, "ask_servers", lambda _: [status])
+    monkeypatch.setattr(top_command.time, "sleep", lambda _: queue.put(b"more", priority=7))
+    queue.put_many([b"a", b"b"])
+    (held,) = queue.reserve(sync=True).items
+    queue.pause("moving")
+    assert zkmq("top", "--json", "--count", 2) == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["rates"], first["trouble"]) == (None, None)
+    assert second["rates"]["arrived_hz"] > 0
+    assert (second["stats"]["held"], second["stats"]["paused"]) == (1, "moving")
+    assert second["consumers"][0] == first["consumers"][0]
+    assert (first["consumers"][0]["id"], first["consumers"][0]["held"]) == (held.consumer, 1)
+    assert first["servers"][0]["mode"] == "leader"
+    assert zkmq("top", "--count", 2) == 0
+    page = capsys.readouterr().out
+    assert page.count("/queue  ") == 2
+    for shown in ("ready", "priority 7", held.consumer, "leader", "0.5 ms", "/s", "moving"):
+        assert shown in page, shown
+
+
+def test_top_goes_on_through_an_outage(
+    zkmq: Zkmq,
+    queue: Queue,
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The last look stays, with the trouble; then it looks again."""
+    looks = iter((Fault.LOSE_REQUEST, None))
+
+    def sleep(_: float) -> None:
+        fault = next(looks)
+        world.faults = no_faults if fault is None else lambda *_: fault
+
+    monkeypatch.setattr(top_command, "ask_servers", lambda hosts: [ServerStatus(hosts)])
+    monkeypatch.setattr(top_command.time, "sleep", sleep)
+    queue.put(b"a")
+    assert zkmq("--deadline-s", 1, "top", "--json", "--count", 3) == 0
+    first, cut_off, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert cut_off["trouble"]
+    assert (first["trouble"], last["trouble"]) == (None, None)
+    assert cut_off["stats"] == first["stats"]
+    assert first["servers"][0]["mode"] is None
 
 
 def test_purge_forgets_what_was_named(zkmq: Zkmq, queue: Queue) -> None:
