@@ -1,6 +1,5 @@
 """The queue that applications use: put, reserve, done, and what operators do."""
 
-import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,17 +8,16 @@ from signal import SIGTERM, Signals
 from typing import Any, Literal
 
 from zkmq import checks
-from zkmq.doubt import Doubt, Settled
-from zkmq.errors import BadArgumentError, NoQuorumError, OutcomeUnknownError, ZkmqError
+from zkmq.doubt import Settled
+from zkmq.errors import BadArgumentError, ZkmqError
 from zkmq.janitor.claim_returner import OnReturned
 from zkmq.janitor.janitor import Janitor
 from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.janitor.returned_reporter import ReturnedReporter
 from zkmq.operating.operator_queue import LEAVE_S, MOST, OperatorQueue
-from zkmq.putting.backlog_limit import BacklogLimit
-from zkmq.putting.batches import MAX_BATCH_ITEMS, Put, PutBatch, puts_of
+from zkmq.putting.batches import MAX_BATCH_ITEMS, Put
 from zkmq.putting.entry import Entry
-from zkmq.putting.producer import Producer
+from zkmq.putting.put_calls import PutCalls
 from zkmq.taking.consumer import Consumer
 from zkmq.taking.finish import Done
 from zkmq.taking.held_items import OnLost, ignore_lost
@@ -34,7 +32,6 @@ from zkmq.working import working
 from zkmq.working.graceful_stop import STOP_SIGNALS
 from zkmq.working.job import Job
 from zkmq.working.work_settings import WorkSettings
-from zkmq.zookeeper.call_lock import CallLock
 from zkmq.zookeeper.store import Store
 
 # How long `close` takes at most; what of that is for the end of the session, or half of a shorter
@@ -112,19 +109,20 @@ class Queue(OperatorQueue):
             make=make,
         )
         self._ended = False
-        self._producing = CallLock(store.now)
         bound, tree, segment_items = self._bound, self._tree, self.charter.segment_items
         about = registrations.about(
             bound.edition.version, host=socket.gethostname(), pid=os.getpid(), label=label
         )
-        self._producer = Producer(
-            bound, tree, segment_items=segment_items, about=about, ask=self._settle_puts
+        self._puts = PutCalls(
+            bound,
+            tree,
+            segment_items=segment_items,
+            max_items=max_items,
+            about=about,
+            deadline=self._deadline,
+            patience_s=lambda: self._deadline_s,
+            require_open=self._require_open,
         )
-        self._backlog_limit = None
-        if max_items is not None:
-            self._backlog_limit = BacklogLimit(
-                bound, tree, max_items=max_items, segment_items=segment_items
-            )
         self._consumer = Consumer(
             bound,
             tree,
@@ -142,7 +140,7 @@ class Queue(OperatorQueue):
             core = Janitor(
                 bound,
                 tree,
-                name=self._producer.id,
+                name=self.producer_id,
                 segment_items=segment_items,
                 on_returned=self._reporter.tell if self._reporter else None,
                 lists=bound.lists,
@@ -158,7 +156,7 @@ class Queue(OperatorQueue):
     @property
     def producer_id(self) -> str:
         """The id of the producer's ticket."""
-        return self._producer.id
+        return self._puts.producer.id
 
     @property
     def held(self) -> tuple[Item, ...]:
@@ -205,7 +203,7 @@ class Queue(OperatorQueue):
             )
             return [entry]
 
-        return self._put(entries, 1)[0]
+        return self._puts.put(entries, 1)[0]
 
     def put_many(
         self, items: Iterable[bytes | Entry], *, priority: int = 100, batch: int = MAX_BATCH_ITEMS
@@ -233,7 +231,7 @@ class Queue(OperatorQueue):
                 for item in items
             ]
 
-        return self._put(entries, batch)
+        return self._puts.put(entries, batch)
 
     def resolve(self) -> tuple[Settled, ...]:
         """Find out what became of the calling thread's last put whose outcome was unknown.
@@ -250,7 +248,7 @@ class Queue(OperatorQueue):
             OutcomeUnknownError: still no answer before the deadline.
         """
         self._require_open()
-        doubt = self._producer.doubt
+        doubt = self._puts.producer.doubt
         return () if doubt is None or doubt.is_told else doubt.resolve()
 
     def reserve(
@@ -408,52 +406,8 @@ class Queue(OperatorQueue):
             self._janitor.stop(max(0.0, deadline_s - self._store.now()))
         if self._reporter is not None:
             self._reporter.close(max(0.0, min(LEAVE_S, deadline_s - self._store.now())))
-        leaving = None
-        # A put that is under way keeps its ticket, with which its outcome can be found out.
-        with contextlib.suppress(NoQuorumError):
-            leaving = self._producing.run(self._store.now(), self._producer.leave)
+        leaving = self._puts.leave()
         self._consumer.close(deadline_s)
         self._leave_writes(deadline_s)
         if leaving is not None:
             leaving.reply(min(deadline_s, self._store.now() + LEAVE_S))
-
-    def _settle_puts(self, doubt: Doubt) -> None:
-        """Settle whatever put is in doubt, for the call with that doubt."""
-        self._require_open()
-        deadline_s = self._deadline()
-
-        def settle() -> None:
-            self._require_open()
-            self._producer.settle(deadline_s)
-
-        try:
-            self._producing.run(deadline_s, settle)
-        except OutcomeUnknownError as error:
-            error.doubt = doubt
-            raise
-
-    def _put(self, entries: Callable[[], list[Entry]], batch: int) -> list[Put]:
-        producer = self._producer
-        before, doubt = producer.doubt, Doubt((), self._settle_puts)
-        try:
-            producer.doubt = doubt
-            self._require_open()
-            deadline_s = self._deadline()
-            batches = producer.cut(entries(), batch)
-            producer.doubt = doubt = producer.doubt_about(batches)
-            self._producing.run(deadline_s, lambda: self._put_all(batches, deadline_s))
-            puts = list(puts_of(batches))
-            producer.doubt = before
-            return puts  # noqa: TRY300 - a handler may raise until here
-        except BaseException as error:
-            # A ZkmqError tells what it leaves in doubt. After any other, all may be in doubt.
-            left = error.doubt if isinstance(error, OutcomeUnknownError) else before
-            producer.doubt = left if isinstance(error, ZkmqError) else doubt
-            raise
-
-    def _put_all(self, batches: Sequence[PutBatch], deadline_s: float) -> None:
-        self._require_open()
-        if self._backlog_limit is not None:
-            count = sum(len(each.entries) for each in batches)
-            self._backlog_limit.require_room(count, deadline_s)
-        self._producer.put_all(batches, deadline_s=deadline_s, patience_s=self._deadline_s)

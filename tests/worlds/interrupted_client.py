@@ -84,7 +84,7 @@ class InterruptedClient:
             return answers[0]
         self._kept = [error]
         queue = self._queue
-        if queue._producing.is_held or queue._consumer._lock.is_held:
+        if queue._puts.lock.is_held or queue._consumer._lock.is_held:
             self.wrong.append(f"a lock is held after {error}")
         raise error
 

@@ -97,7 +97,7 @@ def _purge(other: Other) -> None:
 def _doubt(client: Client) -> None:
     """Make a client in doubt about a put that was never sent."""
     client.queue.put(MORE)
-    producer = client.queue._producer
+    producer = client.queue._puts.producer
     assert producer._producer_ticket.current is not None
     write = Write("put")
     producer._producer_ticket.current.be_in_doubt([write])

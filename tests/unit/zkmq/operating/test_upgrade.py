@@ -309,7 +309,7 @@ def test_an_old_put_in_doubt_can_still_be_asked_for(
     (settled,) = old.resolve()
     assert settled.took_effect is (fault is Fault.LOSE_REPLY)
     assert waiting(world) == ([b"1", b"2"] if settled.took_effect else [b"1"])
-    assert not old._producer._producer_ticket.current.in_doubt  # type: ignore[union-attr]
+    assert not old._puts.producer._producer_ticket.current.in_doubt  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("fault", [Fault.LOSE_REPLY, Fault.LOSE_REQUEST, Fault.EXPIRE_AFTER])

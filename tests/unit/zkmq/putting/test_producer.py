@@ -308,7 +308,7 @@ def test_partly_put_says_how_much(queue: Queue, monkeypatch: pytest.MonkeyPatch)
     def refused(priority: int, deadline_s: float) -> Guard:
         raise NoQuorumError(str(priority))
 
-    monkeypatch.setattr(queue._producer._pipeline._tails, "_read", refused)
+    monkeypatch.setattr(queue._puts.producer._pipeline._tails, "_read", refused)
     with pytest.raises(PartlyPutError, match="1 of 2 are put") as caught:
         queue.put_many([b"second", Entry(data=b"third", priority=200)], batch=1)
     assert len(caught.value.applied) == 1
@@ -328,7 +328,7 @@ def test_a_worn_ticket_is_replaced(queue: Queue, world: World) -> None:
     queue.put(b"1")
     worn = queue.producer_id
     world.leader.tree.nodes[f"/queue/producers/{worn}"].version = WORN - 1
-    ticket = queue._producer._producer_ticket.current
+    ticket = queue._puts.producer._producer_ticket.current
     assert ticket is not None
     ticket.version = WORN - 1
     queue.put_many([b"2", b"3"], batch=1)

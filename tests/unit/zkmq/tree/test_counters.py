@@ -94,7 +94,7 @@ def test_a_tickets_numbers_run_out(opened: Open, world: World, version: int) -> 
     queue.put(NUMBERS[0])
     assert queue.reserve().items
     queue.release(*queue._consumer.membership.held)
-    ticket = queue._producer._producer_ticket.current
+    ticket = queue._puts.producer._producer_ticket.current
     registration = queue._consumer.membership._registration
     assert ticket is not None
     assert registration is not None

@@ -60,7 +60,7 @@ def test_waiting_for_another_call_counts(shared: tuple[WireZooKeeper, Queue], wh
     queue.put(b"a")
     queue.reserve(sync=True)
     call = queue.reserve if what == "reserve" else lambda: queue.put(b"b")
-    lock = queue._consumer._lock if what == "reserve" else queue._producing
+    lock = queue._consumer._lock if what == "reserve" else queue._puts.lock
     server.silent = True
     queue.deadline_s = SOON_S / 2
     threads = Threads()

@@ -43,7 +43,7 @@ def at_every_place(call: Callable[[Stage], object], judge: Callable[[Stage], Non
             return place
         print("interrupted at", error)
         # Other threads can go on, though the exception still keeps the frames of the call.
-        for lock in (stage.queue._producing, stage.queue._consumer._lock):
+        for lock in (stage.queue._puts.lock, stage.queue._consumer._lock):
             assert not lock.is_held
         judge(stage)
     pytest.fail("the call has no end")
