@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from signal import SIGTERM, Signals
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from zkmq import checks
 from zkmq.doubt import Settled
@@ -14,11 +14,12 @@ from zkmq.janitor.claim_returner import OnReturned
 from zkmq.janitor.janitor import Janitor
 from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.janitor.returned_reporter import ReturnedReporter
+from zkmq.observing.observed import Observed
+from zkmq.observing.observer import Observer
 from zkmq.operating.operator_queue import LEAVE_S, MOST, OperatorQueue
 from zkmq.putting.batches import MAX_BATCH_ITEMS, Put
 from zkmq.putting.entry import Entry
 from zkmq.putting.put_calls import PutCalls
-from zkmq.taking.consumer import Consumer
 from zkmq.taking.finish import Done
 from zkmq.taking.held_items import OnLost, ignore_lost
 from zkmq.taking.order import KEY as ORDER_KEY
@@ -33,6 +34,9 @@ from zkmq.working.graceful_stop import STOP_SIGNALS
 from zkmq.working.job import Job
 from zkmq.working.work_settings import WorkSettings
 from zkmq.zookeeper.store import Store
+
+if TYPE_CHECKING:
+    from zkmq.observing.tracing import Tracing
 
 # How long `close` takes at most; what of that is for the end of the session, or half of a shorter
 # deadline. The session's expiry does the same.
@@ -70,6 +74,8 @@ class Queue(OperatorQueue):
             or from the call that finds out.
         on_returned: called on another thread with the items that this client's janitor took back
             from consumers, while it was the elected one.
+        observer: gets counters and times of this client's work, such as `PrometheusMetrics`.
+        tracing: makes OpenTelemetry spans of puts, and of the handlers of workers.
         label: a text for people who look at the tree.
         segment_items: the number of items in one segment. Used only when the tree is made.
         close_store: whether `close` also ends the session.
@@ -89,6 +95,8 @@ class Queue(OperatorQueue):
         deadline_s: float = 30.0,
         lost: OnLost | None = None,
         on_returned: OnReturned | None = None,
+        observer: Observer | None = None,
+        tracing: "Tracing | None" = None,
         label: str = "",
         segment_items: int = SEGMENT_ITEMS,
         close_store: bool = False,
@@ -123,7 +131,9 @@ class Queue(OperatorQueue):
             patience_s=lambda: self._deadline_s,
             require_open=self._require_open,
         )
-        self._consumer = Consumer(
+        watched = Observed(observer, store, self.path, on_returned, tracing)
+        self._observed = watched
+        self._consumer = watched.consumer(
             bound,
             tree,
             RedeliveryPolicy(on_crash, max_deliveries),
@@ -135,7 +145,9 @@ class Queue(OperatorQueue):
             is_paused=lambda: bound.charter.paused is not None,
         )
         self._janitor = None
-        self._reporter = ReturnedReporter(on_returned) if janitor and on_returned else None
+        self._reporter = None
+        if janitor and watched.on_returned is not None:
+            self._reporter = ReturnedReporter(watched.on_returned)
         if janitor:
             core = Janitor(
                 bound,
@@ -143,6 +155,7 @@ class Queue(OperatorQueue):
                 name=self.producer_id,
                 segment_items=segment_items,
                 on_returned=self._reporter.tell if self._reporter else None,
+                on_elected=watched.elected,
                 lists=bound.lists,
             )
             self._janitor = JanitorThread(core, store)
@@ -203,7 +216,7 @@ class Queue(OperatorQueue):
             )
             return [entry]
 
-        return self._puts.put(entries, 1)[0]
+        return self._observed.put(entries, lambda each: self._puts.put(each, 1))[0]
 
     def put_many(
         self, items: Iterable[bytes | Entry], *, priority: int = 100, batch: int = MAX_BATCH_ITEMS
@@ -231,7 +244,7 @@ class Queue(OperatorQueue):
                 for item in items
             ]
 
-        return self._puts.put(entries, batch)
+        return self._observed.put(entries, lambda each: self._puts.put(each, batch))
 
     def resolve(self) -> tuple[Settled, ...]:
         """Find out what became of the calling thread's last put whose outcome was unknown.
@@ -352,7 +365,12 @@ class Queue(OperatorQueue):
         self._require_open()
         chosen = WorkSettings(**settings)
         return working.work(
-            self._consumer, self._store, handler, chosen, executor=executor, stop_on=stop_on
+            self._consumer,
+            self._store,
+            self._observed.handler(handler),
+            chosen,
+            executor=executor,
+            stop_on=stop_on,
         )
 
     def consume(self, *, stop_on: Sequence[Signals] = (SIGTERM,), **settings: Any) -> Iterator[Job]:

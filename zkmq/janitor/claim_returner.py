@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from zkmq import events
 from zkmq.errors import IncompatibleTreeError, OutdatedClientError
 from zkmq.putting.tail_segments import TailSegments
 from zkmq.taking.return_places import ReturnPlaces
@@ -95,14 +96,28 @@ class ClaimReturner:
         return reason is None
 
     def report(self, returned: Sequence[Returned], zxid: int | None = None) -> None:
-        """Call `on_returned` for items that were moved at `zxid`. Its errors are only logged."""
-        if self._on_returned is None:
-            return
+        """Log what was moved at `zxid`, and call `on_returned`. Its errors are only logged."""
         for each in returned:
+            self._log(each, zxid)
+            if self._on_returned is None:
+                continue
             try:
                 self._on_returned(replace(each, zxid=zxid))
             except Exception:
                 log.exception("janitor: on_returned failed for items of %s", each.consumer)
+
+    def _log(self, returned: Returned, zxid: int | None) -> None:
+        event = events.ITEM_DEAD if returned.to == "dead" else events.ITEM_RETURNED
+        events.tell(
+            event,
+            self._tree.root,
+            f"the janitor moved {len(returned.names)} items of {returned.consumer} to "
+            f"{returned.to}: {TAKEN_BACK}",
+            consumer=returned.consumer,
+            to=returned.to,
+            zxid=zxid,
+            **events.items_of(returned.names),
+        )
 
     def _place(
         self, policy: RedeliveryPolicy, header: envelope.Header, name: str, deadline_s: float

@@ -8,6 +8,7 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 
+from zkmq import events
 from zkmq.errors import ClosedError, OutdatedClientError
 from zkmq.janitor.claim_returner import ClaimReturner, OnReturned
 from zkmq.janitor.delayed_mover import DelayedMover
@@ -53,7 +54,8 @@ Duty = Callable[[float, float, float], bool]
 class Janitor:
     """One client's janitor. Not thread-safe; shares only the store with the queue.
 
-    `lists` says whether the tree's charter lists a feature.
+    `lists` says whether the tree's charter lists a feature. `on_elected` is called at the first
+    step after each election.
 
     Attributes:
         wake: set when there may be something to do.
@@ -69,6 +71,7 @@ class Janitor:
         segment_items: int = 1000,
         sweep_period_s: float = SWEEP_PERIOD_S,
         on_returned: OnReturned | None = None,
+        on_elected: Callable[[], None] | None = None,
         lists: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._store = store
@@ -100,6 +103,9 @@ class Janitor:
         self._swept_s = -math.inf
         self._unswept: list[Duty] = []
         self._elected_in: int | None = None
+        # The session in which this janitor was last told to be elected.
+        self._told_in: int | None = None
+        self._on_elected = on_elected
         # The last heartbeat of another janitor, and when this one first saw it.
         self._sign: tuple[int, int] | None = None
         self._sign_s = math.inf
@@ -152,7 +158,7 @@ class Janitor:
         """
         if not self.elected:
             return True
-        self._elected_in = None
+        self._elected_in = self._told_in = None
         return not isinstance(store.commit([Delete(self._tree.lock)], deadline_s), Lost)
 
     def _do(self, duty: Duty, now_ms: float, deadline_s: float) -> None:
@@ -235,6 +241,7 @@ class Janitor:
         # At each step, because another janitor may have deposed this one.
         self._elected_in = session if self._take_lock(session, deadline_s) else None
         if self._elected_in is None:
+            self._told_in = None
             return None
         # Not on the lock itself, which the others watch.
         beat: list[Op] = [CheckVersion(self._tree.lock, 0), SetData(self._tree.clock, b"", -1)]
@@ -242,7 +249,23 @@ class Janitor:
         if not isinstance(reply, Committed) or reply.mtime_ms is None:
             self._elected_in = None
             return None
+        self._tell(session)
         return reply.mtime_ms
+
+    def _tell(self, session: int) -> None:
+        """Tell once of each election."""
+        if self._told_in == session:
+            return
+        self._told_in = session
+        events.tell(
+            events.JANITOR_ELECTED,
+            self._tree.root,
+            f"this client's janitor was elected, in session {session:#x}",
+            session=f"{session:#x}",
+            janitor=self._name.decode(),
+        )
+        if self._on_elected is not None:
+            self._on_elected()
 
     def _take_lock(self, session: int, deadline_s: float) -> bool:
         lock = self._tree.lock

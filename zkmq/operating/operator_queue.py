@@ -93,6 +93,11 @@ class OperatorQueue:
             raise
 
     @property
+    def path(self) -> str:
+        """The path of the queue's root."""
+        return self._tree.root
+
+    @property
     def deadline_s(self) -> float:
         """How long a call may take; to set it holds for the calls that begin afterwards."""
         return self._deadline_s

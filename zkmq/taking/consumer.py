@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from zkmq import events
 from zkmq.doubt import Doubt
 from zkmq.errors import BadArgumentError, ClosedError, NotAppliedError, NotHeldError, ZkmqError
 from zkmq.taking.finish import Done, Finisher
@@ -83,7 +84,8 @@ class Consumer:
             ),
         )
         self._line = WaitingLine(store, tree)
-        self.forget = store.on_session_lost(self.membership.session_ended)
+        self._tree = tree
+        self.forget = store.on_session_lost(self._session_ended)
 
     def reserve(
         self,
@@ -161,6 +163,19 @@ class Consumer:
         self._closed = True
         self._line.wake()
         self._lock.run(deadline_s, lambda: self._give_back_all(deadline_s))
+
+    def _session_ended(self, session: int) -> None:
+        """Tell of a session that has ended, or may have, and mark what it held as lost."""
+        consumer, held = self.membership.session_ended(session)
+        said = f"; {consumer} held {len(held)} items" if consumer else ""
+        events.tell(
+            events.SESSION_LOST,
+            self._tree.root,
+            f"session {session:#x} has ended{said}",
+            session=f"{session:#x}",
+            consumer=consumer,
+            **events.items_of(held),
+        )
 
     def _tell_lost(self, consumer: str, items: Sequence[Item]) -> None:
         for listener in list(self.lost_listeners):

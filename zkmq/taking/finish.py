@@ -1,9 +1,9 @@
 """What a consumer does with items it holds: done, release, touch or bury, each in one multi."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from zkmq import checks
+from zkmq import checks, events
 from zkmq.errors import NoQuorumError
 from zkmq.putting.delayed import Delayed
 from zkmq.putting.tail_segments import TailSegments
@@ -23,6 +23,7 @@ from zkmq.zookeeper.store import Code, Create, Delete, Op, SetData, Store
 MAX_REASON = 1000
 RELEASED_AT_ONCE = 500
 DONE = "done"
+LAST_DELIVERY = "released after its last delivery"
 Destinations = Callable[[Sequence[Item]], list[Op]]
 
 
@@ -32,6 +33,8 @@ class Done:
 
     zxid: int | None
     attempts: int
+    # How many of the items became dead letters.
+    dead: int = 0
 
 
 class Finisher:
@@ -72,8 +75,7 @@ class Finisher:
         def destinations(left: Sequence[Item]) -> list[Op]:
             dead = [item for item in left if self._policy.place(item.header) == "dead"]
             back = [item for item in left if item not in dead]
-            reason = "released after its last delivery"
-            ops: list[Op] = [self._grave(item, reason) for item in dead]
+            ops: list[Op] = [self._grave(item, LAST_DELIVERY) for item in dead]
             if delay_s > 0:
                 return ops + [self._later(item, delay_s, deadline_s) for item in back]
             contents = [(item.name, envelope.wrap(item.data, item.header)) for item in back]
@@ -84,7 +86,9 @@ class Finisher:
             return ops + self._tails.appends(contents, deadline_s)
 
         request = f"release to {to} after {delay_s} s"
-        return self._end(items, request, Hold.RETURNED, destinations, deadline_s)
+        ended = self._end(items, request, Hold.RETURNED, destinations, deadline_s)
+        dead = [item for item in items if self._policy.place(item.header) == "dead"]
+        return self._tell_dead(ended, dead, LAST_DELIVERY)
 
     def that_fit(self, items: Sequence[Item]) -> Sequence[Item]:
         """The first items that one `release` can give back; at least one."""
@@ -93,13 +97,14 @@ class Finisher:
     def bury(self, items: Sequence[Item], *, reason: str, deadline_s: float) -> Done:
         """Put items aside as dead letters."""
         checks.text("bury: reason", reason, MAX_REASON)
-        return self._end(
+        ended = self._end(
             items,
             f"bury for {reason}",
             Hold.RETURNED,
             lambda left: [self._grave(item, reason) for item in left],
             deadline_s,
         )
+        return self._tell_dead(ended, items, reason)
 
     def touch(self, items: Sequence[Item], *, deadline_s: float) -> Done:
         """Start the time to run of the items again."""
@@ -161,6 +166,21 @@ class Finisher:
                 raise membership.not_held(items[min(result.index, len(items) - 1)])
             if self._store.now() >= deadline_s:
                 raise NoQuorumError(f"{label}: refused until the deadline ({result.code.name})")
+
+    def _tell_dead(self, ended: Done, dead: Sequence[Item], reason: str) -> Done:
+        """Log the dead letters among the items that were ended, and count them."""
+        if not dead:
+            return ended
+        events.tell(
+            events.ITEM_DEAD,
+            self._tree.root,
+            f"{len(dead)} items are dead letters now: {reason}",
+            consumer=dead[0].consumer,
+            reason=reason,
+            zxid=ended.zxid,
+            **events.items_of([item.name for item in dead]),
+        )
+        return replace(ended, dead=len(dead))
 
     def _size(self, item: Item) -> int:
         """Estimate the bytes of a request that moves an item; all paths are about as long."""

@@ -65,11 +65,17 @@ class Membership:
         registration = self._registration
         return registration.consumer if registration and not registration.ended else None
 
-    def session_ended(self, session: int) -> None:
-        """Mark everything held as lost, if it was that session's. May be called from any thread."""
+    def session_ended(self, session: int) -> tuple[str | None, list[str]]:
+        """Mark everything held as lost, if it was that session's. May be called from any thread.
+
+        Returns the id of the registration that ended with it, and the names of what it held.
+        """
         registration = self._registration
-        if registration is not None and registration.session == session:
-            registration.end()
+        if registration is None or registration.session != session:
+            return None, []
+        held = list(registration.held)
+        registration.end()
+        return registration.consumer, held
 
     def ready(
         self, deadline_s: float, needed: Sequence[Item] = (), request: str = ""

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
+from zkmq import events
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope
 from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import too_large
-from zkmq.zookeeper.store import Code, Create, Delete, Op, Rejected, Store, Znode
+from zkmq.zookeeper.store import Code, Committed, Create, Delete, Op, Rejected, Store, Znode
 
 
 class UndeliverableItems:
@@ -64,6 +65,15 @@ class UndeliverableItems:
             grave = self._return_places.next_path(self._tree.place("dead"), last_part(path))
             ops: list[Op] = [Delete(path, node.version), Create(grave, data)]
             match self._store.commit(ops, deadline_s):
+                case Committed(zxid):
+                    events.tell(
+                        events.ITEM_DEAD,
+                        self._tree.root,
+                        f"{last_part(path)} is a dead letter now: {reason}",
+                        reason=reason,
+                        zxid=zxid,
+                        **events.items_of([last_part(path)]),
+                    )
                 case Rejected(0, Code.NOT_EMPTY):
                     self._skips.add(path, "it has children")
                 case Rejected(1, code) if self._return_places.learn(ops[1], code):

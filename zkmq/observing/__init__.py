@@ -1,0 +1,1 @@
+"""What a client tells of its work: counters and times, by callbacks or to Prometheus."""
