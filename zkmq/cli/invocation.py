@@ -28,6 +28,7 @@ from zkmq.zookeeper.security import (
     KEY_PASSWORD,
     PASSWORD,
     PASSWORD_FILE,
+    SASL,
     USER,
     Security,
 )
@@ -44,7 +45,10 @@ LEAST_S = 0.01
 Calls = Literal["one", "many"]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, one line for each.")]
 HINTS: dict[type[ZkmqError], str] = {
-    AccessDeniedError: f"give the right --user, and its password in {PASSWORD_FILE}",
+    AccessDeniedError: (
+        f"give the right --user, and its password in {PASSWORD_FILE}; --sasl, or --certificate, "
+        "if that is how they know clients"
+    ),
     OutcomeUnknownError: "look with `zkmq stats`; a put is safe to repeat with its --dedup-id",
 }
 
@@ -131,9 +135,10 @@ class Settings:
         return queue
 
 
-def security(
+def security(  # noqa: PLR0917 -- the options, in their order
     user: str | None,
     password_file: Path | None,
+    sasl: str | None,
     ca: Path | None,
     certificate: Path | None,
     key: Path | None,
@@ -143,7 +148,14 @@ def security(
     Raises:
         BadArgumentError: half of a pair, or a secret given twice.
     """
-    options = {USER: user, PASSWORD_FILE: password_file, CA: ca, CERTIFICATE: certificate, KEY: key}
+    options = {
+        USER: user,
+        PASSWORD_FILE: password_file,
+        SASL: sasl,
+        CA: ca,
+        CERTIFICATE: certificate,
+        KEY: key,
+    }
     secrets = {name: os.environ.get(name) for name in (PASSWORD, KEY_PASSWORD)}
     given = {name: str(value) for name, value in (options | secrets).items() if value is not None}
     return Security.from_environment(given)

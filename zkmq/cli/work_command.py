@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -142,10 +143,13 @@ class Commands:
         """
         value = os.fsdecode(job.data)
         words = [word.replace(PLACE, value) for word in self._words]
-        with self._lock:
+        # A file, not a pipe: `communicate` forgets what is left to write when it times out.
+        with tempfile.TemporaryFile() as given, self._lock:
+            given.write(b"" if self._takes_value else job.data)
+            given.seek(0)
             process = subprocess.Popen(
                 words,
-                stdin=subprocess.DEVNULL if self._takes_value else subprocess.PIPE,
+                stdin=given,
                 env=os.environ | environment(job),
                 process_group=0,  # Ctrl-C in a terminal is for the worker, which lets commands end
             )
@@ -165,13 +169,11 @@ class Commands:
             _terminate(process)
 
     def _see_through(self, process: subprocess.Popen[bytes], job: Job) -> None:
-        value = None if self._takes_value else job.data
         while True:
             try:
-                process.communicate(value, timeout=SEE_S)
+                process.wait(SEE_S)
                 return  # noqa: TRY300 - the loop is for the other case
             except subprocess.TimeoutExpired:
-                value = None  # it has been handed over
                 if job.lost.is_set():
                     _terminate(process)
 

@@ -21,7 +21,7 @@ from zkmq.cli.invocation import (
 )
 from zkmq.cli.lazy_group import LazyGroup, VersionOption
 from zkmq.errors import ZkmqError
-from zkmq.zookeeper.security import CA, CERTIFICATE, KEY, PASSWORD_FILE, USER
+from zkmq.zookeeper.security import CA, CERTIFICATE, DIGEST_MD5, KEY, PASSWORD_FILE, SASL, USER
 
 # By module, in the order in which help lists them.
 COMMANDS = {
@@ -129,11 +129,15 @@ def settings(  # noqa: PLR0917 - typer makes options of them
     ] = None,
     path: Annotated[str, typer.Option(envvar="ZKMQ_PATH", help="The queue's root.")] = "/queue",
     user: Annotated[
-        str | None, typer.Option(envvar=USER, help="For digest authentication.")
+        str | None, typer.Option(envvar=USER, help="For digest authentication, or for --sasl.")
     ] = None,
     password_file: Annotated[
         Path | None,
         typer.Option(envvar=PASSWORD_FILE, help="Its password; or set ZKMQ_PASSWORD.", exists=True),
+    ] = None,
+    sasl: Annotated[
+        str | None,
+        typer.Option(envvar=SASL, help=f"Authenticate by SASL: {DIGEST_MD5} or GSSAPI."),
     ] = None,
     ca: Annotated[
         Path | None,
@@ -160,7 +164,7 @@ def settings(  # noqa: PLR0917 - typer makes options of them
     context.obj = Settings(
         hosts=hosts,
         path=path,
-        security=security(user, password_file, ca, certificate, key),
+        security=security(user, password_file, sasl, ca, certificate, key),
         deadline_s=deadline_s,
         began_s=now_s(),
     )

@@ -13,9 +13,8 @@ from kazoo.exceptions import AuthFailedError, KazooException, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import WatchedEvent
 
-from zkmq.errors import AccessDeniedError
 from zkmq.zookeeper.consistent_reads import Seen
-from zkmq.zookeeper.refusal import is_refusal, refusal
+from zkmq.zookeeper.refusal import is_refusal, refusal, refused_session
 from zkmq.zookeeper.signals import Latch
 from zkmq.zookeeper.store import Code, Lost, Rejected, Reply, Watcher
 
@@ -36,8 +35,11 @@ class Answer:
         self._came = Latch()
 
     def set(self, value: Any = None) -> None:
-        """Give the value."""
-        self.value = value
+        """Give the value; one that is an exception is the reason for which there is none."""
+        if isinstance(value, Exception):
+            self.exception = value
+        else:
+            self.value = value
         self._came.set()
 
     def set_exception(self, exception: Exception) -> None:
@@ -84,7 +86,7 @@ class PendingMulti:
 def _without_results(error: Exception) -> Reply:
     """The reply to a multi that was refused as a whole, or not answered."""
     if isinstance(error, AuthFailedError):
-        raise AccessDeniedError(f"commit: {error!r}") from error
+        raise refused_session(error) from error
     code = getattr(error, "code", 0)
     if is_refusal(code):
         return Rejected(0, Code.NO_AUTH if code == Code.NO_AUTH.value else Code.OTHER, code)
@@ -106,9 +108,9 @@ def require_retryable(error: Exception) -> None:
         ServerRefusedError: the servers refused by a rule of their own.
     """
     code = getattr(error, "code", 0)
-    if isinstance(error, AuthFailedError) or code == Code.NO_AUTH.value:
-        raise AccessDeniedError(f"read: {error!r}") from error
     if is_refusal(code):
+        if code == Code.NO_AUTH.value:
+            raise refusal("read", "no permission", Code.NO_AUTH) from error
         raise refusal("read", type(error).__name__, Code.OTHER, code) from error
 
 

@@ -4,7 +4,6 @@ import atexit
 import logging
 import select
 import socket
-import ssl
 from typing import Any
 
 from kazoo.client import KazooClient
@@ -15,7 +14,7 @@ from kazoo.retry import KazooRetry
 
 from zkmq.errors import BadArgumentError
 from zkmq.zookeeper import tls
-from zkmq.zookeeper.kazoo_connection import StoreConnection
+from zkmq.zookeeper.kazoo_connection import DiscreetConnection, StoreConnection
 from zkmq.zookeeper.security import Security
 
 # How long `end` waits for a thread to notice that its connection was dropped.
@@ -27,8 +26,14 @@ log.addHandler(logging.NullHandler())
 logging.getLogger("kazoo").addHandler(logging.NullHandler())
 
 
+def kazoo_logger() -> logging.Logger:
+    """The logger of kazoo's clients, without what kazoo writes below DEBUG: sessions' passwords."""
+    logger = logging.getLogger("zkmq.kazoo")
+    logger.addFilter(_is_no_secret)
+    return logger
+
+
 def _is_no_secret(record: logging.LogRecord) -> bool:
-    """Filter out records below DEBUG: in those, kazoo writes the session's password."""
     return record.levelno >= logging.DEBUG
 
 
@@ -37,11 +42,6 @@ class StoreHandler(SequentialThreadingHandler):  # type: ignore[misc]
 
     # How long one server may take to accept. The session has to last until another one is tried.
     accept_s: float | None = None
-
-    def __init__(self) -> None:
-        super().__init__()
-        # What is wrong with the certificate of each address, since one was last believed.
-        self.distrusted: dict[Any, ssl.SSLCertVerificationError] = {}
 
     def start(self) -> None:
         """Start the threads, so that a process, or its forked child, exits without waiting."""
@@ -63,16 +63,10 @@ class StoreHandler(SequentialThreadingHandler):  # type: ignore[misc]
         return pair
 
     def create_connection(self, **kwargs: Any) -> Any:
-        """Connect to a server within `accept_s`; note it if its certificate proves nothing."""
+        """Connect to a server within `accept_s`."""
         if self.accept_s is not None:
             kwargs["timeout"] = self.accept_s
-        try:
-            connection = tls.connect(super().create_connection, **kwargs)
-        except ssl.SSLCertVerificationError as error:
-            self.distrusted[kwargs.get("address")] = error
-            raise
-        self.distrusted.clear()
-        return connection
+        return tls.connect(super().create_connection, **kwargs)
 
 
 class StoreClient(KazooClient):  # type: ignore[misc]
@@ -114,6 +108,14 @@ class StoreClient(KazooClient):  # type: ignore[misc]
         self._connection.abandon()
 
 
+def keep_passwords(client: KazooClient) -> None:
+    """Keep passwords out of the log of a client of kazoo's that has not connected yet."""
+    made = client._connection  # noqa: SLF001 - kazoo has no other way to choose it
+    client._connection = DiscreetConnection(  # noqa: SLF001
+        client, made.retry_sleeper, logger=client.logger, sasl_options=made.sasl_options
+    )
+
+
 def make_client(
     hosts: str,
     session_timeout_s: float,
@@ -125,18 +127,17 @@ def make_client(
     """Make a client that has not connected yet; `session` is an existing one to take up.
 
     Raises:
-        BadArgumentError: `hosts` cannot be parsed.
+        BadArgumentError: `hosts` cannot be parsed, or `security` needs what is not here.
     """
     hosts = _hosts(hosts)
-    logger = logging.getLogger("zkmq.kazoo")
-    logger.addFilter(_is_no_secret)
+    security.require_packages()
     client = StoreClient(
         hosts=hosts,
         timeout=session_timeout_s,
         client_id=session,
         handler=StoreHandler(),
         connection_retry=retry or KazooRetry(max_tries=-1, delay=0.05, backoff=2, max_delay=1.0),
-        logger=logger,
+        logger=kazoo_logger(),
         **security.kazoo_arguments(),
     )
     client.handler.accept_s = session_timeout_s / len(client.hosts)

@@ -4,6 +4,7 @@ It replaces these habits of kazoo's own connection:
 - One wake-up byte stands for one request, so one lost byte delays every later request.
 - An unknown error number ends the connection's thread, and so the client.
 - A connection that breaks during SASL counts as refused credentials.
+- A handshake of TLS that fails for good is tried again for ever.
 - Passwords are written to the log.
 - The granted timeout, and when a server last heard the client, are not kept.
 """
@@ -11,6 +12,7 @@ It replaces these habits of kazoo's own connection:
 import contextlib
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,6 +37,9 @@ EXPECTED = (
     RWServerAvailable,
     SessionExpiredError,
 )
+NO_SASL = (
+    "in SASL; if the servers are in FIPS mode, 3.9's default, fips-mode=false lets them use MD5"
+)
 WAKE_UPS = 4096
 # How many requests are sent before answers are looked at again.
 AT_ONCE = 16
@@ -48,7 +53,20 @@ class ServerError(Exception):
         self.code = code
 
 
-class StoreConnection(ConnectionHandler):  # type: ignore[misc]
+class DiscreetConnection(ConnectionHandler):  # type: ignore[misc]
+    """kazoo's connection, which writes no password to the log."""
+
+    def _submit(self, request: Any, timeout: float, xid: int | None = None) -> None:
+        if not isinstance(request, SECRET):
+            super()._submit(request, timeout, xid)
+            return
+        self.logger.debug("Sending request(xid=%s): %s", xid, type(request).__name__)
+        head = b"".join(int_struct.pack(part) for part in (xid, request.type) if part)
+        body = head + request.serialize()
+        self._write(int_struct.pack(len(body)) + body, timeout)
+
+
+class StoreConnection(DiscreetConnection):
     """One client's connection, run by its own thread.
 
     Attributes:
@@ -71,6 +89,8 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
         self._asked_s: dict[int, float] = {}
         self._xid: int = 0
         self._was_let_in = False
+        # Why the last handshake with each server failed, where another one would fail, too.
+        self._mistrust: dict[tuple[str, int], ssl.SSLError] = {}
         self._abandoned = False
 
     def wake(self) -> None:
@@ -110,24 +130,28 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
         try:
             with self._surviving():
                 timeouts: tuple[float, float] = super()._connect(host, hostip, port)
-        except ConnectionDropped:
-            self._require_trust()
+        except ConnectionDropped as dropped:
+            self._require_trust((host, port), dropped)
             raise
         self._was_let_in = True
         return timeouts
 
-    def _require_trust(self) -> None:
-        """Give up if no server has ever let us in and the certificate of none can be believed.
+    def _require_trust(self, server: tuple[str, int], dropped: ConnectionDropped) -> None:
+        """Give up if no server has ever let us in, and one side's certificate is refused by all.
 
-        Later such a certificate may be one of a server that is just being changed.
+        Later it may be a certificate that is just being changed.
 
         Raises:
             AuthFailedError: kazoo ends the client for it.
         """
-        distrusted = self.handler.distrusted
-        if not self._was_let_in and len(distrusted) >= len(self.client.hosts):
-            self.failure = next(iter(distrusted.values()))
-            raise AuthFailedError(f"certificate: {self.failure}")
+        if self._was_let_in:
+            return
+        self._mistrust.pop(server, None)
+        if (error := _mistrust(dropped)) is not None:
+            self._mistrust[server] = error
+        if len(self._mistrust) >= len(self.client.hosts):
+            self.failure = next(iter(self._mistrust.values()))
+            raise AuthFailedError(f"TLS: {self.failure}")
 
     def _invoke(self, timeout: float, request: Any, xid: int | None = None) -> Any:
         asked_s = time.monotonic()
@@ -152,19 +176,14 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
         except AuthFailedError as error:
             if self._was_let_in:  # the servers accepted the same credentials before
                 raise ConnectionDropped(f"in SASL: {error}") from error
-            raise
+            self.failure = AuthFailedError(NO_SASL)
+            raise self.failure from error
 
     def _submit(self, request: Any, timeout: float, xid: int | None = None) -> None:
         if xid and xid != AUTH_XID:
             # Keep the oldest of several pings, whose answers cannot be told apart.
             self._asked_s.setdefault(xid, time.monotonic())
-        if not isinstance(request, SECRET):
-            super()._submit(request, timeout, xid)
-            return
-        self.logger.debug("Sending request(xid=%s): %s", xid, type(request).__name__)
-        head = b"".join(int_struct.pack(part) for part in (xid, request.type) if part)
-        body = head + request.serialize()
-        self._write(int_struct.pack(len(body)) + body, timeout)
+        super()._submit(request, timeout, xid)
 
     def _read_header(self, timeout: float) -> Any:
         header, body, offset = super()._read_header(timeout)
@@ -226,3 +245,14 @@ class StoreConnection(ConnectionHandler):  # type: ignore[misc]
         except Exception as error:
             self.logger.log(logging.WARNING, "unusable: %r", error)
             raise ConnectionDropped(f"unusable: {error!r}") from error
+
+
+def _mistrust(dropped: ConnectionDropped) -> ssl.SSLError | None:
+    """Return why a server and this client do not believe each other; None if that is not why."""
+    error = dropped.__context__  # kazoo raises its own error in the handler of the socket's
+    refused = isinstance(error, ssl.SSLCertVerificationError) or (
+        isinstance(error, ssl.SSLError)
+        and "ALERT" in (error.reason or "")
+        and "INTERNAL_ERROR" not in error.reason  # of a server that is just starting
+    )
+    return error if refused else None

@@ -21,7 +21,7 @@ from typing import Any
 from kazoo.exceptions import AuthFailedError, UnimplementedError
 from kazoo.protocol.states import KazooState, KeeperState
 
-from zkmq.errors import AccessDeniedError, BadArgumentError, ClosedError, NoQuorumError
+from zkmq.errors import BadArgumentError, ClosedError, NoQuorumError
 from zkmq.zookeeper import wire
 from zkmq.zookeeper.consistent_reads import Seen, one_state
 from zkmq.zookeeper.failure_detector import FailureDetector
@@ -34,6 +34,7 @@ from zkmq.zookeeper.kazoo_answers import (
     watcher,
 )
 from zkmq.zookeeper.kazoo_client import NOTICED_WITHIN_S, StoreClient, make_client
+from zkmq.zookeeper.refusal import refused_session
 from zkmq.zookeeper.retries import may_retry
 from zkmq.zookeeper.security import Security
 from zkmq.zookeeper.signals import Changes, Latch, ThreadSignal
@@ -106,7 +107,7 @@ class KazooStore:
             BadArgumentError: `hosts` cannot be parsed, or the chroot does not exist.
             NoQuorumError: no session within `connect_timeout_s`; at once if the certificate of
                 each server is refused.
-            AccessDeniedError: the servers refused the credentials.
+            AccessDeniedError: the servers refused the credentials, or this client's certificate.
         """
         client = make_client(hosts, session_timeout_s, security or Security(), session)
         store = cls(client, multi_read=multi_read)
@@ -310,6 +311,8 @@ class KazooStore:
                 return nothing
             if isinstance(error, UnimplementedError):
                 raise error
+            if isinstance(error, AuthFailedError):
+                raise refused_session(self._connection.failure or error) from error
             require_retryable(error)
             self._pause(error, deadline_s)
             result = self._send(request)
@@ -344,12 +347,8 @@ class KazooStore:
             )
         if self._closed:
             raise ClosedError("the queue was closed; connect a new one")
-        if isinstance(self._failure, ssl.SSLCertVerificationError):
-            raise NoQuorumError(
-                f"no server's certificate can be believed: {self._failure.verify_message}"
-            ) from self._failure
         if self._failure is not None:
-            raise AccessDeniedError(f"the servers refused the credentials ({self._failure!r})")
+            raise refused_session(self._failure) from self._failure
 
     def _has_changed(self) -> bool:
         return self._is_connected or self._closed or self._failure is not None

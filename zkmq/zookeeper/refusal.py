@@ -1,8 +1,11 @@
 """Turn a server's refusal into an error, where the protocol has no other answer to it."""
 
+import ssl
+
 from zkmq.errors import (
     AccessDeniedError,
     IncompatibleTreeError,
+    NoQuorumError,
     NotAppliedError,
     ServerRefusedError,
 )
@@ -14,13 +17,13 @@ NAMES = {
     -6: "Unimplemented",
     -8: "BadArguments",
     -108: "NoChildrenForEphemerals",
-    -114: "InvalidACL: they know no identity of this session",
+    -114: "InvalidACL: they know no identity of this session; do they ask for certificates?",
     -119: "NotReadOnly",
     -120: "EphemeralOnLocalSession",
-    -124: "SessionClosedRequireSaslAuth",
     -125: "QuotaExceeded",
     -127: "ThrottledOp",
 }
+SASL_REQUIRED = -124
 API_ERROR = -100
 SYSTEM_REFUSALS = frozenset({-5, -6, -8})
 # The session expired or moved, or the request took too long. A write may have taken effect.
@@ -39,8 +42,15 @@ def why_refused(code: Code) -> str:
 
 def refusal(path: str, what: str, code: Code, number: int = 0) -> NotAppliedError:
     """The error to raise: about the credentials, a rule of the servers, or the tree."""
+    if number == SASL_REQUIRED:
+        return AccessDeniedError(
+            f"{path}: {what}: the servers let in only clients that authenticate by SASL"
+        )
     if code is Code.NO_AUTH:
-        return AccessDeniedError(f"{path}: {what}: the servers refused these credentials")
+        return AccessDeniedError(
+            f"{path}: {what}: the servers refused these credentials; connect with those that the "
+            "queue was made with"
+        )
     if code is Code.NOT_EMPTY:
         return IncompatibleTreeError(
             f"{path}: {what}: expected an item, got a node with children, which no client of a "
@@ -50,6 +60,21 @@ def refusal(path: str, what: str, code: Code, number: int = 0) -> NotAppliedErro
         return ServerRefusedError(f"{path}: {what}", number, NAMES.get(number, "unknown"))
     return IncompatibleTreeError(
         f"{path}: {what}: expected the tree of a queue, got {code.name} from the servers"
+    )
+
+
+def refused_session(failure: Exception) -> NotAppliedError:
+    """The error to raise when the servers, or this client, will not begin a session."""
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        return NoQuorumError(f"no server's certificate can be believed: {failure.verify_message}")
+    if isinstance(failure, ssl.SSLError):
+        return AccessDeniedError(
+            f"the servers refused the TLS handshake ({failure.reason}); if they ask for a "
+            "certificate, give one that they believe, with its key"
+        )
+    return AccessDeniedError(
+        f"the servers refused the credentials ({str(failure) or type(failure).__name__}); "
+        "are user and password right?"
     )
 
 

@@ -3,6 +3,7 @@
 Secrets come from files or the environment, never from a command line. No repr shows them.
 """
 
+import importlib.util
 import os
 import ssl
 from collections.abc import Mapping
@@ -21,6 +22,11 @@ CA = "ZKMQ_CA"
 CERTIFICATE = "ZKMQ_CERTIFICATE"
 KEY = "ZKMQ_KEY"
 KEY_PASSWORD = "ZKMQ_KEY_PASSWORD"  # noqa: S105 - the same
+SASL = "ZKMQ_SASL"
+DIGEST_MD5 = "DIGEST-MD5"
+_PURE = {"puresasl": "'zkmq[sasl]'"}
+# The mechanisms of the servers, and the modules that each needs with what installs them.
+MECHANISMS = {DIGEST_MD5: _PURE, "GSSAPI": {**_PURE, "kerberos": "kerberos"}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +36,8 @@ class Security:
     Attributes:
         user: the user for digest authentication. Only this user may use the nodes made.
         password: the user's password.
-        sasl: kazoo's `sasl_options`, for DIGEST-MD5 or GSSAPI. Only that identity may use the
-            nodes made, unless a user is given too.
+        sasl: kazoo's `sasl_options`, for DIGEST-MD5 (username, password) or GSSAPI. Only that
+            identity may use the nodes made, unless a user is given too. Needs `zkmq[sasl]`.
         ca: a PEM file of certificates. With it, the connection is TLS, and this CA or one that the
             system trusts must have signed the servers' certificates.
         check_names: whether a server's certificate must be for the name or address connected to.
@@ -60,6 +66,8 @@ class Security:
             )
         if self.ca is None and (self.certificate or self.key):
             raise BadArgumentError("ca: expected what the servers are checked with, got none")
+        if self.sasl is not None:
+            _require_complete(self.sasl)
         if self.user is not None and ":" in self.user:
             raise BadArgumentError(
                 f"user: expected a name without ':', which ends it for the servers, "
@@ -70,16 +78,24 @@ class Security:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Security":
         """Read the settings from variables, by default those of this process's environment.
 
-        ZKMQ_USER, ZKMQ_PASSWORD or ZKMQ_PASSWORD_FILE, ZKMQ_CA, ZKMQ_CERTIFICATE, ZKMQ_KEY and
-        ZKMQ_KEY_PASSWORD. A setting without a variable is None.
+        ZKMQ_USER, ZKMQ_PASSWORD or ZKMQ_PASSWORD_FILE, ZKMQ_SASL, ZKMQ_CA, ZKMQ_CERTIFICATE,
+        ZKMQ_KEY and ZKMQ_KEY_PASSWORD. A setting without a variable is None. With ZKMQ_SASL, a
+        mechanism, user and password are those of SASL.
 
         Raises:
             BadArgumentError: half of a pair, a secret given twice, or a file that cannot be read.
         """
         said = os.environ if environment is None else environment
+        mechanism, user, password = said.get(SASL), said.get(USER), _password(said)
+        sasl = None
+        if mechanism is not None:
+            named = {"mechanism": mechanism, "username": user, "password": password}
+            sasl = {name: value for name, value in named.items() if value is not None}
+            user = password = None
         return cls(
-            user=said.get(USER),
-            password=_password(said),
+            user=user,
+            password=password,
+            sasl=sasl,
             ca=said.get(CA),
             certificate=said.get(CERTIFICATE),
             key=said.get(KEY),
@@ -114,6 +130,21 @@ class Security:
             }
         return arguments
 
+    def require_packages(self) -> None:
+        """Look for the packages that kazoo needs for SASL: it would blame the servers.
+
+        Raises:
+            BadArgumentError: there are none.
+        """
+        if self.sasl is None:
+            return
+        for module, install in MECHANISMS[self.sasl["mechanism"]].items():
+            if importlib.util.find_spec(module) is None:
+                raise BadArgumentError(
+                    f"sasl: {self.sasl['mechanism']}: expected the package {module}, got none; "
+                    f"pip install {install}"
+                )
+
     def _require_usable(self, ca: str) -> None:
         """Load the files once. With bad ones, kazoo would retry for ever and blame the connection.
 
@@ -138,6 +169,20 @@ class Security:
                 f"{self.certificate} and {self.key or 'the same for the key'} ({_why(error)}); "
                 f"is the key's password in {KEY_PASSWORD}?"
             ) from error
+
+
+def _require_complete(sasl: Mapping[str, str]) -> None:
+    """Check the options now. With bad ones, kazoo would retry for ever, or blame the servers."""
+    mechanism = sasl.get("mechanism")
+    if mechanism not in MECHANISMS:
+        raise BadArgumentError(
+            f"sasl: mechanism: expected {' or '.join(MECHANISMS)}, got {mechanism!r}"
+        )
+    if mechanism == DIGEST_MD5 and not (sasl.get("username") and sasl.get("password")):
+        raise BadArgumentError(
+            f"sasl: {DIGEST_MD5}: expected username and password ({USER} and {PASSWORD_FILE}), got "
+            "one or none of them"
+        )
 
 
 def _password(said: Mapping[str, str]) -> str | None:

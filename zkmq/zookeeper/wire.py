@@ -166,8 +166,11 @@ class MultiRead:
         """The request's body."""
         return self._body
 
-    def deserialize(self, data: bytes, offset: int) -> ReadResult:
-        """Decode the answers, in the order of the reads."""
+    def deserialize(self, data: bytes, offset: int) -> "ReadResult | ReadRefusedError":
+        """Decode the answers, in the order of the reads.
+
+        A refusal is returned, because kazoo logs an exception as a defect, with its traceback.
+        """
         _, zxid, _ = REPLY_HEADER.unpack_from(data, 0)
         results: list[Znode | list[str] | None] = []
         while True:
@@ -182,7 +185,9 @@ class MultiRead:
                 names, offset = decode_names(data, offset)
                 results.append(names)
             else:
-                _require_missing(INT.unpack_from(data, offset)[0])
+                (code,) = INT.unpack_from(data, offset)
+                if code != Code.NO_NODE.value:
+                    return ReadRefusedError(code)
                 results.append(None)
                 offset += INT.size
 
@@ -193,11 +198,6 @@ class ReadRefusedError(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(f"error {code}")
         self.code = code
-
-
-def _require_missing(code: int) -> None:
-    if code != Code.NO_NODE.value:
-        raise ReadRefusedError(code)
 
 
 class ChildrenRequest(GetChildren2):  # type: ignore[misc]

@@ -1,9 +1,7 @@
 """TLS: whom a client believes, who it says it is, and what it says when that fails."""
 
 import asyncio
-import datetime as dt
 import gc
-import ipaddress
 import logging
 import socket
 import ssl
@@ -13,12 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from zkmq.errors import BadArgumentError, NoQuorumError
+from worlds.certificates import Authority
+from zkmq.errors import AccessDeniedError, BadArgumentError, NoQuorumError
 from zkmq.rest.upstream.async_session import AsyncSession
 from zkmq.rest.upstream.gateway_config import EndpointConfig
 from zkmq.zookeeper.kazoo_store import KazooStore
@@ -26,62 +21,6 @@ from zkmq.zookeeper.security import Security
 
 SECRET = "the key's own password"  # noqa: S105 - of a test
 SESSION = 0x1234
-
-
-class Authority:
-    """Signs certificates, and writes them down as PEM."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._certificate = self._signed(self._name, self._key, authority=True)
-        self.path = folder / f"{name}.pem"
-        self.path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
-
-    def sign(self, name: str, *, password: str | None = None) -> Path:
-        """Write a key and its certificate into one file."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        signed = self._signed(subject, key, names=name)
-        hidden: serialization.KeySerializationEncryption = serialization.NoEncryption()
-        if password is not None:
-            hidden = serialization.BestAvailableEncryption(password.encode())
-        path = self._folder / f"{self.path.stem}-{name}.pem"
-        path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                hidden,
-            )
-            + signed.public_bytes(serialization.Encoding.PEM)
-        )
-        return path
-
-    def _signed(
-        self,
-        subject: x509.Name,
-        key: ec.EllipticCurvePrivateKey,
-        *,
-        names: str = "",
-        authority: bool = False,
-    ) -> x509.Certificate:
-        now = dt.datetime.now(dt.UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )
-        if names:
-            address = names.replace(".", "").isdigit()
-            name = x509.IPAddress(ipaddress.ip_address(names)) if address else x509.DNSName(names)
-            builder = builder.add_extension(x509.SubjectAlternativeName([name]), critical=False)
-        return builder.sign(self._key, hashes.SHA256())
 
 
 class Server:
@@ -243,6 +182,24 @@ def test_a_client_proves_who_it_is(ours: Authority, password: str | None) -> Non
     security = Security(ca=str(ours.path), certificate=str(own), key_password=password)
     assert connect(server, security) == SESSION
     assert "worker" in server.clients[0]
+    server.close()
+
+
+def test_a_client_without_the_certificate_that_is_asked_for_is_told_at_once(
+    ours: Authority, tmp_path: Path
+) -> None:
+    """The server refuses it in its handshake, in TLS 1.3 only after the client's part of it."""
+    server = Server(ours.sign("127.0.0.1"), client_ca=ours.path)
+    theirs = Authority(tmp_path, "theirs").sign("worker")
+    for security in (
+        Security(ca=str(ours.path)),
+        Security(ca=str(ours.path), certificate=str(theirs)),
+    ):
+        with pytest.raises(AccessDeniedError, match="give one that they believe"):
+            KazooStore.connect(
+                f"127.0.0.1:{server.port}", security=security, connect_timeout_s=600.0
+            )
+    assert server.clients == []
     server.close()
 
 

@@ -17,7 +17,7 @@ _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (zk.NoChildrenForEphemeralsError, 400, "bad arguments: an ephemeral node has no children"),
     (ValueError, 400, "bad arguments"),  # kazoo's own path rules, stricter than ZooKeeper's
     (zk.AuthFailedError, 401, "authentication failed"),
-    (zk.NoAuthError, 403, "not permitted"),
+    (zk.NoAuthError, 403, "not permitted to the gateway's own ZooKeeper credentials"),
     (zk.NotReadOnlyCallError, 503, "ZooKeeper is read-only at present; nothing was changed"),
 )
 # After these errors, a request that was sent may have taken effect, or may yet.

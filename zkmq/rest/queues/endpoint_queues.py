@@ -253,7 +253,7 @@ class OpenQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Credentials(Security):
-    """An endpoint's credentials. Any client may use the nodes made, unless a user is given."""
+    """An endpoint's credentials. Any client may use the nodes made, unless it has an identity."""
 
     endpoint: EndpointConfig
 

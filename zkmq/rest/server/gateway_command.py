@@ -87,7 +87,7 @@ def gateway(  # noqa: PLR0917 -- typer makes options of them
             if hosts
             else None
         )
-        settings = _settings(config, endpoint, host, port)
+        settings = _settings(config, endpoint, host, port, said.security)
         _log_to_stderr(access=log)
         if until_stdin_closes:
             threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
@@ -134,16 +134,23 @@ class _Said:
         if "path" in given:
             raise ConfigError("--path: a gateway serves all queues, each at /queues/v1/NAME")
         said = context.obj
+        said.security.require_packages()
         said.security.kazoo_arguments()  # looks at the files
         limits = Limits(request_timeout_s=said.deadline_s) if "deadline_s" in given else Limits()
         return cls(said.hosts, said.security, limits)
 
 
 def _settings(
-    file: Path | None, endpoint: EndpointConfig | None, host: str | None, port: int | None
+    file: Path | None,
+    endpoint: EndpointConfig | None,
+    host: str | None,
+    port: int | None,
+    security: Security,
 ) -> GatewayConfig:
     if file is not None and endpoint is None:
         settings = properties_file.load(file)
+        secured = tuple(replace(one, security=security) for one in settings.endpoints)
+        settings = replace(settings, endpoints=secured)
     elif file is None and endpoint is not None:
         settings = GatewayConfig(endpoints=(endpoint,))
     else:

@@ -18,6 +18,7 @@ from zkmq.rest.http.representations import Stat
 from zkmq.rest.http.statuses import http_error, not_connected
 from zkmq.rest.upstream.daemon_threads import DaemonThreads
 from zkmq.rest.upstream.kazoo_io import LoopHandler
+from zkmq.zookeeper.kazoo_client import kazoo_logger, keep_passwords
 
 Watcher = Callable[[WatchedEvent], None]
 
@@ -54,8 +55,10 @@ class AsyncSession:
             timeout=session_timeout_s,
             handler=LoopHandler(self._loop),
             connection_retry={"max_tries": -1, "delay": 0.1, "max_delay": 2.0},
+            logger=kazoo_logger(),
             **arguments,
         )
+        keep_passwords(self._client)
         self._client.add_listener(self._on_state)
 
     @property

@@ -14,7 +14,7 @@ import pytest
 
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import Queue
-from zkmq.cli import zkmq_command
+from zkmq.cli import work_command, zkmq_command
 from zkmq.cli.work_command import words_of
 from zkmq.errors import BadArgumentError
 
@@ -70,6 +70,16 @@ def test_without_a_placeholder_the_value_is_standard_input(
     program = script(tmp_path, "sys.exit(len(sys.stdin.buffer.read()) != 600_000)")
     assert zkmq_command.run(["work", "--exec", program, "--idle-s=0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["done"] == 1
+
+
+def test_a_command_that_is_slow_to_read_gets_all_of_a_large_value(
+    queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than a pipe holds, though the worker looks whether the item is lost in between."""
+    monkeypatch.setattr(work_command, "SEE_S", 0.01)
+    queue.put(b"x" * 600_000)
+    program = script(tmp_path, "time.sleep(0.5); sys.exit(len(sys.stdin.buffer.read()) != 600_000)")
+    assert zkmq_command.run(["work", "--exec", program, "--idle-s=0"]) == 0
 
 
 def test_a_command_that_fails_brings_its_item_back_until_it_is_dead(

@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from worlds.interrupts import JobTimeoutError, interrupted
+from worlds.interrupts import JobTimeoutError, interrupted, warm_up
 from worlds.memory.queues import Open
 from worlds.memory.store import World
 from worlds.wire.zookeeper import WireZooKeeper
@@ -173,6 +173,7 @@ def died_in_its_turn(turn: CallLock) -> BaseException:
 def test_a_handler_that_raises_anywhere_leaves_the_lock_free() -> None:
     """For other threads, while the exception is still known."""
     for place in count(1):
+        warm_up(lambda: CallLock(time.monotonic).run(0.0, lambda: None))
         turn, ran = CallLock(time.monotonic), []
         error = interrupted(place, lambda: turn.run(0.0, lambda: ran.append(1)))  # noqa: B023
         if error is None:
@@ -181,4 +182,4 @@ def test_a_handler_that_raises_anywhere_leaves_the_lock_free() -> None:
         threads.call(lambda: turn.run(0.0, lambda: None))  # noqa: B023
         threads.join()
         assert not threads.errors, f"interrupted at {error}"
-    assert place > 20
+    assert place > 15  # from 3.12 on, a list comprehension is no function, whose entry is a place

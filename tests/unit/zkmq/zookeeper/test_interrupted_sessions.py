@@ -3,14 +3,16 @@
 Afterwards the connection lives, and all threads of the process get their answers.
 """
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from typing import TypeVar
 
 import pytest
 
-from worlds.interrupts import SESSION, interrupted
+from worlds.interrupts import SESSION, interrupted, warm_up
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import Item, Queue
 from zkmq import queue as queue_module
@@ -67,18 +69,30 @@ def all_of(queue: Queue) -> list[bytes]:
     return [item.data for items in found for item in items]
 
 
+@contextmanager
+def opened(server: WireZooKeeper, name: str, place: int) -> Iterator[tuple[Queue, Sequence[Item]]]:
+    """Open a queue of its own for one call, and give what the call takes."""
+    path = f"/{name}-{place}".replace(" ", "-")
+    with Queue.connect(server.address, path, deadline_s=DEADLINE_S) as queue:
+        queue.put(b"a")
+        held = queue.reserve().items
+        if not name.startswith("waiting reserve"):
+            queue.put(b"b")
+        yield queue, held
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_other_threads_go_on(server: WireZooKeeper, name: str) -> None:
     """They put and take while the exception is still known, on the same session."""
+
+    def call_once() -> None:
+        with opened(server, f"{name} {secrets.token_hex(4)}", 0) as given:
+            CALLS[name](*given)
+
     for place in count(1, STRIDE):
-        with Queue.connect(
-            server.address, f"/{name}-{place}".replace(" ", "-"), deadline_s=DEADLINE_S
-        ) as queue:
-            queue.put(b"a")
-            held = queue.reserve().items
-            if name != "waiting reserve":
-                queue.put(b"b")
-            error = interrupted(place, lambda: CALLS[name](queue, held), SESSION)  # noqa: B023
+        warm_up(call_once, SESSION)
+        with opened(server, name, place) as (queue, held):
+            error = interrupted(place, lambda: CALLS[name](queue, held), SESSION)
             if error is None:
                 break
             print("interrupted at", error)
@@ -100,6 +114,7 @@ def test_an_interrupted_close_ends_the_session(
     monkeypatch.setattr(queue_module, "CLOSED_WITHIN_S", HANGS_S)
     monkeypatch.setattr(kazoo_store, "CLOSED_WITHIN_S", HANGS_S)
     for place in count(1, STRIDE):
+        warm_up(lambda: Queue.connect(server.address, "/close-0").close(), SESSION)
         queue = Queue.connect(server.address, f"/close-{place}", deadline_s=DEADLINE_S)
         queue.put(b"a")
         queue.reserve()
@@ -126,6 +141,7 @@ def test_whoever_sets_a_signal_never_waits() -> None:
             latch.wait(0.0)  # noqa: B023
             changes.wait_for(lambda: False, 0.001)  # noqa: B023
 
+        warm_up(wait, SESSION)
         error = interrupted(place, wait, SESSION)
         if error is None:
             break

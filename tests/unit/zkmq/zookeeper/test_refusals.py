@@ -8,6 +8,7 @@ from worlds.memory.network import Fault, Request
 from worlds.memory.queues import places_of
 from worlds.memory.store import MemoryStore, World
 from zkmq import AccessDeniedError, OutcomeUnknownError, Queue
+from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.store import Code, Create, Delete, Op, Pending, Rejected, Reply
 
 
@@ -111,3 +112,10 @@ def test_flat_items_are_purged_though_an_answer_is_lost(world: World, denied: Qu
     denied.purge(7)
     assert lost
     assert places_of(world).items == []
+
+
+def test_servers_that_demand_sasl_are_told_as_such() -> None:
+    """It is about credentials, not about a rule with a number."""
+    refused = refusal("/q", "create", Code.OTHER, -124)
+    assert isinstance(refused, AccessDeniedError)
+    assert "authenticate by SASL" in str(refused)

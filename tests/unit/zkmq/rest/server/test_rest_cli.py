@@ -54,6 +54,9 @@ def test_what_stands_before_the_command_holds(
     assert [config.endpoints[0].hosts for config in served] == ["h:1", "e:1", "mine:1", "file:1"]
     first = served[0]
     assert first.endpoints[0].kazoo_arguments()["auth_data"] == [("digest", "me:hush")]
+    assert zkmq_command.run([*words[2:], "gateway", "--config", str(file)]) == 0
+    of_file = served.pop().endpoints[0]
+    assert (of_file.hosts, of_file.security.user) == ("file:1", "me")
     assert [config.limits.request_timeout_s for config in served] == [9.0, 5, 5, 5]
 
 
