@@ -26,8 +26,8 @@ SCENARIOS = $(sort $(foreach dir,$(DIRS),$(wildcard scenarios/$(dir)/*.yaml)))
 FINDINGS := $(sort $(basename $(notdir $(wildcard scenarios/findings/*.yaml))))
 
 # make bench NAME=...: bench/bench_NAME.py
-BENCHES := checkers faults queue quorum report rest shim
-BENCHES_WITH_ENGINE := faults queue quorum rest shim
+BENCHES := celery checkers faults queue quorum report rest shim
+BENCHES_WITH_ENGINE := celery faults queue quorum rest shim
 
 # make prove NAME=...: the program, and how it takes N
 PROOFS := false-alarms files mutants oracle planted wire years

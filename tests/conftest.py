@@ -33,7 +33,7 @@ TOGETHER = (
         r"tests/(controls/test_quorum|integration/(?!rest/|zkmq/|test_quorum|test_\w+_browser))",
     ),
     ("quorum", r"tests/(controls/test_faults|integration/(test_quorum|zkmq/test_upgrade))"),
-    (None, r"tests/(integration/(rest/|\w+_browser)|property/test_wire_fuzz)"),
+    (None, r"tests/(integration/(rest/|zkmq/test_celery|\w+_browser)|property/test_wire_fuzz)"),
 )
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no defect

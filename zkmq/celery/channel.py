@@ -47,6 +47,8 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
         self._callbacks: dict[str, dict[str, tuple[bool, Callback]]] = {}
         self._ttl_s: dict[str, float] = {}
         self._tags = count(1)
+        # kombu lets a message of these be acknowledged, which does nothing.
+        self.no_ack_consumers: set[str] = set()
 
     # Queues and bindings
 
@@ -231,6 +233,8 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
         self._tag_to_queue[consumer_tag] = queue
         self._consumers.add(consumer_tag)
         self._callbacks.setdefault(queue, {})[consumer_tag] = (bool(no_ack), callback)
+        if no_ack:
+            self.no_ack_consumers.add(consumer_tag)
         self._intake(queue).consume(on=True)
 
     def basic_cancel(self, consumer_tag: str) -> None:
@@ -245,14 +249,13 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002 - kombu's signature
         """Take one message without waiting; None if there is none."""
-        delivery = self._intake(queue).get()
-        if delivery is None:
-            return None
-        message = self._message(delivery, no_ack=no_ack)
-        if no_ack:
-            self.credits.acknowledge()
-            delivery.intake.end(delivery, End.DONE)
-        return message
+        while (delivery := self._intake(queue).get()) is not None:
+            message = self._message(delivery, no_ack=no_ack)
+            if no_ack or message is None:
+                self.credits.acknowledge()
+            if message is not None:
+                return message
+        return None
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
         """Acknowledge a message; the servers get that with the next write of its queue."""
@@ -278,17 +281,9 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
         tag, (no_ack, callback) = next(iter(callbacks.items()))
         if len(callbacks) > 1:  # the next message is for the next consumer
             callbacks[tag] = callbacks.pop(tag)
-        try:
-            message = self._message(delivery, no_ack=no_ack)
-        except (ValueError, TypeError, KeyError):
-            log.exception("%s: an item that is no message of kombu", delivery.intake.name)
-            self.credits.drop()
-            delivery.intake.end(delivery, End.DEAD)
-            return False
-        self.credits.deliver(acknowledged=no_ack)
-        if no_ack:
-            delivery.intake.end(delivery, End.DONE)
-        if self._is_stale(delivery, message):
+        message = self._message(delivery, no_ack=no_ack, consumer_tag=tag)
+        self.credits.deliver(acknowledged=no_ack or message is None)
+        if message is None or self._is_stale(delivery, message):
             return False
         callback(message)
         return True
@@ -319,13 +314,22 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
         session: BrokerSession = self.connection.session
         return session
 
-    def _message(self, delivery: Delivery, *, no_ack: bool) -> Any:
-        raw = loads(delivery.data)
+    def _message(self, delivery: Delivery, *, no_ack: bool, consumer_tag: str = "") -> Any:
+        """Make kombu's message; None for an item of another program, which is set aside."""
         tag = f"{self.channel_id}-{next(self._tags)}"
-        raw["properties"]["delivery_tag"] = tag
-        raw["properties"]["delivery_info"]["redelivered"] = delivery.redelivered
-        message = self.Message(raw, channel=self)
-        if not no_ack:
+        about = {"redelivered": delivery.redelivered, "consumer_tag": consumer_tag}
+        try:
+            raw = loads(delivery.data)
+            raw["properties"]["delivery_tag"] = tag
+            raw["properties"]["delivery_info"] |= about
+            message = self.Message(raw, channel=self)
+        except (ValueError, TypeError, KeyError):
+            log.exception("%s: an item that is no message of kombu", delivery.intake.name)
+            delivery.intake.end(delivery, End.DEAD)
+            return None
+        if no_ack:
+            delivery.intake.end(delivery, End.DONE)
+        else:
             self.qos.add(tag, delivery)
         return message
 

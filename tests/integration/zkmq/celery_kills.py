@@ -63,12 +63,29 @@ def app_of(broker: str, transport: str, notes: str = "") -> Celery:
         time.sleep(seconds)
         note(notes, "end", number)
 
+    @app.task(name="kills.wait")  # type: ignore[untyped-decorator]
+    def wait(number: int, go: str) -> None:
+        note(notes, "begin", number)
+        while not Path(go).exists():
+            time.sleep(0.05)
+        note(notes, "end", number)
+
     return app
+
+
+def close(app: Celery) -> None:
+    """Close what an application has open; Celery leaves its pools to the garbage collector."""
+    consumer = getattr(app.backend, "result_consumer", None)
+    if consumer is not None and consumer._consumer is not None:
+        consumer.stop()
+    app.producer_pool.force_close_all()
+    app.pool.force_close_all()
+    app.close()
 
 
 def note(folder: str, what: str, number: int) -> None:
     """Write one line to this process's file at once: a SIGKILL loses none that was written."""
-    line = f"{what} {number} {os.getpid()}\n".encode()
+    line = f"{what} {number} {os.environ['KILLS_WORKER']}\n".encode()
     file = os.open(f"{folder}/{os.getpid()}", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     try:
         os.write(file, line)
@@ -76,7 +93,7 @@ def note(folder: str, what: str, number: int) -> None:
         os.close(file)
 
 
-def breed(broker: str, transport: str, notes: str) -> None:
+def breed(broker: str, notes: str, transport: str, pool: str) -> None:
     """Fork a worker for each line of standard input, and print its pid; end them all at the end."""
     app = app_of(broker, transport, notes)
     app.finalize()
@@ -87,12 +104,13 @@ def breed(broker: str, transport: str, notes: str) -> None:
         pid = os.fork()
         if pid == 0:
             os.setsid()
+            os.environ["KILLS_WORKER"] = str(os.getpid())  # also for the processes of its pool
             for stream in (1, 2):  # a worker greets
                 os.dup2(os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY), stream)
-            flags = ["--pool=solo", "--loglevel=WARNING", f"--hostname=w{os.getpid()}@kills"]
+            flags = [f"--pool={pool}", "--concurrency=2", "--loglevel=WARNING"]
             quiet = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
             try:
-                app.worker_main(["worker", *flags, *quiet])
+                app.worker_main(["worker", f"--hostname=w{os.getpid()}@kills", *flags, *quiet])
             finally:
                 os._exit(0)
         children.append(pid)
@@ -113,6 +131,14 @@ class Breeder:
     alive: list[int] = field(default_factory=list)
     killed: set[int] = field(default_factory=set)
 
+    @classmethod
+    def start(cls, broker: str, notes: Path, transport: str, pool: str = "solo") -> "Breeder":
+        """Start it, without workers yet."""
+        given = ["--breed", broker, str(notes), "--transport", transport, "--pool", pool]
+        command = [sys.executable, __file__, *given]
+        pipe = subprocess.PIPE
+        return cls(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
+
     def spawn(self) -> None:
         """Start one more worker."""
         assert self.process.stdin is not None
@@ -131,16 +157,18 @@ class Breeder:
     def close(self) -> None:
         """End all workers."""
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.process.stdout.close()
 
 
 @dataclass
-class Publisher(threading.Thread):
+class TaskPublisher(threading.Thread):
     """Publishes its share of the tasks, evenly over some time."""
 
     app: Celery
@@ -221,27 +249,17 @@ def run(given: argparse.Namespace, up: DockerQuorum, notes: Path) -> int:
     broker = f"zkmq://{up.hosts}/kills"
     if given.transport == "zookeeper":
         broker = ";".join([f"zookeeper://{first}/kills", *(f"zookeeper://{h}" for h in others)])
-    command = [
-        sys.executable,
-        __file__,
-        "--breed",
-        broker,
-        str(notes),
-        "--transport",
-        given.transport,
-    ]
-    breeder = Breeder(
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    )
+    breeder = Breeder.start(broker, notes, given.transport, given.pool)
     app, rng = app_of(broker, given.transport), random.Random(given.seed)
-    share, over_s = given.tasks // PRODUCERS, given.kills * given.every_s
+    share = given.tasks // PRODUCERS
+    over_s = 0.0 if given.at_once else given.kills * given.every_s
     kills = LeaderKills(up)
     began_s = time.monotonic()
     try:
         for _ in range(WORKERS):
             breeder.spawn()
         publishers = [
-            Publisher(app, range(n * share, (n + 1) * share), given.work_s, over_s)
+            TaskPublisher(app, range(n * share, (n + 1) * share), given.work_s, over_s)
             for n in range(PRODUCERS)
         ]
         for each in (*publishers, kills):
@@ -259,15 +277,15 @@ def run(given: argparse.Namespace, up: DockerQuorum, notes: Path) -> int:
         breeder.close()
         if kills.is_alive():
             kills.stop()
-        app.close()
+        close(app)
     print(
-        f"{given.transport}: {given.tasks} tasks, {len(breeder.killed)} workers killed, the leader "
-        f"killed {kills.count} times, {time.monotonic() - began_s:.0f} s"
+        f"{given.transport} ({given.pool}): {given.tasks} tasks, {len(breeder.killed)} workers "
+        f"killed, the leader killed {kills.count} times, {time.monotonic() - began_s:.0f} s"
     )
     return tell(publishers, breeder.killed, notes)
 
 
-def tell(publishers: list[Publisher], killed: set[int], notes: Path) -> int:
+def tell(publishers: list[TaskPublisher], killed: set[int], notes: Path) -> int:
     """Print the figures; 1 if a task was lost, or one came twice without a death."""
     began, ended = executed(notes)
     sent = set().union(*(each.sent for each in publishers))
@@ -294,11 +312,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100, help="of workers")
     parser.add_argument("--every-s", type=float, default=1.6, help="between two kills of workers")
     parser.add_argument("--work-s", type=float, default=0.01, help="what a task takes")
+    parser.add_argument("--pool", default="solo", help="of each worker: solo or prefork")
+    parser.add_argument("--at-once", action="store_true", help="publish as fast as it goes")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--breed", nargs=2, metavar=("BROKER", "NOTES"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.breed:
-        breed(given.breed[0], given.transport, given.breed[1])
+        breed(*given.breed, given.transport, given.pool)
         return 0
     with (
         tempfile.TemporaryDirectory() as folder,
