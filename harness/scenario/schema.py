@@ -123,8 +123,8 @@ class Scenario(Claimed, QueueSettings):
     """Names for different nodes, resolved once at the start: `{a: leader, b: a follower}`."""
     budget: Literal["minority", "majority"] = "minority"
     """`majority` allows faults to disable more than a minority of the servers at once."""
-    requires: tuple[Literal["netem"], ...] = ()
-    """What the machine must support; if it does not, the scenario is skipped."""
+    requires: tuple[Literal["celery", "netem"], ...] = ()
+    """What the machine must support or have installed; if not, the scenario is skipped."""
     phases: tuple[Phase, ...] = ()
     """What runs one after the other; a scenario with one phase has its keys at the top."""
     checkers: list[str] | None = None

@@ -57,13 +57,13 @@ def app_of(broker: str, transport: str, notes: str = "") -> Celery:
         task_publish_retry_policy={"max_retries": 20, "interval_max": 1.0},
     )
 
-    @app.task(name="kills.work")  # type: ignore[untyped-decorator]
+    @app.task(name="kills.work", shared=False)  # type: ignore[untyped-decorator]
     def work(number: int, seconds: float) -> None:
         note(notes, "begin", number)
         time.sleep(seconds)
         note(notes, "end", number)
 
-    @app.task(name="kills.wait")  # type: ignore[untyped-decorator]
+    @app.task(name="kills.wait", shared=False)  # type: ignore[untyped-decorator]
     def wait(number: int, go: str) -> None:
         note(notes, "begin", number)
         while not Path(go).exists():
