@@ -96,10 +96,10 @@ class CelerySubject(Subject):
 
     @property
     def consumer(self) -> str | None:
-        """Return the registration that holds the current task; None if that was lost."""
-        if self._current is None:
-            return "none yet"
-        return None if self._current.job.lost.is_set() else self._current.job.item.consumer
+        """Return the registration that had the last task; None before that, or if it was lost."""
+        if self._current is None or self._current.job.lost.is_set():
+            return None
+        return self._current.job.item.consumer
 
     def put(self, value: Value, priority: int) -> Applied:
         """Publish a task. Priority 0 of the scenario is Celery's 9, and 9 and more is 0."""
@@ -210,7 +210,8 @@ class EmbeddedWorker:
             pool="solo", concurrency=1, prefetch_multiplier=1, without_mingle=True,
             without_gossip=True, without_heartbeat=True, hostname=f"w{id(app):x}@harness",
         )  # fmt: skip
-        self._thread = threading.Thread(target=self._controller.start, daemon=True)
+        self._app = app
+        self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     @property
@@ -218,6 +219,10 @@ class EmbeddedWorker:
         """The transport of the worker's connection; None while it has none."""
         connection = getattr(self._controller.consumer, "connection", None)
         return None if connection is None or not connection.connected else connection.transport
+
+    def _work(self) -> None:
+        self._app.set_current()  # of this thread: a worker looks tasks up in the current one
+        self._controller.start()
 
     def close(self, let_go: Callable[[], None]) -> None:
         """End it between two tasks; `let_go` ends those that run."""

@@ -41,11 +41,11 @@ QUIET_S = 25.0
 WORKERS, PRODUCERS = 4, 2
 
 
-def app_of(broker: str, transport: str, notes: str = "") -> Celery:
+def app_of(broker: str, transport: str, notes: str = "", session_s: float = SESSION_S) -> Celery:
     """The application under test; each of its tasks notes its beginning and its end."""
     app = Celery("kills", broker=broker)
     options = (
-        {"session_timeout_s": SESSION_S} if transport == "zkmq" else {"polling_interval": 0.05}
+        {"session_timeout_s": session_s} if transport == "zkmq" else {"polling_interval": 0.05}
     )
     app.conf.update(
         broker_transport_options=options,
@@ -93,11 +93,11 @@ def note(folder: str, what: str, number: int) -> None:
         os.close(file)
 
 
-def breed(broker: str, notes: str, transport: str, pool: str) -> None:
+def breed(broker: str, notes: str, transport: str, pool: str, session_s: float) -> None:
     """Fork a worker for each line of standard input, and print its pid; end them all at the end."""
-    app = app_of(broker, transport, notes)
+    app = app_of(broker, transport, notes, session_s)
     app.finalize()
-    log = os.environ.get("CELERY_LOG", os.devnull)
+    log = f"{notes}.log"
     app.Worker  # noqa: B018 - imports what each child would import again
     children: list[int] = []
     for _ in sys.stdin:
@@ -132,10 +132,9 @@ class Breeder:
     killed: set[int] = field(default_factory=set)
 
     @classmethod
-    def start(cls, broker: str, notes: Path, transport: str, pool: str = "solo") -> "Breeder":
+    def start(cls, broker: str, notes: Path, *settings: str) -> "Breeder":
         """Start it, without workers yet."""
-        given = ["--breed", broker, str(notes), "--transport", transport, "--pool", pool]
-        command = [sys.executable, __file__, *given]
+        command = [sys.executable, __file__, "--breed", broker, str(notes), *settings]
         pipe = subprocess.PIPE
         return cls(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
 
@@ -249,7 +248,8 @@ def run(given: argparse.Namespace, up: DockerQuorum, notes: Path) -> int:
     broker = f"zkmq://{up.hosts}/kills"
     if given.transport == "zookeeper":
         broker = ";".join([f"zookeeper://{first}/kills", *(f"zookeeper://{h}" for h in others)])
-    breeder = Breeder.start(broker, notes, given.transport, given.pool)
+    settings = ["--transport", given.transport, "--pool", given.pool]
+    breeder = Breeder.start(broker, notes, *settings, "--session-s", str(given.session_s))
     app, rng = app_of(broker, given.transport), random.Random(given.seed)
     share = given.tasks // PRODUCERS
     over_s = 0.0 if given.at_once else given.kills * given.every_s
@@ -288,6 +288,7 @@ def run(given: argparse.Namespace, up: DockerQuorum, notes: Path) -> int:
 def tell(publishers: list[TaskPublisher], killed: set[int], notes: Path) -> int:
     """Print the figures; 1 if a task was lost, or one came twice without a death."""
     began, ended = executed(notes)
+    lost_sessions = notes.with_suffix(".log").read_text().count("Connection to broker lost")
     sent = set().union(*(each.sent for each in publishers))
     failed: Counter[str] = sum((each.failed for each in publishers), Counter())
     twice = {number: pids for number, pids in ended.items() if len(pids) > 1}
@@ -298,7 +299,8 @@ def tell(publishers: list[TaskPublisher], killed: set[int], notes: Path) -> int:
         f"  accepted: {len(sent)}; publishes that failed or are in doubt: {dict(failed)}\n"
         f"  executed: {len(ended)}; lost: {len(lost)}; begun by a worker that died: "
         f"{sum(map(len, began.values())) - sum(map(len, ended.values()))}\n"
-        f"  executed more than once: {len(twice)}, of which no worker died: {len(unexplained)}",
+        f"  executed more than once: {len(twice)}, of which no worker died: {len(unexplained)}; "
+        f"sessions that living workers lost: {lost_sessions}",
         flush=True,
     )
     return 1 if lost or unexplained else 0
@@ -313,19 +315,22 @@ def main() -> int:
     parser.add_argument("--every-s", type=float, default=1.6, help="between two kills of workers")
     parser.add_argument("--work-s", type=float, default=0.01, help="what a task takes")
     parser.add_argument("--pool", default="solo", help="of each worker: solo or prefork")
+    parser.add_argument("--session-s", type=float, default=SESSION_S, help="of each worker")
     parser.add_argument("--at-once", action="store_true", help="publish as fast as it goes")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--breed", nargs=2, metavar=("BROKER", "NOTES"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.breed:
-        breed(*given.breed, given.transport, given.pool)
+        breed(*given.breed, given.transport, given.pool, given.session_s)
         return 0
     with (
         tempfile.TemporaryDirectory() as folder,
         lending.started(QuorumConfig(nodes=5), by_hand=False, say=print) as up,
     ):
         up.wait_ready(within_s=90)
-        return run(given, up, Path(folder))
+        notes = Path(folder, "notes")
+        notes.mkdir()
+        return run(given, up, notes)
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ def test_a_task_survives_the_worker_that_executes_it(broker: str, tmp_path: Path
     """SIGKILL in the middle of a task: another worker executes it, once, when the session ends."""
     notes, go = tmp_path / "notes", tmp_path / "go"
     notes.mkdir()
-    breeder, application = Breeder.start(broker, notes, "zkmq"), app_of(broker, "zkmq")
+    breeder, application = Breeder.start(broker, notes), app_of(broker, "zkmq")
     try:
         breeder.spawn()
         application.send_task("kills.wait", (1, str(go)))

@@ -41,7 +41,7 @@ def taken(subject: Any) -> Taken:
 
 def test_a_put_is_a_task_and_done_its_acknowledgement(subject: Any, server: WireZooKeeper) -> None:
     """What is put is run by a worker, is held while it runs, and is gone after `done`."""
-    assert subject.consumer == "none yet"
+    assert subject.consumer is None
     for value in (1, "two"):
         subject.put(value, 100)
     first = taken(subject)
