@@ -19,7 +19,7 @@ class Judgement:
     """The verdict of all checkers on a history, and the figures beside it, JSON-ready.
 
     Attributes:
-        not_run: checkers that nobody named and that this history cannot serve, with what they
+        not_run: checkers that were not asked for and that this history cannot serve, with what they
             need.
         counts: distinct values; `lost` is None where no drain was finished.
         availability: fraction and longest_gap_s.

@@ -270,7 +270,7 @@ class _Run:
 
     def _trees(self) -> Notes:
         trees = self.quorum.trees(end_state.QUEUE_ROOT)
-        # Of a queue that only commands use, nobody knows how its tree is to be read.
+        # The tree of a queue that only commands use has no known shape.
         subject = None if self.scenario.drain_command is not None else self.scenario.subject
         return end_state.of_trees(subject, trees, self.scenario.folders)
 

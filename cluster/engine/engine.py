@@ -81,7 +81,7 @@ def ensure() -> docker.DockerClient:
         return connect()
     except EngineError:
         if endpoint.find().told_by:
-            raise  # it is somebody else's to start
+            raise  # not ours to start
         script = Path(__file__).with_name("engine.sh")
         done = subprocess.run(
             ["sh", str(script)], stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False

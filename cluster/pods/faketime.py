@@ -57,7 +57,7 @@ def set_offset(sandbox: Sandbox, offset_s: float, *, running: Callable[[], bool]
 def strobe(
     sandbox: Sandbox, offset_s: float, period_s: float, *, running: Callable[[], bool]
 ) -> Evidence:
-    """Jump to and fro in a loop in the sandbox, until `set_offset` or the end of the lease."""
+    """Jump back and forth in a loop in the sandbox, until `set_offset` or the end of the lease."""
     mine, half_s = secrets.token_hex(4), f"{period_s / 2:g}"
     # An earlier loop that still sleeps must not mistake this loop's file for its own.
     goes_on = f'[ "$(cat {_STROBE} 2>/dev/null)" = {mine} ]'

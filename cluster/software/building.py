@@ -1,4 +1,4 @@
-"""Build an image from a Dockerfile and files, and say what it does meanwhile."""
+"""Build an image from a Dockerfile and files, and report its progress."""
 
 import hashlib
 import io

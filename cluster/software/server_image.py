@@ -1,6 +1,6 @@
 """What is known of an image that servers run in: found out once, then kept in the image's labels.
 
-A container has the labels of its image, so whoever has a server's container knows them too.
+A container has the labels of its image, so they can be read from a server's container too.
 """
 
 import re

@@ -24,9 +24,9 @@ class FaultFigures:
 
     Attributes:
         unavailable_s: the longest outage between the injection and 30 s after the heal; None if
-            nobody asked.
+            no client called.
         after_inject_s, after_heal_s: the same up to the heal, and from the heal to the next
-            injection, at most 30 s: so long it took until calls succeeded again.
+            injection, at most 30 s: how long calls took to succeed again.
         fraction: of 100 ms windows between injection and heal in which a success began that was
             over by the heal.
     """

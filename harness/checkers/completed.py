@@ -15,13 +15,13 @@ Doubt = tuple[str, str]
 
 @checkers.register(NAME)
 class Completed:
-    """The run came to its end: every phase over, all healed, drained, looked at, and marked so.
+    """The run is complete: phases over, faults healed, queue drained, servers read, end marked.
 
     O(notes). A run is valid only by what its history shows, so each missing part is UNKNOWN:
         no-end-mark         the history does not end with the mark that the harness writes last
         phase-not-over      a phase, with its workloads and faults, was not gone through
         injection-missing   nothing tells what became of a planned injection
-        plan-missing        plan.jsonl cannot be read, so nobody can tell what was planned
+        plan-missing        plan.jsonl cannot be read, so what was planned is not known
         not-recovered       nothing was recorded after the last heal
         not-drained         no drain after that came to its end
         trees-missing       not every server's tree was read after the drain

@@ -1,4 +1,4 @@
-"""The fence: what a consumer did took effect before its session's end, by the servers' own logs."""
+"""The session fence, checked against the servers' own transaction logs."""
 
 from collections import Counter, defaultdict
 from typing import ClassVar
@@ -23,7 +23,7 @@ NAME = "fencing"
 
 @checkers.register(NAME)
 class Fencing:
-    """No claim, acknowledgement or release took effect after the session had ended that it needs.
+    """No claim, acknowledgement or release took effect after the end of the session it needs.
 
     A claim needs the session that made it; an acknowledgement or release needs the session of its
     claim. Each server writes the end of every session to its transaction log, and the zxids tell

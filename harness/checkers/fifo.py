@@ -114,7 +114,7 @@ def _stays(history: History, put_row: Ints, taken: Ints) -> _Stays:
 
 
 def _pair(history: History, waiting: Ints, put_by: Ints, take: Ints) -> None:
-    """Give the items nobody took to the takes of unknown outcome, both in order."""
+    """Give the items that were not taken to the takes of unknown outcome, both in order."""
     unseen = unseen_holds(history)
     held = np.minimum(unseen.capacity, len(waiting))
     calls = np.sort(np.repeat(unseen.begin, held))[: len(waiting)]
@@ -123,7 +123,7 @@ def _pair(history: History, waiting: Ints, put_by: Ints, take: Ints) -> None:
 
 
 def _alone(history: History, put_row: Ints, taken: Ints) -> Found:
-    """Return takes that no order explains: of what was never put, and again."""
+    """Return takes that no order explains: of items never put, and of items taken before."""
     value = history.value[taken]
     rows = taken[put_row[value] < 0]
     order = np.argsort(value, kind="stable")

@@ -34,9 +34,9 @@ class Ownership:
     Reasons:
         double-ownership        two holds of one item surely overlap
         redelivered-after-done  delivered after it had been acknowledged
-        stale-ack               acknowledged by one who no longer held it
+        stale-ack               acknowledged by a process that no longer held it
         double-ack              one hold was ended twice
-        ack-without-hold        ended by a process that never held it, nor can have unseen
+        ack-without-hold        ended by a process that cannot have held it, even unrecorded
         success-after-expiry    a call succeeded that began after its session was gone
         delivered-before-put    delivered before its put began
     Exact for what holds alone can show: a history with exclusive holds exists if and only if the

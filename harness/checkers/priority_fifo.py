@@ -181,7 +181,7 @@ def _after_the_session(case: SweepInput, line: Line, swept: Swept) -> Swept:
 
 
 def _again(case: SweepInput, swept: Swept, stays: Episodes, line: Line, ask: Mask) -> Swept:
-    """Sweep with what was found before: deliveries only get later, and what is bad stays so."""
+    """Sweep again from earlier results: deliveries only move later, and bad ones remain bad."""
     tight = replace(stays, taken_ns=swept.taken_ns)
     again = cover(tight, case.empties, line, ask & ~swept.bad)
     return Swept(

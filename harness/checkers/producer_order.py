@@ -1,4 +1,4 @@
-"""What one producer put one after the other, one consumer receives in that order."""
+"""The items of one producer reach any one consumer in the order of their puts."""
 
 from typing import ClassVar
 
@@ -24,7 +24,7 @@ NAME = "producer-order"
 
 @checkers.register(NAME)
 class ProducerOrder:
-    """Acknowledged puts of one process reach one other in order, within a priority.
+    """Acknowledged puts of one process reach each consumer in order, within a priority.
 
     First deliveries only, where it is certain which was the first. O(n log n). Needs the order of
     each process's own calls and no common clock. Deliveries after the end of a session that may
@@ -87,7 +87,7 @@ def _first_rows(history: History, stays: Episodes) -> Ints:
 
 
 def _delayed_from_ns(history: History) -> int:
-    """Return when the first session ended that may have held items nobody saw."""
+    """Return when the first session ended that may have held items without a record."""
     unseen = history.process[history.got(INFO)]
     return int(ends(history).alive_ns[unseen].min(initial=NEVER_NS))
 

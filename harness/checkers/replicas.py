@@ -1,4 +1,4 @@
-"""Whether all servers hold the same tree: what one of them lacks, no client need ever notice."""
+"""Whether all servers hold the same tree. A client may never notice what one server lacks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,10 +50,10 @@ class Replicas:
     """All servers, each read by itself, hold the same paths, versions and data. O(items).
 
     Different trees that stood still while they were read again make the run INVALID
-    (`replicas-differ`). Trees still on the move make it UNKNOWN (`replicas-unsettled`), and so
+    (`replicas-differ`). Trees that still changed make it UNKNOWN (`replicas-unsettled`), and so
     does a server that could not be read (`replica-unread`).
 
-    It cannot see what all servers lack alike: that is `lost`, for total-queue.
+    An item that all servers lack is not found here: total-queue reports it as `lost`.
 
     Details: for each look, the groups of nodes that agree. The witness names the sync from a
     leader's log on disk as suspect (ZOOKEEPER-2846) where the servers' logs point to it. That is a
@@ -141,7 +141,7 @@ def _differences(look: Look, suspects: frozenset[int]) -> Iterator[Witness]:
 
 
 def _places(tree: Tree, other: Tree) -> Iterator[tuple[str, list[Value]]]:
-    """Give what a tree lacks, and has too much, of another one, place by place."""
+    """Yield what a tree lacks, and has in excess, compared with another one, place by place."""
     mine, theirs = tree.get("places", {}), other.get("places", {})
     for place in sorted({*mine, *theirs}):
         have, should = set(mine.get(place, ())), set(theirs.get(place, ()))

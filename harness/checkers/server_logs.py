@@ -1,4 +1,4 @@
-"""Whether the servers' own logs tell of a defect that no fault explains; and what they counted."""
+"""Defects in the servers' logs that no fault explains, and the servers' own counters."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from harness.common.verdict import CheckResult, Verdict, Witness
 from harness.history.columns import History
 
 # What no fault of ours can cause in a correct server. A full disk ends one with a severe error and
-# a kill leaves half a record in a log: such patterns are counted, and judged by nobody.
+# a kill leaves half a record in a log: such patterns are counted and not judged.
 PATTERNS: Final = ("null-pointer",)
 
 
 @checkers.register("server-logs")
 class ServerLogs:
-    """No server met a null pointer, whatever was done to it, but for known defects. O(nodes).
+    """No server logged a null pointer exception, apart from known defects. O(nodes).
 
     INVALID for `null-pointer`, unless its stack trace is that of a defect in
     `harness.checkers.evidence.server_defects`: those are counted by name, and change no verdict. In

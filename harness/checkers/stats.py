@@ -1,4 +1,4 @@
-"""What a history consists of: how much was asked, answered, and asked at the same time."""
+"""Figures of a history: how many calls were made, answered and concurrent."""
 
 from typing import Any, ClassVar
 
@@ -79,7 +79,7 @@ class Stats:
 
 
 def _kind(history: History, f: int) -> dict[str, Any]:
-    """Return the figures of one kind of call; none if nobody made one."""
+    """Return the figures of one kind of call; none if none was made."""
     mine = history.f == f
     if not mine.any():
         return {}

@@ -94,7 +94,7 @@ def _first_deliveries(history: History) -> Ints:
 
 
 def _puts(history: History, delivered: Ints) -> Ints:
-    """Return the rows of the puts in order, without those that perhaps never were."""
+    """Return the rows of the puts in order, without those that may never have taken effect."""
     answered = history.is_(PUT, OK)
     seen = (history.f == PUT) & (history.outcome != FAIL)
     seen &= np.isin(history.value, history.value[delivered])

@@ -28,17 +28,17 @@ class TotalQueue:
     succeeded or may have, or taken, or be in a place that the scenario allows (`put_aside`) on
     every server that was read. O(n). Reasons:
         lost            none of those, whether or not it was ever delivered
-        duplicated      delivered again, though nobody gave it back and no session ended with it
-        unexpected      delivered, never put in this run: an invention, or another run's leftover
+        duplicated      delivered again, though it was not given back and no session ended with it
+        unexpected      delivered, never put in this run: invented, or left by another run
         phantom         delivered, though its put certainly failed
     UNKNOWN:
         nothing-acknowledged    such a history shows nothing
         few-acknowledged        less than `min_acknowledged` of the puts that were tried
-        no-drain        items are not accounted for, and nobody has drained the queue
-        drain-gave-up   the last drain stopped before the queue was empty and nobody held an item
+        no-drain        items are not accounted for, and the queue was not drained
+        drain-gave-up   the last drain stopped before the queue was empty and every hold was over
         maybe-taken     items are missing, and as many takes of unknown outcome may have them
     Details are sorted lists of values; `recovered` (outcome unknown, delivered) is no error.
-    A reserve of unknown outcome excuses nothing, since a drain ends only when nobody holds items.
+    A reserve of unknown outcome excuses nothing, since a drain ends only when no item is held.
     Source: Jepsen's checker of the same name, which passes duplicates and an empty history.
     """
 
@@ -103,7 +103,7 @@ def _extra(history: History, books: Account) -> Iterator[Violation]:
         yield Violation(
             reason="duplicated",
             sentence=f"Item {value!r} was delivered {times} times, and at most "
-            f"{times - int(books.extra[number])} can be explained: nobody gave it back, and no "
+            f"{times - int(books.extra[number])} can be explained: it was not given back, and no "
             "session ended with it.",
             rows=_rows(history, number, range(5)),
             values=(value,),

@@ -1,4 +1,4 @@
-"""Relaxed order: whoever takes an item passes over fewer smaller ones than its window holds."""
+"""Relaxed order: a consumer passes over fewer smaller items than its window has places."""
 
 from typing import ClassVar
 
@@ -25,7 +25,7 @@ _NAMED = 5
 
 @checkers.register(NAME)
 class Window:
-    """At its claim's zxid an item has at most W-1 available smaller ones, W recorded with it.
+    """When an item is claimed, at most W-1 smaller ones are available; W is recorded with it.
 
     An item is smaller if its priority is more urgent, or if it was put at a smaller zxid. It counts
     if it was available in the state in which the consumer looked, and ever since; that may be any

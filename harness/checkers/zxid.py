@@ -134,7 +134,7 @@ def _at_once(history: History) -> Found:
 
 
 def _given_back(history: History, value: Ints, zxid: Ints) -> Mask:
-    """Return whether the items were given back at these zxids, or somebody's session ended."""
+    """Return whether the items were given back at these zxids, or a session ended."""
     notes, released = returns(history), np.flatnonzero(history.is_(RELEASE, OK))
     values = np.concatenate([notes.value, history.value[released]])
     zxids = np.concatenate([notes.zxid, history.zxid[released]])

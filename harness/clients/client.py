@@ -196,7 +196,7 @@ class Client:
             except Exception as error:
                 if not getattr(error, "definite", False):
                     raise
-                # Nobody serves just now: a client of a queue that is down keeps trying. The
+                # No server serves just now: a client of a queue that is down keeps trying. The
                 # phase's time limit ends it if that never changes; the worker's log says why.
                 sys.stderr.write(f"{self._clock.now_s():.1f} s: not connected: {told(error)}\n")
                 self._clock.sleep_until_s(self._clock.now_s() + RECONNECT_S)

@@ -1,4 +1,4 @@
-"""A command of somebody else's: its lines as they come, its end, and what it must not do."""
+"""A foreign command as a client: its lines as they come, its end, and what it must not do."""
 
 import contextlib
 import os

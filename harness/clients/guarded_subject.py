@@ -1,4 +1,4 @@
-"""A subject of somebody else's, held to the protocol: its answers, its errors and its deadline."""
+"""A foreign subject, held to the protocol: its answers, its errors and its deadlines."""
 
 import sys
 import traceback
@@ -17,7 +17,7 @@ from harness.history.record import Number, Value, Zxid
 
 A = TypeVar("A", bound=Applied)
 Limit = Callable[[str, float], AbstractContextManager[object]]
-"""Puts a limit in seconds around a call; the text names the call for whoever it is told."""
+"""Puts a limit in seconds around a call; the text names the call in errors."""
 
 GRACE_S: Final = 5.0  # what a call may take beyond its deadline on a busy machine
 NOT_CONNECTED: Final = (OSError, KazooException, KazooTimeoutError)

@@ -65,7 +65,7 @@ class Subject(Protocol):
 
     Attributes:
         takes: its reserve removes the item at once, so it is recorded as `take` and needs no done.
-        most: how many items one reserve gives, whatever it is asked for; None if it may give all.
+        most: how many items one reserve gives at most; None if there is no limit.
     """
 
     takes: ClassVar[bool] = False

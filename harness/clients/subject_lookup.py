@@ -1,4 +1,4 @@
-"""Find a subject by its name, or by the `module:Class` of somebody's own, and connect a client."""
+"""Find a subject by its name, or by the `module:Class` of a user, and connect a client."""
 
 import importlib
 import inspect

@@ -145,7 +145,7 @@ class ZkmqSubject(_ZkmqSubject):
 
 
 class RestZkmqSubject(_ZkmqSubject):
-    """zkmq over HTTP, through a gateway, which tells nobody what it returned for the dead."""
+    """zkmq over HTTP, through a gateway. It does not report what it returned for dead clients."""
 
     def __init__(self, config: SubjectConfig, note: Note) -> None:
         # Every worker of every transport starts with this module; an HTTP client costs 0.2 s.

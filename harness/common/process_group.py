@@ -39,7 +39,7 @@ def tell(group: int, number: signal.Signals) -> None:
 def end_others() -> None:
     """End every other process of the group that this process leads, and wait until all have.
 
-    A process that leads no group is in somebody else's, and does nothing.
+    A process that leads no group belongs to another's, and does nothing.
     """
     if os.getpgrp() != os.getpid():
         return

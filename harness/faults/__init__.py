@@ -58,7 +58,7 @@ class Fault(Protocol):
 
         Args:
             kind: its registered name.
-            nodes: those it hit; empty if it has not hit any, and its target is told instead.
+            nodes: those it hit; empty if it has not hit any; then its target is named.
             modes: of all nodes just before.
         """
         return f"{kind}{self.details} {self.whom(nodes, modes)}".rstrip()

@@ -19,7 +19,7 @@ POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientFault(Fault):
-    """A fault of the running clients of a workload (`any`: of all), or of the one of that place."""
+    """A fault of the running clients of a workload (`any`: of all of them), or of one client."""
 
     workload: Annotated[
         str, Field(description="Whose clients: the kind of a workload, or `any`.")
@@ -67,7 +67,7 @@ class ClientCrash(ClientFault):
 @faults.register("client-pause")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientPause(ClientFault):
-    """Freeze clients of a workload with SIGSTOP; for longer than their session makes zombies."""
+    """Freeze clients of a workload with SIGSTOP, perhaps for longer than their sessions live."""
 
     target: ClassVar[Target] = []
 

@@ -1,4 +1,4 @@
-"""Servers whose wall clock jumps, once or to and fro."""
+"""Servers whose wall clock jumps, once or back and forth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class WrongClock(Fault, Protocol):
     needs: ClassVar[frozenset[str]] = frozenset({"faketime"})
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Set the clocks right, and see that they are."""
+        """Set the clocks right, and verify it."""
         return {"clocks": [system.quorum.nodes[id].set_clock(0) for id in nodes]}
 
 

@@ -1,4 +1,4 @@
-"""Files of servers that are down, damaged: what the servers make of it shows when they start."""
+"""Damage to files of servers that are down; the effect shows when the servers start."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Corrupt(Disabling):
     lasting: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """Refuse what a kind of file cannot have."""
+        """Refuse damage that this kind of file cannot have."""
         refuse(self.how in OF_RECORDS and self.file != "log", f"`file: log` for `how: {self.how}`")
 
     @property

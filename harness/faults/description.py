@@ -12,7 +12,7 @@ Modes = Mapping[str, str]
 
 
 def named(what: str, kind: str, name: str) -> str:
-    """Put the name that a scenario gave to a fault before what it does; `kill-2` is not one."""
+    """Put a fault's own name before what it does; a default name such as `kill-2` is left out."""
     return what if re.fullmatch(rf"{re.escape(kind)}(-\d+)?", name) else f"{name}: {what}"
 
 

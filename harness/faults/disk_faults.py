@@ -68,7 +68,7 @@ class TornWrite(Disabling):
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Let the next longer write hang after its first bytes, then cut the power.
 
-        A server that writes nothing that long within 10 s goes on as if nothing had been.
+        If a server makes no write that long within 10 s, it goes on unharmed.
         """
         members = [system.quorum.nodes[id] for id in nodes]
         rule = DiskRule(

@@ -15,8 +15,8 @@ POLL_S = 0.05
 def put(rule: str, quorum: Quorum, drops: Mapping[int, Drops]) -> Evidence:
     """Put a rule in force, and wait up to 5 s until each node has dropped a packet by it.
 
-    Followers say nothing to each other until there is an election. So where a rule cuts them from
-    each other for certain, a datagram is sent that it has to drop.
+    Followers send each other nothing until an election. So if a rule cuts followers from each
+    other, the harness sends a datagram that the rule has to drop.
     """
     before = {str(seen.node): seen.mode for seen in quorum.statuses()}
     cut = {str(id): sorted(d.deaf_to | d.mute_to) for id, d in drops.items()}
@@ -67,7 +67,7 @@ def take_off(rule: str, quorum: Quorum) -> Evidence:
 
 
 def _silent(drops: Mapping[int, Drops], modes: Mapping[str, str]) -> set[tuple[int, int]]:
-    """Return who can say what to whom that is lost for certain and that they would not say."""
+    """Return the (sender, receiver) that are cut for certain and send nothing by themselves."""
     whole = {id: each for id, each in drops.items() if each.percent >= 100}
     out = {(id, peer) for id, each in whole.items() for peer in each.mute_to}
     into = {(peer, id) for id, each in whole.items() for peer in each.deaf_to}

@@ -16,7 +16,7 @@ RULE = "cut"
 
 
 class Cut(Fault, Protocol):
-    """A partition: it says which node loses which packets; the rest is the same for all."""
+    """A partition: a subclass says which node loses which packets, and inherits the rest."""
 
     slot: ClassVar[str | None] = "cut"
 

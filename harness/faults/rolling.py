@@ -1,4 +1,4 @@
-"""One server after the other, the next only when all are in sync again: how operators do it."""
+"""Restart or upgrade one server at a time; the next waits until all are in sync again."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence

@@ -63,7 +63,7 @@ class Start(Fault):
 @faults.register("pause")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause(Disabling):
-    """Freeze servers, sockets open and nothing answered; healing lets them go on."""
+    """Freeze servers: sockets stay open and nothing answers; healing lets them go on."""
 
     target: Aim = "leader"
     slot: ClassVar[str | None] = "process"
@@ -108,7 +108,7 @@ class Restart(Disabling):
 def start_down(system: System, nodes: Sequence[int]) -> list[Evidence]:
     """Start those of the nodes that are down; return what was seen of each.
 
-    The engine says which are down: a probe over a network that a fault has slowed down cannot.
+    Ask the engine which are down: a fault may have slowed the network that a probe would need.
     """
     members = [system.quorum.nodes[id] for id in nodes]
     return [node.start() for node in members if node.process in DOWN]

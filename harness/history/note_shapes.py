@@ -1,4 +1,4 @@
-"""What the notes of a history look like, so that whoever reads one finds what it looks for.
+"""Shapes of the notes of a history, so that readers can rely on the keys they look for.
 
 A history may have been cut, damaged or edited by hand. The reading side compares each note with
 its shape, once; one that does not fit is a malformed line, like a line that is no event at all.
@@ -144,7 +144,7 @@ _OTHER: Final[Any] = dict[str, Any]
 def fits(note: Event) -> bool:
     """Tell whether a note is what its readers expect of one of its kind."""
     by_nemesis = note.process == NEMESIS
-    if by_nemesis and note.f in _SHAPES:  # a fault; whoever looks for a tree would find it
+    if by_nemesis and note.f in _SHAPES:  # a fault, which a reader would take for a tree
         return False
     shape = _Injection if by_nemesis else _SHAPES.get(note.f, _OTHER)
     try:

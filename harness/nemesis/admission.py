@@ -1,4 +1,4 @@
-"""Whether one more fault may be injected now: the budget, and the faults already in force."""
+"""Decide whether a fault may be injected now, by the budget and the faults in force."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Obstacle:
 
 
 class Room:
-    """Keeps the nodes that are hurt: from a fault's injection until the node serves again."""
+    """Tracks which nodes are hurt: from a fault's injection until the node serves again."""
 
     def __init__(self, quorum: Quorum, wanted: str) -> None:
         self._quorum = quorum
@@ -32,11 +32,11 @@ class Room:
         self._hurt: set[int] = set()
 
     def take(self, fault: Fault, nodes: Sequence[int]) -> None:
-        """Count those of the nodes that the fault hurts as hurt from now on."""
+        """Count the nodes that this fault hurts as hurt from now on."""
         self._hurt |= set(fault.hurts(nodes, self._quorum.nodes))
 
     def obstacle(self, injection: Injection, in_force: Sequence[Injection]) -> Obstacle | None:
-        """Return why an injection cannot be now; None if it can.
+        """Return why an injection must wait or be skipped; None if it can happen now.
 
         A planned injection waits for an obstacle that clears by itself. An injection of a random
         mix does not wait.

@@ -43,7 +43,7 @@ class Aim:
         return self._bound
 
     def take(self, injection: Injection, statuses: Sequence[NodeStatus]) -> Obstacle | None:
-        """Set the nodes that an injection means now; return an obstacle if there is none."""
+        """Set the nodes that an injection means now; return an obstacle if no node fits."""
         target = injection.entry.fault.target
         if self._pinned is not None and (id := injection.planned.id) in self._pinned.nodes:
             injection.nodes = list(self._pinned.nodes[id])

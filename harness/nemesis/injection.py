@@ -17,7 +17,7 @@ class Injection:
     """One planned injection and what has become of it.
 
     Attributes:
-        nodes, clients: its targets, fixed when it is injected, so that heal is about the same.
+        nodes, clients: its targets, fixed when it is injected, and its heal's too.
         came_s: when its time or trigger came; None if it has not yet.
         elections: how many there had been when it was injected; the next round waits for one more.
         waits_since_s: when it first met an obstacle; None if it never did.

@@ -27,7 +27,7 @@ class LogWatch:
     def seen(self, line: LogLine) -> bool:
         """Tell whether the node that is meant now has written such a line since the beginning.
 
-        Looks at most every PERIOD_S, and says no in between.
+        Reads logs at most every PERIOD_S; between two reads it returns False.
         """
         now_s = self._clock.now_s()
         if now_s - self._looked_s.get(line, -PERIOD_S) < PERIOD_S:

@@ -71,7 +71,7 @@ class PhaseOfFaults(GuardedThread):
                 self._inject(injection)
 
     def _due(self, injection: Injection, place: int) -> bool:
-        """Tell whether its time or trigger has come, and it is as late as planned."""
+        """Tell whether its time or trigger has come, and its planned delay is over."""
         now_s = self._clock.now_s()
         if injection.came_s is None and is_due(
             injection,

@@ -17,7 +17,7 @@ _PLACE = re.compile(r"(?P<file>[^:\n]+):(?P<line>\d+): (?P<text>.*)", re.DOTALL)
 
 
 def annotation(level: Level, file: Path, text: str, *, title: str) -> str:
-    """Return one annotation, in one line; the file is told from the current folder.
+    """Return one annotation, in one line; the path is relative to the current folder.
 
     A text that begins with `FILE:LINE: ` is shown at that line, another at the first.
     """

@@ -1,4 +1,4 @@
-"""What the calls raised that did not succeed: the texts stand in history.jsonl alone."""
+"""Errors of calls that did not succeed. Only history.jsonl has their texts."""
 
 from bisect import bisect_right
 from pathlib import Path

@@ -162,7 +162,7 @@ def load(folder: RunFolder) -> dict[str, Any]:
     """Return a run's results.json, with all that is in it.
 
     Raises:
-        ScenarioError: it has none, or what there is cannot be one.
+        ScenarioError: it has none, or what is there is not one.
     """
     if not folder.results.exists():
         raise ScenarioError(
@@ -185,7 +185,7 @@ def load_if_any(folder: RunFolder) -> dict[str, Any] | None:
     """Return a run's results.json; None if it was not judged.
 
     Raises:
-        ScenarioError: what there is cannot be one.
+        ScenarioError: what is there is not one.
     """
     return load(folder) if folder.results.exists() else None
 

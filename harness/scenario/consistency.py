@@ -105,7 +105,7 @@ def _of_bindings(scenario: Scenario) -> Iterator[Complaint]:
 
 
 def _of_values(scenario: Scenario) -> Iterator[Complaint]:
-    """Refuse a value that two workloads put: if one of the two is lost, nobody can tell which."""
+    """Refuse a value that two workloads put: a lost one could be either."""
     puts: list[tuple[int, int, Sequence[str | int]]] = []
     for number, phase in enumerate(scenario.phases):
         for entry_number, entry in enumerate(phase.workload):
@@ -113,7 +113,10 @@ def _of_values(scenario: Scenario) -> Iterator[Complaint]:
             puts += [(values[0], values[-1], place) for values in entry.workload.values() if values]
     for (_, last, _), (first, _, place) in pairwise(sorted(puts)):
         if first <= last:
-            yield place, f"expected values that nobody else puts, got {first} again; set `first`"
+            yield (
+                place,
+                f"expected values of its own, got {first} again; set `first`",
+            )
 
 
 def _of_injections(scenario: Scenario) -> Iterator[Complaint]:

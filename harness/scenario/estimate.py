@@ -29,7 +29,7 @@ def tell(
 def phase_s(phase: Phase, planned: Iterable[Planned]) -> float | None:
     """Return how long a phase's paced workloads take; without workloads, its faults.
 
-    None if no workload has a rate, or a fault waits for an event: then nobody can tell.
+    None if no workload has a rate, or if a fault waits for an event.
     """
     if not phase.workload:
         ends_s = [None if p.at_s is None else p.at_s + (p.hold_s or 0.0) for p in planned]

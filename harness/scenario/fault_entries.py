@@ -167,7 +167,7 @@ def _of_point(scenario: Scenario, point: str, where: Sequence[str]) -> Iterator[
 
 
 def _of_first(phase: Phase, entry: FaultEntry) -> Iterator[Complaint]:
-    """Refuse a first time after the phase: nothing would be planned, and nobody would miss it."""
+    """Refuse a first time after the phase: nothing would be planned, without a word."""
     elapsed_s = entry.at.elapsed_s if entry.at is not None else None
     every_s = entry.every_s if entry.at is None and entry.first_s is None else None
     times = {("first_s",): entry.first_s, ("at", "elapsed_s"): elapsed_s, ("every_s",): every_s}

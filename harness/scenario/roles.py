@@ -53,7 +53,7 @@ def _complaint_of_role(role: str, nodes: int) -> str | None:
     if nodes == 1 and ("leader" in role or "follower" in role):
         return f"expected any or node 1, since a single node has no role, got {role!r}"
     if size_of_role(role, nodes) == 0:
-        return f"expected a target that is somebody among {nodes} nodes, got {role!r}"
+        return f"expected a target that means a node among {nodes} nodes, got {role!r}"
     return None
 
 

@@ -103,7 +103,7 @@ class Phase(Strict):
     workload: tuple[WorkloadEntry, ...] = ()
     """What its clients do, all at the same time."""
     faults: tuple[FaultEntry, ...] = ()
-    """What is done to servers, clients and the network meanwhile."""
+    """Faults of servers, clients and the network in that time."""
     mix_s: Positive | None = None
     """The mean time between two injections of an entry of weight 1."""
     limit_s: Positive = SPARE_TIME_S

@@ -31,7 +31,7 @@ class Drain(Workload):
     def run(self, client: Client, number: int) -> None:
         """Reserve with sync until empty with nothing in anybody's hand, or until `limit_s`.
 
-        First nobody holds an item, and then none is found: the other way round, one that comes
+        First no item is held, and then none is found: the other way round, one that comes
         back in between would be missed.
         """
         client.note(NAME, {"phase": "begin"})

@@ -102,7 +102,7 @@ def _account(history: History) -> Account:
     deliveries = np.bincount(held.value, minlength=size)
     allowed = 1 + np.bincount(held.value[held.may_return], minlength=size)
     owed, drain = _owed(history), last_drain(history)
-    # A reserve of unknown outcome hides nothing: a drain ends only once nobody holds an item.
+    # A reserve of unknown outcome hides nothing: a drain ends only once no item is held.
     takers = np.flatnonzero(history.is_(TAKE, INFO) & (history.value < 0))
     return Account(
         attempted=attempted,

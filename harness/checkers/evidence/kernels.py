@@ -106,7 +106,7 @@ def layered_sweep(
     tree: tuple[Numbers, Numbers],
     size: int,
 ) -> tuple[Numbers, Numbers]:
-    """Do as `cover_sweep`, where a point is covered if the weights on it sum to more than 0.
+    """Sweep like `cover_sweep`; a point is covered if the weights on it sum to more than 0.
 
     Stays are (low, high, last, bad, weight); HIDE adds `weight` to the points low..high, both
     included. The tree has `size` leaves, a power of two. O(n log n).

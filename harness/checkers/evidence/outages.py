@@ -1,4 +1,4 @@
-"""Outages: from a call that asks, to the first answer that a call begun no earlier gets."""
+"""Outages: from the start of a call to the first success of a call that began no earlier."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class Outages:
     """For each call, how long it took until some call that began no earlier had succeeded.
 
     A success that had begun earlier ends no outage, as it may have been served before the fault.
-    A call in which its client died counts as not made: nobody waited for the answer.
+    A call in which its client died counts as not made, since no client waited for the answer.
 
     Attributes:
         begin_ns: a call began, whatever came of it.

@@ -23,7 +23,7 @@ class ServerDefect:
         at: the methods in which the exception is thrown.
         through: a method that must be in the stack trace too; empty for none.
         releases: those in which it was seen, or is in the source; None: any.
-        issue: in ZooKeeper's tracker; None if nobody reported it.
+        issue: in ZooKeeper's tracker; None if it has not been reported.
         finding: the scenario that shows it; None if it needs luck or a failpoint.
         what: what happens, in one sentence.
     """

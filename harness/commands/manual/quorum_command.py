@@ -81,7 +81,7 @@ def status() -> None:
             attached = quorum.attach(client, one.run)
             table = hurting.status_table(attached)
         except ContainerGoneError:
-            console.print("it has ended meanwhile")
+            console.print("it has just ended")
             continue
         console.print(table)
         console.print(hurting.in_force(attached))

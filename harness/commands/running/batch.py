@@ -61,7 +61,7 @@ class Batch:
         """Load all of them, before anything is started.
 
         Raises:
-            ScenarioError: some cannot be; none is run then, and each is told.
+            ScenarioError: some cannot be; says which. None is run then.
         """
         loaded, broken = [], dict[Path, str]()
         for file in files:

@@ -38,7 +38,7 @@ def run(
         str | None, typer.Option(help="Run only the I-th of N shares of them.", metavar="I/N")
     ] = None,
     *,
-    times: Annotated[int, typer.Option(min=1, help="How often each; the rate is told.")] = 1,
+    times: Annotated[int, typer.Option(min=1, help="How often each; prints the rate.")] = 1,
     github: Annotated[
         bool,
         typer.Option(

@@ -18,7 +18,7 @@ from harness.report.charts import lanes, rates, sample, spans
 from harness.report.charts.lanes import Lanes
 
 MOST_OPERATIONS = 5_000
-BREAK_S = 1.0  # a line across a longer time without calls would show latencies nobody measured
+BREAK_S = 1.0  # a line across a longer time without calls would show latencies of no call
 _ROUND = 5
 
 Json = dict[str, Any]

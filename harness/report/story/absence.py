@@ -84,7 +84,7 @@ def _absence(
 
 
 def _back_ns(fault: Fault, modes: Sequence[spans.Mode], until_ns: int) -> int | None:
-    """Return when a fault was healed, if somebody led between that and the later leader."""
+    """Return when a fault was healed, if a node led between that and the later leader."""
     heal_ns: int | None = fault["heal_ns"]
     if heal_ns is None or heal_ns >= until_ns:
         return None

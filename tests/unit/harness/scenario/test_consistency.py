@@ -147,10 +147,7 @@ REFUSED = {
     ),
     "values-of-two-producers": (
         "workload: [{put-all: {count: 5}}, {put-list: {items: [{value: 5}]}}]\n",
-        (
-            "x.yaml:2: workload[1].put-list: expected values that nobody else puts, got 5 again; "
-            "set `first`"
-        ),
+        ("x.yaml:2: workload[1].put-list: expected values of its own, got 5 again; set `first`"),
     ),
     "an-unknown-reason": (
         "expect: invalid\nbecause: lots\n",
@@ -198,7 +195,7 @@ REFUSED = {
     ),
     "a-minority-of-two": (
         "cluster: {nodes: 2}\nfaults: [{pause: {target: minority}, first_s: 1, for_s: 1}]\n",
-        "x.yaml:4: faults[0].pause.target: expected a target that is somebody among 2 nodes",
+        "x.yaml:4: faults[0].pause.target: expected a target that means a node among 2 nodes",
     ),
     "an-election-of-one": (
         "cluster: {nodes: 1}\nfaults: [{client-crash: {}, at: {event: leader-elected}}]\n",

@@ -39,7 +39,7 @@ def test_a_quorum_that_ends_while_it_is_shown_is_no_failure(
     monkeypatch.setattr(quorum_command.standing, "told", lambda _: "")
     quorum_command.status()
     told = capsys.readouterr().out
-    assert "it has ended meanwhile" in told
+    assert "it has just ended" in told
     assert "table of there" in told
 
 
