@@ -191,6 +191,7 @@ class Queue(OperatorQueue):
         expires_s: float | None = None,
         headers: Mapping[str, str] | None = None,
         content_type: str | None = None,
+        group: str | None = None,
     ) -> Put:
         """Append an item. Priority 0 is the most urgent, 999 the least. One quorum write.
 
@@ -213,6 +214,7 @@ class Queue(OperatorQueue):
                 expires_s=expires_s,
                 headers=headers,
                 content_type=content_type,
+                group=group,
             )
             return [entry]
 

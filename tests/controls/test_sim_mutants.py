@@ -9,8 +9,9 @@ from hypothesis.strategies import SearchStrategy
 
 from worlds.crash_points.checks import Reason, Violation
 from worlds.crash_points.weakened import MUTANTS, Mutant
+from worlds.sim.group_mutants import GROUP_MUTANTS
 from worlds.sim.mutants import SIM_MUTANTS, WHOLE, SimMutant
-from worlds.sim.schedule import CROWD, Schedule, struck
+from worlds.sim.schedule import CROWD, GROUPED, Schedule, struck
 from worlds.sim.simulation import Simulation
 
 SEARCH = settings(
@@ -59,6 +60,13 @@ def test_a_mutant_of_what_few_clients_do_is_found(mutant: SimMutant) -> None:
 
     with mutant.applied():
         assert found(mutant.reason, struck(WHOLE), wrong)
+
+
+@pytest.mark.parametrize("mutant", GROUP_MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_of_groups_is_found(mutant: SimMutant) -> None:
+    """Two items of a group at once, or one before an earlier one, without each precaution."""
+    with mutant.applied():
+        assert found(mutant.reason, struck(GROUPED), at_every_zxid)
 
 
 def test_the_whole_crowd_is_right_without_mutants() -> None:

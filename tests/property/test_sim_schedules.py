@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from worlds.memory.network import Fault
 from worlds.sim.mutants import WHOLE
-from worlds.sim.schedule import CROWD, PutStep, Schedule, Strike, TakeStep, schedules, struck
+from worlds.sim.schedule import (
+    CROWD,
+    GROUPED,
+    PutStep,
+    Schedule,
+    Strike,
+    TakeStep,
+    schedules,
+    struck,
+)
 from worlds.sim.simulation import Simulation, simulate
 
 # A drawn schedule is large, and the machine may be busy: neither says anything about the queue.
@@ -47,8 +56,15 @@ def test_the_invariants_hold_under_many_schedules(part: int, schedule: Schedule)
     assert simulate(schedule) == []
 
 
+@settings(SIMULATED, max_examples=40)
+@given(struck(GROUPED))
+def test_groups_keep_their_order_under_any_strikes(schedule: Schedule) -> None:
+    """No two items of a group are held at once, and none is taken before an earlier one."""
+    assert simulate(schedule) == []
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("crowd", [CROWD, WHOLE], ids=["crowd", "whole"])
+@pytest.mark.parametrize("crowd", [CROWD, WHOLE, GROUPED], ids=["crowd", "whole", "grouped"])
 @settings(SIMULATED, max_examples=1000)
 @given(data=st.data())
 def test_the_invariants_hold_for_busy_crowds(crowd: Schedule, data: st.DataObject) -> None:

@@ -41,6 +41,9 @@ def put(  # noqa: PLR0917 - typer makes options of them
     content_type: Annotated[
         str | None, typer.Option(help="What the value is, such as application/json.")
     ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Held one at a time, in order, with others of this group.")
+    ] = None,
     *,
     lines: Annotated[
         bool, typer.Option("--lines", help="Standard input has a value on each line.")
@@ -65,6 +68,7 @@ def put(  # noqa: PLR0917 - typer makes options of them
             expires_s=expires_s,
             headers=_headers(header or []),
             content_type=content_type,
+            group=group,
         )
         for data in given or _standard_input(lines=lines)
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from zkmq import events
 from zkmq.errors import IncompatibleTreeError, OutdatedClientError
 from zkmq.putting.tail_segments import TailSegments
+from zkmq.taking.group_locks import GroupLocks
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope
 from zkmq.tree.charter import SEGMENT_ITEMS
@@ -58,6 +59,7 @@ class ClaimReturner:
         self._on_returned = on_returned
         self.skips = SkippedNodes(store, tree) if skips is None else skips
         self._return_places = ReturnPlaces(tree, TailSegments(store, tree, SEGMENT_ITEMS))
+        self._group_locks = GroupLocks(tree)
 
     def moves(
         self, consumer: str, policy: RedeliveryPolicy, claims: Claims, deadline_s: float
@@ -78,6 +80,7 @@ class ClaimReturner:
             path = self._return_places.next_path(self._tree.place(place), name)
             ops.append(Create(path, envelope.wrap(payload, header)))
         ops += self._return_places.returns(back, deadline_s)
+        ops += self._group_locks.unlocks(envelope.unwrap(node.data)[0] for _, node in claims)
         returned = [
             Returned(consumer, tuple(n for n, _ in moved), tuple(d for _, d in moved), place, None)
             for place, moved in by_place.items()
@@ -86,7 +89,7 @@ class ClaimReturner:
 
     def learn(self, op: Op, code: Code) -> bool:
         """Learn why an operation of `moves` was refused; False if it says nothing about places."""
-        return self._return_places.learn(op, code)
+        return self._group_locks.learn(op, code) or self._return_places.learn(op, code)
 
     def fits(self, path: str, node: Znode) -> bool:
         """Whether a write can move this claim. If not, skip the claim."""

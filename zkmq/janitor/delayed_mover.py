@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from zkmq.errors import IncompatibleTreeError, OutdatedClientError
 from zkmq.putting.delayed import MINUTE_MS, due_ms
 from zkmq.putting.tail_segments import TailSegments
+from zkmq.taking.group_locks import GroupLocks
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope, item_names
 from zkmq.tree.paths import QueueTree, last_part
@@ -34,6 +35,7 @@ class DelayedMover:
         self._skips = skips
         self._tails = TailSegments(store, tree, segment_items)
         self._return_places = ReturnPlaces(tree, self._tails)
+        self._group_locks = GroupLocks(tree)
         # When each item that was read becomes due, by bucket and name, if it was not due yet.
         self._due_ms: dict[str, dict[str, float]] = {}
 
@@ -142,6 +144,7 @@ class DelayedMover:
         checks: dict[int, Op] = {}
         appends: list[Op] = []
         back: list[tuple[str, bytes]] = []
+        returned: list[envelope.Header] = []
         for path, node in due:
             name = last_part(path)
             header, payload = envelope.unwrap(node.data)
@@ -149,12 +152,16 @@ class DelayedMover:
             header.pop("delay_s", None)
             if item_names.parse(name):
                 back.append((name, envelope.wrap(payload, header)))
+                returned.append(header)  # its group has waited for it
             else:
                 guard = self._tails.guard(priority, deadline_s)
                 checks[priority] = self._tails.check(priority, guard)
                 appends.append(self._tails.append(priority, guard, envelope.wrap(payload, header)))
                 self._tails.expect(priority, 1)
-        return [*ops, *checks.values(), *appends, *self._return_places.returns(back, deadline_s)]
+        places = self._return_places.returns(back, deadline_s)
+        return [
+            *ops, *checks.values(), *appends, *places, *self._group_locks.unlocks(returned),
+        ]  # fmt: skip
 
     def _has_place(self, each: Due, deadline_s: float) -> bool:
         """Whether an item's priority can take it. If not, skip the item until it can."""
@@ -173,4 +180,6 @@ class DelayedMover:
 
     def _learn(self, op: Op, code: Code) -> bool:
         # A check of a guard concerns both, so both have to read it again.
-        return any([self._tails.learn(op, code), self._return_places.learn(op, code)])
+        knows = (self._tails, self._return_places, self._group_locks)
+        learned = [each.learn(op, code) for each in knows]
+        return any(learned)

@@ -8,13 +8,14 @@ from zkmq.operating.changes import Changed
 from zkmq.operating.inspection import Peeked, peeked
 from zkmq.operating.operator_writes import OperatorWrites
 from zkmq.putting.delayed import due_ms
+from zkmq.taking.group_locks import GroupLocks
 from zkmq.tree import envelope, item_names
 from zkmq.tree.guards import Guard
 from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.ticket import TookEffect
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.request_sizes import MAX_READS, cut
-from zkmq.zookeeper.store import Code, Delete, GetChildren, GetData, Read, Store, Znode
+from zkmq.zookeeper.store import Code, Delete, GetChildren, GetData, Op, Read, Store, Znode
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,23 @@ def delete(
         ItemHeldError: a consumer holds it; nothing is changed.
         OutcomeUnknownError: no answer before the deadline.
     """
+    locks = GroupLocks(tree)
     while (found := locate(store, tree, id, deadline_s)) is not None:
         if found.consumer is not None:
             raise ItemHeldError(
                 f"{id}: expected an item that nobody holds, got one that {found.consumer} holds; "
                 "wait until it is done or comes back"
             )
-        ops = [Delete(found.path, found.node.version)]
+        ops: list[Op] = [Delete(found.path, found.node.version)]
+        if found.place == "delayed" and item_names.parse(last_part(found.path)):
+            # Its group has waited for it.
+            ops += locks.unlocks([envelope.unwrap(found.node.data)[0]])
         result = writes.write("delete", ops, deadline_s, count=1)
         if isinstance(result, TookEffect):
             return Changed(1, result.zxid)
         if result.code is Code.NOT_EMPTY:
             raise refusal(found.path, "delete", result.code)
+        locks.learn(ops[result.index], result.code)
         if store.now() >= deadline_s:
             raise NoQuorumError(f"{id}: delete: the item moved until the deadline")
         store.sync(tree.root, deadline_s)

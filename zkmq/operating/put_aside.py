@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from zkmq.errors import BadArgumentError
 from zkmq.operating.changes import Changed, look_again
 from zkmq.operating.inspection import names_aside
 from zkmq.operating.operator_writes import OperatorWrites
 from zkmq.putting.tail_segments import TailSegments
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope
-from zkmq.tree.charter import SEGMENT_ITEMS
+from zkmq.tree.charter import GROUPS, SEGMENT_ITEMS
 from zkmq.tree.chartered_store import CharteredStore
 from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.ticket import TookEffect
@@ -71,14 +72,18 @@ class OtherQueue:
         self._target = target
         self._tree = tree
         self._tails = TailSegments(target, tree, target.charter.segment_items)
-        self._ttr_marked = False
+        self._marked: set[str] = set()
 
     def ops(self, nodes: Nodes, deadline_s: float) -> list[Op]:
         """Append each item to its priority."""
         self._tails.roll_full(deadline_s)
         items = [(name, _as_new(node.data)) for name, node in nodes]
-        if any("ttr_s" in envelope.unwrap(data)[0] for _, data in items):
-            self._mark_ttr(deadline_s)
+        headers = [envelope.unwrap(data)[0] for _, data in items]
+        if any("ttr_s" in header for header in headers):
+            self._mark("ttr", deadline_s)
+        if any("group" in header for header in headers):
+            self._require_groups()
+            self._mark("groups", deadline_s)
         return [self._target.check(), *self._tails.appends(items, deadline_s)]
 
     def learn(self, op: Op, code: Code, deadline_s: float) -> bool:
@@ -93,14 +98,21 @@ class OtherQueue:
         self._tails.note_created(result.created or ())
         self._tails.roll_full(deadline_s)
 
-    def _mark_ttr(self, deadline_s: float) -> None:
-        """Tell the other queue's janitors that it has times to run."""
-        if not self._ttr_marked:
-            create = Create(self._tree.place("ttr"))
-            commit_idempotent(
-                self._target, "create", [create], deadline_s, as_good={Code.NODE_EXISTS}
+    def _require_groups(self) -> None:
+        if not self._target.lists(GROUPS):
+            raise BadArgumentError(
+                f"redrive: to: expected a queue whose clients all know groups, got "
+                f"{self._tree.root}, which an older release made; upgrade it first"
             )
-            self._ttr_marked = True
+
+    def _mark(self, place: str, deadline_s: float) -> None:
+        """Tell the clients of the other queue that it has times to run, or groups."""
+        if place not in self._marked:
+            create = [Create(self._tree.place(place))]
+            commit_idempotent(
+                self._target, "create", create, deadline_s, as_good={Code.NODE_EXISTS}
+            )
+            self._marked.add(place)
 
 
 def move(

@@ -31,6 +31,7 @@ class Entry:
             servers' clock; then it is a dead letter. None is for ever.
         headers: texts by name, for the application; up to 64, and 8,000 bytes together.
         content_type: what the payload is, such as `application/json`; not checked against it.
+        group: consumers hold items of one group one at a time, in order; up to 1,000 characters.
     """
 
     data: bytes
@@ -41,6 +42,7 @@ class Entry:
     expires_s: float | None = None
     headers: Mapping[str, str] | None = None
     content_type: str | None = None
+    group: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.data, bytes):
@@ -60,6 +62,8 @@ class Entry:
             _check_printable("put: content_type", self.content_type)
         if self.headers is not None:
             _check_headers(self.headers)
+        if self.group is not None:
+            checks.text("put: group", self.group, MAX_HEADER_TEXT, least=1)
 
     def __hash__(self) -> int:
         """Hash all that the item will be; a mapping has no hash of its own."""
@@ -79,14 +83,16 @@ class Entry:
             header["headers"] = dict(self.headers)
         if self.content_type is not None:
             header["content_type"] = self.content_type
+        if self.group is not None:
+            header["group"] = self.group
         return envelope.wrap(self.data, header)
 
     @property
     def about_bytes(self) -> int:
-        """About how long the headers and the content type are in the item's node."""
-        if not self.headers and self.content_type is None:
+        """About how long the headers, the content type and the group are in the item's node."""
+        if not self.headers and self.content_type is None and self.group is None:
             return 0
-        return len(json.dumps([dict(self.headers or {}), self.content_type]))
+        return len(json.dumps([dict(self.headers or {}), self.content_type, self.group]))
 
     @property
     def dedup_hash(self) -> str:

@@ -53,7 +53,7 @@ class Producer:
         id_node = f"{tree.place('dedup')}/{'0' * 10}/{'0' * 64}"
         self._id_bytes = store.weigh([Create(id_node)] * 3 + [Delete(id_node)] * 2)
         self._serial = 0
-        self._ttr_marked = False
+        self._marked: set[str] = set()
         self._ask = ask
         # The last put of each thread whose outcome was unknown.
         self._last = threading.local()
@@ -100,8 +100,11 @@ class Producer:
             raise NoQuorumError("put: not sent, an earlier put is still in doubt") from error
         if self._producer_ticket.current is not None and self._producer_ticket.current.worn:
             self._producer_ticket.renew()
-        if any(entry.ttr_s is not None for batch in batches for entry in batch.entries):
-            self._mark_ttr(deadline_s)
+        entries = [entry for batch in batches for entry in batch.entries]
+        if any(entry.ttr_s is not None for entry in entries):
+            self._mark("ttr", deadline_s)
+        if any(entry.group is not None for entry in entries):
+            self._mark("groups", deadline_s)
         try:
             self._pipeline.run(batches, deadline_s, patience_s)
         except ZkmqError as error:
@@ -143,11 +146,9 @@ class Producer:
         self._serial += 1
         return PutBatch(self._serial, list(entries))
 
-    def _mark_ttr(self, deadline_s: float) -> None:
-        """Tell janitors that this queue has times to run, so that they read all claims."""
-        if not self._ttr_marked:
-            create = Create(self._tree.place("ttr"))
-            commit_idempotent(
-                self._store, "create", [create], deadline_s, as_good={Code.NODE_EXISTS}
-            )
-            self._ttr_marked = True
+    def _mark(self, place: str, deadline_s: float) -> None:
+        """Tell others what this queue has: times to run, or groups. Others look only then."""
+        if place not in self._marked:
+            create = [Create(self._tree.place(place))]
+            commit_idempotent(self._store, "create", create, deadline_s, as_good={Code.NODE_EXISTS})
+            self._marked.add(place)

@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zkmq.doubt import Doubt
-from zkmq.errors import NoQuorumError, OutcomeUnknownError, ZkmqError
+from zkmq.errors import BadArgumentError, NoQuorumError, OutcomeUnknownError, ZkmqError
 from zkmq.putting.backlog_limit import BacklogLimit
 from zkmq.putting.batches import Put, PutBatch, puts_of
 from zkmq.putting.entry import Entry
 from zkmq.putting.producer import Producer
+from zkmq.tree.charter import GROUPS
+from zkmq.tree.chartered_store import CharteredStore
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.call_lock import CallLock
-from zkmq.zookeeper.store import Pending, Store
+from zkmq.zookeeper.store import Pending
 
 
 class PutCalls:
@@ -24,7 +26,7 @@ class PutCalls:
 
     def __init__(
         self,
-        store: Store,
+        store: CharteredStore,
         tree: QueueTree,
         *,
         segment_items: int,
@@ -35,6 +37,7 @@ class PutCalls:
         require_open: Callable[[], None],
     ) -> None:
         self._now = store.now
+        self._lists = store.lists
         self._deadline = deadline
         self._patience_s = patience_s
         self._require_open = require_open
@@ -56,7 +59,9 @@ class PutCalls:
             producer.doubt = doubt
             self._require_open()
             deadline_s = self._deadline()
-            batches = producer.cut(entries(), batch)
+            chosen = entries()
+            self._require_groups(chosen)
+            batches = producer.cut(chosen, batch)
             producer.doubt = doubt = producer.doubt_about(batches)
             self.lock.run(deadline_s, lambda: self._put_all(batches, deadline_s))
             puts = list(puts_of(batches))
@@ -89,6 +94,14 @@ class PutCalls:
         except OutcomeUnknownError as error:
             error.doubt = doubt
             raise
+
+    def _require_groups(self, entries: Sequence[Entry]) -> None:
+        """Refuse groups while consumers may be of a release that would not keep them."""
+        if any(entry.group is not None for entry in entries) and not self._lists(GROUPS):
+            raise BadArgumentError(
+                "put: group: expected a queue whose clients all know groups, got one that an "
+                "older release made; restart its clients, then run `zkmq upgrade`"
+            )
 
     def _put_all(self, batches: Sequence[PutBatch], deadline_s: float) -> None:
         self._require_open()

@@ -7,6 +7,7 @@ from zkmq import checks, events
 from zkmq.errors import NoQuorumError
 from zkmq.putting.delayed import Delayed
 from zkmq.putting.tail_segments import TailSegments
+from zkmq.taking.group_locks import GroupLocks
 from zkmq.taking.holding import Registration
 from zkmq.taking.membership import Membership
 from zkmq.taking.return_places import ReturnPlaces
@@ -64,10 +65,11 @@ class Finisher:
         self._tails = TailSegments(store, tree, segment_items)
         self.return_places = ReturnPlaces(tree, self._tails)
         self._delayed = Delayed(store, tree)
+        self.group_locks = GroupLocks(tree)
 
     def done(self, items: Sequence[Item], deadline_s: float) -> Done:
         """Acknowledge items: they are removed for ever."""
-        return self._end(items, DONE, Hold.DONE, lambda _: [], deadline_s)
+        return self._end(items, DONE, Hold.DONE, self._unlocks, deadline_s)
 
     def release(self, items: Sequence[Item], *, delay_s: float, to: str, deadline_s: float) -> Done:
         """Give items back. Those delivered `max_deliveries` times become dead letters."""
@@ -77,7 +79,10 @@ class Finisher:
             back = [item for item in left if item not in dead]
             ops: list[Op] = [self._grave(item, LAST_DELIVERY) for item in dead]
             if delay_s > 0:
+                # The groups of those that come back later wait for them.
+                ops += self._unlocks(dead)
                 return ops + [self._later(item, delay_s, deadline_s) for item in back]
+            ops += self._unlocks(left)
             contents = [(item.name, envelope.wrap(item.data, item.header)) for item in back]
             if to == "place":
                 return ops + self.return_places.returns(contents, deadline_s)
@@ -101,7 +106,7 @@ class Finisher:
             items,
             f"bury for {reason}",
             Hold.RETURNED,
-            lambda left: [self._grave(item, reason) for item in left],
+            lambda left: [*(self._grave(item, reason) for item in left), *self._unlocks(left)],
             deadline_s,
         )
         return self._tell_dead(ended, items, reason)
@@ -159,13 +164,16 @@ class Finisher:
                 self._tails.note_created(result.created or ())
                 return Done(result.zxid, attempts)
             op = ops[result.index]
-            knows = (self.return_places, self._tails, self._delayed)
+            knows = (self.return_places, self._tails, self._delayed, self.group_locks)
             if result.code is Code.NOT_EMPTY:  # a foreign client made children of a held item
                 raise refusal(op.path, label, result.code)
             if not any(each.learn(op, result.code) for each in knows):
                 raise membership.not_held(items[min(result.index, len(items) - 1)])
             if self._store.now() >= deadline_s:
                 raise NoQuorumError(f"{label}: refused until the deadline ({result.code.name})")
+
+    def _unlocks(self, items: Sequence[Item]) -> list[Op]:
+        return self.group_locks.unlocks(item.header for item in items)
 
     def _tell_dead(self, ended: Done, dead: Sequence[Item], reason: str) -> Done:
         """Log the dead letters among the items that were ended, and count them."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zkmq.errors import IncompatibleTreeError
+from zkmq.taking.group_locks import GroupGate
 from zkmq.taking.head_items import Head, PriorityHead, flat_items, needed, read_priority
 from zkmq.tree import item_names
 from zkmq.tree.paths import QueueTree, last_part
@@ -24,6 +25,8 @@ MAX_READS = 500
 FIRST_READS = 8
 # The most batches in one read, while no other consumer takes the items.
 MAX_AHEAD = 64
+# How many items, whose groups are held, a look passes over.
+MAX_PASSED = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class HeadCache:
         self._count_consumers = count_consumers
         self.consumers = 0
         self.skips = SkippedNodes(store, tree)
+        self.gate = GroupGate()
         # The segments of each priority that the next look reads.
         self._plan: dict[int, list[str]] = {}
         self._paths: list[str] = []
@@ -107,15 +111,28 @@ class HeadCache:
                 found = self._fetch(chosen, deadline_s)
                 batch = [candidate for candidate in found if usable(candidate)]
                 if batch:
-                    return batch
-                skipped.update(candidate.path for candidate in found)
+                    return [*batch, *self._more(n - len(batch), deadline_s, usable)]
+                # An item that waits for its group is looked at again: it may be the first by then.
+                skipped.update(each.path for each in found if self.gate.is_open(each.path))
                 # Others took the items after the look. So that look saw no empty queue.
                 fresh = False
             elif fresh or self._store.now() >= deadline_s:
-                self.zxid = self.zxid if fresh and not skipped else None
+                # The rest waits for the holders of its groups.
+                is_empty = fresh and not skipped and not self._paths
+                self.zxid = self.zxid if is_empty else None
                 return []
             else:
                 self.drop()
+
+    def _more(
+        self, n: int, deadline_s: float, usable: Callable[[Candidate], bool]
+    ) -> Iterator[Candidate]:
+        """Fill up a batch of which some items turned out to wait for their groups."""
+        while n > 0 and self.gate.is_on and (chosen := self._choose(self._paths, n, False)):  # noqa: FBT003
+            for candidate in self._fetch(chosen, deadline_s):
+                if usable(candidate):
+                    n -= 1
+                    yield candidate
 
     def first(self, n: int, deadline_s: float) -> list[Candidate]:
         """Look, and return the first `n` items for display only."""
@@ -144,7 +161,9 @@ class HeadCache:
         while True:
             looked_s = self._store.now()
             head = self._read_head(deadline_s)
-            self._plan, complete = needed(head, wanted + len(self.skips))
+            passed = self.gate.passed_over(list(self._in_order(head)), head.locks)
+            wanted_here = wanted + len(self.skips) + min(passed, MAX_PASSED)
+            self._plan, complete = needed(head, wanted_here)
             if complete:
                 break
         self.zxid = head.zxid
@@ -155,6 +174,7 @@ class HeadCache:
             self._paths = [path for path in found if path not in self.skips]
             # A queue with skipped nodes was not seen empty.
             self.zxid = head.zxid if len(self._paths) == len(found) else None
+        self.gate.begin(self._paths, head.locks)
         self._looked_s = looked_s
         if self._read:
             listed = set(self._paths)
@@ -171,6 +191,8 @@ class HeadCache:
         if self._head is None:
             return
         yield self._tree.items, self._head.children
+        if self._head.locks is not None:
+            yield self._tree.groups, self._head.locks
         for priority, priority_head in self._head.priority_heads.items():
             if priority_head is not None:
                 yield self._tree.priority(priority), priority_head.children
@@ -183,6 +205,7 @@ class HeadCache:
             path = self._tree.priority(priority)
             reads += [GetData(path), GetChildren(path)]
             reads += [GetChildren(f"{path}/{segment}") for segment in segments]
+        reads.append(GetChildren(self._tree.groups))
         if self._count_consumers:
             reads.append(GetData(self._tree.consumers))
         view = self._store.read_many(reads, deadline_s)
@@ -198,6 +221,8 @@ class HeadCache:
             priority_head = read_priority(priority, answers, segments)
             if priority in priority_heads:  # else it is gone
                 priority_heads[priority] = priority_head
+        locks = next(answers)
+        head.locks = frozenset(locks) if isinstance(locks, list) else None
         registered = next(answers, None)
         self.consumers = registered.children if isinstance(registered, Znode) else 0
         return head
@@ -247,13 +272,17 @@ class HeadCache:
             if missing:
                 self._read_more(missing, [] if chosen else self._ahead_of(missing), deadline_s)
             here = [self._read.pop(path) for path in part if path in self._read]
+            for each in here:
+                self.gate.read(each.path, each.node.data)
             size += sum(len(each.node.data) for each in here)
             found += here
         return found
 
     def _ahead_of(self, missing: Sequence[str]) -> list[str]:
         """The items to read together with the last chosen ones, for the next batches."""
-        more = min(self._at_once, len(missing) * self._ahead) - len(missing)
+        # Many may turn out to wait for their groups.
+        fits = self._at_once if self.gate.is_on else len(missing) * self._ahead
+        more = min(self._at_once, fits) - len(missing)
         ahead = self._choose(self._paths, more, False) if more > 0 else []  # noqa: FBT003
         return [path for path in ahead if path not in self._read]
 
@@ -271,7 +300,10 @@ class HeadCache:
         for path, node in zip(paths, view.results, strict=True):
             if isinstance(node, Znode):
                 self._read[path] = Candidate(path, node)
+                self.gate.read(path, node.data)
                 size += len(node.data)
+            else:
+                self.gate.vanished(path)
         # Assume that the next items are as large as these, and read no more than MAX_READ_BYTES.
         # At most double the number, because the next ones may be larger.
         fits = MAX_READ_BYTES * len(paths) // max(1, size)

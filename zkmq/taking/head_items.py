@@ -32,6 +32,8 @@ class Head:
     children: frozenset[str]
     flat: dict[int, list[str]]
     priority_heads: dict[int, PriorityHead | None]
+    # The locks of groups; None if no item ever had a group.
+    locks: frozenset[str] | None = None
 
     @property
     def priorities(self) -> list[int]:

@@ -3,11 +3,13 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import NamedTuple
 
 from zkmq import checks
 from zkmq.errors import ConsumerLostError, NoQuorumError
 from zkmq.taking.finish import DONE, Done, Finisher, ended_before
+from zkmq.taking.group_locks import lock_of
 from zkmq.taking.head_cache import Candidate, HeadCache
 from zkmq.taking.holding import Registration
 from zkmq.taking.membership import Membership
@@ -83,6 +85,7 @@ class Reserver:
         self._chooses = False
         self._window = 1
         self._rng = random.Random()  # noqa: S311 - spreads consumers, protects nothing
+        self._locks = finisher.group_locks
         # When a claim last lost a race, on the store's clock.
         self.contended_s = float("-inf")
         # Whether the last claim included the extra operations.
@@ -161,7 +164,11 @@ class Reserver:
         self._window, self._chooses = 1, self.relaxed
         if self._relaxed_order is not None and self._chooses:
             self._window = self._relaxed_order.window(n, registration.consumer, deadline_s)
+        held = (lock_of(item.header) for item in done)
+        self.cache.gate.own = frozenset(lock for lock in held if lock is not None)
         found = self.cache.batch(n, deadline_s, lambda each: self._usable(each, deadline_s))
+        if self.cache.gate.is_on:
+            self._window = 1
         paused = self._is_paused()
         if paused and found:
             self.cache.put_back(found, None)
@@ -188,6 +195,9 @@ class Reserver:
         ops: list[Op] = [self._membership.unclaim(item) for item in done]
         for move in moves:
             ops += move.ops
+        unlocks = self._locks.unlocks(item.header for item in done)
+        locks = [op for item in items for op in self._locks.lock(item.header, item.name)]
+        ops += [*unlocks, *locks]
         claims_end = len(ops)
         ops += extra
 
@@ -216,6 +226,8 @@ class Reserver:
         if isinstance(result, Refused):
             if result.index >= claims_end:  # the place in the line ended with its session
                 return self._claim(moves, done, (), deadline_s)
+            if self._locks.learn(ops[result.index], result.code):
+                return self._claim(moves, done, extra, deadline_s)
             self._lose_race(moves, done, ops, result)
             return None
         self.cache.pace(conflict=False)
@@ -237,21 +249,35 @@ class Reserver:
                 raise refusal(ops[result.index].path, "done", result.code)
             raise self._membership.not_held(done[result.index])
         self._learn(ops, result)
-        # Each item has two operations. The second one deletes it where it waits.
-        taken = len(done) + (result.index - len(done)) // 2 * 2 + 1
-        self.cache.put_back([move.candidate for move in moves], ops[taken])
+        claim = (result.index - len(done)) // 2
+        if claim < len(moves):
+            taken = moves[claim]
+        else:  # another consumer holds an item of the group whose lock is there
+            path = ops[result.index].path
+            taken = next(move for move in moves if self._is_lock(move, path))
+        self.cache.put_back([move.candidate for move in moves], taken.ops[1])
         self.cache.pace(conflict=True)
         self.contended_s = self._store.now()
+
+    def _is_lock(self, move: _Move, path: str) -> bool:
+        return any(op.path == path for op in self._locks.lock(move.item.header, move.item.name))
 
     def _learn(self, ops: Sequence[Op], result: Refused) -> None:
         """Skip an item that no consumer can take. One that another has taken needs no skip."""
         op = ops[result.index]
+        if op.path.startswith(self._tree.groups):
+            if result.code is Code.NO_NODE:  # a foreign client has deleted the place of locks
+                self._store.submit([Create(self._tree.groups)])
+            return
         if isinstance(op, Create) and result.code is Code.NODE_EXISTS:
             self.cache.skips.add(ops[result.index + 1].path, f"{op.path} is there already")
         elif isinstance(op, Delete) and result.code is Code.NOT_EMPTY:
             self.cache.skips.add(op.path, "it has children")
 
     def _choose(self, paths: Sequence[str], n: int, fresh: bool) -> list[str]:  # noqa: FBT001
+        gate = self.cache.gate
+        if gate.is_on:
+            return list(islice((path for path in paths if gate.is_open(path)), n))
         me = self._membership.id
         if self._relaxed_order is None or me is None or not (self._chooses and self.relaxed):
             return list(paths[:n])
@@ -263,11 +289,13 @@ class Reserver:
         return list(window[start : start + n])
 
     def _usable(self, candidate: Candidate, deadline_s: float) -> bool:
-        """Whether an item can be delivered and is not tagged.
+        """Whether an item can be delivered, may be by its group, and is not tagged.
 
         A tag, `owner` in the header, is a plain REST client's claim. It holds while that client's
         session lives.
         """
+        if not self.cache.gate.is_open(candidate.path):
+            return False
         if not self._undeliverable.is_fit(candidate.path, candidate.node, deadline_s):
             return False
         if candidate.node.data.startswith(envelope.FRESH):
@@ -286,9 +314,11 @@ class Reserver:
     def _fitting(self, moves: Sequence[_Move], done: Sequence[Item], extra: Sequence[Op]) -> int:
         """How many of the first moves fit one write with the rest; at least 1 without `done`."""
         rest: list[Op] = [*(self._membership.unclaim(item) for item in done), *extra]
-        if self._store.weigh([*rest, *(op for move in moves for op in move.ops)]) <= MAX_CALL_BYTES:
+        rest += self._locks.unlocks(item.header for item in done)
+        each = [(*move.ops, *self._locks.lock(move.item.header, move.item.name)) for move in moves]
+        if self._store.weigh([*rest, *(op for ops in each for op in ops)]) <= MAX_CALL_BYTES:
             return len(moves)
-        sizes = (self._store.weigh(move.ops) for move in moves)
+        sizes = map(self._store.weigh, each)
         count = fitting_sizes(sizes, self._store.weigh(rest))
         return count if done else max(1, count)
 

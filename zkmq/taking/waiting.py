@@ -37,6 +37,7 @@ class WaitingLine:
     def __init__(self, store: Store, tree: QueueTree) -> None:
         self._store = store
         self._root = tree.place("waiting")
+        self._groups = tree.groups
         self._prefix = f"w-{secrets.token_hex(4)}-"
         self._path: str | None = None
         # The last place that was left, until its deletion is certain.
@@ -160,9 +161,11 @@ class WaitingLine:
         return self._store.exists(path, deadline_s, self._ahead.arm(path)) is not None
 
     def _watch(self, path: str, known: frozenset[str], deadline_s: float) -> bool:
-        """Arm one watch; True if there is already a new child."""
+        """Arm one watch; True if there is already a new child, or a group was unlocked."""
         children = self._store.list(path, deadline_s, self._watches.arm(path))
         if children is None:
             self._watches.disarm(path)
             return True
+        if path == self._groups:
+            return known != frozenset(children)
         return not known.issuperset(children)

@@ -36,7 +36,9 @@ class Edition:
 PARKED = "parked"
 # From this version on, consumers obey `Charter.paused`. Older ones keep it, and go on taking.
 PAUSE_VERSION = 3
-EDITION = Edition(version=3, min_reader=1, min_writer=2, features=(PARKED,))
+# Items have groups (`zkmq.taking.group_locks`). Older consumers would take them at any time.
+GROUPS = "groups"
+EDITION = Edition(version=4, min_reader=1, min_writer=4, features=(PARKED, GROUPS))
 
 
 @dataclass(frozen=True, slots=True)

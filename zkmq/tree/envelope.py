@@ -98,4 +98,5 @@ KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "last_owner": ("the id of a consumer", _is_text),
     "headers": ("texts by name", _is_headers),
     "content_type": ("text", _is_text),
+    "group": ("text", _is_text),
 }

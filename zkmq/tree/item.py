@@ -66,6 +66,11 @@ class Item:
         """The content type it was put with; None if it had none."""
         return self.header.get("content_type")
 
+    @property
+    def group(self) -> str | None:
+        """The group it was put with; None if it had none."""
+        return self.header.get("group")
+
     def run_from(self, now_s: float) -> None:
         """Start the time to run, if the item has one."""
         ttr_s = self.header.get("ttr_s")

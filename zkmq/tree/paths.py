@@ -8,6 +8,7 @@
   /producers/<id>           its version counts the producer's operations
   /partial /dead /delayed   interrupted, given up, not yet due
   /parked/100               the guard of a priority that nobody has used for an hour
+  /groups/<hash>            the lock of a group, while one of its items is held or comes back later
   /dedup /waiting /gc-lock
 """
 
@@ -59,6 +60,11 @@ class QueueTree:
     def clock(self) -> str:
         """The node that the elected janitor writes to learn the servers' time."""
         return f"{self.root}/clock"
+
+    @property
+    def groups(self) -> str:
+        """Parent of the locks of groups; made when the first item with a group is put."""
+        return f"{self.root}/groups"
 
     def place(self, kind: str) -> str:
         """A child of the root, such as `partial`, `dead`, `delayed`, `dedup` or `waiting`."""

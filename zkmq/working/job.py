@@ -86,6 +86,11 @@ class Job:
         return self.item.content_type
 
     @property
+    def group(self) -> str | None:
+        """The group it was put with; None if it had none."""
+        return self.item.group
+
+    @property
     def fence(self) -> int | None:
         """Grows with every delivery of any item, to refuse late writes of an earlier owner."""
         return self.item.fence

@@ -167,6 +167,7 @@ class Client:
                 delay_s=step.delay_s,
                 ttr_s=step.ttr_s,
                 dedup_id=step.dedup_id,
+                group=step.group,
             )
             for payload in payloads
         ]

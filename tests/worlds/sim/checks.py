@@ -37,7 +37,10 @@ def judged(told: Told, ledger: Ledger, world: World, drained: Sequence[Item]) ->
     wrong = [*told.trouble, *left_behind(found), *reused_names(found)]
     wrong += delivery_counts(found.consumed)
     kept = [item for item in drained if _kept_its_place(item, ledger)]
-    wrong += order([[_consumed(item, _claim(item), ledger) for item in kept]])
+    # An item that waits for its group is passed over.
+    for group in {item.group for item in kept}:
+        same = [item for item in kept if item.group == group]
+        wrong += order([[_consumed(item, _claim(item), ledger) for item in same]])
     wrong += order([_as_put(ledger)])
     wrong += _later_behind(told.puts, ledger)
     wrong += _unkept_acks(told, ledger)

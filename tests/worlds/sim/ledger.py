@@ -62,6 +62,11 @@ class Ledger:
         # What is no item of the queue's, wherever it stands.
         self.is_foreign: Callable[[bytes], bool] = lambda _: False
         self._held: dict[str, _Held] = {}
+        # name -> the group of an item that waits, and of those that an operator brought back
+        self._group: dict[str, str] = {}
+        self._kicked: set[str] = set()
+        # group -> the paths of its items that are held, or that come back after a delay
+        self._busy: dict[str, set[str]] = {}
         self._max_deliveries = max_deliveries
         self._root = root
         self._claims: Counter[bytes] = Counter()
@@ -95,6 +100,8 @@ class Ledger:
             if place is None:
                 continue
             header, payload = envelope.unwrap(effect.data)
+            if group := header.get("group"):
+                self._follow_group(group, place, effect, transaction)
             touched.setdefault(payload, []).append(effect)
             if isinstance(effect, Created):
                 self._came(payload, place, effect.path, transaction)
@@ -104,6 +111,32 @@ class Ledger:
                 self._judge_end(place, effect.path, transaction)
         for payload, effects in touched.items():
             self._judge(payload, effects, transaction)
+
+    def _follow_group(
+        self, group: str, place: str, effect: Effect, transaction: Transaction
+    ) -> None:
+        """One item of a group at a time is held or comes back; none passes an earlier one."""
+        name = effect.path.rpartition("/")[2]
+        busy = self._busy.setdefault(group, set())
+        if isinstance(effect, Deleted):
+            busy.discard(effect.path)
+            self._group.pop(name, None)
+            return
+        if place == ITEMS:
+            self._group[name] = group
+            gone = [each.path for each in transaction.effects if isinstance(each, Deleted)]
+            if any(self._place(path) in {"dead", "partial"} for path in gone):
+                self._kicked.add(name)
+        elif place == CLAIMS or (place == "delayed" and name.startswith("item-")):
+            busy.add(effect.path)
+        detail = f"group {group}: {effect.path} at zxid {transaction.zxid}"
+        if len(busy) > 1:
+            self.wrong.append(Violation(Reason.OWNED_TWICE, f"{detail}: {sorted(busy)}"))
+        if place == CLAIMS:
+            same = [each for each, other in self._group.items() if other == group]
+            passed = [each for each in same if each[:8] == name[:8] and each < name]
+            if before := sorted(set(passed) - self._kicked):
+                self.wrong.append(Violation(Reason.ORDER, f"{detail}, before {before}"))
 
     def _came(self, payload: bytes, place: str, path: str, transaction: Transaction) -> None:
         name = path.rpartition("/")[2]
@@ -120,7 +153,9 @@ class Ledger:
     def _went(self, payload: bytes, place: str, path: str) -> None:
         self.places[payload].discard(path)
         if place == ITEMS:
-            self.waiting.pop(path.rpartition("/")[2], None)
+            name = path.rpartition("/")[2]
+            self.waiting.pop(name, None)
+            self._group.pop(name, None)
 
     def _changed(self, place: str | None, effect: Changed, transaction: Transaction) -> None:
         """A touch, a purge, or a raise; or nothing that matters here."""
@@ -207,7 +242,12 @@ class Ledger:
         began = self.reserving.get(transaction.session)
         if began is None:
             return
-        passed = [other for other, since in self.waiting.items() if other < name and since <= began]
+        # One that has a group may have to wait for another of its group.
+        passed = [
+            other
+            for other, since in self.waiting.items()
+            if other < name and since <= began and other not in self._group
+        ]
         if passed:
             detail = f"{name} at zxid {transaction.zxid}, while {passed} had waited since {began}"
             self.wrong.append(Violation(Reason.ORDER, detail))

@@ -25,6 +25,7 @@ class PutStep:
     pause_s: float = 0.0
     ttr_s: float | None = None
     dedup_id: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ PUTS = st.builds(
     pause_s=st.sampled_from([0.0, 0.0, 0.01, 1.0]),
     ttr_s=st.sampled_from([None, None, None, 3.0]),
     dedup_id=st.sampled_from([None, None, None, "a", "b"]),
+    group=st.sampled_from([None, None, "g", "h"]),
 )
 # A session ends after 10 s: who holds for longer and is cut off has lost what it holds.
 TAKES = st.builds(
@@ -139,6 +141,30 @@ CROWD = Schedule(
     consumers=(
         (TakeStep(4, timeout_s=4.0), TakeStep(2, timeout_s=4.0, then="release")) * 3,
         (TakeStep(4, timeout_s=4.0), TakeStep(1, timeout_s=0.5, sync=True)) * 3,
+    ),
+    deadline_s=5.0,
+)
+
+# Two groups, and items of none between them: consumers that give back, at once and later.
+GROUPED = Schedule(
+    producers=(
+        (PutStep(3, batch=1, group="g"), PutStep(2), PutStep(3, group="h", pause_s=1.0)),
+        (PutStep(3, group="g", pause_s=0.01), PutStep(2, batch=1, group="h"), PutStep(1)),
+    ),
+    consumers=(
+        (
+            TakeStep(4, timeout_s=4.0, then="fuse"),
+            TakeStep(2, timeout_s=4.0, then="release"),
+            TakeStep(2, timeout_s=4.0, then="later"),
+        )
+        * 2,
+        (
+            TakeStep(2, timeout_s=4.0, hold_s=0.02),
+            TakeStep(1, timeout_s=4.0, sync=True, then="fuse"),
+            TakeStep(3, timeout_s=4.0, hold_s=1.0, then="release"),
+        )
+        * 2,
+        (TakeStep(2, timeout_s=4.0, then="release"), TakeStep(3, timeout_s=4.0)) * 3,
     ),
     deadline_s=5.0,
 )
