@@ -204,6 +204,8 @@ def environment(item: "Item | Job") -> dict[str, str]:
         about["ZKMQ_ITEM_HEADERS"] = json.dumps(item.headers)
     if item.content_type is not None:
         about["ZKMQ_ITEM_CONTENT_TYPE"] = item.content_type
+    if item.group is not None:
+        about["ZKMQ_ITEM_GROUP"] = item.group
     return about
 
 

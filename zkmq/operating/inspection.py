@@ -36,6 +36,7 @@ class Peeked:
     due_ms: int | None = None
     place: str | None = None
     consumer: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,4 +209,5 @@ def peeked(name: str, data: bytes, place: str) -> Peeked:
         header.get("headers", {}),
         header.get("content_type"),
         place=place,
+        group=header.get("group"),
     )

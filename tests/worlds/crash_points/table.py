@@ -207,6 +207,13 @@ ROWS = [
         **HOLD,
         after={A: NOWHERE},
     ),
+    Operation(
+        name="fused-group",
+        call=lambda client: client.queue.reserve(1, done=client.held),
+        prepare=_put(A, B, group="g"),
+        ready=_hold(1),
+        after={A: NOWHERE},
+    ),
     Operation(name="release", call=lambda client: client.queue.release(*client.held), **HOLD),
     Operation(
         name="release-back",

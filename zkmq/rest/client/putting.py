@@ -128,6 +128,7 @@ def _encoded(entry: Entry) -> dict[str, Any]:
         "expires_s": entry.expires_s,
         "headers": entry.headers and dict(entry.headers),
         "content_type": entry.content_type,
+        "group": entry.group,
     }
     return {
         "data64": base64.b64encode(entry.data).decode(),

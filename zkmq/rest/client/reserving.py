@@ -169,7 +169,7 @@ def _item(each: Mapping[str, Any], consumer: str) -> Item:
         each["delivery"],
         each["fence"],
         each["put_zxid"],
-        header={key: each[key] for key in ("headers", "content_type") if each.get(key)},
+        header={key: each[key] for key in ("headers", "content_type", "group") if each.get(key)},
     )
 
 

@@ -126,6 +126,7 @@ class Queue:
         expires_s: float | None = None,
         headers: Mapping[str, str] | None = None,
         content_type: str | None = None,
+        group: str | None = None,
     ) -> Put:
         """Append an item, as `zkmq.Queue.put`."""
         entry = Entry(
@@ -137,6 +138,7 @@ class Queue:
             expires_s=expires_s,
             headers=headers,
             content_type=content_type,
+            group=group,
         )
         return self._put([entry])[0]
 
@@ -247,6 +249,7 @@ class Queue:
                 each.get("due_ms"),
                 each.get("place"),
                 each.get("consumer"),
+                each.get("group"),
             )
             for each in found
         ]

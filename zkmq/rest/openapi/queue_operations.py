@@ -27,6 +27,7 @@ _OPTIONS: dict[str, Schema] = {
     "expires_s": {"type": "number", "exclusiveMinimum": 0},
     "dedup_id": TEXT,
     "content_type": TEXT,
+    "group": TEXT,
 }
 _HEADERS: Schema = {"type": "object", "additionalProperties": TEXT, "maxProperties": 64}
 _IDS = sequence(TEXT, minItems=1)
@@ -52,6 +53,7 @@ SCHEMAS: dict[str, Schema] = {
             "put_zxid": maybe(INT64),
             "headers": _HEADERS,
             "content_type": maybe(TEXT),
+            "group": maybe(TEXT),
         }
     ),
     "Peeked": record(
@@ -66,6 +68,7 @@ SCHEMAS: dict[str, Schema] = {
             "due_ms": maybe(_COUNT),
             "place": {"enum": ["items", "held", "delayed", "partial", "dead", None]},
             "consumer": maybe(TEXT),
+            "group": maybe(TEXT),
         }
     ),
     "Stats": record(

@@ -34,8 +34,8 @@ _DAY_S = 24 * 3600.0
 _YEAR_S = 366 * _DAY_S
 _MOST_PEEKED = 500
 # As parameters of a put of plain bytes; in a list of items, `headers` too.
-_OPTIONS = ("priority", "delay_s", "ttr_s", "expires_s", "dedup_id", "content_type")
-_TEXTS = ("dedup_id", "content_type")
+_OPTIONS = ("priority", "delay_s", "ttr_s", "expires_s", "dedup_id", "content_type", "group")
+_TEXTS = ("dedup_id", "content_type", "group")
 
 
 def _on_queue(handler: QueueHandler) -> Handler:
@@ -116,6 +116,7 @@ def _entry(fields: JsonArguments, data: bytes, key: str | None, index: int) -> E
         dedup_id=fields.text("dedup_id", "") if fields.has("dedup_id") else dedup_id,
         headers=fields.mapping("headers") if fields.has("headers") else None,
         content_type=fields.text("content_type", "") if fields.has("content_type") else None,
+        group=fields.text("group", "") if fields.has("group") else None,
     )
 
 
@@ -208,6 +209,7 @@ def _delivery(item: Item) -> dict[str, object]:
         "put_zxid": item.put_zxid,
         "headers": item.headers,
         "content_type": item.content_type,
+        "group": item.group,
     }
 
 

@@ -518,7 +518,7 @@ def test_upgrade_says_what_is_demanded_or_who_is_too_old(
         assert f"{queue.producer_id} (version {OLD.version}" in capsys.readouterr().err
         assert zkmq("upgrade", "--force") == 0
         versions = f"{NEW.version} to read, {NEW.version} to write"
-        told = f"versions: {versions}; features: parked, shouting\n"
+        told = f"versions: {versions}; features: parked, groups, shouting\n"
         assert capsys.readouterr().out == told
     assert zkmq("stats") == 4
     assert "upgrade this client" in capsys.readouterr().err

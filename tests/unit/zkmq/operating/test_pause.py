@@ -81,11 +81,12 @@ def test_a_claim_that_meets_a_pause_is_the_last(world: World, opened: Open, queu
     assert queue.reserve(1).items == ()
 
 
-def test_a_client_that_would_not_obey_is_named(opened: Open, queue: Queue) -> None:
+def test_a_client_that_would_not_obey_is_named(opened: Open) -> None:
     """Nothing is changed then. With force, the others pause; producers do not count."""
     with release(BEFORE):
         old = opened("old", label="billing")
         opened("producer").put(b"a")
+    queue = opened()
     queue.pause()
     queue.resume()
     old.reserve(sync=True).items[0].data  # noqa: B018 - registers
@@ -98,8 +99,11 @@ def test_a_client_that_would_not_obey_is_named(opened: Open, queue: Queue) -> No
     assert queue.reserve(sync=True).paused
 
 
-def test_an_old_client_keeps_a_pause_that_it_does_not_know(opened: Open, queue: Queue) -> None:
+def test_an_old_client_keeps_a_pause_that_it_does_not_know(opened: Open) -> None:
     """It reads, writes and even raises the charter, and the pause is still there."""
+    with release(BEFORE):
+        opened("maker")
+    queue = opened()
     queue.pause("why")
     text = queue.charter.encode()
     before = Charter(others=json.loads(text))  # as a release decodes a key that it does not know
