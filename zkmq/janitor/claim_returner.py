@@ -18,6 +18,7 @@ from zkmq.zookeeper.request_sizes import too_large
 from zkmq.zookeeper.store import Code, Create, Delete, Op, Store, Znode
 
 TAKEN_BACK = "its consumer died or held it too long"
+LAST_DELIVERY = f"{TAKEN_BACK}, and that was its last delivery"
 
 log = logging.getLogger("zkmq.janitor")
 
@@ -134,4 +135,4 @@ class ClaimReturner:
                 raise
             except IncompatibleTreeError as error:
                 return "dead", f"it cannot return to its place: {error}"
-        return place, TAKEN_BACK
+        return place, LAST_DELIVERY if place == "dead" else TAKEN_BACK
