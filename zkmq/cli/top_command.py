@@ -137,8 +137,10 @@ def top(
 ) -> int:
     """Show the queue live: items, rates, oldest age, consumers and servers.
 
-    Ctrl-C ends it. Into a pipe or a file, it writes one page for each look. Rates are of the time
-    since the look before: items that came to the back, that consumers took, and whose hold ended.
+    Ctrl-C ends it. Into a pipe or a file, it writes one page for each look.
+
+    Rates are of the time since the look before: items that came (put, due, or returned), that
+    consumers took, and whose hold ended.
     """
     screen = Screen(context.obj)
     opened = context.obj.queue(calls="many", make=False)

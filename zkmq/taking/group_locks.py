@@ -87,7 +87,7 @@ class GroupGate:
         # From here on in the order, an item of which nothing is known may be of any group.
         self._hole = 0
 
-    def passed_over(self, paths: Sequence[str], locked: frozenset[str] | None) -> int:
+    def passed_over(self, paths: Iterable[str], locked: frozenset[str] | None) -> int:
         """How many of these paths, as far as they are known, cannot be claimed in such a look."""
         if locked is None:
             return 0

@@ -161,9 +161,9 @@ class HeadCache:
         while True:
             looked_s = self._store.now()
             head = self._read_head(deadline_s)
-            passed = self.gate.passed_over(list(self._in_order(head)), head.locks)
-            wanted_here = wanted + len(self.skips) + min(passed, MAX_PASSED)
-            self._plan, complete = needed(head, wanted_here)
+            passed = self.gate.passed_over(self._in_order(head), head.locks)
+            more = len(self.skips) + min(passed, MAX_PASSED)
+            self._plan, complete = needed(head, wanted + more)
             if complete:
                 break
         self.zxid = head.zxid
