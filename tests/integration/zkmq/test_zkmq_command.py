@@ -66,6 +66,7 @@ def test_a_hold_outlives_its_process(zkmq: Zkmq, tmp_path: Path) -> None:
         "producers": 0,
         "skipped": 0,
         "paused": None,
+        "oldest_s": None,
     }
 
 
