@@ -32,6 +32,8 @@ GOALS = {
     "work-1": 0.95,
     "work-8": 0.95,
     "work-10": 0.95,
+    "aio-put": 1.0,
+    "aio-take": 1.0,
     "backlog-1m": 0.8,
     "idle-100": 0.9,
     "consumers-8": 2.0,
@@ -82,6 +84,8 @@ def measure(name: str, bench: Bench, rounds: int, backlog: int) -> dict[str, obj
         "work-1": (sides.consume(), "loop by hand"),
         "work-8": (sides.work(8, 1), "8 loops by hand"),
         "work-10": (sides.work(1, 10), "loop by hand, batches of 10"),
+        "aio-put": (sides.aio_put(), "200 threads"),
+        "aio-take": (sides.aio_take(), "200 threads"),
     }[name]
     return paired(name, pair, peer_name=peer_name, rounds=rounds)
 

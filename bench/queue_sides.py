@@ -1,5 +1,6 @@
 """What the queue benchmark times: a side does a fixed number of items and says items a second."""
 
+import asyncio
 import itertools
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from kazoo.client import KazooClient
 from kazoo.recipe.queue import LockingQueue
 
 from zkmq import Queue
+from zkmq.aio import AsyncQueue
 
 PAYLOAD = b"x" * 100
 ONE_BY_ONE = 200  # items of a round where each is a request of its own
@@ -20,7 +22,8 @@ PIPELINED = 8
 BATCH = 100
 BATCHES = 30
 FILL = 20_000
-WORKED = 1_000  # items of a round of a worker
+WORKED = 1_000  # items of a round of a worker, or of tasks
+TASKS = 200
 
 
 class Bench:
@@ -182,6 +185,51 @@ class Sides:
             return told[0]
 
         return by_hand
+
+    def aio_put(self) -> tuple[Callable[[], float], Callable[[], float]]:
+        """Return puts by TASKS tasks of an event loop, and by as many threads."""
+        path = self._bench.path("aio")
+        queue = self._bench.queue(path)
+
+        async def tasks() -> float:
+            async with await AsyncQueue.connect(self._bench.hosts, path) as shared:
+                numbers = iter(range(WORKED))
+
+                async def put() -> None:
+                    for _ in numbers:
+                        await shared.put(PAYLOAD)
+
+                await shared.put(PAYLOAD)
+                with rate(WORKED) as told:
+                    await asyncio.gather(*(put() for _ in range(TASKS)))
+                return told[0]
+
+        def threads() -> float:
+            with ThreadPoolExecutor(TASKS) as pool, rate(WORKED) as told:
+                for ended in [pool.submit(queue.put, PAYLOAD) for _ in range(WORKED)]:
+                    ended.result()
+            return told[0]
+
+        return lambda: asyncio.run(tasks()), threads
+
+    def aio_take(self) -> tuple[Callable[[], float], Callable[[], float]]:
+        """Return reserves, each with its done, by TASKS tasks of an event loop, and by threads."""
+        path = self._bench.path("aio")
+        queue = self._bench.queue(path)
+
+        async def tasks() -> float:
+            fill(queue, WORKED)
+            async with await AsyncQueue.connect(self._bench.hosts, path) as shared:
+
+                async def take() -> None:
+                    while items := (await shared.reserve()).items:
+                        await shared.done(*items)
+
+                with rate(WORKED) as told:
+                    await asyncio.gather(*(take() for _ in range(TASKS)))
+                return told[0]
+
+        return lambda: asyncio.run(tasks()), self._by_hand(queue, TASKS, 1)
 
     def backlog(self, size: int) -> tuple[Callable[[], float], Callable[[], float]]:
         """Return taking in batches of 10 from a queue with `size` more waiting, and from none."""

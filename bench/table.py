@@ -18,6 +18,8 @@ ROWS = (
     ("work-1", "`consume`, against a loop of reserve and done", 0.95),
     ("work-8", "`work` with 8 handlers, against 8 threads with that loop", 0.95),
     ("work-10", "`work` in batches of 10, against a loop with such batches", 0.95),
+    ("aio-put", "puts by 200 tasks of an event loop, against 200 threads", 1.0),
+    ("aio-take", "reserve and done by 200 tasks, against 200 threads", 1.0),
     ("backlog-1m", "batches of 10 with 1,000,000 waiting, against an empty queue", 0.8),
     ("idle-100", "put with 100 blocked consumers, against none", 0.9),
     ("consumers-8", "8 consumer processes, relaxed, against one", 2),

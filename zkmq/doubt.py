@@ -69,6 +69,11 @@ class Doubt:
         return self._writes[0].label if self._writes else "call"
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many items each write is about."""
+        return tuple(write.items for write in self._writes)
+
+    @property
     def answer(self) -> Settled | None:
         """The outcome of the first write; None if it is not known yet."""
         return self._writes[0].settled if self._writes else None

@@ -1,0 +1,499 @@
+"""Tasks on asyncio queues and the ZooKeeper in memory, cancelled at any await, under faults.
+
+The queue is the product's own, with its threads as actors. Everything that a task is told is noted,
+and compared at the end with the leader's log.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Iterator
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from unittest import mock
+
+from worlds.memory.faults import Drawn
+from worlds.memory.network import MemoryClient, no_faults
+from worlds.memory.store import MemoryStore, World
+from worlds.sim.ledger import Ledger
+from worlds.sim.scheduler import Actor
+from worlds.sim.simulation import seeded
+from worlds.tasks.virtual_loop import VirtualChanges, VirtualLoop, spawner
+from zkmq import Queue
+from zkmq.aio import AsyncItem, AsyncOutcomeUnknownError, AsyncQueue, async_queue
+from zkmq.aio.bridged_queue import BridgedQueue
+from zkmq.errors import ClosedError, NoQuorumError, NotAppliedError, PartlyPutError, ZkmqError
+from zkmq.janitor.janitor import Janitor
+from zkmq.tree.item import Hold
+from zkmq.tree.paths import QueueTree
+from zkmq.working import worker
+from zkmq.zookeeper import call_lock
+
+ROOT = "/queue"
+T = TypeVar("T")
+DEADLINE_S = 5.0
+WORKS_FOR_S = 12.0
+# Then tasks are cancelled without other faults, so that nothing else frees what one has lost.
+QUIET_S = 4.0
+PRODUCERS, CONSUMERS, PUTS = 3, 6, 10
+# How many requests meet a fault, so that runs have many cancellations or many doubts.
+OFTEN = (0.004, 0.03)
+# A close may use up its deadline, and a little for the threads.
+CLOSED_WITHIN_S = 7.0
+
+
+class BlockError(Exception):
+    """What a block of `async with item:` raises."""
+
+
+@dataclass(eq=False, slots=True)
+class Told:
+    """What a task was told about one payload that it wanted to put; None if nothing certain."""
+
+    data: bytes
+    is_put: bool | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Got:
+    """One item in the hands of a task, and what was told about its end."""
+
+    item: AsyncItem
+    path: str
+    delivery: int
+    # Whether `done` was called for it, and what was told: True, False, or nothing certain.
+    asked: bool = False
+    is_done: bool | None = None
+    # Whether the task has nothing to do with it any more.
+    is_left: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class SimProcess:
+    """One process: a session, a queue, an event loop and its tasks."""
+
+    name: str
+    store: MemoryStore
+    actors: list[Actor] = field(default_factory=list)
+    tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+    got: list[Got] = field(default_factory=list)
+    in_hand: set[int] = field(default_factory=set)
+    # The limits of calls that are under way, as a set.
+    limits: dict[asyncio.Timeout, None] = field(default_factory=dict)
+    was_killed: bool = False
+    is_over: bool = False
+
+
+class RoughTasks:
+    """One run from one seed: `run` it, then ask for `wrong`."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = Random(seed)
+        often = self.rng.choice(OFTEN)
+        self.world = World(seed, followers=3, lag_s=0.05, faults=Drawn(self.rng, often))
+        self.ledger = Ledger(self.world.leader, ROOT)
+        self.told: list[Told] = []
+        self.processes: list[SimProcess] = []
+        self.trouble: list[str] = []
+        self.tally: Counter[str] = Counter()
+        self._is_over = False
+
+    def run(self) -> None:
+        """Put and take under faults, stop, look what is left."""
+        scheduler = self.world.scheduler
+        make = partial(VirtualChanges, scheduler)
+        changes = mock.patch.object(call_lock, "Changes", make)
+        ours = SimpleNamespace(Random=lambda: self.rng)
+        draws = [mock.patch.object(module, "random", ours) for module in (worker, async_queue)]
+        with seeded(self.world.rng), changes, draws[0], draws[1], self._unblocked():
+            try:
+                faults, self.world.faults = self.world.faults, no_faults
+                Queue(self.world.client("maker"), ROOT, janitor=False, segment_items=5).close()
+                self.world.faults = faults
+                scheduler.spawn("janitor", self._keep_house)
+                for number in range(2):
+                    self._spawn(f"process-{number}")
+                self._strike()
+                self._wind_up()
+            finally:
+                scheduler.stop()
+
+    @contextmanager
+    def _unblocked(self) -> Iterator[None]:
+        """Note requests, and waits for a lock, that an event loop's own thread makes."""
+        send, enter = MemoryClient._send, call_lock.CallLock._enter
+
+        def checked(call: Any) -> Any:
+            def check(*arguments: Any) -> Any:
+                if asyncio._get_running_loop() is not None:
+                    self.trouble.append("a call blocks the event loop")
+                return call(*arguments)
+
+            return check
+
+        with (
+            mock.patch.object(MemoryClient, "_send", checked(send)),
+            mock.patch.object(call_lock.CallLock, "_enter", checked(enter)),
+        ):
+            yield
+
+    @property
+    def wrong(self) -> Iterator[str]:
+        """What must not be."""
+        yield from self.trouble
+        yield from map(str, self.ledger.wrong)
+        for told in self.told:
+            was_put = told.data in self.ledger.places
+            if told.is_put is not None and told.is_put is not was_put:
+                words = "put" if told.is_put else "not put"
+                yield f"{told.data!r}: told {words}, and that is false"
+        for process in self.processes:
+            if process.was_killed:
+                for got in process.got:
+                    got.is_done = None
+        everything = [got for process in self.processes for got in process.got]
+        asked = {got.item.data for got in everything if got.asked}
+        for data, paths in self.ledger.places.items():
+            if not paths and data not in asked:
+                yield f"{data!r}: acknowledged, and no task asked for that"
+        for got in everything:
+            yield from self._judge(got, everything)
+
+    def _judge(self, got: Got, everything: list[Got]) -> Iterator[str]:
+        is_acked = got.path in self.ledger.acknowledged
+        if got.is_done is not None and got.is_done is not is_acked:
+            words = "done" if got.is_done else "not done"
+            yield f"{got.path}: told {words}, and that is false"
+        if got.item.hold is Hold.LOST and not got.item.lost.is_set():
+            yield f"{got.path}: lost, and `lost` does not tell"
+        later = [
+            o.path for o in everything if o.item.data == got.item.data and o.delivery > got.delivery
+        ]
+        if is_acked and later:
+            yield f"{got.path}: acknowledged, and delivered again: {later}"
+
+    def _keep_house(self) -> None:
+        with suppress(ClosedError):
+            store = self.world.client("janitor")
+            bound = self._open(store)._bound
+            janitor = Janitor(bound, QueueTree(ROOT), name="janitor", segment_items=5)
+            while True:
+                with suppress(ZkmqError):
+                    janitor.step(store.now() + 10.0)
+                store.sleep(1.0)
+
+    def _open(self, store: MemoryStore) -> BridgedQueue:
+        while True:
+            with suppress(NoQuorumError):
+                return BridgedQueue(
+                    store,
+                    ROOT,
+                    janitor=False,
+                    segment_items=5,
+                    deadline_s=DEADLINE_S,
+                    close_store=True,
+                )
+
+    def _spawn(self, name: str) -> None:
+        process = SimProcess(name, self.world.client(name))
+        self.processes.append(process)
+        process.actors.append(self.world.scheduler.spawn(name, lambda: self._live(process)))
+
+    def _live(self, process: SimProcess) -> None:
+        try:
+            bridged = self._open(process.store)
+        except ClosedError:  # it was killed
+            process.is_over = True
+            return
+        loop = VirtualLoop(self.world.scheduler)
+        loop.set_exception_handler(lambda _, about: self._unforeseen(process, about))
+        try:
+            loop.run_until_complete(self._main(process, bridged))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
+
+    def _unforeseen(self, process: SimProcess, about: dict[str, Any]) -> None:
+        self.trouble.append(f"{process.name}: {about['message']}: {about.get('exception')!r}")
+
+    async def _main(self, process: SimProcess, bridged: BridgedQueue) -> None:
+        queue = AsyncQueue(
+            bridged,
+            interrupt_lost=self.rng.random() < 0.5,
+            spawn=spawner(self.world.scheduler, process.actors),
+        )
+        bodies = [self._produce(process, queue, number) for number in range(PRODUCERS)]
+        bodies += [self._consume(process, queue) for _ in range(CONSUMERS)]
+        bodies += [self._run_consumer(process, queue)]
+        process.tasks = [asyncio.ensure_future(body) for body in bodies]
+        while not self._is_over and not process.was_killed:
+            await asyncio.sleep(0.004)
+            # Let the event loop be busy, so that answers and cancellations come together.
+            self.world.scheduler.sleep(self.rng.choice((0.0, 0.002, 0.008)))
+            if process.limits and self.rng.random() < 0.5:
+                limit = self.rng.choice(list(process.limits))
+                del process.limits[limit]
+                limit._timeout_handler.cancel()  # type: ignore[attr-defined]
+                limit._on_timeout()  # type: ignore[attr-defined]  # before the loop's next turn
+        for task in process.tasks:
+            task.cancel()
+        await asyncio.gather(*process.tasks, return_exceptions=True)
+        for task in process.tasks:
+            if task.cancelled() or process.was_killed:
+                continue
+            if (error := task.exception()) is not None:
+                self.trouble.append(f"{process.name}: a task ended with {error!r}")
+        if not process.was_killed:
+            await self._end(process, queue)
+        await queue.close()
+        process.is_over = True
+
+    async def _end(self, process: SimProcess, queue: AsyncQueue) -> None:
+        """Without a fault, what no task has in hand goes back; a close ends what waits."""
+        await asyncio.sleep(30.0)
+        left = [i for i in queue.held if id(i.item) not in process.in_hand]
+        if left:
+            self.trouble.append(f"{process.name}: held by no task: {left}")
+        await queue.pause("the end")
+        waiter = asyncio.ensure_future(queue.reserve(timeout_s=float("inf")))
+        await asyncio.sleep(1.0)
+        began_s = self.world.scheduler.now_s
+        await queue.close()
+        if self.world.scheduler.now_s - began_s > CLOSED_WITHIN_S:
+            self.trouble.append(f"{process.name}: closed after its deadline")
+        if not isinstance(waiter.exception(), ClosedError):
+            self.trouble.append(f"{process.name}: a waiting call ended with {waiter!r}")
+
+    async def _run_consumer(self, process: SimProcess, queue: AsyncQueue) -> None:
+        """Iterate over `consume`, and leave the loop now and then."""
+        while not process.was_killed:
+            turns = self.rng.choice((1, 3, 10))
+            jobs = queue.consume(prefetch=2, retry_s=0.5, retry_most_s=2.0)
+            async with aclosing(jobs):
+                async for item in jobs:
+                    got = self._take(process, item)
+                    got.asked = True
+                    try:
+                        async with item:
+                            await asyncio.sleep(self.rng.choice((0.0, 0.01, 1.0)))
+                            got.asked = False
+                            self._fail_at_times()
+                            got.asked = True
+                    finally:
+                        process.in_hand.discard(id(item.item))
+                    turns -= 1
+                    if not turns:
+                        break
+            self.tally["loop left"] += 1
+
+    async def _limited(self, process: SimProcess, call: Awaitable[T]) -> T:
+        """Await a call, of which one in three is cancelled at some time."""
+        if self.rng.random() < 0.5:
+            return await call
+        within_s = self.rng.choice((0.0, 0.005, 0.01, 0.02, 0.1)) * self.rng.random()
+        async with asyncio.timeout(within_s) as limit:
+            process.limits[limit] = None
+            try:
+                return await call
+            finally:
+                process.limits.pop(limit, None)
+
+    async def _produce(self, process: SimProcess, queue: AsyncQueue, producer: int) -> None:
+        for number in range(PUTS):
+            count = self.rng.choice((1, 1, 1, 3, 12))
+            telling = [
+                Told(f"{process.name}/{producer}/{number}/{part}".encode()) for part in range(count)
+            ]
+            self.told += telling
+            await self._put(process, queue, telling)
+            if process.was_killed:
+                for told in telling:
+                    told.is_put = None
+                return
+            await asyncio.sleep(self.rng.choice((0.0, 0.01, 0.5, 3.0)))
+
+    async def _put(self, process: SimProcess, queue: AsyncQueue, telling: list[Told]) -> None:
+        many = [told.data for told in telling]
+        put = queue.put(many[0]) if len(many) == 1 else queue.put_many(many)
+        flags: list[bool | None] = []
+        try:
+            await self._limited(process, put)  # type: ignore[arg-type]
+            flags = [True] * len(many)
+        except TimeoutError:
+            self.tally["put cancelled"] += 1
+            settled = await self._settled(queue.resolve)
+            flags = [one.took_effect for one in settled for _ in range(one.items)]
+            if not settled:
+                self.tally["put dropped"] += 1
+                flags = [False] * len(many)
+        except PartlyPutError as error:
+            flags = [True] * len(error.applied)
+        except NotAppliedError:
+            self.tally["put refused"] += 1
+        except AsyncOutcomeUnknownError as error:
+            self.tally["put unknown"] += 1
+            answers = await self._settled(error.resolve)
+            flags = [True] * len(error.applied)
+            flags += [one.took_effect for one in answers for _ in range(one.items)]
+        flags += [False] * (len(many) - len(flags))
+        for told, flag in zip(telling, flags, strict=True):
+            told.is_put = flag
+
+    async def _settled(self, resolve: Any) -> tuple[Any, ...]:
+        while True:
+            with suppress(NoQuorumError, AsyncOutcomeUnknownError):
+                answers: tuple[Any, ...] = await resolve()
+                return answers
+            await asyncio.sleep(0.1)
+
+    async def _consume(self, process: SimProcess, queue: AsyncQueue) -> None:
+        while not process.was_killed:
+            n, timeout_s = self.rng.choice((1, 1, 4)), self.rng.choice((0.0, 0.1, 2.0))
+            try:
+                found = await self._limited(process, queue.reserve(n, timeout_s=timeout_s))
+            except TimeoutError:
+                self.tally["reserve cancelled"] += 1
+                continue
+            except (NotAppliedError, AsyncOutcomeUnknownError):
+                self.tally["reserve failed"] += 1
+                continue
+            gotten = [self._take(process, item) for item in found.items]
+            try:
+                for got in gotten:
+                    try:
+                        await self._work(process, queue, got)
+                    finally:
+                        process.in_hand.discard(id(got.item.item))
+            finally:
+                # A program that does not do this holds them until `close`.
+                for got in gotten:
+                    process.in_hand.discard(id(got.item.item))
+                    if not got.is_left:
+                        await queue._end_block(got.item, asyncio.CancelledError())
+            await asyncio.sleep(self.rng.choice((0.0, 0.0, 0.02)))
+
+    def _take(self, process: SimProcess, item: AsyncItem) -> Got:
+        self.tally["got"] += 1
+        path = f"{ROOT}/consumers/{item.item.consumer}/item/{item.name}"
+        if id(item.item) in process.in_hand:
+            self.trouble.append(f"{path}: in the hands of two tasks")
+        if item.hold in {Hold.DONE, Hold.RETURNED}:
+            self.trouble.append(f"{path}: handed out, though it is {item.hold.value}")
+        process.in_hand.add(id(item.item))
+        got = Got(item, path, item.delivery)
+        process.got.append(got)
+        return got
+
+    async def _work(self, process: SimProcess, queue: AsyncQueue, got: Got) -> None:
+        chance = self.rng.random()
+        if chance < 0.15:
+            await self._done(process, queue, got)
+            return
+        if chance < 0.75:  # most go round, so that there is always something to take
+            with suppress(NotAppliedError, AsyncOutcomeUnknownError):
+                await queue.release(got.item)
+                got.is_left = True
+            return
+        got.is_left = True
+        try:
+            async with asyncio.timeout(self.rng.choice((None, None, 0.005, 0.5))):
+                async with got.item:
+                    await asyncio.sleep(self.rng.choice((0.0, 0.01, 1.0)))
+                    self._fail_at_times()
+                    got.asked = True
+            got.is_done = True
+        except BlockError:
+            self.tally["block failed"] += 1
+        except TimeoutError:
+            self.tally["block cancelled"] += 1
+        except NotAppliedError:
+            self.tally["not held"] += 1
+        except AsyncOutcomeUnknownError as error:
+            await self._learn(got, error)
+
+    def _fail_at_times(self) -> None:
+        if self.rng.random() < 0.2:
+            raise BlockError
+
+    async def _done(self, process: SimProcess, queue: AsyncQueue, got: Got) -> None:
+        """Acknowledge, again and again until it is told what became of it."""
+        got.asked = True
+        was_cancelled = False
+        while True:
+            try:
+                await self._limited(process, queue.done(got.item))
+            except TimeoutError:
+                self.tally["done cancelled"] += 1
+                was_cancelled = True
+                if self.rng.random() < 0.3:  # give it back, unless it turns out to be done
+                    return
+            except NoQuorumError:
+                self.tally["done refused"] += 1
+            except NotAppliedError:
+                self.tally["not held"] += 1
+                # If one was cancelled, the session may have ended with that in doubt.
+                got.is_done = None if was_cancelled else False
+                return
+            except AsyncOutcomeUnknownError as error:
+                await self._learn(got, error)
+                if got.is_done is not False:
+                    return
+            else:
+                got.is_left = got.is_done = True
+                self.tally["done"] += 1
+                return
+
+    async def _learn(self, got: Got, error: AsyncOutcomeUnknownError) -> None:
+        self.tally["done unknown"] += 1
+        (answer,) = await self._settled(error.resolve)
+        got.is_done = answer.took_effect
+
+    def _strike(self) -> None:
+        """Cut connections, end sessions, and kill and replace a process."""
+        scheduler, rng = self.world.scheduler, self.rng
+        ends_s = scheduler.now_s + WORKS_FOR_S
+        while scheduler.now_s < ends_s:
+            scheduler.sleep(rng.uniform(1.0, 5.0))
+            alive = [each for each in self.processes if not each.was_killed]
+            match rng.choice(("leader", "leader", "outage", "session", "kill")):
+                case "leader":
+                    self._cut_all(rng.uniform(0.2, 2.0))
+                case "outage":
+                    self._cut_all(rng.uniform(4.0, 12.0))
+                case "session":
+                    rng.choice(alive).store.expire()
+                case "kill" if len(self.processes) < 4:
+                    self._kill(rng.choice(alive))
+                    self._spawn(f"process-{len(self.processes)}")
+                case _:
+                    pass
+
+    def _cut_all(self, seconds: float) -> None:
+        for client in self.world.clients:
+            client.cut(seconds)
+
+    def _kill(self, process: SimProcess) -> None:
+        """Crash its client. Its tasks go on for a moment, and what they are told is no matter."""
+        self.tally["killed"] += 1
+        process.was_killed = True
+        process.store.crash()
+
+    def _wind_up(self) -> None:
+        scheduler = self.world.scheduler
+        self.world.faults = no_faults
+        scheduler.sleep(QUIET_S)
+        self._is_over = True
+        until_s = scheduler.now_s + 200.0
+        while not all(each.is_over for each in self.processes):
+            if scheduler.now_s > until_s:
+                self.trouble.append("a process did not end in time")
+                break
+            scheduler.sleep(0.5)
+        for actor in [actor for each in self.processes for actor in each.actors]:
+            if not actor.finished and actor.name.startswith("zkmq-aio"):
+                self.trouble.append(f"{actor.name}: goes on after the end")
+            if actor.error is not None:
+                self.trouble.append(f"{actor.name}: {actor.error!r}")

@@ -1,0 +1,150 @@
+"""An item in the hands of a task."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+from zkmq.aio.call import EndCall
+from zkmq.errors import ConsumerLostError
+from zkmq.tree.item import Hold, Item
+
+# Ends the hold of an item after its block, by the error that ended the block. Returns whether that
+# error stays in the block.
+EndBlock = Callable[["AsyncItem", BaseException | None], Awaitable[bool]]
+
+
+class AsyncItem:
+    """One delivery of an item.
+
+    `async with item:` acknowledges the item if the block succeeds. If the block raises an
+    Exception, the item comes back later, or is a dead letter after its last delivery, and the error
+    goes on; in a turn of `consume`, or in a handler of `work`, it is logged and ends there. If the
+    block's task is cancelled, the item goes back to its place at once, and the delivery does not
+    count; the task does not wait for that.
+
+    With `interrupt_lost` of the queue, the block is cancelled as soon as the item is lost, and
+    `async with` raises a ConsumerLostError.
+
+    Attributes:
+        item: the delivery as `zkmq.Queue.reserve` gives it.
+        lost: an event that is set as soon as the item is not this queue's any more, because the
+            session or the item's time to run ended. Another consumer has it, or gets it soon.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_block",
+        "_cancelling",
+        "_end",
+        "_interrupts",
+        "item",
+        "lost",
+        "unfinished",
+    )
+
+    def __init__(self, item: Item, end: EndBlock, *, interrupts: bool) -> None:
+        self.item = item
+        self.lost = asyncio.Event()
+        self._end = end
+        self._interrupts = interrupts
+        # The task in the block, and how many cancellations it had when it came there.
+        self._block: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        # A call about it that was under way when its task was cancelled.
+        self.unfinished: EndCall | None = None
+        if item.hold is Hold.LOST:
+            self.lost.set()
+
+    @property
+    def data(self) -> bytes:
+        """The payload, as it was put."""
+        return self.item.data
+
+    @property
+    def id(self) -> str:
+        """The item's identity, the same in every delivery."""
+        return self.item.id
+
+    @property
+    def name(self) -> str:
+        """The item's name, which changes with each return."""
+        return self.item.name
+
+    @property
+    def delivery(self) -> int:
+        """1 the first time, 2 after the item came back once, and so on."""
+        return self.item.delivery
+
+    @property
+    def priority(self) -> int:
+        """0, the most urgent, to 999."""
+        return self.item.priority
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers it was put with."""
+        return self.item.headers
+
+    @property
+    def content_type(self) -> str | None:
+        """The content type it was put with; None if it had none."""
+        return self.item.content_type
+
+    @property
+    def group(self) -> str | None:
+        """The group it was put with; None if it had none."""
+        return self.item.group
+
+    @property
+    def fence(self) -> int | None:
+        """Grows with every delivery of any item, to refuse late writes of an earlier owner."""
+        return self.item.fence
+
+    @property
+    def hold(self) -> Hold:
+        """Whether this queue still owns the item, and if not, why."""
+        return self.item.hold
+
+    def be_lost(self) -> None:
+        """Tell the tasks that work on it, in the event loop."""
+        if not self.lost.is_set():
+            self.lost.set()
+            if self._block is not None and self._interrupts:
+                self._block.cancel()
+
+    async def __aenter__(self) -> Self:
+        if self._interrupts and (task := asyncio.current_task()) is not None:
+            self._block, self._cancelling = task, task.cancelling()
+            if self.lost.is_set():  # the block gets to its first await
+                task.cancel()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        block, self._block = self._block, None
+        if (
+            block is not None
+            and self.lost.is_set()
+            # Else the task was cancelled for another reason as well.
+            and block.uncancel() <= self._cancelling
+            and (error is None or isinstance(error, asyncio.CancelledError))
+        ):
+            lost = self._lost_error()
+            if await self._end(self, lost):
+                return True
+            raise lost from error
+        return await self._end(self, error)
+
+    def _lost_error(self) -> ConsumerLostError:
+        return ConsumerLostError(
+            f"{self.name}: expected an item held by this consumer; its session or its time to run "
+            "has ended, and it goes to another"
+        )
+
+    def __repr__(self) -> str:
+        return f"AsyncItem({self.id!r}, delivery={self.delivery}, {self.hold.value})"

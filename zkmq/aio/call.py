@@ -1,0 +1,124 @@
+"""One call of a task: what it asks of a lane, and the future in which the task waits."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+from zkmq.putting.batches import Put
+from zkmq.putting.entry import Entry
+from zkmq.taking.finish import Done
+from zkmq.taking.reserve import Reservation
+from zkmq.tree.item import Item
+
+T = TypeVar("T")
+
+
+class Call(Generic[T]):
+    """A call from the moment it is made until its outcome is known.
+
+    Its lane begins it, on a thread, or its task drops it before, in the event loop: whoever is
+    first. A call that was begun has an outcome, which is kept also if the task waits no more.
+
+    Attributes:
+        answer: what the task awaits.
+        outcome: the result, or the error; None until it is known.
+        timer: ends the call at its deadline.
+        is_answered: whether the outcome is in `answer`. If the task is cancelled at that moment, it
+            does not get it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.answer: asyncio.Future[T] = loop.create_future()
+        self.outcome: T | BaseException | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.is_answered = False
+        self._is_begun = self._is_dropped = False
+        # Taken once, and never given back.
+        self._first = threading.Lock()
+        self._curious: list[asyncio.Future[None]] = []
+
+    def begin(self) -> bool:
+        """Take the call up, or go on with it; False if it was dropped."""
+        if not self._is_begun:
+            self._is_begun = self._first.acquire(blocking=False)
+        return self._is_begun
+
+    def drop(self) -> bool:
+        """Make sure that nothing is sent for this call; False if it was begun."""
+        if not self._is_dropped:
+            self._is_dropped = self._first.acquire(blocking=False)
+        return self._is_dropped
+
+    def deliver(self, outcome: T | BaseException) -> bool:
+        """Give the outcome to the task, in the event loop; False if it waits no more."""
+        self.outcome = outcome
+        for each in self._curious:
+            if not each.done():
+                each.set_result(None)
+        if self.answer.done():
+            return False
+        self.is_answered = True
+        if isinstance(outcome, BaseException):
+            self.answer.set_exception(outcome)
+        else:
+            self.answer.set_result(outcome)
+        return True
+
+    def end_timer(self) -> None:
+        """Let the deadline do nothing any more."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    async def known(self) -> T | BaseException:
+        """Wait for the outcome, and return it, also an error."""
+        while self.outcome is None:
+            came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._curious.append(came)
+            await came
+        return self.outcome
+
+
+class PutCall(Call[list[Put]]):
+    """Entries to put, in order."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, entries: Sequence[Entry]) -> None:
+        super().__init__(loop)
+        self.entries = entries
+
+
+class ReserveCall(Call[Reservation]):
+    """Up to `n` items to take, waiting until `until_s` on the store's clock."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, n: int, *, until_s: float, sync: bool
+    ) -> None:
+        super().__init__(loop)
+        self.n = n
+        self.until_s = until_s
+        self.sync = sync
+
+
+class EndCall(Call[Done]):
+    """Items whose hold ends, or is prolonged, by `act`.
+
+    Calls with the same `key` act alike. It begins with the name of the operation.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        items: Sequence[Item],
+        act: Callable[..., Done],
+        *key: Hashable,
+    ) -> None:
+        super().__init__(loop)
+        self.items = items
+        self.act = act
+        self.key = key
+
+    @property
+    def label(self) -> str:
+        """The name of the operation."""
+        return str(self.key[0])

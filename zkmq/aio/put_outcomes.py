@@ -1,0 +1,63 @@
+"""The outcome of each put of a group that was sent as one `put_many`. Pure functions."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+from zkmq.aio.async_errors import awaitable, clone
+from zkmq.aio.group_doubt import GroupDoubt, Part
+from zkmq.errors import NoQuorumError, OutcomeUnknownError, PartlyPutError, ZkmqError
+from zkmq.putting.batches import Put
+
+
+def spans(sizes: Sequence[int]) -> list[range]:
+    """Where each call's items are among those of the group."""
+    return [range(stop - size, stop) for size, stop in zip(sizes, accumulate(sizes), strict=True)]
+
+
+def outcome(mine: range, error: ZkmqError, doubt: GroupDoubt | None) -> list[Put] | ZkmqError:
+    """What became of one call's items, by the error of the group.
+
+    The first items of a group are put, the next in doubt, and the last certainly not put; so are
+    those of a call, of which any part may be empty.
+    """
+    put = _put_of(error)
+    own_puts = put[mine.start : mine.stop]
+    if len(own_puts) == len(mine):
+        return list(own_puts)
+    cause: ZkmqError = error
+    if isinstance(error, OutcomeUnknownError):
+        parts = _parts(mine, len(put), _sizes(error))
+        if parts:
+            return awaitable(
+                error,
+                doubt.asker(parts) if doubt else None,
+                "put: no answer before the deadline; it may have taken effect, or may yet",
+                applied=own_puts,
+                doubtful=sum(count for _, count in parts),
+            )
+        cause = NoQuorumError("put: not sent, an earlier put is still in doubt")
+    elif isinstance(error, PartlyPutError) and isinstance(error.__cause__, ZkmqError):
+        cause = error.__cause__
+    return PartlyPutError(own_puts, len(mine), cause) if own_puts else clone(cause)
+
+
+def _put_of(error: ZkmqError) -> tuple[Put, ...]:
+    """The items of the group that are certainly put."""
+    applied: tuple[Put, ...] = getattr(error, "applied", ())
+    return applied
+
+
+def _sizes(error: OutcomeUnknownError) -> Sequence[int]:
+    """How many items each write in doubt has."""
+    return error.doubt.sizes if error.doubt is not None else (error.doubtful,)
+
+
+def _parts(mine: range, start: int, sizes: Sequence[int]) -> list[Part]:
+    """Which writes in doubt have items of this call, and how many; the first begins at `start`."""
+    parts = []
+    for number, size in enumerate(sizes):
+        count = min(mine.stop, start + size) - max(mine.start, start)
+        if count > 0:
+            parts.append((number, count))
+        start += size
+    return parts
