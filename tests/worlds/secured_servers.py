@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import config, lending
-from cluster.engine import engine, image
+from cluster.engine import engine
 from cluster.pods.pod import Pod
+from cluster.software import image
 from harness.common.quorum_config import QuorumConfig
 from worlds.certificates import Authority
 
