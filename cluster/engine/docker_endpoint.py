@@ -12,8 +12,10 @@ from docker.context import ContextAPI
 from docker.errors import DockerException
 from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env, parse_host
+from docker.utils.config import find_config_file
 
 from cluster.cluster_errors import EngineError
+from cluster.engine import ssh_tunnel
 
 _UNIX = "http+unix://"
 
@@ -26,15 +28,18 @@ class Endpoint:
         url: as docker's client takes it.
         told_by: who named it, for people; empty for the default socket.
         tls: keys, if it wants them.
+        tunnel: the way to it over ssh, if the url is that of a socket which leads there.
     """
 
     url: str
     told_by: str = ""
     tls: TLSConfig | None = None
+    tunnel: str | None = None
 
     def __str__(self) -> str:
         url = self.url.removeprefix("http+").replace("http", "tcp", 1)
-        return f"{url.replace('tcps', 'tcp', 1)} ({self.told_by or 'the default'})"
+        shown = self.tunnel or url.replace("tcps", "tcp", 1)
+        return f"{shown} ({self.told_by or 'the default'})"
 
     @property
     def socket_path(self) -> str | None:
@@ -44,6 +49,8 @@ class Endpoint:
     @property
     def host(self) -> str | None:
         """Return the host it is on; None if it has a socket on this machine."""
+        if self.tunnel is not None:
+            return ssh_tunnel.to(self.tunnel).host
         return None if self.socket_path is not None else urlsplit(self.url).hostname
 
 
@@ -63,11 +70,9 @@ def find() -> Endpoint:
 
 
 def _endpoint(told: Mapping[str, object], told_by: str) -> Endpoint:
-    if str(told["base_url"]).startswith("ssh://"):
-        raise EngineError(
-            f"Docker engine at {told['base_url']} ({told_by}): ssh is not supported; run the "
-            f"harness on that machine, or use tcp:// with TLS"
-        )
+    if (tunnel := str(told["base_url"])).startswith("ssh://"):
+        local = ssh_tunnel.to(tunnel).socket
+        return Endpoint(url=f"{_UNIX}{local}", told_by=told_by, tunnel=tunnel)
     tls = told.get("tls")
     url = parse_host(str(told["base_url"]), tls=bool(tls))
     return Endpoint(url=str(url), told_by=told_by, tls=tls if isinstance(tls, TLSConfig) else None)
@@ -83,8 +88,10 @@ def _of_context() -> Endpoint | None:
         raise EngineError(f"Docker context {name or 'in use'}: {error}") from error
     if context is None:
         named = name or "in use"
+        # docker's Python client looks for contexts only beside that file.
+        lost = "" if find_config_file() else "; there is no config.json: `docker context use` one"
         raise EngineError(
-            f"Docker context {named!r}: expected one that `docker context ls` lists, got none"
+            f"Docker context {named!r}: expected one that `docker context ls` lists, got none{lost}"
         )
     if context.name == "default":
         return None

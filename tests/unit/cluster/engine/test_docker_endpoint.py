@@ -11,6 +11,7 @@ import pytest
 
 from cluster.cluster_errors import EngineError
 from cluster.engine import docker_endpoint as endpoint
+from cluster.engine import ssh_tunnel
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +93,8 @@ def test_a_context_that_is_gone_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("DOCKER_CONTEXT", "gone")
     with pytest.raises(EngineError, match="'gone': expected one that `docker context ls` lists"):
         endpoint.find()
+    with pytest.raises(EngineError, match=r"there is no config\.json"):
+        endpoint.find()
 
 
 def test_a_damaged_context_is_an_error(home: Path, context: Callable[[str, str], None]) -> None:
@@ -111,11 +114,17 @@ def test_a_docker_host_that_is_none_is_an_error(told: str, monkeypatch: pytest.M
         endpoint.find()
 
 
-def test_ssh_is_refused_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot work says so at once, and what does."""
-    monkeypatch.setenv("DOCKER_HOST", "ssh://me@build-box")
-    with pytest.raises(EngineError, match=r"me@build-box .* run the harness on that machine"):
-        endpoint.find()
+def test_ssh_is_a_socket_here_and_a_machine_there(
+    context: Callable[[str, str], None], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests go through a tunnel; clients reach the servers at the machine that `ssh` names."""
+    tunnel = ssh_tunnel.Tunnel(home / "docker.sock", "192.0.2.7", process=None)  # type: ignore[arg-type]
+    monkeypatch.setattr(ssh_tunnel, "to", lambda _: tunnel)
+    context("far", "ssh://me@build-box")
+    use(home, "far")
+    found = endpoint.find()
+    assert (found.socket_path, found.host) == (str(tunnel.socket), "192.0.2.7")
+    assert str(found) == "ssh://me@build-box (context far)"
 
 
 def test_a_rootless_engine_is_found(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
