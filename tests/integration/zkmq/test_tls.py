@@ -86,7 +86,7 @@ def server(ours: Authority) -> Iterator[Server]:
 def connect(server: Server, security: Security) -> int | None:
     """Open a session, and close it; its id."""
     store = KazooStore.connect(
-        f"127.0.0.1:{server.port}", security=security, connect_timeout_s=1.5, multi_read=True
+        f"127.0.0.1:{server.port}", security=security, connect_timeout_s=60.0, multi_read=True
     )
     try:
         return store.session_id
