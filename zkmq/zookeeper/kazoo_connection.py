@@ -147,7 +147,7 @@ class StoreConnection(DiscreetConnection):
         if self._was_let_in:
             return
         self._mistrust.pop(server, None)
-        if (error := _mistrust(dropped)) is not None:
+        if (error := _refused_handshake(dropped)) is not None:
             self._mistrust[server] = error
         if len(self._mistrust) >= len(self.client.hosts):
             self.failure = next(iter(self._mistrust.values()))
@@ -247,7 +247,7 @@ class StoreConnection(DiscreetConnection):
             raise ConnectionDropped(f"unusable: {error!r}") from error
 
 
-def _mistrust(dropped: ConnectionDropped) -> ssl.SSLError | None:
+def _refused_handshake(dropped: ConnectionDropped) -> ssl.SSLError | None:
     """Return why a server and this client do not believe each other; None if that is not why."""
     error = dropped.__context__  # kazoo raises its own error in the handler of the socket's
     refused = isinstance(error, ssl.SSLCertVerificationError) or (
