@@ -22,9 +22,9 @@ from worlds.engine_proxy import EngineProxy
 pytestmark = pytest.mark.docker
 SSHD = """
 set -e
-mkdir -p /run/sshd /root/.ssh
+mkdir -p /run/sshd ~/.ssh
 ssh-keygen -q -t ed25519 -N '' -f /host_key
-cp /key.pub /root/.ssh/authorized_keys
+cp /key.pub ~/.ssh/authorized_keys
 exec /usr/sbin/sshd -D -e -h /host_key -o StrictModes=no -o PidFile=none
 """
 SCENARIO = """
