@@ -84,8 +84,8 @@ def measure(name: str, bench: Bench, rounds: int, backlog: int) -> dict[str, obj
         "work-1": (sides.consume(), "loop by hand"),
         "work-8": (sides.work(8, 1), "8 loops by hand"),
         "work-10": (sides.work(1, 10), "loop by hand, batches of 10"),
-        "aio-put": (sides.aio_put(), "200 threads"),
-        "aio-take": (sides.aio_take(), "200 threads"),
+        "aio-put": (sides.aio_put(), "8 threads"),
+        "aio-take": (sides.aio_take(), "8 threads"),
     }[name]
     return paired(name, pair, peer_name=peer_name, rounds=rounds)
 

@@ -24,6 +24,7 @@ BATCHES = 30
 FILL = 20_000
 WORKED = 1_000  # items of a round of a worker, or of tasks
 TASKS = 200
+THREADS = 8  # of 200, some would wait for their turn longer than a call may take
 
 
 class Bench:
@@ -187,7 +188,7 @@ class Sides:
         return by_hand
 
     def aio_put(self) -> tuple[Callable[[], float], Callable[[], float]]:
-        """Return puts by TASKS tasks of an event loop, and by as many threads."""
+        """Return puts by TASKS tasks of an event loop, and by THREADS threads."""
         path = self._bench.path("aio")
         queue = self._bench.queue(path)
 
@@ -205,7 +206,7 @@ class Sides:
                 return told[0]
 
         def threads() -> float:
-            with ThreadPoolExecutor(TASKS) as pool, rate(WORKED) as told:
+            with ThreadPoolExecutor(THREADS) as pool, rate(WORKED) as told:
                 for ended in [pool.submit(queue.put, PAYLOAD) for _ in range(WORKED)]:
                     ended.result()
             return told[0]
@@ -229,7 +230,7 @@ class Sides:
                     await asyncio.gather(*(take() for _ in range(TASKS)))
                 return told[0]
 
-        return lambda: asyncio.run(tasks()), self._by_hand(queue, TASKS, 1)
+        return lambda: asyncio.run(tasks()), self._by_hand(queue, THREADS, 1)
 
     def backlog(self, size: int) -> tuple[Callable[[], float], Callable[[], float]]:
         """Return taking in batches of 10 from a queue with `size` more waiting, and from none."""

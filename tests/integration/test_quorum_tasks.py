@@ -17,7 +17,7 @@ def test_tasks_lose_nothing_when_the_leader_dies(quorum: DockerQuorum) -> None:
 
     `worlds/tasks/leader_kills.py` runs 10,000 by hand.
     """
-    kills = leader_kills.LeaderKiller(quorum, every_s=2.0, down_s=2.0)
+    kills = leader_kills.LeaderKiller(quorum, every_s=1.0, down_s=3.0, most=2)
     kills.start()
     try:
         made = asyncio.run(leader_kills.crowd(quorum.hosts, ITEMS, 200, 0.3))

@@ -29,17 +29,19 @@ QUIET_S = 60.0
 
 
 class LeaderKiller(threading.Thread):
-    """Kills the leader, and starts it again, until `stop`."""
+    """Kills the leader, and starts it again, until `stop`, or `most` times."""
 
-    def __init__(self, up: DockerQuorum, every_s: float, down_s: float) -> None:
+    def __init__(
+        self, up: DockerQuorum, every_s: float, down_s: float, most: float = float("inf")
+    ) -> None:
         super().__init__(daemon=True)
-        self._up, self._every_s, self._down_s = up, every_s, down_s
+        self._up, self._every_s, self._down_s, self._most = up, every_s, down_s, most
         self._over = threading.Event()
         self.count = 0
 
     def run(self) -> None:
         """Kill until `stop`."""
-        while not self._over.wait(self._every_s):
+        while self.count < self._most and not self._over.wait(self._every_s):
             with suppress(ClusterError):
                 node = self._up.nodes[self._up.leader()]
                 node.kill()
