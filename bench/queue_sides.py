@@ -24,7 +24,7 @@ BATCHES = 30
 FILL = 20_000
 WORKED = 1_000  # items of a round of a worker, or of tasks
 TASKS = 200
-THREADS = 8  # of 200, some would wait for their turn longer than a call may take
+THREADS = 8
 
 
 class Bench:
@@ -190,7 +190,7 @@ class Sides:
     def aio_put(self) -> tuple[Callable[[], float], Callable[[], float]]:
         """Return puts by TASKS tasks of an event loop, and by THREADS threads."""
         path = self._bench.path("aio")
-        queue = self._bench.queue(path)
+        queue = self._bench.queue(path, deadline_s=300.0)  # a thread's turn may be far away
 
         async def tasks() -> float:
             async with await AsyncQueue.connect(self._bench.hosts, path) as shared:
@@ -216,7 +216,7 @@ class Sides:
     def aio_take(self) -> tuple[Callable[[], float], Callable[[], float]]:
         """Return reserves, each with its done, by TASKS tasks of an event loop, and by threads."""
         path = self._bench.path("aio")
-        queue = self._bench.queue(path)
+        queue = self._bench.queue(path, deadline_s=300.0)  # a thread's turn may be far away
 
         async def tasks() -> float:
             fill(queue, WORKED)
