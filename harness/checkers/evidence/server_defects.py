@@ -73,10 +73,12 @@ DEFECTS: Final = (
         at=(
             f"{QUORUM}LearnerZooKeeperServer.revalidateSession",
             f"{QUORUM}Learner.validateSession",
+            f"{QUORUM}Learner.writePacketNow",
         ),
+        through=f"{QUORUM}LearnerZooKeeperServer.revalidateSession",
         releases=frozenset({"3.8.0", "3.9.3", "3.9.6"}),
         issue=None,
-        finding=None,
+        finding="scenarios/findings/revalidate-session.yaml",
         what="A client reconnects while the server changes its role; its connection is closed, "
         "and it reconnects once more.",
     ),

@@ -56,6 +56,8 @@ def _when(one: Planned) -> str:
     if one.at_s is not None:
         return f"{one.at_s:g} s"
     ((key, value),) = (one.trigger or {}).items()
+    if isinstance(value, dict):  # of a log or a failpoint
+        value = ", ".join(f"{name} {word}" for name, word in value.items())
     later = f", {one.late_s:g} s later" if one.late_s else ""
     again = f", round {one.round + 1}" if one.round else ""
     return f"{key} {value}{later}{again}"

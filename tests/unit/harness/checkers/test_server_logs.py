@@ -82,8 +82,18 @@ def test_a_known_defect_is_counted_and_changes_no_verdict() -> None:
     assert (result.verdict, result.reasons, result.witnesses) == (Verdict.VALID, (), ())
     (known,) = result.details["known_defects"]
     assert known == {
-        "name": "revalidate-session", "seen": 3, "nodes": [1, 3], "issue": None, "finding": None,
+        "name": "revalidate-session", "seen": 3, "nodes": [1, 3], "issue": None,
+        "finding": "scenarios/findings/revalidate-session.yaml",
     }  # fmt: skip
+
+
+def test_a_follower_that_is_not_connected_yet_is_the_same_defect() -> None:
+    """The learner is there again, and has no stream to its new leader."""
+    write = f"{QUORUM}Learner.writePacketNow"
+    way = [write, f"{QUORUM}Learner.writePacket", f"{QUORUM}Learner.validateSession", REVALIDATE]
+    (known,) = judged(traced(*way)).details["known_defects"]
+    assert known["name"] == "revalidate-session"
+    assert judged(traced(*way[:3])).reasons == ("null-pointer",), "not on the way to a session"
 
 
 def test_the_harness_own_probe_of_a_starting_server_is_no_finding() -> None:

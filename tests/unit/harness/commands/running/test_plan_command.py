@@ -10,10 +10,13 @@ from harness.commands.running import plan_command
 
 TEXT = """\
 description: d
+cluster: {failpoints: true}
+budget: majority
 workload: [{put-all: {count: 100}}]
 faults:
   - {name: first, kill: {}, first_s: 2, down_s: 5}
   - {name: next, pause: {}, at: {acknowledged: 40}, times: 2, jitter_s: 3, for_s: 1}
+  - {kill: {}, at: {failpoint: {node: 2, point: "Leader.shutdown:enter"}}, down_s: 1}
 """
 MIX = """\
 description: d
@@ -41,7 +44,8 @@ def test_each_injection_has_a_line(plan: typer.Typer, tmp_path: Path) -> None:
         "1 1 next acknowledged 40",
         "2 1 next acknowledged 80",
     ]
-    assert "s later, round 2" in lines[-1]
+    assert "s later, round 2" in lines[-2]
+    assert lines[-1] == "3 1 kill failpoint node 2, point Leader.shutdown:enter, nth 1 1 s"
 
 
 def test_a_seed_that_draws_nothing_is_told(plan: typer.Typer, tmp_path: Path) -> None:
