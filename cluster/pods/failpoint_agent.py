@@ -94,9 +94,12 @@ def set_rule(sandbox: Sandbox, name: str, rule: FailpointRule, *, running: bool)
     path = f"{_RULES}/{name}"
     # Written elsewhere and moved in: the agent must not read half of it.
     new = f"{AGENT_STATE}/{name}.new"
-    text = f"{secrets.token_hex(4)} {rule.point} {rule.effect} {rule.nth} {_rest(rule)}"
+    token = secrets.token_hex(4)
+    text = f"{token} {rule.point} {rule.effect} {rule.nth} {_rest(rule)}"
     put = f"echo '{text}' > '{new}' && mv '{new}' '{path}'"
-    script = f"[ -e '{path}' ] && echo taken || {{ {sandbox.lease.take()} && {put} && echo put; }}"
+    # The script may be run again if its answer was lost, and then finds its own rule.
+    other = f"[ -e '{path}' ] && ! grep -q '^{token} ' '{path}'"
+    script = f"if {other}; then echo taken; else {sandbox.lease.take()} && {put} && echo put; fi"
     if _answer(sandbox, script) == ["taken"]:
         raise UnsupportedError(f"node {sandbox.id}: {rule.point} has a rule of another fault")
     if not running:

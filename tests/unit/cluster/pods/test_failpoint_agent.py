@@ -1,6 +1,8 @@
 """A server under the failpoint agent: what is asked of it, and what its journal tells."""
 
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import docker
@@ -138,6 +140,39 @@ def test_a_second_rule_of_the_name_is_unsupported() -> None:
         failpoint_agent.set_rule(
             UnderAgent(answer="taken"), "it", FailpointRule(point=POINT), running=True
         )
+
+
+class Forgetful(UnderAgent):
+    """A sandbox that runs commands on this machine, and whose first answer is lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lease = cast("Any", type("NoLease", (), {"take": lambda _: "true"})())
+
+    def run(self, command: Sequence[str]) -> str:
+        """Run it; the engine loses what the first one says."""
+        self.asked.append(command[-1])
+        done = subprocess.run([*command], capture_output=True, text=True, check=False, timeout=30)
+        puts = sum("echo put" in asked for asked in self.asked)
+        return "" if puts == 1 and "echo put" in command[-1] else done.stdout
+
+
+def test_an_answer_that_was_lost_is_no_other_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command is run again, and finds its own rule; a second fault's rule it does not touch."""
+    for name in ("points", "rules", "journal"):
+        monkeypatch.setattr(failpoint_agent, f"_{name.upper()}", str(tmp_path / name))
+    monkeypatch.setattr(failpoint_agent, "AGENT_STATE", str(tmp_path))
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "points").write_text(f"{FAILPOINTS[POINT].line}\n")
+    node, rule = Forgetful(), FailpointRule(point=POINT)
+    failpoint_agent.set_rule(node, "it", rule, running=False)
+    kept = (tmp_path / "rules" / "it").read_text()
+    assert sum("echo put" in asked for asked in node.asked) == 2
+    with pytest.raises(UnsupportedError, match="has a rule of another fault"):
+        failpoint_agent.set_rule(node, "it", rule, running=False)
+    assert (tmp_path / "rules" / "it").read_text() == kept
 
 
 def test_a_server_that_does_not_take_it_up_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
