@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
-from harness.common.harness_errors import RunError
+from harness.common.harness_errors import HarnessError, RunError, told
 
 
 class GuardedThread(ABC):
@@ -43,7 +43,10 @@ class GuardedThread(ABC):
             RunError: the run cannot go on, or cannot be judged.
         """
         if self._failure is not None:
-            raise RunError(f"{self._name}: {self._failure}") from self._failure
+            # Our own errors are sentences. Of another one, the type may be all that it tells.
+            ours = isinstance(self._failure, HarnessError)
+            why = str(self._failure) if ours else told(self._failure)
+            raise RunError(f"{self._name}: {why}") from self._failure
 
     def _guarded(self) -> None:
         try:

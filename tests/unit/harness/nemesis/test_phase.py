@@ -89,6 +89,17 @@ def test_a_nemesis_that_throws_fails_the_run(played: Played) -> None:
         played("faults: [{isolate: {}, for_s: 1}]", Broken())
 
 
+def test_an_error_without_a_word_is_told_by_its_type(played: Played) -> None:
+    """Somebody has to find it in the log of a run that is not there any more."""
+
+    class Broken(FakeQuorum):
+        def drop(self, rule: str, drops: Any) -> dict[str, Any]:
+            raise NotImplementedError
+
+    with pytest.raises(RunError, match="nemesis: NotImplementedError"):
+        played("faults: [{isolate: {}, for_s: 1}]", Broken())
+
+
 def seen_within(faults: PhaseOfFaults, wanted: Callable[[], bool]) -> None:
     """Wait for what the nemesis must do."""
 
