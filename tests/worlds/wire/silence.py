@@ -1,24 +1,32 @@
 """A consumer that holds an item while its server falls silent for longer than its session lives."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from worlds.wire.starvation import Starvation
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import Item, Queue
 
 GRANTED_MS = 4000  # `lost` comes a tenth of it before the end, also on a busy machine
-WITHIN_S = 20.0  # five times what it takes
+WITHIN_S = 60.0  # it takes four
+# A machine that keeps the process from running for longer than a tenth of the session decides.
+MARGIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Silenced:
-    """The consumer after its session has ended, and whether it had been told `lost` by then."""
+    """The consumer after its session has ended, and whether it had been told `lost` by then.
+
+    It says nothing if the machine kept the process from running (`starved`).
+    """
 
     queue: Queue
     item: Item
     told_in_time: bool
+    starved: bool
 
 
 @contextmanager
@@ -29,6 +37,7 @@ def silenced(meanwhile: Callable[[Queue], object] | None = None) -> Iterator[Sil
     """
     told, over, in_time = threading.Event(), threading.Event(), []
     with (
+        Starvation() as starvation,
         WireZooKeeper(longest_timeout_ms=GRANTED_MS) as server,
         Queue.connect(
             server.address,
@@ -51,8 +60,8 @@ def silenced(meanwhile: Callable[[Queue], object] | None = None) -> Iterator[Sil
         with server.leader_now() as leader:
             leader.observers.append(observe)
         queue._deadline_s = 0.05
-        server.silent = True
+        server.silent, since_s = True, time.monotonic()
         while meanwhile is not None and not over.is_set():
             meanwhile(queue)
         assert over.wait(WITHIN_S)
-        yield Silenced(queue, item, in_time[0])
+        yield Silenced(queue, item, in_time[0], starvation.since(since_s) > MARGIN_S)

@@ -15,7 +15,7 @@ from kazoo.client import KazooClient
 from kazoo.security import CREATOR_ALL_ACL
 
 from worlds.proxy.proxy import Proxy
-from worlds.wire.silence import silenced
+from worlds.wire.silence import Silenced, silenced
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import (
     AccessDeniedError,
@@ -33,8 +33,10 @@ from zkmq.zookeeper.kazoo_client import make_client
 from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.store import Committed, Create, GetChildren, GetData, Lost
 
-# Ten times and more what it takes, and less than what it took to hang.
-SOON_S = 8.0
+# What hung did so for ever; a busy machine may need some seconds.
+SOON_S = 60.0
+# Of a look at the clock, on a machine that may stand still meanwhile.
+TRIES = 5
 # More than kazoo's wake-up socket takes while nobody drains it.
 MANY = 600
 CLOSES_S = 60.0
@@ -190,14 +192,24 @@ def test_every_close_waits_for_the_end_of_the_session(server: WireZooKeeper) -> 
     store.close()
 
 
+def assert_lost(seen: Silenced) -> None:
+    """The consumer does not act for what it held, and closes."""
+    with pytest.raises((ConsumerLostError, NoQuorumError)):
+        seen.queue.done(seen.item)
+    soon(seen.queue.close)
+
+
 @pytest.mark.parametrize("busy", [False, True])
 def test_lost_comes_before_the_server_gives_the_items_away(*, busy: bool) -> None:
     """By the time-out that was granted, and not the one asked for; also while calls are made."""
-    with silenced((lambda queue: soon(queue.stats)) if busy else None) as seen:
-        assert seen.told_in_time
-        with pytest.raises((ConsumerLostError, NoQuorumError)):
-            seen.queue.done(seen.item)
-        soon(seen.queue.close)
+    for _ in range(TRIES):
+        with silenced((lambda queue: soon(queue.stats)) if busy else None) as seen:
+            if seen.starved and not seen.told_in_time:
+                continue
+            assert seen.told_in_time
+            assert_lost(seen)
+            return
+    pytest.fail(f"the machine kept the process from running in each of {TRIES} tries")
 
 
 def test_a_session_told_to_be_lost_is_closed_if_it_still_lives(
