@@ -120,7 +120,7 @@ def breed(broker: str, notes: str, transport: str, pool: str, session_s: float) 
                 os.waitpid(gone, os.WNOHANG)
     for pid in children:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)  # also the pool of a worker that was killed long ago
 
 
 @dataclass
