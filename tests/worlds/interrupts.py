@@ -37,6 +37,8 @@ CALLS = frozenset({"CALL", "CALL_KW", "CALL_FUNCTION_EX"})
 CHECKED_AFTER = CALLS | {"JUMP_BACKWARD", "RESUME"}
 # Who makes an object calls a function in C, which calls these.
 MADE_BY = frozenset({"__init__", "__post_init__", "__new__"})
+# From Python 3.12 on, a list comprehension is no function, whose entry is a place.
+HAS_MORE_PLACES = sys.version_info < (3, 12)
 WAITS = re.compile(r"\b(acquire|get|sleep|wait|wait_for|join|send|select)\(")
 
 

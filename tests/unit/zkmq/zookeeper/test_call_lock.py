@@ -9,14 +9,14 @@ from unittest import mock
 
 import pytest
 
-from worlds.interrupts import JobTimeoutError, interrupted, warm_up
+from worlds.interrupts import HAS_MORE_PLACES, JobTimeoutError, interrupted, warm_up
 from worlds.memory.queues import Open
 from worlds.memory.store import World
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import ClosedError, NoQuorumError, Queue
 from zkmq.zookeeper.call_lock import CallLock
 
-SOON_S = 8.0
+SOON_S = 60.0
 
 
 @pytest.fixture
@@ -182,4 +182,4 @@ def test_a_handler_that_raises_anywhere_leaves_the_lock_free() -> None:
         threads.call(lambda: turn.run(0.0, lambda: None))  # noqa: B023
         threads.join()
         assert not threads.errors, f"interrupted at {error}"
-    assert place > 15  # from 3.12 on, a list comprehension is no function, whose entry is a place
+    assert place > (20 if HAS_MORE_PLACES else 15)
