@@ -8,13 +8,14 @@ from typing import Self
 from zkmq.aio.call import EndCall
 from zkmq.errors import ConsumerLostError
 from zkmq.tree.item import Hold, Item
+from zkmq.tree.item_view import ItemView
 
 # Ends the hold of an item after its block, by the error that ended the block. Returns whether that
 # error stays in the block.
 EndBlock = Callable[["AsyncItem", BaseException | None], Awaitable[bool]]
 
 
-class AsyncItem:
+class AsyncItem(ItemView):
     """One delivery of an item.
 
     `async with item:` acknowledges the item if the block succeeds. If the block raises an
@@ -38,7 +39,6 @@ class AsyncItem:
         "_cancelling",
         "_end",
         "_interrupts",
-        "item",
         "lost",
         "unfinished",
     )
@@ -57,49 +57,9 @@ class AsyncItem:
             self.lost.set()
 
     @property
-    def data(self) -> bytes:
-        """The payload, as it was put."""
-        return self.item.data
-
-    @property
-    def id(self) -> str:
-        """The item's identity, the same in every delivery."""
-        return self.item.id
-
-    @property
     def name(self) -> str:
         """The item's name, which changes with each return."""
         return self.item.name
-
-    @property
-    def delivery(self) -> int:
-        """1 the first time, 2 after the item came back once, and so on."""
-        return self.item.delivery
-
-    @property
-    def priority(self) -> int:
-        """0, the most urgent, to 999."""
-        return self.item.priority
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers it was put with."""
-        return self.item.headers
-
-    @property
-    def content_type(self) -> str | None:
-        """The content type it was put with; None if it had none."""
-        return self.item.content_type
-
-    @property
-    def group(self) -> str | None:
-        """The group it was put with; None if it had none."""
-        return self.item.group
-
-    @property
-    def fence(self) -> int | None:
-        """Grows with every delivery of any item, to refuse late writes of an earlier owner."""
-        return self.item.fence
 
     @property
     def hold(self) -> Hold:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from zkmq.tree.item import Item
+from zkmq.tree.item_view import ItemView
 
 
 class Outcome(Enum):
@@ -30,7 +31,7 @@ class Outcome(Enum):
 End = Callable[["Job", BaseException | None], None]
 
 
-class Job:
+class Job(ItemView):
     """One delivery of an item, in the hands of a handler.
 
     Use it as a context manager to end it before its handler returns: `with job:` acknowledges the
@@ -45,7 +46,7 @@ class Job:
         outcome: what became of it; None until that is known.
     """
 
-    __slots__ = ("_end", "ended", "item", "lost", "outcome")
+    __slots__ = ("_end", "ended", "lost", "outcome")
 
     def __init__(self, item: Item, end: End | None = None) -> None:
         self.item = item
@@ -54,46 +55,6 @@ class Job:
         # Whether its end was decided: by its own block, or by its handler.
         self.ended = False
         self._end = end
-
-    @property
-    def data(self) -> bytes:
-        """The payload, as it was put."""
-        return self.item.data
-
-    @property
-    def id(self) -> str:
-        """The item's identity, the same in every delivery."""
-        return self.item.id
-
-    @property
-    def delivery(self) -> int:
-        """1 the first time, 2 after the item came back once, and so on."""
-        return self.item.delivery
-
-    @property
-    def priority(self) -> int:
-        """0, the most urgent, to 999."""
-        return self.item.priority
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers it was put with."""
-        return self.item.headers
-
-    @property
-    def content_type(self) -> str | None:
-        """The content type it was put with; None if it had none."""
-        return self.item.content_type
-
-    @property
-    def group(self) -> str | None:
-        """The group it was put with; None if it had none."""
-        return self.item.group
-
-    @property
-    def fence(self) -> int | None:
-        """Grows with every delivery of any item, to refuse late writes of an earlier owner."""
-        return self.item.fence
 
     def __enter__(self) -> Self:
         return self

@@ -78,25 +78,21 @@ def test_times_count_from_the_first_calls(played: Played) -> None:
         assert faults.began_s > made_s
 
 
-def test_a_nemesis_that_throws_fails_the_run(played: Played) -> None:
-    """What the nemesis throws in its thread is raised in the run's."""
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (TargetError("node 3: no answer"), "node 3: no answer"),
+        (NotImplementedError(), "NotImplementedError"),  # all that it tells is its type
+    ],
+)
+def test_a_nemesis_that_throws_fails_the_run(played: Played, error: Exception, told: str) -> None:
+    """What the nemesis throws in its thread is raised in the run's, with a word about it."""
 
     class Broken(FakeQuorum):
         def drop(self, rule: str, drops: Any) -> dict[str, Any]:
-            raise TargetError("node 3: no answer")
+            raise error
 
-    with pytest.raises(RunError, match="nemesis: node 3: no answer"):
-        played("faults: [{isolate: {}, for_s: 1}]", Broken())
-
-
-def test_an_error_without_a_word_is_told_by_its_type(played: Played) -> None:
-    """Somebody has to find it in the log of a run that is not there any more."""
-
-    class Broken(FakeQuorum):
-        def drop(self, rule: str, drops: Any) -> dict[str, Any]:
-            raise NotImplementedError
-
-    with pytest.raises(RunError, match="nemesis: NotImplementedError"):
+    with pytest.raises(RunError, match=f"nemesis: {told}"):
         played("faults: [{isolate: {}, for_s: 1}]", Broken())
 
 
