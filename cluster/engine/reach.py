@@ -19,7 +19,9 @@ from cluster.engine import docker_endpoint as endpoint
 
 LOOPBACK = "127.0.0.1"
 _MOUNTS = Path("/proc/self/mountinfo")
-_OWN_ID = re.compile(r"/containers/([0-9a-f]{64})/")
+# A container's own /etc/hosts and the like come from the engine's folder for it. The engine's own
+# machine mounts things in such folders, too.
+_OWN_ID = re.compile(r"^\S+ \S+ \S+ \S*/containers/([0-9a-f]{64})/\S+ /etc/", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,14 @@ def test_a_machine_without_an_address_is_an_error(
         reach.find(engine())
 
 
+def test_what_the_engine_mounts_for_a_container_is_not_our_own(
+    mounts: Callable[[str], None],
+) -> None:
+    """On the engine's machine, the folder of a container that shares its memory is a mount."""
+    mounts(f"41 29 0:52 / /docker/containers/{OWN}/mounts/shm rw - tmpfs shm rw\n")
+    assert reach.find(engine(**{OWN: "bridge"})).publish == "127.0.0.1"
+
+
 def test_a_container_of_the_engine_joins_the_network(mounts: Callable[[str], None]) -> None:
     """Inside a container of the engine nothing is published: it joins the quorum's network."""
     mounts(INSIDE)
