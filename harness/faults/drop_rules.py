@@ -71,25 +71,24 @@ def _silent(drops: Mapping[int, Drops], modes: Mapping[str, str]) -> set[tuple[i
     whole = {id: each for id, each in drops.items() if each.percent >= 100}
     out = {(id, peer) for id, each in whole.items() for peer in each.mute_to}
     into = {(peer, id) for id, each in whole.items() for peer in each.deaf_to}
-    speaking = {
-        frozenset({id, peer})
-        for id, mode in modes.items()
-        if mode == "leader"
-        for peer, other in modes.items()
-        if other == "follower"
-    }
-    return {pair for pair in out | into if frozenset(map(str, pair)) not in speaking}
+    return {pair for pair in out | into if frozenset(map(str, pair)) not in _talks(modes)}
 
 
 def _speaking(cut: Mapping[str, Collection[int]], modes: Mapping[str, str]) -> set[str]:
     """Return the nodes with a rule that had something to say across it, by their roles."""
+    talks = _talks(modes)
+    return {
+        id
+        for id, peers in cut.items()
+        if any(frozenset({id, str(peer)}) in talks for peer in peers)
+    }
+
+
+def _talks(modes: Mapping[str, str]) -> set[frozenset[str]]:
+    """Return the pairs that exchange packets by themselves: a leader, and another that serves."""
     serving = {id for id, mode in modes.items() if mode in {"leader", "follower"}}
     leaders = {id for id in serving if modes[id] == "leader"}
-    met = {
-        id: serving.intersection(map(str, peers)) & (serving if id in leaders else leaders)
-        for id, peers in cut.items()
-    }
-    return {id for id in serving.intersection(cut) if met[id]}
+    return {frozenset({id, peer}) for id in leaders for peer in serving - {id}}
 
 
 def _packets(rule: str, quorum: Quorum) -> Evidence:

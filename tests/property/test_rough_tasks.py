@@ -1,9 +1,8 @@
 """The asyncio queue loses nothing, and tells each task the truth, whatever is cancelled when."""
 
-from collections import Counter
-
 import pytest
 
+from worlds.rough_runs import judge_all, judged
 from worlds.tasks.mutants import TASK_MUTANTS, TaskMutant
 from worlds.tasks.rough_tasks import RoughTasks
 
@@ -13,27 +12,12 @@ MANY = 300
 FOUND_WITHIN = 12
 
 
-def _judged(seed: int) -> tuple[list[str], Counter[str]]:
-    run = RoughTasks(seed)
-    run.run()
-    return list(run.wrong), run.tally
-
-
-def _judge_all(seeds: range) -> Counter[str]:
-    tally: Counter[str] = Counter()
-    for seed in seeds:
-        wrong, told = _judged(seed)
-        assert wrong == [], f"seed {seed}"
-        tally += told
-    return tally
-
-
 def test_nothing_is_lost_and_each_outcome_is_true() -> None:
     """Tasks are cancelled at any await while requests and answers are lost, sessions end, and
     clients crash: no item is lost, held by no task or handed out twice, every outcome that a task
     is told is that of the servers' log, and no call blocks an event loop.
     """
-    tally = _judge_all(range(RUNS))
+    tally = judge_all(RoughTasks, range(RUNS))
     expected = {
         "put cancelled", "put dropped", "put unknown", "reserve cancelled", "done cancelled",
         "block cancelled", "block failed", "loop left", "killed", "not held", "done unknown",
@@ -45,12 +29,12 @@ def test_nothing_is_lost_and_each_outcome_is_true() -> None:
 @pytest.mark.slow
 def test_the_same_for_many_seeds() -> None:
     """Three hundred other runs."""
-    _judge_all(range(RUNS, RUNS + MANY))
+    judge_all(RoughTasks, range(RUNS, RUNS + MANY))
 
 
 def test_a_seed_runs_the_same_way_again() -> None:
     """What failed once can be looked at."""
-    assert _judged(3) == _judged(3)
+    assert judged(RoughTasks(3)) == judged(RoughTasks(3))
 
 
 @pytest.mark.parametrize("mutant", TASK_MUTANTS, ids=lambda mutant: mutant.name)
@@ -60,5 +44,5 @@ def test_a_queue_without_a_precaution_is_found(mutant: TaskMutant) -> None:
         assert any(
             mutant.found in wrong
             for seed in (mutant.seed, *range(FOUND_WITHIN))
-            for wrong in _judged(seed)[0]
+            for wrong in judged(RoughTasks(seed))[0]
         )

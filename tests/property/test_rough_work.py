@@ -1,9 +1,8 @@
 """The worker loop loses nothing, and explains each duplicate, whatever happens around it."""
 
-from collections import Counter
-
 import pytest
 
+from worlds.rough_runs import judge_all, judged
 from worlds.workers.mutants import WORK_MUTANTS, WorkMutant
 from worlds.workers.rough_work import RoughWork
 
@@ -13,26 +12,11 @@ MANY = 1000
 FOUND_WITHIN = 12
 
 
-def _judged(seed: int) -> tuple[list[str], Counter[str]]:
-    run = RoughWork(seed)
-    run.run()
-    return list(run.wrong), run.tally
-
-
-def _judge_all(seeds: range) -> Counter[str]:
-    tally: Counter[str] = Counter()
-    for seed in seeds:
-        wrong, told = _judged(seed)
-        assert wrong == [], f"seed {seed}"
-        tally += told
-    return tally
-
-
 def test_no_item_is_lost_and_no_duplicate_is_unexplained() -> None:
     """Leader changes, outages, ended sessions and kills: every item is handled, and the runs are
     rough: jobs were lost, in doubt, retried, buried, given back, and killed with their process.
     """
-    tally = _judge_all(range(RUNS))
+    tally = judge_all(RoughWork, range(RUNS))
     expected = {"DONE", "LOST", "UNKNOWN", "RETRIED", "DEAD", "GIVEN_BACK", "killed"}
     assert {name for name in expected if not tally[name]} == set()
     assert tally["DONE"] > RUNS * 10
@@ -41,17 +25,17 @@ def test_no_item_is_lost_and_no_duplicate_is_unexplained() -> None:
 @pytest.mark.slow
 def test_the_same_for_many_seeds() -> None:
     """A thousand other runs."""
-    _judge_all(range(RUNS, RUNS + MANY))
+    judge_all(RoughWork, range(RUNS, RUNS + MANY))
 
 
 def test_a_seed_runs_the_same_way_again() -> None:
     """What failed once can be looked at."""
-    assert _judged(3) == _judged(3)
+    assert judged(RoughWork(3)) == judged(RoughWork(3))
 
 
 @pytest.mark.parametrize("mutant", WORK_MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_worker_without_a_precaution_is_found(mutant: WorkMutant) -> None:
     """Each is found for its own reason, so the correct worker is not accused of nothing."""
     with mutant.applied():
-        found = [each for seed in range(FOUND_WITHIN) for each in _judged(seed)[0]]
+        found = [each for seed in range(FOUND_WITHIN) for each in judged(RoughWork(seed))[0]]
     assert [each for each in found if mutant.found in each]
