@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ WIDE_TABLES = {
     "simulation",
 }  # or a command's JSON
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tests/**/*.md")])
+LONG_PARAGRAPH = 150
 LONGEST_LINE = 120
 DOCS = "\n".join(
     p.read_text() for p in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -152,6 +154,15 @@ def test_every_decision_has_a_number_of_its_own() -> None:
     assert numbers == list(range(1, len(records) + 1))
     titled = [re.findall(r"\d+", path.read_text().splitlines()[0])[0] for path in records]
     assert [int(number) for number in titled] == numbers
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_left_of_a_merge(page: Path) -> None:
+    """No page has the marks of a conflict, or a paragraph twice because both sides were kept."""
+    text = page.read_text()
+    assert re.findall(r"^(?:<{7} |>{7} |={7}$).*", text, re.MULTILINE) == []
+    paragraphs = Counter(each for each in text.split("\n\n") if len(each) > LONG_PARAGRAPH)
+    assert [each for each, times in paragraphs.items() if times > 1] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
