@@ -19,6 +19,7 @@ from cluster.pods.pod import Pod
 from cluster.software import image
 from cluster.software.building import Say
 from cluster.software.server_image import ORIGIN, ServerImage
+from harness.common.last_words import last_words
 from harness.common.polling import wait_until
 from harness.common.quorum_config import QuorumConfig, Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
@@ -68,7 +69,10 @@ class DockerQuorum:
         return leader
 
     def wait_ready(self, *, within_s: float = 60, nodes: Collection[int] | None = None) -> float:
-        """Wait until `nodes` (all) serve and one leads; return the seconds it took."""
+        """Wait until `nodes` (all) serve and one leads; return the seconds it took.
+
+        It ends early if each server that does not serve has ended: none will begin by itself.
+        """
         began = time.monotonic()
         wanted = set(nodes if nodes is not None else self._pods)
 
@@ -76,7 +80,13 @@ class DockerQuorum:
             led = len(self._pods) == 1 or _the_leader(seen) is not None
             return led and all(s.serving for s in seen if s.node in wanted)
 
-        self._wait(within_s, f"nodes {sorted(wanted)} serving and one leader", ready)
+        def settled(seen: Sequence[NodeStatus]) -> bool:
+            return ready(seen) or all(s.serving or self._pods[s.node].has_ended for s in seen)
+
+        what = f"nodes {sorted(wanted)} serving and one leader"
+        seen = self._wait(within_s, what, settled)
+        if not ready(seen):
+            raise ClusterError(f"quorum {self.run}: expected {what}, {self._seen(seen)}")
         return time.monotonic() - began
 
     def drop(self, rule: str, drops: Mapping[int, Drops]) -> Evidence:
@@ -187,6 +197,10 @@ class DockerQuorum:
         self.leader()  # a reconfiguration is a write: it needs one
         return next(self._pods[s.node] for s in self.statuses() if s.serving and s.node != node)
 
+    def _seen(self, seen: Sequence[NodeStatus]) -> str:
+        last = ", ".join(f"{s.node} {s.mode}" for s in seen)
+        return f"last seen: {last}; {self._advice(seen)}"
+
     def _advice(self, seen: Sequence[NodeStatus]) -> str:
         """Return what to do about servers that are not as wanted."""
         running = all(pod.process == "running" for pod in self._pods.values())
@@ -195,16 +209,14 @@ class DockerQuorum:
                 f"all run and none is reached at {self.hosts}: if a tunnel leads to the engine, "
                 f"name its machine in DOCKER_HOST instead"
             )
-        return "`harness logs` shows the servers' logs"
+        return last_words(self._pods, seen) or "`harness logs` shows the servers' logs"
 
     def _wait(
         self, within_s: float, wanted: str, met: Callable[[Sequence[NodeStatus]], object]
     ) -> Sequence[NodeStatus]:
         def late(seen: Sequence[NodeStatus]) -> ClusterError:
-            last = ", ".join(f"{s.node} {s.mode}" for s in seen)
             return ClusterError(
-                f"quorum {self.run}: expected {wanted} within {within_s:g} s, last seen: {last}; "
-                f"{self._advice(seen)}"
+                f"quorum {self.run}: expected {wanted} within {within_s:g} s, {self._seen(seen)}"
             )
 
         return wait_until(self.statuses, met, within_s=within_s, every_s=POLL_S, late=late)

@@ -75,7 +75,7 @@ def execute(
         plan.write(planned, folder.plan)
         try:
             with ExitStack() as lent:
-                quorum = _ready(lent, lend, scenario.cluster, view)
+                quorum = _ready(lent, lend, scenario.cluster, folder, view)
                 _require(scenario, quorum)
                 for wanted in scenario.upgrades:
                     quorum.prepare(wanted, view.say)
@@ -100,16 +100,29 @@ def execute(
             return check(scenario, name, folder, interrupted=interrupted)
 
 
-def _ready(lent: ExitStack, lend: Lend, config: QuorumConfig, view: View) -> Quorum:
-    """Borrow a quorum for as long as the stack lasts, and wait until it serves."""
+def _ready(
+    lent: ExitStack, lend: Lend, config: QuorumConfig, folder: RunFolder, view: View
+) -> Quorum:
+    """Borrow a quorum for as long as the stack lasts, and wait until it serves; keep its logs."""
     what = config.image or f"ZooKeeper {config.zookeeper}"
     servers = "a server" if config.nodes == 1 else f"{config.nodes} servers"
     began_s = time.monotonic()
     with view.waiting(f"starting {servers} of {what}"):
         quorum = lent.enter_context(lend(config))
+        lent.callback(_keep_logs, quorum, folder)
         quorum.wait_ready(within_s=READY_WITHIN_S)
     view.say(f"quorum ready in {time.monotonic() - began_s:.1f} s")
     return quorum
+
+
+def _keep_logs(quorum: Quorum, folder: RunFolder) -> None:
+    """Keep each server's log, or why there is none; never raise, which would hide a failure."""
+    for id, node in quorum.nodes.items():
+        try:
+            log = node.log()
+        except TargetError as error:
+            log = f"the log could not be read: {error}\n".encode()
+        (folder.logs / f"node-{id}.log").write_bytes(log)
 
 
 def _require(scenario: Scenario, quorum: Quorum) -> None:
@@ -209,7 +222,6 @@ class _Run:
                 ending.look(self._logs(), when="drained")
             finally:
                 self._workers.stop()
-                self._keep_logs()
             ending.mark()
 
     @contextmanager
@@ -277,12 +289,3 @@ class _Run:
     def _logs(self) -> Notes:
         counted = self.quorum.statuses(metrics=True)
         return end_state.of_logs(self.quorum.logs(), counted, self.quorum.session_ends())
-
-    def _keep_logs(self) -> None:
-        """Keep each server's log, or why there is none; never raise, which would hide a failure."""
-        for id, node in self.quorum.nodes.items():
-            try:
-                log = node.log()
-            except TargetError as error:
-                log = f"the log could not be read: {error}\n".encode()
-            (self.folder.logs / f"node-{id}.log").write_bytes(log)

@@ -128,6 +128,14 @@ class Pod:
         """Return the engine's word for the server's process."""
         return str(self._state()["Status"])
 
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether the server had ended when the engine was asked last.
+
+        `status` asks for a server that cannot be reached, every second.
+        """
+        return bool(self.server.attrs["State"]["Status"] == "exited")
+
     def start(self) -> Evidence:
         """Start the server that is down; does not wait until it serves."""
         return self._bring("running", self.server.start, "start")

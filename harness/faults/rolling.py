@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from harness.common.harness_errors import TargetError
+from harness.common.last_words import last_words
 from harness.common.polling import wait_until
 from harness.common.quorum_config import Software
 from harness.common.server_states import NodeStatus
@@ -115,7 +116,7 @@ def _wait_synced(quorum: Quorum) -> None:
         every_s=POLL_S,
         late=lambda seen: TargetError(
             f"rolling: expected every follower synced within {SYNCED_WITHIN_S:g} s, got "
-            f"{ {s.node: s.mode for s in seen} }"
+            f"{ {s.node: s.mode for s in seen} }; {last_words(quorum.nodes, seen)}"
         ),
     )
 

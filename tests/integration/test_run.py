@@ -152,3 +152,19 @@ def test_bad_input_is_one_message_without_a_traceback(tmp_path: Path) -> None:
     assert done.returncode == 254
     assert f"{bad}:3: workload[0].put-all.count: expected" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_servers_that_cannot_start_are_not_waited_for(tmp_path: Path) -> None:
+    """The run ends once all have ended, says why they did, and keeps their logs."""
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(
+        "description: No server can read its settings.\n"
+        'cluster: {nodes: 1, zoo_cfg: {tickTime: "many"}}\n'
+        "workload:\n  - put-all: {count: 1}\n"
+    )
+    done = harness("run", str(bad), "--runs", str(tmp_path / "runs"))
+    assert done.returncode == 255
+    assert "expected nodes [1] serving and one leader, last seen: 1 down; 1: exited" in done.stderr
+    assert "Caused by: java.lang.NumberFormatException" in done.stderr
+    (log,) = tmp_path.glob("runs/bad/*/logs/node-1.log")
+    assert b"NumberFormatException" in log.read_bytes()
