@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import docker
 
 from cluster.config import environment, files
 from cluster.engine import labels, networks, reach
 from cluster.engine.each import each
-from cluster.pods import failpoint_agent, faketime, shimmed_disk
+from cluster.pods import failpoint_agent, faketime, kept_disks, shimmed_disk
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
 from cluster.software.building import Say
@@ -74,6 +75,8 @@ def boot(
         if config.faketime:
             faketime.install(pod.sandbox)
         pod.create_server(server_image.id, files(config, addresses), environment(config))
+        if config.disks is not None:
+            kept_disks.put_back(pod.server, Path(config.disks), pod.id)
         pod.start()
 
     each(pods.values(), boot_one)

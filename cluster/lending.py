@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from docker.errors import DockerException
 
@@ -13,13 +14,22 @@ from harness.common.quorum_config import QuorumConfig
 
 @contextmanager
 def started(
-    config: QuorumConfig, *, by_hand: bool, say: Callable[[str], None]
+    config: QuorumConfig,
+    *,
+    by_hand: bool,
+    say: Callable[[str], None],
+    keep_disks: Path | None = None,
 ) -> Iterator[DockerQuorum]:
-    """Start a quorum, and remove it when the context ends; `by_hand` leaves it up."""
+    """Start a quorum, and remove it when the context ends; `by_hand` leaves it up.
+
+    `keep_disks` is a folder for the servers' disks, if nothing fails.
+    """
     up = quorum.up(config, by_hand=by_hand, say=say)
     try:
         with _as_ours(up):
             yield up
+            if keep_disks is not None:
+                up.keep_disks(keep_disks)
     except BaseException:
         if not by_hand:
             _remove_all_the_same(up, say)

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -14,7 +15,7 @@ from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.engine import engine, labels, leftovers
 from cluster.engine.each import each
 from cluster.engine.ledger import LedgerFile
-from cluster.pods import network, shimmed_disk
+from cluster.pods import kept_disks, network, shimmed_disk
 from cluster.pods.pod import Pod
 from cluster.software import image
 from cluster.software.building import Say
@@ -186,6 +187,15 @@ class DockerQuorum:
         """
         for sandbox in self._sandboxes.values():
             sandbox.lease = sandbox.lease.unrenewed(term_s)
+
+    def keep_disks(self, folder: Path) -> None:
+        """Stop all servers, and keep their disks in a folder; see `QuorumConfig.disks`.
+
+        Raises:
+            ClusterError: a server did not stop, or a disk could not be read or written.
+        """
+        each([pod for pod in self._pods.values() if pod.process not in DOWN], Pod.stop)
+        each(self._pods.values(), lambda pod: kept_disks.keep(pod.server, folder, pod.id))
 
     def down(self) -> None:
         """Remove everything of this quorum from the engine; doing it twice is fine."""

@@ -42,12 +42,15 @@ class RunningPhase:
         deadline_s = time.monotonic() + self._phase.limit_s
         self._start_due()
         self._await_first_calls()
+        awaited = any(getattr(e.workload, "while_faults", False) for e in self._phase.workload)
 
         def over() -> bool:
             self._start_due()
             self._workers.reap()
             self._faults.raise_failure()
             check()
+            if awaited and self._faults.over:
+                self._workers.faults_over()
             idle = len(self._started) == len(self._phase.workload) and not self._still()
             return idle and (bool(self._phase.workload) or self._faults.over)
 

@@ -31,6 +31,7 @@ class Client:
         process: number of the first process.
         report: receives counts and the session, for the harness.
         puts_over: tells whether no more puts will come from other workloads.
+        faults_over: tells whether every fault of the phase was injected and is over.
         config: how to reach the queue, for a workload whose calls are a command's.
         where: the place of the workload in its scenario, for errors.
     """
@@ -44,11 +45,12 @@ class Client:
         process: int,
         report: Report,
         puts_over: Callable[[], bool],
+        faults_over: Callable[[], bool] = lambda: False,
         config: SubjectConfig | None = None,
         where: str = "",
     ) -> None:
         self._connect, self._history, self._clock = connect, history, clock
-        self._report, self.puts_over = report, puts_over
+        self._report, self.puts_over, self.faults_over = report, puts_over, faults_over
         self._config, self.where = config, where
         self.process = process
         self._lock = threading.Lock()

@@ -45,7 +45,7 @@ COMMANDS = {
         "export": "Print a run's enqueues and dequeues as other checkers read them.",
     },
     "harness.commands.new_command": {
-        "new": "Write a commented scenario to start from.",
+        "new": "Write a commented scenario to start from, or one from a table of field rates.",
     },
     "harness.commands.running.plan_command": {
         "plan": "Show each injection that is planned; end with 2 if some entry draws none.",

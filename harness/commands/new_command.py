@@ -8,6 +8,7 @@ import typer
 
 from harness.common.harness_errors import ScenarioError
 from harness.scenario import catalogue, reference
+from harness.search import field_rates, finding
 
 TEMPLATE = """\
 # What happens, in one sentence. `harness list` and the report show it.
@@ -31,6 +32,12 @@ recovery_s: 10 # <recovery_s>
 expect: valid # or `invalid`, with `because:` the reason it must be found for
 """
 
+TITLE = """\
+{years} years of a quorum of five, with what happens in the field at the rates of {table}.
+A phase is a quarter of a year, with new clients. {per_year:g} events a year on average come one
+after the other, and nothing of the time between them. docs/endurance.md runs it in pieces.
+"""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -44,15 +51,37 @@ def text() -> str:
     return re.sub(r"<([a-z_ .]+)>", lambda found: known[found[1]], TEMPLATE)
 
 
+def years_text(rates: Path, *, years: int, seed: int) -> str:
+    """Return a scenario that lives through so many years.
+
+    Raises:
+        ScenarioError: there is no such table, or something is wrong with it.
+    """
+    table = field_rates.load(rates)
+    title = TITLE.format(years=years, table=rates.name, per_year=table.per_year)
+    data = field_rates.scenario(table, years=years, seed=seed, title=title)
+    made_by = f"made by `harness new --rates {rates.name} --years {years} --seed {seed}`"
+    return finding.text(data, [f"{made_by}; change the table, not this file"])
+
+
 def new(
     file: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
+    rates: Annotated[
+        Path | None,
+        typer.Option(
+            help="Live through years instead, with the events of this table (docs/endurance.md)."
+        ),
+    ] = None,
+    years: Annotated[int, typer.Option(min=1, max=50, help="How many, with --rates.")] = 10,
+    seed: Annotated[int, typer.Option(help="What draws their events.")] = 1,
 ) -> None:
-    """Write a commented scenario to start from."""
+    """Write a commented scenario to start from, or one from a table of field rates."""
     if file.suffix not in catalogue.ENDINGS:
         raise ScenarioError(f"{file}: expected a name that ends with .yaml")
+    written = text() if rates is None else years_text(rates, years=years, seed=seed)
     try:
         with file.open("x", encoding="utf-8") as out:
-            out.write(text())
+            out.write(written)
     except OSError as error:
         raise ScenarioError(f"{file}: expected a new file, got: {error.strerror}") from error
     typer.echo(f"{file}: written; next: harness plan {file}, then harness run {file}")

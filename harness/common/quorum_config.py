@@ -1,10 +1,17 @@
 """The settings of a quorum: the keys of `cluster` in a scenario, and what the cluster starts."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from harness.common.setting_types import Line, Strict, refuse
+
+
+def kept_disk(folder: Path, node: int) -> Path:
+    """Return where the disk of a node is kept, in a folder of kept disks."""
+    return folder / f"node-{node}.tar.gz"
+
 
 Release = Literal["3.9.6", "3.9.3", "3.8.0"]
 DEFAULT_RELEASE: Release = "3.9.6"
@@ -63,6 +70,8 @@ class QuorumConfig(Strict):
     """First of `nodes` consecutive ports on 127.0.0.1. None lets the engine choose."""
     data_mb: Annotated[int, Field(ge=32, le=1_000_000)] | None = None
     """Size of a disk in memory, for `disk-full`. None puts the data on the engine's own disk."""
+    disks: Line | None = None
+    """A folder `disks` that a run kept (`--piece`): the servers begin with these, not empty."""
     faketime: bool = False
     """Run servers under libfaketime, so that `clock` and `clock-strobe` can move their clocks."""
     disk_shim: bool = False
@@ -76,6 +85,14 @@ class QuorumConfig(Strict):
     def place(self) -> tuple[int, int | None, int | None, bool]:
         """Return what a quorum's sandboxes are made for, which its servers can't change."""
         return self.nodes, self.port, self.data_mb, self.disk_shim or self.failpoints
+
+    @property
+    def missing_disk(self) -> Path | None:
+        """Return a kept disk that the servers should begin with and that is not there."""
+        if self.disks is None:
+            return None
+        kept = (kept_disk(Path(self.disks), id) for id in range(1, self.nodes + 1))
+        return next((disk for disk in kept if not disk.is_file()), None)
 
     @property
     def exact(self) -> bool:

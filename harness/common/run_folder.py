@@ -70,6 +70,11 @@ class RunFolder:
         return self.path / "logs"
 
     @property
+    def disks(self) -> Path:
+        """The servers' disks at the end, if they were to be kept."""
+        return self.path / "disks"
+
+    @property
     def running(self) -> Path:
         """A file that exists until the run is judged; its harness holds a lock on it."""
         return self.path / "running"

@@ -173,6 +173,7 @@ def _of_segments(scenario: Scenario) -> Iterator[Complaint]:
 
 def _of_phase(scenario: Scenario, phase: Phase, known: fault_entries.Known) -> Iterator[Complaint]:
     yield from _waits(phase)
+    yield from _while_faults(phase)
     above: dict[str, None] = {}
     for number, entry in enumerate(phase.faults):
         place = ("faults", number)
@@ -183,6 +184,14 @@ def _of_phase(scenario: Scenario, phase: Phase, known: fault_entries.Known) -> I
             got = f"got {entry.after!r}{likely(above, entry.after)}"
             yield (*place, "after"), f"expected a fault above it ({names}), {got}"
         above[entry.label] = None
+
+
+def _while_faults(phase: Phase) -> Iterator[Complaint]:
+    """Refuse a workload that would end at once, since its phase has no faults."""
+    for number, entry in enumerate(phase.workload):
+        if getattr(entry.workload, "while_faults", False) and not phase.faults:
+            place = ("workload", number, entry.kind, "while_faults")
+            yield place, "expected faults in the phase, got none"
 
 
 def _waits(phase: Phase) -> Iterator[Complaint]:

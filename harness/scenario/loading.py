@@ -37,6 +37,15 @@ def load(path: Path) -> Scenario:
     return _checked(yaml_document.load(path), _folder_of_run(path))
 
 
+def of_text(text: str, path: Path) -> Scenario:
+    """Check a scenario that was made from the one at `path`, whose folder is its own.
+
+    Raises:
+        ScenarioError: it is not one.
+    """
+    return _checked(yaml_document.parse(path, text), path.absolute().parent)
+
+
 def of(data: Mapping[str, Any]) -> Scenario:
     """Check a scenario that stands in no file.
 
@@ -87,6 +96,9 @@ def require_runnable(scenario: Scenario) -> None:
         subject_lookup.find(scenario.subject, scenario.folders)
     except ScenarioError as error:
         raise ScenarioError(f"{scenario.where('subject')}: {error}") from error
+    if (disk := scenario.cluster.missing_disk) is not None:
+        where = scenario.where("cluster", "disks")
+        raise ScenarioError(f"{where}: expected a disk that a run kept at {disk}, got none")
 
 
 def cluster(settings: Mapping[str, Any]) -> QuorumConfig:

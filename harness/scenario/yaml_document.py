@@ -72,7 +72,11 @@ def load(path: Path) -> Document:
         ScenarioError: no such file, not YAML, more than a file may hold, a key twice, or the root
             is something else.
     """
-    text = _read(path)
+    return parse(path, _read(path))
+
+
+def parse(path: Path, text: str) -> Document:
+    """Read the text of a file whose root is a mapping. Same errors as `load`."""
     root = _root(path, text)
     if not isinstance(root, yaml.MappingNode):
         raise ScenarioError(f"{path}:1: expected a mapping of keys, got {_kind(root)}")

@@ -19,7 +19,7 @@ from harness.common.run_clock import Clock
 from harness.history.record import Event, HistoryWriter
 from harness.scenario.schema import WorkloadEntry
 from harness.workers.forwarder import Forwarder, Forwarding
-from harness.workers.worker_process import PUTS_OVER, Job
+from harness.workers.worker_process import FAULTS_OVER, PUTS_OVER, Job
 
 JOIN_TIMEOUT_S = 10
 STDERR_TAIL = 2000
@@ -36,7 +36,7 @@ class Worker:
         dies: whether its death is intended.
         forwarder: what it connects through, if clients can be cut off.
         ended: whether its end was noticed and its pipes are closed.
-        told: whether it knows that no more puts come.
+        told: the lines that it was told: that no more puts come, that the faults are over.
     """
 
     job: Job
@@ -46,7 +46,7 @@ class Worker:
     last: dict[int, dict[str, Any]] = field(default_factory=dict)
     reader: threading.Thread | None = None
     ended: bool = False
-    told: bool = False
+    told: set[bytes] = field(default_factory=set)
     forwarder: Forwarder | None = None
 
     @property
@@ -110,11 +110,18 @@ class Workers:
 
     def puts_over(self) -> None:
         """Tell all workers that no more puts will come."""
+        self._tell(PUTS_OVER)
+
+    def faults_over(self) -> None:
+        """Tell all workers that every fault of their phase was injected and is over."""
+        self._tell(FAULTS_OVER)
+
+    def _tell(self, line: bytes) -> None:
         for worker in self._all:
-            if not worker.told and worker.running and worker.process.stdin is not None:
-                worker.told = True
+            if line not in worker.told and worker.running and worker.process.stdin is not None:
+                worker.told.add(line)
                 try:
-                    worker.process.stdin.write(PUTS_OVER)
+                    worker.process.stdin.write(line)
                     worker.process.stdin.flush()
                 except BrokenPipeError:
                     continue  # it ended this very moment, so it need not know

@@ -1,8 +1,8 @@
 """The process of one workload client: `python -m harness.workers.worker_process`.
 
-The harness writes one line of JSON (a Job) to standard input, later the line `puts-over`, and
-closes it to end the worker at once. The worker writes its history to its own file, and
-lines of JSON with counts to standard output.
+The harness writes one line of JSON (a Job) to standard input, later the lines `puts-over` and
+`faults-over`, and closes it to end the worker at once. The worker writes its history to its own
+file, and lines of JSON with counts to standard output.
 """
 
 import os
@@ -26,7 +26,7 @@ from harness.history import record
 from harness.workers.watchdog import Watchdog
 from harness.workloads import workloads
 
-PUTS_OVER = b"puts-over\n"
+PUTS_OVER, FAULTS_OVER = b"puts-over\n", b"faults-over\n"
 
 
 class Job(msgspec.Struct, kw_only=True, frozen=True):
@@ -59,11 +59,11 @@ def main() -> None:
     stdout = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     job = msgspec.json.decode(stdin.readline(), type=Job)
-    puts_over = threading.Event()
-    threading.Thread(target=_obey, args=(stdin, puts_over), daemon=True).start()
+    over = {PUTS_OVER: threading.Event(), FAULTS_OVER: threading.Event()}
+    threading.Thread(target=_obey, args=(stdin, over), daemon=True).start()
     status = 0
     try:
-        work(job, stdout, puts_over)
+        work(job, stdout, over)
     except Exception as error:  # noqa: BLE001 -- the harness reads the last line of the log
         traceback.print_exc()
         if isinstance(error, HarnessError):
@@ -76,7 +76,7 @@ def main() -> None:
     os._exit(status)
 
 
-def work(job: Job, out: BinaryIO, puts_over: threading.Event) -> None:
+def work(job: Job, out: BinaryIO, over: Mapping[bytes, threading.Event]) -> None:
     """Run the workload with a recording client."""
     adapter = pydantic.TypeAdapter(workloads[job.kind])
     workload = adapter.validate_json(msgspec.json.encode(job.settings))
@@ -93,7 +93,8 @@ def work(job: Job, out: BinaryIO, puts_over: threading.Event) -> None:
             clock=run_clock.Clock(job.origin_ns),
             process=job.process,
             report=report,
-            puts_over=puts_over.is_set,
+            puts_over=over[PUTS_OVER].is_set,
+            faults_over=over[FAULTS_OVER].is_set,
             config=config,
             where=job.where,
         )
@@ -103,11 +104,11 @@ def work(job: Job, out: BinaryIO, puts_over: threading.Event) -> None:
             client.close()
 
 
-def _obey(stdin: BinaryIO, puts_over: threading.Event) -> None:
-    """Obey the harness: note the end of the puts, and die when the pipe closes."""
+def _obey(stdin: BinaryIO, over: Mapping[bytes, threading.Event]) -> None:
+    """Obey the harness: note the end of puts and faults, and die when the pipe closes."""
     for line in stdin:
-        if line == PUTS_OVER:
-            puts_over.set()
+        if line in over:
+            over[line].set()
     process_group.end_others()
     os._exit(1)
 

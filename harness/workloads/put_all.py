@@ -24,6 +24,8 @@ class PutAll(Workload):
     """Of all items; the smaller number is served first."""
     first: int = 1
     """The first value."""
+    while_faults: bool = False
+    """Whether it ends once the faults of its phase are over, before all `count` are put."""
     after: str | None = None
     """The workload of the phase that must be over before this one begins."""
     sync: ClassVar[bool] = True
@@ -39,5 +41,7 @@ class PutAll(Workload):
         for step, value in enumerate(
             range(self.first + number, self.first + self.count, self.clients)
         ):
+            if self.while_faults and client.faults_over():
+                return
             client.pace(rate_hz, step, began_s)
             client.put(value, self.priority)

@@ -1,7 +1,6 @@
 """Several scenarios one after the other: their statuses, and what CI reads of all of them."""
 
 import os
-import re
 import time
 import traceback
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cluster import lending
+from cluster.engine import labels
 from harness import results
 from harness.commands import interrupts
 from harness.commands.running.launch import Ran, launch, once, prepare, publish
@@ -20,8 +20,10 @@ from harness.report import annotations, junit, markdown
 from harness.report.batch_summary import Row
 from harness.report.junit import Suite
 from harness.report.terminal import Terminal
-from harness.scenario import catalogue, loading
+from harness.scenario import catalogue, loading, pieces
+from harness.scenario.pieces import Share
 from harness.scenario.schema import Scenario
+from harness.telemetry import exporting
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  # the file that GitHub, Gitea and Forgejo show after a job
 T = TypeVar("T")
@@ -35,21 +37,25 @@ def shard(every: Sequence[T], which: str | None) -> list[T]:
     """
     if which is None:
         return list(every)
-    told = re.fullmatch(r"(\d+)/(\d+)", which)
-    number, count = (int(told[1]), int(told[2])) if told else (0, 0)
-    if not 1 <= number <= count:
-        raise ScenarioError(f"--shard: expected I/N with I in 1..N, such as 2/5, got {which!r}")
-    return list(every[number - 1 :: count])
+    share = Share.parse(which, "--shard")
+    return list(every[share.number - 1 :: share.count])
 
 
 class Batch:
     """Runs scenarios and remembers how each ended."""
 
     def __init__(
-        self, terminal: Terminal, keep_in: Path, *, require_all: bool = False, github: bool = False
+        self,
+        terminal: Terminal,
+        keep_in: Path,
+        *,
+        require_all: bool = False,
+        github: bool = False,
+        otlp: str | None = None,
+        piece: Share | None = None,
     ) -> None:
         self._terminal, self._keep_in, self._require_all = terminal, keep_in, require_all
-        self._github = github
+        self._github, self._otlp, self._piece = github, otlp, piece
         self._say_once = once(terminal.say)
         self._statuses: list[int] = []
         self._ran: list[tuple[Path, Ran]] = []
@@ -108,6 +114,8 @@ class Batch:
     def run(self, file: Path, wanted: Scenario, *, by_hand: bool = False) -> None:
         """Run one scenario, print what came out, and remember it, also if it could not be run."""
         name, began_s = run_folder.name_of(file), time.monotonic()
+        if self._piece is not None:
+            name = pieces.name(name, self._piece)
         try:
             self._run(name, file, wanted, by_hand=by_hand)
         except UnmetError as unmet:
@@ -124,10 +132,19 @@ class Batch:
         say = self._terminal.say
         say(f"{name}: {wanted.title}")
         say(f"seed {wanted.seed}")
-        folder = prepare(file, wanted, self._keep_in)
+        folder = prepare(file, wanted, self._keep_in, name=name)
+        disks = None if self._piece is None else folder.disks
         try:
-            lend = partial(lending.started, by_hand=by_hand, say=self._say_once)
-            ran = launch(wanted, name, folder, self._terminal, lend=lend)
+            lend = partial(lending.started, by_hand=by_hand, say=self._say_once, keep_disks=disks)
+            with exporting.to(
+                self._otlp,
+                folder,
+                scenario=name,
+                seed=wanted.seed,
+                say=say,
+                environment={labels.OWNER_VARIABLE: str(labels.Owner.me())},
+            ):
+                ran = launch(wanted, name, folder, self._terminal, lend=lend)
         except HarnessError:
             say(f"what was recorded is kept in {os.path.relpath(folder.path)}")
             raise

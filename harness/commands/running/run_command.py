@@ -11,11 +11,15 @@ from harness.commands import interrupts
 from harness.commands.manual import faults_command as hurting
 from harness.commands.options import DEFAULT_RUNS, RunArgument, RunsOption
 from harness.commands.running import batch
+from harness.commands.running import piece as pieces
 from harness.commands.running.launch import Ran, publish
 from harness.common import run_folder
+from harness.common.harness_errors import ScenarioError
 from harness.report import judged as judged_run
 from harness.report.terminal import Terminal
 from harness.scenario import loading as scenarios
+from harness.scenario.pieces import Share
+from harness.telemetry import exporting
 
 
 def register(app: typer.Typer) -> None:
@@ -38,6 +42,20 @@ def run(
         str | None, typer.Option(help="Run only the I-th of N shares of them.", metavar="I/N")
     ] = None,
     *,
+    otlp: Annotated[
+        str | None,
+        typer.Option(
+            help="Send faults and calls to this OpenTelemetry collector, live.",
+            metavar="URL",
+        ),
+    ] = None,
+    piece: Annotated[
+        str | None,
+        typer.Option(
+            help="Run the I-th of N pieces of a long scenario, on the disks of the one before.",
+            metavar="I/N",
+        ),
+    ] = None,
     times: Annotated[int, typer.Option(min=1, help="How often each; prints the rate.")] = 1,
     github: Annotated[
         bool,
@@ -57,8 +75,13 @@ def run(
     """Run scenarios, judge them, and say whether each verdict is as expected."""
     if junit is not None:
         run_folder.require_writable(junit, "--junit")
+    if otlp is not None:
+        exporting.require(otlp)
     terminal = Terminal()
-    runner = batch.Batch(terminal, keep_in, require_all=require_all, github=github)
+    share = _piece(piece, files, alone=shard is None and times == 1 and not keep)
+    runner = batch.Batch(
+        terminal, keep_in, require_all=require_all, github=github, otlp=otlp, piece=share
+    )
     try:
         loaded = runner.load(batch.shard(files, shard))
         if not loaded:
@@ -68,10 +91,24 @@ def run(
             hurting.tidy(terminal.say)
             update = {} if seed is None else {"seed": seed}
             chosen = [(file, scenario.model_copy(update=update)) for file, scenario in loaded]
+            if share is not None:
+                file = chosen[0][0]
+                chosen = [(file, pieces.scenario(file, share, keep_in=keep_in, seed=seed))]
             runner.run_all(chosen, times=times, by_hand=keep)
     finally:
         runner.write(junit)
     return _announce(runner.status, terminal)
+
+
+def _piece(word: str | None, files: list[Path], *, alone: bool) -> Share | None:
+    """Read --piece, which goes with one file and none of --shard, --times and --keep."""
+    if word is None:
+        return None
+    if len(files) > 1 or not alone:
+        raise ScenarioError(
+            "--piece: expected one scenario, without --shard, --times and --keep; got more"
+        )
+    return Share.parse(word, "--piece")
 
 
 def check(run: RunArgument) -> int:

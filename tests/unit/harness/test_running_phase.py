@@ -35,6 +35,10 @@ class FakeWorkers:
         """Note it once."""
         self.log += [] if "puts over" in self.log else ["puts over"]
 
+    def faults_over(self) -> None:
+        """Note it once."""
+        self.log += [] if "faults over" in self.log else ["faults over"]
+
     def reap(self) -> None:
         """Look after all."""
         for worker in self._all:
@@ -84,6 +88,17 @@ def test_a_workload_starts_when_its_predecessor_ended(tmp_path: Path) -> None:
     phase = phase_of(tmp_path, "workload: [{check-all: {after: put-all}}, {put-all: {}}]\n")
     play(phase, workers)
     assert workers.log == ["put-all", "check-all", "puts over"]
+
+
+@pytest.mark.parametrize(("looks", "told"), [(1, ["faults over"]), (9, [])])
+def test_who_puts_while_there_are_faults_hears_of_their_end(
+    tmp_path: Path, looks: int, told: list[str]
+) -> None:
+    """Once the last one is over, and not before."""
+    workers = FakeWorkers()
+    put = "workload: [{put-all: {while_faults: true}}]\nfaults: [{kill: {}, down_s: 1}]\n"
+    play(phase_of(tmp_path, put), workers, FakeFaults(looks))
+    assert workers.log == ["put-all", *told]
 
 
 def test_without_workloads_it_ends_with_its_faults(tmp_path: Path) -> None:
