@@ -1,29 +1,20 @@
 """Real clients on real sockets: whatever happens to them, nothing is lost, and nothing hangs."""
 
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
 from worlds.wire import judge
-from worlds.wire.fuzz import Report, fuzz
+from worlds.wire.fuzz import Report, at_once, fuzz
 from worlds.wire.plan import EVERYTHING, Plan, Trouble
 from zkmq import Item
-
-AT_ONCE = 3
-
-
-def fuzzed(plans: list[Plan]) -> list[Report]:
-    """Run some rounds at once: each spends its time on waiting."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(fuzz, plans))
 
 
 @pytest.fixture(scope="module")
 def reports() -> list[Report]:
     """What some rounds showed: each kind of trouble alone, or several, or all."""
     some = [Plan.drawn(seed) for seed in range(7)]
-    return fuzzed([*some, *(Plan(seed=seed) for seed in (7, 8))])
+    return at_once([*some, *(Plan(seed=seed) for seed in (7, 8))])
 
 
 def test_nothing_is_lost_and_nothing_hangs(reports: list[Report]) -> None:
@@ -65,5 +56,5 @@ def test_a_round_that_found_a_defect(seed: int) -> None:
 @pytest.mark.parametrize("part", range(4))
 def test_many_rounds(part: int) -> None:
     """The same for a hundred rounds."""
-    reports = fuzzed([Plan.drawn(1000 + 25 * part + seed) for seed in range(25)])
+    reports = at_once([Plan.drawn(1000 + 25 * part + seed) for seed in range(25)])
     assert {report.seed: report.wrong for report in reports if report.wrong} == {}

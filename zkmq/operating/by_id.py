@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from zkmq.errors import ItemHeldError, NoQuorumError
+from zkmq import checks
+from zkmq.errors import BadArgumentError, ItemHeldError, NoQuorumError
 from zkmq.operating.changes import Changed
 from zkmq.operating.inspection import Peeked, peeked
 from zkmq.operating.operator_writes import OperatorWrites
@@ -17,6 +18,8 @@ from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.request_sizes import MAX_READS, cut
 from zkmq.zookeeper.store import Code, Delete, GetChildren, GetData, Op, Read, Store, Znode
 
+MAX_ITEM_ID = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Located:
@@ -26,6 +29,20 @@ class Located:
     node: Znode
     place: str
     consumer: str | None = None
+
+
+def checked_id(label: str, id: str) -> str:
+    """Check an item's id; of a name, remove the generation.
+
+    Raises:
+        BadArgumentError: it is none.
+    """
+    checks.text(f"{label}: id", id, MAX_ITEM_ID, least=1)
+    if not item_names.is_delayed(id):
+        raise BadArgumentError(
+            f"{label}: id: expected one like item-100-0000000000-0000000001, got {id!r}"
+        )
+    return item_names.base(id)
 
 
 def inspect(store: Store, tree: QueueTree, id: str, deadline_s: float) -> Peeked | None:

@@ -24,7 +24,6 @@ MOST_SEGMENT_ITEMS = 10_000
 MAX_REASON = 1000
 PLACES = ("items", "dead", "partial", "delayed")
 ASIDE = ("dead", "partial")
-MAX_ITEM_ID = 1000
 # How long `close` waits for the deletion of a ticket. The janitor does the same after a day.
 LEAVE_S = 1.0
 
@@ -151,7 +150,7 @@ class OperatorQueue:
         target = QueueTree(checks.path(to))
         if target == self._tree:
             raise BadArgumentError(f"redrive: to: expected another queue, got {to!r}; use kick")
-        wanted = None if ids is None else {_item_id("redrive", each) for each in ids}
+        wanted = None if ids is None else {by_id.checked_id("redrive", each) for each in ids}
         self._require_open()
         bound = open_tree(
             self._bound.inner, target, self._deadline(), edition=self.edition, make=False
@@ -165,7 +164,7 @@ class OperatorQueue:
         `id` is the item's id or name; of a delayed item that was never delivered, the name that
         `peek` tells, which changes when the item is due.
         """
-        id = _item_id("inspect", id)
+        id = by_id.checked_id("inspect", id)
         self._require_open()
         return by_id.inspect(self._bound, self._tree, id, self._deadline())
 
@@ -178,7 +177,7 @@ class OperatorQueue:
             ItemHeldError: a consumer holds it; only that consumer can end it.
             OutcomeUnknownError: no answer before the deadline; its `resolve()` finds out.
         """
-        id = _item_id("delete", id)
+        id = by_id.checked_id("delete", id)
         self._require_open()
         deadline_s = self._deadline()
         return self._writes.call(
@@ -336,13 +335,3 @@ class OperatorQueue:
             )
         if self._closed:
             raise ClosedError("the queue was closed; connect a new one")
-
-
-def _item_id(label: str, id: str) -> str:
-    """Check an item's id; remove the generation from a name."""
-    checks.text(f"{label}: id", id, MAX_ITEM_ID, least=1)
-    if not item_names.is_delayed(id):
-        raise BadArgumentError(
-            f"{label}: id: expected one like item-100-0000000000-0000000001, got {id!r}"
-        )
-    return item_names.base(id)

@@ -114,6 +114,41 @@ class TestInterface:
         assert (kicked.zxid or 0) < (purged.zxid or 0) < (queue.purge().zxid or 0)
         assert queue.reserve(sync=True).items == ()
 
+    def test_single_items(self, connect: Connect, served: tuple[str, str]) -> None:
+        """Single items are inspected and deleted, and dead letters go to another queue."""
+        queue = connect()
+        a, b, c = (str(put.name) for put in queue.put_many([b"a", b"b", b"c"]))
+        found = queue.inspect(a)
+        assert found is not None
+        assert (found.data, found.place, found.consumer) == (b"a", "items", None)
+        assert (queue.delete(a).count, queue.delete(a).count) == (1, 0)
+        assert queue.inspect(a) is None
+        held = queue.reserve(2, sync=True).items
+        assert queue.held == held
+        with pytest.raises(zkmq.ItemHeldError, match="holds"):
+            queue.delete(b)
+        queue.bury(*held, reason="bad")
+        other = f"{queue.path}-other"
+        with pytest.raises(zkmq.IncompatibleTreeError):
+            queue.redrive(other)
+        with Queue.connect(served[0], other) as target:
+            target.put(b"first")
+            assert queue.redrive(other, ids=[c]).count == 1
+            assert queue.redrive(other, 5).count == 1
+            assert [item.data for item in target.peek(5)] == [b"first", b"c", b"b"]
+
+    def test_pause(self, connect: Connect, served: tuple[str, str]) -> None:
+        """A pause over HTTP holds for all clients; its charter is that of a binary client."""
+        queue = connect()
+        queue.put(b"a")
+        paused = queue.pause("for repair")
+        with zkmq.Queue.connect(served[1], queue.path) as direct:
+            assert direct.charter == paused
+            assert direct.reserve(sync=True).items == ()
+            assert queue.resume().paused is None
+            assert queue.stats().paused is None
+            assert [item.data for item in direct.reserve(sync=True).items] == [b"a"]
+
     def test_dedup(self, connect: Connect) -> None:
         """An id of the application's is refused the second time, also by a binary client."""
         queue = connect()
@@ -130,6 +165,12 @@ class TestInterface:
             (lambda q: q.reserve(0), zkmq.BadArgumentError),
             (lambda q: q.done(), zkmq.BadArgumentError),
             (lambda q: q.purge(1000), zkmq.BadArgumentError),
+            (lambda q: q.inspect(""), zkmq.BadArgumentError),
+            (lambda q: q.delete("a/b"), zkmq.BadArgumentError),
+            (lambda q: q.redrive("/a/b"), zkmq.BadArgumentError),
+            (lambda q: q.redrive(q.path), zkmq.BadArgumentError),
+            (lambda q: q.redrive("/other", 0), zkmq.BadArgumentError),
+            (lambda q: q.pause("x" * 2000), zkmq.BadArgumentError),
         ],
     )
     def test_refused(
@@ -153,8 +194,7 @@ class TestInterface:
     def test_beside_binary(self, connect: Connect, served: tuple[str, str]) -> None:
         """Both transports see one queue, one order, one owner."""
         queue = connect(order="strict")
-        path = queue._base.rpartition("/")[2]
-        with zkmq.Queue.connect(served[1], f"/{path}", order="strict") as direct:
+        with zkmq.Queue.connect(served[1], queue.path, order="strict") as direct:
             for number in range(6):
                 (queue if number % 2 else direct).put(str(number).encode())
             taken = [(direct if n % 2 else queue).reserve(sync=True).items[0] for n in range(6)]

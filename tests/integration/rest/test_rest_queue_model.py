@@ -21,7 +21,7 @@ BOUNDED = settings(
 )
 PRIORITIES = (1, 100, 100, 500)
 KINDS = ("put", "put", "put_many", "reserve", "reserve", "fused", "done", "release", "back")
-RARE = ("bury", "kick", "purge")
+RARE = ("bury", "kick", "purge", "delete", "inspect")
 STEPS = st.lists(
     st.tuples(st.sampled_from(KINDS * 2 + RARE), st.integers(0, 1), st.integers(0, 3)),
     min_size=5,
@@ -106,6 +106,16 @@ class Client:
             case "purge":
                 self.queue.purge()
                 model.waiting = []
+            case "delete":
+                first = self.queue.peek()
+                deleted = sum(self.queue.delete(item.name).count for item in first * 2)
+                assert deleted == len(first) == len(model.waiting[:1])
+                del model.waiting[:1]
+            case "inspect":
+                seen = [self.queue.inspect(item.id) for item in self.items]
+                assert [(item.data, item.place) for item in seen] == [
+                    (entry.data, "held") for entry in self.entries
+                ]
             case _ if self.items:
                 self._end(model, kind, number % len(self.items))
 

@@ -119,7 +119,7 @@ def digest_md5(user: str, password: str | None = None) -> dict[str, str]:
 
 def owners(store: KazooStore, path: str) -> set[ACL]:
     """Every entry of every ACL in a tree."""
-    client: StoreClient = store._client
+    client: StoreClient = store._session._client
     acls, _ = client.get_acls(path)
     return set(acls).union(*(owners(store, f"{path}/{name}") for name in client.get_children(path)))
 
@@ -286,8 +286,8 @@ def test_new_certificates_are_read_with_the_next_connection(
         store: KazooStore = queue._store  # type: ignore[assignment]
         session = store.session_id
         shutil.copy(Authority(tmp_path, "theirs").sign("app"), own)
-        store._connection.drop()
-        until(lambda: not store._is_connected, "the break")
+        store._session._connection.drop()
+        until(lambda: not store._session._is_connected, "the break")
         queue.deadline_s = 1.0
         with pytest.raises(NoQuorumError):
             queue.put(b"a")

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -36,6 +37,7 @@ from zkmq.janitor.janitor import Janitor
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Op
 
+AT_ONCE = 3
 LOOK_S = 0.05
 # The longest call, a put of twelve writes, takes 10 s.
 HANGS_S = 30.0
@@ -80,6 +82,12 @@ def fuzz(plan: Plan) -> Report:
     """Run one round and judge it."""
     with Starvation() as starvation:
         return Round(plan, starvation).run()
+
+
+def at_once(plans: Sequence[Plan]) -> list[Report]:
+    """Run some rounds, three at a time: each spends its time on waiting."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(fuzz, plans))
 
 
 class Round:

@@ -17,7 +17,7 @@ from zkmq.errors import ClosedError, ZkmqError
 from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.tree.ticket import Refused, Ticket, TookEffect
 from zkmq.zookeeper.failure_detector import FailureDetector
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.kazoo_session import KazooSession
 
 STEP_S = 10.0
 BLOCKED_S = 2.0
@@ -47,14 +47,14 @@ def _forgetful(self: Ticket, *arguments: Any, **settings: Any) -> TookEffect | R
 _commit = Ticket.commit
 
 
-def _blocking(self: KazooStore, request: Any) -> Any:
+def _blocking(self: KazooSession, request: Any) -> Any:
     """A request that is handed over without a connection blocks until there is room for it."""
     if not self._is_connected:
         time.sleep(BLOCKED_S)
     return _send(self, request)
 
 
-_send = KazooStore._send
+_send = KazooSession.send
 
 
 def unheard(self: FailureDetector) -> float:
@@ -101,7 +101,7 @@ MUTANTS = {
             name="sends while disconnected",
             trouble=Trouble.OUTAGE,
             reasons=frozenset({"wedged"}),
-            applied=lambda: mock.patch.object(KazooStore, "_send", _blocking),
+            applied=lambda: mock.patch.object(KazooSession, "send", _blocking),
         ),
     ]
 }

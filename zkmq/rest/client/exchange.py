@@ -4,12 +4,13 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import httpx
 
 from zkmq.errors import AckUnknownError, NoQuorumError, OutcomeUnknownError, ZkmqError
-from zkmq.rest.queues.error_translation import from_http
+from zkmq.rest.queues.error_translation import NO_SUCH_ITEM, from_http
 
 # How long one attempt may take, besides what the gateway was asked to wait.
 ATTEMPT_S = 10.0
@@ -18,13 +19,24 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 # After a lost answer these may speak of a time after the first attempt took effect.
 _VAGUE = frozenset(
-    {"consumer-lost", "queue-full", "access-denied", "outdated-client", "incompatible-tree"}
+    {
+        "consumer-lost",
+        "queue-full",
+        "access-denied",
+        "server-refused",
+        "clients-too-old",
+        "outdated-client",
+        "incompatible-tree",
+    }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of success: when its request was sent, and after how many attempts."""
+    """An answer of success: when its request was sent, and after how many attempts.
+
+    `value` is None if the answer has no body, or says that there is no such item.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -123,6 +135,8 @@ class _Attempt:
         if response.is_success:
             value = response.json() if response.content else None
             return Reply(response.status_code, response.headers, value, sent_s, self._count)
+        if response.status_code == HTTPStatus.NOT_FOUND and _says(response, NO_SUCH_ITEM):
+            return Reply(response.status_code, response.headers, None, sent_s, self._count)
         self._judge(response)
         return None
 
@@ -151,6 +165,10 @@ class _Attempt:
                 f"{error}; an attempt before it was not answered, and may have taken effect"
             )
         raise error
+
+
+def _says(response: httpx.Response, code: str) -> bool:
+    return _json(response).get("error") == code
 
 
 def _json(response: httpx.Response) -> Mapping[str, Any]:

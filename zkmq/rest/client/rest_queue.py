@@ -1,30 +1,25 @@
 """The queue over HTTP as an application sees it."""
 
-import base64
 import contextlib
-import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self
-from urllib.parse import quote
 
 from zkmq.doubt import Settled
 from zkmq.errors import (
     BadArgumentError,
-    ClosedError,
     NotAppliedError,
     OutcomeUnknownError,
     PartlyPutError,
     ZkmqError,
 )
-from zkmq.operating.changes import Changed
-from zkmq.operating.inspection import Peeked, QueueStats
 from zkmq.putting.batches import MAX_BATCH_ITEMS, Put, writes_of
 from zkmq.putting.entry import Entry
 from zkmq.rest.client.exchange import Exchange
 from zkmq.rest.client.http import open_client
+from zkmq.rest.client.operator_calls import OperatorCalls, queue_name
 from zkmq.rest.client.putting import Putting
 from zkmq.rest.client.rest_consumer import Consuming
 from zkmq.taking.finish import Done
@@ -37,7 +32,7 @@ from zkmq.tree.item import Item
 _WAIT_S = 20.0
 
 
-class Queue:
+class Queue(OperatorCalls):
     """A queue behind a gateway: the guarantees of `zkmq.Queue`, over HTTP.
 
     Every request is sent again when its answer was lost: puts carry an Idempotency-Key that is
@@ -70,12 +65,11 @@ class Queue:
         label: str = "",
         http: Mapping[str, Any] | None = None,
     ) -> None:
-        base = f"queues/v1/{quote(_name(path), safe='')}"
+        queue_name("path", path)  # before anything is opened
         self._client = open_client(url, http or {})
-        self._exchange = exchange = Exchange(self._client)
-        self._base = base
-        self._deadline_s = deadline_s
-        self._closed = False
+        exchange = Exchange(self._client)
+        super().__init__(exchange, path, deadline_s)
+        base = self._base
         self._producing = threading.Lock()
         self._putting = Putting(exchange, base, self._deadline)
         settings = {"session_s": session_s, "order": order, "on_crash": on_crash, "label": label}
@@ -109,6 +103,12 @@ class Queue:
         """The consumer's registration; None until the first reserve, and after its end."""
         live = self._consuming.live
         return live.consumer if live else None
+
+    @property
+    def held(self) -> tuple[Item, ...]:
+        """What this client's consumer holds now, as far as the client knows."""
+        live = self._consuming.live
+        return tuple(live.held.values()) if live else ()
 
     @property
     def producer_id(self) -> str:
@@ -220,46 +220,6 @@ class Queue:
         """Put items aside, as `zkmq.Queue.bury`."""
         return self._end("bury", items, reason=reason)
 
-    def kick(self, n: int, *, place: Literal["dead", "partial"] = "dead") -> Changed:
-        """Bring items back that were put aside, as `zkmq.Queue.kick`."""
-        told = self._operate("kick", {"n": n, "place": place})
-        return Changed(told["kicked"], told.get("zxid"))  # an older gateway does not tell it
-
-    def purge(self, *priorities: int) -> Changed:
-        """Forget all waiting items, as `zkmq.Queue.purge`."""
-        chosen: list[dict[str, int]] = [{"priority": each} for each in priorities] or [{}]
-        told = [self._operate("purge", each) for each in chosen]
-        zxids = [each.get("zxid") for each in told if each["purged"]]
-        return Changed(sum(each["purged"] for each in told), zxids[-1] if zxids else None)
-
-    def peek(
-        self, n: int = 1, *, place: Literal["items", "dead", "partial", "delayed"] = "items"
-    ) -> list[Peeked]:
-        """Look at the first `n` items without taking them."""
-        found = self._look(f"items?n={n}&place={place}")
-        return [
-            Peeked(
-                each["name"],
-                base64.b64decode(each["data64"]),
-                each["priority"],
-                each["deliveries"],
-                each["reason"],
-                each.get("headers") or {},  # an older gateway does not tell them
-                each.get("content_type"),
-                each.get("due_ms"),
-                each.get("place"),
-                each.get("consumer"),
-                each.get("group"),
-            )
-            for each in found
-        ]
-
-    def stats(self) -> QueueStats:
-        """Count what is where."""
-        found = self._look("stats")
-        waiting = {int(priority): count for priority, count in found.pop("waiting").items()}
-        return QueueStats(waiting=waiting, **found)
-
     def close(self) -> None:
         """Return what is held, and end the consumer."""
         if self._closed:
@@ -291,29 +251,3 @@ class Queue:
         if not items or len(set(map(id, items))) < len(items):
             raise BadArgumentError("items: expected at least one, each once")
         return self._consuming.end(verb, items, self._deadline(), **options)
-
-    def _operate(self, what: str, arguments: Mapping[str, Any]) -> Any:
-        """Do what may not be done twice."""
-        self._require_open()
-        path, content = f"{self._base}/{what}", json.dumps(arguments).encode()
-        return self._exchange.ask(
-            "POST", path, self._deadline(), repeat=False, content=content
-        ).value
-
-    def _look(self, what: str) -> Any:
-        self._require_open()
-        return self._exchange.ask("GET", f"{self._base}/{what}", self._deadline()).value
-
-    def _deadline(self) -> float:
-        return self._exchange.now() + self._deadline_s
-
-    def _require_open(self) -> None:
-        if self._closed:
-            raise ClosedError("the queue was closed; connect a new one")
-
-
-def _name(path: str) -> str:
-    name = path.strip("/")
-    if not name or "/" in name:
-        raise BadArgumentError(f"path: expected one segment like /queue, got {path!r}")
-    return name

@@ -84,6 +84,18 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Consumer": record({"consumer": TEXT, "session": TEXT, "session_s": _SECONDS}),
     "Applied": record({"zxid": maybe(INT64)}),
+    "Charter": record(
+        {
+            "min_reader": _COUNT,
+            "min_writer": _COUNT,
+            "features": sequence(TEXT),
+            "segment_items": _COUNT,
+            "paused": {
+                **maybe(TEXT),
+                "description": "The reason of a pause; null if there is none.",
+            },
+        }
+    ),
 }
 
 _KEY = header(
@@ -97,12 +109,22 @@ _CONSUMER = "/queues/v1/{queue}/consumers/{consumer}"
 def paths() -> dict[str, Part]:
     """Return the resources of a queue."""
     queue = in_path("queue", "The queue: the znode of this name below the endpoint's root.")
-    consumer = in_path("consumer", "The consumer.")
+    named = (
+        queue,
+        in_path("consumer", "The consumer."),
+        in_path("item", "The item's id, or its name in any delivery."),
+    )
     of_queue: dict[str, Part] = {
         "/queues/v1/{queue}/items": {"get": _peek(), "post": _put()},
+        "/queues/v1/{queue}/items/{item}": _item(),
         "/queues/v1/{queue}/stats": {"get": _looks("How many items are where.", ref("Stats"))},
         "/queues/v1/{queue}/kick": {"post": _kick()},
+        "/queues/v1/{queue}/redrive": {"post": _redrive()},
         "/queues/v1/{queue}/purge": {"post": _purge()},
+        "/queues/v1/{queue}/pause": {"post": _pause()},
+        "/queues/v1/{queue}/resume": {
+            "post": _does("Let consumers take items again.", {}, ref("Charter"), 409)
+        },
         "/queues/v1/{queue}/consumers": {"post": _open()},
     }
     of_consumer: dict[str, Part] = {
@@ -116,9 +138,11 @@ def paths() -> dict[str, Part]:
         f"{_CONSUMER}/touch": {"post": _ends("Start the items' time to run anew.")},
     }
     return {
-        path: {"parameters": [queue, *([consumer] if part is of_consumer else [])], **operations}
-        for part in (of_queue, of_consumer)
-        for path, operations in part.items()
+        path: {
+            "parameters": [each for each in named if f"{{{each['name']}}}" in path],
+            **operations,
+        }
+        for path, operations in (of_queue | of_consumer).items()
     }
 
 
@@ -144,6 +168,42 @@ def _peek() -> Part:
             query("place", {"enum": ["items", "dead", "partial", "delayed"]}, "Where."),
         ]
     }
+
+
+def _item() -> dict[str, Part]:
+    deleted = as_json(
+        "How many were deleted: 0 if there is no such item any more.",
+        record({"deleted": {"enum": [0, 1]}, "zxid": maybe(INT64)}),
+    )
+    return {
+        "get": _looks("Look at one item, wherever it is.", ref("Peeked")),
+        "delete": {
+            "summary": "Delete one item for ever, which no consumer holds.",
+            "responses": {"200": deleted, **errors(409)},
+        },
+    }
+
+
+def _redrive() -> Part:
+    arguments: dict[str, Schema] = {
+        "to": {**TEXT, "description": "The name of a queue at this endpoint, not of this one."},
+        "n": {**INT32, "minimum": 1},
+        "ids": sequence(TEXT),
+        "place": {"enum": ["dead", "partial"]},
+    }
+    moved = record({"redriven": _COUNT, "zxid": maybe(INT64)})
+    operation = _does("Move items that were put aside to another queue.", arguments, moved, 409)
+    operation["requestBody"] = body(
+        JSON,
+        record(arguments, "n", "ids", "place", additionalProperties=False),
+        required=True,
+    )
+    return operation
+
+
+def _pause() -> Part:
+    arguments = {"reason": TEXT, "force": {"type": "boolean"}}
+    return _does("Let no consumer take items until `resume`.", arguments, ref("Charter"), 409)
 
 
 def _kick() -> Part:

@@ -74,10 +74,18 @@ SCHEMAS: dict[str, Schema] = {
             "index": {"type": "integer", "description": "The operation that failed."},
             "outcome": {"const": "unknown", "description": "It may have taken effect, or may yet."},
             "error": {"type": "string", "description": "What the queue raised."},
+            "clients": {
+                "type": "array",
+                "items": TEXT,
+                "description": "The clients that are too old.",
+            },
+            "code": {"type": "integer", "description": "ZooKeeper's error number."},
         },
         "index",
         "outcome",
         "error",
+        "clients",
+        "code",
     ),
     "Operation": record(
         {

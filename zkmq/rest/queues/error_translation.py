@@ -7,6 +7,10 @@ from zkmq import errors
 from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.statuses import RETRY
 
+# What `inspect` answers with 404; every other 404 is of a wrong path.
+NO_SUCH_ITEM = "no-such-item"
+# What some errors tell beside their message.
+_DETAILS = ("clients", "code")
 # The most specific class first: the first that matches is used.
 _CODES: tuple[tuple[type[errors.ZkmqError], int, str], ...] = (
     (errors.AckUnknownError, 504, "ack-unknown"),
@@ -16,10 +20,13 @@ _CODES: tuple[tuple[type[errors.ZkmqError], int, str], ...] = (
     (errors.BadArgumentError, 400, "bad-argument"),
     (errors.ConsumerLostError, 409, "consumer-lost"),
     (errors.NotHeldError, 409, "not-held"),
+    (errors.ItemHeldError, 409, "item-held"),
+    (errors.ClientsTooOldError, 409, "clients-too-old"),
     (errors.QueueFullError, 429, "queue-full"),
     (errors.ClosedError, 503, "closed"),
     (errors.NoQuorumError, 503, "no-quorum"),
     (errors.AccessDeniedError, 403, "access-denied"),
+    (errors.ServerRefusedError, 403, "server-refused"),
     (errors.OutdatedClientError, 409, "outdated-client"),
     (errors.IncompatibleTreeError, 404, "incompatible-tree"),
     (errors.NotAppliedError, 503, "not-applied"),
@@ -30,7 +37,8 @@ _CODES: tuple[tuple[type[errors.ZkmqError], int, str], ...] = (
 def to_http(error: errors.ZkmqError, subject: str) -> HttpError:
     """Turn the queue's error into an answer. `error` in its body is the code."""
     status, code = next((s, c) for kind, s, c in _CODES if isinstance(error, kind))
-    extra: dict[str, object] = {"error": code}
+    details = {name: getattr(error, name) for name in _DETAILS if hasattr(error, name)}
+    extra: dict[str, object] = {"error": code, **details}
     if not error.definite:
         extra["outcome"] = "unknown"
     headers = RETRY if status in (429, 503) else None
@@ -46,6 +54,10 @@ def from_http(status: int, body: Mapping[str, Any]) -> errors.ZkmqError:
         kind = _by_status(status, body)
     error = kind.__new__(kind)  # without `__init__`, since the message is already complete
     Exception.__init__(error, message)
+    for name in _DETAILS:
+        if name in body:
+            value = body[name]
+            setattr(error, name, tuple(value) if isinstance(value, list) else value)
     return error
 
 

@@ -1,56 +1,48 @@
-"""The resources of a queue: items, consumers, and what operators do (rest.md 11)."""
+"""The resources of a queue for its producers and consumers (rest.md 11)."""
 
-import base64
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Any
 
 from starlette.responses import Response
 
-from zkmq import Item, ZkmqError
+from zkmq import Item
 from zkmq.putting.batches import MAX_BATCH_BYTES, MAX_BATCH_ITEMS
 from zkmq.putting.entry import Entry
 from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.negotiation import JSON, takes_json, takes_octets
-from zkmq.rest.http.representations import to_json
-from zkmq.rest.http.request_target import check_path, decode_path
+from zkmq.rest.http.request_target import check_path
 from zkmq.rest.queues.endpoint_queues import EndpointQueues
-from zkmq.rest.queues.error_translation import to_http
 from zkmq.rest.queues.group_commit import fits_one_write
 from zkmq.rest.queues.http_consumer import RemoteConsumer
 from zkmq.rest.queues.json_arguments import JsonArguments
+from zkmq.rest.resources import operator_resources
 from zkmq.rest.resources.dispatch import Handler, Resource
-from zkmq.rest.resources.endpoint import Endpoint
+from zkmq.rest.resources.queue_calls import (
+    ONE_QUEUE,
+    Routes,
+    arguments,
+    as_json,
+    data64,
+    on_queue,
+    resource,
+)
 from zkmq.rest.resources.rest_call import RestCall, reply
 from zkmq.taking.order import ORDERS
 from zkmq.taking.reserve import Reservation
 
-QueueHandler = Callable[[RestCall, EndpointQueues, str], Awaitable[Response]]
 ConsumerHandler = Callable[[RestCall, EndpointQueues, RemoteConsumer], Awaitable[Response]]
 
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _DAY_S = 24 * 3600.0
 _YEAR_S = 366 * _DAY_S
-_MOST_PEEKED = 500
 # As parameters of a put of plain bytes; in a list of items, `headers` too.
 _OPTIONS = ("priority", "delay_s", "ttr_s", "expires_s", "dedup_id", "content_type", "group")
 _TEXTS = ("dedup_id", "content_type", "group")
 
 
-def _on_queue(handler: QueueHandler) -> Handler:
-    async def handle(call: RestCall) -> Response:
-        name = decode_path(f"/{call.parts[0]}")[1:]
-        try:
-            return await handler(call, _queues_of(call), name)
-        except ZkmqError as error:
-            raise to_http(error, name) from error
-
-    return handle
-
-
 def _on_consumer(handler: ConsumerHandler) -> Handler:
-    async def on_queue(call: RestCall, queues: EndpointQueues, _name: str) -> Response:
+    async def of_consumer(call: RestCall, queues: EndpointQueues, _name: str) -> Response:
         consumer = queues.consumer(call.parts[1])
         with consumer.in_call():
             try:
@@ -58,7 +50,7 @@ def _on_consumer(handler: ConsumerHandler) -> Handler:
             finally:
                 queues.beat_if_alive(consumer)
 
-    return _on_queue(on_queue)
+    return on_queue(of_consumer)
 
 
 async def _put(call: RestCall, queues: EndpointQueues, name: str) -> Response:
@@ -73,7 +65,7 @@ async def _put(call: RestCall, queues: EndpointQueues, name: str) -> Response:
             "bytes with 200 for each item, so that all take effect together",
         )
     done = await (await queues.queue(name)).put(entries, key)
-    return _json({"ids": done.ids, "zxid": done.zxid, "duplicates": done.duplicates}, 201)
+    return as_json({"ids": done.ids, "zxid": done.zxid, "duplicates": done.duplicates}, 201)
 
 
 async def _entries(call: RestCall, name: str, key: str | None) -> list[Entry]:
@@ -120,41 +112,11 @@ def _entry(fields: JsonArguments, data: bytes, key: str | None, index: int) -> E
     )
 
 
-async def _peek(call: RestCall, queues: EndpointQueues, name: str) -> Response:
-    n = call.query.integer("n", 1, name, allowed=range(1, _MOST_PEEKED + 1))
-    place = call.query.get("place") or "items"
-    if place not in ("items", "dead", "partial", "delayed"):
-        raise HttpError(400, f"{name} bad place {place}: expected items, dead, partial or delayed")
-    found = await queues.existing(name)
-    peeked = await queues.run(found.queue.peek, n, place=place)
-    return _json([{**asdict(each), "data": None} | _data(each.data) for each in peeked])
-
-
-async def _stats(_call: RestCall, queues: EndpointQueues, name: str) -> Response:
-    found = await queues.existing(name)
-    return _json(asdict(await queues.run(found.queue.stats)))
-
-
-async def _kick(call: RestCall, queues: EndpointQueues, name: str) -> Response:
-    fields = await _fields(call, name, "n", "place")
-    n = fields.integer("n", 1, least=1, most=10**9)
-    place = fields.text("place", "dead", "dead", "partial")
-    found = await queues.existing(name)
-    changed = await queues.run(found.queue.kick, n, place=place)
-    return _json({"kicked": changed.count, "zxid": changed.zxid})
-
-
-async def _purge(call: RestCall, queues: EndpointQueues, name: str) -> Response:
-    fields = await _fields(call, name, "priority")
-    chosen = [fields.integer("priority", 0, least=0, most=999)] if fields.has("priority") else []
-    found = await queues.existing(name)
-    changed = await queues.run(found.queue.purge, *chosen)
-    return _json({"purged": changed.count, "zxid": changed.zxid})
-
-
 async def _open_consumer(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     check_path(f"/{name}")
-    fields = await _fields(call, name, "session_s", "label", "order", "on_crash", "max_deliveries")
+    fields = await arguments(
+        call, name, "session_s", "label", "order", "on_crash", "max_deliveries"
+    )
     session_s = fields.number("session_s", 10, least=1, most=_DAY_S)
     settings: dict[str, Any] = {
         "label": fields.text("label", "gateway"),
@@ -170,7 +132,7 @@ async def _open_consumer(call: RestCall, queues: EndpointQueues, name: str) -> R
         "session": hex(consumer.queue.session_id or 0),
         "session_s": session_s,
     }
-    return _json(answer, 201, {"Location": f"{call.uri.rstrip('/')}/{consumer.id}"})
+    return as_json(answer, 201, {"Location": f"{call.uri.rstrip('/')}/{consumer.id}"})
 
 
 async def _beat(_call: RestCall, _queues: EndpointQueues, _consumer: RemoteConsumer) -> Response:
@@ -183,7 +145,7 @@ async def _close_consumer(call: RestCall, queues: EndpointQueues, _name: str) ->
 
 
 async def _reserve(call: RestCall, _queues: EndpointQueues, consumer: RemoteConsumer) -> Response:
-    fields = await _fields(call, consumer.id, "n", "wait_s", "done", "sync")
+    fields = await arguments(call, consumer.id, "n", "wait_s", "done", "sync")
     n = fields.integer("n", 1, least=1, most=MAX_BATCH_ITEMS)
     wait_s = fields.number("wait_s", 0, least=0, most=call.config.limits.wait_s)
     done, sync = fields.texts("done"), fields.flag("sync")
@@ -195,14 +157,14 @@ async def _reserve(call: RestCall, _queues: EndpointQueues, consumer: RemoteCons
     headers = _reservation_headers(consumer, found)
     if not found.items:
         return reply(204, headers)
-    return _json([_delivery(item) for item in found.items], 200, headers)
+    return as_json([_delivery(item) for item in found.items], 200, headers)
 
 
 def _delivery(item: Item) -> dict[str, object]:
     return {
         "id": item.id,
         "name": item.name,
-        **_data(item.data),
+        **data64(item.data),
         "priority": item.priority,
         "delivery": item.delivery,
         "fence": item.fence,
@@ -227,7 +189,7 @@ def _reservation_headers(consumer: RemoteConsumer, found: Reservation) -> dict[s
 
 def _ending(verb: str, *options: str) -> ConsumerHandler:
     async def handle(call: RestCall, _queues: EndpointQueues, consumer: RemoteConsumer) -> Response:
-        fields = await _fields(call, consumer.id, "ids", *options)
+        fields = await arguments(call, consumer.id, "ids", *options)
         chosen: dict[str, Any] = {}
         if "delay_s" in options:
             chosen["delay_s"] = fields.number("delay_s", 0.0, least=0, most=_YEAR_S)
@@ -235,67 +197,40 @@ def _ending(verb: str, *options: str) -> ConsumerHandler:
         if "reason" in options:
             chosen["reason"] = fields.text("reason", "")
         ids = fields.texts("ids", required=True)
-        return _json({"zxid": await consumer.end(verb, ids, **chosen)})
+        return as_json({"zxid": await consumer.end(verb, ids, **chosen)})
 
     return handle
 
 
 async def _touch(call: RestCall, _queues: EndpointQueues, consumer: RemoteConsumer) -> Response:
-    fields = await _fields(call, consumer.id, "ids")
-    return _json({"zxid": await consumer.touch(fields.texts("ids", required=True))})
-
-
-async def _fields(call: RestCall, where: str, *known: str) -> JsonArguments:
-    """Read the JSON arguments of a call. An empty body is an empty object."""
-    body = await call.body(call.config.limits.packet_bytes, where)
-    return JsonArguments(call.parse_json(body, where) if body else {}, where, *known)
-
-
-def _data(data: bytes) -> dict[str, str]:
-    return {"data64": base64.b64encode(data).decode()}
-
-
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(to_json(value), status, headers, media_type=JSON)
-
-
-def _queues_of(call: RestCall) -> EndpointQueues:
-    endpoint: Endpoint | None = call.endpoint
-    assert endpoint is not None  # set by the gateway before it looks for a resource
-    return endpoint.queues
-
-
-def _resource(name: str, methods: dict[str, Handler]) -> Resource:
-    return Resource(name=name, methods=methods, takes=takes_json, offers=(JSON,))
+    fields = await arguments(call, consumer.id, "ids")
+    return as_json({"zxid": await consumer.touch(fields.texts("ids", required=True))})
 
 
 def _post(name: str, handler: ConsumerHandler) -> Resource:
-    return _resource(name, {"POST": _on_consumer(handler)})
+    return resource(name, {"POST": _on_consumer(handler)})
 
 
-_ONE = "/queues/v1/([^/]+)"
-_CONSUMER = f"{_ONE}/consumers/([^/]+)"
-ROUTES: tuple[tuple[re.Pattern[str], Resource], ...] = (
+_CONSUMER = f"{ONE_QUEUE}/consumers/([^/]+)"
+ROUTES: Routes = (
     (
-        re.compile(f"{_ONE}/items/?"),
+        re.compile(f"{ONE_QUEUE}/items/?"),
         Resource(
             name="queue-items",
-            methods={"GET": _on_queue(_peek), "POST": _on_queue(_put)},
+            methods={"GET": on_queue(operator_resources.peek), "POST": on_queue(_put)},
             takes=lambda content_type: takes_json(content_type) or takes_octets(content_type),
             offers=(JSON,),
         ),
     ),
-    (re.compile(f"{_ONE}/stats"), _resource("queue-stats", {"GET": _on_queue(_stats)})),
-    (re.compile(f"{_ONE}/kick"), _resource("queue-kick", {"POST": _on_queue(_kick)})),
-    (re.compile(f"{_ONE}/purge"), _resource("queue-purge", {"POST": _on_queue(_purge)})),
+    *operator_resources.ROUTES,
     (
-        re.compile(f"{_ONE}/consumers/?"),
-        _resource("queue-consumers", {"POST": _on_queue(_open_consumer)}),
+        re.compile(f"{ONE_QUEUE}/consumers/?"),
+        resource("queue-consumers", {"POST": on_queue(_open_consumer)}),
     ),
     (
         re.compile(_CONSUMER),
-        _resource(
-            "queue-consumer", {"PUT": _on_consumer(_beat), "DELETE": _on_queue(_close_consumer)}
+        resource(
+            "queue-consumer", {"PUT": _on_consumer(_beat), "DELETE": on_queue(_close_consumer)}
         ),
     ),
     (re.compile(f"{_CONSUMER}/reserve"), _post("queue-reserve", _reserve)),

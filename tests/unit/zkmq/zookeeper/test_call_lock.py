@@ -45,6 +45,13 @@ class Threads:
         self._threads.append(threading.Thread(target=run, daemon=True))
         self._threads[-1].start()
 
+    def await_errors(self, count: int) -> None:
+        """Wait until so many have failed."""
+        until_s = time.monotonic() + SOON_S
+        while len(self.errors) < count:
+            assert time.monotonic() < until_s, self.errors
+            time.sleep(0.01)
+
     def join(self) -> None:
         """Wait for all of them."""
         until_s = time.monotonic() + SOON_S
@@ -62,15 +69,17 @@ def test_waiting_for_another_call_counts(shared: tuple[WireZooKeeper, Queue], wh
     call = queue.reserve if what == "reserve" else lambda: queue.put(b"b")
     lock = queue._consumer._lock if what == "reserve" else queue._puts.lock
     server.silent = True
-    queue.deadline_s = SOON_S / 2
+    queue.deadline_s = 10 * SOON_S
     threads = Threads()
     threads.call(call)
     until_s = time.monotonic() + SOON_S
     while not lock.is_held and time.monotonic() < until_s:
         time.sleep(0.01)
     queue.deadline_s = 0.4
-    for _ in range(23):  # one after the other they would take longer than the test
+    for _ in range(23):  # none may wait for the one that hangs
         threads.call(call)
+    threads.await_errors(23)
+    queue.close()  # ends the one that hangs
     threads.join()
     told = [str(error) for error in threads.errors if isinstance(error, NoQuorumError)]
     assert len(threads.errors) == 24

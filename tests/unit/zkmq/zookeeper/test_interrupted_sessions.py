@@ -17,7 +17,7 @@ from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import Item, Queue
 from zkmq import queue as queue_module
 from zkmq.errors import ZkmqError
-from zkmq.zookeeper import kazoo_store
+from zkmq.zookeeper import kazoo_session
 from zkmq.zookeeper.signals import Changes, Latch, ThreadSignal
 
 DEADLINE_S = 60.0
@@ -112,7 +112,7 @@ def test_an_interrupted_close_ends_the_session(
     """At once, and not when it expires: what it held goes to others."""
     # A busy machine may need longer than a close waits for a server.
     monkeypatch.setattr(queue_module, "CLOSED_WITHIN_S", HANGS_S)
-    monkeypatch.setattr(kazoo_store, "CLOSED_WITHIN_S", HANGS_S)
+    monkeypatch.setattr(kazoo_session, "CLOSED_WITHIN_S", HANGS_S)
     for place in count(1, STRIDE):
         warm_up(lambda: Queue.connect(server.address, "/close-0").close(), SESSION)
         queue = Queue.connect(server.address, f"/close-{place}", deadline_s=DEADLINE_S)

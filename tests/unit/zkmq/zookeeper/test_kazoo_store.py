@@ -178,7 +178,7 @@ def test_every_close_waits_for_the_end_of_the_session(server: WireZooKeeper) -> 
     store = KazooStore.connect(server.address)
     session = store.session_id
     with server.leader_now():  # it answers nobody
-        end = store._client.end
+        end = store._session._client.end
         closes = [threading.Thread(target=end, args=(CLOSES_S,), daemon=True) for _ in "12"]
         for close in closes:
             close.start()
@@ -400,7 +400,7 @@ def test_refused_credentials_end_the_waiting(server: WireZooKeeper) -> None:
     store = KazooStore.connect(server.address)
     server.silent = True
     pending = store.submit([Create("/a")])
-    store._client._session_callback("AUTH_FAILED")
+    store._session._client._session_callback("AUTH_FAILED")
     with pytest.raises(AccessDeniedError):
         soon_or_raise(lambda: pending.reply(time.monotonic() + SOON_S))
     with pytest.raises(AccessDeniedError):
