@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from harness.common.quorum_config import QuorumConfig
+from harness.common.quorum_config import NodeConfig, QuorumConfig, Role
 
 CLIENT_PORT = 2181
 # Short ticks: a killed leader costs half a second of writes, a silent one two to three.
@@ -46,40 +46,49 @@ RECONFIG: Mapping[str, str | int] = {
     "standaloneEnabled": "false",
     "skipACL": "yes",  # else /zookeeper/config cannot be written
 }
+PLAIN = NodeConfig()
 
 
-def zoo_cfg(config: QuorumConfig, addresses: Mapping[int, str]) -> str:
-    """Return the text of zoo.cfg; the same for every member of the ensemble.
+def zoo_cfg(config: QuorumConfig, addresses: Mapping[int, str], node: NodeConfig = PLAIN) -> str:
+    """Return the text of a server's zoo.cfg.
 
     Args:
         config: the quorum's settings.
         addresses: each member's address inside the quorum's network, by id.
+        node: what is special about this server.
     """
     settings = {**DEFAULTS, "dataDir": "/data"}
     settings |= RECONFIG if config.reconfig else {"clientPort": CLIENT_PORT}
-    lines = [f"{key}={value}" for key, value in {**settings, **config.zoo_cfg}.items()]
-    if config.reconfig:
-        lines += [server_line(id, ip) for id, ip in sorted(addresses.items())]
-    elif len(addresses) > 1:
-        lines += [f"server.{id}={ip}:2888:3888" for id, ip in sorted(addresses.items())]
+    settings = {**settings, **config.zoo_cfg, **node.zoo_cfg}
+    lines = [f"{key}={value}" for key, value in settings.items()]
+    if config.reconfig or len(addresses) > 1:
+        lines += [
+            server_line(id, ip, config.each[id].role, dynamic=config.reconfig)
+            for id, ip in sorted(addresses.items())
+        ]
     return "\n".join(lines) + "\n"
 
 
-def server_line(id: int, address: str) -> str:
-    """Return a member in the form that reconfiguration wants: its client port is part of it."""
-    return f"server.{id}={address}:2888:3888:participant;0.0.0.0:{CLIENT_PORT}"
+def server_line(id: int, address: str, role: Role, *, dynamic: bool = True) -> str:
+    """Return a member's line of a configuration.
+
+    In the `dynamic` form, that of reconfiguration, the client port is part of it.
+    """
+    line = f"server.{id}={address}:2888:3888:{role}"
+    return f"{line};0.0.0.0:{CLIENT_PORT}" if dynamic else line
 
 
-def environment(config: QuorumConfig) -> dict[str, str]:
+def environment(config: QuorumConfig, node: NodeConfig = PLAIN) -> dict[str, str]:
     """Return a server's environment, in the official image's variables."""
     flags = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     if not config.autocreate:
         flags.append("-Dzookeeper.db.autocreate=false")
     if config.failpoints:
         flags.append(AGENT)
+    flags += [f"-D{name}={_text(value)}" for name, value in {**config.jvm, **node.jvm}.items()]
     preloaded = [FAKETIME] * config.faketime + [SHIM] * config.disk_shim
     return {
-        "ZK_SERVER_HEAP": str(config.heap_mb),
+        "ZK_SERVER_HEAP": str(node.heap_mb or config.heap_mb),
         "SERVER_JVMFLAGS": " ".join(flags),
         "JMXDISABLE": "true",
         **{name: text for one in preloaded for name, text in one.items()},
@@ -87,11 +96,18 @@ def environment(config: QuorumConfig) -> dict[str, str]:
     }
 
 
-def files(config: QuorumConfig, addresses: Mapping[int, str]) -> dict[str, str]:
+def files(
+    config: QuorumConfig, addresses: Mapping[int, str], node: NodeConfig = PLAIN
+) -> dict[str, str]:
     """Return the files of a server's container, by path.
 
     Without autocreate, the file `initialize` permits the first start without a database.
     Source: ZooKeeper Administrator's Guide, `zookeeper.db.autocreate`.
     """
-    text = {"conf/zoo.cfg": zoo_cfg(config, addresses)}
+    text = {"conf/zoo.cfg": zoo_cfg(config, addresses, node)}
     return text if config.autocreate else {**text, "data/initialize": ""}
+
+
+def _text(value: str | int | bool) -> str:  # noqa: FBT001 -- a value of a scenario
+    """Return a system property as Java reads it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

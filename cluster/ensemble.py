@@ -34,7 +34,7 @@ def create(
     bridge = networks.create(client, f"zkmq-{run}", tags)
     if way.joins is not None:
         bridge.connect(way.joins)
-    sandboxes = [Sandbox(id=id, run=run, tags=tags) for id in range(1, config.nodes + 1)]
+    sandboxes = [Sandbox(id=id, run=run, tags=tags) for id in config.each]
 
     def create_one(sandbox: Sandbox) -> None:
         port = None if config.port is None else config.port + sandbox.id - 1
@@ -74,7 +74,10 @@ def boot(
     def boot_one(pod: Pod) -> None:
         if config.faketime:
             faketime.install(pod.sandbox)
-        pod.create_server(server_image.id, files(config, addresses), environment(config))
+        node = config.each[pod.id]
+        pod.create_server(
+            server_image.id, files(config, addresses, node), environment(config, node)
+        )
         if config.disks is not None:
             kept_disks.put_back(pod.server, Path(config.disks), pod.id)
         pod.start()

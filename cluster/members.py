@@ -14,6 +14,7 @@ from cluster.pods.pod import Pod
 from cluster.software import server_image
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
+from harness.common.quorum_config import Role
 from harness.target import Evidence
 
 _MAIN = "org.apache.zookeeper.ZooKeeperMain"
@@ -31,9 +32,9 @@ def remove(via: Pod, node: int) -> Evidence:
     return {"node": node, "voters": _reconfigure(via, "-remove", str(node))}
 
 
-def add(via: Pod, node: int, address: str) -> Evidence:
-    """Make a server a voter, if it is not yet; return the voters."""
-    return {"node": node, "voters": _reconfigure(via, "-add", server_line(node, address))}
+def add(via: Pod, node: int, address: str, role: Role = "participant") -> Evidence:
+    """Give a server that role, if it does not have it yet; return the voters."""
+    return {"node": node, "voters": _reconfigure(via, "-add", server_line(node, address, role))}
 
 
 def voters(told: str) -> list[int]:

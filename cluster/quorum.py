@@ -22,7 +22,7 @@ from cluster.software.building import Say
 from cluster.software.server_image import ORIGIN, ServerImage
 from harness.common.last_words import last_words
 from harness.common.polling import wait_until
-from harness.common.quorum_config import QuorumConfig, Software
+from harness.common.quorum_config import QuorumConfig, Role, Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
 from harness.disturbances import Drops, PowerLossModel
 from harness.target import DOWN, Evidence
@@ -117,9 +117,9 @@ class DockerQuorum:
         """Take a voter out of the ensemble by reconfiguration."""
         return members.remove(self._serving_beside(node), node)
 
-    def add_member(self, node: int) -> Evidence:
-        """Make a server a voter again."""
-        return members.add(self._serving_beside(node), node, self._sandboxes[node].ip)
+    def add_member(self, node: int, role: Role = "participant") -> Evidence:
+        """Give a server that role in the ensemble."""
+        return members.add(self._serving_beside(node), node, self._sandboxes[node].ip, role)
 
     def supports(self, what: str) -> bool:
         """Tell whether the machine can do what a scenario requires."""

@@ -27,7 +27,7 @@ def judge_run(history: History, scenario: Scenario, planned: Sequence[Planned] |
         **shared(scenario, Claimed),
         sync=all(entry.workload.sync for entry in scenario.workloads),
         course=Course(
-            nodes=scenario.cluster.nodes,
+            nodes=scenario.cluster.size,
             phases=len(scenario.phases),
             injections=None if planned is None else plan.owed(planned),
             faults=plan.expected(scenario, plan.make(scenario) if planned is None else planned),

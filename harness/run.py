@@ -105,7 +105,7 @@ def _ready(
 ) -> Quorum:
     """Borrow a quorum for as long as the stack lasts, and wait until it serves; keep its logs."""
     what = config.image or f"ZooKeeper {config.zookeeper}"
-    servers = "a server" if config.nodes == 1 else f"{config.nodes} servers"
+    servers = "a server" if config.size == 1 else f"{config.size} servers"
     began_s = time.monotonic()
     with view.waiting(f"starting {servers} of {what}"):
         quorum = lent.enter_context(lend(config))

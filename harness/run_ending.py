@@ -110,8 +110,9 @@ class Ending:
         Raises:
             TargetError: no majority serves.
         """
-        lost = [seen.node for seen in self._quorum.statuses() if not seen.serving]
-        if not lost or 2 * len(lost) >= len(self._quorum.nodes):
+        statuses = self._quorum.statuses()
+        lost = [seen.node for seen in statuses if not seen.serving]
+        if not lost or not any(seen.mode == "leader" for seen in statuses):
             raise error
         self.note(RECOVERED, {"took_s": None, "lost": lost, "why": str(error)})
         self._say(f"healed; {error}; draining what the others serve")

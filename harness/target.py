@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.common.quorum_config import Software
+from harness.common.quorum_config import Role, Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
 from harness.disturbances import (
     Damage,
@@ -244,8 +244,8 @@ class Quorum(Protocol):
         """
         ...
 
-    def add_member(self, node: int) -> Evidence:
-        """Make a server a voter again; doing it twice is fine. Same return, same errors."""
+    def add_member(self, node: int, role: Role = "participant") -> Evidence:
+        """Give a server that role; doing it twice is fine. Same return, same errors."""
         ...
 
     def prepare(self, wanted: Software, say: Callable[[str], None]) -> None:

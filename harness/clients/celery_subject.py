@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from harness.clients import payload
 from harness.clients.subject import (
     Applied,
     Note,
@@ -166,7 +167,7 @@ class CelerySubject(Subject):
 
     def _run(self, id: str, value: Value) -> bool:
         """Be the task: hand it to the client, and wait for the client's decision."""
-        task = RunningTask(value, self._jobs[id])
+        task = RunningTask(payload.plain(str(value)), self._jobs[id])
         self._running.put(task)
         return task.decided.get()
 
@@ -285,5 +286,4 @@ def _value_of(data: bytes) -> Value:
     """Read a put's value from the task that it published."""
     message = json.loads(data)
     arguments = json.loads(b64decode(message["body"]))[0]
-    value: Value = arguments[0]
-    return value
+    return payload.plain(str(arguments[0]))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
+from harness.clients import payload
 from harness.clients.foreign_calls import PROCESS_STRIDE, ForeignCalls
 from harness.clients.subject import Applied, Reserved, Subject, SubjectConfig, Taken
 from harness.common.harness_errors import SubjectError, told
@@ -57,15 +58,24 @@ class Client:
         self._subject: Subject | None = None
         self._alive_ns = 0  # when the last call began whose effect shows that the session lived
 
-    def put(self, value: Value, priority: int = 100, *, buffered: bool = False) -> bool:
+    def put(
+        self,
+        value: Value,
+        priority: int = 100,
+        *,
+        size_bytes: Sequence[int] | None = None,
+        buffered: bool = False,
+    ) -> bool:
         """Put; return whether it was acknowledged.
 
-        A `buffered` put is recorded as acknowledged and never sent: the bug of a control.
+        With `size_bytes`, least and most, the payload is padded to a size in between. A `buffered`
+        put is recorded as acknowledged and never sent: the bug of a control.
         """
+        sent = value if size_bytes is None else payload.padded(value, size_bytes)
         named = {"value": value, "priority": priority}
 
         def put(subject: Subject) -> Applied:
-            return Applied() if buffered else subject.put(value, priority)
+            return Applied() if buffered else subject.put(sent, priority)
 
         return self._call("put", put, named) is not None
 

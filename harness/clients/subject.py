@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 
 from pydantic import Field
 
+from harness.clients import payload
 from harness.common.registry import Registry
 from harness.common.setting_types import MAX_SECONDS, Positive, Strict
 from harness.history.record import Value
@@ -165,9 +166,8 @@ class SubjectConfig(QueueSettings):
 
 
 def value_of(data: bytes) -> Value:
-    """Read an item's value back from its payload."""
-    text = data.decode(errors="replace")
-    return int(text) if text.lstrip("-").isdigit() else text
+    """Read an item's value back from its payload, without what pads it."""
+    return payload.plain(data.decode(errors="replace"))
 
 
 def silent_logger() -> logging.Logger:

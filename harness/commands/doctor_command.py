@@ -225,7 +225,7 @@ def _family(
 
 
 def _heaps_mb(config: QuorumConfig) -> int:
-    return config.nodes * config.heap_mb
+    return sum(node.heap_mb or config.heap_mb for node in config.each.values())
 
 
 def _finding(name: str, *, works: bool | None, told: str) -> Finding:

@@ -1,5 +1,6 @@
 """The settings of a quorum: the keys of `cluster` in a scenario, and what the cluster starts."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -15,6 +16,12 @@ def kept_disk(folder: Path, node: int) -> Path:
 
 Release = Literal["3.9.6", "3.9.3", "3.8.0"]
 DEFAULT_RELEASE: Release = "3.9.6"
+
+
+HeapSize = Annotated[int, Field(ge=64, le=1_000_000)]
+PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z][\w.-]*$", max_length=200)]
+# A server's start script splits its flags at spaces.
+PropertyValue = Annotated[str, Field(pattern=r"^\S*$", max_length=1000)]
 
 
 class OwnBuild(Strict):
@@ -51,19 +58,51 @@ Software = Annotated[
 """Which ZooKeeper to run: a release by its number, or a build of the user's own."""
 
 
+Role = Literal["participant", "observer"]
+Properties = dict[PropertyName, PropertyValue | int | bool]
+MOST_NODES = 9
+
+
+class NodeConfig(Strict):
+    """What is special about one server; all else is as the quorum has it."""
+
+    role: Role = "participant"
+    """An observer follows the leader and answers clients, and has no vote."""
+    heap_mb: HeapSize | None = None
+    """Its heap. None: as large as the others'."""
+    zoo_cfg: dict[Line, Line | int] = Field(default={})
+    """Lines of its zoo.cfg that override or add to those of all."""
+    jvm: Properties = Field(default={})
+    """System properties of its JVM that override or add to those of all."""
+
+
+def _form(value: object) -> str:
+    """Tell whether nodes are counted or listed, so that errors are about that form."""
+    return "list" if isinstance(value, (list, tuple)) else "count"
+
+
+Nodes = Annotated[
+    Annotated[int, Field(ge=1, le=MOST_NODES), Tag("count")]
+    | Annotated[list[NodeConfig], Field(min_length=1, max_length=MOST_NODES), Tag("list")],
+    Discriminator(_form),
+]
+
+
 class QuorumConfig(Strict):
     """The quorum to start."""
 
-    nodes: Annotated[int, Field(ge=1, le=9)] = 5
-    """How many servers; their ids are 1..nodes."""
+    nodes: Nodes = 5
+    """How many servers; or a list of what is special about each. Their ids are 1, 2, ..."""
     zookeeper: Software = DEFAULT_RELEASE
     """Exactly this release, or your own build. None: the release that is shipped."""
     image: Line | None = None
     """Any image with the official one's contract; wins over `zookeeper`."""
-    heap_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 256
+    heap_mb: HeapSize = 256
     """Heap of each server; 256 is enough for tests, a million items want 1536."""
     zoo_cfg: dict[Line, Line | int] = Field(default={})
     """Lines of zoo.cfg that override or add to the cluster's own."""
+    jvm: Properties = Field(default={})
+    """System properties of the servers' JVMs, by name without `-D`."""
     autocreate: bool = True
     """Whether a server without a database may start with an empty one and vote."""
     port: Annotated[int, Field(ge=1, le=65000)] | None = None
@@ -81,17 +120,44 @@ class QuorumConfig(Strict):
     reconfig: bool = False
     """Let members be taken out and added while the ensemble runs."""
 
+    @model_validator(mode="after")
+    def _votes(self) -> Self:
+        many = "at least 2 participants beside observers"
+        refuse(bool(self.observers) and len(self.voters) < 2, f"{many}, got {len(self.voters)}")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Return how many servers there are."""
+        return self.nodes if isinstance(self.nodes, int) else len(self.nodes)
+
+    @property
+    def each(self) -> Mapping[int, NodeConfig]:
+        """Return what is special about each server, by id."""
+        listed = [NodeConfig()] * self.nodes if isinstance(self.nodes, int) else self.nodes
+        return dict(enumerate(listed, start=1))
+
+    @property
+    def voters(self) -> Sequence[int]:
+        """Return the ids of the servers that vote."""
+        return [id for id, node in self.each.items() if node.role == "participant"]
+
+    @property
+    def observers(self) -> Sequence[int]:
+        """Return the ids of the servers that do not vote."""
+        return [id for id, node in self.each.items() if node.role == "observer"]
+
     @property
     def place(self) -> tuple[int, int | None, int | None, bool]:
         """Return what a quorum's sandboxes are made for, which its servers can't change."""
-        return self.nodes, self.port, self.data_mb, self.disk_shim or self.failpoints
+        return self.size, self.port, self.data_mb, self.disk_shim or self.failpoints
 
     @property
     def missing_disk(self) -> Path | None:
         """Return a kept disk that the servers should begin with and that is not there."""
         if self.disks is None:
             return None
-        kept = (kept_disk(Path(self.disks), id) for id in range(1, self.nodes + 1))
+        kept = (kept_disk(Path(self.disks), id) for id in self.each)
         return next((disk for disk in kept if not disk.is_file()), None)
 
     @property

@@ -23,6 +23,12 @@ def _reread(period_s: float) -> float:
     return period_s
 
 
+def _rising(bounds: list[int]) -> list[int]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"expected the least before the most, got {bounds[0]} before {bounds[1]}")
+    return bounds
+
+
 MAX_SECONDS = 1e6  # eleven days: longer than any run, and short enough for every clock and wait
 Line = Annotated[str, Field(pattern=r"^[^\r\n]*$", max_length=1000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -42,6 +48,11 @@ StrobePeriod = Annotated[
 ]
 Share = Annotated[int, Field(ge=0, le=100)]  # percent
 Percent = Annotated[float, Field(gt=0, le=100)]
+Sizes = Annotated[
+    list[Annotated[int, Field(ge=1, le=1_000_000)]],
+    Field(min_length=2, max_length=2),
+    AfterValidator(_rising),
+]
 Groups = Annotated[list[Annotated[list[str | int], Field(min_length=1)]], Field(min_length=2)]
 
 

@@ -14,8 +14,8 @@ from harness.target import Clients, Evidence, System, Target
 Aim = Annotated[
     Target,
     Field(
-        description="Whom it hits: leader, follower, followers, any, minority, half, majority, "
-        "all, {node: 3} or a name of `bind`."
+        description="Whom it hits: leader, follower, followers, observer, observers, any, "
+        "minority, half, majority, all, {node: 3} or a name of `bind`."
     ),
 ]
 WHOLE_QUORUM = frozenset({"cut", "gateway", "loss", "members"})
@@ -73,7 +73,10 @@ class Fault(Protocol):
         return description.nodes(nodes, modes) or description.target(self.target)
 
     def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
-        """Return who, while it lasts, is down or cannot exchange with a majority both ways."""
+        """Return who, while it lasts, is down or cannot exchange with a majority both ways.
+
+        `everyone` are the servers that vote.
+        """
         return ()
 
     def choose(self, clients: Clients, nodes: Sequence[int]) -> Sequence[int]:

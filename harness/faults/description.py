@@ -35,6 +35,8 @@ _ROLES = {
     "follower": "a follower",
     "half": "half of the nodes",
     "leader": "the leader",
+    "observer": "an observer",
+    "observers": "the observers",
     "majority": "a majority",
     "minority": "a minority",
 }

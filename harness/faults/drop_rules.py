@@ -86,7 +86,7 @@ def _speaking(cut: Mapping[str, Collection[int]], modes: Mapping[str, str]) -> s
 
 def _talks(modes: Mapping[str, str]) -> set[frozenset[str]]:
     """Return the pairs that exchange packets by themselves: a leader, and another that serves."""
-    serving = {id for id, mode in modes.items() if mode in {"leader", "follower"}}
+    serving = {id for id, mode in modes.items() if mode in {"leader", "follower", "observer"}}
     leaders = {id for id in serving if modes[id] == "leader"}
     return {frozenset({id, peer}) for id in leaders for peer in serving - {id}}
 

@@ -104,14 +104,14 @@ def _one_by_one(quorum: Quorum, nodes: Iterable[int], renew: Callable[[int], Evi
 
 
 def _wait_synced(quorum: Quorum) -> None:
-    """Wait until one leads and says that every other voter is a synced follower.
+    """Wait until one leads and says that every other server is in sync with it.
 
     Raises:
         TargetError: that took longer than SYNCED_WITHIN_S; says what each node was last seen as.
     """
     wait_until(
         lambda: quorum.statuses(metrics=True),
-        _synced,
+        synced,
         within_s=SYNCED_WITHIN_S,
         every_s=POLL_S,
         late=lambda seen: TargetError(
@@ -121,8 +121,13 @@ def _wait_synced(quorum: Quorum) -> None:
     )
 
 
-def _synced(statuses: Sequence[NodeStatus]) -> bool:
-    counts = [(s.metrics or {}).get("zk_synced_followers") for s in statuses if s.mode == "leader"]
+def synced(statuses: Sequence[NodeStatus]) -> bool:
+    """Tell whether all serve, and the leader counts each of the others as in sync."""
+    leading = [s.metrics for s in statuses if s.mode == "leader" and s.metrics]
     # Releases differ in how they write the number: 4 or 4.0.
-    known = [float(count) for count in counts if count is not None]
+    known = [
+        float(told["zk_synced_followers"]) + float(told.get("zk_synced_observers", 0))
+        for told in leading
+        if "zk_synced_followers" in told
+    ]
     return all(s.serving for s in statuses) and known == [len(statuses) - 1]

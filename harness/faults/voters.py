@@ -1,10 +1,10 @@
-"""Voters taken out of the ensemble by reconfiguration, and added again."""
+"""Voters taken out of the ensemble and added to it, by reconfiguration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.faults import Aim, Disabling, faults
+from harness.faults import Aim, Disabling, Fault, faults
 from harness.faults.servers import start_down, wiped_something
 from harness.target import Evidence, System
 
@@ -20,15 +20,43 @@ class RemoveVoter(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Remove one after the other."""
-        return {"removed": [system.quorum.remove_member(id) for id in nodes]}
+        modes = _modes(system, nodes)
+        return {"modes": modes, "removed": [system.quorum.remove_member(id) for id in nodes]}
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require that the ensemble's own configuration no longer has them."""
-        return _removed(evidence)
+        """Require voters, which the ensemble's own configuration no longer has."""
+        return _removed(evidence) and "observer" not in evidence.get("modes", {}).values()
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Add them to the ensemble again."""
         return {"added": [system.quorum.add_member(id) for id in nodes]}
+
+
+@faults.register("add-voter")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddVoter(Fault):
+    """Make observers voters by reconfiguration, as an ensemble grows; healing takes the vote away.
+
+    With two observers beside three voters, three grow to five.
+    """
+
+    target: Aim = "observers"
+    slot: ClassVar[str | None] = "members"
+    needs: ClassVar[frozenset[str]] = frozenset({"reconfig"})
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Give one after the other a vote."""
+        modes = _modes(system, nodes)
+        return {"modes": modes, "added": [system.quorum.add_member(id) for id in nodes]}
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require observers, which the ensemble's own configuration has as voters now."""
+        voted = all(seen["node"] in seen["voters"] for seen in evidence["added"])
+        return voted and set(evidence["modes"].values()) == {"observer"}
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Make them observers again."""
+        return {"demoted": [system.quorum.add_member(id, "observer") for id in nodes]}
 
 
 @faults.register("replace")
@@ -59,6 +87,10 @@ class Replace(Disabling):
         """Start the empty ones and add them: the leader brings them up to date first."""
         started = start_down(system, nodes)
         return {"started": started, "added": [system.quorum.add_member(id) for id in nodes]}
+
+
+def _modes(system: System, nodes: Sequence[int]) -> dict[str, str]:
+    return {str(seen.node): seen.mode for seen in system.quorum.statuses() if seen.node in nodes}
 
 
 def _removed(evidence: Evidence) -> bool:

@@ -1,6 +1,6 @@
 """Decide whether a fault may be injected now, by the budget and the faults in force."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from harness.faults import Fault
@@ -24,16 +24,19 @@ class Obstacle:
 
 
 class Room:
-    """Tracks which nodes are hurt: from a fault's injection until the node serves again."""
+    """Tracks which voters are hurt: from a fault's injection until the node serves again.
 
-    def __init__(self, quorum: Quorum, wanted: str) -> None:
-        self._quorum = quorum
-        self._most = budget.allowed(wanted, len(quorum.nodes))
+    What observers suffer leaves a majority as it was, so it is not counted.
+    """
+
+    def __init__(self, quorum: Quorum, wanted: str, voters: Collection[int]) -> None:
+        self._quorum, self._voters = quorum, frozenset(voters)
+        self._most = budget.allowed(wanted, len(voters))
         self._hurt: set[int] = set()
 
     def take(self, fault: Fault, nodes: Sequence[int]) -> None:
         """Count the nodes that this fault hurts as hurt from now on."""
-        self._hurt |= set(fault.hurts(nodes, self._quorum.nodes))
+        self._hurt |= self._hurts(fault, nodes)
 
     def obstacle(self, injection: Injection, in_force: Sequence[Injection]) -> Obstacle | None:
         """Return why an injection must wait or be skipped; None if it can happen now.
@@ -66,14 +69,13 @@ class Room:
         self, injection: Injection, in_force: Sequence[Injection], within_s: float
     ) -> Obstacle | None:
         fault: Fault = injection.entry.fault
-        everyone = self._quorum.nodes
         stay = {
             id
             for i in in_force
             if i.heal_at_s is None
-            for id in i.entry.fault.hurts(i.nodes, everyone)
+            for id in self._hurts(i.entry.fault, i.nodes)
         }
-        wanted = set(fault.hurts(injection.nodes, everyone))
+        wanted = self._hurts(fault, injection.nodes)
         self._forget_recovered(in_force)
         if len(self._hurt | wanted) <= self._most:
             return None
@@ -82,9 +84,11 @@ class Room:
             within_s=within_s if len(stay | wanted) <= self._most else 0.0,
         )
 
+    def _hurts(self, fault: Fault, nodes: Sequence[int]) -> set[int]:
+        return set(fault.hurts(nodes, sorted(self._voters))) & self._voters
+
     def _forget_recovered(self, in_force: Sequence[Injection]) -> None:
         """Stop counting nodes that serve, so are in sync, and that no fault in force hurts."""
-        everyone = self._quorum.nodes
-        held = {id for i in in_force for id in i.entry.fault.hurts(i.nodes, everyone)}
+        held = {id for i in in_force for id in self._hurts(i.entry.fault, i.nodes)}
         serving = {s.node for s in self._quorum.statuses() if s.serving}
         self._hurt -= serving - held

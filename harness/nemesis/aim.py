@@ -24,6 +24,7 @@ class Aim:
 
     def __init__(self, scenario: Scenario, pinned: Recorded | None) -> None:
         self._scenario, self._pinned = scenario, pinned
+        self._observers = scenario.cluster.observers
         self._streams: dict[str, Random] = {}
         self._bound: dict[str, int] = {}
 
@@ -37,7 +38,9 @@ class Aim:
             self._bound = dict(self._pinned.bound)
             return self._bound
         try:
-            self._bound = roles.bind(self._scenario.bind, statuses, self._stream("bind"))
+            self._bound = roles.bind(
+                self._scenario.bind, statuses, self._stream("bind"), self._observers
+            )
         except ValueError as error:
             raise RunError(str(error)) from error
         return self._bound
@@ -48,7 +51,8 @@ class Aim:
         if self._pinned is not None and (id := injection.planned.id) in self._pinned.nodes:
             injection.nodes = list(self._pinned.nodes[id])
             return None
-        injection.nodes = roles.resolve(target, statuses, self._bound, self.stream_of(injection))
+        rng = self.stream_of(injection)
+        injection.nodes = roles.resolve(target, statuses, self._bound, rng, self._observers)
         if injection.nodes or target == []:
             return None
         return Obstacle(why=f"no node was {target!r}", within_s=ROLE_WITHIN_S)
@@ -56,7 +60,8 @@ class Aim:
     def node_of(self, target: str | int, statuses: Sequence[NodeStatus]) -> int | None:
         """Return the node that a trigger means now; None if no node has the role."""
         wanted: Target = {"node": target} if isinstance(target, int) else target
-        found = roles.resolve(wanted, statuses, self._bound, self._stream("triggers"))
+        rng = self._stream("triggers")
+        found = roles.resolve(wanted, statuses, self._bound, rng, self._observers)
         return next(iter(found), None)
 
     def bound(self, node: str | int) -> int:

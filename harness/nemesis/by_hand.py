@@ -11,6 +11,8 @@ from typing import Any
 
 from harness.common.harness_errors import ScenarioError, TargetError, UnsupportedError
 from harness.common.polling import wait_until
+from harness.common.quorum_config import QuorumConfig
+from harness.common.server_states import NodeStatus
 from harness.faults import faults
 from harness.nemesis import undo
 from harness.scenario import budget, roles
@@ -64,10 +66,11 @@ def inject(
     """
     fault = undo.fault_of(kind, settings)
     statuses = quorum.statuses()
-    complaint = roles.complaint_of_target(fault.target, len(statuses), {})
+    observers = [seen.node for seen in statuses if seen.mode == "observer"]
+    complaint = roles.complaint_of_target(fault.target, _cluster(statuses), {})
     if complaint is not None:
         raise ScenarioError(f"{kind}: {complaint}")
-    nodes = roles.resolve(fault.target, statuses, {}, Random())
+    nodes = roles.resolve(fault.target, statuses, {}, Random(), observers)
     if not nodes and fault.target != []:
         raise TargetError(f"{kind}: expected a node that is {fault.target!r} now, got none")
     others = [_held(entry) for entry in in_force]
@@ -92,6 +95,12 @@ def inject(
         quorum.ledger.end(id)
     what = fault.describe(kind, nodes, {str(seen.node): seen.mode for seen in statuses})
     return Injected(nodes=nodes, what=what, evidence=evidence, bit=fault.bit(evidence))
+
+
+def _cluster(statuses: Sequence[NodeStatus]) -> QuorumConfig:
+    """Return what is known of a quorum's settings by its servers' states."""
+    modes = ["observer" if seen.mode == "observer" else "participant" for seen in statuses]
+    return QuorumConfig.model_validate({"nodes": [{"role": mode} for mode in modes]})
 
 
 def _held(entry: Mapping[str, Any]) -> budget.Held:

@@ -54,7 +54,7 @@ class Nemesis:
         self._quorum, self._aim = quorum, Aim(scenario, pinned)
         self._history, self._clock, self._progress, self._say = history, clock, progress, say
         self._in_force: list[Injection] = []
-        self._room = Room(quorum, scenario.budget)
+        self._room = Room(quorum, scenario.budget, scenario.cluster.voters)
         self._looked_s = 0.0
 
     def bind(self) -> Mapping[str, int]:

@@ -24,7 +24,12 @@ REFRESH_HZ = 4
 DOT_EACH_S = 0.9
 UNBOUNDED = 100_000  # columns; a table is as wide as what is in it
 RATE_WINDOW_S = 2.0
-_MODE_STYLE = {"leader": "bold green", "follower": "green", "standalone": "green"}
+_MODE_STYLE = {
+    "leader": "bold green",
+    "follower": "green",
+    "observer": "green",
+    "standalone": "green",
+}
 _VERDICT_STYLE = {"valid": "bold green", "invalid": "bold red", "unknown": "bold yellow"}
 _SUMMARY_WITNESSES = 5
 _SHOWN_OF_A_CHECK = 2

@@ -93,9 +93,9 @@ def _of_because(scenario: Scenario) -> Iterator[Complaint]:
 
 def _of_bindings(scenario: Scenario) -> Iterator[Complaint]:
     """Require roles that so many nodes can fill, and a node for each name."""
-    nodes, roles_seen = scenario.cluster.nodes, set[str]()
+    nodes, roles_seen = scenario.cluster.size, set[str]()
     for number, (name, role) in enumerate(scenario.bind.items(), start=1):
-        if (complaint := roles.complaint_of_binding(role, nodes)) is not None:
+        if (complaint := roles.complaint_of_binding(role, scenario.cluster)) is not None:
             yield ("bind", name), complaint
         elif role in roles_seen and roles.only_one(role):
             yield ("bind", name), f"expected one name for {role!r}, got a second"
@@ -228,7 +228,7 @@ def _of_worst_case(scenario: Scenario) -> Iterator[Complaint]:
             ("phases", span.phase, "faults", span.entry),
             (
                 f"expected at most a minority hurt at once, got up to {hurt} of "
-                f"{scenario.cluster.nodes} nodes; `budget: majority` gives leave"
+                f"{len(scenario.cluster.voters)} nodes; `budget: majority` gives leave"
             ),
         )
     if (pair := worst_case.excluded(scenario)) is not None:

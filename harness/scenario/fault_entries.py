@@ -119,9 +119,7 @@ def _of_fault(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
     if entry.fault is None:
         return
     target = entry.fault.target
-    if (
-        what := roles.complaint_of_target(target, scenario.cluster.nodes, scenario.bind)
-    ) is not None:
+    if (what := roles.complaint_of_target(target, scenario.cluster, scenario.bind)) is not None:
         yield (entry.kind, "groups" if isinstance(target, list) else "target"), what
     kinds = ["any", *dict.fromkeys(work.kind for work in scenario.workloads)]
     workload = getattr(entry.fault, "workload", "any")
@@ -147,7 +145,7 @@ def _of_trigger(scenario: Scenario, phase: Phase, entry: FaultEntry) -> Iterator
             continue
         told = f"{first}" if last == first else f"{entry.times} times {first}"
         yield ("at", what), f"expected at most {reach}, the phase's puts, got {told}"
-    if entry.at.event is not None and scenario.cluster.nodes == 1:
+    if entry.at.event is not None and scenario.cluster.size == 1:
         yield ("at", "event"), "expected several nodes for an election, got one"
     if entry.at.log is not None:
         yield from _of_node(scenario, entry.at.log.node, ("at", "log", "node"))
@@ -201,7 +199,7 @@ def _names_a_fault(heal: str, known: Known) -> bool:
 
 
 def _of_node(scenario: Scenario, node: str | int, where: Sequence[str]) -> Iterator[Complaint]:
-    last = scenario.cluster.nodes
+    last = scenario.cluster.size
     if node == "leader" and last == 1:
         yield where, "expected 1, since a single node has no role, got 'leader'"
     elif node not in scenario.bind and node != "leader" and node not in range(1, last + 1):

@@ -84,12 +84,23 @@ def markdown(place: str) -> str:
 
 
 SHARED = frozenset(
-    {FILE, "phase", "at", "log", "at.failpoint", "until", "workload entry", "fault entry"}
+    {
+        FILE,
+        "phase",
+        "at",
+        "log",
+        "at.failpoint",
+        "cluster.nodes",
+        "until",
+        "workload entry",
+        "fault entry",
+    }
 )
 """Parts whose name stands in no file, or not in the line of their keys."""
 _ENTRIES = {"workload entry": "WorkloadEntryOf", "fault entry": "FaultEntryOf"}
 _NAMED = {
     "cluster": "QuorumConfig",
+    "cluster.nodes": "NodeConfig",
     "phase": "PhaseOf",
     "availability": "AvailabilityBound",
     "at": "Trigger",
@@ -140,8 +151,8 @@ def _key(place: str, name: str, about: Mapping[str, Any], required: bool) -> Key
 def _types(about: Mapping[str, Any]) -> Iterator[str]:
     if "$ref" in about:
         yield from _types(_resolved(about))
-    elif "anyOf" in about:
-        for one in about["anyOf"]:
+    elif "anyOf" in about or "oneOf" in about:
+        for one in about.get("anyOf") or about["oneOf"]:
             yield from _types(one)
     elif "enum" in about:
         words = about["enum"]

@@ -67,7 +67,7 @@ class Until(Strict):
 
     node: str | int
     """Which node: a role, a name of `bind` or a number."""
-    mode: Literal["serving", "leader", "follower", "looking", "down"]
+    mode: Literal["serving", "leader", "follower", "observer", "looking", "down"]
     """The mode that it has to reach; `serving` is any that answers clients."""
     within_s: Seconds = 60.0
     """How long to wait; then the run ends with 255."""

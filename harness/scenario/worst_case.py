@@ -55,14 +55,14 @@ def over_budget(scenario: Scenario) -> tuple[Span, int] | None:
     None if none may. A role counts as nodes that no other fault disturbs; only bound names and
     numbers are known to mean the same node again.
     """
-    nodes = scenario.cluster.nodes
-    limit = budget.allowed(scenario.budget, nodes)
-    if limit >= nodes:
+    voters = len(scenario.cluster.voters)
+    limit = budget.allowed(scenario.budget, voters)
+    if limit >= voters:
         return None
     now = _InForce(scenario)
     for span in sorted(in_force.spans(scenario), key=lambda span: span.begin):
         if now.begin(span) > limit:
-            return span, min(now.hurt, nodes)
+            return span, min(now.hurt, voters)
     return None
 
 
@@ -146,14 +146,27 @@ def _two_longest(spans: Iterable[Span]) -> list[Span]:
 
 
 def placeholders(target: Target, scenario: Scenario) -> list[int]:
-    """Return stand-in ids for a target before the run; each bound name has its own."""
+    """Return stand-in ids for a target before the run; each bound name has its own.
+
+    What may be a voter has the id of one, since only voters count in the budget.
+    """
     if isinstance(target, list):
         return [id for one in target for id in placeholders(one, scenario)]
     if isinstance(target, dict):
         return [target["node"]]
+    voters, observers = scenario.cluster.voters, scenario.cluster.observers
     if target in scenario.bind:
-        return [1 + list(scenario.bind).index(target)]
-    return list(range(1, 1 + size_of_role(target, scenario.cluster.nodes)))
+        names = [name for name in scenario.bind if _watches(scenario.bind[name])]
+        if target in names:
+            return [observers[names.index(target)]]
+        others = [name for name in scenario.bind if name not in names]
+        return [[*voters, *observers][others.index(target)]]
+    pool = observers if _watches(target) else [*voters, *observers]
+    return list(pool[: size_of_role(target, scenario.cluster)])
+
+
+def _watches(role: str) -> bool:
+    return "observer" in role
 
 
 def _fixed(target: Target, bound: Mapping[str, str]) -> bool:
@@ -165,12 +178,13 @@ def _fixed(target: Target, bound: Mapping[str, str]) -> bool:
 
 def _hurts(scenario: Scenario) -> dict[tuple[int, int], Hurt]:
     """Return what one injection of each entry hurts, by phase and place."""
-    everyone = range(1, scenario.cluster.nodes + 1)
+    voters = scenario.cluster.voters
     found = {}
     for number, phase in enumerate(scenario.phases):
         for place, entry in enumerate(phase.faults):
             if (fault := entry.fault) is not None:
-                hurt = frozenset(fault.hurts(placeholders(fault.target, scenario), everyone))
+                nodes = placeholders(fault.target, scenario)
+                hurt = frozenset(fault.hurts(nodes, voters)) & frozenset(voters)
                 fixed = _fixed(fault.target, scenario.bind)
                 found[number, place] = Hurt(hurt) if fixed else Hurt(drawn=len(hurt))
     return found

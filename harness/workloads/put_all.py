@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.clients.client import Client
-from harness.common.setting_types import Clients, Count, Priority, Rate
+from harness.common.setting_types import Clients, Count, Priority, Rate, Sizes
 from harness.workloads import Workload, workloads
 
 
@@ -22,6 +22,8 @@ class PutAll(Workload):
     """Puts of all clients together. None: as fast as they are answered."""
     priority: Priority = 100
     """Of all items; the smaller number is served first."""
+    size_bytes: Sizes | None = None
+    """The least and the most bytes of a payload; each value has its size. None: just the value."""
     first: int = 1
     """The first value."""
     while_faults: bool = False
@@ -44,4 +46,4 @@ class PutAll(Workload):
             if self.while_faults and client.faults_over():
                 return
             client.pace(rate_hz, step, began_s)
-            client.put(value, self.priority)
+            client.put(value, self.priority, size_bytes=self.size_bytes)

@@ -41,7 +41,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Servers:
 
     @contextmanager
     def started(config: Any, *, by_hand: bool, say: object) -> Iterator[Servers]:
-        made.seen.append(f"start {config.nodes}")
+        made.seen.append(f"start {config.size}")
         try:
             yield made
         finally:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.common.harness_errors import UnsupportedError
-from harness.common.quorum_config import Software
+from harness.common.quorum_config import Role, Software
 from harness.common.server_states import NodeStatus
 from harness.disturbances import (
     Damage,
@@ -259,9 +259,10 @@ class FakeQuorum:
         self.voters -= set() if self.numb else {node}
         return {"node": node, "voters": sorted(self.voters)}
 
-    def add_member(self, node: int) -> Evidence:
-        """Add it again."""
-        self.voters.add(node)
+    def add_member(self, node: int, role: Role = "participant") -> Evidence:
+        """Give it the role."""
+        if not self.numb:
+            self.voters = self.voters | {node} if role == "participant" else self.voters - {node}
         return {"node": node, "voters": sorted(self.voters)}
 
     def prepare(self, wanted: Software, say: Callable[[str], None]) -> None:
@@ -296,7 +297,7 @@ class FakeQuorum:
         metrics = {"zk_version": f"{self.releases[node.id]}-fake"}
         if leads:
             metrics["zk_synced_followers"] = str(len(serving) - 1)
-        mode = "leader" if leads else "follower"
+        mode = "leader" if leads else "follower" if node.id in self.voters else "observer"
         return NodeStatus(node=node.id, mode=mode, zxid=1, metrics=metrics)
 
 

@@ -13,7 +13,8 @@ from harness.nemesis.phase_faults import PhaseOfFaults
 from harness.scenario import loading, plan
 from worlds.faults.fake_quorum import FakeClients, FakeQuorum
 
-HEAD = "description: d\nworkload: [{put-all: {}}]\ncluster: {faketime: true, failpoints: true}\n"
+HEAD = "description: d\nworkload: [{put-all: {}}]\n"
+CLUSTER = "cluster: {faketime: true, failpoints: true}\n"
 
 
 class Stage:
@@ -21,7 +22,7 @@ class Stage:
 
     def __init__(self, folder: Path, text: str, quorum: FakeQuorum) -> None:
         path = folder / "x.yaml"
-        path.write_text(HEAD + text)
+        path.write_text(HEAD + ("" if "cluster:" in text else CLUSTER) + text)
         loaded = loading.load(path)
         self.quorum, self.clients = quorum, FakeClients()
         self._file = folder / "nemesis.jsonl"

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from harness.common.harness_errors import TargetError, UnsupportedError
+from harness.common.server_states import NodeStatus
 from harness.faults import Fault, client_faults, disk_faults, drop_rules, faults, links, rolling
 from harness.nemesis import by_hand, undo
 from harness.scenario import roles
@@ -44,12 +45,16 @@ def system_for(name: str, *, numb: bool = False) -> System:
     quorum = FakeQuorum(numb=numb)
     if name == "start":
         quorum.nodes[2].up = False
+    if name == "add-voter":
+        quorum.voters = {3, 4, 5}
     return System(quorum=quorum, clients=FakeClients(numb=numb), gateway=FakeGateway(numb=numb))
 
 
 def targets(fault: Fault, system: System) -> list[int]:
     """Return whom it is about."""
-    return roles.resolve(fault.target, system.quorum.statuses(), {}, Random(1))
+    statuses = system.quorum.statuses()
+    observers = [seen.node for seen in statuses if seen.mode == "observer"]
+    return roles.resolve(fault.target, statuses, {}, Random(1), observers)
 
 
 def aimed(fault: Fault, system: System) -> System:
@@ -176,6 +181,35 @@ def test_what_followers_are_made_to_say_is_lost() -> None:
     heard = {id: {**peers, "1": 0} for id, peers in evidence["links"].items() if id == "4"}
     mute = evidence["links"] | heard | {"1": {**evidence["links"]["1"], "4": 0}}
     assert not fault.bit(evidence | {"links": mute})
+
+
+def test_an_observer_meets_its_cut() -> None:
+    """A leader speaks to its observers too, so one that is cut off must have lost a packet."""
+    fault, system = undo.fault_of("isolate", {"target": "observer"}), system_for("add-voter")
+    evidence: Any = fault.inject(system, [1])
+    assert evidence["before"]["1"] == "observer"
+    assert fault.bit(evidence)
+    cast(FakeQuorum, system.quorum).mute = {1}
+    assert not fault.bit(fault.inject(system, [1]))
+
+
+@pytest.mark.parametrize("name", ["remove-voter", "add-voter"])
+def test_a_vote_that_was_as_wanted_before_is_no_change(name: str) -> None:
+    """No observer is taken out of the voters, and no voter made one."""
+    fault, system = fault_named(name), system_for("add-voter")
+    changed, same = ([3], [1]) if name == "remove-voter" else ([1], [3])
+    assert fault.bit(fault.inject(system, changed))
+    assert not fault.bit(fault.inject(system, same))
+
+
+def test_a_rolling_restart_waits_for_observers_too() -> None:
+    """Who follows without a vote is in sync before the next one goes down."""
+    metrics = {"zk_synced_followers": "2", "zk_synced_observers": "1.0"}
+    leader = NodeStatus(node=3, mode="leader", metrics=metrics)
+    others = [NodeStatus(node=id, mode="follower") for id in (1, 2)]
+    watching = [NodeStatus(node=id, mode="observer") for id in (4, 5)]
+    assert rolling.synced([*others, leader, watching[0]])
+    assert not rolling.synced([*others, leader, *watching])
 
 
 def test_a_cut_without_a_leader_shows_itself() -> None:

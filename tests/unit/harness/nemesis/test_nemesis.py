@@ -80,6 +80,27 @@ def test_nobody_with_the_role_is_skipped(stage: Callable[..., Stage]) -> None:
     assert played.told() == [("pause", "inject", "skipped")]
 
 
+def test_observers_take_no_room(stage: Callable[..., Stage]) -> None:
+    """Beside observers that are down a minority of the voters may be hurt, and no more."""
+    quorum = FakeQuorum()
+    quorum.voters = {3, 4, 5}
+    played = stage(
+        "cluster: {nodes: [{role: observer}, {role: observer}, {}, {}, {}]}\nmix_s: 9\nfaults:\n"
+        "  - {name: o, kill: {target: observers}, weight: 1, for_s: 9}\n"
+        "  - {name: p, pause: {target: {node: 3}}, weight: 1, for_s: 9}\n"
+        "  - {name: q, pause: {target: {node: 4}}, weight: 1, for_s: 9}\n",
+        quorum,
+    )
+    first = {injection.planned.name: injection for injection in reversed(played.injections)}
+    for name in "opq":
+        played.nemesis.inject(first[name])
+    assert [(name, outcome) for name, _, outcome in played.told()] == [
+        ("o", "installed"),
+        ("p", "installed"),
+        ("q", "skipped"),
+    ]
+
+
 def test_over_the_budget_is_skipped(stage: Callable[..., Stage]) -> None:
     """A third of five nodes is not hurt while two are, whatever the schedule says."""
     played = stage(

@@ -25,6 +25,19 @@ REFUSED = {
         ),
         "x.yaml:6: faults[2]: expected at most a minority hurt at once, got up to 3 of 5 nodes",
     ),
+    "two-of-three-voters-beside-observers": (
+        (
+            "cluster: {nodes: [{}, {}, {}, {role: observer}, {role: observer}]}\n"
+            "faults:\n"
+            "  - {name: a, kill: {target: follower}, first_s: 1, down_s: 9}\n"
+            "  - {name: b, kill: {target: follower}, first_s: 2, down_s: 9}\n"
+        ),
+        "x.yaml:6: faults[1]: expected at most a minority hurt at once, got up to 2 of 3 nodes",
+    ),
+    "an-observer-where-there-is-none": (
+        "faults: [{pause: {target: observer}, first_s: 1, for_s: 1}]\n",
+        "x.yaml:3: faults[0].pause.target: expected an observer among the nodes",
+    ),
     "a-cut-and-a-kill": (
         BOUND + "faults:\n"
         "  - {partition-minority: {}, first_s: 1, for_s: 9}\n"
@@ -224,6 +237,13 @@ REFUSED = {
     ),
 }
 ACCEPTED = {
+    "all-observers-and-a-minority": (
+        "cluster: {nodes: [{}, {}, {role: observer}, {}, {role: observer}]}\n"
+        "bind: {o: an observer, f: a follower}\n"
+        "faults:\n  - {name: a, kill: {target: observers}}\n  - {name: b, pause: {target: f}}\n"
+        "  - {name: c, heal: all}\n  - {name: d, kill: {target: o}}\n"
+        "  - {name: e, isolate: {target: minority}}\n"
+    ),
     "one-after-the-other": (
         "faults:\n"
         "  - {name: a, kill: {target: minority}, first_s: 1, down_s: 2}\n"

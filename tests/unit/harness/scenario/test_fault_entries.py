@@ -55,6 +55,7 @@ def planned(entry: dict[str, Any]) -> list[plan.Planned]:
                 "description": "d",
                 "budget": "majority",
                 "cluster": {
+                    "nodes": [{}, {}, {}, {}, {"role": "observer"}],
                     "faketime": True,
                     "data_mb": 64,
                     "reconfig": True,

@@ -11,7 +11,7 @@ from harness.workloads import workloads
 
 PAGE = Path(__file__).parents[4] / "docs" / "scenarios.md"
 BLOCK = re.compile(r'<!-- harness explain --markdown "([^"]+)" -->\n(.*?)\n<!-- end -->', re.DOTALL)
-SHOWN = {"scenario", "cluster", "phase", "fault entry", "at"}
+SHOWN = {"scenario", "cluster", "cluster.nodes", "phase", "fault entry", "at"}
 
 
 @pytest.mark.parametrize("part", reference.parts())

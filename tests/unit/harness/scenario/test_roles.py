@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from harness.common.quorum_config import NodeConfig, QuorumConfig
 from harness.common.server_states import NodeStatus
 from harness.scenario import roles
 
@@ -15,6 +16,7 @@ def seen(*modes: str) -> list[NodeStatus]:
 
 
 FIVE = seen("follower", "follower", "leader", "follower", "follower")
+WATCHED = QuorumConfig(nodes=[*[NodeConfig()] * 3, *[NodeConfig(role="observer")] * 2])
 ONE_DOWN = seen("follower", "down", "leader", "follower", "follower")
 
 
@@ -106,7 +108,7 @@ def test_bind_without_enough_nodes_names_the_name() -> None:
 @pytest.mark.parametrize("role", ["a follower", "leader", "node 3", "any"])
 def test_known_bindings_pass(role: str) -> None:
     """Each documented role may stand in `bind`."""
-    assert roles.complaint_of_binding(role, 5) is None
+    assert roles.complaint_of_binding(role, QuorumConfig()) is None
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_known_bindings_pass(role: str) -> None:
 )
 def test_an_unknown_target_is_complained_of(target: roles.Target, told: str) -> None:
     """What a target may be, and what it is."""
-    complaint = roles.complaint_of_target(target, 5, {"l": "leader"})
+    complaint = roles.complaint_of_target(target, QuorumConfig(), {"l": "leader"})
     assert complaint is not None
     assert complaint.startswith(told)
 
@@ -128,4 +130,43 @@ def test_an_unknown_target_is_complained_of(target: roles.Target, told: str) -> 
 @pytest.mark.parametrize("target", [*roles.ROLES, "l", {"node": 5}])
 def test_known_targets_pass(target: roles.Target) -> None:
     """Every role, a bound name and a node of the quorum are targets."""
-    assert roles.complaint_of_target(target, 5, {"l": "leader"}) is None
+    assert roles.complaint_of_target(target, WATCHED, {"l": "leader"}) is None
+
+
+def test_without_an_observer_no_target_means_one() -> None:
+    """A role that no node can ever have is refused, with what would make it one."""
+    for told in (
+        roles.complaint_of_target("observers", QuorumConfig(), {}),
+        roles.complaint_of_binding("an observer", QuorumConfig()),
+    ):
+        assert told is not None
+        assert "{role: observer}" in told
+
+
+def test_observers_are_only_meant_by_their_own_roles() -> None:
+    """No follower, minority or half has an observer in it, also when the observer is down."""
+    states = seen("follower", "follower", "leader", "observer", "down")
+
+    def drawn(target: roles.Target) -> set[tuple[int, ...]]:
+        return {
+            tuple(sorted(roles.resolve(target, states, {}, Random(seed), WATCHED.observers)))
+            for seed in range(50)
+        }
+
+    assert drawn("follower") == {(1,), (2,)}
+    assert drawn("followers") == {(1, 2)}
+    assert drawn("minority") == {(1,), (2,), (3,)}
+    assert drawn("majority") == {(1, 2), (1, 3), (2, 3)}
+    assert drawn("observer") == drawn("observers") == {(4,)}
+    assert drawn("any") == {(1,), (2,), (3,), (4,)}
+    assert drawn("all") == {(1, 2, 3, 4, 5)}
+
+
+def test_an_observer_is_bound_by_its_role_alone() -> None:
+    """`a follower` is never an observer, and `an observer` never a follower."""
+    states = seen("follower", "follower", "leader", "observer", "observer")
+    wanted = {"a": "a follower", "b": "a follower", "o": "an observer", "p": "an observer"}
+    for seed in range(20):
+        bound = roles.bind(wanted, states, Random(seed), WATCHED.observers)
+        assert {bound["a"], bound["b"]} == {1, 2}
+        assert {bound["o"], bound["p"]} == {4, 5}

@@ -1,0 +1,46 @@
+"""The settings of a quorum: counted nodes, listed nodes, and what is refused."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from harness.common.quorum_config import QuorumConfig
+
+
+def config(**settings: Any) -> QuorumConfig:
+    """Return settings as a scenario's file gives them."""
+    return QuorumConfig.model_validate(settings)
+
+
+def test_counted_nodes_all_vote() -> None:
+    """A number of nodes is that many participants."""
+    counted = config(nodes=3)
+    assert (counted.size, counted.voters, counted.observers) == (3, [1, 2, 3], [])
+
+
+def test_listed_nodes_have_ids_in_their_order() -> None:
+    """Each entry of a list is a node, whether or not something is special about it."""
+    listed = config(nodes=[{}, {"role": "observer"}, {"heap_mb": 64}, {"role": "observer"}])
+    assert (listed.size, listed.voters, listed.observers) == (4, [1, 3], [2, 4])
+    assert listed.each[3].heap_mb == 64
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"nodes": []}, "at least 1 item"),
+        ({"nodes": [{}] * 10}, "at most 9 items"),
+        ({"nodes": [{"role": "voter"}]}, "'participant' or 'observer'"),
+        ({"nodes": [{"rol": "observer"}]}, "Extra inputs"),
+        ({"nodes": [{"role": "observer"}]}, "at least 2 participants beside observers, got 0"),
+        ({"nodes": [{}, {"role": "observer"}]}, "at least 2 participants beside observers, got 1"),
+        ({"jvm": {"a.b": "x -Dy=z"}}, "String should match"),
+        ({"jvm": {"-Da": "x"}}, "String should match"),
+        ({"jvm": {"a": 1.5}}, "valid integer"),
+    ],
+)
+def test_what_no_server_could_have_is_refused(settings: dict[str, Any], told: str) -> None:
+    """No list without nodes, no observer beside too few voters, no flag in a property."""
+    with pytest.raises(ValidationError, match=told):
+        config(**settings)
