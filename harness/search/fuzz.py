@@ -9,8 +9,9 @@ from random import Random
 from typing import Any
 
 from harness.common.harness_errors import ScenarioError
+from harness.common.quorum_config import QuorumConfig
 from harness.faults import Fault, faults
-from harness.scenario import loading, plan
+from harness.scenario import loading, plan, roles
 from harness.search.replay import Cause
 from harness.search.shrink import Data
 from harness.workloads import workloads
@@ -181,14 +182,20 @@ def _lasts_s(begun_s: float, drawn: Sequence[tuple[str, Data]]) -> float:
 
 
 def drawable() -> list[str]:
-    """Return the faults that can be drawn: those whose every setting has a default."""
+    """Return the faults that can be drawn: every setting has a default, every node votes."""
     missing = (MISSING, MISSING)
     needy = {
         name
         for name in faults.builtin
         if any((f.default, f.default_factory) == missing for f in _fields(faults[name]))
     }
-    return [name for name in faults.builtin if name not in needy and not faults[name].of_gateway]
+    drawn = [name for name in faults.builtin if name not in needy and not faults[name].of_gateway]
+    everyone = QuorumConfig()
+    return [
+        name
+        for name in drawn
+        if roles.complaint_of_target(faults[name]().target, everyone, {}) is None
+    ]
 
 
 def producers() -> list[str]:
