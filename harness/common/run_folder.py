@@ -125,22 +125,27 @@ def create(runs: Path, name: str, seed: int, text: str) -> RunFolder:
     Raises:
         OSError: it cannot be made.
     """
-    run = RunFolder(_new_folder(runs / name, seed))
+    run = RunFolder(new_folder(runs, name, seed))
     files.write(run.scenario, text.encode())
     run.parts.mkdir()
     run.logs.mkdir()
-    _point_latest(runs, run.path)
+    point_latest(runs, run.path)
     return run
 
 
-def _new_folder(runs: Path, seed: int) -> Path:
-    """Make a folder named by the time; two runs in one millisecond get different ones."""
-    runs.mkdir(parents=True, exist_ok=True)
+def new_folder(runs: Path, name: str, seed: int, *, began: str = "") -> Path:
+    """Make a run's folder, named by when it `began`, or by now; no two runs get the same.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    (runs / name).mkdir(parents=True, exist_ok=True)
     for _ in range(SAME_MOMENT):
-        folder = runs / f"{run_clock.utc_stamp()}-{seed}"
+        folder = runs / name / f"{began or run_clock.utc_stamp()}-{seed}"
         try:
             folder.mkdir()
         except FileExistsError:
+            began = ""
             time.sleep(0.001)
         else:
             return folder
@@ -198,7 +203,8 @@ def name_of(scenario: Path) -> str:
     return f"scenarios/{name}" if name.split("/")[0] == LATEST else name
 
 
-def _point_latest(runs: Path, folder: Path) -> None:
+def point_latest(runs: Path, folder: Path) -> None:
+    """Make `latest` the link to a run's folder."""
     link, new = runs / LATEST, runs / f".{LATEST}-{os.getpid()}"
     new.unlink(missing_ok=True)  # of a process that had this number and was killed
     new.symlink_to(folder.relative_to(runs))

@@ -125,6 +125,14 @@ class Terminal:
         for line in batch_summary.closing(rows):
             self.console.print(line, soft_wrap=True)
 
+    def batch_of_many(self, rows: Sequence[Row]) -> None:
+        """Print what came of so many scenarios that only those that need a look have a line."""
+        if bad := [row for row in rows if row.state not in {"as expected", "skipped"}]:
+            self.console.print()
+            wide(self.console).print(batch_summary.table(bad))
+        for line in batch_summary.closing(rows):
+            self.console.print(line, soft_wrap=True)
+
     def summary(self, results: Mapping[str, Any], folder: str) -> None:
         """Print what came out, in at most 25 lines."""
         for line in summary_lines(results, folder):

@@ -171,6 +171,10 @@ class Scenario(Claimed, QueueSettings):
                 entry.stands_at(document.where((*inside, "workload", place, entry.kind)))
         return self
 
+    def for_elsewhere(self) -> Self:
+        """Return a copy that finds its own modules whichever folder its process is in."""
+        return self.model_copy().loaded_from(self._document, Path(self.folders[0]))
+
     @field_validator("description")
     @classmethod
     def _told(cls, description: str) -> str:

@@ -67,6 +67,17 @@ def test_help_loads_no_command(command: str, option: str) -> None:
     assert modules & set(groups) == set()
 
 
+@pytest.mark.parametrize("word", ["--help", "--workers=2"])
+def test_only_a_campaign_loads_dask(word: str) -> None:
+    """The commands that can have workers import no Dask, unless they are asked for some."""
+    found = "import harness.commands.running.run_command, harness.commands.searching.fuzz_command"
+    found += (
+        ", harness.commands.searching.replay_command, harness.commands.searching.shrink_command"
+    )
+    more = "; import harness.campaign.dask_cluster" if word != "--help" else ""
+    assert ({"dask", "distributed"} <= loaded(found + more)) == (word != "--help")
+
+
 def test_a_command_has_all_of_its_deadline() -> None:
     """What takes long to import is there before the command's clock starts, not after."""
     told = "from zkmq.cli import zkmq_command as z; began = z.now_s; import sys"

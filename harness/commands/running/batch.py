@@ -4,6 +4,7 @@ import os
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,10 @@ from cluster import lending
 from cluster.engine import labels
 from harness import results
 from harness.commands import interrupts
+from harness.commands.running.campaign_of_runs import CampaignOfRuns, Outcome
+from harness.commands.running.crew import Crew
 from harness.commands.running.launch import Ran, launch, once, prepare, publish
+from harness.commands.running.ordered_run import Order
 from harness.common import run_folder
 from harness.common.harness_errors import HarnessError, ScenarioError, UnmetError
 from harness.report import annotations, junit, markdown
@@ -108,8 +112,67 @@ class Batch:
         if len(every) > 1:
             self._terminal.batch(self._rows)
         if times > 1:
-            for name, rate in junit.rates(self._suites).items():
-                self._terminal.say(f"{name}: as expected in {rate} runs")
+            self._tell_rates()
+
+    def _tell_rates(self) -> None:
+        """Say of each scenario how often it was as expected."""
+        for name, rate in junit.rates(self._suites).items():
+            self._terminal.say(f"{name}: as expected in {rate} runs")
+
+    def run_campaign(
+        self, loaded: Sequence[tuple[Path, Scenario]], crew: Crew, *, times: int = 1
+    ) -> None:
+        """Run the scenarios side by side until Ctrl-C; end with a table of what needs a look.
+
+        Raises:
+            HarnessError: the campaign could not go on; what was not decided is unknown.
+        """
+        files = {
+            f"{number} {run_folder.name_of(file)}": (file, scenario)
+            for number, (file, scenario) in enumerate(
+                (each for each in loaded for _ in range(times)), 1
+            )
+        }
+        campaign = CampaignOfRuns(
+            command="run",
+            crew=crew,
+            runs=self._keep_in,
+            orders={
+                key: Order(scenario=scenario.for_elsewhere(), name=run_folder.name_of(file))
+                for key, (file, scenario) in files.items()
+            },
+            terminal=self._terminal,
+        )
+        why = "it was not run"
+        try:
+            with closing(campaign.outcomes()) as outcomes:
+                for key, outcome in outcomes:
+                    self._came(files[key][0], outcome)
+        except KeyboardInterrupt as signal:
+            why = f"interrupted by {str(signal) or 'Ctrl-C'}"
+        finally:
+            for key in campaign.left:
+                self._undecided(files[key][0], why)
+            self._terminal.batch_of_many(self._rows)
+            if times > 1:
+                self._tell_rates()
+
+    def _came(self, file: Path, outcome: Outcome) -> None:
+        """Remember what came of a run that others did, and say so if it needs a look."""
+        name = run_folder.name_of(file)
+        if isinstance(outcome, Ran):
+            self._judged(file, outcome)
+            row = self._rows[-1]
+            if row.state != "as expected":
+                self._terminal.say(f"{name}: {row.verdict} ({row.reason}); {row.report}")
+        elif outcome.skipped:
+            self._skipped(name, file, outcome.why, outcome.took_s)
+        elif outcome.undecided:
+            self._terminal.say(f"{name}: unknown: {outcome.why}")
+            self._undecided(file, outcome.why)
+        else:
+            status = outcome.failure.exit_status
+            self._no_verdict(name, file, outcome.why, status, outcome.took_s)
 
     def run(self, file: Path, wanted: Scenario, *, by_hand: bool = False) -> None:
         """Run one scenario, print what came out, and remember it, also if it could not be run."""
@@ -149,12 +212,15 @@ class Batch:
             say(f"what was recorded is kept in {os.path.relpath(folder.path)}")
             raise
         publish(ran, self._terminal)
+        self._terminal.summary(ran.results, os.path.relpath(folder.path))
+        self._judged(file, ran)
+
+    def _judged(self, file: Path, ran: Ran) -> None:
         self._ran.append((file, ran))
         self._suites.append(Suite.of(ran.results, ran.took_s))
         self._statuses.append(results.exit_status(ran.results))
-        place = os.path.relpath(folder.path)
-        self._terminal.summary(ran.results, place)
-        self._ended(file, Row.of(ran.results, ran.took_s, f"{place}/report.html"))
+        report = f"{os.path.relpath(ran.folder.path)}/report.html"
+        self._ended(file, Row.of(ran.results, ran.took_s, report))
 
     def _skipped(self, name: str, file: Path, why: str, took_s: float) -> None:
         self._terminal.say(f"{name}: skipped: {why}")
@@ -162,6 +228,14 @@ class Batch:
         self._statuses.append(results.EXIT_UNKNOWN if self._require_all else 0)
         row = Row(scenario=name, state="skipped", verdict="skipped", expected="", took_s=took_s)
         self._ended(file, replace(row, reason=why))
+
+    def _undecided(self, file: Path, why: str) -> None:
+        """Remember a run that did not take place: nothing is known of it."""
+        name = run_folder.name_of(file)
+        self._suites.append(Suite.failed(name, why, 0.0))
+        self._statuses.append(results.EXIT_UNKNOWN)
+        row = Row(scenario=name, state="unknown", verdict="unknown", expected="", took_s=0.0)
+        self._ended(file, replace(row, reason="not decided", sentence=why))
 
     def _no_verdict(self, name: str, file: Path, why: str, status: int, took_s: float) -> None:
         self._terminal.complain(f"{name}: {why}")

@@ -12,6 +12,7 @@ from harness.commands.manual import faults_command as hurting
 from harness.commands.options import DEFAULT_RUNS, RunArgument, RunsOption
 from harness.commands.running import batch
 from harness.commands.running import piece as pieces
+from harness.commands.running.crew import CampaignOption, Crew, SchedulerOption, WorkersOption
 from harness.commands.running.launch import Ran, publish
 from harness.common import run_folder
 from harness.common.harness_errors import ScenarioError
@@ -71,8 +72,16 @@ def run(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the quorum up afterwards, as `up` does.")
     ] = False,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    campaign: CampaignOption = None,
 ) -> int:
     """Run scenarios, judge them, and say whether each verdict is as expected."""
+    crew = Crew(workers=workers, scheduler=scheduler, campaign=campaign)
+    crew.require_sound()
+    alone = [name for name, given in (("keep", keep), ("piece", piece), ("otlp", otlp)) if given]
+    if crew.wanted and alone:
+        raise ScenarioError(f"--{alone[0]}: expected it without --workers and --scheduler")
     if junit is not None:
         run_folder.require_writable(junit, "--junit")
     if otlp is not None:
@@ -94,7 +103,10 @@ def run(
             if share is not None:
                 file = chosen[0][0]
                 chosen = [(file, pieces.scenario(file, share, keep_in=keep_in, seed=seed))]
-            runner.run_all(chosen, times=times, by_hand=keep)
+            if crew.wanted:
+                runner.run_campaign(chosen, crew, times=times)
+            else:
+                runner.run_all(chosen, times=times, by_hand=keep)
     finally:
         runner.write(junit)
     return _announce(runner.status, terminal)

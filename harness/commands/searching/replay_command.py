@@ -1,8 +1,10 @@
 """`harness replay`: the recorded plan again, once or until there is a rate."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +12,10 @@ import typer
 from cluster.lending import Kept
 from harness import recorded, results
 from harness.commands.options import DEFAULT_RUNS, RunArgument, RunsOption
+from harness.commands.running.campaign_of_runs import CampaignOfRuns
+from harness.commands.running.crew import CampaignOption, Crew, SchedulerOption, WorkersOption
 from harness.commands.running.launch import Ran, launch, once, prepare, publish
+from harness.commands.running.ordered_run import Order
 from harness.common import run_folder
 from harness.common.harness_errors import ScenarioError
 from harness.common.rate import Rate
@@ -37,8 +42,13 @@ def replay(
         bool,
         typer.Option("--same-nodes", help="Hit the recorded nodes, whoever has the role now."),
     ] = False,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    campaign: CampaignOption = None,
 ) -> int:
     """Run a recorded plan again, and say at what rate its failure shows."""
+    crew = Crew(workers=workers, scheduler=scheduler, campaign=campaign)
+    crew.require_sound()
     folder = run_folder.open_run(run)
     before, old = recorded.load(folder), judged.load(folder)
     chosen = loaded(folder, old)
@@ -50,28 +60,69 @@ def replay(
         )
     terminal, cause = Terminal(), Cause.of(old)
     terminal.say(f"{old['scenario']}: recorded as {old['verdict']}{_of(cause)}; seed {chosen.seed}")
+    order = Order(scenario=chosen, name=old["scenario"], again=before, same_nodes=same_nodes)
     statuses, shown = [], 0
+    rans = (
+        _side_by_side(order, crew, times, keep_in, terminal)
+        if crew.wanted
+        else _in_turn(order, folder, times, keep_in, terminal)
+    )
+    with closing(rans):
+        for number, ran in enumerate(rans, 1):
+            statuses.append(results.exit_status(ran.results))
+            shown += again_as(old, cause, ran)
+            _tell(terminal, before, ran, number)
+    what = "the failure" if cause.reasons else f"the verdict {old['verdict']}"
+    terminal.say(f"{what} showed in {Rate(count=shown, of=len(statuses))} replays")
+    if crew.wanted and len(statuses) < times:
+        statuses.append(results.EXIT_UNKNOWN)
+    return results.merge_exit_statuses(statuses)
+
+
+def _in_turn(
+    order: Order, folder: RunFolder, times: int, keep_in: Path, terminal: Terminal
+) -> Generator[Ran, None, None]:
+    """Replay here, all on one quorum, one after the other, until Ctrl-C."""
     with closing(Kept(once(terminal.say))) as kept:
-        for number in range(times):
-            into = prepare(folder.scenario, chosen, keep_in, name=old["scenario"])
+        for _ in range(times):
+            into = prepare(folder.scenario, order.scenario, keep_in, name=order.name)
             ran = launch(
-                chosen,
-                old["scenario"],
+                order.scenario,
+                order.name,
                 into,
                 terminal,
                 lend=kept.lend,
-                again=before,
-                same_nodes=same_nodes,
+                again=order.again,
+                same_nodes=order.same_nodes,
             )
             publish(ran, terminal)
-            statuses.append(results.exit_status(ran.results))
-            shown += again_as(old, cause, ran)
-            _tell(terminal, before, ran, number + 1)
+            yield ran
             if ran.results.get("interrupted"):
-                break
-    what = "the failure" if cause.reasons else f"the verdict {old['verdict']}"
-    terminal.say(f"{what} showed in {Rate(count=shown, of=len(statuses))} replays")
-    return results.merge_exit_statuses(statuses)
+                return
+
+
+def _side_by_side(
+    order: Order, crew: Crew, times: int, keep_in: Path, terminal: Terminal
+) -> Generator[Ran, None, None]:
+    """Replay on workers, until Ctrl-C; say of which replays nothing is known."""
+    run_folder.make_folder(keep_in, "--runs")
+    elsewhere = replace(order, scenario=order.scenario.for_elsewhere())
+    campaign = CampaignOfRuns(
+        command="replay",
+        crew=crew,
+        runs=keep_in,
+        orders={f"replay {number}": elsewhere for number in range(1, times + 1)},
+        terminal=terminal,
+    )
+    try:
+        with closing(campaign.outcomes()) as outcomes:
+            for key, outcome in outcomes:
+                if isinstance(outcome, Ran):
+                    yield outcome
+                else:
+                    terminal.say(f"{key}: {outcome.word}: {outcome.why}")
+    except KeyboardInterrupt:
+        terminal.say("interrupted")
 
 
 def loaded(folder: RunFolder, old: Mapping[str, Any]) -> Scenario:

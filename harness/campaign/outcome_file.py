@@ -1,0 +1,234 @@
+"""The file of a campaign: one line when a task begins and one when it ends, as it happens.
+
+Each line is on disk before the next task is counted, and a reader may follow the file. One process
+at a time writes it. A campaign that was stopped goes on with what the file does not decide.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.campaign import code_identity
+from harness.common import files
+from harness.common.harness_errors import RunError, ScenarioError
+from harness.common.run_clock import utc_stamp
+
+FILE = "campaign.jsonl"
+FOLDER = "campaigns"  # below the folder of runs
+MAX_BYTES = 1 << 30
+
+
+class Opened(msgspec.Struct, kw_only=True, tag_field="event", tag="opened"):
+    """The first line, and one each time that it goes on.
+
+    Attributes:
+        command: such as `run` or `oracle`.
+        work: a digest of all tasks, so that a campaign goes on with nothing else.
+        tasks: how many there are; 0 if that is not known before.
+        code: a digest of the code that does them.
+    """
+
+    campaign: str
+    command: str
+    work: str
+    tasks: int
+    code: str
+    at: str
+
+
+class Started(msgspec.Struct, kw_only=True, tag_field="event", tag="began"):
+    """A worker has begun a task."""
+
+    task: str
+    worker: str
+    attempt: int
+    at: str
+
+
+class Ended(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="event", tag="ended"):
+    """A task has ended.
+
+    Attributes:
+        name: of its scenario, or of what else it tried.
+        verdict: valid, invalid, unknown, skipped or failed (the harness, not the queue).
+        decided: whether it needs no other try when the campaign goes on.
+        cause: why it is not valid, in a few words; tasks with one cause are one finding.
+        run: its folder below the folder of runs; empty if none was kept.
+        figures: what the command needs to know of it when the campaign goes on.
+    """
+
+    task: str
+    name: str
+    verdict: str
+    at: str
+    as_expected: bool = False
+    decided: bool = True
+    cause: str = ""
+    run: str = ""
+    seed: int | None = None
+    worker: str = ""
+    attempts: int = 1
+    took_s: float = 0.0
+    figures: dict[str, Any] = {}
+
+
+_LINE = msgspec.json.Decoder(Opened | Started | Ended)
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcomes:
+    """What a campaign's file says.
+
+    Attributes:
+        ended: the newest end of each task, in the order of the file.
+        running: the newest begin of each task that has not ended since.
+        malformed: lines in the middle of the file that are none of ours.
+        whole_bytes: where the last whole line ends.
+    """
+
+    opened: Opened | None = None
+    ended: dict[str, Ended] = field(default_factory=dict)
+    running: dict[str, Started] = field(default_factory=dict)
+    malformed: int = 0
+    whole_bytes: int = 0
+
+    def take(self, line: Opened | Started | Ended) -> None:
+        """Add what one line says."""
+        match line:
+            case Opened():
+                self.opened = self.opened or line
+                self.running.clear()  # nobody works any more for a process that has ended
+            case Started():
+                self.running[line.task] = line
+            case Ended():
+                self.running.pop(line.task, None)
+                self.ended.pop(line.task, None)
+                self.ended[line.task] = line
+
+
+def read(path: Path) -> Outcomes:
+    """Read a campaign's file, also while it is written: a last line without its end is left out.
+
+    Raises:
+        ScenarioError: it cannot be read.
+    """
+    told = Outcomes()
+    for line in files.read(path, "campaign", at_most=MAX_BYTES).splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            break
+        told.whole_bytes += len(line)
+        try:
+            told.take(_LINE.decode(line))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            told.malformed += 1
+    return told
+
+
+class OutcomeFile:
+    """A campaign's file, open for writing by this process alone."""
+
+    def __init__(self, folder: Path, opened: Opened, descriptor: int) -> None:
+        self.folder = folder
+        self._descriptor = descriptor
+        path = folder / FILE
+        self.outcomes = read(path)
+        os.ftruncate(descriptor, self.outcomes.whole_bytes)  # a line that a kill cut off
+        self._require_same(opened)
+        self._append(opened)
+
+    def began(self, task: str, worker: str, attempt: int) -> None:
+        """Note that a worker has begun a task.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        self._append(Started(task=task, worker=worker, attempt=attempt, at=utc_stamp()))
+
+    def ended(self, ended: Ended) -> None:
+        """Note what became of a task.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        self._append(ended)
+
+    def decided(self, task: str) -> Ended | None:
+        """Return what a task came to, if it is decided."""
+        known = self.outcomes.ended.get(task)
+        return known if known is not None and known.decided else None
+
+    def _append(self, line: Opened | Started | Ended) -> None:
+        data = msgspec.json.encode(line) + b"\n"
+        try:
+            written = os.write(self._descriptor, data)
+            if written < len(data):  # the rest says why it does not fit
+                os.write(self._descriptor, data[written:])
+            os.fsync(self._descriptor)
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, self.outcomes.whole_bytes)
+            raise cannot_keep(self.folder / FILE, error) from error
+        self.outcomes.whole_bytes += len(data)
+        self.outcomes.take(line)
+
+    def _require_same(self, opened: Opened) -> None:
+        before = self.outcomes.opened
+        if before is not None and (before.command, before.work) != (opened.command, opened.work):
+            raise ScenarioError(
+                f"--campaign: expected a new name, or the work of {opened.campaign!r} again "
+                f"({before.command}, {before.tasks} tasks), got other work ({opened.command}, "
+                f"{opened.tasks} tasks)"
+            )
+
+
+@contextmanager
+def opened(
+    runs: Path, campaign: str, *, command: str, work: Iterable[str], tasks: int = 0
+) -> Iterator[OutcomeFile]:
+    """Open the file of a campaign, new or stopped before; `work` says all that its tasks are.
+
+    Raises:
+        ScenarioError: another process works on it, or it is of other work.
+        RunError: it cannot be written.
+    """
+    folder = runs / FOLDER / campaign
+    first = Opened(
+        campaign=campaign,
+        command=command,
+        work=hashlib.sha256("\0".join(work).encode()).hexdigest()[:16],
+        tasks=tasks,
+        code=code_identity.digest(),
+        at=utc_stamp(),
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(folder / FILE, flags, 0o644)
+    except OSError as error:
+        raise cannot_keep(folder / FILE, error) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ScenarioError(
+                f"--campaign: expected one that nobody works on, got {campaign!r}, which another "
+                f"process has open"
+            ) from None
+        yield OutcomeFile(folder, first, descriptor)
+    finally:
+        os.close(descriptor)  # and with it the lock
+
+
+def cannot_keep(path: Path, error: OSError) -> RunError:
+    """Return the error for a disk that does not take what a campaign found."""
+    return RunError(
+        f"{path}: expected to keep an outcome here, got: {error.strerror}; what was kept before "
+        f"stands, and the same command goes on from there once there is room"
+    )

@@ -1,0 +1,223 @@
+"""The runs of one command on many workers: what came of each, as it comes, and on disk first."""
+
+import os
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.campaign.outcome_file import Ended, OutcomeFile, cannot_keep, opened
+from harness.campaign.tasks import Began, Done, Task, UndoneError
+from harness.commands.manual.faults_command import tidy
+from harness.commands.running import ordered_run
+from harness.commands.running.crew import Crew, Everywhere
+from harness.commands.running.launch import Ran
+from harness.commands.running.ordered_run import Delivered, Order
+from harness.common.harness_errors import HarnessError, RunError, ScenarioError, UnmetError, told
+from harness.common.run_clock import utc_stamp
+from harness.common.run_folder import RunFolder
+from harness.report import judged
+from harness.report.batch_summary import Row
+from harness.report.campaign_view import CampaignView
+from harness.report.terminal import Terminal
+from harness.view import Silent
+from harness.words import counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """A run without a verdict, for the reason `failure`."""
+
+    failure: HarnessError
+    took_s: float = 0.0
+
+    @property
+    def why(self) -> str:
+        """The failure in words."""
+        return str(self.failure)
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the machine lacks what the scenario requires."""
+        return isinstance(self.failure, UnmetError)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether nothing is known, since the run did not take place."""
+        return isinstance(self.failure, UndoneError)
+
+    @property
+    def word(self) -> str:
+        """What stands in the place of a verdict."""
+        return "unknown" if self.undecided else "skipped" if self.skipped else "failed"
+
+
+Outcome = Ran | Missed
+
+
+@dataclass(slots=True, kw_only=True)
+class CampaignOfRuns:
+    """The orders of one command, by a key that stays the same when the campaign goes on.
+
+    Attributes:
+        runs: the folder that all runs are kept in.
+        left: the keys of the orders of which nothing was told yet.
+    """
+
+    command: str
+    crew: Crew
+    runs: Path
+    orders: Mapping[str, Order]
+    terminal: Terminal
+    left: set[str] = field(default_factory=set)
+
+    def outcomes(self) -> Generator[tuple[str, Outcome], None, None]:
+        """Yield what came of each order: first of those that were decided before.
+
+        Raises:
+            ScenarioError: the campaign's file is of other work, or in use.
+            RunError: no worker can do it, or the disk is full; what was kept stands.
+        """
+        self.left = set(self.orders)
+        name, say = self.crew.name, self.terminal.say
+        work = [text for key in self.orders for text in (key, _digestible(self.orders[key]))]
+        with opened(
+            self.runs, name, command=self.command, work=work, tasks=len(self.orders)
+        ) as file:
+            runs = counted(len(self.orders), "run")
+            say(f"campaign {name}: {runs}; {os.path.relpath(file.folder)}")
+            yield from self._decided(file)
+            if not self.left:
+                return
+            try:
+                with (
+                    self.crew.executor(say) as executor,
+                    CampaignView(self.terminal, file.outcomes, len(self.orders)),
+                ):
+                    yield from self._done(file, executor)
+            finally:
+                if self.crew.scheduler is None:
+                    tidy(say)  # of workers that are gone now
+                if self.left:
+                    left = counted(len(self.left), "run")
+                    say(f"{left} left; the same command with --campaign {name} goes on")
+
+    def _decided(self, file: OutcomeFile) -> Iterator[tuple[str, Outcome]]:
+        known = {key: one for key in self.orders if (one := file.decided(key)) is not None}
+        if not known:
+            return
+        for key, ended in known.items():
+            if (outcome := _read(ended, self.runs)) is not None:
+                self.left.discard(key)
+                yield key, outcome
+        before, every = len(self.orders) - len(self.left), len(self.orders)
+        self.terminal.say(f"{before} of {every} decided before; going on with {len(self.left)}")
+
+    def _done(self, file: OutcomeFile, executor: Everywhere) -> Iterator[tuple[str, Outcome]]:
+        tasks = (
+            Task(key=key, call=ordered_run.carry_out, arguments=(order,))
+            for key, order in self.orders.items()
+            if key in self.left
+        )
+        try:
+            for event in executor.run(tasks):
+                if isinstance(event, Began):
+                    file.began(event.key, event.worker, event.attempt)
+                    self._tell_attempt(event)
+                    continue
+                outcome, ended = self._kept(event)
+                file.ended(ended)
+                self.left.discard(event.key)
+                yield event.key, outcome
+        finally:
+            if self.crew.scheduler is not None:
+                executor.everywhere(_tidy_here)
+
+    def _tell_attempt(self, event: Began) -> None:
+        if event.attempt > 1:
+            self.terminal.say(
+                f"{event.key}: attempt {event.attempt}, on worker {event.worker}: the worker "
+                "before it is gone"
+            )
+
+    def _kept(self, done: Done) -> tuple[Outcome, Ended]:
+        """Keep what a run left, and return what came of it.
+
+        Raises:
+            RunError: the disk does not take it.
+        """
+        order = self.orders[done.key]
+        delivered = done.value if done.error is None else _failed(done.error, done.took_s)
+        try:
+            folder = ordered_run.keep(order, delivered, self.runs)
+        except OSError as error:
+            raise cannot_keep(self.runs, error) from error
+        outcome = _outcome(folder, delivered)
+        place = "" if folder is None else folder.path.relative_to(self.runs.resolve()).as_posix()
+        ended = Ended(
+            task=done.key,
+            name=order.name,
+            seed=order.scenario.seed,
+            at=utc_stamp(),
+            run=place,
+            worker=done.worker,
+            attempts=done.attempts,
+            took_s=round(delivered.took_s, 3),
+            **_told(outcome),
+        )
+        return outcome, ended
+
+
+def _tidy_here() -> None:
+    """Remove, on a worker, what workers on the same engine left when they died."""
+    tidy(Silent().say)
+
+
+def _failed(error: Exception, took_s: float) -> Delivered:
+    ours = error if isinstance(error, HarnessError) else RunError(told(error))
+    return Delivered(failure=ours, took_s=took_s)
+
+
+def _outcome(folder: RunFolder | None, delivered: Delivered) -> Outcome:
+    if delivered.results is not None:
+        assert folder is not None
+        return Ran(folder=folder, results=delivered.results, took_s=delivered.took_s)
+    return Missed(failure=delivered.failure, took_s=delivered.took_s)
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    """Return what the campaign's file says of an outcome, beside its place."""
+    if isinstance(outcome, Missed):
+        first = outcome.why.strip().splitlines()[:1]
+        return {"verdict": outcome.word, "decided": outcome.skipped, "cause": "".join(first)}
+    row = Row.of(outcome.results, outcome.took_s, "")
+    right = outcome.results["as_expected"]
+    return {"verdict": row.verdict, "as_expected": right, "cause": "" if right else row.reason}
+
+
+def _read(ended: Ended, runs: Path) -> Outcome | None:
+    """Return an outcome that was decided before; None if its folder is gone."""
+    if ended.verdict == "skipped":
+        return Missed(failure=UnmetError(ended.cause))
+    folder = RunFolder((runs / ended.run).resolve())
+    try:
+        results = judged.load_if_any(folder)
+    except ScenarioError:
+        return None
+    return None if results is None else Ran(folder=folder, results=results, took_s=ended.took_s)
+
+
+def _digestible(order: Order) -> str:
+    """Return all that an order asks for, as text."""
+    again = b"" if order.again is None else msgspec.json.encode(list(order.again.planned))
+    return "\0".join(
+        [
+            order.name,
+            str(order.scenario.seed),
+            order.scenario.text,
+            again.decode(),
+            str(order.same_nodes),
+        ]
+    )
