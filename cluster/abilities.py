@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from cluster import lending
-from cluster.pods import network
+from cluster.pods import late_links, network
 from cluster.pods.pod import Pod
 from cluster.software.building import Say
 from harness.common.failpoint_list import FAILPOINTS
@@ -13,11 +13,6 @@ from harness.disturbances import Drops, FailpointRule, Shape
 
 JUMP_S = 3600.0
 NEAR_S = 60.0
-QUEUE_RULE = (
-    "nft add table inet ability && nft 'add chain inet ability in { type filter hook input "
-    "priority 0; }' && nft add rule inet ability in udp dport 9 queue num 9 bypass; "
-    "tried=$?; nft delete table inet ability 2>/dev/null; exit $tried"
-)
 
 
 def tried(say: Say) -> dict[str, str | None]:
@@ -59,8 +54,7 @@ def _shape(shape: Shape) -> Callable[[Pod], bool]:
 
 
 def _nfqueue(pod: Pod) -> bool:
-    pod.sandbox.run(["sh", "-c", QUEUE_RULE])
-    return True
+    return late_links.supported(pod.sandbox)
 
 
 def _freezer(pod: Pod) -> bool:
@@ -95,7 +89,6 @@ def _full_disk(pod: Pod) -> bool:
 # The last one may end the server.
 ATTEMPTS: Mapping[str, Callable[[Pod], bool]] = {
     "nft": _nft,
-    "netem": _shape(Shape(delay_ms=1)),
     "tbf": _shape(Shape(rate_kbit=1000)),
     "nfqueue": _nfqueue,
     "freezer": _freezer,

@@ -15,7 +15,7 @@ from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.engine import engine, labels, leftovers
 from cluster.engine.each import each
 from cluster.engine.ledger import LedgerFile
-from cluster.pods import kept_disks, network, shimmed_disk
+from cluster.pods import kept_disks, late_links, network, shimmed_disk
 from cluster.pods.pod import Pod
 from cluster.software import image
 from cluster.software.building import Say
@@ -24,8 +24,8 @@ from harness.common.last_words import last_words
 from harness.common.polling import wait_until
 from harness.common.quorum_config import QuorumConfig, Role, Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
-from harness.disturbances import Drops, PowerLossModel
-from harness.target import DOWN, Evidence
+from harness.disturbances import Drops, Lateness, PowerLossModel
+from harness.target import DOWN, Evidence, RoundTrips
 
 POLL_S = 0.05
 
@@ -102,6 +102,26 @@ class DockerQuorum:
         """Return how many packets the rule has dropped, by node that has it and by its peer."""
         return network.dropped(self._sandboxes, rule)
 
+    def delay_links(
+        self, links: Mapping[int, Mapping[int, Lateness]], clients: Lateness | None = None
+    ) -> None:
+        """Let what these nodes send to these peers, and to `clients`, be late."""
+        late_links.put(self._sandboxes, links, clients)
+
+    def delayed(self, nodes: Collection[int]) -> Mapping[int, Evidence]:
+        """Return how many packets were late, and sent twice."""
+        return late_links.counted(self._sandboxes, nodes)
+
+    def end_delays(self, nodes: Collection[int]) -> None:
+        """Let what these nodes send go at once."""
+        late_links.take_off([self._sandboxes[id] for id in nodes])
+
+    def round_trips(
+        self, links: Mapping[int, Collection[int]], *, within_ms: int = 0
+    ) -> RoundTrips:
+        """Measure how long nodes take to reach peers and get an answer."""
+        return late_links.round_trips(self._sandboxes, links, within_ms)
+
     def lose_power(self, nodes: Collection[int], model: PowerLossModel) -> Evidence:
         """Kill these servers at once, and take back what was not made durable before."""
         pods = [self._pods[id] for id in nodes]
@@ -123,7 +143,10 @@ class DockerQuorum:
 
     def supports(self, what: str) -> bool:
         """Tell whether the machine can do what a scenario requires."""
-        return what != "netem" or network.supports_netem(next(iter(self._sandboxes.values())))
+        some = next(iter(self._sandboxes.values()))
+        if what == "nfqueue":
+            return late_links.supported(some)
+        return what != "netem" or network.supports_netem(some)
 
     def prepare(self, wanted: Software, say: Say) -> None:
         """Have the image of an upgrade at hand; building one takes minutes."""

@@ -24,15 +24,26 @@ class Shape:
     """What happens to all that leaves a node; clients' answers too.
 
     Attributes:
-        rate_kbit: bandwidth; works on every kernel.
-        delay_ms, jitter_ms: latency, and how much it varies; need netem.
-        reorder_percent: share of packets sent before those that wait; needs netem and a delay.
+        rate_kbit: bandwidth.
     """
 
-    rate_kbit: int | None = None
+    rate_kbit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lateness:
+    """What happens to the packets that a node sends to one other node.
+
+    Attributes:
+        delay_ms, jitter_ms: how late each arrives, and by how much more or less, at random.
+        reorder_percent: share of packets that are not late, and so overtake others.
+        duplicate_percent: share of packets of which a copy is sent at once, too.
+    """
+
     delay_ms: int = 0
     jitter_ms: int = 0
     reorder_percent: int = 0
+    duplicate_percent: int = 0
 
 
 FileKind = Literal["any", "log", "snapshot", "epoch"]

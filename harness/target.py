@@ -12,12 +12,16 @@ from harness.disturbances import (
     Drops,
     FailpointRule,
     FileKind,
+    Lateness,
     PowerLossModel,
     Shape,
 )
 
 Evidence = dict[str, Any]
 """What was observed of a fault, as JSON values; it goes into the history and results.json."""
+
+RoundTrips = Mapping[str, Mapping[str, Sequence[float | None]]]
+"""Milliseconds of each round, by sender and receiver; None where no answer came in time."""
 
 Target = str | dict[str, int] | list[str | dict[str, int]]
 """A role, a name of `bind`, `{node: 3}`, or a list of those, one node each."""
@@ -224,6 +228,32 @@ class Quorum(Protocol):
         """Return how many packets the rule has dropped, by node that has it and by its peer."""
         ...
 
+    def delay_links(
+        self, links: Mapping[int, Mapping[int, Lateness]], clients: Lateness | None = None
+    ) -> None:
+        """Let what these nodes send to these peers be late, in place of what was before.
+
+        `clients` is for what they send to clients; None leaves that path alone.
+
+        Raises:
+            UnsupportedError: the kernel cannot do it; nothing is late.
+        """
+        ...
+
+    def delayed(self, nodes: Collection[int]) -> Mapping[int, Evidence]:
+        """Return how many packets were `late`, and sent `twice`, by node with delays and peer."""
+        ...
+
+    def end_delays(self, nodes: Collection[int]) -> None:
+        """Let what these nodes send go at once; doing it twice is fine."""
+        ...
+
+    def round_trips(
+        self, links: Mapping[int, Collection[int]], *, within_ms: int = 0
+    ) -> RoundTrips:
+        """Measure how long nodes take to reach peers and get an answer, which may be so late."""
+        ...
+
     def lose_power(self, nodes: Collection[int], model: PowerLossModel) -> Evidence:
         """Kill these servers at once, and take back what was not made durable before.
 
@@ -264,7 +294,7 @@ class Quorum(Protocol):
         ...
 
     def supports(self, what: str) -> bool:
-        """Tell whether the machine can do what a scenario `requires`, such as `netem`."""
+        """Tell whether the machine can do what a scenario `requires`, such as `nfqueue`."""
         ...
 
     def logs(self) -> Iterator[tuple[int, bytes]]:

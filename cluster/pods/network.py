@@ -134,20 +134,16 @@ def shaped(sandbox: Sandbox) -> Evidence:
     told = sandbox.ask(["tc", "-s", "-j", "qdisc", "show", "dev", DEVICE], "tc show")
     try:
         root = json.loads(told)[0]
-        held = root["overlimits"] if root["kind"] == "tbf" else root["packets"]
-        return {"node": sandbox.id, "kind": root["kind"], "packets": root["packets"], "held": held}
+        kind, packets, held = (root[key] for key in ("kind", "packets", "overlimits"))
     except (ValueError, LookupError) as error:
         raise ClusterError(
             f"node {sandbox.id}: tc show: expected a queue with its counts, got {told!r}"
         ) from error
+    return {"node": sandbox.id, "kind": kind, "packets": packets, "held": held}
 
 
 def discipline(shape: Shape) -> str:
     """Return tc's words for a shape."""
-    if shape.delay_ms or shape.jitter_ms or shape.reorder_percent:
-        words = f"netem delay {shape.delay_ms}ms {shape.jitter_ms}ms"
-        words += f" reorder {shape.reorder_percent}%" if shape.reorder_percent else ""
-        return words + (f" rate {shape.rate_kbit}kbit" if shape.rate_kbit else "")
     # The burst holds one full packet, and the queue a second of traffic: slow, not lossy.
     return f"tbf rate {shape.rate_kbit}kbit burst 2kb latency 1s"
 

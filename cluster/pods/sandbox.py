@@ -5,6 +5,7 @@ address, and rules in the namespace outlive it. Nothing is bind-mounted and no p
 engine may be on another machine.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -21,15 +22,24 @@ from cluster.engine import labels
 from cluster.engine.containers import UID, execute
 from cluster.pods.lease import Lease
 
-ASKS = 3
+REPEATS = 3
+ASKS = 8  # a busy engine loses several answers in a row, and then none for minutes
+PAUSE_S = 0.2
 # How a command ends that an engine kills because it is too busy to start it in time.
 KILLED = (137, "")
 TABLE = "inet nemesis"
 DEVICE = "eth0"
 SHIM_STATE_MB = 256  # a log that is never fsynced takes some 60 bytes for each write
+LATE_RUNS = "/run/nemesis/late."  # the program for late packets ends when its file is gone
+LATE_OFF = (
+    f"rm -f {LATE_RUNS}*; iptables -t mangle -D OUTPUT -j nemesis 2>/dev/null; "
+    "iptables -t mangle -F nemesis 2>/dev/null; iptables -t mangle -X nemesis 2>/dev/null"
+)
+"""The shell commands after which no packet is late; sandbox.sh has them, too."""
 # What is not there cannot be removed, which is fine; a disk that is not empty is not.
 _PRISTINE = (
-    f"nft delete table {TABLE} 2>/dev/null; tc qdisc del dev {DEVICE} root 2>/dev/null; "
+    f"{LATE_OFF}; nft delete table {TABLE} 2>/dev/null; "
+    f"tc qdisc del dev {DEVICE} root 2>/dev/null; "
     f"rm -rf /run/nemesis/* {SHIM_STATE}/*; find /data -mindepth 1 -delete"
 )
 
@@ -176,9 +186,9 @@ class Sandbox:
         """Run a command again, as `run` does, if the engine killed it: it did not start in time.
 
         Raises:
-            ClusterError: its exit status is not 0, or it was killed ASKS times.
+            ClusterError: its exit status is not 0, or it was killed REPEATS times.
         """
-        for _ in range(ASKS - 1):
+        for _ in range(REPEATS - 1):
             with suppress(CommandKilledError):
                 return self.run(command)
         return self.run(command)
@@ -192,7 +202,8 @@ class Sandbox:
         Raises:
             ClusterError: its exit status is not 0, or nothing came back ASKS times.
         """
-        for _ in range(ASKS):
+        for asked in range(ASKS):
+            time.sleep(PAUSE_S if asked > 1 else 0)
             if answer := self.repeat(command).strip():
                 return answer
         raise ClusterError(f"node {self.id}: {what}: expected an answer, got nothing {ASKS} times")

@@ -25,7 +25,8 @@ RELEASES: Mapping[str, tuple[str, str]] = {
 }
 # The oldest suite: libfaketime is lent to servers of any image, whose libc must not be older.
 SANDBOX_SUITE = "bookworm"
-_LOADED = (HERE.parent / "disk_shim", HERE.parent / "failpoints")  # sources of what servers load
+# Sources of what servers load, and of what sandboxes run.
+_COMPILED = tuple(HERE.parent / name for name in ("disk_shim", "failpoints", "late_links"))
 _FILES = {
     "server": ("server.Dockerfile", "server.sh", "log4j.properties", "logback.xml"),
     "sandbox": ("sandbox.Dockerfile", "sandbox.sh"),
@@ -58,7 +59,7 @@ def _context(part: str) -> dict[str, bytes]:
     files = {name: (HERE / name).read_bytes() for name in _FILES[part]}
     files["Dockerfile"] = files.pop(f"{part}.Dockerfile")
     if part == "sandbox":
-        sources = (file for folder in _LOADED for file in folder.iterdir() if file.is_file())
+        sources = (file for folder in _COMPILED for file in folder.iterdir() if file.is_file())
         files |= {f"{file.parent.name}/{file.name}": file.read_bytes() for file in sources}
     return files
 

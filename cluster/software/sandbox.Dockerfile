@@ -7,12 +7,13 @@ RUN printf '%s\n' 'Acquire::Check-Valid-Until "false";' 'APT::Install-Recommends
  && printf '%s\n' 'path-exclude=/usr/share/doc/*' 'path-exclude=/usr/share/locale/*' \
       > /etc/dpkg/dpkg.cfg.d/99-build
 
-FROM base AS shim
+FROM base AS programs
 RUN apt-get update \
  && apt-get install -y gcc libc6-dev \
  && rm -rf /var/lib/apt/lists/*
 COPY disk_shim /disk_shim
-RUN mkdir /built && /disk_shim/build.sh /built
+COPY late_links /late_links
+RUN mkdir /built && /disk_shim/build.sh /built && /late_links/build.sh /built
 
 FROM base AS agent
 RUN apt-get update \
@@ -23,11 +24,11 @@ RUN mkdir /built && /failpoints/build.sh /built
 
 FROM base AS sandbox
 RUN apt-get update \
- && apt-get install -y nftables iproute2 libfaketime \
+ && apt-get install -y nftables iptables iproute2 libfaketime \
  && rm -rf /var/lib/apt/lists/* \
  && mkdir /data && chown 1000:1000 /data
-COPY --from=shim /built/libdisk_shim.so /usr/lib/
-COPY --from=shim /built/disk-nemesis /usr/bin/
+COPY --from=programs /built/libdisk_shim.so /usr/lib/
+COPY --from=programs /built/disk-nemesis /built/late-links /built/link-rtt /usr/bin/
 COPY --from=agent /built/failpoints.jar /usr/lib/
 COPY sandbox.sh /sandbox.sh
 ENTRYPOINT ["/sandbox.sh"]

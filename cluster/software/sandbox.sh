@@ -13,6 +13,10 @@ while :; do
     if [ "${now_s%%.*}" -ge "${until_s%%.*}" ]; then
       nft delete table inet nemesis 2> /dev/null
       tc qdisc del dev eth0 root 2> /dev/null
+      rm -f /run/nemesis/late.*
+      iptables -t mangle -D OUTPUT -j nemesis 2> /dev/null
+      iptables -t mangle -F nemesis 2> /dev/null
+      iptables -t mangle -X nemesis 2> /dev/null
       rm -f /data/nemesis/fill /run/nemesis/strobe /run/nemesis/lease /nemesis/failpoints/rules/*
       if [ -f /nemesis/control ]; then
         disk-nemesis mend /nemesis

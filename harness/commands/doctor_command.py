@@ -30,25 +30,23 @@ ALL, NOT_ALL, NOT_KNOWN = 0, 1, 2
 LEAST_FREE_GB = 1.0  # for runs; a long one leaves 100 MB
 IMAGES_GB = 2.0  # free for the engine, where images have still to be made
 # What a fault needs of the kernel, by the slot or the key of `cluster` that it names.
-_OF_SLOT = {"cut": "nft", "loss": "nft"}
+_OF_SLOT = {"cut": "nft", "late": "nfqueue", "loss": "nft"}
 _OF_KEY = {
     "faketime": "clock",
     "data_mb": "full-disk",
     "disk_shim": "disk-shim",
     "failpoints": "failpoints",
 }
-_OF_FAULT = {"latency": "netem", "bandwidth": "tbf", "pause": "freezer"}
+_OF_FAULT = {"bandwidth": "tbf", "pause": "freezer"}
 _REMEDIES = {
     "engine": "docs/installing.md says how to get one",
     "images": "`harness doctor --build` gets them, and so does the first run",
-    "netem": "load the kernel's module sch_netem",
     "tbf": "load the kernel's module sch_tbf",
     "nft": "load the kernel's module nf_tables",
-    "nfqueue": "load the kernel's module nfnetlink_queue; no fault needs it yet",
+    "nfqueue": "load the kernel's modules nfnetlink_queue and xt_NFQUEUE",
     "freezer": "a rootless engine needs cgroup v2",
     "clock": "use an image whose libc is 2.34 or newer",
 }
-_NOT_NEEDED = {"nfqueue"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +85,7 @@ def doctor(
     say = Terminal(Console(stderr=True, highlight=False)).say
     findings = list(_of_machine(keep_in, say, build=build))
     families = list(_families({one.name: one for one in findings}))
-    status = _status([*(one for one in findings if one.name not in _NOT_NEEDED), *families])
+    status = _status([*findings, *families])
     if as_json:
         told = {"findings": findings, "families": families}
         rows = {name: [asdict(one) for one in ones] for name, ones in told.items()}

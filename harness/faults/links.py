@@ -1,13 +1,12 @@
-"""Bad links: packets that are lost, come late, or must wait for bandwidth."""
+"""Bad links: packets that are lost, or must wait for bandwidth."""
 
-from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
-from harness.common.setting_types import Count, Milliseconds, Percent, Share
+from harness.common.setting_types import Count, Percent
 from harness.disturbances import Drops, Shape
 from harness.faults import Aim, Fault, drop_rules, faults, grudges
 from harness.target import Evidence, System
@@ -58,19 +57,25 @@ class Loss(Fault):
         }
 
 
-class Shaping(Fault, Protocol):
-    """A fault that holds back all that leaves a node."""
+@faults.register("bandwidth")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bandwidth(Fault):
+    """Let nodes send no more than `rate_kbit`, to peers and clients together."""
 
+    target: Aim = "leader"
+    rate_kbit: Count = 64
+    """What is left to send."""
     slot: ClassVar[str | None] = "shape"
 
-    @abstractmethod
-    def shape(self) -> Shape:
-        """Return what happens to the packets."""
+    @property
+    def details(self) -> str:
+        """Return the rate that is left."""
+        return f" {self.rate_kbit} kbit/s"
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Shape the nodes, and wait up to 3 s until each has held a packet back."""
         members = [system.quorum.nodes[id] for id in nodes]
-        shaped = [node.shape(self.shape()) for node in members]
+        shaped = [node.shape(Shape(rate_kbit=self.rate_kbit)) for node in members]
         return wait_until(
             lambda: {"shaped": shaped, "seen": [node.shaped() for node in members]},
             self.bit,
@@ -96,51 +101,3 @@ class Shaping(Fault, Protocol):
         if left := {id: kind for id, kind in kinds.items() if kind not in NO_SHAPE}:
             raise TargetError(f"shape: expected none, got {left}")
         return {"seen": seen}
-
-
-@faults.register("bandwidth")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bandwidth(Shaping):
-    """Let nodes send no more than `rate_kbit`, to peers and clients together."""
-
-    target: Aim = "leader"
-    rate_kbit: Count = 64
-    """What is left to send."""
-
-    @property
-    def details(self) -> str:
-        """Return the rate that is left."""
-        return f" {self.rate_kbit} kbit/s"
-
-    def shape(self) -> Shape:
-        """Return a shape that limits the rate only."""
-        return Shape(rate_kbit=self.rate_kbit)
-
-
-@faults.register("latency")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkLatency(Shaping):
-    """Delay what nodes send, with jitter and reordering; needs netem, else it is skipped."""
-
-    target: Aim = "leader"
-    delay_ms: Milliseconds = 100
-    """How late packets are sent."""
-    jitter_ms: Milliseconds = 0
-    """How much the delay varies, both ways."""
-    reorder_percent: Share = 0
-    """The share of packets that overtake those that wait."""
-
-    @property
-    def details(self) -> str:
-        """Return the delay, how much it varies, and the share of packets that overtake others."""
-        jitter = f" ±{self.jitter_ms}" if self.jitter_ms else ""
-        reordered = f", {self.reorder_percent} % reordered," if self.reorder_percent else ""
-        return f" {self.delay_ms} ms{jitter}{reordered}"
-
-    def shape(self) -> Shape:
-        """Return a shape that delays, and may reorder."""
-        return Shape(
-            delay_ms=self.delay_ms,
-            jitter_ms=self.jitter_ms,
-            reorder_percent=self.reorder_percent,
-        )

@@ -58,17 +58,21 @@ class PhaseOfFaults(GuardedThread):
 
     def _step(self) -> None:
         self._nemesis.look()
-        now_s = self._clock.now_s()
-        for injection in self._injections:
-            if injection.state == "in force" and now_s >= (injection.heal_at_s or 0):
-                self._nemesis.heal(injection)
+        self._heal_over()
         for place, injection in enumerate(self._injections):
             if self._stop.is_set():
                 return
             if injection.state == "pending" and self._due(injection, place):
+                self._heal_over()  # an injection takes seconds: what is over must not wait for many
                 # Counted before it acts: the next round waits for an election after this moment.
                 injection.elections = self._progress.elections
                 self._inject(injection)
+
+    def _heal_over(self) -> None:
+        now_s = self._clock.now_s()
+        for injection in self._injections:
+            if injection.state == "in force" and now_s >= (injection.heal_at_s or 0):
+                self._nemesis.heal(injection)
 
     def _due(self, injection: Injection, place: int) -> bool:
         """Tell whether its time or trigger has come, and its planned delay is over."""

@@ -120,7 +120,8 @@ def _of_fault(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
         return
     target = entry.fault.target
     if (what := roles.complaint_of_target(target, scenario.cluster, scenario.bind)) is not None:
-        yield (entry.kind, "groups" if isinstance(target, list) else "target"), what
+        keys = (key for key in ("groups", "pairs", "target") if hasattr(entry.fault, key))
+        yield (entry.kind, next(keys)), what
     kinds = ["any", *dict.fromkeys(work.kind for work in scenario.workloads)]
     workload = getattr(entry.fault, "workload", "any")
     if workload not in kinds:

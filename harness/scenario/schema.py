@@ -123,7 +123,7 @@ class Scenario(Claimed, QueueSettings):
     """Names for different nodes, resolved once at the start: `{a: leader, b: a follower}`."""
     budget: Literal["minority", "majority"] = "minority"
     """`majority` allows faults to disable more than a minority of the servers at once."""
-    requires: tuple[Literal["celery", "netem"], ...] = ()
+    requires: tuple[Literal["celery", "netem", "nfqueue"], ...] = ()
     """What the machine must support or have installed; if not, the scenario is skipped."""
     phases: tuple[Phase, ...] = ()
     """What runs one after the other; a scenario with one phase has its keys at the top."""

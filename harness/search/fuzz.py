@@ -25,7 +25,7 @@ SPARE_S = 6.0
 ROLLING_S = 45.0  # five servers, each synced before the next
 # Clients on a machine that others keep busy are slower; after this a phase is stuck.
 STUCK_S = 300.0
-NEEDS_NETEM = frozenset({"latency"})
+NEEDS_NFQUEUE = frozenset({"latency"})
 _OF_CLIENTS = frozenset({"client-crash", "client-pause"})
 # A client that was killed never comes back, so it can be neither frozen nor killed again.
 _ONCE = frozenset({"client-crash"})

@@ -72,7 +72,7 @@ def fuzz_(
         bench = _Bench(folder, terminal, quorum, shrink_minutes=shrink_minutes, until_s=until_s)
         without = _missing(quorum)
         if without:
-            terminal.say(f"this machine has no netem: without {', '.join(sorted(without))}")
+            terminal.say(f"this machine has no nfqueue: without {', '.join(sorted(without))}")
         campaign = Campaign(
             folder=folder,
             draw=lambda number: fuzz.generate(
@@ -185,7 +185,7 @@ def _missing(quorum: Kept) -> frozenset[str]:
     """Return the faults that this machine cannot do."""
     with quorum.lend(QuorumConfig()) as up:
         up.wait_ready(within_s=READY_WITHIN_S)
-        return frozenset() if up.supports("netem") else fuzz.NEEDS_NETEM
+        return frozenset() if up.supports("nfqueue") else fuzz.NEEDS_NFQUEUE
 
 
 def _tell(terminal: Terminal, campaign: Campaign) -> None:

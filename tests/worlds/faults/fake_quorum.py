@@ -12,10 +12,11 @@ from harness.disturbances import (
     Drops,
     FailpointRule,
     FileKind,
+    Lateness,
     PowerLossModel,
     Shape,
 )
-from harness.target import Evidence
+from harness.target import Evidence, RoundTrips
 
 
 class FakeLedger:
@@ -193,6 +194,7 @@ class FakeQuorum:
         self.numb = numb
         self._nodes = {id: FakeNode(id, numb=numb) for id in range(1, nodes + 1)}
         self.rules: dict[str, dict[int, Drops]] = {}
+        self.late: dict[int, dict[int, Lateness]] = {}
         self.voters = set(self._nodes)
         self.releases = dict.fromkeys(self._nodes, "3.9.3")
         self.ledger = FakeLedger()
@@ -245,6 +247,40 @@ class FakeQuorum:
             for id, drops in self.rules.get(rule, {}).items()
         }
 
+    def delay_links(
+        self, links: Mapping[int, Mapping[int, Lateness]], clients: Lateness | None = None
+    ) -> None:
+        """Be late."""
+        self.late |= {} if self.numb else {id: dict(to) for id, to in links.items()}
+
+    def delayed(self, nodes: Collection[int]) -> Mapping[int, Evidence]:
+        """Count one packet of each kind on each late link."""
+        return {
+            id: {kind: {str(peer): 1 for peer in self.late[id]} for kind in ("late", "twice")}
+            for id in nodes
+            if id in self.late
+        }
+
+    def end_delays(self, nodes: Collection[int]) -> None:
+        """Be in time again."""
+        self.late = {id: to for id, to in self.late.items() if id not in nodes}
+
+    def round_trips(
+        self, links: Mapping[int, Collection[int]], *, within_ms: int = 0
+    ) -> RoundTrips:
+        """Take a millisecond, and both delays; no answer from the mute."""
+        return {
+            str(id): {
+                str(peer): [None if {id, peer} & self.mute else 1.0 + self._late_ms(id, peer)]
+                for peer in peers
+            }
+            for id, peers in links.items()
+        }
+
+    def _late_ms(self, id: int, peer: int) -> int:
+        ways = (self.late.get(id, {}).get(peer), self.late.get(peer, {}).get(id))
+        return sum(way.delay_ms for way in ways if way is not None)
+
     def lose_power(self, nodes: Collection[int], model: PowerLossModel) -> Evidence:
         """Die, all of these."""
         killed = [self._nodes[id].kill() for id in nodes]
@@ -285,7 +321,8 @@ class FakeQuorum:
     def state(self) -> tuple[Any, ...]:
         """Return all that healing must bring back."""
         rules = {name: drops for name, drops in self.rules.items() if drops}
-        return tuple(n.state() for n in self._nodes.values()), rules, frozenset(self.voters)
+        nodes = tuple(n.state() for n in self._nodes.values())
+        return nodes, rules, frozenset(self.voters), dict(self.late)
 
     def _status(self, node: FakeNode, serving: Sequence[int]) -> NodeStatus:
         seen = node.status()

@@ -14,7 +14,9 @@ NEEDED: dict[str, dict[str, Any]] = {
     "corrupt": {"how": "flip-bit"},
     "failpoint": {"point": "Leader.shutdown:enter", "do": "halt"},
     "io-error": {"error": "EIO"},
+    "link-latency": {"pairs": [[1, 3], [3, 2]]},
     "partition": {"groups": [[1, 2], [3, 4, 5]]},
+    "regions": {"groups": {"eu": [1, 2], "us": [3, 4, 5]}},
     "rolling-upgrade": {"to": "3.9.6"},
     "start": {"target": {"node": 2}},
 }
@@ -26,10 +28,30 @@ BESIDE: dict[str, dict[str, Any]] = {
     "failpoint.error": {"do": "throw", "error": "IOException"},
 }
 
+# What a setting may be instead, if it is no simple value.
+OTHERS: dict[str, Any] = {
+    "link-latency.pairs": [[2, 1]],
+    "regions.groups": {"eu": [1, 2], "us": [3, 5]},
+}
+
 
 @pytest.mark.parametrize(
     ("kind", "settings", "nodes", "told"),
     [
+        (
+            "latency",
+            {"clients": True, "duplicate_percent": 3},
+            [4],
+            ", 3 % twice, clients too, node",
+        ),
+        ("link-latency", {"pairs": [[1, "b"], ["b", 2]]}, [1, 4, 2], "100 ms 1 to 4, 4 to 2"),
+        (
+            "regions",
+            {"groups": {"eu": ["l"], "us": [2, 3]}},
+            [5, 2, 3],
+            "80 ms between eu {5} | us {2,3}",
+        ),
+        ("regions", {"groups": {"eu": ["l"], "us": [2, 3]}}, [], "80 ms between eu {l} | us {2,3}"),
         ("kill", {"wipe": True}, [5], "kill+wipe node 5 (leader)"),
         ("kill", {}, [1, 5], "kill nodes 1, 5 (leader 5)"),
         ("kill", {"wipe": True}, [], "kill+wipe the leader"),
@@ -91,7 +113,8 @@ def test_every_setting_of_every_fault_is_told(kind: str) -> None:
         assert plain.startswith(kind)
         now = getattr(fault, field.name)
         allowed = _words(get_type_hints(type(fault))[field.name])
-        another = next((word for word in allowed if word != now), None)
+        word = next((word for word in allowed if word != now), None)
+        another = OTHERS.get(f"{kind}.{field.name}", word)
         other = undo.fault_of(kind, {**settings, field.name: another or _another(now)})
         assert other.describe(kind, [], {}) != plain, field.name
 

@@ -9,7 +9,16 @@ import pytest
 
 from harness.common.harness_errors import TargetError, UnsupportedError
 from harness.common.server_states import NodeStatus
-from harness.faults import Fault, client_faults, disk_faults, drop_rules, faults, links, rolling
+from harness.faults import (
+    Fault,
+    client_faults,
+    disk_faults,
+    drop_rules,
+    faults,
+    late,
+    links,
+    rolling,
+)
 from harness.nemesis import by_hand, undo
 from harness.scenario import roles
 from harness.target import System
@@ -20,7 +29,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "corrupt": {"how": "flip-bit"},
     "failpoint": {"point": "Leader.shutdown:enter", "do": "halt"},
     "io-error": {"error": "EIO"},
+    "link-latency": {"pairs": [[1, 3], [3, 2]]},
     "partition": {"groups": [[1, 2], [3, 4, 5]]},
+    "regions": {"groups": {"eu": [1, 2], "us": [3, 4, 5]}},
     "rolling-upgrade": {"to": "3.9.6"},
     "start": {"target": {"node": 2}},
 }
@@ -30,7 +41,7 @@ LASTING = [name for name in faults if faults[name].lasting]
 @pytest.fixture(autouse=True)
 def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up at once on what a fault in memory shows at once or never."""
-    for module in (drop_rules, links, client_faults, disk_faults):
+    for module in (drop_rules, late, links, client_faults, disk_faults):
         monkeypatch.setattr(module, "BITES_WITHIN_S", 0.0)
     monkeypatch.setattr(rolling, "SYNCED_WITHIN_S", 0.0)
 

@@ -58,6 +58,18 @@ def test_what_found_no_room_is_injected_when_there_is(played: Played) -> None:
     assert isolate_healed <= ring
 
 
+def test_a_fault_that_is_over_does_not_wait_for_those_that_are_due(played: Played) -> None:
+    """Many injections that are due at once each take a while; heals come between them."""
+    stage = played(
+        "faults:\n  - {kill: {target: {node: 1}}, first_s: 0, down_s: 0}\n"
+        "  - {pause: {target: {node: 2}}, first_s: 0, for_s: 0}\n"
+        "  - {loss: {target: {node: 3}}, first_s: 0, for_s: 0}\n"
+    )
+    assert [(name, phase) for name, phase, _ in stage.told()] == [
+        (name, phase) for name in ("kill", "pause", "loss") for phase in ("inject", "heal")
+    ]
+
+
 def test_a_trigger_counts_from_the_start_of_the_phase(played: Played) -> None:
     """What was acknowledged before the phase does not count for its triggers."""
     stage = played("faults: [{kill: {}, at: {acknowledged: 3}, down_s: 0}]", acknowledged=3)

@@ -64,7 +64,7 @@ def test_the_whole_catalogue_is_drawn_from() -> None:
 
 
 def test_without_a_fault_all_else_stays() -> None:
-    """Where the machine lacks netem, the other faults come at the times that they would have."""
+    """Where the machine lacks nfqueue, the other faults come at the times that they would have."""
     number = next(n for n in range(100) if len(kinds(fuzz.generate(3, n))) > 1)
     whole = fuzz.generate(3, number)
     gone = kinds(whole)[0]

@@ -21,7 +21,7 @@ Oracle = Callable[[Scenario], bool]
 
 
 class _Quorum:
-    """Serves at once, and has no netem."""
+    """Serves at once, and has no nfqueue."""
 
     def wait_ready(self, *, within_s: float) -> float:
         """Be ready."""
@@ -105,7 +105,7 @@ def test_what_fails_is_kept_with_its_smallest_scenario(
     assert {path.name for path in folder.glob("fuzz-*")} == failed
     assert {path.stem for path in folder.glob("[0-9]*.yaml")} == {n.split("-")[1] for n in failed}
     told = capsys.readouterr().out
-    assert "this machine has no netem: without latency" in told
+    assert "this machine has no nfqueue: without latency" in told
     assert f"cause 1, {len(failed)} times: lost (total-queue) during pause" in told
 
 
