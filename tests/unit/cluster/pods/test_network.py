@@ -132,7 +132,7 @@ def test_a_listing_that_came_back_empty_is_asked_for_again() -> None:
 
 
 def test_a_listing_that_never_comes_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing at all is not an empty table; several lost answers in a row are not nothing at all."""
+    """Nothing at all is not an empty table; a few lost answers are not nothing at all."""
     monkeypatch.setattr(sandbox, "PAUSE_S", 0.0)
     lost = [""] * (sandbox.ASKS - 1)
     assert network.listing(AnsweringSandbox(*lost, "{}")) == "{}"
