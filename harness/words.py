@@ -233,3 +233,14 @@ def _doubts(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _expectation(results: Mapping[str, Any]) -> str:
     wanted = results["expect"] + (f" because {results['because']}" if results["because"] else "")
     return f"{'As' if results['as_expected'] else 'Not as'} expected: {wanted}"
+
+
+def loss_bound(counts: Mapping[str, Any]) -> str | None:
+    """Return how rare a loss is at least, by the rule of three (3/n); None if items were lost."""
+    acknowledged = counts.get("acknowledged") or 0
+    if counts.get("lost") != 0 or not acknowledged:
+        return None
+    return (
+        f"None of {acknowledged:,} acknowledged items is lost: 95 % sure, under faults like these "
+        f"fewer than 1 in {acknowledged / 3:,.0f} are (rule of three, 3/n)."
+    )

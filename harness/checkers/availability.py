@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from harness.checkers import checkers
-from harness.checkers.evidence.outages import Outages, outages
+from harness.checkers.evidence.outages import Outages, outages, put_outages
 from harness.checkers.evidence.violations import Violation, conclude
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
@@ -16,6 +16,7 @@ from harness.history.columns import OK, PUT, RESERVE, TAKE, History, Ints, deriv
 NAME = "availability"
 WINDOW_NS = 100_000_000
 AFTER_HEAL_NS = 30_000_000_000
+OUTAGE_NS = 500_000_000  # a shorter one is a slow call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,14 @@ class FaultFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PutOutage:
+    """A time in which clients put and no put that began in it succeeded."""
+
+    begin_ns: int
+    length_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What clients saw of the whole run.
 
@@ -51,12 +60,14 @@ class Figures:
             without one), in which a put, reserve or take began that succeeded. None without calls.
         longest_gap_s: the longest outage in the same span.
         last_success_ns: when the last call began that succeeded; -1 without one.
+        put_outages: those of half a second or more.
     """
 
     fraction: float | None
     longest_gap_s: float | None
     last_success_ns: int
     faults: tuple[FaultFigures, ...]
+    put_outages: tuple[PutOutage, ...] = ()
 
 
 @derived
@@ -79,6 +90,10 @@ def measure(history: History) -> Figures:
         longest_gap_s=_seconds(seen.longest_ns(first_ns, last_ns)),
         last_success_ns=seen.answered_ns,
         faults=tuple(faults),
+        put_outages=tuple(
+            PutOutage(begin_ns=begin_ns, length_s=round((end_ns - begin_ns) / 1e9, 6))
+            for begin_ns, end_ns in put_outages(history).spans(OUTAGE_NS)
+        ),
     )
 
 
@@ -111,6 +126,7 @@ class Availability:
         violations = [*_slow(figures, claim), *_out_of_bounds(figures, claim)]
         details = asdict(figures)
         details["faults"] = list(details["faults"])
+        details["put_outages"] = list(details["put_outages"])
         return conclude(
             NAME, history, violations, doubts=_doubts(history, figures, claim), details=details
         )

@@ -44,6 +44,9 @@ COMMANDS = {
         "serve": "Show all runs in the browser, on loopback, until Ctrl-C.",
         "export": "Print a run's enqueues and dequeues as other checkers read them.",
     },
+    "harness.commands.endurance_command": {
+        "endurance": "Add up what runs lost, and how long puts were down, by cause and a year.",
+    },
     "harness.commands.new_command": {
         "new": "Write a commented scenario to start from, or one from a table of field rates.",
     },

@@ -51,6 +51,13 @@ class FaultFiguresShape(TypedDict):
     after_heal_s: NotRequired[Seconds]
 
 
+class PutOutageShape(TypedDict):
+    """A time without a successful put, in the details of `availability`."""
+
+    begin_ns: Ns
+    length_s: Annotated[float, Meta(ge=0, le=1e9)]
+
+
 class KnownDefectShape(TypedDict):
     """A known defect of the servers that a run met, in the details of `server-logs`."""
 
@@ -66,6 +73,7 @@ class DetailsShape(TypedDict):
 
     known_defects: NotRequired[list[KnownDefectShape]]
     faults: NotRequired[list[FaultFiguresShape] | dict[str, Any]]
+    put_outages: NotRequired[list[PutOutageShape]]
 
 
 class FindingShape(TypedDict):

@@ -1,5 +1,6 @@
 """Outages: from the start of a call to the first success of a call that began no earlier."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,19 @@ class Outages:
     seen_ns: int
     answered_ns: int
 
+    def spans(self, at_least_ns: int) -> list[tuple[int, int]]:
+        """Return the outages of that length or more, each from its first call to its end. O(n)."""
+        long = self.end_ns - self.begin_ns >= at_least_ns
+        found: list[tuple[int, int]] = []
+        for begin_ns, end_ns in zip(
+            self.begin_ns[long].tolist(), self.end_ns[long].tolist(), strict=True
+        ):
+            if found and begin_ns <= found[-1][1]:
+                found[-1] = found[-1][0], end_ns
+            else:
+                found.append((begin_ns, end_ns))
+        return found
+
     def longest_ns(self, first_ns: int, last_ns: int) -> int | None:
         """Return the longest outage that overlaps the span, from the span's beginning on. O(n).
 
@@ -46,7 +60,17 @@ class Outages:
 @derived
 def outages(history: History) -> Outages:
     """Return the outages of puts, reserves and takes. O(n log n)."""
-    calls = np.isin(history.f, (PUT, RESERVE, TAKE))
+    return _outages(history, (PUT, RESERVE, TAKE))
+
+
+@derived
+def put_outages(history: History) -> Outages:
+    """Return the outages of puts, which a look at an empty queue does not end. O(n log n)."""
+    return _outages(history, (PUT,))
+
+
+def _outages(history: History, kinds: Sequence[int]) -> Outages:
+    calls = np.isin(history.f, kinds)
     good = calls & (history.outcome == OK)
     asking = np.flatnonzero(calls & ~_died_in(history))
     begin_ns = history.invoke_ns[asking]

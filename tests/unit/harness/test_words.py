@@ -178,3 +178,13 @@ def test_the_gravest_check_comes_first() -> None:
     ]
     ordered = [one["name"] for one in words.gravest_first(checks)]
     assert ordered == ["total-queue", "replicas", "priority-fifo", "fifo", "availability"]
+
+
+def test_a_run_that_lost_nothing_says_how_much_that_shows() -> None:
+    """By the rule of three; if something was lost, or that is not known, nothing is said."""
+    told = words.loss_bound({"acknowledged": 9000, "lost": 0})
+    assert told is not None
+    assert "None of 9,000" in told
+    assert "1 in 3,000" in told
+    for counts in ({"acknowledged": 9000, "lost": 1}, {"acknowledged": 9, "lost": None}, {}):
+        assert words.loss_bound(counts) is None

@@ -200,3 +200,18 @@ def test_where_nothing_succeeds_it_is_unknown() -> None:
 def test_a_call_that_takes_no_time_is_an_outage_of_none() -> None:
     """Zero is a measurement; None says that nobody asked."""
     assert measure(history(put(1, 1, 1))).longest_gap_s == 0.0
+
+
+def test_outages_of_puts_are_told_one_by_one() -> None:
+    """Those of half a second or more; a look at an empty queue ends none of them."""
+    empty = op("reserve", None, int(3.0 * S), int(3.01 * S), process=9)
+    given = history(steady(1, 0, 2), put(101, 2.0, 4.5), empty, put(102, 4.6, 4.9), put(103, 5, 6))
+    told = [(o.begin_ns / S, o.length_s) for o in measure(given).put_outages]
+    assert told == [(2.0, 2.5), (5.0, 1.0)]
+
+
+def test_one_outage_of_several_clients_is_told_once() -> None:
+    """From its first call to its end."""
+    given = history(put(1, 0, 3, process=0), put(2, 1, 3.2, process=1), put(3, 2, 3.1, process=2))
+    told = [(o.begin_ns / S, o.length_s) for o in measure(given).put_outages]
+    assert told == [(0.0, 3.1)]

@@ -65,7 +65,7 @@ COMMANDS = (
         "inject",
         "heal",
     ),
-    *("new", "plan", "explain", "doctor", "logs", "down"),
+    *("new", "plan", "endurance", "explain", "doctor", "logs", "down"),
     *("list", "schema", "serve", "top", "clean"),
 )
 
@@ -100,6 +100,8 @@ BAD = [
     ("run {scenario} {scenario} --piece 1/2", ["--piece: expected one scenario, without --shard"]),
     ("run {scenario} --times 2 --piece 1/1", ["--piece: expected one scenario, without --shard"]),
     ("run {scenario} --otlp localhost:4318", ["--otlp: expected a collector's base URL"]),
+    ("endurance none", ["none: expected the folder of a run"]),
+    ("endurance {run}", ["expected the outages of its puts in results.json", "harness check"]),
     ("new {tmp}/y.yaml --rates none", ["none: expected a readable table of field rates"]),
     ("new {tmp}/y.yaml --rates {scenario}", ["expected a table of field rates"]),
     ("new {tmp}/y.yaml --years 0", ["'--years'"]),
