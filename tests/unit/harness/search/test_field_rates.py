@@ -81,8 +81,8 @@ def test_the_committed_years_are_what_the_table_gives(tmp_path: Path) -> None:
     assert made.read_text() == (TABLE.parent / "ten-years.yaml").read_text()
 
 
-def test_the_committed_years_have_what_the_issue_of_them_asks() -> None:
-    """About 1,100 events, each a source, forty upgrades over three releases."""
+def test_the_committed_years_are_of_eleven_hundred_events() -> None:
+    """Forty of them upgrades; each rate says where it comes from."""
     table = field_rates.load(TABLE)
     planned = plan.make(loading.load(TABLE.parent / "ten-years.yaml"))
     assert table.per_year == pytest.approx(110, abs=1)
