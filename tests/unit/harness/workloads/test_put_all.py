@@ -13,7 +13,7 @@ class Recorded:
         self.put_values: list[int] = []
         self._over_after = over_after
 
-    def put(self, value: int, priority: int) -> bool:
+    def put(self, value: int, priority: int, *, size_bytes: object = None) -> bool:
         """Note it."""
         self.put_values.append(value)
         return True
