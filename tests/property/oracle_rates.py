@@ -10,6 +10,9 @@ and can be said several times. For each mix and checker:
     missed      of the invalid ones, those that no checker calls invalid (in the row `all`)
     alarms      histories that the oracle can explain, and the checker calls invalid
 
+`--workers N` or `--scheduler URL` has workers judge them, as a campaign that goes on where it was
+stopped (`--campaign NAME`): docs/campaigns.md.
+
 Ends with 1 if there was an alarm, if a mix has a missed one for which a checker is exact (`fifo`
 for takes, `zxid` where all zxids are known), or if more than 0.3 % are missed elsewhere. Ctrl-C
 prints what there is so far, and ends with 2.
@@ -21,45 +24,21 @@ import os
 import signal
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from multiprocessing.pool import Pool
-from random import Random
 
-from harness.claim import Claim
-from harness.common.verdict import Verdict
-from harness.history.columns import History
-from harness.judge import examine
-from worlds.histories.mutations import mutate
-from worlds.histories.oracle import legal
+from oracle_campaign import add_options, compared
+from oracle_chunk import ALL, CHECKERS, CHUNK, Tally, chunk
+
+from harness.common.harness_errors import HarnessError
 from worlds.histories.oracle_mixes import MIXES
-from worlds.histories.random import as_history, sequential, simulate
 
-CHECKERS = ("fifo", "ownership", "priority-fifo", "producer-order", "total-queue", "zxid")
 EXACT = ("plain-takes", "unknown-takes", "zxids")
-CHUNK = 500
 PROCESSES = 2
 SAID_EVERY_S = 10
 SHOWN = 10
 MOST_MISSED = 0.003
-ALL = "all"
-INTERRUPTED = 2
-
-
-@dataclass(slots=True)
-class Tally:
-    """How often what happened, by (checker, figure), and the seeds to look at."""
-
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    missed: list[int] = field(default_factory=list)
-    alarms: list[int] = field(default_factory=list)
-
-    def add(self, other: "Tally") -> None:
-        """Add another part of the same mix."""
-        self.counts.update(other.counts)
-        self.missed += other.missed
-        self.alarms += other.alarms
+UNFINISHED = 2
 
 
 def main() -> int:
@@ -70,15 +49,18 @@ def main() -> int:
     for stop in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
         signal.signal(stop, signal.default_int_handler)
     tallies: dict[str, Tally] = {}
-    interrupted = False
-    with multiprocessing.Pool(PROCESSES, _leave_interrupts) as pool:
-        try:
-            for mix in given.mix:
-                tallies[mix] = Tally()
-                _compare(pool, mix, seeds, tallies[mix])
-        except KeyboardInterrupt:
-            _leave_interrupts()  # a second one would lose the figures
-            interrupted = True
+    unfinished = False
+    try:
+        if given.workers or given.scheduler or given.campaign:
+            compared(given, {mix: _chunks(mix, seeds) for mix in given.mix}, tallies)
+        else:
+            _compare_here(given.mix, seeds, tallies)
+    except KeyboardInterrupt:
+        _leave_interrupts()
+        unfinished = True
+    except HarnessError as error:
+        print(f"oracle: {error}", file=sys.stderr)
+        unfinished = True
     for mix, tally in tallies.items():
         print("\n".join(_table(mix, tally)))
     total = sum(tally.counts[ALL, "histories"] for tally in tallies.values())
@@ -86,18 +68,7 @@ def main() -> int:
     alarms = sum(len(tally.alarms) for tally in tallies.values())
     print(f"\n{total} histories: {missed} missed, {alarms} false alarms")
     failed = any(_fails(mix, tally) for mix, tally in tallies.items())
-    return 1 if failed else INTERRUPTED if interrupted else 0
-
-
-def chunk(work: tuple[str, range]) -> Tally:
-    """Judge a mix's histories of some seeds by checkers and oracle."""
-    mix, seeds = work
-    tally = Tally()
-    for seed in seeds:
-        ops = mutate(Random(seed), simulate(Random(seed), MIXES[mix]))
-        if sequential(ops):
-            _count(tally, seed, _verdicts(as_history(ops)), invalid=not legal(ops))
-    return tally
+    return 1 if failed else UNFINISHED if unfinished else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -107,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("histories", type=int, nargs="?", default=10_000, help="in each mix")
     parser.add_argument("--first-seed", type=int, default=1_000_000)
     parser.add_argument("--mix", action="append", choices=MIXES, help="default: each of them")
+    add_options(parser)
     given = parser.parse_args()
     given.mix = given.mix or list(MIXES)
     return given
@@ -118,31 +90,24 @@ def _leave_interrupts() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _verdicts(history: History) -> dict[str, Verdict]:
-    results = examine(history, Claim(level="linearizable"), CHECKERS)
-    return {r.name: r.verdict for r in results if r.reasons != ("unmet",)}
+def _compare_here(mixes: Sequence[str], seeds: range, tallies: dict[str, Tally]) -> None:
+    with multiprocessing.Pool(PROCESSES, _leave_interrupts) as pool:
+        try:
+            for mix in mixes:
+                tallies[mix] = Tally()
+                _compare(pool, mix, seeds, tallies[mix])
+        except KeyboardInterrupt:
+            _leave_interrupts()  # a second one would lose the figures
+            raise
 
 
-def _count(tally: Tally, seed: int, verdicts: dict[str, Verdict], *, invalid: bool) -> None:
-    accusers = [name for name, verdict in verdicts.items() if verdict is Verdict.INVALID]
-    right = "found" if invalid else "alarms"
-    counts = tally.counts
-    counts.update((name, "histories") for name in (*verdicts, ALL))
-    counts.update((name, "invalid") for name in (*verdicts, ALL) if invalid)
-    counts.update((name, right) for name in accusers)
-    if accusers:
-        counts[ALL, right] += 1
-    if accusers and not invalid:
-        tally.alarms.append(seed)
-    if invalid and not accusers:
-        tally.missed.append(seed)
-    if invalid and len(accusers) == 1:
-        counts[accusers[0], "alone"] += 1
+def _chunks(mix: str, seeds: range) -> list[tuple[str, range]]:
+    return [(mix, seeds[at : at + CHUNK]) for at in range(0, len(seeds), CHUNK)]
 
 
 def _compare(pool: Pool, mix: str, seeds: range, tally: Tally) -> None:
     """Add up a mix's chunks, and say every few seconds how far it is."""
-    chunks = [(mix, seeds[at : at + CHUNK]) for at in range(0, len(seeds), CHUNK)]
+    chunks = _chunks(mix, seeds)
     began_s = said_s = time.monotonic()
     for done, one in enumerate(pool.imap_unordered(chunk, chunks), start=1):
         tally.add(one)

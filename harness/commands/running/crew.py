@@ -98,8 +98,8 @@ class Crew:
         return int(self.workers or 0)
 
     @contextmanager
-    def executor(self, say: Say) -> Iterator[Everywhere]:
-        """Have workers while the context lasts.
+    def executor(self, say: Say, *, quorum: bool = True) -> Iterator[Everywhere]:
+        """Have workers while the context lasts; `quorum` tells whether they are to start some.
 
         Raises:
             ScenarioError: the packages of the extra are not installed.
@@ -114,7 +114,7 @@ class Crew:
         opened = (
             cluster.embedded(self.count(), say)
             if self.scheduler is None
-            else cluster.of_scheduler(self.scheduler, say)
+            else cluster.of_scheduler(self.scheduler, say, quorum=quorum)
         )
         with opened as executor:
             yield executor
