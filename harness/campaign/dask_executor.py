@@ -18,7 +18,7 @@ from typing import Any
 from distributed import Client, Future, KilledWorker, get_worker
 
 from harness.campaign import code_identity
-from harness.campaign.tasks import Began, Done, Task, UndoneError
+from harness.campaign.tasks import Began, Done, Events, Task, UndoneError
 from harness.common.harness_errors import RunError, told
 
 SLOT = "quorum"
@@ -76,7 +76,7 @@ class DaskExecutor:
         """How many tasks that start no quorum the workers do at once, now."""
         return sum(each["nthreads"] for each in self._seen())
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[Began | Done]:
+    def run(self, tasks: Iterable[Task]) -> Events:
         """Do tasks on the workers; see Executor."""
         coming, moves = iter(tasks), _Moves()
         futures: dict[str, Future[_Answer]] = {}

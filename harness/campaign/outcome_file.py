@@ -17,7 +17,7 @@ import msgspec
 
 from harness.campaign import code_identity
 from harness.common import files
-from harness.common.harness_errors import RunError, ScenarioError
+from harness.common.harness_errors import HarnessError, ScenarioError
 from harness.common.run_clock import utc_stamp
 
 FILE = "campaign.jsonl"
@@ -77,6 +77,10 @@ class Ended(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="event",
     attempts: int = 1
     took_s: float = 0.0
     figures: dict[str, Any] = {}
+
+
+class StoreError(HarnessError):
+    """The disk does not take what a campaign found; what was kept before stands."""
 
 
 _LINE = msgspec.json.Decoder(Opened | Started | Ended)
@@ -147,7 +151,7 @@ class OutcomeFile:
         """Note that a worker has begun a task.
 
         Raises:
-            RunError: it cannot be written.
+            StoreError: it cannot be written.
         """
         self._append(Started(task=task, worker=worker, attempt=attempt, at=utc_stamp()))
 
@@ -155,7 +159,7 @@ class OutcomeFile:
         """Note what became of a task.
 
         Raises:
-            RunError: it cannot be written.
+            StoreError: it cannot be written.
         """
         self._append(ended)
 
@@ -196,7 +200,7 @@ def opened(
 
     Raises:
         ScenarioError: another process works on it, or it is of other work.
-        RunError: it cannot be written.
+        StoreError: it cannot be written.
     """
     folder = runs / FOLDER / campaign
     first = Opened(
@@ -226,9 +230,9 @@ def opened(
         os.close(descriptor)  # and with it the lock
 
 
-def cannot_keep(path: Path, error: OSError) -> RunError:
+def cannot_keep(path: Path, error: OSError) -> StoreError:
     """Return the error for a disk that does not take what a campaign found."""
-    return RunError(
+    return StoreError(
         f"{path}: expected to keep an outcome here, got: {error.strerror}; what was kept before "
         f"stands, and the same command goes on from there once there is room"
     )

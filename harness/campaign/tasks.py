@@ -6,7 +6,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -57,6 +57,9 @@ class Done:
     took_s: float = 0.0
 
 
+Events = Generator[Began | Done, None, None]
+
+
 class UndoneError(RunError):
     """No worker could do a task, or all that tried died of it, so nothing is known of it."""
 
@@ -69,7 +72,7 @@ class Executor(Protocol):
         """How many tasks it does at once, now."""
         ...
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[Began | Done]:
+    def run(self, tasks: Iterable[Task]) -> Events:
         """Do all tasks, taken from the iterable as they can begin; drop what is left on closing.
 
         Raises:
@@ -83,7 +86,7 @@ class InTurn:
 
     slots = 1
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[Began | Done]:
+    def run(self, tasks: Iterable[Task]) -> Events:
         """Do each task as it is taken from the iterable."""
         for task in tasks:
             yield Began(key=task.key, worker=HERE)

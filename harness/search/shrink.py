@@ -9,6 +9,7 @@ Source: Zeller and Hildebrandt, Simplifying and Isolating Failure-Inducing Input
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from harness.scenario.schedule import Schedule
@@ -50,6 +51,34 @@ def minimize(data: Data, fails: Fails) -> Data:
         if smaller == data:
             return data
         data = smaller
+
+
+def ahead(data: Data, known: Callable[[Data], bool | None], most: int) -> tuple[Data, list[Data]]:
+    """Return how far a search gets by what is known, and what it asks next, for several to try.
+
+    What it asks are at most `most` candidates, under the guess that each of them does not fail:
+    few do. A wrong guess costs only runs, since the search is made again with what is known then.
+    """
+    smallest, asked = data, list[Data]()
+
+    def fails(candidate: Data) -> bool:
+        nonlocal smallest
+        answer = known(candidate)
+        if answer is None and candidate not in asked:
+            asked.append(candidate)
+            if len(asked) == most:
+                raise _EnoughError
+        if answer and not asked:
+            smallest = candidate
+        return bool(answer)
+
+    with suppress(_EnoughError):
+        minimize(data, fails)
+    return smallest, asked
+
+
+class _EnoughError(Exception):
+    """As many candidates as can be tried at once are known."""
 
 
 def without_parts(parts: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> list[T]:

@@ -13,15 +13,21 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from harness.campaign import dask_cluster, dask_executor
+from harness.campaign.tasks import Done, Events, InTurn, Task, UndoneError
 from harness.commands import harness_command
 from harness.commands.running import campaign_of_runs, ordered_run, run_command
+from harness.commands.running.crew import Crew
 from harness.commands.running.ordered_run import Delivered, Order
+from harness.scenario.schema import Scenario
 from worlds.histories.judged_runs import judged, lives
 
 SLEEPS_S = 60.0
@@ -51,6 +57,69 @@ class FakeRun:
             run = judged(Path(place), lives(lost=lost), came_to_its_end=True)
             results = msgspec.json.decode(run.results.read_bytes()) | {"scenario": order.name}
             return Delivered(results=results, took_s=1.0, packed=ordered_run.pack(run.path))
+
+
+@dataclass(slots=True)
+class OracleRun:
+    """Does an order at once: it loses an item if an oracle says so; every fault took effect."""
+
+    oracle: Callable[[Scenario], bool]
+    runs: int = 0
+
+    def __call__(self, order: Order) -> Delivered:
+        """Judge, and pack what such a run leaves if it is wanted."""
+        self.runs += 1
+        wrong = self.oracle(order.scenario)
+        kinds = [entry.kind for phase in order.scenario.phases for entry in phase.faults]
+        with tempfile.TemporaryDirectory() as place:
+            lost = (2,) if wrong else ()
+            run = judged(Path(place), lives(lost=lost), came_to_its_end=True)
+            results = msgspec.json.decode(run.results.read_bytes()) | {
+                "scenario": order.name,
+                "faults": [{"fault": k, "outcome": "installed", "heal_ns": None} for k in kinds],
+            }
+            wanted = order.wanted == "all" or (order.wanted == "not valid" and wrong)
+            packed = ordered_run.pack(run.path) if wanted else b""
+            return Delivered(results=results, took_s=1.0, packed=packed)
+
+
+class Workers(InTurn):
+    """Does tasks here, as workers would; those named in `undone` kill all who try."""
+
+    undone: tuple[str, ...] = ()
+    interrupt_after: int | None = None
+    slots = 3
+
+    def run(self, tasks: Iterable[Task]) -> Events:
+        """Do tasks, until Ctrl-C if there is one."""
+        for number, task in enumerate(tasks):
+            if number == self.interrupt_after:
+                raise KeyboardInterrupt("Ctrl-C")
+            if any(name in task.key for name in self.undone):
+                died = UndoneError("3 workers died with it")
+                yield Done(key=task.key, error=died, attempts=3)
+            else:
+                yield from super().run([task])
+
+    def everywhere(self, call: Callable[[], object]) -> None:
+        """Have no worker elsewhere."""
+
+
+def have_workers(
+    monkeypatch: pytest.MonkeyPatch, carry_out: Callable[[Order], Delivered]
+) -> Workers:
+    """Put workers that make up their runs in the place of Dask's."""
+    made = Workers()
+
+    @contextmanager
+    def executor(*_: object, **__: object) -> Iterator[Workers]:
+        yield made
+
+    monkeypatch.setattr(Crew, "executor", executor)
+    monkeypatch.setattr(ordered_run, "carry_out", carry_out)
+    for module in (campaign_of_runs, run_command.hurting):
+        monkeypatch.setattr(module, "tidy", lambda _: None)
+    return made
 
 
 def main() -> None:

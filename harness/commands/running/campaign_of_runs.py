@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import msgspec
 
 from harness.campaign.outcome_file import Ended, OutcomeFile, cannot_keep, opened
-from harness.campaign.tasks import Began, Done, Task, UndoneError
+from harness.campaign.tasks import Began, Done, Executor, Task, UndoneError
 from harness.commands.manual.faults_command import tidy
 from harness.commands.running import ordered_run
-from harness.commands.running.crew import Crew, Everywhere
+from harness.commands.running.crew import Crew
 from harness.commands.running.launch import Ran
 from harness.commands.running.ordered_run import Delivered, Order
 from harness.common.harness_errors import HarnessError, RunError, ScenarioError, UnmetError, told
@@ -78,7 +79,8 @@ class CampaignOfRuns:
 
         Raises:
             ScenarioError: the campaign's file is of other work, or in use.
-            RunError: no worker can do it, or the disk is full; what was kept stands.
+            RunError: no worker can do it; what was kept stands.
+            StoreError: the disk is full; the same.
         """
         self.left = set(self.orders)
         name, say = self.crew.name, self.terminal.say
@@ -92,14 +94,9 @@ class CampaignOfRuns:
             if not self.left:
                 return
             try:
-                with (
-                    self.crew.executor(say) as executor,
-                    CampaignView(self.terminal, file.outcomes, len(self.orders)),
-                ):
+                with served(self.crew, file, self.terminal, tasks=len(self.orders)) as executor:
                     yield from self._done(file, executor)
             finally:
-                if self.crew.scheduler is None:
-                    tidy(say)  # of workers that are gone now
                 if self.left:
                     left = counted(len(self.left), "run")
                     say(f"{left} left; the same command with --campaign {name} goes on")
@@ -108,76 +105,110 @@ class CampaignOfRuns:
         known = {key: one for key in self.orders if (one := file.decided(key)) is not None}
         if not known:
             return
-        for key, ended in known.items():
-            if (outcome := _read(ended, self.runs)) is not None:
+        for key, line in known.items():
+            if (outcome := _read(line, self.runs)) is not None:
                 self.left.discard(key)
                 yield key, outcome
         before, every = len(self.orders) - len(self.left), len(self.orders)
         self.terminal.say(f"{before} of {every} decided before; going on with {len(self.left)}")
 
-    def _done(self, file: OutcomeFile, executor: Everywhere) -> Iterator[tuple[str, Outcome]]:
+    def _done(self, file: OutcomeFile, executor: Executor) -> Iterator[tuple[str, Outcome]]:
         tasks = (
             Task(key=key, call=ordered_run.carry_out, arguments=(order,))
             for key, order in self.orders.items()
             if key in self.left
         )
-        try:
-            for event in executor.run(tasks):
+        with closing(executor.run(tasks)) as events:
+            for event in events:
                 if isinstance(event, Began):
-                    file.began(event.key, event.worker, event.attempt)
-                    self._tell_attempt(event)
+                    began(event, file, self.terminal)
                     continue
-                outcome, ended = self._kept(event)
-                file.ended(ended)
+                outcome, line = self._kept(event)
+                file.ended(line)
                 self.left.discard(event.key)
                 yield event.key, outcome
-        finally:
-            if self.crew.scheduler is not None:
-                executor.everywhere(_tidy_here)
-
-    def _tell_attempt(self, event: Began) -> None:
-        if event.attempt > 1:
-            self.terminal.say(
-                f"{event.key}: attempt {event.attempt}, on worker {event.worker}: the worker "
-                "before it is gone"
-            )
 
     def _kept(self, done: Done) -> tuple[Outcome, Ended]:
         """Keep what a run left, and return what came of it.
 
         Raises:
-            RunError: the disk does not take it.
+            StoreError: the disk does not take it.
         """
-        order = self.orders[done.key]
-        delivered = done.value if done.error is None else _failed(done.error, done.took_s)
+        order, delivered = self.orders[done.key], delivered_by(done)
         try:
             folder = ordered_run.keep(order, delivered, self.runs)
         except OSError as error:
             raise cannot_keep(self.runs, error) from error
-        outcome = _outcome(folder, delivered)
         place = "" if folder is None else folder.path.relative_to(self.runs.resolve()).as_posix()
-        ended = Ended(
-            task=done.key,
-            name=order.name,
-            seed=order.scenario.seed,
-            at=utc_stamp(),
-            run=place,
-            worker=done.worker,
-            attempts=done.attempts,
-            took_s=round(delivered.took_s, 3),
-            **_told(outcome),
+        return _outcome(folder, delivered), ended(done, order, run=place)
+
+
+@contextmanager
+def served(
+    crew: Crew, file: OutcomeFile, terminal: Terminal, *, tasks: int = 0
+) -> Iterator[Executor]:
+    """Have workers and show what they do, while the context lasts; leave nothing on any engine."""
+    try:
+        with crew.executor(terminal.say) as executor:
+            try:
+                with CampaignView(terminal, file.outcomes, tasks):
+                    yield executor
+            finally:
+                if crew.scheduler is not None:
+                    executor.everywhere(_tidy_here)
+    finally:
+        if crew.scheduler is None:
+            tidy(terminal.say)  # of workers that are gone now
+
+
+def began(event: Began, file: OutcomeFile, terminal: Terminal) -> None:
+    """Note that a worker has begun a run, and say so if it is not the first."""
+    file.began(event.key, event.worker, event.attempt)
+    if event.attempt > 1:
+        terminal.say(
+            f"{event.key}: attempt {event.attempt}, on worker {event.worker}: the worker "
+            "before it is gone"
         )
-        return outcome, ended
+
+
+def delivered_by(done: Done) -> Delivered:
+    """Return what came of the order of a task, whatever its worker raised."""
+    if done.error is None:
+        came: Delivered = done.value
+        return came
+    ours = done.error if isinstance(done.error, HarnessError) else RunError(told(done.error))
+    return Delivered(failure=ours, took_s=done.took_s)
+
+
+def ended(done: Done, order: Order, *, run: str = "", **figures: Any) -> Ended:
+    """Return what a campaign's file says of an order, whose folder is `run`."""
+    came = delivered_by(done)
+    what: dict[str, Any]
+    if came.results is None:
+        missed = Missed(failure=came.failure)
+        cause = "".join(missed.why.strip().splitlines()[:1])
+        what = {"verdict": missed.word, "decided": missed.skipped, "cause": cause}
+    else:
+        row, right = Row.of(came.results, came.took_s, ""), came.results["as_expected"]
+        cause = "" if right else row.reason
+        what = {"verdict": row.verdict, "as_expected": right, "cause": cause}
+    return Ended(
+        task=done.key,
+        name=order.name,
+        seed=order.scenario.seed,
+        at=utc_stamp(),
+        run=run,
+        worker=done.worker,
+        attempts=done.attempts,
+        took_s=round(came.took_s, 3),
+        figures=figures,
+        **what,
+    )
 
 
 def _tidy_here() -> None:
     """Remove, on a worker, what workers on the same engine left when they died."""
     tidy(Silent().say)
-
-
-def _failed(error: Exception, took_s: float) -> Delivered:
-    ours = error if isinstance(error, HarnessError) else RunError(told(error))
-    return Delivered(failure=ours, took_s=took_s)
 
 
 def _outcome(folder: RunFolder | None, delivered: Delivered) -> Outcome:
@@ -187,26 +218,16 @@ def _outcome(folder: RunFolder | None, delivered: Delivered) -> Outcome:
     return Missed(failure=delivered.failure, took_s=delivered.took_s)
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
-    """Return what the campaign's file says of an outcome, beside its place."""
-    if isinstance(outcome, Missed):
-        first = outcome.why.strip().splitlines()[:1]
-        return {"verdict": outcome.word, "decided": outcome.skipped, "cause": "".join(first)}
-    row = Row.of(outcome.results, outcome.took_s, "")
-    right = outcome.results["as_expected"]
-    return {"verdict": row.verdict, "as_expected": right, "cause": "" if right else row.reason}
-
-
-def _read(ended: Ended, runs: Path) -> Outcome | None:
+def _read(line: Ended, runs: Path) -> Outcome | None:
     """Return an outcome that was decided before; None if its folder is gone."""
-    if ended.verdict == "skipped":
-        return Missed(failure=UnmetError(ended.cause))
-    folder = RunFolder((runs / ended.run).resolve())
+    if line.verdict == "skipped":
+        return Missed(failure=UnmetError(line.cause))
+    folder = RunFolder((runs / line.run).resolve())
     try:
         results = judged.load_if_any(folder)
     except ScenarioError:
         return None
-    return None if results is None else Ran(folder=folder, results=results, took_s=ended.took_s)
+    return None if results is None else Ran(folder=folder, results=results, took_s=line.took_s)
 
 
 def _digestible(order: Order) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cluster.engine import labels
 from harness.commands.manual.faults_command import tidy
@@ -34,14 +34,14 @@ class Order:
 
     Attributes:
         again, same_nodes: as in run.execute.
-        keep_valid: whether the folder of a valid run is wanted.
+        wanted: whose folder: of every run, of those that are not valid, of none.
     """
 
     scenario: Scenario
     name: str
     again: Recorded | None = None
     same_nodes: bool = False
-    keep_valid: bool = True
+    wanted: Literal["all", "not valid", "none"] = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,8 @@ def carry_out(order: Order) -> Delivered:
         except HarnessError as failure:
             return Delivered(failure=failure, began=began, packed=pack(folder.path))
         came = Delivered(results=ran.results, took_s=ran.took_s, began=began)
-        if ran.results["verdict"] == "valid" and not order.keep_valid:
+        unwanted = order.wanted == "not valid" and ran.results["verdict"] == "valid"
+        if unwanted or order.wanted == "none":
             return came
         publish(ran, Silent())
         return replace(came, packed=pack(folder.path))

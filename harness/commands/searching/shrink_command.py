@@ -2,15 +2,20 @@
 
 import os
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cluster.lending import Kept
-from harness.commands.searching.trials import Trials
+from harness.campaign.outcome_file import opened
+from harness.commands.options import DEFAULT_RUNS, RunsOption
+from harness.commands.running.campaign_of_runs import served
+from harness.commands.running.crew import CampaignOption, Crew, SchedulerOption, WorkersOption
+from harness.commands.searching.trials import Trials, key_of
+from harness.commands.searching.trials_on_workers import TrialsOnWorkers
 from harness.common import run_folder
 from harness.common.harness_errors import ScenarioError
 from harness.common.rate import Rate
@@ -38,12 +43,19 @@ def shrink_(
     rate: Annotated[float, typer.Option(min=0, max=1, help="Wanted of the result.")] = 0.9,
     times: Annotated[int, typer.Option(min=1, help="Runs that measure the result.")] = 10,
     output: Annotated[Path | None, typer.Option(help="Instead of shrunk.yaml in RUN.")] = None,
+    keep_in: RunsOption = DEFAULT_RUNS,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    campaign: CampaignOption = None,
 ) -> int:
     """Take out of a failing scenario what the failure does not need; write the rest.
 
-    All candidates run on one quorum, one after the other, each on new servers with empty disks.
-    Ctrl-C ends the search; the smallest that failed so far is written then, too.
+    All candidates run on one quorum, one after the other, each on new servers with empty disks;
+    with workers as many at once as there are. Ctrl-C ends the search; the smallest that failed so
+    far is written then, too.
     """
+    crew = Crew(workers=workers, scheduler=scheduler, campaign=campaign)
+    crew.require_sound()
     folder = run_folder.open_run(run)
     old, terminal = judged.load(folder), Terminal()
     cause = Cause.of(old).gravest
@@ -55,16 +67,14 @@ def shrink_(
     target = output or folder.path / FILE
     run_folder.require_writable(target, "--output")
     terminal.say(f"{old['scenario']}: {shrink.size_of(whole)}; fails of {_reasons(cause)}")
-    with closing(Kept(say=lambda _: None)) as quorum:
-        until_s = time.monotonic() + 60 * minutes
-        trials = Trials(
-            name=old["scenario"],
-            cause=cause,
-            tries=tries,
-            until_s=until_s,
-            terminal=terminal,
-            quorum=quorum,
-        )
+    known = {
+        "name": old["scenario"],
+        "cause": cause,
+        "tries": tries,
+        "until_s": time.monotonic() + 60 * minutes,
+        "terminal": terminal,
+    }
+    with _trials(crew, keep_in, whole, known) as trials:
         try:
             _search(trials, whole)
             found, measured = _measured(trials, rate, times)
@@ -81,14 +91,34 @@ def shrink_(
     return 0 if measured.count >= rate * times else EXIT_RARER
 
 
-def _search(trials: Trials, whole: Data) -> None:
+@contextmanager
+def _trials(
+    crew: Crew, keep_in: Path, whole: Data, known: Mapping[str, Any]
+) -> Iterator[Trials | TrialsOnWorkers]:
+    """Have where candidates are tried: one quorum, or workers."""
+    if not crew.wanted:
+        with closing(Kept(say=lambda _: None)) as quorum:
+            yield Trials(quorum=quorum, **known)
+        return
+    work = [key_of(whole), str(known["cause"]), str(known["tries"])]
+    terminal: Terminal = known["terminal"]
+    with (
+        opened(keep_in, crew.name, command="shrink", work=work) as file,
+        served(crew, file, terminal) as executor,
+    ):
+        yield TrialsOnWorkers(executor=executor, file=file, **known)
+
+
+def _search(trials: Trials | TrialsOnWorkers, whole: Data) -> None:
     began_s = time.monotonic()
     trials.search(whole)
     took_min = (time.monotonic() - began_s) / 60
     trials.terminal.say(f"searched for {took_min:.1f} minutes, {trials.runs} runs")
 
 
-def _measured(trials: Trials, wanted: float, times: int) -> tuple[Data | None, Rate | None]:
+def _measured(
+    trials: Trials | TrialsOnWorkers, wanted: float, times: int
+) -> tuple[Data | None, Rate | None]:
     """Return the smallest of those kept that fails at the wanted rate, as far as one is found.
 
     Those before it are asked ever farther back, so that a rare failure costs few of them; if none

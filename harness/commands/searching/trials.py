@@ -31,14 +31,13 @@ class BudgetSpentError(Exception):
 
 
 @dataclass(slots=True, kw_only=True)
-class Trials:
-    """Runs candidates, and keeps those that failed, each smaller than the one before.
+class Candidates:
+    """What is known of the candidates of a search.
 
     Attributes:
         cause: what the recorded run failed of.
         tries: how often in a row a candidate must fail to be taken.
         until_s: monotonic time after which no candidate is begun.
-        quorum: all of them run on it, one after the other.
         kept: those that failed, each smaller than the one before.
         results: of a run of the last one of those.
         runs: how many there were.
@@ -50,12 +49,56 @@ class Trials:
     tries: int
     until_s: float
     terminal: Terminal
-    quorum: Kept
     kept: list[Data] = field(default_factory=list)
     results: Mapping[str, Any] | None = None
     runs: int = 0
     longest_s: float | None = None
     _known: dict[str, bool] = field(default_factory=dict)
+
+    def _left_s(self) -> float:
+        """Return how much time is left.
+
+        Raises:
+            BudgetSpentError: none is.
+        """
+        left_s = self.until_s - time.monotonic()
+        if left_s < 0:
+            raise BudgetSpentError
+        return left_s
+
+    def _tell(self, candidate: Data, rate: Rate, left_s: float) -> None:
+        smallest = self.kept[-1] if self.kept else candidate
+        what = difference.change(smallest, candidate)
+        fails = rate.count == self.tries
+        told = f"still fails {rate}" if fails else f"does not fail any more ({rate})"
+        self.terminal.say(f"{self.runs:4} runs, {left_s / 60:4.1f} min left  {what}: {told}")
+
+    def _within_limit(self, loaded: Scenario) -> Scenario:
+        """Return a candidate that ends soon if it waits for what will not come."""
+        if self.longest_s is None:
+            return loaded
+        limit_s = PATIENCE * self.longest_s + SPARE_S
+        phases = [
+            phase.model_copy(update={"limit_s": min(phase.limit_s, limit_s)})
+            for phase in loaded.phases
+        ]
+        return loaded.model_copy(update={"phases": phases})
+
+
+def key_of(candidate: Data) -> str:
+    """Return what is the same for equal candidates."""
+    return json.dumps(candidate, sort_keys=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class Trials(Candidates):
+    """Runs candidates one after the other, and keeps those that failed.
+
+    Attributes:
+        quorum: all of them run on it.
+    """
+
+    quorum: Kept
 
     def search(self, whole: Data) -> None:
         """Keep ever smaller candidates until nothing more can go, or the time is over.
@@ -71,12 +114,10 @@ class Trials:
 
     def __call__(self, candidate: Data) -> bool:
         """Tell whether a candidate fails of the same, `tries` times in a row."""
-        key = json.dumps(candidate, sort_keys=True)
+        key = key_of(candidate)
         if key in self._known:
             return self._known[key]
-        left_s = self.until_s - time.monotonic()
-        if left_s < 0:
-            raise BudgetSpentError
+        left_s = self._left_s()
         try:
             rate = self.rate(candidate, self.tries, allowed=0)
         except ScenarioError:
@@ -87,13 +128,6 @@ class Trials:
         if fails:
             self.kept.append(candidate)
         return fails
-
-    def _tell(self, candidate: Data, rate: Rate, left_s: float) -> None:
-        smallest = self.kept[-1] if self.kept else candidate
-        what = difference.change(smallest, candidate)
-        fails = rate.count == self.tries
-        told = f"still fails {rate}" if fails else f"does not fail any more ({rate})"
-        self.terminal.say(f"{self.runs:4} runs, {left_s / 60:4.1f} min left  {what}: {told}")
 
     def rate(self, candidate: Data, times: int, *, allowed: float) -> Rate:
         """Return how often a candidate fails of the same.
@@ -133,14 +167,3 @@ class Trials:
         if ran.results.get("interrupted"):
             raise KeyboardInterrupt
         return ran
-
-    def _within_limit(self, loaded: Scenario) -> Scenario:
-        """Return a candidate that ends soon if it waits for what will not come."""
-        if self.longest_s is None:
-            return loaded
-        limit_s = PATIENCE * self.longest_s + SPARE_S
-        phases = [
-            phase.model_copy(update={"limit_s": min(phase.limit_s, limit_s)})
-            for phase in loaded.phases
-        ]
-        return loaded.model_copy(update={"phases": phases})

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.campaign import outcome_file
-from harness.campaign.outcome_file import Ended, OutcomeFile, read
-from harness.common.harness_errors import RunError, ScenarioError
+from harness.campaign.outcome_file import Ended, OutcomeFile, StoreError, read
+from harness.common.harness_errors import ScenarioError
 
 Open = Callable[..., AbstractContextManager[OutcomeFile]]
 
@@ -138,7 +138,7 @@ def test_a_full_disk_leaves_whole_lines(
         file.ended(ended("a"))
         with monkeypatch.context() as patched:
             patched.setattr(outcome_file.os, "write", full)
-            with pytest.raises(RunError, match=r"got: No space left on device; .* goes on"):
+            with pytest.raises(StoreError, match=r"got: No space left on device; .* goes on"):
                 file.ended(ended("b"))
         assert path.read_bytes().endswith(b"}\n")
         assert file.decided("b") is None
@@ -149,5 +149,5 @@ def test_a_full_disk_leaves_whole_lines(
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """A file in the place of the folder is an error of ours, not a traceback."""
     (tmp_path / "campaigns").write_text("")
-    with pytest.raises(RunError, match="expected to keep an outcome here"):
+    with pytest.raises(StoreError, match="expected to keep an outcome here"):
         outcome_file.opened(tmp_path, "c", command="run", work=[]).__enter__()

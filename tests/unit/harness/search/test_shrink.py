@@ -66,6 +66,38 @@ def test_only_what_the_failure_needs_is_left() -> None:
     assert set(found) == {"description", "seed", "expect", "because", "phases"}
 
 
+def asked_ahead(whole: Data, fails: Callable[[Data], bool], most: int) -> tuple[Data, int, int]:
+    """Return what a search of several at once finds, after how many rounds and candidates."""
+    known: dict[str, bool] = {}
+
+    def answer(data: Data) -> bool | None:
+        return known.get(str(data))
+
+    for rounds in range(10_000):
+        smallest, asked = shrink.ahead(whole, answer, most)
+        if not asked:
+            return smallest, rounds, len(known)
+        assert len(asked) <= most
+        known.update({str(data): fails(data) for data in asked})
+    raise AssertionError("it comes to no end")
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 1000])
+def test_several_at_once_find_the_same(most: int) -> None:
+    """What is asked ahead under a guess changes nothing of what is found."""
+    alone = shrink.minimize(BIG, needs_wiped_leader_and_items)
+    found, _, _ = asked_ahead(BIG, needs_wiped_leader_and_items, most)
+    assert found == alone
+
+
+def test_several_at_once_need_fewer_rounds() -> None:
+    """The point of it: eight workers need at most half of the rounds of one."""
+    _, alone, candidates = asked_ahead(BIG, needs_wiped_leader_and_items, 1)
+    assert alone == candidates
+    _, rounds, _ = asked_ahead(BIG, needs_wiped_leader_and_items, 8)
+    assert rounds <= alone / 2
+
+
 def test_a_failure_without_faults_is_known_at_once() -> None:
     """What fails whatever is hurt loses all its faults with the first candidate."""
     tried: list[Data] = []

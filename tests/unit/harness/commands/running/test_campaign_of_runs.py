@@ -3,8 +3,7 @@
 import errno
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Never
@@ -14,52 +13,20 @@ import pytest
 
 from harness.campaign import outcome_file
 from harness.campaign.outcome_file import read
-from harness.campaign.tasks import Began, Done, InTurn, Task, UndoneError
 from harness.commands import harness_command
 from harness.commands.running import campaign_of_runs, crew, ordered_run, run_command
 from harness.commands.running.crew import Crew
 from harness.common.harness_errors import RunError, UnmetError
-from worlds.fake_campaign import FakeRun
+from worlds.fake_campaign import FakeRun, Workers, have_workers
 from worlds.histories.judged_runs import judged, lives
 
 Harness = Callable[..., tuple[int, str]]
 
 
-class Workers(InTurn):
-    """Does tasks here, as workers would; those named in `undone` kill all who try."""
-
-    undone: tuple[str, ...] = ()
-    interrupt_after: int | None = None
-
-    def run(self, tasks: Iterable[Task]) -> Iterator[Began | Done]:
-        """Do tasks, until Ctrl-C if there is one."""
-        for number, task in enumerate(tasks):
-            if number == self.interrupt_after:
-                raise KeyboardInterrupt("Ctrl-C")
-            if any(name in task.key for name in self.undone):
-                died = UndoneError("3 workers died with it")
-                yield Done(key=task.key, error=died, attempts=3)
-            else:
-                yield from super().run([task])
-
-    def everywhere(self, call: Callable[[], object]) -> None:
-        """Have no worker elsewhere."""
-
-
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Workers:
     """Have workers in the place of Dask's, which make up their runs."""
-    made = Workers()
-
-    @contextmanager
-    def executor(*_: object) -> Iterator[Workers]:
-        yield made
-
-    monkeypatch.setattr(Crew, "executor", executor)
-    monkeypatch.setattr(ordered_run, "carry_out", FakeRun(tmp_path / "begun"))
-    for module in (campaign_of_runs, run_command.hurting):
-        monkeypatch.setattr(module, "tidy", lambda _: None)
-    return made
+    return have_workers(monkeypatch, FakeRun(tmp_path / "begun"))
 
 
 @pytest.fixture

@@ -94,11 +94,13 @@ def test_a_valid_run_may_be_left_there(
     order: Order, launched: Callable[[Launch], None], tmp_path: Path
 ) -> None:
     """Who wants failures only gets the results of the others, without their folders."""
-    rare = Order(scenario=order.scenario, name="x", keep_valid=False)
+    rare = Order(scenario=order.scenario, name="x", wanted="not valid")
     launched(ends("valid"))
     assert ordered_run.keep(rare, ordered_run.carry_out(rare), tmp_path / "runs") is None
     launched(ends("invalid"))
     assert ordered_run.keep(rare, ordered_run.carry_out(rare), tmp_path / "runs") is not None
+    none = Order(scenario=order.scenario, name="x", wanted="none")
+    assert ordered_run.keep(none, ordered_run.carry_out(none), tmp_path / "runs") is None
 
 
 def test_two_runs_that_began_together_have_two_folders(order: Order, tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from harness.commands.running.launch import Ran
-from harness.commands.searching import fuzz_command, trials
+from harness.commands.searching import benches, fuzz_command, trials
 from harness.common.harness_errors import RunError
 from harness.common.run_folder import RunFolder
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
-from harness.search.campaign import Campaign
+from harness.search.fuzzing import Fuzzing
 
 Oracle = Callable[[Scenario], bool]
 
@@ -54,8 +54,8 @@ class World:
         self.oracle, self.left = oracle, runs
         self.now_s = 0.0
         monkeypatch.setattr(fuzz_command, "Kept", _Kept)
-        monkeypatch.setattr(fuzz_command, "launch", self.launch)
-        monkeypatch.setattr(fuzz_command, "publish", lambda *_: None)
+        monkeypatch.setattr(benches, "launch", self.launch)
+        monkeypatch.setattr(benches, "publish", lambda *_: None)
         monkeypatch.setattr(trials, "launch", self.judge)
         monkeypatch.setattr(fuzz_command.time, "monotonic", lambda: self.now_s)
 
@@ -153,8 +153,8 @@ def test_the_status_tells_what_a_campaign_shows(
     verdicts: dict[str, int], status: int, tmp_path: Path
 ) -> None:
     """A finding is 1, a run that broke off 255; and runs that show nothing are no success."""
-    campaign = Campaign(
-        folder=tmp_path, draw=lambda _: {}, judge=None, reduce=None, say=print,  # type: ignore[arg-type]
+    campaign = Fuzzing(
+        folder=tmp_path, draw=lambda _: {}, place=None, reduce=None, say=print,  # type: ignore[arg-type]
         verdicts=Counter(verdicts),
     )  # fmt: skip
     assert fuzz_command._status(campaign) == status
@@ -165,7 +165,7 @@ def test_a_run_that_breaks_off_has_a_report_and_a_line(
 ) -> None:
     """What was recorded is judged and shown, and the campaign goes on."""
     World(lambda _: False, monkeypatch, runs=2)
-    played = fuzz_command.launch
+    played = benches.launch
     errors = [RunError("node 3: expected it serving")]
 
     def launch(*words: Any, **more: Any) -> Ran:
@@ -181,9 +181,9 @@ def test_a_run_that_breaks_off_has_a_report_and_a_line(
         return {"verdict": "unknown", "scenario": name, "checks": []}
 
     published: list[Ran] = []
-    monkeypatch.setattr(fuzz_command, "launch", launch)
-    monkeypatch.setattr(fuzz_command.runs, "check", check)
-    monkeypatch.setattr(fuzz_command, "publish", lambda ran, _: published.append(ran))
+    monkeypatch.setattr(benches, "launch", launch)
+    monkeypatch.setattr(benches.runs, "check", check)
+    monkeypatch.setattr(benches, "publish", lambda ran, _: published.append(ran))
     assert fuzz_command.fuzz_(minutes=1, seed=4, keep_in=tmp_path) == 255
     assert told == ["an error of the harness: node 3: expected it serving"]
     (ran,) = published

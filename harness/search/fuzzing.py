@@ -1,15 +1,18 @@
-"""A fuzz campaign: scenario after scenario, each result on disk, so that it can be resumed.
+"""Fuzzing: scenario after scenario, each result on disk, so that it can be resumed.
 
 `fuzz.jsonl` has one line a scenario; each cause that was found has a file `finding-N.yaml`.
 """
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from harness.campaign.tasks import Began, Done, Executor, InTurn, Task
 from harness.common.harness_errors import HistoryError, RunError, UnmetError
 from harness.search import finding, shrink
 from harness.search.fuzz import Failure
@@ -40,38 +43,73 @@ class Found:
     times: int = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where scenarios are run.
+
+    Attributes:
+        send: makes a scenario a task.
+        receive: returns the results of a task that is done, or raises why there are none.
+        began: hears of each task that was begun.
+    """
+
+    executor: Executor
+    send: Callable[[int, Data], Task]
+    receive: Callable[[int, Done], Results]
+    began: Callable[[Began], None]
+
+
+def here(judge: Callable[[int, Data], Results]) -> Place:
+    """Return the place where a function judges one scenario after the other, in this process."""
+
+    def receive(_: int, done: Done) -> Results:
+        if done.error is not None:
+            raise done.error
+        results: Results = done.value
+        return results
+
+    return Place(
+        executor=InTurn(),
+        send=lambda number, data: Task(key=str(number), call=judge, arguments=(number, data)),
+        receive=receive,
+        began=lambda _: None,
+    )
+
+
 @dataclass(slots=True, kw_only=True)
-class Campaign:
+class Fuzzing:
     """The scenarios of one seed, and what has come of them so far.
 
     Attributes:
         folder: where it is noted.
         draw: gives a scenario by its number.
-        judge: runs a scenario and returns its results.
         reduce: returns a smaller scenario that fails of the same with the results of it; None if
             the failure does not show again.
     """
 
     folder: Path
     draw: Callable[[int], Data]
-    judge: Callable[[int, Data], Results]
+    place: Place
     reduce: Callable[[Data, Results], tuple[Data, Results] | None]
     say: Callable[[str], None]
     verdicts: Counter[str] = field(default_factory=Counter)
+    judged: set[int] = field(default_factory=set)
     found: list[Found] = field(default_factory=list)
 
     def resume(self) -> None:
-        """Read the results of an earlier campaign in the same folder, and go on after them."""
+        """Read the results of an earlier command in the same folder, and go on after them."""
         for line in self._notes.read_text().splitlines() if self._notes.is_file() else ():
             note = json.loads(line)
             self.verdicts[note["verdict"]] += 1
+            self.judged.add(note["number"])
             if (minimal := note.get("minimal")) is not None:
                 failure = Failure.from_json(minimal)
                 self.found.append(Found(note["cause"], failure, note["file"]))
             elif note.get("cause") is not None:
                 self.found[note["cause"] - 1].times += 1
         if done := self.verdicts.total():
-            self.say(f"{done} were judged before: {self.tally()}; going on with number {done}")
+            left = next(self._left())
+            self.say(f"{done} were judged before: {self.tally()}; going on with number {left}")
 
     def run_while(self, goes_on: Callable[[], bool]) -> None:
         """Draw, run and judge until it is enough.
@@ -79,14 +117,25 @@ class Campaign:
         Raises:
             BrokenError: several in a row came to no verdict, so it is not for their faults.
         """
-        broken = 0
-        while goes_on():
-            number = self.verdicts.total()
-            note = self._one(number)
-            self._note({"number": number, **note})
-            broken = broken + 1 if note["verdict"] == "broken" else 0
-            if broken == MOST_BROKEN:
-                raise BrokenError(f"{broken} runs in a row came to no verdict: {note['why']}")
+        broken, drawn = 0, dict[int, Data]()
+
+        def tasks() -> Iterator[Task]:
+            for number in self._left():
+                if not goes_on():
+                    return
+                drawn[number] = self.draw(number)
+                yield self.place.send(number, drawn[number])
+
+        with closing(self.place.executor.run(tasks())) as events:
+            for event in events:
+                if isinstance(event, Began):
+                    self.place.began(event)
+                    continue
+                note = self._one(event, drawn.pop(int(event.key)))
+                self._note({"number": int(event.key), **note})
+                broken = broken + 1 if note["verdict"] == "broken" else 0
+                if broken == MOST_BROKEN:
+                    raise BrokenError(f"{broken} runs in a row came to no verdict: {note['why']}")
 
     @property
     def decided(self) -> float:
@@ -102,11 +151,14 @@ class Campaign:
     def _notes(self) -> Path:
         return self.folder / "fuzz.jsonl"
 
-    def _one(self, number: int) -> dict[str, Any]:
-        data = self.draw(number)
-        told = f"{number:4}  {shrink.size_of(data)}"
+    def _left(self) -> Iterator[int]:
+        """Yield the numbers of all scenarios that were not judged, for ever."""
+        return (number for number in count() if number not in self.judged)
+
+    def _one(self, done: Done, data: Data) -> dict[str, Any]:
+        told = f"{int(done.key):4}  {shrink.size_of(data)}"
         try:
-            results = self.judge(number, data)
+            results = self.place.receive(int(done.key), done)
         except UnmetError as unmet:
             self.say(f"{told}: skipped: {unmet}")
             return {"verdict": "skipped", "why": str(unmet)}
@@ -151,6 +203,7 @@ class Campaign:
 
     def _note(self, note: Mapping[str, Any]) -> None:
         self.verdicts[note["verdict"]] += 1
+        self.judged.add(note["number"])
         with self._notes.open("a", encoding="utf-8") as file:
             file.write(json.dumps(note) + "\n")
 

@@ -1,4 +1,4 @@
-"""A campaign against oracles instead of quorums: a planted bug is found, shrunk, and told once."""
+"""Fuzzing against oracles instead of quorums: a planted bug is found, shrunk, and told once."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from harness.common.harness_errors import RunError, UnmetError
-from harness.search import campaign, fuzz, shrink
-from harness.search.campaign import BrokenError, Campaign
+from harness.search import fuzz, fuzzing, shrink
+from harness.search.fuzzing import BrokenError, Fuzzing, here
 from harness.search.shrink import Data
 
 SEED = 1
@@ -53,10 +53,10 @@ class Planted:
     def __init__(self, folder: Path, *, bug: Any = wipes) -> None:
         self.bug, self.judged, self.reduced = bug, 0, 0
         self.said: list[str] = []
-        self.campaign = Campaign(
+        self.fuzzing = Fuzzing(
             folder=folder,
             draw=lambda number: fuzz.generate(SEED, number),
-            judge=self.judge,
+            place=here(self.judge),
             reduce=self.reduce,
             say=self.said.append,
         )
@@ -74,32 +74,32 @@ class Planted:
 
     def run(self, times: int) -> None:
         """Go on for so many scenarios."""
-        until = self.campaign.verdicts.total() + times
-        self.campaign.run_while(lambda: self.campaign.verdicts.total() < until)
+        until = self.fuzzing.verdicts.total() + times
+        self.fuzzing.run_while(lambda: self.fuzzing.verdicts.total() < until)
 
 
 def test_a_planted_bug_is_found_shrunk_and_told_once(tmp_path: Path) -> None:
     """Many scenarios fail of it; it is shrunk once, to one fault, in a file that says so."""
     planted = Planted(tmp_path)
     planted.run(60)
-    (found,) = planted.campaign.found
+    (found,) = planted.fuzzing.found
     assert found.times == sum(wipes(fuzz.generate(SEED, number)) for number in range(60)) > 2
     assert planted.reduced == 1
     text = (tmp_path / found.file).read_text()
     assert text.startswith("# Drawn by `harness fuzz`")
-    smallest = campaign.finding.yaml.safe_load(text)
+    smallest = fuzzing.finding.yaml.safe_load(text)
     (entry,) = entries(smallest)
     assert entry["kill"]["wipe"] is True
     assert found.failure.faults == {"kill"}
-    assert "1 valid" not in planted.campaign.tally()
+    assert "1 valid" not in planted.fuzzing.tally()
 
 
 def test_nothing_wrong_is_nothing_found(tmp_path: Path) -> None:
     """A sound queue leaves a line for each scenario, and no cause."""
     planted = Planted(tmp_path, bug=lambda _: False)
     planted.run(10)
-    assert planted.campaign.found == []
-    assert planted.campaign.tally() == "10 valid"
+    assert planted.fuzzing.found == []
+    assert planted.fuzzing.tally() == "10 valid"
     assert len((tmp_path / "fuzz.jsonl").read_text().splitlines()) == 10
 
 
@@ -108,35 +108,35 @@ def test_an_unknown_run_says_why(tmp_path: Path) -> None:
     planted = Planted(tmp_path)
     doubt = {"name": "faults-bit", "verdict": "unknown", "reasons": ["faults-did-not-bite"]}
     told = {"verdict": "unknown", "because": None, "checks": [doubt], "faults": []}
-    planted.campaign.judge = lambda *_: told
+    planted.fuzzing.place = here(lambda *_: told)
     planted.run(1)
     assert planted.said[-1].endswith(": unknown (faults-did-not-bite)")
-    assert planted.campaign.tally() == "1 unknown"
+    assert planted.fuzzing.tally() == "1 unknown"
 
 
 def test_it_goes_on_from_where_it_was(tmp_path: Path) -> None:
-    """A second campaign repeats nothing, and knows the causes that the first one found."""
+    """A second one repeats nothing, and knows the causes that the first one found."""
     first = Planted(tmp_path)
     first.run(30)
     second = Planted(tmp_path)
-    second.campaign.resume()
-    assert second.campaign.verdicts == first.campaign.verdicts
-    assert second.campaign.found == first.campaign.found
+    second.fuzzing.resume()
+    assert second.fuzzing.verdicts == first.fuzzing.verdicts
+    assert second.fuzzing.found == first.fuzzing.found
     second.run(30)
     assert second.judged == 30
     assert second.reduced == 0
     whole = Planted(tmp_path / "whole")
     (tmp_path / "whole").mkdir()
     whole.run(60)
-    assert second.campaign.tally() == whole.campaign.tally()
+    assert second.fuzzing.tally() == whole.fuzzing.tally()
 
 
 def test_what_does_not_show_again_is_no_cause(tmp_path: Path) -> None:
     """A failure that its own scenario does not repeat is noted, without a finding."""
     planted = Planted(tmp_path)
-    planted.campaign.reduce = lambda _, __: None
+    planted.fuzzing.reduce = lambda _, __: None
     planted.run(40)
-    assert planted.campaign.found == []
+    assert planted.fuzzing.found == []
     notes = [json.loads(line) for line in (tmp_path / "fuzz.jsonl").read_text().splitlines()]
     failed = [note for note in notes if note["verdict"] == "invalid"]
     assert failed
@@ -151,7 +151,7 @@ def test_two_bugs_are_two_causes(tmp_path: Path) -> None:
 
     planted = Planted(tmp_path, bug=bug)
     planted.run(60)
-    assert {tuple(one.failure.faults) for one in planted.campaign.found} == {
+    assert {tuple(one.failure.faults) for one in planted.fuzzing.found} == {
         ("kill",),
         ("isolate",),
     }
@@ -171,8 +171,8 @@ def test_a_run_without_a_verdict_is_noted_and_three_in_a_row_end_it(tmp_path: Pa
             case _:
                 return judged(data, wrong=False)
 
-    planted.campaign.judge = judge
+    planted.fuzzing.place = here(judge)
     with pytest.raises(BrokenError, match=r"3 runs in a row .* the engine went away"):
         planted.run(10)
-    assert planted.campaign.tally() == "1 valid, 1 skipped, 4 broken"
+    assert planted.fuzzing.tally() == "1 valid, 1 skipped, 4 broken"
     assert planted.said[0].endswith("no verdict: the engine went away ... ConnectionLoss")
