@@ -15,7 +15,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from harness.common.harness_errors import HistoryError
-from harness.report.site import causes, comparison, layout, run_table, trends
+from harness.report.site import campaigns, causes, comparison, layout, run_table, trends
+from harness.report.site.campaigns import CampaignShelf
 from harness.report.site.run_table import View
 from harness.report.site.shelf import Shelf
 
@@ -25,10 +26,10 @@ _SHOWN_AS_TEXT = (".log", ".jsonl", ".yaml")
 
 
 def application(runs: Path) -> Starlette:
-    """Return the site: `/`, `/scenarios`, `/causes`, `/compare?run=A&run=B` and `/runs/...`."""
+    """Return the site: `/`, `/scenarios`, `/causes`, `/campaigns`, `/compare` and `/runs/...`."""
     for ending in _SHOWN_AS_TEXT:
         mimetypes.add_type("text/plain", ending)  # a browser would download them otherwise
-    shelf, live = Shelf(runs), layout.live()
+    shelf, live, kept = Shelf(runs), layout.live(), CampaignShelf(runs)
 
     def table(request: Request) -> HTMLResponse:
         view = View.of(request.query_params)
@@ -40,13 +41,23 @@ def application(runs: Path) -> Starlette:
     def by_cause(_: Request) -> HTMLResponse:
         return _page(causes.causes_page(shelf.rows(), scripts=live), live)
 
+    def all_campaigns(_: Request) -> HTMLResponse:
+        return _page(campaigns.list_page(kept.all(), scripts=live), live)
+
+    def campaign(request: Request) -> HTMLResponse:
+        name = request.path_params["name"]
+        try:
+            text = campaigns.campaign_page(runs, kept.all(), name, scripts=live)
+        except HistoryError as error:
+            return _complaint(error, 404)
+        return _page(text, live)
+
     def compare(request: Request) -> HTMLResponse:
         names = request.query_params.getlist("run")
         try:
             text = comparison.comparison_page(runs, shelf.rows(), names)
         except HistoryError as error:
-            complaint = layout.render("complaint.html.j2", text=str(error))
-            return HTMLResponse(complaint, status_code=400, headers=layout.headers())
+            return _complaint(error, 400)
         return _page(text, comparison.scripts())
 
     return Starlette(
@@ -54,11 +65,18 @@ def application(runs: Path) -> Starlette:
             Route("/", table),
             Route("/scenarios", scenarios),
             Route("/causes", by_cause),
+            Route("/campaigns", all_campaigns),
+            Route("/campaigns/{name}", campaign),
             Route("/compare", compare),
             Mount("/runs", StaticFiles(directory=runs)),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))],
     )
+
+
+def _complaint(error: HistoryError, status: int) -> HTMLResponse:
+    complaint = layout.render("complaint.html.j2", text=str(error))
+    return HTMLResponse(complaint, status_code=status, headers=layout.headers())
 
 
 def _page(text: str, scripts: tuple[str, ...]) -> HTMLResponse:

@@ -10,6 +10,8 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser
 
+from harness.campaign import outcome_file
+from harness.campaign.outcome_file import Ended
 from harness.report import page, serve
 from worlds import browser
 from worlds.browser import LOW_CONTRAST, UNNAMED, WIDTHS, Opened
@@ -31,6 +33,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("runs")
     for name, lost in (("seed/good/1-1", []), ("seed/bad/2-1", [2])):
         add(runs, name, lost)
+    with outcome_file.opened(runs, "nightly", command="run", work=[], tasks=9) as file:
+        lost_it = {"verdict": "invalid", "cause": "lost", "run": "seed/bad/2-1", "worker": "0"}
+        file.ended(Ended(task="2", name="seed/bad", at="20260101T000000.000Z", **lost_it))
+        file.ended(Ended(task="1", name="seed/good", verdict="valid", at="20260101T000900.000Z"))
+        file.began("3", "1 at tls://127.0.0.1:40000", 2)
     return runs
 
 
@@ -96,7 +103,7 @@ def test_from_the_table_to_a_comparison_and_a_report(
     at.close()
 
 
-@pytest.mark.parametrize("path", ["scenarios", "causes"])
+@pytest.mark.parametrize("path", ["scenarios", "causes", "campaigns", "campaigns/nightly"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_other_pages(chromium: Browser, address: str, width: int, path: str) -> None:
     """They fit the screen, can be read, and run no script that the policy forbids."""

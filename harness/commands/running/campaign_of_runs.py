@@ -190,8 +190,8 @@ def ended(done: Done, order: Order, *, run: str = "", **figures: Any) -> Ended:
         what = {"verdict": missed.word, "decided": missed.skipped, "cause": cause}
     else:
         row, right = Row.of(came.results, came.took_s, ""), came.results["as_expected"]
-        cause = "" if right else row.reason
-        what = {"verdict": row.verdict, "as_expected": right, "cause": cause}
+        why = row.reason or f"{row.verdict}, where {row.expected} was expected"
+        what = {"verdict": row.verdict, "as_expected": right, "cause": "" if right else why}
     return Ended(
         task=done.key,
         name=order.name,

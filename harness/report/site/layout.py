@@ -8,7 +8,12 @@ from harness import words
 from harness.report import page
 
 LIVE = "site/live.js"
-_TITLES = {"": "Runs", "scenarios": "Scenarios over time", "causes": "Causes"}
+_TITLES = {
+    "": "Runs",
+    "scenarios": "Scenarios over time",
+    "causes": "Causes",
+    "campaigns": "Campaigns",
+}
 
 
 def render(template: str, *, scripts: tuple[str, ...] = (), **values: Any) -> str:

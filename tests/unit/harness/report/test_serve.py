@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.campaign import outcome_file
+from harness.campaign.outcome_file import Ended
 from harness.report import page, serve
 from worlds.histories.judged_runs import judged, lives
 
@@ -28,6 +30,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder.logs / "node-1.log").write_text("<b>log</b>")
     (runs / OPEN).mkdir(parents=True)
     (runs / OPEN / "scenario.yaml").write_text("description: x\n")
+    with outcome_file.opened(runs, "nightly", command="run", work=[], tasks=2) as file:
+        lost = {"verdict": "invalid", "cause": "lost", "run": BAD}
+        file.ended(Ended(task="1", name="seed/b", at="20260102T000000.000Z", **lost))
     (runs / "latest").symlink_to(BAD)
     (runs.parent / "secret").write_text("secret")
     return runs
@@ -102,6 +107,16 @@ def test_compare(site: Site) -> None:
     assert f"-description: {GOOD}\n+description: {BAD}" in text
 
 
+def test_a_campaign_leads_to_its_runs(site: Site) -> None:
+    """The list names it, its page has the cause and the first red run; another name is 404."""
+    assert 'href="/campaigns/nightly"' in site.get("/campaigns").text
+    text = site.get("/campaigns/nightly").text
+    assert "1 of 2 done" in text
+    assert f'href="/runs/{BAD}/report.html"' in text
+    for name in ("none", "%2e%2e%2fseed"):
+        assert site.get(f"/campaigns/{name}").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("chosen", "why"),
     [([], "got 0"), ([GOOD], "got 1"), ([GOOD, OPEN], "judged"), ([GOOD, "../secret"], "judged")],
@@ -134,7 +149,14 @@ def digests(text: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("path", "scripts"),
-    [("/", 1), ("/scenarios", 1), ("/causes", 1), (f"/compare?run={GOOD}&run={BAD}", 3)],
+    [
+        ("/", 1),
+        ("/scenarios", 1),
+        ("/causes", 1),
+        ("/campaigns", 1),
+        ("/campaigns/nightly", 1),
+        (f"/compare?run={GOOD}&run={BAD}", 3),
+    ],
 )
 def test_no_script_but_our_own_may_run(site: Site, path: str, scripts: int) -> None:
     """The policy names each script of the page by its digest, and allows none besides."""
@@ -163,7 +185,7 @@ def test_what_a_url_says_is_text(site: Site, key: str) -> None:
     assert "<script>alert" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/", "/scenarios", "/causes"])
+@pytest.mark.parametrize("path", ["/", "/scenarios", "/causes", "/campaigns"])
 def test_an_empty_folder(tmp_path: Path, path: str) -> None:
     """Without runs there is a page that says so."""
     text = Site(tmp_path).get(path).text
