@@ -26,7 +26,7 @@ SCENARIOS = $(sort $(foreach dir,$(DIRS),$(wildcard scenarios/$(dir)/*.yaml)))
 FINDINGS := $(sort $(basename $(notdir $(wildcard scenarios/findings/*.yaml))))
 
 # make bench NAME=...: bench/bench_NAME.py
-BENCHES := celery checkers faults queue quorum report rest shim
+BENCHES := campaign celery checkers faults queue quorum report rest shim
 BENCHES_WITH_ENGINE := celery faults queue quorum rest shim
 
 # make prove NAME=...: the program, and how it takes N

@@ -25,6 +25,14 @@ WORKER_WITHIN_S = 30.0
 ASK_WITHIN_S = 30.0
 DEATHS_FORGIVEN = 2  # of a task's workers; with the third one the task is given up
 SCHEMES = ("tcp://", "tls://", "ws://", "wss://")
+SETTINGS = {
+    "distributed.scheduler.allowed-failures": DEATHS_FORGIVEN,
+    "distributed.comm.timeouts.connect": f"{WORKER_WITHIN_S:.0f}s",
+    # What Dask measures of its own loops every few milliseconds is of no use here.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.cycle": "1s",
+}
 Say = Callable[[str], None]
 
 
@@ -35,11 +43,7 @@ def embedded(workers: int, say: Say) -> Iterator[DaskExecutor]:
     They speak TLS on loopback, with a certificate made for this cluster, since whoever can speak to
     a worker can have it do anything.
     """
-    settings = {
-        "distributed.scheduler.allowed-failures": DEATHS_FORGIVEN,
-        "distributed.comm.timeouts.connect": f"{WORKER_WITHIN_S:.0f}s",
-    }
-    with dask.config.set(settings):
+    with dask.config.set(SETTINGS):
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

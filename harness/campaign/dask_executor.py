@@ -92,8 +92,19 @@ class DaskExecutor:
                     had_worker_s = self._require_worker(had_worker_s)
                     continue
                 had_worker_s = time.monotonic()
-                if (event := self._event(moved, futures)) is not None:
-                    yield event
+                if moved.key not in futures:
+                    continue  # a begin that was told after the end
+                if moved.began:
+                    yield self._count(moved)
+                    continue
+                ready = futures.pop(moved.key)
+                self._fill(coming, futures, moves)  # first: a worker waits
+                if (done := self._gathered(moved.key, ready)) is None:
+                    futures[moved.key] = ready
+                    moves.put(moved)
+                    continue
+                del self._moves[moved.key], self._attempts[moved.key]
+                yield done
         finally:
             for key in futures:
                 del self._moves[key]
@@ -172,20 +183,9 @@ class DaskExecutor:
         if (moves := self._moves.get(key)) is not None:
             moves.put(_Moved(key, worker))
 
-    def _event(self, moved: _Moved, futures: dict[str, "Future[_Answer]"]) -> Began | Done | None:
-        """Return what has happened; None if it is over already, or must be asked for again."""
-        key = moved.key
-        if key not in futures:
-            return None
-        if moved.began:
-            self._attempts[key] += 1
-            return Began(key=key, worker=moved.began, attempt=self._attempts[key])
-        done = self._gathered(key, futures[key])
-        if done is None:
-            self._moves[key].put(moved)
-            return None
-        del futures[key], self._moves[key], self._attempts[key]
-        return done
+    def _count(self, moved: _Moved) -> Began:
+        self._attempts[moved.key] += 1
+        return Began(key=moved.key, worker=moved.began, attempt=self._attempts[moved.key])
 
     def _gathered(self, key: str, future: "Future[_Answer]") -> Done | None:
         """Fetch what a task came to; None if its worker died with it, so that it is done again."""

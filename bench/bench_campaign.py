@@ -1,0 +1,230 @@
+"""What workers are worth: the oracle's histories on two against one, and sleeping runs on up to 32.
+
+The oracle's histories need nothing but a core each. They are judged by one worker and by two, in
+turn, and so they are by bare processes (multiprocessing): what other programs take of the machine
+they take of both. A sleeping run needs no core, so many workers fit on any machine. Its outcome
+goes the whole way: to the scheduler, over the network, to disk. `linear` is the ideal time against
+the one that it took.
+
+    make bench NAME=campaign [ARGS="--rounds 5"]
+"""
+
+import argparse
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import dask
+from distributed import Client, LocalCluster
+from rich.console import Console
+from rows import write_row
+
+TESTS = Path(__file__).parents[1] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "property")]
+
+from oracle_chunk import chunk  # noqa: E402 -- it is found by the line above
+
+from harness.campaign import dask_cluster  # noqa: E402
+from harness.campaign.dask_executor import SLOT, DaskExecutor  # noqa: E402
+from harness.campaign.tasks import Done, Task  # noqa: E402
+from harness.commands.running import campaign_of_runs, ordered_run  # noqa: E402
+from harness.commands.running.campaign_of_runs import CampaignOfRuns  # noqa: E402
+from harness.commands.running.crew import Crew  # noqa: E402
+from harness.commands.running.ordered_run import Delivered, Order  # noqa: E402
+from harness.report import page  # noqa: E402
+from harness.report.terminal import Terminal  # noqa: E402
+from harness.scenario import loading  # noqa: E402
+
+CHUNKS, HISTORIES, MIX = 40, 60, "crashes"
+RUNS_EACH, SLEEPS_S = 4, 10.0
+WORKERS = (2, 8, 32)
+
+
+def main() -> int:
+    """Measure, print, and write the rows `campaign-*`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=["oracle", "sleeping"])
+    given = parser.parse_args()
+    console = Console(highlight=False)
+    if given.only != "sleeping":
+        oracle(console, given.rounds)
+    if given.only != "oracle":
+        sleeping(console)
+    return 0
+
+
+def oracle(console: Console, rounds: int) -> None:
+    """Compare two workers with one, beside two bare processes with one."""
+    pools = {n: multiprocessing.get_context("spawn").Pool(n) for n in (1, 2)}
+    with (
+        dask_cluster.embedded(1, console.print) as one,
+        dask_cluster.embedded(2, console.print) as two,
+        pools[1] as bare_one,
+        pools[2] as bare_two,
+    ):
+        sides: list[Callable[[], float]] = [
+            lambda: _judged_by(one),
+            lambda: _judged_by(two),
+            lambda: _judged_bare(bare_one),
+            lambda: _judged_bare(bare_two),
+        ]
+        for side in sides:
+            side()  # imports, and compiles what is compiled
+        ours, bare = [], []
+        for number in range(rounds):
+            load = Path("/proc/loadavg").read_text().split()[0]
+            took_s = [side() for side in sides]
+            ours.append(took_s[0] / took_s[1])
+            bare.append(took_s[2] / took_s[3])
+            told = ", ".join(f"{each:.1f}" for each in took_s)
+            console.print(
+                f"round {number + 1}: workers {ours[-1]:.2f}, bare processes {bare[-1]:.2f} "
+                f"({told} s; load {load})"
+            )
+    ratio, peer = statistics.median(ours), statistics.median(bare)
+    console.print(f"two workers against one: {ratio:.2f}; bare processes: {peer:.2f}")
+    write_row(
+        {
+            "name": "campaign-oracle",
+            "ours": round(ratio, 2),
+            "peer": round(peer, 2),
+            "peer_name": "two bare processes against one",
+            "unit": "times as fast as one",
+            "ratio": round(ratio / peer, 2),
+            "spread": [round(min(ours), 2), round(max(ours), 2)],
+            "rounds": rounds,
+        }
+    )
+
+
+def _work() -> list[tuple[str, range]]:
+    return [(MIX, range(at, at + HISTORIES)) for at in range(0, CHUNKS * HISTORIES, HISTORIES)]
+
+
+def _judged_by(executor: DaskExecutor) -> float:
+    tasks = [
+        Task(key=f"{one[1].start}-{uuid.uuid4().hex}", call=chunk, arguments=(one,), quorum=False)
+        for one in _work()
+    ]
+    began_s = time.monotonic()
+    done = [event for event in executor.run(tasks) if isinstance(event, Done)]
+    assert [event.error for event in done] == [None] * CHUNKS
+    return time.monotonic() - began_s
+
+
+def _judged_bare(pool: "multiprocessing.pool.Pool") -> float:
+    began_s = time.monotonic()
+    assert len(list(pool.imap_unordered(chunk, _work()))) == CHUNKS
+    return time.monotonic() - began_s
+
+
+def sleeping(console: Console) -> None:
+    """See how near to linear many workers are, whose runs sleep."""
+    ordered_run.carry_out = sleep
+    campaign_of_runs.tidy = _nothing_to_tidy
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "x.yaml"
+        file.write_text("description: sleeps\nworkload: [{put-all: {count: 1}}]\n")
+        order = Order(scenario=loading.load(file), name="x")
+        for workers in WORKERS:
+            with _threads(workers) as executor:
+                _sleep_through(executor, order, workers, 1, Path(place))  # all are there
+                took_s = _sleep_through(executor, order, workers, RUNS_EACH, Path(place))
+            linear = RUNS_EACH * SLEEPS_S / took_s
+            load = Path("/proc/loadavg").read_text().split()[0]
+            runs = f"{workers} workers, {workers * RUNS_EACH} runs of {SLEEPS_S:.0f} s"
+            console.print(f"{runs}: {took_s:.2f} s, {linear:.3f} of linear (load {load})")
+            write_row(
+                {
+                    "name": f"campaign-sleeping-{workers}",
+                    "ours": round(took_s, 2),
+                    "peer": RUNS_EACH * SLEEPS_S,
+                    "peer_name": "linear",
+                    "unit": "s",
+                    "ratio": round(linear, 3),
+                    "spread": [round(linear, 3), round(linear, 3)],
+                }
+            )
+
+
+def sleep(_: Order) -> Delivered:
+    """Be a run that needs no core, and leaves a folder as small runs do."""
+    time.sleep(SLEEPS_S)
+    results = {"scenario": "x", "seed": 1, "verdict": "valid", "because": None, "checks": []}
+    results |= {"expect": "valid", "as_expected": True, "not_run": [], "faults": []}
+    results |= {"counts": dict.fromkeys(page.COUNTS, 0), "availability": {"longest_gap_s": None}}
+    return Delivered(results=results, took_s=SLEEPS_S, packed=FOLDER)
+
+
+def _nothing_to_tidy(_: Callable[[str], None]) -> None:
+    """Leave the engine alone: no such run has one."""
+
+
+def _sleep_through(
+    executor: DaskExecutor, order: Order, workers: int, each: int, place: Path
+) -> float:
+    campaign = CampaignOfRuns(
+        command="run",
+        crew=_Given(executor),
+        runs=place / "runs",
+        orders={f"{number}-{uuid.uuid4().hex}": order for number in range(workers * each)},
+        terminal=Terminal(Console(quiet=True)),
+    )
+    began_s = time.monotonic()
+    with closing(campaign.outcomes()) as outcomes:
+        assert len(list(outcomes)) == workers * each
+    return time.monotonic() - began_s
+
+
+class _Given(Crew):
+    """Workers that are there already."""
+
+    def __init__(self, executor: DaskExecutor) -> None:
+        super().__init__(scheduler="given", campaign=uuid.uuid4().hex)
+        object.__setattr__(self, "given", executor)
+
+    @contextmanager
+    def executor(self, *_: object, **__: object) -> Iterator[DaskExecutor]:
+        """Give them."""
+        yield self.given  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _threads(workers: int) -> Iterator[DaskExecutor]:
+    """Have so many workers as threads of this process: enough for runs that sleep."""
+    with (
+        dask.config.set(dask_cluster.SETTINGS),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address=None,
+            memory_limit=0,
+            resources={SLOT: 1},
+        ) as cluster,
+        Client(cluster) as client,
+        closing(DaskExecutor(client, uuid.uuid4().hex)) as executor,
+    ):
+        yield executor
+
+
+def _small_folder() -> bytes:
+    with tempfile.TemporaryDirectory() as place:
+        (Path(place) / "scenario.yaml").write_text("description: sleeps\n")
+        (Path(place) / "history.jsonl").write_text('{"f":"put"}\n' * 20_000)
+        return ordered_run.pack(Path(place))
+
+
+FOLDER = _small_folder()
+
+if __name__ == "__main__":
+    sys.exit(main())
