@@ -42,19 +42,25 @@ def embedded(workers: int, say: Say) -> Iterator[DaskExecutor]:
 
     They speak TLS on loopback, with a certificate made for this cluster, since whoever can speak to
     a worker can have it do anything.
+
+    Raises:
+        RunError: they could not be started.
     """
     with dask.config.set(SETTINGS):
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host=LOOPBACK,
-            dashboard_address=f"{LOOPBACK}:0",
-            security=Security.temporary(),
-            memory_limit=0,  # a history may need all there is; Dask would kill its judge
-            resources={SLOT: 1},
-            silence_logs=logging.CRITICAL,  # a worker that dies is told by the campaign
-        )
+        try:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host=LOOPBACK,
+                dashboard_address=f"{LOOPBACK}:0",
+                security=Security.temporary(),
+                memory_limit=0,  # a history may need all there is; Dask would kill its judge
+                resources={SLOT: 1},
+                silence_logs=logging.CRITICAL,  # a worker that dies is told by the campaign
+            )
+        except (OSError, RuntimeError, ImportError) as error:
+            raise RunError(f"--workers: the workers could not be started: {told(error)}") from error
         with closing(cluster), Client(cluster) as client:
             say(f"{counted(workers, 'worker')} on this machine; {_dashboard(client)}")
             yield from _serving(client)

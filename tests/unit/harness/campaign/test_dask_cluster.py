@@ -78,6 +78,18 @@ def test_what_is_no_address(address: str) -> None:
         dask_cluster.of_scheduler(address, lambda _: None).__enter__()
 
 
+@pytest.mark.parametrize("error", [RuntimeError("Nanny failed to start."), OSError("no port")])
+def test_workers_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """It is an error of this machine, told in one line."""
+
+    def fails(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(dask_cluster, "LocalCluster", fails)
+    with pytest.raises(RunError, match=f"--workers: the workers could not be started: .*{error}"):
+        dask_cluster.embedded(2, lambda _: None).__enter__()
+
+
 def test_the_code_is_what_is_in_the_files() -> None:
     """The digest is of this checkout's own files: short, and the same each time."""
     assert len(code_identity.digest()) == 12
