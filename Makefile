@@ -75,6 +75,11 @@ controls: $(READY) ## Run what is broken on purpose; each must be found, for the
 prove: $(READY) ## Long checks without Docker: make prove NAME=oracle N=20000 ARGS="--mix crashes"
 	@PYTHONPATH=tests $(BIN)/python $(PROGRAM_$(call one_of,$(PROOFS))) $(ARGS)
 
+.PHONY: damage
+damage: $(READY) ## What releases do with damaged files, as a table: make damage ARGS="--releases 3.9.6"
+	@$(ENGINE)
+	@PYTHONPATH=tests $(BIN)/python tests/controls/damage_table.py $(ARGS)
+
 ##@ Look: a quorum by hand
 
 .PHONY: up

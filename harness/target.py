@@ -108,11 +108,13 @@ class Node(Protocol):
         """Remove what `fill_disk` wrote; doing it twice is fine."""
         ...
 
-    def damage(self, file: FileKind, how: Damage) -> Evidence:
+    def damage(self, file: FileKind, how: Damage, *, running: bool = False) -> Evidence:
         """Damage the newest file of a kind, of a server that is down; return what `changed`.
 
+        With `running` it has to run, and goes on with the file.
+
         Raises:
-            UnsupportedError: the server is not down, or has nothing that can be damaged so.
+            UnsupportedError: the server is not so, or has nothing that can be damaged so.
         """
         ...
 

@@ -1,4 +1,7 @@
-"""Damage the files of a server that is down, through its node's sandbox."""
+"""Damage the files of a server, through its node's sandbox.
+
+Bytes are changed in the file that is there, so a server that runs finds them under its hands.
+"""
 
 import hashlib
 import tarfile
@@ -36,14 +39,20 @@ def damage(sandbox: Sandbox, file: FileKind, how: Damage) -> Evidence:
         wanted = damaged(before, file, how)
     except ValueError as error:
         raise UnsupportedError(f"node {sandbox.id}: {name}: {how}: {error}") from error
-    _write(sandbox, name, wanted)
-    _, after = _newest(sandbox, file)
+    begin, end = _changed(before, wanted)
+    _write(
+        sandbox, name, wanted[begin:end], begin, len(wanted) if len(wanted) < len(before) else None
+    )
+    after = _named(sandbox, name)
+    # A server that runs goes on writing behind what it had written.
+    last = end if len(wanted) == len(before) else len(before.rstrip(b"\0"))
+    there, meant = (content.ljust(len(before), b"\0")[begin:last] for content in (after, wanted))
     return {
         "node": sandbox.id,
         "file": name,
         "bytes": [len(before), len(after)],
         "sha256": [hashlib.sha256(each).hexdigest()[:12] for each in (before, after)],
-        "changed": before != after == wanted,
+        "changed": before != wanted and there == meant,
     }
 
 
@@ -70,6 +79,34 @@ def put_back_old_snapshot(sandbox: Sandbox) -> Evidence:
 
 def _newest(sandbox: Sandbox, file: FileKind) -> tuple[str, bytes]:
     """Return name and content of the file with the highest zxid in its name."""
+    found = {n: text for n, text in _files(sandbox).items() if n.startswith(_BEGINS[file])}
+    if not found:
+        raise UnsupportedError(f"node {sandbox.id}: expected a file of kind {file!r}, got none")
+    name = max(found, key=_number)
+    return name, found[name]
+
+
+def _named(sandbox: Sandbox, name: str) -> bytes:
+    """Return the content of a file; none of one that is gone."""
+    return _files(sandbox).get(name, b"")
+
+
+def _changed(before: bytes, wanted: bytes) -> tuple[int, int]:
+    """Return where what is wanted begins to differ, and where it ends to."""
+    begin = _same(before, wanted)
+    if len(before) != len(wanted):
+        return begin, len(wanted)
+    return begin, max(begin, len(wanted) - _same(before[::-1], wanted[::-1]))
+
+
+def _same(one: bytes, other: bytes) -> int:
+    """Return how many bytes are the same at the beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _files(sandbox: Sandbox) -> dict[str, bytes]:
+    """Return the files of the database by name."""
     found: dict[str, bytes] = {}
     try:
         with (
@@ -78,25 +115,25 @@ def _newest(sandbox: Sandbox, file: FileKind) -> tuple[str, bytes]:
         ):
             for entry in tar:
                 name = entry.name.rpartition("/")[2]
-                if entry.isfile() and name.startswith(_BEGINS[file]):
+                if entry.isfile():
                     opened = tar.extractfile(entry)
                     assert opened is not None
                     found[name] = opened.read()
     except (DockerException, tarfile.TarError, OSError) as error:
         raise ClusterError(f"node {sandbox.id}: {FOLDER}: {error}") from error
-    if not found:
-        raise UnsupportedError(f"node {sandbox.id}: expected a file of kind {file!r}, got none")
-    name = max(found, key=_number)
-    return name, found[name]
+    return found
 
 
-def _write(sandbox: Sandbox, name: str, content: bytes) -> None:
-    """Write into the file that is there, so that its owner and its name stay."""
+def _write(sandbox: Sandbox, name: str, content: bytes, at: int, size: int | None) -> None:
+    """Write these bytes at a place of the file that is there; cut it to a size, if one is given."""
     try:
         sandbox.container.put_archive("/", pack({_PARCEL: content}))
     except DockerException as error:
         raise ClusterError(f"node {sandbox.id}: {name}: {error}") from error
-    sandbox.run(["sh", "-c", f"cat /{_PARCEL} > {FOLDER}/{name} && rm /{_PARCEL}"])
+    path = f"{FOLDER}/{name}"
+    put = f"dd if=/{_PARCEL} of={path} bs=1M seek={at} oflag=seek_bytes conv=notrunc status=none"
+    cut = "" if size is None else f"truncate -s {size} {path} && "
+    sandbox.run(["sh", "-c", f"{put} && {cut}rm /{_PARCEL}"])
 
 
 def _number(name: str) -> int:

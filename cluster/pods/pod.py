@@ -192,9 +192,14 @@ class Pod:
         """Remove what `fill_disk` wrote, if it did."""
         return disk.free(self.sandbox)
 
-    def damage(self, file: FileKind, how: Damage) -> Evidence:
-        """Damage the newest file of a kind, of a server that is down."""
-        if (state := self.process) not in DOWN:
+    def damage(self, file: FileKind, how: Damage, *, running: bool = False) -> Evidence:
+        """Damage the newest file of a kind, of a server that is down, or `running`."""
+        state = self.process
+        if running and state != "running":
+            raise UnsupportedError(
+                f"node {self.id}: {how}: expected a server that runs, got {state}"
+            )
+        if not running and state not in DOWN:
             raise UnsupportedError(
                 f"node {self.id}: {how}: expected a server that is down, got {state}; kill it first"
             )

@@ -5,7 +5,6 @@ address, and rules in the namespace outlive it. Nothing is bind-mounted and no p
 engine may be on another machine.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -23,8 +22,8 @@ from cluster.engine.containers import UID, execute
 from cluster.pods.lease import Lease
 
 REPEATS = 3
-ASKS = 8  # a busy engine loses several answers in a row, and then none for minutes
-PAUSE_S = 0.2
+ASKS = 8
+LINGER_S = 0.2
 # How a command ends that an engine kills because it is too busy to start it in time.
 KILLED = (137, "")
 TABLE = "inet nemesis"
@@ -197,14 +196,15 @@ class Sandbox:
         """Run a command that prints something and may be run again; return what it printed.
 
         A busy engine may lose the output of a command that ended well, so an empty output is no
-        answer, and the command is run again (https://github.com/moby/moby/issues/27289).
+        answer, and the command is run again (https://github.com/moby/moby/issues/27289). The engine
+        was not listening yet when the command ended, so each further try ends later.
 
         Raises:
             ClusterError: its exit status is not 0, or nothing came back ASKS times.
         """
         for asked in range(ASKS):
-            time.sleep(PAUSE_S if asked > 1 else 0)
-            if answer := self.repeat(command).strip():
+            late = ["sh", "-c", '"$@"; s=$?; sleep "$0"; exit $s', f"{LINGER_S * asked:g}"]
+            if answer := self.repeat([*late, *command] if asked else command).strip():
                 return answer
         raise ClusterError(f"node {self.id}: {what}: expected an answer, got nothing {ASKS} times")
 

@@ -1,4 +1,4 @@
-"""Damage to files of servers that are down; the effect shows when the servers start."""
+"""Damage to files of servers; the effect shows when the servers read them, mostly on start."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,33 +9,40 @@ from harness.disturbances import Damage
 from harness.faults import Aim, Disabling, faults
 from harness.target import Evidence, System
 
+OF_THE_DOWN = frozenset({"drop-record", "old-snapshot"})  # they move what a server still writes
 OF_RECORDS = frozenset({"zero-length", "drop-record", "swap-records"})
 
 
 @faults.register("corrupt")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrupt(Disabling):
-    """Damage the newest log, snapshot or epoch file of servers that are down; nothing heals it."""
+    """Damage the newest log, snapshot or epoch file of servers; nothing heals it but a wipe."""
 
     how: Damage = field()  # required: each is another damage
     """What happens to the bytes."""
     target: Aim = "follower"
     file: Literal["log", "snapshot", "epoch"] = "log"
     """The kind of file, of which the newest is damaged."""
+    running: bool = False
+    """Whether the servers run and go on with the file. Else they have to be down."""
     lasting: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse damage that this kind of file cannot have."""
         refuse(self.how in OF_RECORDS and self.file != "log", f"`file: log` for `how: {self.how}`")
+        refuse(self.running and self.how in OF_THE_DOWN, f"no `running` for `how: {self.how}`")
 
     @property
     def details(self) -> str:
         """Return the damage, and to which file."""
-        return f" {self.how} of {self.file}"
+        return f" {self.how} of {self.file}" + (" while running," if self.running else "")
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Damage a file of each, and read it again."""
-        return {"damaged": [system.quorum.nodes[id].damage(self.file, self.how) for id in nodes]}
+        members = [system.quorum.nodes[id] for id in nodes]
+        return {
+            "damaged": [node.damage(self.file, self.how, running=self.running) for node in members]
+        }
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each file is another one than before, as it was meant to be."""

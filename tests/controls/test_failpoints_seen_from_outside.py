@@ -77,6 +77,21 @@ def test_a_server_stops_where_it_is_told_and_as_often() -> None:
             assert client.retry(client.exists, "/unanswered"), "it was applied before the answer"
 
 
+def test_an_exception_is_thrown_where_it_is_told() -> None:
+    """The answer is never sent: its client waits, the server logs why, and goes on with others."""
+    with one_server() as up:
+        throw = Failpoint(point=ANSWER, do="throw", error="IOException")
+        throw.inject(system(up), [1])
+        with client_of(up, timeout_s=60) as client:
+            assert not client.create_async("/unanswered").wait(HANGS_S)
+            assert b"java.io.IOException: failpoint " + ANSWER.encode() in up.nodes[1].log()
+            assert throw.bit(throw.look(system(up), [1])), "by its own evidence"
+            with client_of(up, timeout_s=60) as another:
+                assert another.exists("/unanswered"), "it was applied before the answer"
+            # A client takes an answer out of turn, as that to its goodbye would be, for an error.
+            up.nodes[1].kill()
+
+
 def test_a_thread_goes_on_when_nobody_renews_the_lease() -> None:
     """The sandbox takes the rule off by itself."""
     with one_server() as up, client_of(up, timeout_s=60) as client:

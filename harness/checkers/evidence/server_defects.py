@@ -82,6 +82,18 @@ DEFECTS: Final = (
         what="A client reconnects while the server changes its role; its connection is closed, "
         "and it reconnects once more.",
     ),
+    # LeaderZooKeeperServer.getLeader is QuorumPeer's field, which becomes null when a leader ends.
+    # The thread of PrepRequestProcessor is told to end and not waited for.
+    ServerDefect(
+        name="request-after-leading",
+        at=(f"{QUORUM}ProposalRequestProcessor.processRequest",),
+        through=f"{SERVER}PrepRequestProcessor.run",
+        releases=frozenset({"3.9.6"}),
+        issue=None,
+        finding=None,
+        what="A leader that has just ended goes on with a request that waited; it is proposed to "
+        "nobody, and its client hears nothing of it.",
+    ),
     ServerDefect(
         name="command-while-starting",
         at=(f"{SERVER}ZooKeeperServer.removeCnxn",),

@@ -125,7 +125,7 @@ class FakeNode:
         self.full = False
         return {"node": self.id}
 
-    def damage(self, file: FileKind, how: Damage) -> Evidence:
+    def damage(self, file: FileKind, how: Damage, *, running: bool = False) -> Evidence:
         """Have another file than before."""
         return {"node": self.id, "changed": not self.numb}
 

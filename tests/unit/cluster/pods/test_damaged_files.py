@@ -1,6 +1,7 @@
 """Which file of a server is damaged, and how it is put back in its place."""
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -11,7 +12,7 @@ from cluster.cluster_errors import ClusterError
 from cluster.pods import damaged_files
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
-from harness.disturbances import FileKind
+from harness.disturbances import Damage, FileKind
 
 PARCEL = "run/nemesis/damaged"
 
@@ -23,8 +24,9 @@ class Files(Sandbox):
         super().__init__(id=3, run="r", tags={})
         self.files = {name.replace("_", "."): content for name, content in files.items()}
         self._container = cast("Any", self)
-        self._parcel = b""
+        self.parcel = b""
         self.deaf = False
+        self.appended = b""
 
     def get_archive(self, _: str) -> tuple[Iterator[bytes], dict[str, Any]]:
         """Give all files."""
@@ -41,7 +43,7 @@ class Files(Sandbox):
         with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
             opened = tar.extractfile(PARCEL)
             assert opened is not None
-            self._parcel = opened.read()
+            self.parcel = opened.read()
 
     def run(self, command: Sequence[str]) -> str:
         """List, delete, or put the taken file in a place."""
@@ -51,8 +53,18 @@ class Files(Sandbox):
             for path in command[2:]:
                 del self.files[path.rpartition("/")[2]]
         elif not self.deaf:
-            self.files[command[2].split()[3].rpartition("/")[2]] = self._parcel
+            self._patch(command[2])
         return ""
+
+    def _patch(self, script: str) -> None:
+        path, at = re.findall(r" of=(\S+) .* seek=(\d+) ", script)[0]
+        name, begin = path.rpartition("/")[2], int(at)
+        old = self.files[name]
+        new = old[:begin] + self.parcel + old[begin + len(self.parcel) :]
+        cut = re.findall(r"truncate -s (\d+)", script)
+        new = new[: int(cut[0])] if cut else new
+        # A server that runs writes where it was, with a hole before it in a file that was cut.
+        self.files[name] = new.ljust(len(old), b"\0") + self.appended if self.appended else new
 
 
 @pytest.mark.parametrize(
@@ -74,6 +86,27 @@ def test_a_file_that_stays_as_it_was_is_told() -> None:
     node = Files(currentEpoch=b"1")
     node.deaf = True
     assert damaged_files.damage(node, "epoch", "empty")["changed"] is False
+
+
+@pytest.mark.parametrize("how", ["flip-bit", "truncate", "empty"])
+def test_a_server_that_runs_goes_on_writing(how: Damage) -> None:
+    """What it writes behind the damaged bytes stays, and does not hide that they changed."""
+    node = Files(currentEpoch=b"12345678")
+    node.appended = b"more"
+    told = damaged_files.damage(node, "epoch", how)
+    assert told["changed"] is True
+    assert node.files["currentEpoch"].endswith(b"more")
+    node = Files(currentEpoch=b"12345678")
+    node.deaf = True
+    assert damaged_files.damage(node, "epoch", how)["changed"] is False
+
+
+def test_only_the_bytes_that_differ_are_written() -> None:
+    """A bit of a long file is one byte at its place."""
+    node = Files(snapshot_1=bytes(1000))
+    damaged_files.damage(node, "snapshot", "flip-bit")
+    assert node.parcel == b"\1"
+    assert node.files["snapshot.1"] == bytes(500) + b"\1" + bytes(499)
 
 
 def test_no_file_of_the_kind_is_refused() -> None:

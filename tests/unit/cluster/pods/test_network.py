@@ -1,6 +1,7 @@
 """The texts that go to nft and tc, and what is read from their answers."""
 
 import json
+import subprocess
 from collections.abc import Sequence
 
 import pytest
@@ -106,10 +107,11 @@ class AnsweringSandbox(Sandbox):
 
     def __init__(self, *answers: str | ClusterError) -> None:
         super().__init__(id=3, run="r", tags={})
-        self._answers = iter(answers)
+        self._answers, self.commands = iter(answers), list[Sequence[str]]()
 
     def run(self, command: Sequence[str]) -> str:
         """Print the next answer, or end as it says."""
+        self.commands.append(command)
         answer = next(self._answers)
         if isinstance(answer, ClusterError):
             raise answer
@@ -131,9 +133,20 @@ def test_a_listing_that_came_back_empty_is_asked_for_again() -> None:
     assert network.listing(AnsweringSandbox("", "\n", "{}")) == "{}"
 
 
-def test_a_listing_that_never_comes_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_whose_answer_was_lost_ends_later() -> None:
+    """It prints the same, ends with the same status, and lives a little longer each time."""
+    node = AnsweringSandbox("", "", "b")
+    script = "echo a $1; exit 3"
+    assert node.ask(["sh", "-c", script, "-", "b c"], "x") == "b"
+    first, second, third = node.commands
+    assert first == ["sh", "-c", script, "-", "b c"]
+    assert (second[3], third[3]) == ("0.2", "0.4")
+    done = subprocess.run(second, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("a b c\n", 3)
+
+
+def test_a_listing_that_never_comes_is_an_error() -> None:
     """Nothing at all is not an empty table; a few lost answers are not nothing at all."""
-    monkeypatch.setattr(sandbox, "PAUSE_S", 0.0)
     lost = [""] * (sandbox.ASKS - 1)
     assert network.listing(AnsweringSandbox(*lost, "{}")) == "{}"
     with pytest.raises(ClusterError, match="node 3: nft list: expected an answer, got nothing 8"):

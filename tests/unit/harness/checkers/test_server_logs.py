@@ -96,6 +96,17 @@ def test_a_follower_that_is_not_connected_yet_is_the_same_defect() -> None:
     assert judged(traced(*way[:3])).reasons == ("null-pointer",), "not on the way to a session"
 
 
+def test_a_request_that_outlives_its_leader_is_known() -> None:
+    """The leader is gone when its queue's thread comes to the request; elsewhere that is new."""
+    propose = f"{QUORUM}ProposalRequestProcessor.processRequest"
+    queue = "org.apache.zookeeper.server.PrepRequestProcessor"
+    way = [propose, f"{queue}.pRequest", f"{queue}.run"]
+    (known,) = judged(traced(*way)).details["known_defects"]
+    assert known["name"] == "request-after-leading"
+    assert judged(traced(*way[:2])).reasons == ("null-pointer",)
+    assert judged(traced(*way, release="3.8.0")).reasons == ("null-pointer",), "not seen there"
+
+
 def test_the_harness_own_probe_of_a_starting_server_is_no_finding() -> None:
     """A lone server that is asked `srvr` before it has a database fails to close the connection."""
     close = "org.apache.zookeeper.server.NIOServerCnxn.close"
