@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from cluster.software import quorum_keys
 from harness.common.quorum_config import NodeConfig, QuorumConfig, Role
 
 CLIENT_PORT = 2181
@@ -59,6 +60,7 @@ def zoo_cfg(config: QuorumConfig, addresses: Mapping[int, str], node: NodeConfig
     """
     settings = {**DEFAULTS, "dataDir": "/data"}
     settings |= RECONFIG if config.reconfig else {"clientPort": CLIENT_PORT}
+    settings |= quorum_keys.zoo_cfg() if config.quorum_tls else {}
     settings = {**settings, **config.zoo_cfg, **node.zoo_cfg}
     lines = [f"{key}={value}" for key, value in settings.items()]
     if config.reconfig or len(addresses) > 1:

@@ -12,6 +12,7 @@ from cluster.engine.each import each
 from cluster.pods import failpoint_agent, faketime, kept_disks, shimmed_disk
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
+from cluster.software import quorum_keys
 from cluster.software.building import Say
 from cluster.software.server_image import ServerImage
 from harness.common.quorum_config import QuorumConfig
@@ -70,14 +71,15 @@ def boot(
     if config.failpoints and not failpoint_agent.install(client, sandboxes, server_image, say):
         config = config.model_copy(update={"failpoints": False})
     addresses = {id: pod.sandbox.ip for id, pod in pods.items()}
+    tags = sandboxes[0].tags
+    keys = quorum_keys.made(client, server_image.id, tags) if config.quorum_tls else {}
 
     def boot_one(pod: Pod) -> None:
         if config.faketime:
             faketime.install(pod.sandbox)
         node = config.each[pod.id]
-        pod.create_server(
-            server_image.id, files(config, addresses, node), environment(config, node)
-        )
+        text = files(config, addresses, node) | keys
+        pod.create_server(server_image.id, text, environment(config, node))
         if config.disks is not None:
             kept_disks.put_back(pod.server, Path(config.disks), pod.id)
         pod.start()

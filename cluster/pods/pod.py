@@ -54,9 +54,9 @@ class Pod:
         return pod
 
     def create_server(
-        self, image: str, files: Mapping[str, str], environment: Mapping[str, str]
+        self, image: str, files: Mapping[str, str | bytes], environment: Mapping[str, str]
     ) -> None:
-        """Create the server's container with its files (path -> text); does not start it."""
+        """Create the server's container with its files (path -> content); does not start it."""
         self._create_server(image, environment)
         self.server.put_archive("/", pack({**files, "data/myid": f"{self.id}\n"}))
 
@@ -80,7 +80,7 @@ class Pod:
         self.server.put_archive("/", configuration)
 
     def _configuration(self) -> bytes:
-        """Return zoo.cfg and what reconfigurations wrote beside it; all else is the image's own."""
+        """Return zoo.cfg, what reconfigurations wrote beside it, and keys; no file of the image."""
         kept = io.BytesIO()
         with (
             download(self.server, "/conf") as archive,
@@ -88,7 +88,7 @@ class Pod:
             tarfile.open(fileobj=kept, mode="w") as new,
         ):
             for entry in old:
-                if entry.isfile() and entry.name.startswith("conf/zoo.cfg"):
+                if entry.isfile() and entry.name.startswith(("conf/zoo.cfg", "conf/quorum.")):
                     new.addfile(entry, old.extractfile(entry))
         return kept.getvalue()
 

@@ -119,6 +119,8 @@ class QuorumConfig(Strict):
     """Load the agent by which servers can be stopped between two lines of their code."""
     reconfig: bool = False
     """Let members be taken out and added while the ensemble runs."""
+    quorum_tls: bool = False
+    """Encrypt what servers say to each other, with keys that are made for this quorum."""
 
     @model_validator(mode="after")
     def _votes(self) -> Self:

@@ -1,0 +1,61 @@
+"""Keys of a quorum: what an image's keytool printed becomes the files of its servers."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import docker
+import pytest
+from docker.errors import ContainerError
+
+from cluster.cluster_errors import ClusterError
+from cluster.config import zoo_cfg
+from cluster.software import quorum_keys
+from harness.common.quorum_config import QuorumConfig
+
+PRINTED = b"a2V5cw==\ndHJ1c3Q=\n"
+
+
+def engine(*printed: bytes | Exception) -> tuple[docker.DockerClient, list[dict[str, Any]]]:
+    """Return an engine whose containers print these, and what they were started with."""
+    answers, started = iter(printed), list[dict[str, Any]]()
+
+    def run(image: str, command: list[str], **how: Any) -> bytes:
+        started.append({"image": image, "command": command, **how})
+        if isinstance(answer := next(answers), Exception):
+            raise answer
+        return answer
+
+    client = SimpleNamespace(containers=SimpleNamespace(run=run))
+    return cast(docker.DockerClient, client), started
+
+
+def test_both_files_are_told_apart() -> None:
+    """The container sees no network, and its files are where zoo.cfg says."""
+    client, started = engine(PRINTED)
+    assert quorum_keys.made(client, "i", {"zkmq.run": "r"}) == {
+        "conf/quorum.keys.p12": b"keys",
+        "conf/quorum.trust.p12": b"trust",
+    }
+    assert (started[0]["network_mode"], started[0]["labels"]["zkmq.run"]) == ("none", "r")
+    text = zoo_cfg(QuorumConfig(quorum_tls=True), {})
+    assert "sslQuorum=true" in text
+    assert all(f"=/{path}\n" in text for path in quorum_keys.FILES)
+    assert "ssl" not in zoo_cfg(QuorumConfig(), {})
+
+
+def test_lost_output_is_asked_for_again() -> None:
+    """A busy engine may lose it; what is no pair of files is an error that shows it."""
+    client, started = engine(b"", b"\n", PRINTED)
+    assert len(quorum_keys.made(client, "i", {})) == 2
+    assert len(started) == 3
+    for printed in ((b"", b"", b""), (b"sh: keytool: not found",), (b"a2V5cw==",)):
+        client, _ = engine(*printed)
+        with pytest.raises(ClusterError, match="expected two files from keytool"):
+            quorum_keys.made(client, "i", {})
+
+
+def test_an_image_without_keytool_is_an_error() -> None:
+    """The engine tells how the container ended."""
+    client, _ = engine(ContainerError("c", 127, "sh", "i", b"keytool: not found"))
+    with pytest.raises(ClusterError, match=r"keys of the quorum: .*127"):
+        quorum_keys.made(client, "i", {})
