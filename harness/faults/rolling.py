@@ -46,7 +46,7 @@ class RollingRestart(Rolling):
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server is another process than before."""
-        return all(
+        return "stuck" not in evidence and all(
             seen["stopped"]["started_at"] != seen["started"]["started_at"]
             for seen in evidence["renewed"]
         )
@@ -82,7 +82,7 @@ class RollingUpgrade(Rolling):
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server says it is of the release."""
         told = evidence["versions"]
-        return all(
+        return "stuck" not in evidence and all(
             told[str(seen["node"])].startswith(seen["release"]) for seen in evidence["renewed"]
         )
 
@@ -90,15 +90,18 @@ class RollingUpgrade(Rolling):
 def _one_by_one(quorum: Quorum, nodes: Iterable[int], renew: Callable[[int], Evidence]) -> Evidence:
     """Renew the nodes one at a time, followers first; return what was seen of each, in order.
 
-    Raises:
-        TargetError: the followers were not all in sync in time.
+    If the followers are not all in sync in time, `stuck` says why, and the rest is left as it is: a
+    server that does not come back is a finding, which the end of the run tells of.
     """
     leaders = {s.node for s in quorum.statuses() if s.mode == "leader"}
-    done = []
+    done: list[Evidence] = []
     for id in sorted(nodes, key=lambda id: (id in leaders, id)):
         seen = renew(id)
         began = time.monotonic()
-        _wait_synced(quorum)
+        try:
+            _wait_synced(quorum)
+        except TargetError as error:
+            return {"renewed": [*done, seen], "stuck": str(error)}
         done.append({**seen, "synced_after_s": round(time.monotonic() - began, 3)})
     return {"renewed": done}
 

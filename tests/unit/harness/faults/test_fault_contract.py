@@ -338,3 +338,22 @@ def test_what_cannot_be_done_by_hand_is_not_in_force() -> None:
     ):
         by_hand.inject(quorum, "client-cut", {}, id=1, in_force=[], until_s=1.0)
     assert quorum.ledger.entries == {}
+
+
+@pytest.mark.parametrize("name", ["rolling-restart", "rolling-upgrade"])
+def test_a_server_that_does_not_come_back_ends_the_rolling(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has not taken effect, the others are left alone, and the run goes on to its verdict."""
+    fault, system = fault_named(name), system_for(name)
+    started = []
+
+    def start(node: Any) -> dict[str, Any]:
+        started.append(node.id)
+        return {"node": node.id, "started_at": "now"}  # in words only: it ends at once
+
+    monkeypatch.setattr(type(system.quorum.nodes[1]), "start", start)
+    evidence = fault.inject(system, targets(fault, system))
+    assert not fault.bit(json.loads(json.dumps(evidence)))
+    assert "expected every follower synced" in evidence["stuck"]
+    assert len(started) == 1
