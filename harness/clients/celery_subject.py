@@ -7,85 +7,58 @@ connects.
 """
 
 import json
-import queue
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from harness.clients import payload
-from harness.clients.subject import (
-    Applied,
-    Note,
-    Reserved,
-    Subject,
-    SubjectConfig,
-    Taken,
-    subjects,
-)
+from harness.clients.subject import Applied, Note, SubjectConfig, subjects
+from harness.clients.worked_subject import LOOK_S, WorkedSubject, WorkRefusedError
 from harness.history.record import Value
 from zkmq.errors import NotAppliedError
-from zkmq.operating.operator_queue import OperatorQueue
 from zkmq.tree.raw_copy import decode
-from zkmq.working.job import Job, Outcome
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.working.job import Job
 
 TASK, QUEUE = "harness.take", "celery"
-FINISH, BACK = True, False
-LOOK_S = 0.05
 # How long a worker may take to end: it ends between two looks of its loop, which wait for a second.
 END_WITHIN_S = 10.0
 
 
-class CeleryRefusedError(Exception):
-    """The call certainly took no effect."""
-
-    definite = True
-
-
-class CeleryInDoubtError(Exception):
-    """What became of the call is not known."""
-
-
-@dataclass(eq=False)
-class RunningTask:
-    """One task that the worker runs: it waits for `decided`, whether to finish or to go back."""
-
-    value: Value
-    job: Job
-    decided: "queue.SimpleQueue[bool]" = field(default_factory=queue.SimpleQueue)
-
-
 @subjects.register("celery")
-class CelerySubject(Subject):
+class CelerySubject(WorkedSubject):
     """Celery with zkmq as its broker; one client is a publisher and a worker of one process."""
 
-    takes: ClassVar[bool] = False
-    most: ClassVar[int | None] = 1
-
     def __init__(self, config: SubjectConfig, note: Note) -> None:
-        self._deadline_s = config.deadline_s
-        self._running: queue.SimpleQueue[RunningTask] = queue.SimpleQueue()
-        self._current: RunningTask | None = None
-        self._store = KazooStore.connect(
-            config.hosts,
-            session_timeout_s=config.session_timeout_s,
-            connect_timeout_s=config.deadline_s,
-        )
-        try:
-            self._queue = OperatorQueue(
-                self._store, f"{config.path}/queues/{QUEUE}", deadline_s=config.deadline_s,
-                close_store=True,
-            )  # fmt: skip
-        except BaseException:
-            self._store.close()
-            raise
+        super().__init__(config, f"{config.path}/queues/{QUEUE}")
         self._jobs: dict[str, Job] = {}
-        self._app = _app_of(config, self._jobs, self._run)
         self._worker: EmbeddedWorker | None = None
+        try:
+            self._app = self.application(config)
+            self._task = self.task_of(self._app)
+        except BaseException:
+            self._operator.close()
+            raise
+
+    def application(self, config: SubjectConfig) -> Any:
+        """Return the application."""
+        return configured(_application(), config, self._jobs)
+
+    def task_of(self, app: Any) -> Any:
+        """Return the task that a put publishes, with the value as its argument."""
+        from celery.exceptions import Reject  # noqa: PLC0415 - of an extra
+
+        @app.task(name=TASK, bind=True, shared=False)  # type: ignore[untyped-decorator]
+        def take(task: Any, value: Value) -> None:
+            if not self.work_on(value, self.job_of(task)):
+                raise Reject("released", requeue=True)
+
+        return take
+
+    def job_of(self, task: Any) -> Job:
+        """Return the delivery for which a task runs."""
+        return self._jobs[task.request.id]
 
     @property
     def session(self) -> str | None:
@@ -95,66 +68,28 @@ class CelerySubject(Subject):
         id = store.session_id
         return None if id is None else f"0x{id:x}"
 
-    @property
-    def consumer(self) -> str | None:
-        """Return the registration that had the last task; None before that, or if it was lost."""
-        if self._current is None or self._current.job.lost.is_set():
-            return None
-        return self._current.job.item.consumer
-
     def put(self, value: Value, priority: int) -> Applied:
         """Publish a task. Priority 0 of the scenario is Celery's 9, and 9 and more is 0."""
         try:
-            self._app.send_task(TASK, (value,), priority=max(0, 9 - priority))
+            self._task.apply_async((value,), priority=max(0, 9 - priority))
         except Exception as error:
             cause = error.__cause__ or error
             if isinstance(cause, NotAppliedError):
-                raise CeleryRefusedError(str(cause)) from error
+                raise WorkRefusedError(str(cause)) from error
             raise
         return Applied()
 
-    def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
-        """Wait for the next task that the worker runs; empty if none waits in the queue."""
-        if self._worker is None:
-            self._worker = EmbeddedWorker(self._app)
-        until_s = time.monotonic() + timeout_s
-        while True:
-            with suppress(queue.Empty):
-                self._current = self._running.get(timeout=LOOK_S)
-                taken = Taken(
-                    value=self._current.value,
-                    delivery=self._current.job.delivery,
-                    handle=self._current,
-                )
-                return Reserved(items=(taken,), consumer=self._current.job.item.consumer)
-            if time.monotonic() >= until_s + self._deadline_s:
-                raise CeleryInDoubtError("tasks wait, and the worker runs none")
-            if time.monotonic() >= until_s and not self._waiting(sync=sync):
-                return Reserved()
+    def start(self) -> None:
+        """Start a worker."""
+        self._worker = EmbeddedWorker(self._app)
 
-    def done(self, items: Sequence[Taken]) -> Applied:
-        """Let the task return; wait for its acknowledgement."""
-        return self._end(items, FINISH)
-
-    def release(self, items: Sequence[Taken]) -> Applied:
-        """Let the task raise Reject with requeue; wait until it is back."""
-        return self._end(items, BACK)
-
-    def leftover(self) -> int:
-        """Count what any worker holds, and what is delayed."""
-        stats = self._queue.stats()
-        return stats.held + stats.delayed
-
-    def close(self) -> None:
-        """End the worker, whose tasks go back, and the sessions."""
-        try:
-            if self._worker is not None:
-                self._worker.close(self._let_go)
-            self._app.producer_pool.force_close_all()
-            self._app.pool.force_close_all()
-            self._app.close()
-        finally:
-            self._queue.close()
+    def end(self) -> None:
+        """End the worker, whose tasks go back, and what publishes."""
+        if self._worker is not None:
+            self._worker.close(self.let_go)
+        self._app.producer_pool.force_close_all()
+        self._app.pool.force_close_all()
+        self._app.close()
 
     @staticmethod
     def places(nodes: Mapping[str, bytes], root: str) -> dict[str, list[Value]]:
@@ -164,43 +99,6 @@ class CelerySubject(Subject):
             place: [_value_of(data) for _, data in getattr(found, place)]
             for place in ("items", "claims", "partial", "dead", "delayed", "purged")
         }
-
-    def _run(self, id: str, value: Value) -> bool:
-        """Be the task: hand it to the client, and wait for the client's decision."""
-        task = RunningTask(payload.plain(str(value)), self._jobs[id])
-        self._running.put(task)
-        return task.decided.get()
-
-    def _let_go(self) -> None:
-        """Let every task that runs go back."""
-        if self._current is not None:
-            self._current.decided.put(BACK)
-        with suppress(queue.Empty):
-            while True:
-                self._running.get_nowait().decided.put(BACK)
-
-    def _end(self, items: Sequence[Taken], decision: bool) -> Applied:  # noqa: FBT001 - one of two names
-        (task,) = (item.handle for item in items)
-        task.decided.put(decision)
-        until_s = time.monotonic() + self._deadline_s
-        while task.job.outcome is None:
-            if task.job.item.hold.value == "lost":
-                task.job.lost.set()
-                break
-            if time.monotonic() >= until_s:
-                raise CeleryInDoubtError("the servers do not have the acknowledgement in time")
-            time.sleep(0.005)
-        if task.job.outcome in {Outcome.DONE, Outcome.RETRIED}:
-            return Applied()
-        if task.job.outcome is Outcome.LOST:
-            task.job.lost.set()
-            raise CeleryRefusedError("the session that held the task has ended")
-        raise CeleryInDoubtError(f"the acknowledgement: {task.job!r}")
-
-    def _waiting(self, *, sync: bool) -> bool:
-        if sync:
-            self._store.sync("/", self._store.now() + self._deadline_s)
-        return bool(self._queue.peek(1))
 
 
 class EmbeddedWorker:
@@ -240,17 +138,24 @@ class EmbeddedWorker:
             connection.close()
 
 
-def _app_of(config: SubjectConfig, jobs: dict[str, Job], run: Callable[[str, Value], bool]) -> Any:
-    """Make the application; its transport notes each job that arrives by the id of its task.
+def _application() -> Any:
+    """Make an application of the harness's own.
 
     Raises:
         ModuleNotFoundError: Celery is not installed; names the extra.
     """
-    from celery import Celery  # noqa: PLC0415
-    from celery.exceptions import Reject  # noqa: PLC0415
+    from celery import Celery  # noqa: PLC0415 - the line above says what to install
 
     import zkmq.celery  # noqa: F401, PLC0415 - of an extra; says which
-    from zkmq.celery.transport import Transport  # noqa: PLC0415
+
+    app = Celery("harness", set_as_current=False)
+    app.conf.update(task_acks_late=True, task_ignore_result=True)
+    return app
+
+
+def configured(app: Any, config: SubjectConfig, jobs: dict[str, Job]) -> Any:
+    """Let an application use the quorum; its transport notes each job by the id of its task."""
+    from zkmq.celery.transport import Transport  # noqa: PLC0415 - of an extra
 
     class NotingTransport(Transport):
         def arrived(self, channel: Any, delivery: Any) -> None:
@@ -258,8 +163,8 @@ def _app_of(config: SubjectConfig, jobs: dict[str, Job], run: Callable[[str, Val
                 jobs[json.loads(delivery.data)["headers"]["id"]] = delivery.handle
             super().arrived(channel, delivery)
 
-    app = Celery("harness", broker=f"zkmq://{config.hosts}{config.path}", set_as_current=False)
     app.conf.update(
+        broker_url=f"zkmq://{config.hosts}{config.path}",
         broker_transport=NotingTransport,
         broker_transport_options={
             "session_timeout_s": config.session_timeout_s,
@@ -269,16 +174,8 @@ def _app_of(config: SubjectConfig, jobs: dict[str, Job], run: Callable[[str, Val
         broker_connection_timeout=config.deadline_s / 3,
         broker_connection_max_retries=None,
         task_publish_retry_policy={"max_retries": 1},
-        task_acks_late=True,
-        task_ignore_result=True,
         worker_enable_remote_control=False,
     )
-
-    @app.task(name=TASK, bind=True, shared=False)  # type: ignore[untyped-decorator]
-    def take(self: Any, value: Value) -> None:
-        if not run(self.request.id, value):
-            raise Reject("released", requeue=True)
-
     return app
 
 

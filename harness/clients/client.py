@@ -63,18 +63,21 @@ class Client:
         value: Value,
         priority: int = 100,
         *,
+        group: str | None = None,
         size_bytes: Sequence[int] | None = None,
         buffered: bool = False,
     ) -> bool:
-        """Put; return whether it was acknowledged.
+        """Put, perhaps into a group; return whether it was acknowledged.
 
         With `size_bytes`, least and most, the payload is padded to a size in between. A `buffered`
         put is recorded as acknowledged and never sent: the bug of a control.
         """
         sent = value if size_bytes is None else payload.padded(value, size_bytes)
-        named = {"value": value, "priority": priority}
+        named = {"value": value, "priority": priority} | ({"group": group} if group else {})
 
         def put(subject: Subject) -> Applied:
+            if group is not None:
+                return subject.put_in_group(sent, priority, group)
             return Applied() if buffered else subject.put(sent, priority)
 
         return self._call("put", put, named) is not None

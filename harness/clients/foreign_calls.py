@@ -34,6 +34,7 @@ class Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     process: Annotated[int, Meta(ge=0, lt=MAX_CALLERS)] = 0
     value: Value | list[Value] | None = None
     priority: Number | UnsetType = UNSET
+    group: str | UnsetType = UNSET
     n: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
     to: Literal["items", "back", "delayed", "dead"] | UnsetType = UNSET
     delivery: Number | list[Number] | UnsetType | None = UNSET
@@ -227,7 +228,16 @@ class ForeignCalls:
     def _event(self, line: Line, caller: _Caller, time_ns: int, **fields: Any) -> Event:
         told = {
             name: getattr(line, name)
-            for name in ("to", "delivery", "window", "zxid", "read_zxid", "producer", "error")
+            for name in (
+                "group",
+                "to",
+                "delivery",
+                "window",
+                "zxid",
+                "read_zxid",
+                "producer",
+                "error",
+            )
         }
         who = {name: getattr(line, name) for name in ("session", "consumer")}
         return Event(

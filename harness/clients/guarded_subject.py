@@ -100,6 +100,12 @@ class Guarded:
         """Put an item."""
         return self._applied("put", value, priority)
 
+    def put_in_group(self, value: Value, priority: int, group: str) -> Applied:
+        """Put an item of a group."""
+        if not hasattr(self._subject, "put_in_group"):
+            raise self._broken("put_in_group", "a method, because puts have groups", "none")
+        return self._applied("put_in_group", value, priority, group)
+
     def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
         """Take up to n items, and no more than the subject says it gives."""
         reserve = self._subject.reserve

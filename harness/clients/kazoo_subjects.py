@@ -14,6 +14,7 @@ from kazoo.recipe.queue import LockingQueue, Queue
 
 from harness.clients.subject import (
     Applied,
+    NoGroupsError,
     Note,
     Reserved,
     SubjectConfig,
@@ -95,6 +96,10 @@ class _KazooSubject:
     def _get(self, timeout_s: float) -> bytes | None:
         """Return an item's payload; None if there was none."""
         raise NotImplementedError
+
+    def put_in_group(self, value: Value, priority: int, group: str) -> Applied:
+        """Refuse: kazoo's queues have no groups."""
+        raise NoGroupsError(f"kazoo's {type(self).__name__} has no groups")
 
     def close(self) -> None:
         """End the session, and the threads of its client."""

@@ -56,6 +56,12 @@ class CannotReleaseError(Exception):
     definite = True
 
 
+class NoGroupsError(Exception):
+    """The queue has no groups; nothing was put."""
+
+    definite = True
+
+
 class Subject(Protocol):
     """One client of a queue: one session, one registration. Used by one thread.
 
@@ -90,6 +96,10 @@ class Subject(Protocol):
     def put(self, value: Value, priority: int) -> Applied:
         """Put an item; returning means that it was acknowledged."""
         ...
+
+    def put_in_group(self, value: Value, priority: int, group: str) -> Applied:
+        """Put an item of which consumers hold one of the group at a time; only for `groups`."""
+        raise NoGroupsError(f"{type(self).__name__} has no groups")
 
     def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
         """Take up to n items and hold them; wait up to `timeout_s` for the first.

@@ -1,8 +1,10 @@
-"""zkmq under test, over ZooKeeper's own protocol or through a gateway."""
+"""zkmq under test: over ZooKeeper's own protocol, for asyncio, or through a gateway."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness.clients.event_loop import EventLoop
 from harness.clients.subject import (
     Applied,
     Note,
@@ -19,6 +21,9 @@ from zkmq.tree.paths import QueueTree
 from zkmq.tree.raw_copy import decode
 from zkmq.zookeeper.kazoo_store import KazooStore
 
+# What a call may take beyond its deadline on a busy machine.
+GRACE_S = 10.0
+
 if TYPE_CHECKING:
     from zkmq.rest.client import Queue as RestQueue
 
@@ -28,7 +33,7 @@ class _ZkmqSubject:
 
     takes: ClassVar[bool] = False
     most: ClassVar[int | None] = None
-    _queue: "Queue | RestQueue"
+    _queue: "Queue | RestQueue | AwaitedQueue"
     _tells_window = False
 
     def __init__(self, note: Note) -> None:
@@ -55,6 +60,11 @@ class _ZkmqSubject:
         put = self._queue.put(str(value).encode(), priority=priority)
         return Applied(zxid=put.zxid, attempts=put.attempts)
 
+    def put_in_group(self, value: Value, priority: int, group: str) -> Applied:
+        """Put the value into a group."""
+        put = self._queue.put(str(value).encode(), priority=priority, group=group)
+        return Applied(zxid=put.zxid, attempts=put.attempts)
+
     def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
         """Reserve; a window is recorded only where the order is relaxed."""
         found = self._queue.reserve(n, timeout_s=timeout_s, sync=sync)
@@ -65,7 +75,7 @@ class _ZkmqSubject:
                 Taken(value=value_of(item.data), delivery=item.delivery, handle=item)
                 for item in found.items
             ),
-            consumer=found.items[0].consumer if found.items else None,
+            consumer=self._holder(found.items[0]) if found.items else None,
             read_zxid=found.read_zxid,
             window=found.window if self._tells_window and found.items else None,
         )
@@ -92,6 +102,10 @@ class _ZkmqSubject:
             place: [value_of(data) for _, data in getattr(found, place)]
             for place in ("items", "claims", "partial", "dead", "delayed", "purged")
         }
+
+    @staticmethod
+    def _holder(item: Any) -> str:
+        return str(item.consumer)
 
     def _on_lost(self, consumer: str, items: Sequence[Item]) -> None:
         values = [value_of(item.data) for item in items]
@@ -142,6 +156,72 @@ class ZkmqSubject(_ZkmqSubject):
         parents = [self._tree.claims(consumer) for consumer in consumers]
         parents += [f"{self._tree.place('delayed')}/{minute}" for minute in minutes]
         return sum(len(self._store.list(parent, deadline_s) or []) for parent in parents)
+
+
+class AwaitedQueue:
+    """A `zkmq.aio.Queue` for one thread: its calls are awaited in an event loop on another."""
+
+    def __init__(self, hosts: str, path: str, *, within_s: float, **settings: Any) -> None:
+        from zkmq.aio import Queue as AsyncQueue  # noqa: PLC0415 -- only this subject needs it
+
+        self._within_s = within_s
+        self._loop = EventLoop()
+        try:
+            self._queue = self._loop.wait(AsyncQueue.connect(hosts, path, **settings), within_s)
+        except BaseException:
+            self._loop.close()
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._queue, name)
+        if not asyncio.iscoroutinefunction(found):
+            return found
+
+        def call(*given: Any, timeout_s: float = 0.0, **named: Any) -> Any:
+            named |= {"timeout_s": timeout_s} if timeout_s else {}
+            return self._loop.wait(found(*given, **named), self._within_s + timeout_s)
+
+        return call
+
+    def close(self) -> None:
+        """Close the queue, and end the loop and its thread."""
+        try:
+            self._loop.wait(self._queue.close(), self._within_s)
+        finally:
+            self._loop.close()
+
+
+@subjects.register("aio")
+class AioSubject(_ZkmqSubject):
+    """zkmq's queue for asyncio, `zkmq.aio.Queue`."""
+
+    def __init__(self, config: SubjectConfig, note: Note) -> None:
+        super().__init__(note)
+        self._tells_window = config.order == "relaxed"
+        self._queue = AwaitedQueue(
+            config.hosts,
+            config.path,
+            within_s=config.deadline_s + GRACE_S,
+            connection={
+                "session_timeout_s": config.session_timeout_s,
+                "connect_timeout_s": config.deadline_s,
+                "multi_read": True,
+            },
+            order=config.order,
+            deadline_s=config.deadline_s,
+            lost=self._on_lost,
+            on_returned=self._on_returned,
+            segment_items=config.segment_items or SEGMENT_ITEMS,
+        )
+
+    def leftover(self) -> int:
+        """Count what anybody holds and what is delayed."""
+        stats = self._queue.stats()
+        return stats.held + stats.delayed
+
+    @staticmethod
+    def _holder(item: Any) -> str:
+        return str(item.item.consumer)
 
 
 class RestZkmqSubject(_ZkmqSubject):

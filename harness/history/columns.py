@@ -113,6 +113,7 @@ class History:
         number_of_session: sessions' numbers by id.
         registrations: by process number, its sessions, consumers and producers, where recorded,
             in their order: one whose session ended between two calls has a new one in the next.
+        groups: by value's number, the group that it was put into, for those that have one.
         notes: all other events, in order.
         events: how many lines were events.
         gap_at: the number, from 1, of the first line whose index is not its place: lines before
@@ -161,6 +162,7 @@ class History:
         self.registrations = pairing.registrations
         self.destinations = list(pairing.destinations)
         self.number_of_session: Mapping[int | str, int] = pairing.sessions
+        self.groups: Mapping[int, str | int] = pairing.groups
         self.notes = pairing.notes
         self.events = pairing.count
         self.gap_at = gap_at

@@ -64,6 +64,7 @@ class Pairing:
         self.sessions = _Numbers({None: _NONE, UNSET: _NONE})
         self.destinations: dict[str, int] = _Numbers({"items": 0})
         self.registrations: dict[int, dict[str, list[Any]]] = {}
+        self.groups: dict[int, str | int] = {}
         self.notes: list[Event] = []
         self.unmatched = 0
         self.overlapping: NDArray[Any] = np.zeros(0, np.int32)
@@ -115,6 +116,9 @@ class Pairing:
 
     def _add_operations(self, events: list[Event], indices: list[int]) -> None:
         values = [self._number(event, index) for event, index in zip(events, indices, strict=True)]
+        for event in events:
+            if event.group is not UNSET:
+                self._note_group(event)
         to = [0 if e.to is UNSET else self.destinations[e.to] for e in events]
         given = {
             "index": indices,
@@ -144,6 +148,12 @@ class Pairing:
             self._batches[index] = event
             return _BATCH
         return self.values[value]
+
+    def _note_group(self, event: Event) -> None:
+        group, given = event.group, event.value
+        if event.f == "put" and given is not None and isinstance(group, str | int):
+            for value in given if isinstance(given, list) else [given]:
+                self.groups[self.values[value]] = group
 
     def _register(self, events: list[Event], chunk: Columns) -> None:
         """Note which sessions, consumers and producers each process is, from its events.

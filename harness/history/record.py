@@ -48,6 +48,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
         value: the item's id; a list for a batch; null for a reserve that found nothing; an
             object for a note.
         priority: of a put; a list beside a batch. Smaller is served first.
+        group: of a put, the group of its items, of which consumers hold one at a time.
         n: how many items a reserve or take can have got. Where it is absent, the largest batch of
             the history counts.
         to: where a release sends the item: items (the default), back, delayed, dead.
@@ -66,6 +67,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     f: str
     value: Given = None
     priority: Number | list[Number] | UnsetType | None = UNSET
+    group: Value | UnsetType | None = UNSET
     n: Number | UnsetType = UNSET
     to: str | UnsetType = UNSET
     delivery: Number | list[Number] | UnsetType | None = UNSET

@@ -24,6 +24,8 @@ class PutAll(Workload):
     """Of all items; the smaller number is served first."""
     size_bytes: Sizes | None = None
     """The least and the most bytes of a payload; each value has its size. None: just the value."""
+    groups: Count | None = None
+    """Put the values into so many groups in turn: g0, g1, ... None: they have no group."""
     first: int = 1
     """The first value."""
     while_faults: bool = False
@@ -46,4 +48,5 @@ class PutAll(Workload):
             if self.while_faults and client.faults_over():
                 return
             client.pace(rate_hz, step, began_s)
-            client.put(value, self.priority, size_bytes=self.size_bytes)
+            group = None if self.groups is None else f"g{value % self.groups}"
+            client.put(value, self.priority, group=group, size_bytes=self.size_bytes)

@@ -15,7 +15,15 @@ from harness.judge import judge
 
 LEAST = 40
 WORD = re.compile(r"[a-z0-9]+([-_ ][a-z0-9]+)*")
-FROM_VIOLATIONS = {"fencing", "fifo", "ownership", "priority-fifo", "producer-order", "zxid"}
+FROM_VIOLATIONS = {
+    "fencing",
+    "fifo",
+    "groups",
+    "ownership",
+    "priority-fifo",
+    "producer-order",
+    "zxid",
+}
 ALL = [*QUEUES, *HISTORIES, *CHECKERS]
 
 

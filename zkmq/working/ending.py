@@ -7,6 +7,7 @@ call is repeated for it. So a loop here ends when the servers answer, or when th
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -112,7 +113,7 @@ class JobEnding:
             self._reached()
         except OutcomeUnknownError as error:
             # What it claimed comes with the next call.
-            self._settle(error, fused)
+            self._settle(error, fused, Outcome.DONE)
         except NotHeldError:
             pass  # one of the finished was lost, and now says so
         except (NoQuorumError, ServerRefusedError) as error:
@@ -171,7 +172,7 @@ class JobEnding:
                 if part:
                     self._consumer.touch(_items(part))
             except OutcomeUnknownError as error:
-                self._settle(error, part)
+                self._settle(error, part, None)
             except NotHeldError:
                 pass
             except (NoQuorumError, ServerRefusedError) as error:
@@ -188,7 +189,7 @@ class JobEnding:
                 call(_items(held))
                 self._reached()
             except OutcomeUnknownError as error:
-                self._settle(error, held)
+                self._settle(error, held, outcome)
             except NotHeldError:
                 pass
             except (NoQuorumError, ServerRefusedError) as error:
@@ -218,8 +219,13 @@ class JobEnding:
         log.error("%s: stays held until the queue is closed: %s", jobs[0].id, error)
         jobs[0].outcome = Outcome.STILL_HELD
 
-    def _settle(self, error: OutcomeUnknownError, jobs: Sequence[Job]) -> None:
-        """Find out what became of a call in doubt, which was about these jobs."""
+    def _settle(
+        self, error: OutcomeUnknownError, jobs: Sequence[Job], wanted: Outcome | None
+    ) -> None:
+        """Find out what became of a call in doubt, which was to end these jobs; None: to keep them.
+
+        If there is no time for that, jobs that may be done are in doubt, and can be asked later.
+        """
         took_effect: bool | None = None
         while not self._given_up():
             try:
@@ -227,9 +233,13 @@ class JobEnding:
                 break
             except (OutcomeUnknownError, NoQuorumError) as again:
                 self._wait_out(again)
+        if took_effect is not None:
+            return
         for job in jobs:
-            if took_effect is None and job.item.hold is Hold.LOST:
+            may_be_done = self._given_up() and wanted in {Outcome.DONE, Outcome.DEAD}
+            if job.item.hold is Hold.LOST or (may_be_done and job.item.hold is Hold.HELD):
                 job.outcome = Outcome.UNKNOWN
+                job.settle = partial(_settled, error, job, wanted) if wanted else None
 
     def _wait_out(self, error: ZkmqError) -> None:
         if not self.is_cut_off:
@@ -261,6 +271,14 @@ def outcome_of(job: Job, wanted: Outcome) -> Outcome:
             return Outcome.LOST
         case Hold.HELD:
             return Outcome.STILL_HELD
+
+
+def _settled(error: OutcomeUnknownError, job: Job, wanted: Outcome) -> Outcome:
+    """Ask for the outcome of a call that was to end a job."""
+    took_effect = error.resolve()[0].took_effect
+    if took_effect is None:
+        return Outcome.UNKNOWN
+    return wanted if took_effect else outcome_of(job, wanted)
 
 
 def _held(jobs: Sequence[Job]) -> list[Job]:

@@ -14,7 +14,8 @@ class Outcome(Enum):
     """What became of a job.
 
     LOST: the session or the item's time to run ended first, so another consumer gets the item.
-    UNKNOWN: the session ended with the acknowledgement in doubt. It may have taken effect.
+    UNKNOWN: the acknowledgement was in doubt when the session ended or the worker stopped. It may
+        have taken effect. `Job.resolve` finds out.
     GIVEN_BACK: the worker stopped first. This delivery does not count towards `max_deliveries`.
     STILL_HELD: the servers did not accept its end. It goes back when the queue is closed.
     """
@@ -44,17 +45,34 @@ class Job(ItemView):
         lost: set as soon as the item is not this worker's any more. Stop then: another consumer
             has the item, or gets it soon, and nothing that this job does is acknowledged.
         outcome: what became of it; None until that is known.
+        settle: asks for the outcome of its last call that was in doubt; None if none was.
     """
 
-    __slots__ = ("_end", "ended", "lost", "outcome")
+    __slots__ = ("_end", "ended", "lost", "outcome", "settle")
 
     def __init__(self, item: Item, end: End | None = None) -> None:
         self.item = item
         self.lost = threading.Event()
         self.outcome: Outcome | None = None
+        self.settle: Callable[[], Outcome] | None = None
         # Whether its end was decided: by its own block, or by its handler.
         self.ended = False
         self._end = end
+
+    def resolve(self) -> Outcome | None:
+        """Find out what became of a job in doubt, from any thread, and repeatedly.
+
+        As `error.resolve()` of a call in doubt. A job stays UNKNOWN if it can never be known, since
+        its session ended first; then `Queue.inspect(job.id)` tells whether the item is still there.
+        Of a job that is not in doubt, returns its `outcome`.
+
+        Raises:
+            OutcomeUnknownError: still no answer before the deadline.
+            ClosedError: the queue was closed before there was one.
+        """
+        if self.outcome is Outcome.UNKNOWN and self.settle is not None:
+            self.outcome = self.settle()
+        return self.outcome
 
     def __enter__(self) -> Self:
         return self

@@ -30,6 +30,8 @@ TOUCH_AT = 2 / 3
 SEE_S = 1.0
 # How long a worker that has to stop waits for the servers to take the items back.
 GIVE_BACK_S = 1.0
+# How many jobs whose outcome is unknown are kept for who wants to ask.
+MOST_IN_DOUBT = 1000
 
 # Gives jobs to a handler. The future is cancelled if the jobs are to go back before it runs.
 Begin = Callable[[list[Job]], Future[Any]]
@@ -112,6 +114,7 @@ class Worker:
         self.is_over = False
         self.error: BaseException | None = None
         self._outcomes: Counter[Outcome] = Counter()
+        self.in_doubt: deque[Job] = deque(maxlen=MOST_IN_DOUBT)
 
     @property
     def outcomes(self) -> Counter[Outcome]:
@@ -328,6 +331,8 @@ class Worker:
         for job in jobs:
             if self._jobs.pop(id(job.item), None) is not None and job.outcome is not None:
                 self._outcomes[job.outcome] += 1
+                if job.outcome is Outcome.UNKNOWN:
+                    self.in_doubt.append(job)
                 if job.outcome in {Outcome.LOST, Outcome.UNKNOWN}:
                     log.warning("%s: delivery %d: %s", job.id, job.delivery, job.outcome.value)
         if jobs:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from signal import Signals
 from typing import Any
 
@@ -24,7 +24,11 @@ Spawn = Callable[[str, Callable[[], None]], object]
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """How many jobs of a worker ended in which way; `Outcome` says what each means."""
+    """How many jobs of a worker ended in which way; `Outcome` says what each means.
+
+    `in_doubt` has the last of the jobs whose outcome is unknown, a thousand at most. Their
+    `resolve()` finds out.
+    """
 
     done: int = 0
     retried: int = 0
@@ -33,6 +37,7 @@ class Worked:
     unknown: int = 0
     given_back: int = 0
     still_held: int = 0
+    in_doubt: tuple[Job, ...] = field(default=(), repr=False, compare=False)
 
 
 def daemon(name: str, body: Callable[[], None]) -> None:
@@ -73,7 +78,8 @@ def run(worker: Worker, stop_on: Sequence[Signals] = (), spawn: Spawn = daemon) 
         worker.stop(0.0)  # in case an exception interrupted the wait
     if worker.error is not None:
         raise worker.error
-    return Worked(**{outcome.name.lower(): count for outcome, count in worker.outcomes.items()})
+    counts = {outcome.name.lower(): count for outcome, count in worker.outcomes.items()}
+    return Worked(**counts, in_doubt=tuple(worker.in_doubt))
 
 
 def consume(

@@ -230,7 +230,7 @@ class Nested:
     [
         (Nested.Queue, {}, "expected a class at the top of a module, got Nested.Queue"),
         (Nested, {}, "test_recording:Nested: expected a method put, got none"),
-        ("nope", {}, "subject: expected one of celery, kazoo-locking-queue"),
+        ("nope", {}, "subject: expected one of aio, celery, kazoo-locking-queue"),
         (FileQueue, {"deadline": 3}, "recorded_history: deadline: Extra inputs"),
         (FileQueue, {"deadline_s": "3"}, "recorded_history: deadline_s: Input should be a"),
     ],

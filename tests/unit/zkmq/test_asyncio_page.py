@@ -59,12 +59,10 @@ def test_the_crawler_visits_every_page_once(tmp_path: Path) -> None:
     ):
         threading.Thread(target=web.serve_forever, daemon=True).start()
         (text,) = pages.blocks("asyncio.md", "python")
-        (tmp_path / "crawler.py").write_text(
-            text.replace("127.0.0.1:2181", server.address).replace("retry_s=0.2", "retry_s=0")
-        )
+        (tmp_path / "crawler.py").write_text(text.replace("retry_s=0.2", "retry_s=0"))
         start = f"http://127.0.0.1:{web.server_address[1]}/"
         done = subprocess.run(
-            [sys.executable, "crawler.py", start],
+            [sys.executable, "crawler.py", server.address, start],
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,

@@ -9,7 +9,16 @@ from unittest import mock
 import numpy as np
 
 from harness import judge as judging
-from harness.checkers import fencing, fifo, ownership, producer_order, total_queue, window, zxid
+from harness.checkers import (
+    fencing,
+    fifo,
+    groups,
+    ownership,
+    producer_order,
+    total_queue,
+    window,
+    zxid,
+)
 from harness.checkers.evidence import account, item_lives, notes
 from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.violations import Violation, conclude
@@ -125,4 +134,6 @@ NO_OVERLAPS = replaced(ownership, "_overlaps", lambda *_: ([], []))
 NO_CHAIN = replaced(fifo, "covered_until", each_window_alone)
 CLOSED_WINDOWS = replaced(fifo, "covered_until", closed_windows)
 ALL_DELAYED = replaced(producer_order, "_delayed_from_ns", lambda _: 0)
+ENDLESS = replaced(groups, "_over_ns", lambda held: held.over_ns)
+ANY_ORDER = replaced(groups, "_disorder", nothing)
 UNDOUBTED = replaced(judging, "_doubted", undoubted)

@@ -78,6 +78,46 @@ def empty_between_two() -> History:
     )
 
 
+def group_held_at_once() -> History:
+    """Two consumers hold two items of one group; the puts were concurrent."""
+    return history_of(
+        op("put", 1, 0, 10, group="g"),
+        op("put", 2, 0, 10, process=1, group="g"),
+        op("reserve", 2, 20, 25, process=2),
+        op("reserve", 1, 30, 35, process=3),
+        op("done", 2, 40, 45, process=2),
+        op("done", 1, 50, 55, process=3),
+        drained(60, 70),
+    )
+
+
+def group_swapped() -> History:
+    """The second item of a group is worked on before the first; they are never held at once."""
+    return history_of(
+        op("put", 1, 0, 5, group="g"),
+        op("put", 2, 10, 15, group="g"),
+        *(op(f, 2, at, at + 5, process=2) for f, at in (("reserve", 20), ("done", 30))),
+        *(op(f, 1, at, at + 5, process=2) for f, at in (("reserve", 40), ("done", 50))),
+        drained(60, 70),
+    )
+
+
+def groups_side_by_side() -> History:
+    """Different groups, and the items of one group one after the other: legal."""
+    return history_of(
+        op("put", 1, 0, 5, group="g"),
+        op("put", 2, 10, 15, group="h"),
+        op("put", 3, 20, 25, group="g"),
+        op("reserve", 1, 30, 35, process=2),
+        op("reserve", 2, 40, 45, process=3),
+        op("done", 1, 50, 55, process=2),
+        op("reserve", 3, 50, 65, process=4),
+        op("done", 2, 70, 75, process=3),
+        op("done", 3, 70, 75, process=4),
+        drained(80, 90),
+    )
+
+
 def ties() -> History:
     """Calls that touch in one nanosecond are concurrent, so any order of them is legal."""
     return history_of(

@@ -33,7 +33,9 @@ def _acks_first(self: Worker, items: Sequence[Item]) -> None:
     start(self, items)
 
 
-def _assumes_success(self: JobEnding, error: OutcomeUnknownError, jobs: Sequence[Job]) -> None:
+def _assumes_success(
+    self: JobEnding, error: OutcomeUnknownError, jobs: Sequence[Job], wanted: Outcome | None
+) -> None:
     for job in jobs:
         job.outcome = Outcome.DONE
 

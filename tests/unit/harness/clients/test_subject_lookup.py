@@ -144,7 +144,7 @@ def test_what_is_no_subject_is_one_error(
 
 def test_a_word_that_is_neither_is_refused_at_load(tmp_path: Path) -> None:
     """The error lists the subjects that there are, and the form of an own one."""
-    named = "celery, kazoo-locking-queue, kazoo-queue, zkmq, module:Class"
+    named = "aio, celery, kazoo-locking-queue, kazoo-queue, zkmq, module:Class"
     with pytest.raises(ScenarioError, match=rf"mine.yaml:2: subject: expected one of {named}, got"):
         require(tmp_path, "Q")
 

@@ -140,7 +140,7 @@ BAD = [
     ("fuzz --producer check-all", ["--producer"]),
     (
         "fuzz --subject none",
-        ["--subject: ", "celery, kazoo-locking-queue, kazoo-queue, zkmq, module:Class"],
+        ["--subject: ", "aio, celery, kazoo-locking-queue, kazoo-queue, zkmq, module:Class"],
     ),
     ("fuzz --runs {scenario}", ["--runs: expected a folder"]),
     ("export none --format jepsen", ["none: expected the folder of a run"]),

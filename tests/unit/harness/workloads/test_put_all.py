@@ -1,44 +1,44 @@
-"""A producer that puts until the faults of its phase are over."""
+"""The workload put-all: which client puts what, into which group, and when it ends."""
 
-from typing import cast
+from typing import Any
+from unittest import mock
+
+import pytest
 
 from harness.clients.client import Client
 from harness.workloads.put_all import PutAll
 
 
-class Recorded:
-    """A client that hears of the end of the faults after so many puts."""
+def put(workload: PutAll, number: int = 0, *, over_after: int = 0) -> list[tuple[int, Any]]:
+    """Run one client, which hears of the end of the faults after so many puts.
 
-    def __init__(self, over_after: int) -> None:
-        self.put_values: list[int] = []
-        self._over_after = over_after
-
-    def put(self, value: int, priority: int, *, size_bytes: object = None) -> bool:
-        """Note it."""
-        self.put_values.append(value)
-        return True
-
-    def faults_over(self) -> bool:
-        """Tell by the number of puts."""
-        return len(self.put_values) >= self._over_after
-
-    def now_s(self) -> float:
-        """Stand still."""
-        return 0.0
-
-    def pace(self, rate_hz: float | None, step: int, began_s: float) -> None:
-        """Do not wait."""
+    Return each value with its group.
+    """
+    client = mock.create_autospec(Client, instance=True)
+    client.now_s.return_value = 0.0
+    client.faults_over = lambda: client.put.call_count >= over_after
+    workload.run(client, number)
+    return [(call.args[0], call.kwargs["group"]) for call in client.put.call_args_list]
 
 
-def put_by(workload: PutAll, over_after: int) -> list[int]:
-    """Return what a workload puts."""
-    client = Recorded(over_after)
-    workload.run(cast(Client, client), 0)
-    return client.put_values
+@pytest.mark.parametrize("groups", [None, 3])
+def test_values_go_into_groups_in_turn(groups: int | None) -> None:
+    """Each value has one group, whichever client puts it; without `groups` it has none."""
+    workload = PutAll(count=9, clients=2, groups=groups)
+    both = sorted(put(workload, 0) + put(workload, 1))
+    assert both == [(value, groups and f"g{value % 3}") for value in range(1, 10)]
 
 
-def test_it_ends_with_the_faults_or_its_count() -> None:
+@pytest.mark.parametrize(
+    ("count", "while_faults", "most"), [(9, True, 3), (2, True, 2), (5, False, 5)]
+)
+def test_it_ends_with_the_faults_or_its_count(
+    count: int,
+    while_faults: bool,  # noqa: FBT001 - a case of the table
+    most: int,
+) -> None:
     """Whichever comes first; without `while_faults` the end of the faults is nothing to it."""
-    assert put_by(PutAll(count=9, while_faults=True), 3) == [1, 2, 3]
-    assert put_by(PutAll(count=2, while_faults=True), 3) == [1, 2]
-    assert put_by(PutAll(count=5), 3) == [1, 2, 3, 4, 5]
+    values = [
+        value for value, _ in put(PutAll(count=count, while_faults=while_faults), over_after=3)
+    ]
+    assert values == list(range(1, most + 1))

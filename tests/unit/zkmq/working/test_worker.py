@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 
 from worlds.memory.faults import Strike
-from worlds.memory.network import Fault
+from worlds.memory.network import Fault, Request
 from worlds.memory.queues import Open, drained, places_of
 from worlds.memory.store import World
 from worlds.workers.made import keep_house, worker_of
 from zkmq import Job, Outcome, Queue
-from zkmq.errors import WorkerStuckError
+from zkmq.errors import OutcomeUnknownError, WorkerStuckError
 from zkmq.putting.entry import Entry
 from zkmq.working import worker as worker_module
 from zkmq.working.work_settings import WorkSettings
@@ -247,6 +247,45 @@ def test_an_acknowledgement_that_ends_with_its_session_is_unknown(
     worker.run()
     assert worker.outcomes == {Outcome.UNKNOWN: 1}
     assert jobs[0].outcome is Outcome.UNKNOWN
+
+    assert list(worker.in_doubt) == jobs
+    assert jobs[0].resolve() is Outcome.UNKNOWN
+    assert queue.inspect(jobs[0].id) is None  # it took effect
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [(Fault.LOSE_REPLY, Outcome.DONE), (Fault.LOSE_REQUEST, Outcome.STILL_HELD)],
+)
+def test_a_job_in_doubt_when_its_worker_stops_can_be_asked(
+    world: World, queue: Queue, jobs: list[Job], fault: Fault, outcome: Outcome
+) -> None:
+    """The servers do not answer the acknowledgement until the worker has to stop: the job is
+    unknown, neither done nor held, and tells what became of it when the servers answer again.
+    """
+    queue.put(b"a")
+    queue.deadline_s = 0.5
+    strike = Strike("done", fault)
+
+    def strike_and_cut(number: int, request: Request) -> Fault | None:
+        if found := strike(number, request):
+            queue._store.cut(5.0)  # type: ignore[attr-defined]
+        return found
+
+    def handle(job: Job) -> None:
+        jobs.append(job)
+        worker.stop()
+        world.faults = strike_and_cut
+
+    worker = worker_of(world, queue, handle, stop_within_s=1.0)
+    worker.run()
+    assert worker.outcomes == {Outcome.UNKNOWN: 1}
+    assert list(worker.in_doubt) == jobs
+    with pytest.raises(OutcomeUnknownError):
+        jobs[0].resolve()
+    world.scheduler.sleep(10.0)
+    assert jobs[0].resolve() is outcome
+    assert jobs[0].resolve() is jobs[0].outcome
 
 
 def test_a_busy_worker_needs_less_than_one_write_for_an_item(world: World, queue: Queue) -> None:

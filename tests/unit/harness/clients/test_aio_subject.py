@@ -1,0 +1,74 @@
+"""The queue for asyncio as a subject: real tasks on a real event loop, on a server in memory."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from harness.clients import event_loop
+from harness.clients.subject import SubjectConfig
+from harness.clients.subject_lookup import connect
+from worlds.wire.zookeeper import WireZooKeeper
+from zkmq.errors import NotHeldError
+
+
+@pytest.fixture
+def server() -> Iterator[WireZooKeeper]:
+    """Give a server in memory."""
+    with WireZooKeeper() as one:
+        yield one
+
+
+@pytest.fixture
+def subject(server: WireZooKeeper) -> Iterator[Any]:
+    """Give one client of the subject `aio`."""
+    made = connect(SubjectConfig(kind="aio", hosts=server.address), lambda *_: None)
+    yield made
+    made.close()
+    assert not loops()
+
+
+def test_its_calls_are_those_of_the_queue(subject: Any) -> None:
+    """Each call is awaited, and tells what the history of a run records of it."""
+    assert subject.consumer is None
+    put = subject.put("a", 100)
+    assert put.zxid > 0
+    subject.put_in_group(2, 50, "g")
+    found = subject.reserve(5, 1.0, sync=True)
+    assert [(item.value, item.delivery) for item in found.items] == [(2, 1), ("a", 1)]
+    assert found.consumer == subject.consumer
+    assert subject.leftover() == 2
+    first, second = found.items
+    assert subject.release([first]).zxid > found.zxid
+    subject.done([second])
+    again = subject.reserve(5, 0.0, sync=True)
+    assert [(item.value, item.delivery) for item in again.items] == [(2, 2)]
+    subject.done(again.items)
+    empty = subject.reserve(1, 0.0, sync=True)
+    assert empty.items == ()
+    assert empty.read_zxid > 0
+    assert subject.leftover() == 0
+
+
+def test_a_refused_call_is_definite(subject: Any) -> None:
+    """The errors of the queue arrive as they are: one of no effect is marked as such."""
+    subject.put(1, 100)
+    found = subject.reserve(1, 1.0, sync=True)
+    subject.release(found.items)
+    with pytest.raises(NotHeldError) as raised:
+        subject.done(found.items)
+    assert raised.value.definite
+
+
+def test_without_servers_a_client_is_a_definite_failure() -> None:
+    """A client that cannot connect asked for nothing, and leaves no thread."""
+    with pytest.raises(Exception, match="expected a session") as raised:
+        connect(SubjectConfig(kind="aio", hosts="127.0.0.1:9", deadline_s=0.2), lambda *_: None)
+    assert getattr(raised.value, "definite", False)
+    assert not loops()
+
+
+def loops() -> list[threading.Thread]:
+    """Return the threads of event loops."""
+    return [thread for thread in threading.enumerate() if thread.name == event_loop.NAME]
