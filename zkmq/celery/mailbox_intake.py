@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from zkmq.celery.broker_tree import BrokerTree, Letter
 from zkmq.celery.credits import Credits
-from zkmq.celery.deliveries import PAUSE_S, STOP_WITHIN_S, TURN_S, Delivery, End
-from zkmq.errors import ClosedError, NoQuorumError
+from zkmq.celery.deliveries import PAUSE_S, TURN_S, Delivery, End
+from zkmq.celery.intake_loop import IntakeLoop
+from zkmq.errors import NoQuorumError
 from zkmq.tree.bounded_set import BoundedSet
 from zkmq.zookeeper.armed_watches import ArmedWatches
 from zkmq.zookeeper.store import Store
@@ -17,7 +18,7 @@ LOOK_AGAIN_S = 3.0
 log = logging.getLogger("zkmq.celery")
 
 
-class MailboxIntake:
+class MailboxIntake(IntakeLoop):
     """Takes from a mailbox. A message is removed when it is taken."""
 
     def __init__(
@@ -31,18 +32,14 @@ class MailboxIntake:
         deliver: Callable[[Delivery], None],
         fail: Callable[[BaseException], None],
     ) -> None:
+        super().__init__(store, fail)
         self.name = name
         self._tree = tree
-        self._store = store
         self._credits = credit
         self._deadline_s = deadline_s
         self._deliver = deliver
-        self._fail = fail
-        self._signal, self._changed = store.signal(), store.signal()
         self._watches, self._path = ArmedWatches(self._signal), tree.mailbox(name)
         self._seen = BoundedSet()
-        self._is_taking = self._is_stopping = False
-        self.is_over = False
 
     def get(self) -> Delivery | None:
         """Take one message without waiting."""
@@ -68,31 +65,6 @@ class MailboxIntake:
 
     def flush(self) -> None:
         """Do nothing: messages are removed when they are taken."""
-
-    def close(self) -> None:
-        """Stop the loop."""
-        self._is_stopping = True
-        self._signal.set()
-        until_s = self._store.now() + STOP_WITHIN_S
-        while not self.is_over and self._store.now() < until_s:
-            self._changed.wait(until_s)
-
-    def wake(self) -> None:
-        """Do nothing: a mailbox needs no credit."""
-
-    def run(self) -> None:
-        """Take messages until `close`."""
-        try:
-            while not self._is_stopping:
-                self._turn()
-        except ClosedError as error:
-            if not self._is_stopping:
-                self._fail(error)
-        except Exception as error:  # noqa: BLE001 - the connection tells it to whoever drains it
-            self._fail(error)
-        finally:
-            self.is_over = True
-            self._changed.set()
 
     def _turn(self) -> None:
         deadline_s = self._store.now() + self._deadline_s

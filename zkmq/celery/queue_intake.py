@@ -10,7 +10,7 @@ from random import Random
 
 from zkmq.celery.credits import Credits
 from zkmq.celery.deliveries import PAUSE_S, STOP_WITHIN_S, TURN_S, Delivery, End
-from zkmq.errors import ClosedError
+from zkmq.celery.intake_loop import IntakeLoop
 from zkmq.queue import Queue
 from zkmq.taking.consumer import GiveUp
 from zkmq.taking.reserve import MAX_BATCH
@@ -36,7 +36,7 @@ class TakingQueue(Queue):
         self._consumer.wake()
 
 
-class QueueIntake:
+class QueueIntake(IntakeLoop):
     """Takes from a queue of zkmq. A message is held until it is ended, or the session is.
 
     `deliver` gets each message, on this loop's thread; `fail` gets an error that nothing can mend.
@@ -52,21 +52,18 @@ class QueueIntake:
         deliver: Callable[[Delivery], None],
         fail: Callable[[BaseException], None],
     ) -> None:
+        super().__init__(store, fail)
         self.name = name
         self._queue = queue
-        self._store = store
         self._credits = credit
         self._deliver = deliver
-        self._fail = fail
-        self._signal, self._changed = store.signal(), store.signal()
         self._ending = queue.ending(lambda: self._is_late, self._pause)
         # Filled by other threads, emptied by the loop.
         self._ended: deque[tuple[Job, End]] = deque()
         self._open: dict[int, Job] = {}
-        self._is_taking = self._is_stopping = self._is_busy = False
+        self._is_busy = False
         self._stop_by_s = float("inf")
         self._polite_until_s = 0.0
-        self.is_over = False
 
     def get(self) -> Delivery | None:
         """Take one message without waiting."""
@@ -98,33 +95,20 @@ class QueueIntake:
     def close(self) -> None:
         """Let the loop end; then the queue gives back what is still held."""
         self._stop_by_s = self._store.now() + STOP_WITHIN_S
-        self._is_stopping = True
-        self.wake()
-        while not self.is_over and self._store.now() < self._stop_by_s:
-            self._changed.wait(self._stop_by_s)
+        super().close()
         self._queue.close()
 
     def wake(self) -> None:
-        """Let the loop see what is new, from any thread."""
-        self._signal.set()
+        """Let the loop see what is new, also while it waits for messages."""
+        super().wake()
         self._queue.wake()
 
-    def run(self) -> None:
-        """Take and end messages until `close`."""
-        try:
-            while not self._is_stopping:
-                self._turn()
-            self._ending.done(self._end_others())
-            self._ending.give_back(list(self._open.values()))
-        except ClosedError as error:
-            if not self._is_stopping:
-                self._fail(error)
-        except Exception as error:  # noqa: BLE001 - the connection tells it to whoever drains it
-            self._fail(error)
-        finally:
-            self.is_over = True
-            self._credits.leave(self)
-            self._changed.set()
+    def _wind_up(self) -> None:
+        self._ending.done(self._end_others())
+        self._ending.give_back(list(self._open.values()))
+
+    def _left(self) -> None:
+        self._credits.leave(self)
 
     @property
     def _is_late(self) -> bool:

@@ -35,7 +35,8 @@ def connect(
     if ca:
         context.load_verify_locations(ca)
     if certfile and keyfile:
-        context.load_cert_chain(certfile, keyfile, keyfile_password)
+        # Without a password, a key that needs one would make OpenSSL ask for it on the terminal.
+        context.load_cert_chain(certfile, keyfile, keyfile_password or "")
     # kazoo's own connects a socket that is wrapped already, and forgets it if the handshake fails.
     # One that is wrapped when it is connected is closed by `wrap_socket` then.
     return context.wrap_socket(plain(**where), server_hostname=hostname)
