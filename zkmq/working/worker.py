@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from zkmq.errors import WorkerStuckError
 from zkmq.taking.reserve import MAX_BATCH
 from zkmq.tree.item import Hold, Item
-from zkmq.working.ending import JobEnding, WorkerConsumer, outcome_of
+from zkmq.working.ending import JobEnding, WorkerConsumer, outcome_of, said
 from zkmq.working.job import Job, Outcome
 from zkmq.working.rate_limit import RateLimit
 from zkmq.working.work_settings import WorkSettings
@@ -260,7 +260,14 @@ class Worker:
             self._runs.pop(run, None)
             self._overdue.discard(run)
             if not run.future.cancelled():
-                finished += self._judge(run.end(), run.future.exception())
+                jobs, error = run.end(), run.future.exception()
+                if error is not None and not jobs:  # nothing is left that could come back
+                    log.error(
+                        "a handler failed after its items had ended: %s",
+                        said(error),
+                        exc_info=error,
+                    )
+                finished += self._judge(jobs, error)
         while self._ended_jobs:
             job, error = self._ended_jobs.popleft()
             if error is None or isinstance(error, Exception):

@@ -288,6 +288,63 @@ def test_a_job_in_doubt_when_its_worker_stops_can_be_asked(
     assert jobs[0].resolve() is jobs[0].outcome
 
 
+class Breaks:
+    """A context manager of a handler whose `__exit__` raises."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        raise HandlerError("the clean-up failed")
+
+
+def test_an_error_of_an_exit_is_the_handlers_error(
+    world: World, opened: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An `__exit__` that raises makes the item come back, and is the reason in the end; the log has
+    the error before it too.
+    """
+    queue = opened(max_deliveries=2)
+    queue.put(b"a")
+
+    def handle(job: Job) -> None:
+        with Breaks():
+            raise KeyError("the first error")
+
+    worker = worker_of(world, queue, handle, retry_s=0.0)
+    worker.run()
+    assert worker.outcomes == {Outcome.RETRIED: 1, Outcome.DEAD: 1}
+    assert [dead.reason for dead in queue.peek(place="dead")] == [
+        "HandlerError: the clean-up failed"
+    ]
+    assert "the first error" in caplog.text
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_error_after_the_end_of_a_job_is_seen(
+    world: World, opened: Open, caplog: pytest.LogCaptureFixture, *, inside: bool
+) -> None:
+    """Inside `with job:` an `__exit__` that raises brings the item back; outside, the item is done
+    already, and the error is in the log.
+    """
+    queue = opened(max_deliveries=1)
+    queue.put(b"a")
+
+    def handle(job: Job) -> None:
+        if inside:
+            with job, Breaks():
+                pass
+        else:
+            with Breaks(), job:
+                pass
+
+    worker = worker_of(world, queue, handle)
+    worker.run()
+    assert worker.outcomes == {Outcome.DEAD if inside else Outcome.DONE: 1}
+    told = "a handler failed after its items had ended: HandlerError: the clean-up failed"
+    assert (told in caplog.text) is not inside
+
+
 def test_a_busy_worker_needs_less_than_one_write_for_an_item(world: World, queue: Queue) -> None:
     """Eight handlers that are done at once: one write acknowledges for all, and takes for all."""
     queue.put_many([b"%d" % number for number in range(80)])
