@@ -59,6 +59,7 @@ class Web:
 
     def close(self) -> None:
         """Stop, and close the port."""
+        urllib.request.install_opener(None)  # the next call makes Python's own
         self._server.shutdown()
         self._server.server_close()
 
