@@ -1,24 +1,31 @@
 """What workers are worth: the oracle's histories on two against one, and sleeping runs on up to 32.
 
 The oracle's histories need nothing but a core each. They are judged by one worker and by two, in
-turn, and so they are by bare processes (multiprocessing): what other programs take of the machine
-they take of both. A sleeping run needs no core, so many workers fit on any machine. Its outcome
-goes the whole way: to the scheduler, over the network, to disk. `linear` is the ideal time against
-the one that it took.
+turn, and so they are by bare processes: what other programs take of the machine they take of both.
+Each worker is a `dask worker` in a session of its own, as on a machine of its own: Linux gives each
+session the same share of a busy core, however many processes it has.
+
+A sleeping run needs no core, so many workers fit on any machine. Its outcome goes the whole way: to
+the scheduler, over the network, to disk. `linear` is the ideal time against the one that it took.
 
     make bench NAME=campaign [ARGS="--rounds 5"]
 """
 
 import argparse
-import multiprocessing
+import json
+import os
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import dask
 from distributed import Client, LocalCluster
@@ -37,11 +44,12 @@ from harness.commands.running import campaign_of_runs, ordered_run  # noqa: E402
 from harness.commands.running.campaign_of_runs import CampaignOfRuns  # noqa: E402
 from harness.commands.running.crew import Crew  # noqa: E402
 from harness.commands.running.ordered_run import Delivered, Order  # noqa: E402
+from harness.common.polling import wait_until  # noqa: E402
 from harness.report import page  # noqa: E402
 from harness.report.terminal import Terminal  # noqa: E402
 from harness.scenario import loading  # noqa: E402
 
-CHUNKS, HISTORIES, MIX = 40, 60, "crashes"
+CHUNKS, HISTORIES, MIX = 12, 60, "crashes"
 RUNS_EACH, SLEEPS_S = 4, 10.0
 WORKERS = (2, 8, 32)
 
@@ -54,7 +62,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["oracle", "sleeping"])
     given = parser.parse_args()
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     if given.only != "sleeping":
         oracle(console, given.rounds)
     if given.only != "oracle":
@@ -64,13 +72,7 @@ def main() -> int:
 
 def oracle(console: Console, rounds: int) -> None:
     """Compare two workers with one, beside two bare processes with one."""
-    pools = {n: multiprocessing.get_context("spawn").Pool(n) for n in (1, 2)}
-    with (
-        dask_cluster.embedded(1, console.print) as one,
-        dask_cluster.embedded(2, console.print) as two,
-        pools[1] as bare_one,
-        pools[2] as bare_two,
-    ):
+    with _workers(1) as one, _workers(2) as two, _bare(1) as bare_one, _bare(2) as bare_two:
         sides: list[Callable[[], float]] = [
             lambda: _judged_by(one),
             lambda: _judged_by(two),
@@ -121,10 +123,77 @@ def _judged_by(executor: DaskExecutor) -> float:
     return time.monotonic() - began_s
 
 
-def _judged_bare(pool: "multiprocessing.pool.Pool") -> float:
-    began_s = time.monotonic()
-    assert len(list(pool.imap_unordered(chunk, _work()))) == CHUNKS
+@contextmanager
+def _workers(count: int) -> Iterator[DaskExecutor]:
+    """Have a scheduler with so many workers, started as docs/campaigns.md says."""
+    with tempfile.TemporaryDirectory() as place, ExitStack() as started:
+        where = ("--scheduler-file", f"{place}/scheduler.json", "--host", "127.0.0.1")
+        scheduler = ("dask", "scheduler", *where, "--port", "0", "--no-dashboard")
+        worker = ("dask", "worker", *where, "--nthreads", "1", "--no-dashboard")
+        for words in (scheduler, *[worker] * count):
+            started.enter_context(_program("-m", *words, cwd=place))
+        told = wait_until(lambda: _read(Path(where[1])), within_s=60, every_s=0.1)
+        with dask_cluster.of_scheduler(told["address"], _say_nothing, quorum=False) as executor:
+            wait_until(lambda: executor.threads == count, within_s=60, every_s=0.2)
+            yield executor
+
+
+@contextmanager
+def _bare(count: int) -> "Iterator[list[subprocess.Popen[str]]]":
+    """Have so many processes that judge the chunks that they read, and answer with a line."""
+    program = "import sys, oracle_chunk as o\nfor n in sys.stdin: "
+    program += f"o.chunk(('{MIX}', range(int(n), int(n) + {HISTORIES}))); print(int(n), flush=True)"
+    with ExitStack() as started:
+        yield [started.enter_context(_program("-c", program)) for _ in range(count)]
+
+
+@contextmanager
+def _program(*words: str, cwd: str | None = None) -> "Iterator[subprocess.Popen[str]]":
+    """Run a Python program in a session of its own, until the context ends."""
+    program = subprocess.Popen(
+        [sys.executable, *words],
+        start_new_session=True,
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with program:
+        try:
+            yield program
+        finally:
+            os.killpg(program.pid, signal.SIGTERM)
+
+
+def _judged_bare(programs: "list[subprocess.Popen[str]]") -> float:
+    """Give each program its next chunk when it has answered."""
+    began_s, left = time.monotonic(), [seeds.start for _, seeds in _work()]
+    with ThreadPoolExecutor(len(programs)) as threads:
+
+        def judge(program: "subprocess.Popen[str]") -> None:
+            assert program.stdin is not None
+            assert program.stdout is not None
+            with suppress(IndexError):
+                while True:
+                    program.stdin.write(f"{left.pop()}\n")
+                    program.stdin.flush()
+                    assert program.stdout.readline()
+
+        list(threads.map(judge, programs))
     return time.monotonic() - began_s
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _say_nothing(_: str) -> None:
+    """Drop it."""
 
 
 def sleeping(console: Console) -> None:

@@ -37,11 +37,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """The cases of one scenario."""
+    """The cases of one scenario.
+
+    Attributes:
+        tried: whether the run took place; one that did not counts in no rate.
+    """
 
     scenario: str
     cases: tuple[Case, ...]
     took_s: float
+    tried: bool = True
 
     @classmethod
     def of(cls, results: Mapping[str, Any], took_s: float) -> "Suite":
@@ -55,6 +60,11 @@ class Suite:
         return cls(scenario=scenario, cases=(case,), took_s=took_s)
 
     @classmethod
+    def untried(cls, scenario: str, why: str) -> "Suite":
+        """Return the suite of a run that did not take place, of which nothing is known."""
+        return replace(cls.failed(scenario, why, 0.0), tried=False)
+
+    @classmethod
     def skipped(cls, scenario: str, why: str, took_s: float) -> "Suite":
         """Return the suite of a scenario that was not run, since the machine lacks something."""
         return cls(
@@ -65,11 +75,11 @@ class Suite:
 
 
 def rates(suites: Sequence[Suite]) -> dict[str, Rate]:
-    """Return how often each scenario ended as expected, of the times that it was not skipped."""
+    """Return how often each scenario ended as expected, of the times that it was tried."""
     ended: dict[str, list[bool]] = {}
     for suite in suites:
         outcome = suite.cases[0].outcome
-        if outcome != "skipped":
+        if outcome != "skipped" and suite.tried:
             ended.setdefault(suite.scenario, []).append(outcome == "passed")
     return {name: Rate(count=sum(passed), of=len(passed)) for name, passed in ended.items()}
 

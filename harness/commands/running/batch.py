@@ -28,6 +28,7 @@ from harness.scenario import catalogue, loading, pieces
 from harness.scenario.pieces import Share
 from harness.scenario.schema import Scenario
 from harness.telemetry import exporting
+from harness.words import counted
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  # the file that GitHub, Gitea and Forgejo show after a job
 T = TypeVar("T")
@@ -152,8 +153,10 @@ class Batch:
             why = f"interrupted by {str(signal) or 'Ctrl-C'}"
         finally:
             for key in campaign.left:
-                self._undecided(files[key][0], why)
+                self._untried(files[key][0], why)
             self._terminal.batch_of_many(self._rows)
+            if campaign.left:
+                self._terminal.say(f"{counted(len(campaign.left), 'run')} unknown: {why}")
             if times > 1:
                 self._tell_rates()
 
@@ -169,7 +172,9 @@ class Batch:
             self._skipped(name, file, outcome.why, outcome.took_s)
         elif outcome.undecided:
             self._terminal.say(f"{name}: unknown: {outcome.why}")
-            self._undecided(file, outcome.why)
+            self._untried(file, outcome.why)
+            row = Row(scenario=name, state="unknown", verdict="unknown", expected="", took_s=0.0)
+            self._ended(file, replace(row, reason="not decided", sentence=outcome.why))
         else:
             status = outcome.failure.exit_status
             self._no_verdict(name, file, outcome.why, status, outcome.took_s)
@@ -229,13 +234,10 @@ class Batch:
         row = Row(scenario=name, state="skipped", verdict="skipped", expected="", took_s=took_s)
         self._ended(file, replace(row, reason=why))
 
-    def _undecided(self, file: Path, why: str) -> None:
+    def _untried(self, file: Path, why: str) -> None:
         """Remember a run that did not take place: nothing is known of it."""
-        name = run_folder.name_of(file)
-        self._suites.append(Suite.failed(name, why, 0.0))
+        self._suites.append(Suite.untried(run_folder.name_of(file), why))
         self._statuses.append(results.EXIT_UNKNOWN)
-        row = Row(scenario=name, state="unknown", verdict="unknown", expected="", took_s=0.0)
-        self._ended(file, replace(row, reason="not decided", sentence=why))
 
     def _no_verdict(self, name: str, file: Path, why: str, status: int, took_s: float) -> None:
         self._terminal.complain(f"{name}: {why}")

@@ -126,8 +126,9 @@ def test_ctrl_c_leaves_the_rest_unknown(workers: Workers, harness: Harness) -> N
     status, told = harness("run", "valid.yaml", "--times", "3", "--junit", "junit.xml")
     assert status == 2
     assert "2 runs left; the same command with --campaign c goes on" in told
-    assert "1 of 3 scenarios as expected" in told
-    assert "valid: unknown: interrupted by Ctrl-C" in told
+    assert "1 of 1 scenarios as expected" in told
+    assert "2 runs unknown: interrupted by Ctrl-C" in told
+    assert "valid: as expected in 1 of 1 runs" in told
     assert Path("junit.xml").read_text().count("<error ") == 2
     workers.interrupt_after = None
     assert harness("run", "valid.yaml", "--times", "3")[0] == 0
