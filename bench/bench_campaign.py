@@ -21,9 +21,11 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,7 @@ from harness.report import page  # noqa: E402
 from harness.report.terminal import Terminal  # noqa: E402
 from harness.scenario import loading  # noqa: E402
 
-CHUNKS, HISTORIES, MIX = 12, 60, "crashes"
+CHUNKS, HISTORIES, MIX = 4, 500, "crashes"
 RUNS_EACH, SLEEPS_S = 4, 10.0
 WORKERS = (2, 8, 32)
 
@@ -73,27 +75,32 @@ def main() -> int:
 def oracle(console: Console, rounds: int) -> None:
     """Compare two workers with one, beside two bare processes with one."""
     with _workers(1) as one, _workers(2) as two, _bare(1) as bare_one, _bare(2) as bare_two:
-        sides: list[Callable[[], float]] = [
-            lambda: _judged_by(one),
-            lambda: _judged_by(two),
-            lambda: _judged_bare(bare_one),
-            lambda: _judged_bare(bare_two),
+        sides = [
+            Side(partial(_judged_by, one[0]), one[1]),
+            Side(partial(_judged_by, two[0]), two[1]),
+            Side(partial(_judged_bare, bare_one), bare_one),
+            Side(partial(_judged_bare, bare_two), bare_two),
         ]
         for side in sides:
-            side()  # imports, and compiles what is compiled
-        ours, bare = [], []
+            side.measured()  # imports, and compiles what is compiled
+        ours, bare, cost = [], [], []
         for number in range(rounds):
             load = Path("/proc/loadavg").read_text().split()[0]
-            took_s = [side() for side in sides]
-            ours.append(took_s[0] / took_s[1])
-            bare.append(took_s[2] / took_s[3])
-            told = ", ".join(f"{each:.1f}" for each in took_s)
-            console.print(
-                f"round {number + 1}: workers {ours[-1]:.2f}, bare processes {bare[-1]:.2f} "
-                f"({told} s; load {load})"
+            told = [side.measured() for side in sides]
+            (one_s, _), (two_s, cpu_s), (bare_one_s, bare_cpu_s), (bare_two_s, _) = told
+            ours.append(one_s / two_s)
+            bare.append(bare_one_s / bare_two_s)
+            cost.append(cpu_s / bare_cpu_s)
+            times = ", ".join(
+                f"{took_s:.1f} s ({cpu_s:.1f} s of processor)" for took_s, cpu_s in told
             )
-    ratio, peer = statistics.median(ours), statistics.median(bare)
+            console.print(
+                f"round {number + 1}: workers {ours[-1]:.2f}, bare processes {bare[-1]:.2f}, "
+                f"processor time {cost[-1]:.2f} of bare: {times}; load {load}"
+            )
+    ratio, peer, more = map(statistics.median, (ours, bare, cost))
     console.print(f"two workers against one: {ratio:.2f}; bare processes: {peer:.2f}")
+    console.print(f"processor time of all of Dask against that of the bare work: {more:.2f}")
     write_row(
         {
             "name": "campaign-oracle",
@@ -104,8 +111,29 @@ def oracle(console: Console, rounds: int) -> None:
             "ratio": round(ratio / peer, 2),
             "spread": [round(min(ours), 2), round(max(ours), 2)],
             "rounds": rounds,
+            "processor_time": round(more, 2),
         }
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A way to have the histories judged, and the programs that take part in it."""
+
+    judge: Callable[[], float]
+    programs: "Sequence[subprocess.Popen[str]]"
+
+    def measured(self) -> tuple[float, float]:
+        """Return the seconds that it took, and the processor's seconds of all programs and here."""
+        before_s = self._cpu_s()
+        return self.judge(), self._cpu_s() - before_s
+
+    def _cpu_s(self) -> float:
+        all_s = time.process_time()
+        for program in self.programs:
+            told = Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()
+            all_s += (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+        return all_s
 
 
 def _work() -> list[tuple[str, range]]:
@@ -124,18 +152,20 @@ def _judged_by(executor: DaskExecutor) -> float:
 
 
 @contextmanager
-def _workers(count: int) -> Iterator[DaskExecutor]:
+def _workers(count: int) -> "Iterator[tuple[DaskExecutor, list[subprocess.Popen[str]]]]":
     """Have a scheduler with so many workers, started as docs/campaigns.md says."""
     with tempfile.TemporaryDirectory() as place, ExitStack() as started:
         where = ("--scheduler-file", f"{place}/scheduler.json", "--host", "127.0.0.1")
         scheduler = ("dask", "scheduler", *where, "--port", "0", "--no-dashboard")
-        worker = ("dask", "worker", *where, "--nthreads", "1", "--no-dashboard")
-        for words in (scheduler, *[worker] * count):
+        worker = ("dask", "worker", *where, "--nthreads", "1", "--no-dashboard", "--no-nanny")
+        programs = [
             started.enter_context(_program("-m", *words, cwd=place))
+            for words in (scheduler, *[worker] * count)
+        ]
         told = wait_until(lambda: _read(Path(where[1])), within_s=60, every_s=0.1)
         with dask_cluster.of_scheduler(told["address"], _say_nothing, quorum=False) as executor:
             wait_until(lambda: executor.threads == count, within_s=60, every_s=0.2)
-            yield executor
+            yield executor, programs
 
 
 @contextmanager
@@ -154,7 +184,7 @@ def _program(*words: str, cwd: str | None = None) -> "Iterator[subprocess.Popen[
         [sys.executable, *words],
         start_new_session=True,
         cwd=cwd,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=os.environ | _as_embedded() | {"PYTHONPATH": os.pathsep.join(sys.path)},
         text=True,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -183,6 +213,14 @@ def _judged_bare(programs: "list[subprocess.Popen[str]]") -> float:
 
         list(threads.map(judge, programs))
     return time.monotonic() - began_s
+
+
+def _as_embedded() -> dict[str, str]:
+    """Return the settings of workers that `--workers` starts, as Dask's programs read them."""
+    return {
+        "DASK_" + key.upper().replace(".", "__").replace("-", "_"): str(value)
+        for key, value in dask_cluster.SETTINGS.items()
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:

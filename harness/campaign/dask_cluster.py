@@ -28,6 +28,7 @@ SCHEMES = ("tcp://", "tls://", "ws://", "wss://")
 SETTINGS = {
     "distributed.scheduler.allowed-failures": DEATHS_FORGIVEN,
     "distributed.comm.timeouts.connect": f"{WORKER_WITHIN_S:.0f}s",
+    "distributed.scheduler.worker-saturation": "inf",  # short tasks wait at the worker, not here
     # What Dask measures of its own loops every few milliseconds is of no use here.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",

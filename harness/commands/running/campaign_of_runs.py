@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,7 +149,9 @@ def served(
 ) -> Iterator[Executor]:
     """Have workers and show what they do, while the context lasts; leave nothing on any engine."""
     try:
-        with crew.executor(terminal.say) as executor:
+        with ExitStack() as stack:
+            with terminal.waiting("starting workers"):
+                executor = stack.enter_context(crew.executor(terminal.say))
             try:
                 with CampaignView(terminal, file.outcomes, tasks):
                     yield executor
