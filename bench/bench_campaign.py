@@ -314,7 +314,7 @@ def _threads(workers: int) -> Iterator[DaskExecutor]:
             n_workers=workers,
             threads_per_worker=1,
             processes=False,
-            dashboard_address=None,
+            dashboard_address=":0",
             memory_limit=0,
             resources={SLOT: 1},
         ) as cluster,

@@ -8,7 +8,7 @@ dies, Dask counts that against every task it has: one that only waits there woul
 import pickle
 import queue
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -25,6 +25,7 @@ SLOT = "quorum"
 TICK_S = 1.0
 NO_WORKER_S = 60.0
 GATHER_WITHIN_S = 30.0  # then it is asked for once more
+MOST_READY = 64  # that have ended and were not looked at: then nothing more is begun
 AHEAD = 2  # short tasks that wait at the scheduler while an answer is under way
 
 
@@ -78,38 +79,33 @@ class DaskExecutor:
 
     def run(self, tasks: Iterable[Task]) -> Events:
         """Do tasks on the workers; see Executor."""
-        coming, moves = iter(tasks), _Moves()
+        coming, moves, pending = iter(tasks), _Moves(), deque[_Moved]()
         futures: dict[str, Future[_Answer]] = {}
+        ready: dict[str, Future[_Answer]] = {}
         had_worker_s = time.monotonic()
         try:
             while True:
-                self._fill(coming, futures, moves)
-                if not futures:
+                if not ready:
+                    self._fill(coming, futures, moves)
+                if not (futures or ready):
                     return
-                try:
-                    moved = moves.get(timeout=TICK_S)
-                except queue.Empty:
+                if not self._happened(moves, pending):
                     had_worker_s = self._require_worker(had_worker_s)
                     continue
                 had_worker_s = time.monotonic()
-                if moved.key not in futures:
-                    continue  # a begin that was told after the end
-                if moved.began:
-                    yield self._count(moved)
-                    continue
-                ready = futures.pop(moved.key)
-                self._fill(coming, futures, moves)  # first: a worker waits
-                if (done := self._gathered(moved.key, ready)) is None:
-                    futures[moved.key] = ready
-                    moves.put(moved)
-                    continue
-                del self._moves[moved.key], self._attempts[moved.key]
-                yield done
+                # First, since workers wait: what comes of those that have ended may take a while.
+                ended = [one.key for one in pending if not one.began and one.key in futures]
+                ready |= {key: futures.pop(key) for key in ended}
+                if len(ready) < MOST_READY:
+                    self._fill(coming, futures, moves)
+                if (event := self._event(pending.popleft(), futures, ready, moves)) is not None:
+                    yield event
         finally:
-            for key in futures:
+            left = futures | ready
+            for key in left:
                 del self._moves[key]
             with suppress(OSError, RuntimeError):  # of a scheduler that is gone
-                self._client.cancel(list(futures.values()), force=True)
+                self._client.cancel(list(left.values()), force=True)
 
     def everywhere(self, call: Callable[[], object]) -> None:
         """Call something once on each worker, whatever becomes of it."""
@@ -183,9 +179,36 @@ class DaskExecutor:
         if (moves := self._moves.get(key)) is not None:
             moves.put(_Moved(key, worker))
 
-    def _count(self, moved: _Moved) -> Began:
-        self._attempts[moved.key] += 1
-        return Began(key=moved.key, worker=moved.began, attempt=self._attempts[moved.key])
+    def _happened(self, moves: _Moves, pending: deque[_Moved]) -> bool:
+        """Take all that has happened; tell whether anything has within TICK_S."""
+        with suppress(queue.Empty):
+            if not pending:
+                pending.append(moves.get(timeout=TICK_S))
+            while True:
+                pending.append(moves.get_nowait())
+        return bool(pending)
+
+    def _event(
+        self,
+        moved: _Moved,
+        futures: dict[str, "Future[_Answer]"],
+        ready: dict[str, "Future[_Answer]"],
+        moves: _Moves,
+    ) -> Began | Done | None:
+        """Return what has happened; None if it is over already, or must be asked for again."""
+        key = moved.key
+        if key not in futures and key not in ready:
+            return None  # a begin that was told after the end
+        if moved.began:
+            self._attempts[key] += 1
+            return Began(key=key, worker=moved.began, attempt=self._attempts[key])
+        future = ready.pop(key)
+        if (done := self._gathered(key, future)) is None:
+            futures[key] = future
+            moves.put(moved)
+            return None
+        del self._moves[key], self._attempts[key]
+        return done
 
     def _gathered(self, key: str, future: "Future[_Answer]") -> Done | None:
         """Fetch what a task came to; None if its worker died with it, so that it is done again."""
