@@ -54,7 +54,7 @@ REFUSED = {
     "unknown-setting-of-a-workload": (
         HEAD + "workload:\n  - put-all:\n      cuont: 5\n",
         "x.yaml:4: workload[0].put-all.cuont: expected a known key (",
-        ["after, clients, count", "got 'cuont'"],
+        ["harness explain put-all", "got 'cuont': did you mean 'count'?"],
     ),
     "unknown-workload": (
         HEAD + "workload: [{put-al: {count: 5}}]\n",
