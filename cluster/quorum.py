@@ -6,20 +6,21 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import docker
 from docker.errors import DockerException
 from docker.models.containers import Container
 
 from cluster import ensemble, members, transactions, trees
 from cluster.cluster_errors import ClusterError, ContainerGoneError
-from cluster.engine import engine, labels, leftovers
+from cluster.engine import hosts as machines
+from cluster.engine import labels, leftovers, run_engines
 from cluster.engine.each import each
+from cluster.engine.hosts import Host
 from cluster.engine.ledger import LedgerFile
 from cluster.pods import kept_disks, late_links, network, shimmed_disk
 from cluster.pods.pod import Pod
 from cluster.software import image
 from cluster.software.building import Say
-from cluster.software.server_image import ORIGIN, ServerImage
+from cluster.software.server_image import ORIGIN
 from harness.common.last_words import last_words
 from harness.common.polling import wait_until
 from harness.common.quorum_config import QuorumConfig, Role, Software
@@ -28,6 +29,7 @@ from harness.disturbances import Drops, Lateness, PowerLossModel
 from harness.target import DOWN, Evidence, RoundTrips
 
 POLL_S = 0.05
+ASK_ENGINES_S = 2.0
 
 
 class DockerQuorum:
@@ -35,7 +37,7 @@ class DockerQuorum:
 
     def __init__(
         self,
-        client: docker.DockerClient,
+        hosts: Sequence[Host],
         run: str,
         pods: Mapping[int, Pod],
         *,
@@ -43,10 +45,11 @@ class DockerQuorum:
     ) -> None:
         self.run = run
         self.timings_s = timings
-        self._client = client
+        self._hosts = list(hosts)
+        self._asked_s = time.monotonic()
         self._pods = dict(pods)
         self._sandboxes = {id: pod.sandbox for id, pod in pods.items()}
-        self._upgrades: dict[Software, ServerImage] = {}
+        self._upgrades: dict[Software, ensemble.Images] = {}
         self.ledger = LedgerFile(run)
 
     @property
@@ -60,7 +63,12 @@ class DockerQuorum:
         return ",".join(pod.client_address for pod in self._pods.values())
 
     def statuses(self, *, metrics: bool = False) -> Sequence[NodeStatus]:
-        """Look at all servers at once, in order of id."""
+        """Look at all servers at once, in order of id.
+
+        Raises:
+            EngineGoneError: one of several engines does not answer any more. Its servers may.
+        """
+        self._require_engines()
         return each(self._pods.values(), lambda pod: pod.status(metrics=metrics))
 
     def leader(self, *, within_s: float = 10) -> int:
@@ -143,20 +151,19 @@ class DockerQuorum:
 
     def supports(self, what: str) -> bool:
         """Tell whether the machine can do what a scenario requires."""
-        some = next(iter(self._sandboxes.values()))
-        if what == "nfqueue":
-            return late_links.supported(some)
-        return what != "netem" or network.supports_netem(some)
+        tries = {"nfqueue": late_links.supported, "netem": network.supports_netem}
+        one_each = {sandbox.host: sandbox for sandbox in self._sandboxes.values()}.values()
+        return what not in tries or all(each(one_each, tries[what]))
 
     def prepare(self, wanted: Software, say: Say) -> None:
         """Have the image of an upgrade at hand; building one takes minutes."""
-        self._upgrades[wanted] = image.server(self._client, QuorumConfig(zookeeper=wanted), say)
+        self._upgrades[wanted] = image.on_each(self._hosts, QuorumConfig(zookeeper=wanted), say)
 
     def upgrade(self, node: int, wanted: Software) -> Evidence:
         """Put another server in the place of one that is down; see Quorum."""
         if wanted not in self._upgrades:
             self.prepare(wanted, lambda _: None)
-        to = self._upgrades[wanted]
+        to, _ = self._upgrades[wanted][self._pods[node].host]
         self._pods[node].replace_server(to.id)
         return {"node": node, "release": to.release, "image": to.name, "origin": to.origin}
 
@@ -174,14 +181,17 @@ class DockerQuorum:
         return transactions.session_ends(self._pods.values())
 
     def versions(self) -> dict[str, Any]:
-        """Return each server's release, image and its origin, and the engine's version."""
+        """Return each server's release, image, origin and host, and the engines' versions."""
         seen = self.statuses(metrics=True)
         servers = {str(id): pod.server for id, pod in self._pods.items()}
+        engines = {h.name: str(h.client.version()["Version"]) for h in self._hosts}
+        places = {str(id): pod.host for id, pod in self._pods.items()}
         return {
             "zookeeper": {str(s.node): (s.metrics or {}).get("zk_version", "") for s in seen},
             "images": {id: str(server.attrs["Config"]["Image"]) for id, server in servers.items()},
             "origins": {id: server.labels.get(ORIGIN, "") for id, server in servers.items()},
-            "engine": str(self._client.version()["Version"]),
+            "engine": engines[self._hosts[0].name],
+            **({"engines": engines, "hosts": places} if len(engines) > 1 else {}),
         }
 
     def renew(self, config: QuorumConfig, *, say: Say = lambda _: None) -> None:
@@ -194,10 +204,10 @@ class DockerQuorum:
             ClusterError: the engine refused.
         """
         began = time.monotonic()
-        server_image = image.server(self._client, config, say)
+        images = image.on_each(self._hosts, config, say)
         try:
             each(self._pods.values(), Pod.clear)
-            ensemble.boot(self._client, self._pods, config, server_image, say)
+            ensemble.boot(self._hosts, self._pods, config, images, say)
         except DockerException as error:
             raise ClusterError(f"quorum {self.run}: {error}") from error
         self.ledger.remove()
@@ -221,10 +231,16 @@ class DockerQuorum:
         each(self._pods.values(), lambda pod: kept_disks.keep(pod.server, folder, pod.id))
 
     def down(self) -> None:
-        """Remove everything of this quorum from the engine; doing it twice is fine."""
+        """Remove everything of this quorum from its engines; doing it twice is fine."""
         for sandbox in self._sandboxes.values():
             sandbox.lease.end()
-        leftovers.remove_run(self._client, self.run)
+        _remove(self._hosts, self.run)
+
+    def _require_engines(self) -> None:
+        now_s = time.monotonic()
+        if len(self._hosts) > 1 and now_s - self._asked_s > ASK_ENGINES_S:
+            self._asked_s = now_s
+            each(self._hosts, lambda host: host.client.ping())
 
     def _serving_beside(self, node: int) -> Pod:
         self.leader()  # a reconfiguration is a write: it needs one
@@ -264,45 +280,52 @@ def up(config: QuorumConfig, *, by_hand: bool = False, say: Say = lambda _: None
         ClusterError: the engine refused, the image cannot be had, or a port is taken.
         UnmetError: the quorum needs a release that is not to be had.
     """
-    client = engine.ensure()
-    server_image = image.server(client, config, say)
-    sandbox_image = image.sandbox(client, say)
+    hosts = machines.connect(config, say)
+    images = image.on_each(hosts, config, say)
     began = time.monotonic()
     run = secrets.token_hex(4)
+    if config.engines:
+        run_engines.note(run, config.engines)
     try:
-        pods, timings = ensemble.create(
-            client,
-            config,
-            run,
-            server_image,
-            str(sandbox_image.id),
-            by_hand=by_hand,
-            say=say,
-        )
-    except DockerException as error:
-        leftovers.remove_run(client, run)
-        raise ClusterError(f"quorum {run}: {error}") from error
-    except BaseException:
-        leftovers.remove_run(client, run)
+        pods, timings = ensemble.create(hosts, config, run, images, by_hand=by_hand, say=say)
+    except BaseException as error:
+        _remove_all_the_same(hosts, run, say)
+        if isinstance(error, DockerException):
+            raise ClusterError(f"quorum {run}: {error}") from error
         raise
     timings["up"] = time.monotonic() - began
-    return DockerQuorum(client, run, pods, timings=timings)
+    return DockerQuorum(hosts, run, pods, timings=timings)
 
 
-def attach(client: docker.DockerClient, run: str) -> DockerQuorum:
-    """Take over the quorum of a run that another process started (`harness up`).
+def attach(hosts: Sequence[Host], run: str) -> DockerQuorum:
+    """Take over the quorum of a run that another process started (`harness up`), on these hosts.
 
     Raises:
         ContainerGoneError: there is none, or none any more.
     """
-    parts: dict[int, dict[str, Container]] = {}
-    for container in leftovers.containers(client, run):
-        tags = container.labels
-        parts.setdefault(int(tags[labels.NODE]), {})[tags[labels.PART]] = container
-    if not parts:
+    pods: dict[int, Pod] = {}
+    for host in hosts:
+        parts: dict[int, dict[str, Container]] = {}
+        for container in leftovers.containers(host.client, run):
+            tags = container.labels
+            parts.setdefault(int(tags[labels.NODE]), {})[tags[labels.PART]] = container
+        pods |= {id: Pod.attach(host.client, found) for id, found in parts.items()}
+    if not pods:
         raise ContainerGoneError(f"quorum {run}: expected containers of it, got none")
-    pods = {id: Pod.attach(client, parts[id]) for id in sorted(parts)}
-    return DockerQuorum(client, run, pods, timings={})
+    return DockerQuorum(hosts, run, dict(sorted(pods.items())), timings={})
+
+
+def _remove(hosts: Sequence[Host], run: str) -> None:
+    leftovers.remove_run([host.client for host in hosts], run)
+    run_engines.forget(run)
+
+
+def _remove_all_the_same(hosts: Sequence[Host], run: str, say: Say) -> None:
+    """Remove what a start that failed had made; a failure of that must not hide the first one."""
+    try:
+        _remove(hosts, run)
+    except (ClusterError, DockerException) as error:
+        say(f"quorum {run} could not be removed: {error}; `harness clean` removes it later")
 
 
 def _the_leader(seen: Sequence[NodeStatus]) -> int | None:

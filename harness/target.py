@@ -34,6 +34,8 @@ class Node(Protocol):
     """One member of the quorum: a server with an address and a disk that outlive it."""
 
     id: int
+    host: str
+    """The name of the engine of its machine; empty if all nodes are on one."""
 
     @property
     def process(self) -> str:

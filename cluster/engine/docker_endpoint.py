@@ -1,4 +1,4 @@
-"""Where the Docker engine is: DOCKER_HOST, else the context of `docker`, else a socket."""
+"""Where a Docker engine is: by its name, or by DOCKER_HOST, the context in use, or a socket."""
 
 import os
 from collections.abc import Mapping
@@ -54,19 +54,26 @@ class Endpoint:
         return None if self.socket_path is not None else urlsplit(self.url).hostname
 
 
-def find() -> Endpoint:
-    """Return the address of the engine that this environment means.
+def find(name: str = "") -> Endpoint:
+    """Return the address of an engine: a URL, or a context; by default what the environment means.
 
     Raises:
         EngineError: it means one that cannot be, such as a context that does not exist.
     """
     try:
+        if "://" in name:  # the keys are those of the environment
+            told = kwargs_from_env(environment={**os.environ, "DOCKER_HOST": name})
+            return _endpoint(told, "engines")
+        if name not in {"", "default"}:
+            return _of_context(name) or _of_socket()
         told = kwargs_from_env()
         if "base_url" in told:
             return _endpoint(told, "DOCKER_HOST")
-        return _of_context() or _of_socket()
+        return _of_context(name or os.environ.get("DOCKER_CONTEXT")) or _of_socket()
     except (DockerException, OSError, ValueError) as error:
-        raise EngineError(f"Docker engine: expected an address, got: {error}") from error
+        raise EngineError(
+            f"Docker engine{name and f' {name}'}: expected an address, got: {error}"
+        ) from error
 
 
 def _endpoint(told: Mapping[str, object], told_by: str) -> Endpoint:
@@ -78,9 +85,8 @@ def _endpoint(told: Mapping[str, object], told_by: str) -> Endpoint:
     return Endpoint(url=str(url), told_by=told_by, tls=tls if isinstance(tls, TLSConfig) else None)
 
 
-def _of_context() -> Endpoint | None:
-    """Return the endpoint of the current context; None for `default`."""
-    name = os.environ.get("DOCKER_CONTEXT")
+def _of_context(name: str | None) -> Endpoint | None:
+    """Return the endpoint of a context, or of the current one; None for `default`."""
     context: Any  # None where the stubs say that there always is one
     try:
         context = ContextAPI.get_context(name)

@@ -28,6 +28,8 @@ POOL_SIZE = 32  # nodes are worked on at the same time, one connection each
 class _Api(APIClient):
     """Requests that raise one of docker's errors if they get no answer, as callers expect."""
 
+    named = ""  # with a space before it, for errors; an engine among several has a name
+
     def send(self, *request: Any, **settings: Any) -> Any:
         """Send a request and return the answer.
 
@@ -38,37 +40,50 @@ class _Api(APIClient):
             return super().send(*request, **settings)
         except OSError as error:  # what the transport raises, time-outs too
             raise EngineGoneError(
-                f"Docker engine: expected an answer, got none ({type(error).__name__}); has it "
-                f"been stopped?"
+                f"Docker engine{self.named}: expected an answer, got none "
+                f"({type(error).__name__}); has it been stopped?"
             ) from error
 
 
 class Engine(docker.DockerClient):
     """A Docker client that tells an engine that is gone from one that refuses."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, name: str = "", **settings: Any) -> None:
+        self.name = name
         self.api = _Api(**settings)
+        self.api.named = name and f" {name}"
         # A proxy of this environment is for the outside world, not for the way to the engine.
         self.api.trust_env = False
 
 
-def connect(*, timeout_s: float = REQUEST_TIMEOUT_S) -> docker.DockerClient:
-    """Return a client on the engine that answers now; `timeout_s` is for each of its requests.
+def connect(name: str = "", *, timeout_s: float = REQUEST_TIMEOUT_S) -> docker.DockerClient:
+    """Return a client on the engine of that name; `timeout_s` is for each of its requests.
+
+    Without a name it is the one that the environment means; see `docker_endpoint.find`.
 
     Raises:
-        EngineError: none does within ANSWER_WITHIN_S; says why.
+        EngineError: it does not answer within ANSWER_WITHIN_S; says why.
     """
-    where = endpoint.find()
+    where = endpoint.find(name)
     try:
         _require_listener(where)
-        with closing(_client(where, MINIMUM_DOCKER_API_VERSION, ANSWER_WITHIN_S)) as asking:
+        with closing(_client(name, where, MINIMUM_DOCKER_API_VERSION, ANSWER_WITHIN_S)) as asking:
             version = str(asking.api.version(api_version=False)["ApiVersion"])
-        return _client(where, version, timeout_s)
+        return _client(name, where, version, timeout_s)
     except (DockerException, OSError, LookupError, TypeError) as error:
         raise EngineError(
             f"Docker engine at {where}: {_reason(error)}: expected one that answers, got none; "
-            f"{_advice(error)}"
+            f"{_advice(error, name)}"
         ) from error
+
+
+def beside(client: docker.DockerClient, *, timeout_s: float) -> docker.DockerClient:
+    """Return another client on the same engine, whose requests wait no longer than that.
+
+    Raises:
+        EngineError: it does not answer any more.
+    """
+    return connect(client.name if isinstance(client, Engine) else "", timeout_s=timeout_s)
 
 
 def ensure() -> docker.DockerClient:
@@ -93,8 +108,9 @@ def ensure() -> docker.DockerClient:
         return connect()
 
 
-def _client(where: Endpoint, version: str, timeout_s: float) -> Engine:
+def _client(name: str, where: Endpoint, version: str, timeout_s: float) -> Engine:
     return Engine(
+        name,
         base_url=where.url,
         tls=where.tls or False,
         version=version,
@@ -127,7 +143,9 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or getattr(error, "explanation", None) or error)
 
 
-def _advice(error: Exception) -> str:
+def _advice(error: Exception, name: str) -> str:
+    if name:
+        return "start it, or leave it out of `engines`"
     if isinstance(error, PermissionError):
         return "add this user to the group docker, or install a rootless engine: docs/installing.md"
     return (

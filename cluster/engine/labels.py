@@ -16,6 +16,7 @@ BY_HAND = "zkmq.by-hand"
 CHECKOUT = "zkmq.checkout"
 NODE = "zkmq.node"
 PART = "zkmq.part"
+HOST = "zkmq.host"  # the name of the engine, where a quorum has several
 OWNER_VARIABLE = "ZKMQ_OWNER"  # in the environment of worker processes, for the same purpose
 
 

@@ -6,9 +6,9 @@ worker processes name its owner, and `labels.Owner.alive` tells whether the owne
 
 import os
 import signal
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import docker
@@ -16,8 +16,10 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError
-from cluster.engine import labels, ledger, networks, processes
+from cluster.engine import labels, ledger, networks, processes, run_engines, swarm
 from cluster.engine.containers import remove
+from cluster.engine.each import each
+from cluster.engine.fleet import Fleet
 from cluster.engine.ledger import LedgerFile
 from harness.common.polling import wait_until
 
@@ -27,7 +29,7 @@ POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRun:
-    """A run that has things in the engine.
+    """A run that has things in an engine.
 
     Attributes:
         left: its owner is gone, and it was not started by hand.
@@ -40,11 +42,12 @@ class HeldRun:
     checkout: str = ""
 
 
-def runs(client: docker.DockerClient) -> list[HeldRun]:
-    """Return every run that has a container, network or volume in the engine, by id."""
+def runs(clients: Iterable[docker.DockerClient]) -> list[HeldRun]:
+    """Return every run that has a container, network or volume in one of the engines, by id."""
     found: dict[str, dict[str, str]] = {}
-    for tags in _all_labels(client):
-        found.setdefault(tags.get(labels.RUN, ""), tags)
+    for client in clients:
+        for tags in _all_labels(client):
+            found.setdefault(tags.get(labels.RUN, ""), tags)
     return [_held(run, tags) for run, tags in sorted(found.items())]
 
 
@@ -54,47 +57,99 @@ def containers(client: docker.DockerClient, run: str) -> list[Container]:
     return client.containers.list(all=True, filters=mine, ignore_removed=True)
 
 
-def remove_run(client: docker.DockerClient, run: str) -> None:
+def remove_run(clients: Sequence[docker.DockerClient], run: str) -> None:
     """Remove a run's containers, network, volumes, ledger, and the processes beside it.
 
-    What is gone already is fine.
+    Its engines leave the swarm that they joined for it. What is gone already is fine. An engine
+    that is gone, or refuses, does not keep the others from being cleaned.
 
     Raises:
         ClusterError: something could not be removed within REMOVE_TIMEOUT_S.
     """
     processes.end(processes.beside(run))  # first: it closes its sessions while there is a quorum
-    with ThreadPoolExecutor(max_workers=16) as pool:
-        list(pool.map(remove, containers(client, run)))
-    mine: dict[str, str | list[str] | bool] = {"label": f"{labels.RUN}={run}"}
-    networks_left = client.networks.list(filters=mine)
-    for network in networks_left:
-        networks.detach_strangers(network)
-    for thing in [*networks_left, *client.volumes.list(filters=mine)]:
-        _remove(thing)
+    left, refusals = list(clients), list[Exception]()
+    # Each step on all engines before the next: a network goes once it has no container anywhere.
+    for step in (_remove_containers, _remove_things, swarm.leave, partial(swarm.leave, last=True)):
+        ended = each(left, partial(_refusal, step, run))
+        refusals += [refusal for refusal in ended if refusal is not None]
+        left = [client for client, refusal in zip(left, ended, strict=True) if refusal is None]
+    if refusals:
+        raise refusals[0]
     LedgerFile(run).remove()
 
 
-def clean(client: docker.DockerClient, *, everything: bool = False) -> list[str]:
+def clean(
+    fleet: Fleet, *, everything: bool = False, say: Callable[[str], None] = lambda _: None
+) -> list[str]:
     """Remove the runs whose owner is gone (`everything`: all); return their ids.
 
     Also ends orphaned workers and the gateways of quorums that are gone, and deletes the ledgers of
-    runs that are gone and have nothing to undo.
+    runs that are gone and have nothing to undo. `say` gets what stays, on an engine that does not
+    answer.
+
+    Raises:
+        ClusterError: something could not be removed within REMOVE_TIMEOUT_S.
     """
     ledgers = ledger.known()
     standing = processes.beside()  # before the runs: a quorum is there before what stands beside it
-    held = runs(client)
+    held = runs(fleet.clients)
     up = {one.run for one in held}
     removed = [one.run for one in held if everything or one.left]
     for run in removed:
-        remove_run(client, run)
+        remove_run(fleet.clients, run)
     for pid in processes.orphans():
         os.kill(pid, signal.SIGKILL)
     for run in ledgers - up:
         if not LedgerFile(run).open():
             LedgerFile(run).remove()
+    for noted in run_engines.noted():
+        if not noted.alive and noted.run not in up.difference(removed):
+            forget_engines(fleet, noted.run, say)
     strays = [one for one in standing if one.run not in up]
     processes.end(strays)
     return removed + [one.run for one in strays]
+
+
+def forget_engines(fleet: Fleet, run: str, say: Callable[[str], None]) -> None:
+    """Forget which engines a run had that was removed; if one does not answer, `say` why."""
+    if (why := fleet.lost(run)) is None:
+        run_engines.forget(run)
+    else:
+        say(
+            f"run {run} may have left something: {why}. `harness clean` removes it once that "
+            f"answers; delete {run_engines.path_of(run)} if it never will"
+        )
+
+
+def _refusal(
+    step: Callable[[docker.DockerClient, str], None], run: str, client: docker.DockerClient
+) -> Exception | None:
+    try:
+        step(client, run)
+    except (DockerException, ClusterError) as error:
+        return error
+    return None
+
+
+def _remove_containers(client: docker.DockerClient, run: str) -> None:
+    each(containers(client, run), remove)
+
+
+def _remove_things(client: docker.DockerClient, run: str) -> None:
+    """Remove networks and volumes, but the one by which `swarm.leave` knows what it joined.
+
+    An overlay goes with a swarm of ours; from the user's swarm its manager removes it.
+    """
+    mine: dict[str, str | list[str] | bool] = {"label": f"{labels.RUN}={run}"}
+    volumes = client.volumes.list(filters=mine)
+    marks = [volume for volume in volumes if swarm.is_mark(volume)]
+    for network in client.networks.list(filters=mine):
+        networks.detach_strangers(network)
+        if network.attrs.get("Scope") != "swarm" or (not marks and swarm.manages(client)):
+            _remove(network)
+    for volume in volumes:
+        if volume not in marks:
+            _remove(volume)
 
 
 def _all_labels(client: docker.DockerClient) -> Iterator[dict[str, str]]:

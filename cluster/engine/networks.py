@@ -1,10 +1,15 @@
-"""A quorum's network: created, also where the engine's own pools of addresses are used up."""
+"""A quorum's network: created, also where the engine's own pools of addresses are used up.
+
+On one host it is a bridge; over several, an overlay of their swarm.
+"""
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 
 import docker
 from docker.errors import APIError, DockerException, NotFound
+from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.types import IPAMConfig, IPAMPool
 
@@ -30,14 +35,35 @@ def create(client: docker.DockerClient, name: str, labels: Mapping[str, str]) ->
         return _with_own_subnet(client, name, labels, error)
 
 
+def create_overlay(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> Network:
+    """Create a network over all hosts of a swarm, by a manager of it.
+
+    Raises:
+        ClusterError: it has no free addresses.
+    """
+    try:
+        return client.networks.create(
+            name, driver="overlay", attachable=True, scope="swarm", labels=dict(labels)
+        )
+    except APIError as error:
+        raise ClusterError(f"network {name}: {error.explanation}") from error
+
+
+def join(container: Container, network: Network) -> None:
+    """Put a container on a quorum's network; it may be on another host than who created that."""
+    assert container.client is not None
+    container.client.api.connect_container_to_network(str(container.id), str(network.name))
+
+
 def detach_strangers(network: Network) -> None:
     """Take off containers that are not of the quorum, such as the one that this process runs in."""
     try:
         network.reload()
-        for id in network.attrs.get("Containers") or {}:
-            network.disconnect(id, force=True)
     except NotFound:
-        pass  # the network is gone, or the container
+        return
+    for id in network.attrs.get("Containers") or {}:
+        with suppress(NotFound):  # it has gone; or it is an overlay's own, which goes with it
+            network.disconnect(id, force=True)
 
 
 def _with_own_subnet(

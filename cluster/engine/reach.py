@@ -7,6 +7,7 @@ engine no published port is sure to be reached: such a container joins the quoru
 import ipaddress
 import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from docker.models.containers import Container
 
 from cluster.cluster_errors import EngineError
 from cluster.engine import docker_endpoint as endpoint
+from cluster.engine.hosts import Host
 
 LOOPBACK = "127.0.0.1"
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -37,16 +39,28 @@ class Reach:
     joins: Container | None = None
 
 
-def find(client: docker.DockerClient) -> Reach:
-    """Return the way to the nodes of the engine that this environment means.
+def find(client: docker.DockerClient, name: str = "") -> Reach:
+    """Return the way to the nodes of an engine; see `docker_endpoint.find` for its name.
 
     Raises:
         EngineError: the name of its machine has no address.
     """
     if (own := _own_container(client)) is not None:
         return Reach(joins=own)
-    host = endpoint.find().host
-    return Reach(publish=LOOPBACK if host is None else _address_of(host))
+    return Reach(publish=address_of(endpoint.find(name).host))
+
+
+def of_all(hosts: Sequence[Host]) -> dict[str, Reach]:
+    """Return the way to the nodes of each host, by its name.
+
+    A container on one of them joins the network that spans them all, and so reaches every node.
+
+    Raises:
+        EngineError: the name of a machine has no address.
+    """
+    ways = {host.name: find(host.client, host.name) for host in hosts}
+    inside = next((way for way in ways.values() if way.joins is not None), None)
+    return ways if inside is None else dict.fromkeys(ways, inside)
 
 
 def _own_container(client: docker.DockerClient) -> Container | None:
@@ -61,8 +75,14 @@ def _own_container(client: docker.DockerClient) -> Container | None:
     return own
 
 
-def _address_of(host: str) -> str:
-    """Return the machine's address by which it is known here, IPv4 first; loopback stays that."""
+def address_of(host: str | None) -> str:
+    """Return the address by which a machine is known here, IPv4 first; loopback for this one.
+
+    Raises:
+        EngineError: the name has none.
+    """
+    if host is None:
+        return LOOPBACK
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:

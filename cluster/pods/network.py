@@ -13,7 +13,7 @@ from typing import Any
 
 from cluster.cluster_errors import ClusterError
 from cluster.engine.each import each
-from cluster.pods.sandbox import DEVICE, TABLE, Sandbox
+from cluster.pods.sandbox import CLIENTS_DEVICE, DEVICE, TABLE, UNSHAPE, Sandbox
 from harness.common.harness_errors import UnsupportedError
 from harness.disturbances import Drops, Shape
 from harness.target import Evidence
@@ -113,11 +113,13 @@ def _peer(expressions: Sequence[Mapping[str, Any]]) -> str:
 def shape(sandbox: Sandbox, shape: Shape | None) -> Evidence:
     """Slow down what leaves a node, or stop that (None); see `harness.target.Node`."""
     if shape is None:
-        sandbox.repeat(["sh", "-c", f"tc qdisc del dev {DEVICE} root 2>/dev/null || true"])
+        sandbox.repeat(["sh", "-c", f"{UNSHAPE}; true"])
         return {"node": sandbox.id}
     command = f"tc qdisc replace dev {DEVICE} root {discipline(shape)}"
+    to_clients = command.replace(DEVICE, CLIENTS_DEVICE)
+    also = f"{{ [ ! -e /sys/class/net/{CLIENTS_DEVICE} ] || {to_clients}; }}"
     try:
-        sandbox.repeat(["sh", "-c", f"{sandbox.lease.take()} && {command}"])
+        sandbox.repeat(["sh", "-c", f"{sandbox.lease.take()} && {command} && {also}"])
     except ClusterError as error:
         if "qdisc kind is unknown" in str(error):
             raise UnsupportedError(f"node {sandbox.id}: this kernel has no {command}") from error

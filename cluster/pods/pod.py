@@ -40,6 +40,7 @@ class Pod:
 
     def __init__(self, client: docker.DockerClient, sandbox: Sandbox) -> None:
         self.id = sandbox.id
+        self.host = sandbox.host
         self.sandbox = sandbox
         self._client = client
         self._server: Container | None = None

@@ -28,6 +28,8 @@ LINGER_S = 0.2
 KILLED = (137, "")
 TABLE = "inet nemesis"
 DEVICE = "eth0"
+CLIENTS_DEVICE = "eth1"  # there only if the quorum is on several hosts; else clients come by DEVICE
+UNSHAPE = "; ".join(f"tc qdisc del dev {d} root 2>/dev/null" for d in (DEVICE, CLIENTS_DEVICE))
 SHIM_STATE_MB = 256  # a log that is never fsynced takes some 60 bytes for each write
 LATE_RUNS = "/run/nemesis/late."  # the program for late packets ends when its file is gone
 LATE_OFF = (
@@ -37,8 +39,7 @@ LATE_OFF = (
 """The shell commands after which no packet is late; sandbox.sh has them, too."""
 # What is not there cannot be removed, which is fine; a disk that is not empty is not.
 _PRISTINE = (
-    f"{LATE_OFF}; nft delete table {TABLE} 2>/dev/null; "
-    f"tc qdisc del dev {DEVICE} root 2>/dev/null; "
+    f"{LATE_OFF}; nft delete table {TABLE} 2>/dev/null; {UNSHAPE}; "
     f"rm -rf /run/nemesis/* {SHIM_STATE}/*; find /data -mindepth 1 -delete"
 )
 
@@ -49,12 +50,14 @@ class Sandbox:
     Attributes:
         id: the node's number, from 1.
         tags: the labels of everything that belongs to the node.
+        host: the name of the engine it is on; empty if all nodes are on one.
         lease: how long faults in the sandbox may last without renewal.
     """
 
     def __init__(self, *, id: int, run: str, tags: Mapping[str, str]) -> None:
         self.id = id
         self.tags = {**tags, labels.NODE: str(id)}
+        self.host = tags.get(labels.HOST, "")
         self.lease = self._new_lease()
         self._run_id = run
         self._container: Container | None = None

@@ -38,7 +38,7 @@ def pull(client: docker.DockerClient, reference: str, say: Say) -> Image:
             off. The message is one sentence without the reference.
     """
     repository, tag = parse_repository_tag(reference)
-    digest = _digest(reference)
+    digest = _digest(client, reference)
     say(f"pulling {repository}@{digest}")
     try:
         _follow(client.api.pull(repository, tag=digest, stream=True, decode=True), reference, say)
@@ -52,10 +52,10 @@ def pull(client: docker.DockerClient, reference: str, say: Say) -> Image:
     return image
 
 
-def _digest(reference: str) -> str:
+def _digest(client: docker.DockerClient, reference: str) -> str:
     """Ask the registry for the digest of an image."""
     try:
-        with closing(engine.connect(timeout_s=ANSWER_WITHIN_S)) as asking:
+        with closing(engine.beside(client, timeout_s=ANSWER_WITHIN_S)) as asking:
             told = asking.images.get_registry_data(reference).attrs
         return str(told["Descriptor"]["digest"])
     except EngineGoneError as error:

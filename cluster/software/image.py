@@ -5,13 +5,16 @@ archive. Names have a hash of all that decides the content, so that a change mak
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import docker
 from docker.models.images import Image
 
 from cluster.cluster_errors import ImageError
-from cluster.software import building, debian, own_build, server_image
+from cluster.engine.each import each
+from cluster.engine.hosts import Host
+from cluster.software import building, copying, debian, own_build, server_image
 from cluster.software import docker_registry as registry
 from cluster.software.building import Say, find
 from cluster.software.server_image import ServerImage
@@ -64,6 +67,31 @@ def sandbox(client: docker.DockerClient, say: Say) -> Image:
     """
     name = sandbox_name()
     return find(client, name) or debian.sandbox(client, name, say)
+
+
+def on_each(
+    hosts: Sequence[Host], config: QuorumConfig, say: Say
+) -> dict[str, tuple[ServerImage, Image]]:
+    """Return the images of servers and sandboxes on each host, by its name.
+
+    The first host gets them as `server` and `sandbox` say, and the others from it.
+
+    Raises:
+        ImageError, UnmetError, ScenarioError: as by `server` and `sandbox`.
+    """
+    first, *others = hosts
+    found = server(first.client, config, say), sandbox(first.client, say)
+
+    def copied(host: Host) -> tuple[ServerImage, Image]:
+        for name in (found[0].name, sandbox_name()):
+            copying.copy(first, host, name, say)
+        theirs = server_image.known(host.client, found[0].name)
+        mine = find(host.client, sandbox_name())
+        if theirs is None or mine is None:
+            raise ImageError(f"Docker engine {host.name}: expected the images copied to it")
+        return theirs, mine
+
+    return dict(zip([h.name for h in hosts], [found, *each(others, copied)], strict=True))
 
 
 def sandbox_name() -> str:

@@ -13,6 +13,7 @@ while :; do
     if [ "${now_s%%.*}" -ge "${until_s%%.*}" ]; then
       nft delete table inet nemesis 2> /dev/null
       tc qdisc del dev eth0 root 2> /dev/null
+      tc qdisc del dev eth1 root 2> /dev/null
       rm -f /run/nemesis/late.*
       iptables -t mangle -D OUTPUT -j nemesis 2> /dev/null
       iptables -t mangle -F nemesis 2> /dev/null

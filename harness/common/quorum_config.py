@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from harness.common.setting_types import Line, Strict, refuse
 
@@ -61,6 +61,7 @@ Software = Annotated[
 Role = Literal["participant", "observer"]
 Properties = dict[PropertyName, PropertyValue | int | bool]
 MOST_NODES = 9
+Engine = Annotated[Line, Field(min_length=1)]
 
 
 class NodeConfig(Strict):
@@ -121,6 +122,21 @@ class QuorumConfig(Strict):
     """Let members be taken out and added while the ensemble runs."""
     quorum_tls: bool = False
     """Encrypt what servers say to each other, with keys that are made for this quorum."""
+    engines: Annotated[list[Engine], Field(max_length=MOST_NODES)] = Field(default=[])
+    """Docker engines by context or URL (`ssh://`, `tcp://`, `unix://`), each on its own host."""
+    spread: Literal["hosts"] = "hosts"
+    """How nodes are divided: in turn, node 1 on the first of `engines`, 2 on the second."""
+    swarm: Literal["own", "use-existing"] = "own"
+    """Whether several engines join a swarm for the run, or are in yours, which gets a network."""
+
+    @field_validator("engines")
+    @classmethod
+    def _each_is_used(cls, engines: list[str], others: ValidationInfo) -> list[str]:
+        refuse(len(set(engines)) < len(engines), "each engine once")
+        nodes = others.data.get("nodes", MOST_NODES)
+        nodes = nodes if isinstance(nodes, int) else len(nodes)
+        refuse(len(engines) > nodes, f"at most {nodes} engines, one a node, got {len(engines)}")
+        return engines
 
     @model_validator(mode="after")
     def _votes(self) -> Self:
@@ -150,9 +166,18 @@ class QuorumConfig(Strict):
         return [id for id, node in self.each.items() if node.role == "observer"]
 
     @property
-    def place(self) -> tuple[int, int | None, int | None, bool]:
+    def place(self) -> tuple[object, ...]:
         """Return what a quorum's sandboxes are made for, which its servers can't change."""
-        return self.size, self.port, self.data_mb, self.disk_shim or self.failpoints
+        hosts = (*self.engines, self.spread, self.swarm)
+        return self.size, self.port, self.data_mb, self.disk_shim or self.failpoints, hosts
+
+    def place_of(self, node: int) -> int:
+        """Return which of `engines` a node is on, from 0."""
+        return (node - 1) % max(1, len(self.engines))
+
+    def beside(self, node: int) -> list[int]:
+        """Return the nodes of a node's host, itself included."""
+        return [id for id in self.each if self.place_of(id) == self.place_of(node)]
 
     @property
     def missing_disk(self) -> Path | None:

@@ -32,6 +32,7 @@ class Fault(Protocol):
             or altogether for the slots of WHOLE_QUORUM. None: it excludes no other fault.
         needs: keys of `cluster` without which it cannot work, such as `faketime`.
         ends: faults that are over when this one has taken place on the same nodes.
+        of_host: whether it hits every node of its target's host. Its target means one node.
         of_gateway: whether its target is the gateway, so that it needs `transport: rest`.
         forwarded: whether clients must connect through forwarders, so that they can be cut off.
         patient: whether it waits for the servers to do something: `inject` returns before, and
@@ -44,6 +45,7 @@ class Fault(Protocol):
     slot: ClassVar[str | None] = None
     needs: ClassVar[frozenset[str]] = frozenset()
     ends: ClassVar[frozenset[str]] = frozenset()
+    of_host: ClassVar[bool] = False
     of_gateway: ClassVar[bool] = False
     forwarded: ClassVar[bool] = False
     patient: ClassVar[bool] = False

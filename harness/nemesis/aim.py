@@ -53,6 +53,8 @@ class Aim:
             return None
         rng = self.stream_of(injection)
         injection.nodes = roles.resolve(target, statuses, self._bound, rng, self._observers)
+        if injection.nodes and injection.entry.fault.of_host:
+            injection.nodes = self._scenario.cluster.beside(injection.nodes[0])
         if injection.nodes or target == []:
             return None
         return Obstacle(why=f"no node was {target!r}", within_s=ROLE_WITHIN_S)

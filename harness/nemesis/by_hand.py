@@ -13,7 +13,7 @@ from harness.common.harness_errors import ScenarioError, TargetError, Unsupporte
 from harness.common.polling import wait_until
 from harness.common.quorum_config import QuorumConfig
 from harness.common.server_states import NodeStatus
-from harness.faults import faults
+from harness.faults import Fault, faults
 from harness.nemesis import undo
 from harness.scenario import budget, roles
 from harness.target import Clients, Evidence, Quorum, System
@@ -66,13 +66,7 @@ def inject(
     """
     fault = undo.fault_of(kind, settings)
     statuses = quorum.statuses()
-    observers = [seen.node for seen in statuses if seen.mode == "observer"]
-    complaint = roles.complaint_of_target(fault.target, _cluster(statuses), {})
-    if complaint is not None:
-        raise ScenarioError(f"{kind}: {complaint}")
-    nodes = roles.resolve(fault.target, statuses, {}, Random(), observers)
-    if not nodes and fault.target != []:
-        raise TargetError(f"{kind}: expected a node that is {fault.target!r} now, got none")
+    nodes = _aimed(kind, fault, quorum, statuses)
     others = [_held(entry) for entry in in_force]
     if (held := budget.excluder(fault, nodes, others)) is not None:
         raise ScenarioError(f"{kind}: expected no {held.name!r} in force; `harness heal` ends it")
@@ -101,6 +95,24 @@ def _cluster(statuses: Sequence[NodeStatus]) -> QuorumConfig:
     """Return what is known of a quorum's settings by its servers' states."""
     modes = ["observer" if seen.mode == "observer" else "participant" for seen in statuses]
     return QuorumConfig.model_validate({"nodes": [{"role": mode} for mode in modes]})
+
+
+def _aimed(kind: str, fault: Fault, quorum: Quorum, statuses: Sequence[NodeStatus]) -> list[int]:
+    """Return the nodes that a fault is about now."""
+    observers = [seen.node for seen in statuses if seen.mode == "observer"]
+    cluster = _cluster(statuses)
+    complaint = roles.complaint_of_target(fault.target, cluster, {}, alone=fault.of_host)
+    if complaint is not None:
+        raise ScenarioError(f"{kind}: {complaint}")
+    nodes = roles.resolve(fault.target, statuses, {}, Random(), observers)
+    if not nodes and fault.target != []:
+        raise TargetError(f"{kind}: expected a node that is {fault.target!r} now, got none")
+    if not fault.of_host:
+        return nodes
+    hosts = {id: node.host for id, node in quorum.nodes.items()}
+    if len(set(hosts.values())) < 2:
+        raise ScenarioError(f"{kind}: expected a quorum on several hosts, got all nodes on one")
+    return [id for id, host in hosts.items() if host == hosts[nodes[0]]]
 
 
 def _held(entry: Mapping[str, Any]) -> budget.Held:

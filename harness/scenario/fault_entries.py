@@ -118,8 +118,9 @@ def _of_fault(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
     """Require a target that exists, and the cluster settings that the fault needs."""
     if entry.fault is None:
         return
-    target = entry.fault.target
-    if (what := roles.complaint_of_target(target, scenario.cluster, scenario.bind)) is not None:
+    target, cluster, alone = entry.fault.target, scenario.cluster, entry.fault.of_host
+    what = roles.complaint_of_target(target, cluster, scenario.bind, alone=alone)
+    if what is not None:
         keys = (key for key in ("groups", "pairs", "target") if hasattr(entry.fault, key))
         yield (entry.kind, next(keys)), what
     kinds = ["any", *dict.fromkeys(work.kind for work in scenario.workloads)]

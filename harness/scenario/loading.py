@@ -25,7 +25,7 @@ MAX_VERSIONS_BYTES = 1 << 20
 MAX_SHOWN = 200  # characters of a wrong value
 _QUOTED = re.compile("'([^']*)'")
 
-__all__ = ["Scenario", "cluster", "load", "of", "require_runnable"]
+__all__ = ["Scenario", "cluster", "load", "of", "on_engines", "require_runnable"]
 
 
 def load(path: Path) -> Scenario:
@@ -101,18 +101,31 @@ def require_runnable(scenario: Scenario) -> None:
         raise ScenarioError(f"{where}: expected a disk that a run kept at {disk}, got none")
 
 
-def cluster(settings: Mapping[str, Any]) -> QuorumConfig:
+def cluster(settings: Mapping[str, Any], told_by: str = "cluster") -> QuorumConfig:
     """Check the settings of a quorum that no scenario asks for.
 
     Raises:
-        ScenarioError: one of them cannot be; `cluster: key: expected X, got Y`.
+        ScenarioError: one of them cannot be; `cluster: key: expected X, got Y`, or who told it.
     """
     try:
         return QuorumConfig.model_validate(dict(settings))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = first["loc"][0]  # what follows tells the members of a union apart
-        raise ScenarioError(f"cluster: {place}: {_sentence(first, first['loc'])}") from None
+        raise ScenarioError(f"{told_by}: {place}: {_sentence(first, first['loc'])}") from None
+
+
+def on_engines(scenario: Scenario, engines: Sequence[str]) -> Scenario:
+    """Return a scenario that runs on these engines in place of its own.
+
+    Raises:
+        ScenarioError: it cannot; `--engines: FILE: expected X, got Y`.
+    """
+    settings = scenario.cluster.model_dump(exclude_unset=True) | {"engines": list(engines)}
+    moved = scenario.model_copy(update={"cluster": cluster(settings, "--engines")})
+    for place, what in complaints(moved):
+        raise ScenarioError(f"--engines: {scenario.where(*place)}: {what}")
+    return moved
 
 
 def _with_phases(file: Document) -> dict[str, Any]:

@@ -33,9 +33,12 @@ _NODE = re.compile(r"^node (\d+)$")
 
 
 def complaint_of_target(
-    target: Target, cluster: QuorumConfig, bound: Mapping[str, str]
+    target: Target, cluster: QuorumConfig, bound: Mapping[str, str], *, alone: bool = False
 ) -> str | None:
-    """Return what is wrong with a scenario's target; None if nothing is."""
+    """Return what is wrong with a scenario's target; None if nothing is.
+
+    `alone`: it has to mean one node, such as the one whose host is meant.
+    """
     if isinstance(target, list):
         return _complaint_of_list(target, cluster, bound)
     if isinstance(target, dict):
@@ -45,7 +48,11 @@ def complaint_of_target(
     known = [*ROLES, *bound]
     if target not in known:
         return expected_one_of(known, target)
-    return None if target in bound else _complaint_of_role(target, cluster)
+    if target in bound:
+        return None
+    if alone and size_of_role(target, cluster) > 1:
+        return f"expected a target that means one node, whose host is meant, got {target!r}"
+    return _complaint_of_role(target, cluster)
 
 
 def complaint_of_binding(role: str, cluster: QuorumConfig) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from harness.faults import WHOLE_QUORUM
+from harness.faults import WHOLE_QUORUM, Fault
 from harness.scenario import budget, in_force
 from harness.scenario.in_force import Moment, Span
 from harness.scenario.roles import size_of_role
@@ -129,8 +129,8 @@ def _held(scenario: Scenario, span: Span) -> list[tuple[str, int | None]]:
         return []
     if fault.slot in WHOLE_QUORUM:
         return [(fault.slot, None)]
-    fixed = _fixed(fault.target, scenario.bind)
-    nodes = placeholders(fault.target, scenario) if fixed else []
+    fixed = _is_fixed(fault, scenario)
+    nodes = _hit(fault, scenario) if fixed else []
     return [(fault.slot, node) for node in nodes]
 
 
@@ -169,6 +169,24 @@ def _watches(role: str) -> bool:
     return "observer" in role
 
 
+def _hit(fault: Fault, scenario: Scenario) -> list[int]:
+    """Return stand-in ids for the nodes that a fault hits; the known ones if `_is_fixed`."""
+    nodes, cluster = placeholders(fault.target, scenario), scenario.cluster
+    if not fault.of_host:
+        return nodes
+    if _is_fixed(fault, scenario):
+        return cluster.beside(nodes[0])
+    hosts = [cluster.beside(id) for id in cluster.each]
+    return max(hosts, key=lambda host: len(fault.hurts(host, cluster.voters)))
+
+
+def _is_fixed(fault: Fault, scenario: Scenario) -> bool:
+    """Tell whether a fault surely hits the nodes that `_hit` returns, whenever it comes."""
+    if fault.of_host:  # nobody knows yet on which host a bound name is
+        return isinstance(fault.target, dict)
+    return _fixed(fault.target, scenario.bind)
+
+
 def _fixed(target: Target, bound: Mapping[str, str]) -> bool:
     """Tell whether a target is the same node whenever it is asked for."""
     if isinstance(target, list):
@@ -183,9 +201,9 @@ def _hurts(scenario: Scenario) -> dict[tuple[int, int], Hurt]:
     for number, phase in enumerate(scenario.phases):
         for place, entry in enumerate(phase.faults):
             if (fault := entry.fault) is not None:
-                nodes = placeholders(fault.target, scenario)
+                nodes = _hit(fault, scenario)
                 hurt = frozenset(fault.hurts(nodes, voters)) & frozenset(voters)
-                fixed = _fixed(fault.target, scenario.bind)
+                fixed = _is_fixed(fault, scenario)
                 found[number, place] = Hurt(hurt) if fixed else Hurt(drawn=len(hurt))
     return found
 

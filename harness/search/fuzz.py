@@ -189,7 +189,8 @@ def drawable() -> list[str]:
         for name in faults.builtin
         if any((f.default, f.default_factory) == missing for f in _fields(faults[name]))
     }
-    drawn = [name for name in faults.builtin if name not in needy and not faults[name].of_gateway]
+    needy |= {name for name in faults.builtin if faults[name].of_gateway or faults[name].of_host}
+    drawn = [name for name in faults.builtin if name not in needy]
     everyone = QuorumConfig()
     return [
         name

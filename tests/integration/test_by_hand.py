@@ -26,7 +26,7 @@ def by_hand() -> Iterator[tuple[str, str]]:
     printed = harness("up", "--nodes", "1")
     (run,) = re.findall(r"^quorum (\w+) ready", printed, re.MULTILINE)
     yield run, printed.splitlines()[-1].removeprefix("gateway: ")
-    leftovers.remove_run(engine.connect(), run)
+    leftovers.remove_run([engine.connect()], run)
 
 
 def test_a_gateway_stands_beside_the_quorum_until_it_goes(by_hand: tuple[str, str]) -> None:
@@ -35,7 +35,7 @@ def test_a_gateway_stands_beside_the_quorum_until_it_goes(by_hand: tuple[str, st
     assert "zookeeper" in httpx.get(f"{url}/znodes/v1/?view=children").json()["children"]
     assert f"gateway: {url}" in harness("status")
     (gateway,) = processes.beside(run)
-    leftovers.remove_run(engine.connect(), run)
+    leftovers.remove_run([engine.connect()], run)
     assert not gateway.running
     assert not processes.log_of(run).exists()
 

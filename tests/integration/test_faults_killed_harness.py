@@ -24,7 +24,8 @@ from docker.models.containers import Container
 from cluster import quorum
 from cluster.cluster_errors import ClusterError
 from cluster.config import AGENT_STATE, FAKETIME_OFFSET
-from cluster.engine import engine, labels, ledger, leftovers, processes
+from cluster.engine import engine, fleet, labels, ledger, leftovers, processes
+from cluster.engine.hosts import Host
 from cluster.pods.disk import FILL
 from cluster.pods.lease import TERM_S
 from harness.commands.manual.faults_command import heal_left
@@ -145,9 +146,10 @@ def nothing_is_left(dead: list[Killed], client: docker.DockerClient) -> None:
         return in_force([box for one in dead for box in sandboxes(client, one.pid)])
 
     assert wait_until(still_in_force, operator.not_, within_s=TERM_S + GRACE_S, every_s=0.5) == {}
-    leftovers.clean(client)
-    heal_left(print)
-    assert [held for held in leftovers.runs(client) if held.left] == []
+    found = fleet.find()
+    leftovers.clean(found)
+    heal_left(found, print)
+    assert [held for held in leftovers.runs([client]) if held.left] == []
     assert set().union(*(one.runs for one in dead)) & ledger.known() == set()
     # Workers that were not frozen end by themselves.
     orphans = wait_until(lambda: list(processes.orphans()), operator.not_, within_s=10, every_s=0.1)
@@ -196,10 +198,10 @@ def test_an_injection_by_hand_whose_injector_died_is_healed(
         )  # this pid, another start: it is gone
         entry = {"id": 1, "name": "pause", "fault": "pause", "settings": {}, "nodes": [1]}
         up.ledger._append({**entry, "owner": owner})
-        heal_left(print)
+        heal_left(fleet.find(), print)
         assert up.nodes[1].status().mode != "paused"
         assert up.ledger.open() == []
     finally:
         up.down()
     with pytest.raises(ClusterError):
-        quorum.attach(client, up.run)
+        quorum.attach([Host("", client)], up.run)

@@ -109,20 +109,21 @@ def test_pause_leaves_sockets_open(quorum: DockerQuorum) -> None:
 
 def test_another_process_finds_it_by_its_labels(quorum: DockerQuorum) -> None:
     """attach() gives the same nodes at the same addresses, from labels alone."""
-    found = attach(quorum._client, quorum.run)
+    found = attach(quorum._hosts, quorum.run)
     assert found.hosts == quorum.hosts
     assert found.leader() == quorum.leader()
 
 
 def test_everything_is_labelled(quorum: DockerQuorum) -> None:
     """Each container, network and volume says whose it is, and its owner is alive."""
-    held = {one.run: one for one in leftovers.runs(quorum._client)}
+    client = quorum._hosts[0].client
+    held = {one.run: one for one in leftovers.runs([client])}
     assert not held[quorum.run].left
-    containers = leftovers.containers(quorum._client, quorum.run)
+    containers = leftovers.containers(client, quorum.run)
     assert len(containers) == 10
     its = {"label": f"{labels.RUN}={quorum.run}"}
-    assert len(quorum._client.networks.list(filters=its)) == 1
-    assert len(quorum._client.volumes.list(filters=its)) == 5
+    assert len(client.networks.list(filters=its)) == 1
+    assert len(client.volumes.list(filters=its)) == 5
 
 
 def test_its_log_is_the_servers_own(quorum: DockerQuorum) -> None:
@@ -137,7 +138,7 @@ def test_two_quorums_do_not_collide(standalone_zookeeper: str) -> None:
     with lending.started(QuorumConfig(nodes=1), by_hand=False, say=print) as second:
         second.wait_ready()
         assert second.hosts != standalone_zookeeper
-        client, run = second._client, second.run
+        client, run = second._hosts[0].client, second.run
     assert leftovers.containers(client, run) == []
     host, _, port = standalone_zookeeper.partition(":")
     with socket.create_connection((host, int(port)), timeout=1) as connection:

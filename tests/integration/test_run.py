@@ -67,7 +67,7 @@ def mine(pid: int) -> list[str]:
     client = engine.connect()
     return [
         held.run
-        for held in leftovers.runs(client)
+        for held in leftovers.runs([client])
         if any(
             labels.Owner.parse(c.labels[labels.OWNER]).pid == pid
             for c in leftovers.containers(client, held.run)

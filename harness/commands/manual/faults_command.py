@@ -13,7 +13,8 @@ from rich.text import Text
 
 from cluster import quorum
 from cluster.cluster_errors import EngineError
-from cluster.engine import engine, ledger, leftovers
+from cluster.engine import fleet, ledger, leftovers
+from cluster.engine.fleet import Fleet
 from cluster.quorum import DockerQuorum
 from harness.commands.options import QuorumOption
 from harness.common.harness_errors import ScenarioError
@@ -85,14 +86,14 @@ def the_quorum(run: str | None) -> DockerQuorum:
     Raises:
         ScenarioError: it is not, or which one is meant cannot be told.
     """
-    client = engine.connect()
-    up_now = [held.run for held in leftovers.runs(client)]
+    found = fleet.find()
+    up_now = [held.run for held in leftovers.runs(found.clients)]
     if run is None and len(up_now) == 1:
         run = up_now[0]
     if run not in up_now:
         known = ", ".join(up_now) or "none"
         raise ScenarioError(f"--run: expected the id of a quorum that is up ({known}), got {run!r}")
-    return quorum.attach(client, run)
+    return quorum.attach(found.of(run), run)
 
 
 def status_table(target: DockerQuorum) -> Table:
@@ -118,21 +119,20 @@ def in_force(target: DockerQuorum) -> str:
 def tidy(say: Callable[[str], None]) -> None:
     """Remove and heal what killed harnesses left, before a run; nothing without an engine."""
     try:
-        client = engine.connect()
+        found = fleet.find()
     except EngineError:
         return  # the run starts one, and nothing of ours can be in it
-    if removed := leftovers.clean(client):
+    if removed := leftovers.clean(found, say=say):
         say(f"removed what killed runs had left: {', '.join(removed)}")
-    heal_left(say)
+    heal_left(found, say)
 
 
-def heal_left(say: Callable[[str], None]) -> None:
+def heal_left(found: Fleet, say: Callable[[str], None]) -> None:
     """Heal on every quorum what its injector left when it was killed, or beyond its time."""
-    client = engine.connect()
-    for held in leftovers.runs(client):
+    for held in leftovers.runs(found.clients):
         left = ledger.LedgerFile(held.run).left()
         if left:
-            hurt = quorum.attach(client, held.run)
+            hurt = quorum.attach(found.of(held.run), held.run)
             healed = undo.heal(hurt, hurt.ledger, left)
             say(f"quorum {held.run}: healed what was left: {', '.join(healed)}")
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from cluster import quorum
 from cluster.cluster_errors import ContainerGoneError
-from cluster.engine import engine, labels, leftovers, processes
+from cluster.engine import fleet, labels, leftovers, processes
 from harness.commands import interrupts
 from harness.commands.manual import faults_command as hurting
 from harness.commands.manual import standing
@@ -70,15 +70,17 @@ def up(
 def status() -> None:
     """Show every quorum that is up: nodes, roles, zxids, faults in force."""
     console = wide(Console(highlight=False))
-    client = engine.connect()
-    held = leftovers.runs(client)
+    found = fleet.find()
+    held = leftovers.runs(found.clients)
+    for why in found.unreached.values():
+        console.print(f"not looked at: {why}")
     if not held:
         console.print("no quorum is up; `harness up` starts one")
     for one in held:
         kind = "by hand" if one.by_hand else "left behind" if one.left else "of a run in progress"
         console.print(f"quorum {one.run} ({kind})")
         try:
-            attached = quorum.attach(client, one.run)
+            attached = quorum.attach(found.of(one.run), one.run)
             table = hurting.status_table(attached)
         except ContainerGoneError:
             console.print("it has just ended")
@@ -113,15 +115,16 @@ def down(
 
     Without an option: those that this checkout started.
     """
-    client, terminal = engine.connect(), Terminal()
-    standing_now = [held for held in leftovers.runs(client) if held.by_hand]
+    found, terminal = fleet.find(), Terminal()
+    standing_now = [held for held in leftovers.runs(found.clients) if held.by_hand]
     if run is not None and run not in {held.run for held in standing_now}:
         known = ", ".join(held.run for held in standing_now) or "none"
         raise ScenarioError(f"--run: expected a quorum started by hand ({known}), got {run!r}")
     for held in standing_now:
         ours = run is None and (everything or held.checkout == labels.checkout())
         if ours or held.run == run:
-            leftovers.remove_run(client, held.run)
+            leftovers.remove_run(found.clients, held.run)
+            leftovers.forget_engines(found, held.run, terminal.say)
             terminal.say(f"removed quorum {held.run}")
         elif run is None:
             place = held.checkout or "an older release"
@@ -136,11 +139,11 @@ def clean(
 ) -> None:
     """Remove what runs left behind: containers, networks, volumes, rules, processes."""
     try:
-        client = engine.connect()
+        found = fleet.find()
     except HarnessError:
         processes.end(processes.beside())  # without an engine there is no quorum either
         Terminal().say("no Docker engine answers, so nothing of ours runs in one")
         return
-    removed = leftovers.clean(client, everything=everything)
+    removed = leftovers.clean(found, everything=everything, say=Terminal().say)
     Terminal().say(f"removed what {len(removed)} runs had left: {', '.join(removed) or 'nothing'}")
-    hurting.heal_left(Terminal().say)
+    hurting.heal_left(found, Terminal().say)

@@ -57,6 +57,10 @@ def run(
             metavar="I/N",
         ),
     ] = None,
+    engines: Annotated[
+        str | None,
+        typer.Option(help="Docker engines to spread the nodes over, such as host-1,host-2."),
+    ] = None,
     times: Annotated[int, typer.Option(min=1, help="How often each; prints the rate.")] = 1,
     github: Annotated[
         bool,
@@ -79,7 +83,8 @@ def run(
     """Run scenarios, judge them, and say whether each verdict is as expected."""
     crew = Crew(workers=workers, scheduler=scheduler, campaign=campaign)
     crew.require_sound()
-    alone = [name for name, given in (("keep", keep), ("piece", piece), ("otlp", otlp)) if given]
+    without = {"keep": keep, "piece": piece, "otlp": otlp, "engines": engines}
+    alone = [name for name, given in without.items() if given]
     if crew.wanted and alone:
         raise ScenarioError(f"--{alone[0]}: expected it without --workers and --scheduler")
     if junit is not None:
@@ -93,6 +98,9 @@ def run(
     )
     try:
         loaded = runner.load(batch.shard(files, shard))
+        if engines is not None:
+            on = [name.strip() for name in engines.split(",")]
+            loaded = [(file, scenarios.on_engines(scenario, on)) for file, scenario in loaded]
         if not loaded:
             terminal.say(f"no scenario is in share {shard}; there are {len(files)}")
         run_folder.make_folder(keep_in, "--runs")

@@ -42,6 +42,8 @@ class FakeNode:
     A thread of it comes to every failpoint at once, unless it is `quiet`.
     """
 
+    host = ""
+
     def __init__(self, id: int, *, numb: bool = False) -> None:
         self.id, self.numb = id, numb
         self.up, self.paused, self.full = True, False, False

@@ -137,3 +137,22 @@ def test_a_rootless_engine_is_found(home: Path, monkeypatch: pytest.MonkeyPatch)
         assert endpoint.find().socket_path == str(home / "docker.sock")
         (home / "system.sock").touch()
         assert endpoint.find().told_by == ""
+
+
+def test_an_engine_is_meant_by_its_name(
+    home: Path, context: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A URL or a context, whatever the environment means; `default` is what that means."""
+    context("far", "tcp://10.0.0.9:2375")
+    (home / ".docker/config.json").write_text("{}")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.1:2375")
+    assert [endpoint.find(name).host for name in ("far", "default", "tcp://10.0.0.2:1")] == [
+        "10.0.0.9",
+        "10.0.0.1",
+        "10.0.0.2",
+    ]
+    assert str(endpoint.find("tcp://10.0.0.2:1")) == "tcp://10.0.0.2:1 (engines)"
+    with pytest.raises(EngineError, match="'gone': expected one that `docker context ls` lists"):
+        endpoint.find("gone")
+    with pytest.raises(EngineError, match="engine gopher://x: expected an address"):
+        endpoint.find("gopher://x")

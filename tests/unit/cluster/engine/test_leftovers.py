@@ -8,6 +8,8 @@ from docker import DockerClient
 from docker.errors import NotFound
 
 from cluster.engine import leftovers
+from cluster.engine.fleet import Fleet
+from cluster.engine.hosts import Host
 from cluster.engine.ledger import LedgerFile
 
 
@@ -39,10 +41,16 @@ def engine(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> DockerClient:
     return cast(DockerClient, made)
 
 
+def fleet_of(*engines: DockerClient, **unreached: str) -> Fleet:
+    """Return a fleet of engines that answer, the first one without a name, and of others."""
+    hosts = [Host(f"host-{n}" if n else "", client) for n, client in enumerate(engines)]
+    return Fleet(hosts=hosts, unreached=unreached)
+
+
 def test_two_cleans_at_once_do_no_harm(engine: DockerClient) -> None:
     """A container that another clean removed first is no error."""
     assert leftovers.containers(engine, "1234abcd") == []
-    leftovers.remove_run(engine, "1234abcd")
+    leftovers.remove_run([engine], "1234abcd")
 
 
 def test_ledgers_of_runs_that_are_gone_are_forgotten(engine: DockerClient) -> None:
@@ -51,5 +59,5 @@ def test_ledgers_of_runs_that_are_gone_are_forgotten(engine: DockerClient) -> No
     for ledger in (done, hurt):
         ledger.begin({"id": 1})
     done.end(1)
-    leftovers.clean(engine)
+    leftovers.clean(fleet_of(engine))
     assert [done.path.exists(), hurt.path.exists()] == [False, True]

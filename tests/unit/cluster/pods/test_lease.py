@@ -34,7 +34,7 @@ def test_an_injector_that_ends_limits_all_its_faults() -> None:
     client = cast(docker.DockerClient, None)
     pods = {id: Pod(client, Sandbox(id=id, run="r", tags={})) for id in (1, 2)}
     before = threading.active_count()
-    DockerQuorum(client, "r", pods, timings={}).limit_faults(60)
+    DockerQuorum([], "r", pods, timings={}).limit_faults(60)
     assert all("+ 60 ))" in pod.sandbox.lease.take() for pod in pods.values())
     assert threading.active_count() == before
 

@@ -44,3 +44,34 @@ def test_what_no_server_could_have_is_refused(settings: dict[str, Any], told: st
     """No list without nodes, no observer beside too few voters, no flag in a property."""
     with pytest.raises(ValidationError, match=told):
         config(**settings)
+
+
+def test_nodes_are_spread_over_engines_in_turn() -> None:
+    """Each host has its share, and the nodes of a host are those beside each other."""
+    spread = config(engines=["a", "b"])
+    assert [spread.place_of(id) for id in spread.each] == [0, 1, 0, 1, 0]
+    assert [spread.beside(id) for id in (3, 4)] == [[1, 3, 5], [2, 4]]
+    assert spread.place != config(engines=["b", "a"]).place
+
+
+def test_without_engines_all_nodes_are_on_one() -> None:
+    """The one that the environment means."""
+    assert [config().place_of(id) for id in config().each] == [0] * 5
+    assert config().beside(2) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"engines": ["a", "a"]}, "expected each engine once"),
+        ({"nodes": 1, "engines": ["a", "b"]}, "expected at most 1 engines, one a node, got 2"),
+        ({"nodes": [{}], "engines": ["a", "b"]}, "expected at most 1 engines"),
+        ({"engines": [""]}, "at least 1 character"),
+        ({"spread": "racks"}, "'hosts'"),
+        ({"swarm": "mine"}, "'own' or 'use-existing'"),
+    ],
+)
+def test_engines_that_no_quorum_could_use_are_refused(settings: dict[str, Any], told: str) -> None:
+    """A name twice, and one that would get no node."""
+    with pytest.raises(ValidationError, match=told):
+        config(**settings)

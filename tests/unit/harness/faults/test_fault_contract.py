@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from harness.common.harness_errors import TargetError, UnsupportedError
+from harness.common.harness_errors import ScenarioError, TargetError, UnsupportedError
 from harness.common.server_states import NodeStatus
 from harness.faults import (
     Fault,
@@ -357,3 +357,18 @@ def test_a_server_that_does_not_come_back_ends_the_rolling(
     assert not fault.bit(json.loads(json.dumps(evidence)))
     assert "expected every follower synced" in evidence["stuck"]
     assert len(started) == 1
+
+
+def test_by_hand_a_fault_of_a_host_hits_all_its_nodes() -> None:
+    """The host is the target's, by the labels of the quorum that is up; on one host it is none."""
+    quorum = FakeQuorum()
+    for id, node in quorum.nodes.items():
+        node.host = "ab"[id % 2]
+    hit = by_hand.inject(
+        quorum, "host-pause", {"target": {"node": 2}}, id=1, in_force=[], until_s=1
+    )
+    assert (hit.nodes, hit.bit) == ([2, 4], True)
+    for node in quorum.nodes.values():
+        node.host = ""
+    with pytest.raises(ScenarioError, match="host-pause: expected a quorum on several hosts"):
+        by_hand.inject(quorum, "host-pause", {}, id=2, in_force=[], until_s=1)

@@ -347,3 +347,15 @@ def test_a_point_by_hand_is_checked_as_in_a_scenario() -> None:
     """The mistake is told with what was expected."""
     with pytest.raises(ScenarioError, match=r"failpoint.point: expected one of those .*got 'x'"):
         undo.fault_of("failpoint", {"point": "x", "do": "pause"})
+
+
+def test_a_fault_of_a_host_hits_all_nodes_of_its_targets_host(stage: Callable[..., Stage]) -> None:
+    """Node 5 leads, and node 2 is on its host; healing starts both."""
+    text = "cluster: {engines: [a, b, c]}\n"
+    played = stage(f"{text}faults: [{{host-down: {{target: leader}}, first_s: 0, down_s: 1}}]")
+    (down,) = played.all()
+    assert [id for id, node in played.quorum.nodes.items() if not node.up] == [2, 5]
+    assert down.nodes == [2, 5]
+    played.nemesis.heal(down)
+    assert all(node.up for node in played.quorum.nodes.values())
+    assert played.said[0] == "host-down nodes 2, 5 (leader 5): installed"

@@ -58,6 +58,7 @@ def planned(entry: dict[str, Any]) -> list[plan.Planned]:
                 "budget": "majority",
                 "cluster": {
                     "nodes": [{}, {}, {}, {}, {"role": "observer"}],
+                    "engines": ["a", "b", "c"],
                     "faketime": True,
                     "data_mb": 64,
                     "reconfig": True,

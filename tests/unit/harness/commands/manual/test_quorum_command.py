@@ -8,7 +8,8 @@ import pytest
 
 from cluster import quorum
 from cluster.cluster_errors import ContainerGoneError
-from cluster.engine import engine, labels, leftovers
+from cluster.engine import fleet, labels, leftovers
+from cluster.engine.fleet import Fleet
 from cluster.engine.leftovers import HeldRun
 from harness.commands.manual import quorum_command
 from harness.common.harness_errors import ScenarioError
@@ -29,7 +30,7 @@ def test_a_quorum_that_ends_while_it_is_shown_is_no_failure(
             raise ContainerGoneError("quorum gone: expected containers of it, got none")
         return run
 
-    monkeypatch.setattr(engine, "connect", lambda: None)
+    monkeypatch.setattr(fleet, "find", lambda: Fleet(hosts=[], unreached={}))
     monkeypatch.setattr(leftovers, "runs", lambda _: runs)
     monkeypatch.setattr(quorum, "attach", attach)
     monkeypatch.setattr(
@@ -85,7 +86,7 @@ def standing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ]
     held.append(HeldRun(run="busy", by_hand=False, left=False, checkout=HERE))
     gone: list[str] = []
-    monkeypatch.setattr(engine, "connect", lambda: None)
+    monkeypatch.setattr(fleet, "find", lambda: Fleet(hosts=[], unreached={}))
     monkeypatch.setattr(leftovers, "runs", lambda _: held)
     monkeypatch.setattr(leftovers, "remove_run", lambda _, run: gone.append(run))
     return gone
