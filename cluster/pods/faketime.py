@@ -24,7 +24,7 @@ def install(sandbox: Sandbox) -> None:
     """Put the library and an offset of zero on a node's disk, before its server is created."""
     script = (
         f"mkdir -p {NEMESIS_FOLDER} && cp /usr/lib/*/faketime/libfaketimeMT.so.1 {NEMESIS_FOLDER}/ "
-        f"&& echo '+0' > {FAKETIME_OFFSET}"
+        f"&& printf '%-20s\\n' +0 | tee {FAKETIME_OFFSET} > {FAKETIME_OFFSET}.spare"
     )
     sandbox.run(["sh", "-c", script])
 
@@ -108,13 +108,15 @@ def _right_ms(sandbox: Sandbox) -> int:
 
 
 def _written(offset_s: float) -> str:
-    """Return a shell command that replaces the offset's file atomically.
+    """Return a shell command that replaces the offset's file atomically, also on a full disk.
 
-    libfaketime ends the server's process if it reads an empty file. A shell that writes into a file
-    empties it first.
+    libfaketime ends the server's process if it reads an empty file, so the next offset is written
+    into a spare file, which is there and so has its room, and the two change places. `1<>` does not
+    empty a file first, so all offsets are of one length.
     """
-    new = f"{FAKETIME_OFFSET}.$$"
-    return f"echo '{offset_s:+g}' > {new} && mv {new} {FAKETIME_OFFSET}"
+    now, spare, old = FAKETIME_OFFSET, f"{FAKETIME_OFFSET}.spare", f"{FAKETIME_OFFSET}.old"
+    change = f"ln -f {now} {old} && mv {spare} {now} && mv {old} {spare}"
+    return f"printf '%-20s\\n' '{offset_s:+g}' 1<> {spare} && {change}"
 
 
 def _near(seen_s: float | None, wanted_s: float) -> bool:
