@@ -52,7 +52,7 @@ from harness.report.terminal import Terminal  # noqa: E402
 from harness.scenario import loading  # noqa: E402
 
 CHUNKS, HISTORIES, MIX = 4, 500, "crashes"
-RUNS_EACH, SLEEPS_S = 4, 10.0
+RUNS_EACH, SLEEPS_S = 4, 30.0
 WORKERS = (2, 8, 32)
 
 
