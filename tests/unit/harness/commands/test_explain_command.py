@@ -43,7 +43,7 @@ def test_every_part_shows_its_keys(part: str) -> None:
 def test_a_key_has_type_default_unit_and_an_example() -> None:
     """One key, by its place: all of it, and a line of a scenario that has it."""
     text = told("explain", "latency.delay_ms")
-    assert "How late packets are sent." in text
+    assert "How late packets arrive." in text
     assert "whole number from 0 to 60,000; default: 100; unit: milliseconds" in text
     assert "example: " in text
     assert "delay_ms: 100" in text
