@@ -64,6 +64,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["oracle", "sleeping"])
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the programs end, too
     console = Console(highlight=False, soft_wrap=True)
     if given.only != "sleeping":
         oracle(console, given.rounds)
