@@ -131,12 +131,13 @@ def _run(cell: Cell, folder: Path, quorum: Kept) -> str:
     loaded = loading.load(file)
     into = prepare(file, loaded, folder)
     try:
-        return outcome(launch(loaded, "cell", into, Silent(), lend=quorum.lend).results, cell.who)
-    except (TargetError, RunError) as error:
+        results = launch(loaded, "cell", into, Silent(), lend=quorum.lend).results
+    except (TargetError, RunError, HistoryError) as error:
         told = str(error)
         return "no server starts" if "serving and one leader" in told else f"no verdict: {told:.80}"
-    except HistoryError as error:
-        return f"no verdict: {error!s:.80}"
+    if results.get("interrupted"):  # a run makes a verdict of Ctrl-C; the table ends with it
+        raise KeyboardInterrupt
+    return outcome(results, cell.who)
 
 
 def _tell(text: str) -> None:
