@@ -25,6 +25,7 @@ from zkmq.errors import (
     NotAppliedError,
     OutcomeUnknownError,
     OutdatedClientError,
+    ZkmqError,
 )
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.retries import may_retry
@@ -255,11 +256,15 @@ class Ticket:
         return Outcome(took_effect=True, zxid=self._zxid(node))
 
     def _spent(self, deadline_s: float) -> int | None:
-        """The zxid of an earlier copy that took effect; None if no read can tell it any more."""
+        """The zxid of an earlier copy that took effect; None if no read can tell it any more.
+
+        Never raises: what keeps it from reading, such as another thread's close, is no reason to
+        say that nothing took effect.
+        """
         try:
             return self._zxid(self._read_spent(deadline_s))
-        except OutcomeUnknownError:
-            return None  # the operation certainly took effect, only its zxid is unknown
+        except ZkmqError:
+            return None
 
     def _zxid(self, node: Znode | None) -> int | None:
         known = node is not None and node.version == self.version + 1

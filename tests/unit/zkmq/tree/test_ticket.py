@@ -8,7 +8,15 @@ from worlds.memory.faults import Strike
 from worlds.memory.network import Fault
 from worlds.memory.store import MemoryStore, World
 from zkmq.doubt import Write
-from zkmq.errors import AckUnknownError, IncompatibleTreeError, OutcomeUnknownError
+from zkmq.errors import (
+    AccessDeniedError,
+    AckUnknownError,
+    ClosedError,
+    IncompatibleTreeError,
+    NoQuorumError,
+    NotAppliedError,
+    OutcomeUnknownError,
+)
 from zkmq.tree.ticket import LAST, WORN, Refused, Ticket, TicketGoneError, TookEffect
 from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Code, Create, Delete, Read, ReadResult, SetData, Znode
@@ -61,6 +69,27 @@ def test_a_lost_reply_is_no_second_item(ticket: Ticket, store: MemoryStore, worl
     assert len(items(world)) == 1
     (made,) = [t for t in world.leader.log if any(e.path == items(world)[0] for e in t.effects)]
     assert done.zxid == made.zxid
+
+
+@pytest.mark.parametrize(
+    "error", [ClosedError, NoQuorumError, AccessDeniedError, IncompatibleTreeError]
+)
+def test_what_took_effect_is_told_whatever_comes_then(
+    ticket: Ticket,
+    store: MemoryStore,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[NotAppliedError],
+) -> None:
+    """The zxid cannot be asked for: another thread closed the queue. The item is there."""
+
+    def refused(path: str, deadline_s: float) -> None:
+        raise error("sync")
+
+    world.faults = Strike("put", Fault.LOSE_REPLY)
+    monkeypatch.setattr(store, "sync", refused)
+    assert ticket.commit(Write("put"), ITEM, store.now() + 9) == TookEffect(None, None, 2)
+    assert len(items(world)) == 1
 
 
 def test_a_server_that_lags_is_asked_again(
