@@ -59,7 +59,7 @@ LOOK = f"""
 nft list tables | grep -o 'inet nemesis'
 tc qdisc show dev eth0 | grep -o tbf
 [ ! -f {FILL} ] || echo full disk
-! [ -f {FAKETIME_OFFSET} ] || grep -v '^+0$' {FAKETIME_OFFSET}
+! [ -f {FAKETIME_OFFSET} ] || grep -v '^+0 *$' {FAKETIME_OFFSET}
 [ ! -f /run/nemesis/strobe ] || echo strobe
 ls {AGENT_STATE}/rules 2>/dev/null
 :"""
