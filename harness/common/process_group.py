@@ -1,17 +1,41 @@
-"""A process group, by the kernel's own list: who is in it, in which state, and its end."""
+"""Process groups: programs of ours that lead one, who is in it, in which state, and its end."""
 
 import contextlib
 import os
 import signal
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from harness.common.polling import wait_until
 
 END_WITHIN_S: Final = 5.0
 _ENDED: Final = frozenset("ZX")
 _POLL_S: Final = 0.01
+
+
+def start(
+    module: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    stdin: int = subprocess.PIPE,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: IO[bytes],
+) -> subprocess.Popen[bytes]:
+    """Start `python -m` with these words, in a session of its own, with more environment.
+
+    Ctrl-C does not reach it: that is for the harness, which then ends it.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", *module],
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+        env={**os.environ, **environment},
+    )
 
 
 def members(group: int) -> Mapping[int, str]:

@@ -4,9 +4,7 @@ Without a collector nothing is started and nothing is imported.
 """
 
 import contextlib
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from harness.common import process_group
 from harness.common.harness_errors import ScenarioError
 from harness.common.run_folder import RunFolder
 
@@ -74,14 +73,8 @@ def to(
     }
     log = folder.logs / "otlp.log"
     with log.open("wb") as errors:
-        # In a new session: Ctrl-C is for the harness, which then ends it.
-        process = subprocess.Popen(
-            [sys.executable, "-m", "harness.telemetry.exporter_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            start_new_session=True,
-            env={**os.environ, **environment},
+        process = process_group.start(
+            ["harness.telemetry.exporter_process"], environment, stderr=errors
         )
     assert process.stdin is not None
     assert process.stdout is not None

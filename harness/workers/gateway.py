@@ -5,13 +5,12 @@ as by a dead server, and no other process gets the port.
 """
 
 import http.client
-import os
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.common import process_group
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.target import Evidence
@@ -131,19 +130,17 @@ class GatewayProcess:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         host, _, port = self.address.rpartition(":")
-        command = [sys.executable, "-m", "zkmq.rest", "--hosts", self._hosts]
+        command = ["zkmq.rest", "--hosts", self._hosts]
         command += ["--host", host, "--port", port, "--no-log"]
         command += [] if self._stays else ["--until-stdin-closes"]
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
-            # In a new session: Ctrl-C is for the harness, which then ends it.
-            return subprocess.Popen(
+            return process_group.start(
                 command,
+                self._environment,
                 stdin=subprocess.DEVNULL if self._stays else subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
-                env={**os.environ, **self._environment},
             )
 
 

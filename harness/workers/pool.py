@@ -1,9 +1,7 @@
 """Start workload clients as processes, follow what they report, and end them."""
 
-import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -182,14 +180,8 @@ class Workers:
         errors = self._folder / "logs" / f"worker-{name}.log"
         errors.parent.mkdir(parents=True, exist_ok=True)
         with errors.open("wb") as log:
-            # In a new session: Ctrl-C is for the harness, which then ends its workers.
-            popen = subprocess.Popen(
-                [sys.executable, "-m", "harness.workers.worker_process"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, **self._environment},
+            popen = process_group.start(
+                ["harness.workers.worker_process"], self._environment, stderr=log
             )
         worker = Worker(job=job, process=popen, errors=errors, dies=dies, forwarder=forwarder)
         assert popen.stdin is not None
