@@ -1,6 +1,5 @@
 """docs/asyncio.md: its examples are run with real threads, on a server in memory."""
 
-import doctest
 import functools
 import http.server
 import os
@@ -8,13 +7,11 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from worlds import pages
 from worlds.wire.zookeeper import WireZooKeeper
-from zkmq.zookeeper.kazoo_store import KazooStore
 
 PAGE = pages.DOCS / "asyncio.md"
 SITE = {
@@ -33,16 +30,10 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 def test_the_examples_say_what_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every `>>>` of the page, one after the other."""
-    connect = KazooStore.connect
-    test = doctest.DocTestParser().get_doctest(PAGE.read_text(), {}, PAGE.name, str(PAGE), 0)
+    test = pages.session(PAGE)
     assert len(test.examples) > 8
-    with WireZooKeeper() as server:
-
-        def to_memory(hosts: str, **connection: Any) -> KazooStore:
-            return connect(server.address, **connection)
-
-        monkeypatch.setattr(KazooStore, "connect", to_memory)
-        failed, tried = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF).run(test)
+    with pages.all_in_memory(monkeypatch):
+        failed, tried = pages.typed_in(test)
     assert (failed, tried) == (0, len(test.examples))
 
 

@@ -1,18 +1,17 @@
 """docs/observing.md: its examples are run, on the in-memory ZooKeeper, and print what it says."""
 
-import doctest
 import re
-from pathlib import Path
 
 import pytest
 
+from worlds import pages
 from worlds.memory.store import MemoryStore, World
 from zkmq.events import LEVELS
 from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.observing.observer import COUNTERS, HISTOGRAMS
 from zkmq.zookeeper.kazoo_store import KazooStore
 
-PAGE = Path(__file__).parents[3] / "docs" / "observing.md"
+PAGE = pages.DOCS / "observing.md"
 
 
 def test_the_examples_say_what_happens(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,9 +20,9 @@ def test_the_examples_say_what_happens(world: World, monkeypatch: pytest.MonkeyP
     # A real thread has no place in virtual time.
     monkeypatch.setattr(JanitorThread, "start", lambda _: None)
     monkeypatch.setattr(JanitorThread, "stop", lambda *_: None)
-    test = doctest.DocTestParser().get_doctest(PAGE.read_text(), {}, PAGE.name, str(PAGE), 0)
+    test = pages.session(PAGE)
     assert len(test.examples) > 15
-    failed, tried = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF).run(test)
+    failed, tried = pages.typed_in(test)
     assert (failed, tried) == (0, len(test.examples))
 
 

@@ -1,6 +1,5 @@
 """docs/queue.md: its examples are run, on the in-memory ZooKeeper, and print what it says."""
 
-import doctest
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 import typer
 
 import zkmq
+from worlds import pages
 from worlds.memory.store import MemoryStore, World
 from zkmq.cli import zkmq_command
 from zkmq.janitor.janitor_thread import JanitorThread
@@ -53,18 +53,16 @@ def in_memory(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 def test_the_python_examples_say_what_happens() -> None:
     """Every `>>>` of the page, one after the other."""
-    test = doctest.DocTestParser().get_doctest(TEXT, {}, "docs/queue.md", str(PAGE), 0)
+    test = pages.session(PAGE)
     assert len(test.examples) > 15
-    failed, tried = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF).run(test)
+    failed, tried = pages.typed_in(test)
     assert tried == len(test.examples)
     assert failed == 0
 
 
 def test_the_example_of_the_readme_says_what_happens() -> None:
     """The README's example can be typed in, and prints what it says."""
-    readme = PAGE.parents[1] / "README.md"
-    test = doctest.DocTestParser().get_doctest(readme.read_text(), {}, "README.md", str(readme), 0)
-    assert doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF).run(test) == (0, 4)
+    assert pages.typed_in(pages.session(PAGE.parents[1] / "README.md")) == (0, 4)
 
 
 def console() -> list[tuple[str, str]]:
