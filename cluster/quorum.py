@@ -248,17 +248,17 @@ class DockerQuorum:
 
     def _seen(self, seen: Sequence[NodeStatus]) -> str:
         last = ", ".join(f"{s.node} {s.mode}" for s in seen)
-        return f"last seen: {last}; {self._advice(seen)}"
+        return f"last seen: {last}{self._advice(seen)}"
 
     def _advice(self, seen: Sequence[NodeStatus]) -> str:
-        """Return what to do about servers that are not as wanted."""
+        """Return a clause, after a semicolon, about servers that are not as wanted."""
         running = all(pod.process == "running" for pod in self._pods.values())
         if running and all(s.mode == "down" for s in seen):
             return (
-                f"all run and none is reached at {self.hosts}: if a tunnel leads to the engine, "
+                f"; all run and none is reached at {self.hosts}: if a tunnel leads to the engine, "
                 f"name its machine in DOCKER_HOST instead"
             )
-        return last_words(self._pods, seen) or "`harness logs` shows the servers' logs"
+        return last_words(self._pods, seen) or "; `harness logs` shows the servers' logs"
 
     def _wait(
         self, within_s: float, wanted: str, met: Callable[[Sequence[NodeStatus]], object]

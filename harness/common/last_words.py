@@ -24,10 +24,10 @@ class Server(Protocol):
 def last_words(servers: Mapping[int, Server], seen: Sequence[NodeStatus]) -> str:
     """Return a clause for each server that does not serve: its process, and its last trouble.
 
-    The last line of a log without trouble is given in its place. A server whose log cannot be read
-    is told with the reason.
+    Each begins with a semicolon; if all serve, there is none. The last line of a log without
+    trouble is given in its place. A server whose log cannot be read is told with the reason.
     """
-    return "; ".join(f"{s.node}: {_words_of(servers[s.node])}" for s in seen if not s.serving)
+    return "".join(f"; {s.node}: {_words_of(servers[s.node])}" for s in seen if not s.serving)
 
 
 def _words_of(server: Server) -> str:

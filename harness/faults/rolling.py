@@ -119,7 +119,7 @@ def _wait_synced(quorum: Quorum) -> None:
         every_s=POLL_S,
         late=lambda seen: TargetError(
             f"rolling: expected every follower synced within {SYNCED_WITHIN_S:g} s, got "
-            f"{ {s.node: s.mode for s in seen} }; {last_words(quorum.nodes, seen)}"
+            f"{ {s.node: s.mode for s in seen} }{last_words(quorum.nodes, seen)}"
         ),
     )
 

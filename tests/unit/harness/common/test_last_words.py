@@ -40,7 +40,7 @@ class Server:
 def test_the_last_trouble_is_told(written: bytes | None, told: str) -> None:
     """The last line that tells of trouble, else the last line, whatever is in it."""
     words = last_words({1: Server(written)}, [NodeStatus(node=1, mode="down")])
-    assert words.startswith("1: ")
+    assert words.startswith("; 1: ")
     assert words.endswith(told)
 
 
@@ -48,5 +48,5 @@ def test_servers_that_serve_are_left_out() -> None:
     """Only those that do not serve explain what went wrong."""
     seen = [NodeStatus(node=1, mode="leader"), NodeStatus(node=2, mode="looking")]
     assert last_words({1: Server(b"one"), 2: Server(b"two", "running")}, seen) == (
-        "2: running, and its log ends with 'two'"
+        "; 2: running, and its log ends with 'two'"
     )
