@@ -5,13 +5,12 @@ and go on a session that stays, and a session that ends while it is used. A day 
 milliseconds here; nothing waits for time to pass.
 """
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 from worlds.wire.zookeeper import WireZooKeeper
-from worlds.years.growth import Costs, Month, looked_at
+from worlds.years.growth import Costs, Month, looked_at, threads
 from zkmq import Queue
 from zkmq.errors import ZkmqError
 from zkmq.zookeeper.kazoo_store import KazooStore
@@ -51,9 +50,9 @@ class Restarts:
 
     def _let_threads_end(self) -> None:
         """Wait for threads that are ending, which is a matter of the machine; not for a leak."""
-        self._threads = self._threads or threading.active_count()
+        self._threads = self._threads or threads()
         until_s = time.monotonic() + SETTLED_WITHIN_S
-        while threading.active_count() > self._threads and time.monotonic() < until_s:
+        while threads() > self._threads and time.monotonic() < until_s:
             time.sleep(0.01)
 
     def _live_a_day(self) -> None:
