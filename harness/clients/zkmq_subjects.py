@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from zkmq.rest.client import Queue as RestQueue
 
 
+class NotLookedError(Exception):
+    """No items, but not since there were none; nothing took effect."""
+
+    definite = True
+
+
 class _ZkmqSubject:
     """What zkmq's two clients have in common."""
 
@@ -68,6 +74,8 @@ class _ZkmqSubject:
     def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
         """Reserve; a window is recorded only where the order is relaxed."""
         found = self._queue.reserve(n, timeout_s=timeout_s, sync=sync)
+        if not found.items and not found.looked:
+            raise NotLookedError("reserve: there was no time to look at the queue")
         return Reserved(
             zxid=found.zxid,
             attempts=max(found.attempts, 1),

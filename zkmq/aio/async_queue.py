@@ -55,6 +55,7 @@ class AsyncReservation:
     done: Done | None = None
     window: int = 1
     paused: bool = False
+    looked: bool = True
 
 
 class AsyncQueue(AsyncOperatorQueue):
@@ -258,10 +259,17 @@ class AsyncQueue(AsyncOperatorQueue):
         except NotAppliedError:
             if acked is None:
                 raise
-            return AsyncReservation((), done=acked)
+            return AsyncReservation((), done=acked, looked=False)
         items = tuple(map(self._item_of, found.items))
         return AsyncReservation(
-            items, found.zxid, found.read_zxid, found.attempts, acked, found.window, found.paused
+            items,
+            found.zxid,
+            found.read_zxid,
+            found.attempts,
+            acked,
+            found.window,
+            found.paused,
+            found.looked,
         )
 
     async def done(self, *items: AsyncItem) -> Done:

@@ -29,6 +29,7 @@ from zkmq.errors import (
     AckUnknownError,
     BadArgumentError,
     ConsumerLostError,
+    NoQuorumError,
     NotHeldError,
     ZkmqError,
 )
@@ -168,7 +169,7 @@ class _Worker:
     def run(self, queue: Queue, wait_s: float, *, every: bool) -> int:
         """Take and work, once or until nothing comes."""
         status, count = Status.OK, 0
-        while found := queue.reserve(1, timeout_s=wait_s, sync=True).items:
+        while found := _next(queue, wait_s):
             count += 1
             try:
                 ended = Status.OK if self._work_on(queue, found[0]) else Status.COMMAND_FAILED
@@ -218,6 +219,18 @@ class _Worker:
         return process.returncode
 
 
+def _next(queue: Queue, wait_s: float) -> Sequence[Item]:
+    """Return the next item, alone; nothing if there is none.
+
+    Raises:
+        NoQuorumError: there was no time to look whether there is one.
+    """
+    found = queue.reserve(1, timeout_s=wait_s, sync=True)
+    if not found.looked:
+        raise NoQuorumError("reserve: the servers left no time to look at the queue; try again")
+    return found.items
+
+
 def _reserve_to(
     hold: Path, hold_s: float, wait_s: float, settings: Settings, policy: Mapping[str, object]
 ) -> int:
@@ -229,7 +242,7 @@ def _reserve_to(
         undo.callback(store.close)
         queue = settings.on(store, calls="many", **policy)
         undo.callback(queue.close)
-        found = queue.reserve(1, timeout_s=wait_s, sync=True).items
+        found = _next(queue, wait_s)
         if not found:
             return Status.EMPTY
         if store.credentials is None:

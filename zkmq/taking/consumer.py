@@ -138,7 +138,8 @@ class Consumer:
         except NotAppliedError:
             if acked is None:
                 raise
-            return Reservation((), done=acked)  # the acknowledgement did take effect
+            # The acknowledgement did take effect.
+            return Reservation((), done=acked, looked=False)
         finally:
             self._leave_line()
 

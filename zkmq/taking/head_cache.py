@@ -83,6 +83,8 @@ class HeadCache:
         self._at_once = FIRST_READS
         self._ahead = 1
         self.zxid: int | None = None
+        # Whether the last batch, if it is empty, is what a whole look found.
+        self.looked = False
 
     def drop(self) -> None:
         """Make the next batch look again."""
@@ -118,6 +120,7 @@ class HeadCache:
                 fresh = False
             elif fresh or self._store.now() >= deadline_s:
                 # The rest waits for the holders of its groups.
+                self.looked = fresh
                 is_empty = fresh and not skipped and not self._paths
                 self.zxid = self.zxid if is_empty else None
                 return []

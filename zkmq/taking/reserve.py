@@ -41,6 +41,8 @@ class Reservation:
         window: in relaxed order, how many items this consumer chose from. In the state it last
             looked at, fewer than this many smaller items waited before each of `items`.
         paused: whether there are no items because the queue is paused.
+        looked: whether the queue was looked at. If not, no time was left, or no quorum after the
+            acknowledgement of `done`, and no items says nothing of the queue.
     """
 
     items: tuple[Item, ...]
@@ -50,6 +52,7 @@ class Reservation:
     done: Done | None = None
     window: int = 1
     paused: bool = False
+    looked: bool = True
 
 
 class _Move(NamedTuple):
@@ -143,8 +146,8 @@ class Reserver:
         except NoQuorumError:
             if acked is None:
                 raise
-            return Reservation((), done=acked)
-        return replace(found or Reservation(()), done=acked)
+            return Reservation((), done=acked, looked=False)
+        return replace(found or Reservation((), looked=False), done=acked)
 
     def _once(
         self, n: int, done: Sequence[Item], extra: Sequence[Op], deadline_s: float
@@ -175,7 +178,8 @@ class Reserver:
         if paused or not found:
             acked = self._finisher.done(done, deadline_s) if done else None
             zxid = None if paused else self.cache.zxid
-            return Reservation((), read_zxid=zxid, done=acked, paused=paused)
+            looked = paused or self.cache.looked
+            return Reservation((), read_zxid=zxid, done=acked, paused=paused, looked=looked)
         moves = [self._move(registration.consumer, candidate) for candidate in found]
         count = self._fitting(moves, done, extra)
         if count < len(found):

@@ -144,6 +144,8 @@ class Reserving:
             reply.attempts,
             acked,
             _number(told, "Zkmq-Window") or 1,
+            paused=told.get("Zkmq-Paused") == "true",
+            looked=told.get("Zkmq-Looked") != "false",
         )
 
 

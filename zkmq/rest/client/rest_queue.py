@@ -200,7 +200,7 @@ class Queue(OperatorCalls):
         except NotAppliedError:
             if acked is None:
                 raise
-            return Reservation((), done=acked)  # that much did take effect
+            return Reservation((), done=acked, looked=False)  # that much did take effect
 
     def done(self, *items: Item) -> Done:
         """Acknowledge items, as `zkmq.Queue.done`."""

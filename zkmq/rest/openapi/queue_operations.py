@@ -254,7 +254,10 @@ def _reserve() -> Part:
     items = sequence(ref("Delivery"), minItems=1)
     operation = _does("Take items, most urgent and oldest first.", arguments, items, 409)
     operation["parameters"] = [_KEY]
-    operation["responses"]["204"] = answer("There were none.")
+    operation["responses"]["204"] = answer(
+        "There were none. `Zkmq-Paused: true` if the queue is paused, and `Zkmq-Looked: false` if "
+        "there was no time to look: then this says nothing of the queue."
+    )
     operation["responses"] |= errors(408, 409, 413, 415, 422)
     return operation
 

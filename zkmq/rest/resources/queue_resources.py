@@ -154,7 +154,7 @@ async def _reserve(call: RestCall, _queues: EndpointQueues, consumer: RemoteCons
         hash((n, wait_s, tuple(done), sync)),
         lambda: consumer.reserve(n, wait_s=wait_s, done=done, sync=sync),
     )
-    headers = _reservation_headers(consumer, found)
+    headers = reservation_headers(consumer, found)
     if not found.items:
         return reply(204, headers)
     return as_json([_delivery(item) for item in found.items], 200, headers)
@@ -175,7 +175,8 @@ def _delivery(item: Item) -> dict[str, object]:
     }
 
 
-def _reservation_headers(consumer: RemoteConsumer, found: Reservation) -> dict[str, str]:
+def reservation_headers(consumer: RemoteConsumer, found: Reservation) -> dict[str, str]:
+    """Return what a reservation tells beside its items."""
     values = {
         "Zkmq-Consumer": consumer.queue.consumer_id,
         "Zkmq-Zxid": found.zxid,
@@ -183,6 +184,8 @@ def _reservation_headers(consumer: RemoteConsumer, found: Reservation) -> dict[s
         "Zkmq-Done-Zxid": found.done.zxid if found.done else None,
         "Zkmq-Attempts": found.attempts,
         "Zkmq-Window": found.window,
+        "Zkmq-Paused": "true" if found.paused else None,
+        "Zkmq-Looked": None if found.looked else "false",
     }
     return {name: str(value) for name, value in values.items() if value is not None}
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from harness.clients import event_loop
 from harness.clients.subject import SubjectConfig
 from harness.clients.subject_lookup import connect
+from harness.clients.zkmq_subjects import NotLookedError
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq.errors import NotHeldError
+from zkmq.taking.reserve import Reservation
 
 
 @pytest.fixture
@@ -49,6 +52,19 @@ def test_its_calls_are_those_of_the_queue(subject: Any) -> None:
     assert empty.items == ()
     assert empty.read_zxid > 0
     assert subject.leftover() == 0
+
+
+def test_no_time_to_look_is_not_an_empty_queue(
+    subject: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that says nothing of the queue is no evidence against it, but a failed call."""
+    monkeypatch.setattr(
+        subject, "_queue", SimpleNamespace(reserve=lambda *_, **__: Reservation((), looked=False))
+    )
+    with pytest.raises(NotLookedError) as raised:
+        subject.reserve(1, 0.0, sync=True)
+    assert raised.value.definite
+    monkeypatch.undo()
 
 
 def test_a_refused_call_is_definite(subject: Any) -> None:

@@ -22,6 +22,7 @@ from worlds.sim.editions import NEW, OLD, release
 from zkmq import Queue
 from zkmq.cli import invocation, top_command, zkmq_command
 from zkmq.errors import NoQuorumError
+from zkmq.taking.reserve import Reservation
 from zkmq.tree.charter import Edition
 from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.security import Security
@@ -169,6 +170,16 @@ def test_all_goes_on_until_nothing_comes(zkmq: Zkmq, queue: Queue) -> None:
     queue.put_many([b"a", b"b", b"c"])
     assert zkmq("reserve", "--no-janitor", "--all", "--failed", "bury", "--", *FAIL) == 5
     assert [item.data for item in queue.peek(9, place="dead")] == [b"a", b"b", b"c"]
+
+
+def test_no_time_to_look_is_not_an_empty_queue(
+    zkmq: Zkmq, queue: Queue, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`reserve --all` does not end as if all were taken when it could not look."""
+    queue.put(b"x")
+    monkeypatch.setattr(Queue, "reserve", lambda *_, **__: Reservation((), looked=False))
+    assert zkmq("reserve", "--all", "--no-janitor", "--", *ECHO) == invocation.Status.UNREACHABLE
+    assert "no time to look at the queue" in capsys.readouterr().err
 
 
 def test_an_empty_queue_has_a_status_of_its_own(zkmq: Zkmq, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """Taking items: order, batches, fused acknowledgement, races, tags, unknown outcomes."""
 
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import pytest
 
 from worlds.memory.faults import Strike
-from worlds.memory.network import Fault, no_faults
+from worlds.memory.network import Fault, Request, no_faults
 from worlds.memory.queues import Open, drained, janitor_of, places_of, swept
 from worlds.memory.store import World
 from zkmq import Hold, Queue
@@ -21,6 +22,34 @@ NUMBERS = [b"%03d" % number for number in range(12)]
 def datas(items: tuple[Item, ...]) -> list[bytes]:
     """Tell the payloads."""
     return [item.data for item in items]
+
+
+@dataclass
+class Labels:
+    """Write down the labels of writes with a ticket; lose all requests after one of them."""
+
+    silent_after: str | None = None
+    seen: list[str] = field(default_factory=list)
+
+    def __call__(self, number: int, request: Request) -> Fault | None:
+        """Tell what happens to a request."""
+        if self.silent_after in self.seen:
+            return Fault.LOSE_REQUEST
+        first = request.ops[0] if request.ops else None
+        if isinstance(first, SetData):
+            self.seen.append(first.data.split()[0].decode())
+        return None
+
+
+def raced(opened: Open, queue: Queue) -> tuple[Queue, tuple[Item, ...]]:
+    """Return a client that holds an item, and that knows a head which another has just taken."""
+    slow, fast = opened("slow", order="strict"), opened("fast", order="strict")
+    fast.reserve(1)  # registers, and knows nothing of what comes
+    queue.put_many(NUMBERS)
+    slow.reserve(1)
+    first = slow.reserve(1).items  # reads one more ahead, since nothing disturbed it
+    fast.reserve(1)
+    return slow, first
 
 
 def test_urgent_first_then_oldest(queue: Queue) -> None:
@@ -123,14 +152,13 @@ def test_two_consumers_never_share(opened: Open, queue: Queue) -> None:
     assert sorted(taken) == NUMBERS[2:]
 
 
-def test_a_lost_race_still_acknowledges(opened: Open, queue: Queue) -> None:
+def test_a_lost_race_still_acknowledges(opened: Open, queue: Queue, world: World) -> None:
     """When another was faster, the acknowledgements go alone and the claim is tried again."""
-    queue.put_many(NUMBERS)
-    slow, fast = opened("slow"), opened("fast")
-    first = slow.reserve(1).items  # reads ahead
-    fast.reserve(3)
-    found = slow.reserve(2, done=first)
-    assert datas(found.items)[:1] == NUMBERS[4:5]
+    slow, first = raced(opened, queue)
+    world.faults = labels = Labels()
+    found = slow.reserve(1, done=first)
+    assert labels.seen == ["reserve", "done", "reserve"]
+    assert datas(found.items) == NUMBERS[3:4]
     assert found.done is not None
     assert {item.hold for item in first} == {Hold.DONE}
 
@@ -201,6 +229,45 @@ def test_without_a_quorum_nothing_is_taken(queue: Queue, world: World) -> None:
     with pytest.raises(NoQuorumError) as caught:
         queue.reserve()
     assert caught.value.definite
+
+
+def test_no_time_to_look_is_not_an_empty_queue(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reserve that loses a race, or its session, until its time is over saw no empty queue."""
+    queue.put(b"x")
+    reserver, store = queue._consumer.reserver, queue._store
+
+    def lose_slowly(n: int, done: object, extra: object, deadline_s: float) -> None:
+        store.sleep(deadline_s / 3 - store.now() / 3 + 0.1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reserver, "_attempt", lose_slowly)
+        found = queue.reserve(sync=True)
+    assert (found.items, found.read_zxid, found.looked) == ((), None, False)
+    assert datas(queue.reserve(sync=True).items) == [b"x"]
+
+
+def test_no_quorum_after_the_acknowledgement_is_not_an_empty_queue(
+    opened: Open, queue: Queue, world: World
+) -> None:
+    """A reserve tells what it acknowledged, and that it did not get to look for more."""
+    slow, first = raced(opened, queue)
+    labels = Labels(silent_after="done")
+    world.faults = labels
+    found = slow.reserve(1, done=first)
+    assert labels.seen == ["reserve", "done"]
+    assert (found.items, found.looked) == ((), False)
+    assert found.done is not None
+    assert {item.hold for item in first} == {Hold.DONE}
+
+
+def test_a_look_that_found_nothing_was_a_look(queue: Queue) -> None:
+    """An empty queue, a paused one and one whose items are held were looked at."""
+    assert queue.reserve().looked
+    queue.put(b"x")
+    queue.pause("a test")
+    assert queue.reserve(sync=True).looked
 
 
 def test_a_tagged_item_is_left_alone_while_its_owner_lives(queue: Queue, world: World) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,6 +18,9 @@ from zkmq import Hold, OutcomeUnknownError
 from zkmq.rest.client import Queue
 from zkmq.rest.client.putting import KEPT_S
 from zkmq.rest.queues.http_consumer import RemoteConsumer
+from zkmq.rest.resources import queue_resources
+from zkmq.taking.finish import Done
+from zkmq.taking.reserve import Reservation
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -99,6 +103,23 @@ def test_a_put_many_in_doubt_says_what_is_put_and_what_not() -> None:
     error = unknown(lambda: queue.put_many([b"1", b"2", b"3", b"4", b"5"], batch=2))
     assert (len(error.applied), error.doubtful) == (2, 2)
     assert "the last 1 certainly not" in str(error)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Reservation((), read_zxid=7),
+        Reservation((), paused=True),
+        Reservation((), looked=False, done=Done(6, 1)),
+    ],
+)
+def test_why_there_are_no_items_is_told_as_without_a_gateway(found: Reservation) -> None:
+    """An empty queue, a paused one, and one at which nobody got to look."""
+    consumer: Any = SimpleNamespace(queue=SimpleNamespace(consumer_id="c"))
+    told = queue_resources.reservation_headers(consumer, found)
+    answer = Gateway(reserve=[lambda _: httpx.Response(204, headers=told)]).queue().reserve()
+    assert (answer.items, answer.read_zxid) == ((), found.read_zxid)
+    assert (answer.paused, answer.looked) == (found.paused, found.looked)
 
 
 @pytest.mark.parametrize(
