@@ -31,13 +31,13 @@ BENCHES_WITH_ENGINE := celery faults queue quorum rest shim
 
 # make prove NAME=...: the program, and how it takes N
 PROOFS := false-alarms files mutants oracle planted wire years
-PROGRAM_false-alarms = tests/property/false_alarms.py $(N)
-PROGRAM_files = tests/property/damaged_files.py $(N)
-PROGRAM_mutants = tests/controls/mutation_sample.py --count $(N)
-PROGRAM_oracle = tests/property/oracle_rates.py $(N)
-PROGRAM_planted = tests/controls/gallery.py
-PROGRAM_wire = tests/property/wire_rates.py $(N)
-PROGRAM_years = tests/property/years_rates.py
+PROGRAM_false-alarms = tests/proofs/false_alarms.py $(N)
+PROGRAM_files = tests/proofs/damaged_files.py $(N)
+PROGRAM_mutants = tests/proofs/mutation_sample.py --count $(N)
+PROGRAM_oracle = tests/proofs/oracle_rates.py $(N)
+PROGRAM_planted = tests/proofs/gallery.py
+PROGRAM_wire = tests/proofs/wire_rates.py $(N)
+PROGRAM_years = tests/proofs/years_rates.py
 
 # $(call one_of,NAMES): NAME, if it is one of them; else make stops and lists them
 one_of = $(if $(filter $(NAME),$1),$(NAME),$(error make $@: expected NAME=one of: $1; got NAME=$(NAME)))
@@ -78,7 +78,7 @@ prove: $(READY) ## Long checks without Docker: make prove NAME=oracle N=20000 AR
 .PHONY: damage
 damage: $(READY) ## What releases do with damaged files, as a table: make damage ARGS="--releases 3.9.6"
 	@$(ENGINE)
-	@PYTHONPATH=tests $(BIN)/python tests/controls/damage_table.py $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python tests/proofs/damage_table.py $(ARGS)
 
 ##@ Look: a quorum by hand
 

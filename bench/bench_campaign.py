@@ -35,9 +35,7 @@ from rich.console import Console
 from rows import write_row
 
 TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "property")]
-
-from oracle_chunk import chunk  # noqa: E402 -- it is found by the line above
+sys.path.insert(0, str(TESTS))
 
 from harness.campaign import dask_cluster  # noqa: E402
 from harness.campaign.dask_executor import SLOT, DaskExecutor  # noqa: E402
@@ -50,6 +48,7 @@ from harness.common.polling import wait_until  # noqa: E402
 from harness.report import page  # noqa: E402
 from harness.report.terminal import Terminal  # noqa: E402
 from harness.scenario import loading  # noqa: E402
+from proofs.oracle_chunk import chunk  # noqa: E402 -- it is found by the line above
 
 CHUNKS, HISTORIES, MIX = 4, 500, "crashes"
 RUNS_EACH, SLEEPS_S = 4, 30.0
@@ -172,7 +171,7 @@ def _workers(count: int) -> "Iterator[tuple[DaskExecutor, list[subprocess.Popen[
 @contextmanager
 def _bare(count: int) -> "Iterator[list[subprocess.Popen[str]]]":
     """Have so many processes that judge the chunks that they read, and answer with a line."""
-    program = "import sys, oracle_chunk as o\nfor n in sys.stdin: "
+    program = "import sys; from proofs import oracle_chunk as o\nfor n in sys.stdin: "
     program += f"o.chunk(('{MIX}', range(int(n), int(n) + {HISTORIES}))); print(int(n), flush=True)"
     with ExitStack() as started:
         yield [started.enter_context(_program("-c", program)) for _ in range(count)]

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from controls import damage_table
-from controls.damage_table import Cell
 
 from harness.scenario import loading
+from proofs import damage_table
+from proofs.damage_table import Cell
 
 
 def results(

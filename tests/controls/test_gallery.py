@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from controls.gallery import CHECKERS, HISTORIES, KINDS, QUEUES, SOUND, Mutant, Planted, main
 
 from harness.checkers import checkers
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History
 from harness.judge import judge
+from proofs.gallery import CHECKERS, HISTORIES, KINDS, QUEUES, SOUND, Mutant, Planted, main
 
 LEAST = 40
 WORD = re.compile(r"[a-z0-9]+([-_ ][a-z0-9]+)*")
@@ -98,7 +98,7 @@ def test_a_bug_that_is_not_found_is_counted(
     harmless = Planted(
         name="no bug", checker="total-queue", reason="lost", history=SOUND["one after the other"]
     )
-    monkeypatch.setattr("controls.gallery.KINDS", {"history": [harmless, HISTORIES[0]]})
+    monkeypatch.setattr("proofs.gallery.KINDS", {"history": [harmless, HISTORIES[0]]})
     assert main() == 1
     assert capsys.readouterr().out.splitlines() == [
         "not found: history: no bug: expected lost, got nothing",

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from controls.mutation_sample import LEAST_PER_MODULE, choose, score, table
+from proofs.mutation_sample import LEAST_PER_MODULE, choose, score, table
 
 MUTANTS = [f"a.x_f__mutmut_{n}" for n in range(900)] + [f"b.x_g__mutmut_{n}" for n in range(20)]
 

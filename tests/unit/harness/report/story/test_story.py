@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from controls.gallery import HISTORIES, QUEUES, Planted
 
 from harness.common.run_folder import RunFolder
 from harness.common.verdict import Verdict
@@ -13,6 +12,7 @@ from harness.history.columns import History
 from harness.report import judged as results_of
 from harness.report.charts import spans
 from harness.report.story import story
+from proofs.gallery import HISTORIES, QUEUES, Planted
 from worlds.histories import judged_runs, recorded_runs
 from worlds.histories.by_hand import note, op
 from worlds.histories.judged_runs import MS, killed, lives, modes, tree

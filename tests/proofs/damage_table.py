@@ -1,6 +1,6 @@
 """What each release does with each kind of damaged file: scenarios made, run, and put in a table.
 
-`python tests/controls/damage_table.py` prints the table of docs/faults.md. `--releases 3.9.6` makes
+`python tests/proofs/damage_table.py` prints the table of docs/faults.md. `--releases 3.9.6` makes
 a part of it. Each cell is a scenario of its own: three servers, 50 items, and one file damaged: of
 one follower, which is down or runs, or of all servers, which are down.
 """

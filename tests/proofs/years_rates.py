@@ -1,4 +1,4 @@
-"""Years of use in virtual time: `python tests/property/years_rates.py 60` lives so many months.
+"""Years of use in virtual time: `python tests/proofs/years_rates.py 60` lives so many months.
 
 Prints a table with a row for each month, and what has grown from the first month to the last.
 Ends with 1 if anything has.

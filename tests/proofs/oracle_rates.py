@@ -1,6 +1,6 @@
 """How often the checkers agree with the exhaustive oracle, on many small random histories.
 
-`python tests/property/oracle_rates.py 100000` judges that many in each mix, of which three quarters
+`python tests/proofs/oracle_rates.py 100000` judges that many in each mix, of which three quarters
 are mutated, by every checker and by the oracle, in two processes; `--mix NAME` takes only that one,
 and can be said several times. For each mix and checker:
 
@@ -27,10 +27,9 @@ import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.pool import Pool
 
-from oracle_campaign import add_options, compared
-from oracle_chunk import ALL, CHECKERS, CHUNK, Tally, chunk
-
 from harness.common.harness_errors import HarnessError
+from proofs.oracle_campaign import add_options, compared
+from proofs.oracle_chunk import ALL, CHECKERS, CHUNK, Tally, chunk
 from worlds.histories.oracle_mixes import MIXES
 
 EXACT = ("plain-takes", "unknown-takes", "zxids")

@@ -1,6 +1,6 @@
 """How the harness takes damaged scenario files, histories and results: many, from seeds.
 
-`python tests/property/damaged_files.py 100000` damages that many files of each kind and gives them
+`python tests/proofs/damaged_files.py 100000` damages that many files of each kind and gives them
 to the loader, to `harness check` and to what reads results; `--kind NAME` takes only that one, and
 can be said several times. Prints by kind how many were refused and taken, the stacks, the slowest
 in processor time, and how many took over 2 s. Ends with 1 if there was a stack, or a file over 2 s.

@@ -1,6 +1,6 @@
 """The gallery: bugs planted in queues, histories and checkers, each with the reason to find it for.
 
-`python tests/controls/gallery.py` prints found / planted, and ends with 1 unless all were found.
+`python tests/proofs/gallery.py` prints found / planted, and ends with 1 unless all were found.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Fuzz real clients on real sockets until so many items were put, and print the figures.
 
-`python tests/property/wire_rates.py 100000` runs rounds of `worlds.wire.fuzz` until that many
+`python tests/proofs/wire_rates.py 100000` runs rounds of `worlds.wire.fuzz` until that many
 items were put, three rounds at once; `--first-seed` says where to begin, `--trouble NAME` takes
 only that kind, and can be said several times, `--rounds N` ends after so many rounds. A round that
 failed is run again by its seed: `--first-seed SEED --rounds 1`. Threads run as they like, so it may

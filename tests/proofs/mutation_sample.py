@@ -1,6 +1,6 @@
 """Mutation testing of the queue's core and of the judge: a seeded sample of mutants, run by mutmut.
 
-`python tests/controls/mutation_sample.py --count 300 --seed 1` makes the mutants, chooses a sample,
+`python tests/proofs/mutation_sample.py --count 300 --seed 1` makes the mutants, chooses a sample,
 runs against each only the tests that reach its function, and prints a table by module with every
 survivor. Mutants already decided are not run again, so an interrupted run goes on where it stopped.
 mutmut keeps its results below `mutants/`; `[tool.mutmut]` in pyproject.toml says what is mutated.

@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from oracle_chunk import Tally, chunk
-
 from harness.campaign.outcome_file import Ended, OutcomeFile, opened
 from harness.campaign.tasks import Began, Done, Executor, Task
 from harness.commands.running.crew import Crew
@@ -14,6 +12,7 @@ from harness.common.harness_errors import RunError, told
 from harness.common.run_clock import utc_stamp
 from harness.report.campaign_view import CampaignView
 from harness.report.terminal import Terminal
+from proofs.oracle_chunk import Tally, chunk
 
 Chunk = tuple[str, range]
 
