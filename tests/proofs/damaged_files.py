@@ -7,22 +7,18 @@ in processor time, and how many took over 2 s. Ends with 1 if there was a stack,
 """
 
 import argparse
-import multiprocessing
 import os
-import signal
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.pool import Pool
 from pathlib import Path
 
+from proofs import chunks
 from worlds.histories.damage_cases import KINDS, Bench, Case
 
 CHUNK = 200
-PROCESSES = 2
-SAID_EVERY_S = 30
 SHOWN = 5
 MOST_S = 2.0
 
@@ -54,9 +50,7 @@ def main() -> int:
     given = _arguments()
     seeds = range(given.first_seed, given.first_seed + given.files)
     failed = False
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, signal.default_int_handler)
-    with multiprocessing.Pool(given.processes, _leave_interrupts) as pool:
+    with chunks.side_by_side(given.processes) as pool:
         for kind in given.kind:
             tally = Tally()
             try:
@@ -85,30 +79,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("files", type=int, nargs="?", default=2_000, help="of each kind")
     parser.add_argument("--first-seed", type=int, default=1_000_000)
     parser.add_argument("--kind", action="append", choices=KINDS, help="default: each of them")
-    parser.add_argument("--processes", type=int, default=PROCESSES)
+    parser.add_argument("--processes", type=int, default=chunks.PROCESSES)
     given = parser.parse_args()
     given.kind = given.kind or list(KINDS)
     return given
 
 
-def _leave_interrupts() -> None:
-    """Ignore Ctrl-C in this process: it is the parent's to obey, once."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
 def _try(pool: Pool, kind: str, seeds: range, tally: Tally) -> None:
-    """Add up a kind's chunks, and say now and then how far it is."""
-    chunks = [(kind, seeds[at : at + CHUNK]) for at in range(0, len(seeds), CHUNK)]
-    began_s = said_s = time.monotonic()
-    for done, cases in enumerate(pool.imap_unordered(chunk, chunks), start=1):
+    """Add up a kind's chunks, with progress."""
+    work = [(kind, some) for some in chunks.of(seeds, CHUNK)]
+    for cases in chunks.judged(pool, chunk, work, lambda: f"{kind}: {tally.files} so far"):
         for case in cases:
             tally.add(case)
-        now_s = time.monotonic()
-        if now_s - said_s > SAID_EVERY_S:
-            said_s = now_s
-            left_s = (now_s - began_s) / done * (len(chunks) - done)
-            print(f"{kind}: {tally.files} so far, {left_s:.0f} s left", flush=True)
 
 
 def _told(kind: str, tally: Tally) -> Iterator[str]:

@@ -7,11 +7,8 @@ and ends with 1 if there was one. Ctrl-C prints what there is so far, and ends w
 """
 
 import argparse
-import multiprocessing
 import os
-import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +17,7 @@ from itertools import product
 from harness.claim import Claim, Level
 from harness.common.verdict import Verdict
 from harness.judge import judge
+from proofs import chunks
 from worlds.listing.lines import Zxids
 from worlds.listing.queue import run
 
@@ -28,8 +26,6 @@ ZXIDS: tuple[Zxids, ...] = ("on", "off", "half")
 KINDS: tuple[tuple[Zxids, Level], ...] = tuple(product(ZXIDS, CLAIMS))
 FIRST_SEED = 1
 CHUNK = 200
-PROCESSES = 2
-SAID_EVERY_S = 20
 SHOWN = 20
 INTERRUPTED = 2
 
@@ -71,37 +67,26 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     given = parser.parse_args()
     seeds = range(given.first_seed, given.first_seed + given.runs)
-    for stop in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
-        signal.signal(stop, signal.default_int_handler)
     tally, interrupted = Tally(), False
     try:
-        for part in _judged(seeds):
-            tally.add(part)
+        _judge(seeds, tally)
     except KeyboardInterrupt:
         interrupted = True
     print("\n".join(_table(tally)))
     return 1 if tally.alarms else INTERRUPTED if interrupted else 0
 
 
-def _judged(seeds: range) -> Iterator[Tally]:
-    """Yield the tally of each chunk, and say every few seconds how far it is."""
-    chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
-    said_s, alarms = time.monotonic(), 0
-    with multiprocessing.Pool(PROCESSES, _leave_interrupts) as pool:
-        for done, tally in enumerate(pool.imap_unordered(chunk, chunks), start=1):
-            alarms += len(tally.alarms)
-            for alarm in tally.alarms:
+def _judge(seeds: range, tally: Tally) -> None:
+    """Add up all chunks, with progress, and print each false alarm at once."""
+
+    def so_far() -> str:
+        return f"{tally.verdicts.total()} so far, {len(tally.alarms)} false alarms"
+
+    with chunks.side_by_side() as pool:
+        for part in chunks.judged(pool, chunk, chunks.of(seeds, CHUNK), so_far):
+            tally.add(part)
+            for alarm in part.alarms:
                 print(alarm, flush=True)
-            yield tally
-            if time.monotonic() - said_s > SAID_EVERY_S:
-                said_s = time.monotonic()
-                print(f"{done} of {len(chunks)} chunks, {alarms} false alarms", flush=True)
-
-
-def _leave_interrupts() -> None:
-    """Ignore Ctrl-C in this process: it is the parent's to obey, once."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _table(tally: Tally) -> Iterator[str]:

@@ -19,22 +19,18 @@ prints what there is so far, and ends with 2.
 """
 
 import argparse
-import multiprocessing
 import os
-import signal
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.pool import Pool
 
 from harness.common.harness_errors import HarnessError
+from proofs import chunks
 from proofs.oracle_campaign import add_options, compared
 from proofs.oracle_chunk import ALL, CHECKERS, CHUNK, Tally, chunk
 from worlds.histories.oracle_mixes import MIXES
 
 EXACT = ("plain-takes", "unknown-takes", "zxids")
-PROCESSES = 2
-SAID_EVERY_S = 10
 SHOWN = 10
 MOST_MISSED = 0.003
 UNFINISHED = 2
@@ -45,8 +41,7 @@ def main() -> int:
     given = _arguments()
     seeds = range(given.first_seed, given.first_seed + given.histories)
     print(f"{len(seeds)} histories in each of {len(given.mix)} mixes, seeds from {seeds.start}")
-    for stop in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
-        signal.signal(stop, signal.default_int_handler)
+    chunks.obey_interrupts()
     tallies: dict[str, Tally] = {}
     unfinished = False
     try:
@@ -55,7 +50,7 @@ def main() -> int:
         else:
             _compare_here(given.mix, seeds, tallies)
     except KeyboardInterrupt:
-        _leave_interrupts()
+        chunks.ignore_interrupts()
         unfinished = True
     except HarnessError as error:
         print(f"oracle: {error}", file=sys.stderr)
@@ -83,43 +78,26 @@ def _arguments() -> argparse.Namespace:
     return given
 
 
-def _leave_interrupts() -> None:
-    """Ignore Ctrl-C in this process: it is the parent's to obey, once."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
 def _compare_here(mixes: Sequence[str], seeds: range, tallies: dict[str, Tally]) -> None:
-    with multiprocessing.Pool(PROCESSES, _leave_interrupts) as pool:
-        try:
-            for mix in mixes:
-                tallies[mix] = Tally()
-                _compare(pool, mix, seeds, tallies[mix])
-        except KeyboardInterrupt:
-            _leave_interrupts()  # a second one would lose the figures
-            raise
+    with chunks.side_by_side() as pool:
+        for mix in mixes:
+            tallies[mix] = Tally()
+            _compare(pool, mix, seeds, tallies[mix])
 
 
 def _chunks(mix: str, seeds: range) -> list[tuple[str, range]]:
-    return [(mix, seeds[at : at + CHUNK]) for at in range(0, len(seeds), CHUNK)]
+    return [(mix, some) for some in chunks.of(seeds, CHUNK)]
 
 
 def _compare(pool: Pool, mix: str, seeds: range, tally: Tally) -> None:
-    """Add up a mix's chunks, and say every few seconds how far it is."""
-    chunks = _chunks(mix, seeds)
-    began_s = said_s = time.monotonic()
-    for done, one in enumerate(pool.imap_unordered(chunk, chunks), start=1):
-        tally.add(one)
-        now_s = time.monotonic()
-        if now_s - said_s > SAID_EVERY_S or done == len(chunks):
-            said_s = now_s
-            left_s = (now_s - began_s) / done * (len(chunks) - done)
-            judged, missed, alarms = tally.counts[ALL, "histories"], tally.missed, tally.alarms
-            print(
-                f"{mix}: {judged} so far, {len(missed)} missed, {len(alarms)} alarms, "
-                f"{left_s:.0f} s left of {now_s - began_s + left_s:.0f}",
-                flush=True,
-            )
+    """Add up a mix's chunks, with progress."""
+
+    def so_far() -> str:
+        judged = tally.counts[ALL, "histories"]
+        return f"{mix}: {judged} so far, {len(tally.missed)} missed, {len(tally.alarms)} alarms"
+
+    for part in chunks.judged(pool, chunk, _chunks(mix, seeds), so_far):
+        tally.add(part)
 
 
 def _table(mix: str, tally: Tally) -> Iterator[str]:
