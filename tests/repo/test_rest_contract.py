@@ -14,7 +14,7 @@ NAMED = re.compile(r"([0-9.]+(?:, [0-9.]+)*): ")
 
 def named() -> Iterator[str]:
     """Give the clauses at the beginning of the tests' docstrings."""
-    for path in (ROOT / "tests").glob("*/rest/test_*.py"):
+    for path in (ROOT / "tests").glob("*/rest/**/test_*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 match = NAMED.match(ast.get_docstring(node) or "")
