@@ -23,7 +23,7 @@ from zkmq.tree.item import Hold
 from zkmq.tree.item_view import ItemView
 from zkmq.tree.paths import QueueTree
 from zkmq.working.job import Outcome
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 FINISH, BACK = True, False
 LOOK_S = 0.05

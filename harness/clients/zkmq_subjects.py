@@ -19,7 +19,7 @@ from zkmq import Item, Queue, Returned
 from zkmq.tree.charter import SEGMENT_ITEMS
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.raw_copy import decode
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 # What a call may take beyond its deadline on a busy machine.
 GRACE_S = 10.0

@@ -5,7 +5,7 @@ import pytest
 from worlds.wire.fuzz import AT_ONCE, at_once
 from worlds.wire.mutants import MUTANTS, plan, unheard
 from worlds.wire.silence import silenced
-from zkmq.zookeeper.failure_detector import FailureDetector
+from zkmq.zookeeper.session.failure_detector import FailureDetector
 
 SEEDS = range(1, 13)
 

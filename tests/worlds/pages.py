@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from worlds.wire.zookeeper import WireZooKeeper
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 DOCS = Path(__file__).parents[2] / "docs"
 

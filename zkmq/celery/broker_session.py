@@ -16,7 +16,7 @@ from zkmq.celery.queue_intake import QueueIntake, TakingQueue
 from zkmq.errors import ClosedError, ZkmqError
 from zkmq.queue import Queue
 from zkmq.working.working import Spawn, daemon
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 from zkmq.zookeeper.store import Store
 
 CLOSE_WITHIN_S = 1.0

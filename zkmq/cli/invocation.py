@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from zkmq.queue import Queue
     from zkmq.tree.item import Item
     from zkmq.working.job import Job
-    from zkmq.zookeeper.kazoo_store import KazooStore
+    from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 CONNECT_S = 15.0
 LEAST_S = 0.01
@@ -102,7 +102,7 @@ class Settings:
                 "hosts: expected host:port,host:port/chroot, got none; "
                 "give --hosts before the command, or set ZKMQ_HOSTS"
             )
-        from zkmq.zookeeper.kazoo_store import KazooStore  # noqa: PLC0415 -- --help needs no kazoo
+        from zkmq.zookeeper.session.kazoo_store import KazooStore  # noqa: PLC0415 -- --help needs no kazoo
 
         return KazooStore.connect(
             self.hosts,

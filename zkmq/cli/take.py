@@ -36,7 +36,7 @@ from zkmq.errors import (
 from zkmq.queue import Queue
 from zkmq.taking.handover import Handover, Holder
 from zkmq.tree.item import Item
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 Hold = Annotated[
     Path | None,

@@ -67,7 +67,7 @@ class _Commands(LazyGroup):
     """The commands of the queue, and the gateway."""
 
     extra = "zkmq[rest]"
-    first = ("zkmq.queue", "zkmq.zookeeper.kazoo_store")
+    first = ("zkmq.queue", "zkmq.zookeeper.session.kazoo_store")
     modules = COMMANDS
 
 

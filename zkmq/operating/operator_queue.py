@@ -16,7 +16,7 @@ from zkmq.tree import item_names, registrations
 from zkmq.tree.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
 from zkmq.tree.open_tree import open_tree
 from zkmq.tree.paths import QueueTree
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 from zkmq.zookeeper.store import Store
 
 MOST = 2**31 - 1

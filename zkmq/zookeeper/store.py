@@ -1,7 +1,7 @@
 """The interface between the queue's protocol and ZooKeeper.
 
 The protocol uses nothing else, starts no thread and reads no other clock. So the same code runs on
-`zkmq.zookeeper.kazoo_store` and in a simulation with virtual time. Paths are absolute.
+`zkmq.zookeeper.session.kazoo_store` and in a simulation with virtual time. Paths are absolute.
 """
 
 from collections.abc import Callable, Sequence

@@ -20,8 +20,8 @@ from worlds.secured_servers import SecuredServers
 from zkmq import AccessDeniedError, NoQuorumError, Queue, Security
 from zkmq.rest.client import Queue as RestQueue
 from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig
-from zkmq.zookeeper.kazoo_client import StoreClient
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_client import StoreClient
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 pytestmark = pytest.mark.docker
 USERS = {"app": "the secret of app", "stranger": "another secret"}

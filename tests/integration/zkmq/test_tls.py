@@ -16,8 +16,8 @@ from worlds.certificates import Authority
 from zkmq.errors import AccessDeniedError, BadArgumentError, NoQuorumError
 from zkmq.rest.upstream.async_session import AsyncSession
 from zkmq.rest.upstream.gateway_config import EndpointConfig
-from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.security import Security
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 SECRET = "the key's own password"  # noqa: S105 - of a test
 SESSION = 0x1234

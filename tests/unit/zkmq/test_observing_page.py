@@ -9,7 +9,7 @@ from worlds.memory.store import MemoryStore, World
 from zkmq.events import LEVELS
 from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.observing.observer import COUNTERS, HISTOGRAMS
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 PAGE = pages.DOCS / "observing.md"
 

@@ -14,7 +14,7 @@ from zkmq.cli import zkmq_command
 from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.operating import inspection
 from zkmq.queue import Queue
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 PAGE = Path(__file__).parents[3] / "docs" / "queue.md"
 TEXT = PAGE.read_text()

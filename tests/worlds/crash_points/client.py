@@ -19,10 +19,10 @@ from zkmq.queue import Queue
 from zkmq.tree import ticket
 from zkmq.tree.item import Item
 from zkmq.tree.paths import QueueTree
-from zkmq.zookeeper import kazoo_client, kazoo_store
-from zkmq.zookeeper.kazoo_answers import PendingMulti
-from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.security import Security
+from zkmq.zookeeper.session import kazoo_client, kazoo_store
+from zkmq.zookeeper.session.kazoo_answers import PendingMulti
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 from zkmq.zookeeper.signals import ThreadSignal
 from zkmq.zookeeper.store import Op, Reply
 

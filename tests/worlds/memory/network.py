@@ -14,8 +14,8 @@ from worlds.memory.zookeeper import Follower, Watch
 from worlds.sim.scheduler import Flag
 from zkmq.errors import ClosedError
 from zkmq.zookeeper.security import Security
+from zkmq.zookeeper.session.wire import encode_acl, multi_bytes
 from zkmq.zookeeper.store import MAX_REQUEST_BYTES, Lost, Op, Watcher
-from zkmq.zookeeper.wire import encode_acl, multi_bytes
 
 if TYPE_CHECKING:
     from worlds.memory.store import World

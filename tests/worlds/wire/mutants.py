@@ -16,8 +16,8 @@ from worlds.wire.plan import Plan, Trouble
 from zkmq.errors import ClosedError, ZkmqError
 from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.tree.ticket import Refused, Ticket, TookEffect
-from zkmq.zookeeper.failure_detector import FailureDetector
-from zkmq.zookeeper.kazoo_session import KazooSession
+from zkmq.zookeeper.session.failure_detector import FailureDetector
+from zkmq.zookeeper.session.kazoo_session import KazooSession
 
 STEP_S = 10.0
 BLOCKED_S = 2.0

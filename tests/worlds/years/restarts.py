@@ -13,7 +13,7 @@ from worlds.wire.zookeeper import WireZooKeeper
 from worlds.years.growth import Costs, Month, looked_at, threads
 from zkmq import Queue
 from zkmq.errors import ZkmqError
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 ROOT = "/queue"
 WEEK_DAYS = 7

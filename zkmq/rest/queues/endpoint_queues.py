@@ -20,7 +20,7 @@ from zkmq.rest.queues.idempotency import IdempotentAnswers
 from zkmq.rest.upstream.async_session import AsyncSession
 from zkmq.rest.upstream.daemon_threads import DaemonThreads
 from zkmq.rest.upstream.gateway_config import EndpointConfig, Limits
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

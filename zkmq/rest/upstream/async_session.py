@@ -18,7 +18,7 @@ from zkmq.rest.http.representations import Stat
 from zkmq.rest.http.statuses import http_error, not_connected
 from zkmq.rest.upstream.daemon_threads import DaemonThreads
 from zkmq.rest.upstream.kazoo_io import LoopHandler
-from zkmq.zookeeper.kazoo_client import kazoo_logger, keep_passwords
+from zkmq.zookeeper.session.kazoo_client import kazoo_logger, keep_passwords
 
 Watcher = Callable[[WatchedEvent], None]
 

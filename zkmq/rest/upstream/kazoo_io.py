@@ -16,7 +16,7 @@ from typing import Any
 from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.protocol.states import Callback
 
-from zkmq.zookeeper import tls
+from zkmq.zookeeper.session import tls
 
 _CHUNK = 64 * 1024
 _PATIENCE_S = 10.0

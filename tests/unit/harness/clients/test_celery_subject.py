@@ -9,7 +9,7 @@ from harness.clients.celery_subject import CelerySubject
 from harness.clients.subject import SubjectConfig, Taken
 from harness.clients.subject_lookup import connect
 from worlds.wire.zookeeper import WireZooKeeper
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 WAIT_S = 20.0
 

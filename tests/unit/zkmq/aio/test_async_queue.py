@@ -25,7 +25,7 @@ from zkmq.errors import (
 )
 from zkmq.tree.item import Hold
 from zkmq.zookeeper.call_lock import CallLock
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 Body = Callable[[Queue], Awaitable[Any]]
 WITHIN_S = 60.0

@@ -24,9 +24,9 @@ from zkmq.cli import invocation, top_command, zkmq_command
 from zkmq.errors import NoQuorumError
 from zkmq.taking.reserve import Reservation
 from zkmq.tree.charter import Edition
-from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.security import Security
 from zkmq.zookeeper.server_status import ServerStatus
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 ECHO = [sys.executable, "-c", "import sys; sys.stdout.write(sys.stdin.read().upper())"]
 FAIL = [sys.executable, "-c", "raise SystemExit(7)"]

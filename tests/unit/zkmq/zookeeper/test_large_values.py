@@ -11,7 +11,7 @@ from worlds.memory.store import MemoryStore, World
 from zkmq import Item, Queue
 from zkmq.errors import BadArgumentError
 from zkmq.putting.entry import Entry
-from zkmq.zookeeper import wire
+from zkmq.zookeeper.session import wire
 from zkmq.zookeeper.store import (
     MAX_REQUEST_BYTES,
     CheckVersion,

@@ -5,8 +5,8 @@ import importlib.util
 import pytest
 
 from zkmq.errors import BadArgumentError
-from zkmq.zookeeper.kazoo_store import KazooStore
 from zkmq.zookeeper.security import Security
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 SECRET = "the secret"  # noqa: S105 - of a test
 

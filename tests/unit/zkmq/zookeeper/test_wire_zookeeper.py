@@ -9,7 +9,7 @@ from worlds.proxy.proxy import Proxy
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import Queue
 from zkmq.errors import ZkmqError
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 from zkmq.zookeeper.store import (
     Committed,
     Create,

@@ -13,9 +13,9 @@ from kazoo.protocol.serialization import CloseInstance
 from kazoo.retry import KazooRetry
 
 from zkmq.errors import BadArgumentError
-from zkmq.zookeeper import tls
-from zkmq.zookeeper.kazoo_connection import DiscreetConnection, StoreConnection
 from zkmq.zookeeper.security import Security
+from zkmq.zookeeper.session import tls
+from zkmq.zookeeper.session.kazoo_connection import DiscreetConnection, StoreConnection
 
 # How long `end` waits for a thread to notice that its connection was dropped.
 NOTICED_WITHIN_S = 0.15

@@ -17,7 +17,7 @@ from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import Item, Queue
 from zkmq import queue as queue_module
 from zkmq.errors import ZkmqError
-from zkmq.zookeeper import kazoo_session
+from zkmq.zookeeper.session import kazoo_session
 from zkmq.zookeeper.signals import Changes, Latch, ThreadSignal
 
 DEADLINE_S = 60.0

@@ -1,8 +1,7 @@
 """One session with ZooKeeper on kazoo's connection: its life, its end, and what is sent in it.
 
-`zkmq.zookeeper.kazoo_client` and `zkmq.zookeeper.kazoo_connection` use kazoo's private parts, so
-kazoo is pinned below 3. Nothing is given to kazoo while there is no connection: kazoo would send it
-in the next session.
+`kazoo_client` and `kazoo_connection` beside it use kazoo's private parts, so kazoo is pinned below
+3. Nothing is given to kazoo while there is no connection: kazoo would send it in the next session.
 """
 
 import _thread
@@ -19,10 +18,10 @@ from kazoo.exceptions import AuthFailedError
 from kazoo.protocol.states import KazooState, KeeperState
 
 from zkmq.errors import ClosedError, NotAppliedError
-from zkmq.zookeeper.failure_detector import FailureDetector
-from zkmq.zookeeper.kazoo_answers import Answer
-from zkmq.zookeeper.kazoo_client import NOTICED_WITHIN_S, StoreClient
 from zkmq.zookeeper.refusal import refused_session
+from zkmq.zookeeper.session.failure_detector import FailureDetector
+from zkmq.zookeeper.session.kazoo_answers import Answer
+from zkmq.zookeeper.session.kazoo_client import NOTICED_WITHIN_S, StoreClient
 from zkmq.zookeeper.signals import Changes, Latch
 
 # How long `close` takes at most, and at least, so that the request is sent and the thread ends.

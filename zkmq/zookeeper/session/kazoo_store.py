@@ -1,8 +1,8 @@
 """The store on a real ZooKeeper, through kazoo's connection.
 
-The store uses kazoo only for the session (`zkmq.zookeeper.kazoo_session`) and the connection. It
-does not use `client.retry`, which resends writes without a limit, nor transactions, which hide
-their errors, nor `get()` without a timeout, which can wait for ever.
+The store uses kazoo only for the session (`kazoo_session`) and the connection. It does not use
+`client.retry`, which resends writes without a limit, nor transactions, which hide their errors, nor
+`get()` without a timeout, which can wait for ever.
 """
 
 import logging
@@ -14,9 +14,11 @@ from typing import Any
 from kazoo.exceptions import AuthFailedError, UnimplementedError
 
 from zkmq.errors import BadArgumentError, NoQuorumError
-from zkmq.zookeeper import wire
-from zkmq.zookeeper.consistent_reads import Seen, one_state
-from zkmq.zookeeper.kazoo_answers import (
+from zkmq.zookeeper.retries import may_retry
+from zkmq.zookeeper.security import Security
+from zkmq.zookeeper.session import wire
+from zkmq.zookeeper.session.consistent_reads import Seen, one_state
+from zkmq.zookeeper.session.kazoo_answers import (
     Answer,
     PendingMulti,
     absent,
@@ -24,10 +26,8 @@ from zkmq.zookeeper.kazoo_answers import (
     require_retryable,
     watcher,
 )
-from zkmq.zookeeper.kazoo_client import StoreClient, make_client
-from zkmq.zookeeper.kazoo_session import KazooSession
-from zkmq.zookeeper.retries import may_retry
-from zkmq.zookeeper.security import Security
+from zkmq.zookeeper.session.kazoo_client import StoreClient, make_client
+from zkmq.zookeeper.session.kazoo_session import KazooSession
 from zkmq.zookeeper.signals import ThreadSignal
 from zkmq.zookeeper.store import Lost, Op, Read, ReadResult, Reply, Watcher, Znode
 

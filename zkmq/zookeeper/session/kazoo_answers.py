@@ -13,8 +13,8 @@ from kazoo.exceptions import AuthFailedError, KazooException, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import WatchedEvent
 
-from zkmq.zookeeper.consistent_reads import Seen
 from zkmq.zookeeper.refusal import is_refusal, refusal, refused_session
+from zkmq.zookeeper.session.consistent_reads import Seen
 from zkmq.zookeeper.signals import Latch
 from zkmq.zookeeper.store import Code, Lost, Rejected, Reply, Watcher
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from kazoo.protocol.serialization import Exists, GetChildren2
 
-from zkmq.zookeeper.consistent_reads import Seen
+from zkmq.zookeeper.session.consistent_reads import Seen
 from zkmq.zookeeper.store import (
     CheckVersion,
     Code,

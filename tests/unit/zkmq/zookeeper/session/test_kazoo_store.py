@@ -28,9 +28,9 @@ from zkmq import (
     ServerRefusedError,
 )
 from zkmq.tree import raw_copy
-from zkmq.zookeeper import wire
-from zkmq.zookeeper.kazoo_client import make_client
-from zkmq.zookeeper.kazoo_store import KazooStore
+from zkmq.zookeeper.session import wire
+from zkmq.zookeeper.session.kazoo_client import make_client
+from zkmq.zookeeper.session.kazoo_store import KazooStore
 from zkmq.zookeeper.store import Committed, Create, GetChildren, GetData, Lost
 
 # What hung did so for ever; a busy machine may need some seconds.

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from worlds.certificates import Authority
-from zkmq.zookeeper import tls
+from zkmq.zookeeper.session import tls
 
 PROGRAM = """
 import sys
-from zkmq.zookeeper import tls
+from zkmq.zookeeper.session import tls
 try:
     tls.connect(lambda **_: None, use_ssl=True, certfile=sys.argv[1], keyfile=sys.argv[1])
 except OSError as error:
