@@ -88,6 +88,10 @@ class Fault(Protocol):
         """
         return ()
 
+    def misses(self, clients: Clients, nodes: Sequence[int]) -> str | None:
+        """Return why it would hit nobody now, though it may soon; None if it would hit."""
+        return None
+
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Disturb `nodes`; return what was observed of it.
 

@@ -91,7 +91,8 @@ class ClientCut(ClientFault):
     """Cut clients of a workload off from the target's servers; nothing is refused, all is silence.
 
     The quorum itself is whole. The target's default is all servers. `number` counts the clients
-    that have a connection to one of them; if there is no such client, the fault is skipped.
+    that have a connection to one of them. While there is no such client, for example during an
+    election, the fault waits; it is skipped if none comes.
     """
 
     target: Aim = "all"
@@ -110,14 +111,22 @@ class ClientCut(ClientFault):
             return running
         return self._numbered([one for one in running if clients.connections(one, nodes)])
 
+    def misses(self, clients: Clients, nodes: Sequence[int]) -> str | None:
+        """Return who is not connected."""
+        return self._missed(clients, self.choose(clients, nodes), nodes)
+
+    def _missed(self, clients: Clients, chosen: Sequence[int], nodes: Sequence[int]) -> str | None:
+        if any(clients.connections(client, nodes) for client in chosen):
+            return None
+        return (
+            f"expected {self._clients} connected to {description.nodes(nodes, {})}, "
+            f"got none of {len(clients.running(self.workload))} that run"
+        )
+
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Cut, and wait until each client that was connected has had something held back."""
-        if not any(system.clients.connections(client, nodes) for client in system.chosen):
-            among = f"{len(system.clients.running(self.workload))} that run"
-            raise UnsupportedError(
-                f"expected {self._clients} connected to {description.nodes(nodes, {})}, "
-                f"got none of {among}"
-            )
+        if why := self._missed(system.clients, system.chosen, nodes):
+            raise UnsupportedError(why)
         cut = [system.clients.cut(client, nodes) for client in system.chosen]
 
         def look() -> Evidence:

@@ -23,6 +23,11 @@ class Obstacle:
     within_s: float = 0.0
 
 
+def waits_s(injection: Injection) -> float:
+    """Return how long an injection waits; one of a random mix does not."""
+    return WITHIN_S if injection.entry.weight is None else 0.0
+
+
 class Room:
     """Tracks which voters are hurt: from a fault's injection until the node serves again.
 
@@ -45,7 +50,7 @@ class Room:
         mix does not wait.
         """
         beside = [i for i in in_force if i.planned.name != injection.entry.replaces]
-        within_s = WITHIN_S if injection.entry.weight is None else 0.0
+        within_s = waits_s(injection)
         return self._excluded(injection, beside, within_s) or self._over_budget(
             injection, in_force, within_s
         )

@@ -18,7 +18,7 @@ from harness.common.server_states import NodeStatus
 from harness.faults import Fault
 from harness.history.record import Event, HistoryWriter
 from harness.nemesis import undo
-from harness.nemesis.admission import Obstacle, Room
+from harness.nemesis.admission import Obstacle, Room, waits_s
 from harness.nemesis.aim import Aim
 from harness.nemesis.failpoint_watch import FailpointWatch
 from harness.nemesis.injection import Injection
@@ -85,6 +85,7 @@ class Nemesis:
         drawn = rng.getstate()
         obstacle = self._aim.take(injection, statuses)
         obstacle = obstacle or self._room.obstacle(injection, self._in_force)
+        obstacle = obstacle or self._nobody(injection)
         if obstacle is None:
             self._inject(injection, entry.fault, {str(s.node): s.mode for s in statuses})
         elif self._waits(injection, obstacle):
@@ -276,6 +277,12 @@ class Nemesis:
         for injection in reversed(self._in_force.copy()):
             if name in {"all", injection.planned.name}:
                 self.heal(injection)
+
+    def _nobody(self, injection: Injection) -> Obstacle | None:
+        """Return whom the fault would miss just now."""
+        fault: Fault = injection.entry.fault
+        why = fault.misses(self._system.clients, injection.nodes)
+        return None if why is None else Obstacle(why=why, within_s=waits_s(injection))
 
     def _waits(self, injection: Injection, obstacle: Obstacle) -> bool:
         """Tell whether an injection still waits for the obstacle to clear."""

@@ -168,6 +168,29 @@ def test_a_planned_fault_waits_for_one_whose_end_is_set(stage: Callable[..., Sta
     assert played.told()[-2:] == [("next", "inject", "installed"), ("last", "inject", "skipped")]
 
 
+def test_a_planned_cut_waits_for_a_connected_client(stage: Callable[..., Stage]) -> None:
+    """During an election no client is connected: its cut is not skipped, but comes after it."""
+    played = stage("faults: [{client-cut: {number: 0}, first_s: 0, for_s: 1}]")
+    (cut,), connected = played.injections, played.clients.connected
+    played.clients.connected = dict.fromkeys(connected, 0)
+    for _ in range(3):
+        played.nemesis.inject(cut)
+    assert (cut.state, played.told()) == ("pending", [])
+    assert "got none of 3 that run" in cut.waits_for
+    played.clients.connected = connected
+    played.nemesis.inject(cut)
+    assert played.told() == [("client-cut", "inject", "installed")]
+
+
+def test_a_cut_of_a_mix_does_not_wait(stage: Callable[..., Stage]) -> None:
+    """A random mix goes on to its next draw."""
+    played = stage("mix_s: 9\nfaults: [{client-cut: {}, weight: 1, for_s: 1}]")
+    cut = played.injections[0]
+    played.clients.connected = dict.fromkeys(played.clients.connected, 0)
+    played.nemesis.inject(cut)
+    assert played.told() == [("client-cut", "inject", "skipped")]
+
+
 def test_who_waited_in_vain_says_for_what(
     stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
