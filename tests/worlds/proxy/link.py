@@ -40,6 +40,7 @@ class Link:
         self._session = 0
         self._pending: deque[Exchange] = deque()
         self._answered = threading.Condition()
+        self._over = False  # no answer can come any more
         self._deaf = False  # requests vanish
         self._mute = False  # replies vanish
         self.hushed = False  # something was swallowed while the proxy was silent
@@ -57,8 +58,6 @@ class Link:
         for sock in (self._client, self._server):
             with suppress(OSError):  # the peer was faster
                 sock.shutdown(socket.SHUT_RDWR)
-        with self._answered:
-            self._answered.notify_all()
 
     def join(self) -> None:
         """Wait for both threads, and free the sockets."""
@@ -98,7 +97,8 @@ class Link:
                 return self._deaf
         self._forward(body, exchange)
         if fault in AFTER:
-            exchange.struck.wait(ANSWERED_WITHIN_S)
+            with self._answered:
+                self._answered.wait_for(lambda: self._over or exchange.struck, ANSWERED_WITHIN_S)
         elif self._mute and request.opcode not in UPKEEP:
             self._await_answers()
             return False
@@ -112,6 +112,14 @@ class Link:
             self._server.sendall(frame(body))
 
     def _replies(self) -> None:
+        try:
+            self._pass_replies()
+        finally:
+            with self._answered:
+                self._over = True
+                self._answered.notify_all()
+
+    def _pass_replies(self) -> None:
         if _is_text(self._server):
             while text := self._server.recv(LONGEST_TEXT):
                 self._client.sendall(text)
@@ -129,7 +137,7 @@ class Link:
             if exchange is not None and exchange.fault in AFTER:
                 assert exchange.fault is not None
                 goes_on = self._strike(exchange.fault, body, exchange)
-                exchange.struck.set()
+                exchange.struck = True
             if goes_on:
                 with suppress(OSError):
                     self._client.sendall(frame(body))
@@ -172,9 +180,11 @@ class Link:
     def _await_answers(self) -> None:
         """Let everything answered that was sent before."""
         with self._answered:
-            if not self._answered.wait_for(lambda: not self._pending, ANSWERED_WITHIN_S):
+            self._answered.wait_for(lambda: self._over or not self._pending, ANSWERED_WITHIN_S)
+            if self._pending:
+                why = "it hung up" if self._over else f"in {ANSWERED_WITHIN_S:.0f} s"
                 waiting = ", ".join(str(each) for each in self._pending)
-                self._proxy.errors.append(f"no answer from the server: {waiting}")
+                self._proxy.errors.append(f"no answer from the server, {why}: {waiting}")
 
     def _strike(self, fault: Fault, body: bytes, exchange: "Exchange") -> bool:
         """Do it; True if the frame goes on to where it was going."""

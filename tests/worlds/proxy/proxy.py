@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -48,6 +48,7 @@ class Exchange:
         reply: the server's, whether or not the client saw it; None if the server never answered.
         fault: what was done to it.
         late: it arrived in another session, after its own had ended.
+        struck: the fault after its answer is done.
     """
 
     number: int
@@ -56,7 +57,7 @@ class Exchange:
     reply: Reply | None = None
     fault: Fault | None = None
     late: bool = False
-    struck: threading.Event = field(default_factory=threading.Event)
+    struck: bool = False
 
     @property
     def applied(self) -> bool:

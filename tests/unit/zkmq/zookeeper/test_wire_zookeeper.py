@@ -1,10 +1,14 @@
 """The server in memory speaks ZooKeeper's protocol well enough for the real client."""
 
+import socket
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from worlds.proxy import link
+from worlds.proxy.faults import Fault
+from worlds.proxy.protocol import REQUEST_HEADER, Opcode, frame, write_handshake
 from worlds.proxy.proxy import Proxy
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import Queue
@@ -107,3 +111,22 @@ def test_it_refuses_what_it_is_told_to(server: WireZooKeeper) -> None:
             queue.put(b"b")
         server.refuses = lambda *_: None
         assert [item.data for item in queue.reserve(9, sync=True).items] == [b"a"]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("number", "fault"), [(2, Fault.CUT_BEFORE), (1, Fault.CUT_AFTER)])
+def test_a_proxy_waits_for_no_answer_on_a_broken_connection(
+    monkeypatch: pytest.MonkeyPatch, number: int, fault: Fault
+) -> None:
+    """A fault that first lets answers pass, or needs one, knows when none can come any more."""
+    monkeypatch.setattr(link, "ANSWERED_WITHIN_S", 3600.0)
+    sync = REQUEST_HEADER.pack(1, Opcode.SYNC) + frame(b"/")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        Proxy(f"127.0.0.1:{silent.getsockname()[1]}") as proxy,
+        socket.create_connection(("127.0.0.1", int(proxy.address.rpartition(":")[2]))) as client,
+    ):
+        proxy.arm({number: fault})
+        client.sendall(frame(write_handshake(0, bytes(16), 1000)) + frame(sync))
+        proxy._await(lambda: len(proxy.journal) == number)
+        proxy.cut()
