@@ -13,6 +13,18 @@ from harness.claim import Claim, Course
 from harness.common.verdict import CheckResult, Verdict, Witness
 from harness.history.columns import History
 
+# What a checker of order finds. Items of groups keep no order among all items.
+OF_ORDER = frozenset(
+    {
+        "fifo-order",
+        "priority-order",
+        "producer-order",
+        "out-of-order",
+        "false-empty",
+        "window-exceeded",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
@@ -48,7 +60,8 @@ def judge(
     A checker that raises gives UNKNOWN; so does a named one whose needs are not met. The history
     of a run, whose claim has a course, is always judged by the checkers that every valid run must
     pass. If lines are malformed or missing, or calls of one process overlapped, every verdict
-    becomes UNKNOWN: a missing line, or another pairing, may explain what was found.
+    becomes UNKNOWN: a missing line, or another pairing, may explain what was found. So does that of
+    each checker of order if items of groups were put under a claim of order.
 
     Raises:
         ScenarioError: no checker has one of these names.
@@ -73,7 +86,10 @@ def judge(
 def examine(history: History, claim: Claim, names: Iterable[str]) -> Iterator[CheckResult]:
     """Yield each checker's result; UNKNOWN with reason "unmet" if it cannot judge this history."""
     for checker, name in [(registered[name](), name) for name in names]:
-        yield _doubted(_run(name, checker, history, claim), history)
+        result = _run(name, checker, history, claim)
+        if history.groups and claim.level != "unordered" and checker.finds & OF_ORDER:
+            result = _unknown(result, "order-beside-groups")
+        yield _doubted(result, history)
 
 
 def as_expected(
@@ -117,6 +133,15 @@ def _run(name: str, checker: Checker, history: History, claim: Claim) -> CheckRe
         reasons=("unmet",),
         details={"needs": needs},
         witnesses=(Witness(sentence=f"The checker needs {needs}."),),
+    )
+
+
+def _unknown(result: CheckResult, reason: str) -> CheckResult:
+    """Make a verdict UNKNOWN for a reason; one that is already keeps its own."""
+    if result.verdict is Verdict.UNKNOWN:
+        return result
+    return replace(
+        result, verdict=Verdict.UNKNOWN, reasons=tuple(sorted({*result.reasons, reason}))
     )
 
 

@@ -31,6 +31,7 @@ _DOUBTS = {
     "missing-lines": "lines of the history are missing",
     "fault-not-seen": "a bound names a fault that was never injected",
     "recovery-not-seen": "no call came soon enough after a fault or its heal to see a recovery",
+    "order-beside-groups": "items of groups keep no order among all items, though one is claimed",
     "unmet": "the history lacks what this check needs",
     "checker-failed": "the checker itself failed",
     "malformed-lines": "lines of the history cannot be read, and may hold the explanation",

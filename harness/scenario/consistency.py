@@ -36,6 +36,7 @@ def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
     yield from _of_transport(scenario)
     yield from _of_availability(scenario)
     yield from _of_order(scenario)
+    yield from _of_groups(scenario)
     yield from _of_segments(scenario)
     yield from fault_entries.without_effect(scenario)
     names = Counter(entry.label for phase in scenario.phases for entry in phase.faults)
@@ -159,6 +160,15 @@ def _of_order(scenario: Scenario) -> Iterator[Complaint]:
         wanted = "`order: relaxed` and `transport: kazoo`"
         got = f"{scenario.order} over {scenario.transport}"
         yield ("claim",), f"expected {wanted} beside 'window', got {got}"
+
+
+def _of_groups(scenario: Scenario) -> Iterator[Complaint]:
+    """Refuse a claim of order beside groups: an item whose group is held is passed over."""
+    if scenario.level == "unordered":
+        return
+    if any(getattr(entry.workload, "groups", None) for entry in scenario.workloads):
+        told = "expected 'unordered' beside `groups`, whose items wait for each other"
+        yield ("claim",), f"{told}, got {scenario.level!r}"
 
 
 def _of_segments(scenario: Scenario) -> Iterator[Complaint]:

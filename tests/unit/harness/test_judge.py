@@ -1,6 +1,6 @@
 """Which checkers run, how verdicts merge, and when a run is as expected."""
 
-from typing import Literal, Never
+from typing import Any, Literal, Never
 
 import pytest
 
@@ -148,3 +148,37 @@ def test_an_answer_that_is_missing_is_no_overlap() -> None:
     """A process whose call was never answered goes on; that alone is no doubt."""
     given = history(op("put", 1, 0, None), op("put", 2, 10, 40), drained(50, 60))
     assert (given.unmatched, given.overlapping) == (1, [])
+
+
+def grouped(*more: list[dict[str, Any]]) -> History:
+    """Return a right run of two groups: 2 waits for 1, of its group, and 3 is taken before it."""
+    puts = [
+        op("put", value, 10 * value, 10 * value + 5, group=group)
+        for value, group in ((1, "g"), (2, "g"), (3, "h"))
+    ]
+    taken = [
+        op("reserve", 1, 50, 55, process=1),
+        op("reserve", 3, 60, 65, process=2),
+        op("done", 1, 70, 75, process=1),
+        op("done", 3, 76, 78, process=2),
+        op("reserve", 2, 80, 85, process=1),
+        op("done", 2, 90, 95, process=1),
+    ]
+    return history(*puts, *taken, *more, drained(100, 110))
+
+
+def test_a_claim_of_order_beside_groups_is_neither_kept_nor_broken() -> None:
+    """An item of a held group is passed over; that is no violation, and no order was shown."""
+    assert judge(grouped(), Claim(level="unordered")).verdict is Verdict.VALID
+    judgement = judge(grouped(), Claim(level="snapshot"))
+    assert judgement.verdict is Verdict.UNKNOWN
+    told = {each.name for each in judgement.results if "order-beside-groups" in each.reasons}
+    assert told >= {"priority-fifo", "producer-order"}
+
+
+def test_a_loss_beside_groups_is_a_loss() -> None:
+    """Only what is said of order is doubted."""
+    lost = op("put", 4, 96, 98, group="h")
+    judgement = judge(grouped(lost), Claim(level="snapshot"))
+    assert judgement.verdict is Verdict.INVALID
+    assert judgement.counts["lost"] == 1

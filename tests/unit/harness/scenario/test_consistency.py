@@ -70,6 +70,10 @@ REFUSED = {
             "got zkmq over rest"
         ),
     ),
+    "an-order-of-items-that-wait-for-their-groups": (
+        "workload: [{put-all: {count: 5, groups: 2}}]\nclaim: stale\n",
+        "x.yaml:3: claim: expected 'unordered' beside `groups`, whose items wait for each other",
+    ),
     "windows-of-strict-order": (
         "claim: window\n",
         (
