@@ -10,8 +10,9 @@ from zkmq.taking.reserve import MAX_BATCH, Reservation
 from zkmq.tree.item import Hold, Item
 from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.working.ending import MAX_MOVED_BYTES
+from zkmq.working.handler_runs import Begin
 from zkmq.working.work_settings import WorkSettings
-from zkmq.working.worker import Begin, Worker
+from zkmq.working.worker import Worker
 from zkmq.zookeeper.request_sizes import ITEM_OVERHEAD_BYTES, cut
 from zkmq.zookeeper.store import Store
 

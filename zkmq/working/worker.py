@@ -8,15 +8,14 @@ new items. So a worker that is busy needs less than one write for an item.
 import logging
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from zkmq.errors import WorkerStuckError
 from zkmq.taking.reserve import MAX_BATCH
 from zkmq.tree.item import Hold, Item
 from zkmq.working.ending import JobEnding, WorkerConsumer, outcome_of, said
+from zkmq.working.handler_runs import Begin, HandlerRuns
 from zkmq.working.job import Job, Outcome
 from zkmq.working.rate_limit import RateLimit
 from zkmq.working.work_settings import WorkSettings
@@ -26,15 +25,10 @@ from zkmq.zookeeper.store import Signal
 TURN_S = 60.0
 # An item is touched when this part of its time to run is left.
 TOUCH_AT = 2 / 3
-# How often to see whether a handler has begun, for its time limit.
-SEE_S = 1.0
 # How long a worker that has to stop waits for the servers to take the items back.
 GIVE_BACK_S = 1.0
 # How many jobs whose outcome is unknown are kept for who wants to ask.
 MOST_IN_DOUBT = 1000
-
-# Gives jobs to a handler. The future is cancelled if the jobs are to go back before it runs.
-Begin = Callable[[list[Job]], Future[Any]]
 
 log = logging.getLogger("zkmq.working")
 
@@ -47,22 +41,6 @@ class WorkerClock(Protocol):
 
     def signal(self) -> Signal:
         """Make a signal for one waiter."""
-
-
-@dataclass(eq=False, slots=True)
-class _Run:
-    """One call of the handler. `began_s` is when it was first seen to run."""
-
-    jobs: list[Job]
-    future: Future[Any]
-    began_s: float | None = None
-
-    def end(self) -> list[Job]:
-        """Let the jobs end that have not ended by themselves; return them."""
-        jobs = [job for job in self.jobs if not job.ended]
-        for job in jobs:
-            job.ended = True
-        return jobs
 
 
 class Worker:
@@ -84,7 +62,7 @@ class Worker:
         self._consumer = consumer
         self._clock = clock
         self._settings = settings
-        self._begin = begin
+        self._runs = HandlerRuns(begin, limit_s=settings.time_limit_s, ended=self._wake)
         # Wakes the loop; wakes who waits for its end.
         self._signal, self._changed = clock.signal(), clock.signal()
         self._ending = JobEnding(
@@ -99,12 +77,7 @@ class Worker:
             self._rate = RateLimit(settings.rate_hz, settings.batch or 1)
         # By the id() of the item, for `_lose`, which another thread calls.
         self._jobs: dict[int, Job] = {}
-        # In the order in which they began, as a set.
-        self._runs: dict[_Run, None] = {}
-        # Runs over their time limit: their jobs are not here any more, their handlers are.
-        self._overdue: set[_Run] = set()
         # Filled by other threads, emptied by the loop.
-        self._ended_runs: deque[_Run] = deque()
         self._ended_jobs: deque[tuple[Job, BaseException | None]] = deque()
         self._waits_for_items = False
         self._is_stopping = False
@@ -184,7 +157,7 @@ class Worker:
         if self._is_stopping:
             self._wind_up(finished)
             return
-        held = len(self._jobs) + sum(len(run.jobs) for run in self._overdue)
+        held = len(self._jobs) + self._runs.overdue_jobs
         free = self._settings.capacity - held + len(finished)
         room = self._rate.room(self._clock.now()) if self._rate else free
         if min(free, room) > 0:
@@ -222,7 +195,7 @@ class Worker:
 
     @property
     def _has_news(self) -> bool:
-        return bool(self._ended_runs or self._ended_jobs)
+        return bool(self._runs.has_ended or self._ended_jobs)
 
     def _start(self, items: Sequence[Item]) -> None:
         """Give new items to handlers."""
@@ -235,39 +208,21 @@ class Worker:
                 job.lost.set()
         size = self._settings.batch or 1
         for start in range(0, len(jobs), size):
-            run = _Run(jobs[start : start + size], Future())
-            self._runs[run] = None
-            self._hand_over(run)
-
-    def _hand_over(self, run: _Run) -> None:
-        try:
-            run.future = self._begin(run.jobs)
-        except RuntimeError as error:  # the executor is broken, or was shut down
-            self.error = error
-            self.stop()  # `run.future` was never begun, and is cancelled
-            return
-        run.future.add_done_callback(lambda _: self._run_ended(run))
-
-    def _run_ended(self, run: _Run) -> None:
-        self._ended_runs.append(run)
-        self._wake()
+            try:
+                self._runs.start(jobs[start : start + size])
+            except RuntimeError as error:  # the executor is broken, or was shut down
+                self.error = error
+                self.stop()
 
     def _end_failed(self) -> list[Job]:
         """End the jobs that failed; return those that wait for their acknowledgement."""
         finished: list[Job] = []
-        while self._ended_runs:
-            run = self._ended_runs.popleft()
-            self._runs.pop(run, None)
-            self._overdue.discard(run)
-            if not run.future.cancelled():
-                jobs, error = run.end(), run.future.exception()
-                if error is not None and not jobs:  # nothing is left that could come back
-                    log.error(
-                        "a handler failed after its items had ended: %s",
-                        said(error),
-                        exc_info=error,
-                    )
-                finished += self._judge(jobs, error)
+        for jobs, error in self._runs.ended():
+            if error is not None and not jobs:  # nothing is left that could come back
+                log.error(
+                    "a handler failed after its items had ended: %s", said(error), exc_info=error
+                )
+            finished += self._judge(jobs, error)
         while self._ended_jobs:
             job, error = self._ended_jobs.popleft()
             if error is None or isinstance(error, Exception):
@@ -289,17 +244,10 @@ class Worker:
 
     def _limit_time(self) -> None:
         """Take the jobs from handlers that run for too long."""
-        limit_s, now_s = self._settings.time_limit_s, self._clock.now()
-        if limit_s == float("inf"):
-            return
-        for run in list(self._runs):
-            if run.began_s is None and run.future.running():
-                run.began_s = now_s
-            if run.began_s is not None and now_s >= run.began_s + limit_s:
-                self._runs.pop(run, None)
-                self._overdue.add(run)
-                self._take_away(run.end(), TimeoutError(f"the handler ran for {limit_s:g} s"))
-        if len(self._overdue) >= self._settings.concurrency and self.error is None:
+        limit_s = self._settings.time_limit_s
+        for run in self._runs.over_time(self._clock.now()):
+            self._take_away(run.end(), TimeoutError(f"the handler ran for {limit_s:g} s"))
+        if self._runs.overdue >= self._settings.concurrency and self.error is None:
             self.error = WorkerStuckError(
                 f"work: each of {self._settings.concurrency} handlers runs for more than "
                 f"{limit_s:g} s (time_limit_s); their items go to others; restart this process"
@@ -321,12 +269,7 @@ class Worker:
         self._ending.done(finished)
         self._forget(finished)
         late = self._clock.now() >= self._stop_by_s
-        back: list[Job] = []
-        for run in list(self._runs):
-            if run.future.cancel() or late:
-                self._runs.pop(run, None)
-                back += run.end()
-        self._take_away(back, None)
+        self._take_away(self._runs.call_off(also_begun=late), None)
         if late:
             self._forget_all()
         elif self._jobs and not self._has_news:
@@ -354,8 +297,7 @@ class Worker:
         self._forget(jobs)
 
     def _leave(self) -> None:
-        for run in self._runs:
-            run.future.cancel()
+        self._runs.cancel()
         self._forget_all()
         self.is_over = True
         self._changed.set()
@@ -369,13 +311,9 @@ class Worker:
 
     def _due_s(self, finished: int = 0) -> float:
         """When the loop has to go on at the latest; so many of its jobs are finished."""
-        now_s, limit_s = self._clock.now(), self._settings.time_limit_s
+        now_s = self._clock.now()
         due_s = [now_s + TURN_S, *(_touch_s(job.item) for job in self._jobs.values())]
-        if limit_s < float("inf"):
-            due_s += [
-                now_s + SEE_S if run.began_s is None else run.began_s + limit_s
-                for run in self._runs
-            ]
+        due_s += self._runs.due_s(now_s)
         if len(self._jobs) == finished:
             due_s.append(self._busy_s + self._settings.idle_s)
         return min(due_s)
