@@ -2,42 +2,36 @@
 
 import asyncio
 import logging
-import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from signal import SIGTERM, Signals
-from typing import Any, Literal, Self, TypeVar
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from typing import Any, Literal, Self
+from weakref import WeakKeyDictionary
 
 from zkmq import checks
-from zkmq.aio import async_working
-from zkmq.aio.async_errors import AsyncOutcomeUnknownError
+from zkmq.aio import async_working, settling
 from zkmq.aio.async_item import AsyncItem
 from zkmq.aio.async_operator_queue import AsyncOperatorQueue
 from zkmq.aio.bridged_queue import BridgedQueue
-from zkmq.aio.call import Call, EndCall, PutCall, ReserveCall
+from zkmq.aio.call import EndCall, PutCall, ReserveCall
 from zkmq.aio.lane import Lane
 from zkmq.aio.putting_lane import PuttingLane
-from zkmq.aio.settling import settled
-from zkmq.aio.taking_lane import Spare, TakingLane
+from zkmq.aio.taking_lane import TakingLane
+from zkmq.aio.task_calls import TaskCalls
+from zkmq.aio.task_items import TaskItems, held_by
 from zkmq.aio.threads import LoopThreads
 from zkmq.doubt import Settled
-from zkmq.errors import BadArgumentError, NoQuorumError, NotAppliedError, ZkmqError
+from zkmq.errors import BadArgumentError, NotAppliedError
 from zkmq.operating.operator_queue import MAX_REASON
 from zkmq.putting.batches import Put
 from zkmq.putting.entry import Entry
 from zkmq.taking.finish import DONE, Done
 from zkmq.taking.reserve import MAX_BATCH
-from zkmq.tree.item import Hold, Item
-from zkmq.working.ending import said
 from zkmq.working.graceful_stop import STOP_SIGNALS
 from zkmq.working.work_settings import WorkSettings
 from zkmq.working.working import Spawn, Worked, daemon
 
-T = TypeVar("T")
-# The lanes know more than a call's timer does, so the timer lets them tell first.
-LATE_S = 0.5
 # How long `close` waits for the lanes' threads, after the queue is closed.
 LANES_END_S = 1.0
 
@@ -81,16 +75,22 @@ class AsyncQueue(AsyncOperatorQueue):
     ) -> None:
         threads = LoopThreads(asyncio.get_running_loop(), spawn)
         super().__init__(queue, threads)
-        self._interrupt_lost = interrupt_lost
         self._jobs = async_working.AsyncJobs(threads, interrupts=interrupt_lost)
-        self._items: WeakValueDictionary[int, AsyncItem] = WeakValueDictionary()
         # The last put of each task that was under way when the task was cancelled.
         self._interrupted: WeakKeyDictionary[asyncio.Task[Any], PutCall] = WeakKeyDictionary()
         self._closing: asyncio.Task[None] | None = None
         self._putting = PuttingLane(threads, queue.store, queue.put_many)
         self._taking = TakingLane(threads, queue)
         self._lanes: tuple[Lane[Any], ...] = (self._putting, self._taking)
-        queue.listen(self._tell_lost)
+        self._calls = TaskCalls(threads.loop, lambda: queue.deadline_s)
+        self._items = TaskItems(
+            queue,
+            threads,
+            self._calls,
+            self._taking,
+            self._require_open,
+            interrupts=interrupt_lost,
+        )
         threads.on_loop_closed = self._close_without_loop
         for lane in self._lanes:
             lane.start()
@@ -139,7 +139,7 @@ class AsyncQueue(AsyncOperatorQueue):
     @property
     def held(self) -> tuple[AsyncItem, ...]:
         """What this client's consumer holds now, for tasks or for reserves to come."""
-        return tuple(map(self._item_of, self._queue.held))
+        return tuple(map(self._items.item_of, self._queue.held))
 
     async def put(
         self,
@@ -211,7 +211,7 @@ class AsyncQueue(AsyncOperatorQueue):
         call = self._interrupted.get(task) if task is not None else None
         if call is None:
             return ()
-        answer = await settled(call)
+        answer = await settling.settled(call)
         self._interrupted.pop(task, None)  # type: ignore[arg-type]  # there is a call of it
         return answer
 
@@ -239,28 +239,28 @@ class AsyncQueue(AsyncOperatorQueue):
         checks.number("reserve: n", n, 1, MAX_BATCH)
         checks.seconds("reserve: timeout_s", timeout_s, endless=True)
         self._require_open()
-        acked = await self._earlier(done, (DONE,))
+        acked = await self._items.earlier(done, (DONE,))
         ending = None
         if done and acked is None:
-            ending = EndCall(self._threads.loop, _held_by(done), self._queue.done, DONE)
-            self._hand_over(self._taking, ending)
+            ending = EndCall(self._threads.loop, held_by(done), self._queue.done, DONE)
+            self._calls.hand_over(self._taking, ending)
         until_s = self._queue.store.now() + timeout_s
         call = ReserveCall(self._threads.loop, n, until_s=until_s, sync=sync)
         # Before the wait for the other, so that they go together.
-        self._hand_over(self._taking, call, timeout_s)
+        self._calls.hand_over(self._taking, call, timeout_s)
         if ending is not None:
             try:
-                acked = await self._answer_end(ending, done)
+                acked = await self._items.answer_end(ending, done)
             except BaseException:
-                self._leave(self._taking, call)
+                self._calls.leave(self._taking, call)
                 raise
         try:
-            found = await self._answer(self._taking, call)
+            found = await self._calls.answer(self._taking, call)
         except NotAppliedError:
             if acked is None:
                 raise
             return AsyncReservation((), done=acked, looked=False)
-        items = tuple(map(self._item_of, found.items))
+        items = tuple(map(self._items.item_of, found.items))
         return AsyncReservation(
             items,
             found.zxid,
@@ -283,7 +283,7 @@ class AsyncQueue(AsyncOperatorQueue):
             AsyncAckUnknownError: the session ended with this in doubt. The items may come again.
             AsyncOutcomeUnknownError: no answer before the deadline.
         """
-        return await self._end(self._queue.done, items, DONE)
+        return await self._items.end(self._queue.done, items, DONE)
 
     async def release(
         self, *items: AsyncItem, delay_s: float = 0.0, to: Literal["place", "back"] = "place"
@@ -295,17 +295,17 @@ class AsyncQueue(AsyncOperatorQueue):
         checks.choice("to", to, ("place", "back"))
         checks.seconds("release: delay_s", delay_s)
         act = partial(self._queue.release, delay_s=delay_s, to=to)
-        return await self._end(act, items, "release", delay_s, to)
+        return await self._items.end(act, items, "release", delay_s, to)
 
     async def touch(self, *items: AsyncItem) -> Done:
         """Start the time to run (`ttr_s`) of the items again. It fails as `done` does."""
-        return await self._end(self._queue.touch, items, "touch")
+        return await self._items.end(self._queue.touch, items, "touch")
 
     async def bury(self, *items: AsyncItem, reason: str) -> Done:
         """Put items aside as dead letters. It is cancelled, and fails, as `done` is."""
         checks.text("bury: reason", reason, MAX_REASON)
         act = partial(self._queue.bury, reason=reason)
-        return await self._end(act, items, "bury", reason)
+        return await self._items.end(act, items, "bury", reason)
 
     async def work(
         self,
@@ -390,151 +390,11 @@ class AsyncQueue(AsyncOperatorQueue):
         if not entries:
             return []
         call = PutCall(self._threads.loop, entries)
-        self._hand_over(self._putting, call)
+        self._calls.hand_over(self._putting, call)
         try:
-            return await self._answer(self._putting, call)
+            return await self._calls.answer(self._putting, call)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and not call.drop():
                 self._interrupted[task] = call
             raise
-
-    async def _end(
-        self,
-        act: Callable[..., Done],
-        items: Sequence[AsyncItem],
-        *key: object,
-        goes_on: bool = False,
-    ) -> Done:
-        self._require_open()
-        call = EndCall(self._threads.loop, _held_by(items), act, *key)
-        earlier = await self._earlier(items, key)
-        if earlier is not None:
-            return earlier
-        self._hand_over(self._taking, call)
-        if goes_on:
-            call.begin()
-        return await self._answer_end(call, items)
-
-    async def _earlier(self, items: Sequence[AsyncItem], key: tuple[object, ...]) -> Done | None:
-        """What the same call did, if it was cancelled under way, and took effect."""
-        wanted = [item.item for item in items]
-        for item in items:
-            before = item.unfinished
-            if before is not None and before.key == key and before.items == wanted:
-                outcome = await before.known()
-                if isinstance(outcome, Done):
-                    return outcome
-        return None
-
-    async def _answer_end(self, call: EndCall, items: Sequence[AsyncItem]) -> Done:
-        try:
-            return await self._answer(self._taking, call)
-        except asyncio.CancelledError:
-            if not call.drop():
-                for item in items:
-                    item.unfinished = call
-            raise
-
-    def _hand_over(self, lane: Lane[Any], call: Call[Any], timeout_s: float = 0.0) -> None:
-        """Give a call to its lane, and see to it that it ends at its deadline."""
-        if timeout_s < float("inf"):
-            within_s = timeout_s + self._queue.deadline_s + LATE_S
-            call.timer = self._threads.loop.call_later(within_s, self._expire, lane, call)
-        lane.hand_over(call)
-
-    async def _answer(self, lane: Lane[Any], call: Call[T]) -> T:
-        try:
-            return await call.answer
-        except asyncio.CancelledError:
-            self._leave(lane, call)
-            raise
-        finally:
-            call.end_timer()
-
-    def _leave(self, lane: Lane[Any], call: Call[Any]) -> None:
-        """Wait no more for a call, whose answer may have come without the task's getting it."""
-        call.end_timer()
-        if not call.answer.cancel() and not call.answer.cancelled():
-            call.answer.exception()  # so that it counts as seen
-        lane.leave(call)
-
-    def _expire(self, lane: Lane[Any], call: Call[Any]) -> None:
-        """End a call whose time is over. What is under way goes on."""
-        if call.answer.done():
-            return
-        if lane.leave(call):
-            call.answer.set_exception(
-                NoQuorumError("no answer before the deadline; nothing took effect for this call")
-            )
-            return
-        error = AsyncOutcomeUnknownError(
-            "no answer before the deadline; it may have taken effect, or may yet"
-        )
-        if isinstance(call, PutCall | EndCall):
-            error.ask = partial(settled, call)
-            error.doubtful = len(call.entries if isinstance(call, PutCall) else call.items)
-        call.answer.set_exception(error)
-
-    def _item_of(self, item: Item) -> AsyncItem:
-        known = self._items.get(id(item))
-        if known is None:
-            known = AsyncItem(item, self._end_block, interrupts=self._interrupt_lost)
-            self._items[id(item)] = known
-        return known
-
-    def _tell_lost(self, _: str, items: Sequence[Item]) -> None:
-        """Tell the event loop that items are lost, from any thread."""
-        self._threads.tell(self._lose, items)
-
-    def _lose(self, items: Sequence[Item]) -> None:
-        for item in items:
-            known = self._items.get(id(item))
-            if known is not None:
-                known.be_lost()
-
-    async def _end_block(self, item: AsyncItem, error: BaseException | None) -> bool:
-        """End an item after its `async with`; the error, if there is one, goes on.
-
-        If the task is cancelled now, the end goes on. If that fails, the item goes back.
-        """
-        try:
-            if error is None and item.hold in {Hold.HELD, Hold.LOST}:  # else the block ended it
-                await self._end(self._queue.done, [item], DONE, goes_on=True)
-            elif isinstance(error, Exception) and item.hold is Hold.HELD:
-                await self._retry(item, error)
-            elif error is not None:
-                self._give_back(item)
-        except ZkmqError as trouble:
-            self._give_back(item)
-            if error is None:
-                raise
-            log.warning("%s: could not come back later, goes back now: %s", item.id, trouble)
-        return False
-
-    def _give_back(self, item: AsyncItem) -> None:
-        """Let an item go to the next reserve, or to its place, unless it turns out to be ended."""
-        self._taking.hand_over(Spare((item.item,)))
-
-    async def _retry(self, item: AsyncItem, error: Exception) -> None:
-        """Bring an item back later, or put it aside after its last delivery."""
-        header, reason = item.item.header, said(error)
-        if self._queue.policy.place(header) == "dead":
-            act = partial(self._queue.bury, reason=reason)
-            await self._end(act, [item], "bury", reason, goes_on=True)
-            return
-        failures = header.get("deliveries", 1) - header.get("forgiven", 0)
-        delay_s = WorkSettings().delay_s(failures, random.Random())  # noqa: S311 - spreads retries
-        act = partial(self._queue.release, delay_s=delay_s, to="place")
-        await self._end(act, [item], "release", delay_s, "place", goes_on=True)
-
-
-def _held_by(items: Sequence[AsyncItem]) -> list[Item]:
-    for item in items:
-        if not isinstance(item, AsyncItem):
-            raise BadArgumentError(f"items: expected those of an asyncio queue, got {item!r}")
-    if not items:
-        raise BadArgumentError("items: expected at least one, got none")
-    if len(set(map(id, items))) < len(items):
-        raise BadArgumentError("items: expected each once")
-    return [item.item for item in items]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from zkmq.aio import async_queue, put_outcomes
-from zkmq.aio.async_queue import AsyncQueue
+from zkmq.aio import put_outcomes, settling
 from zkmq.aio.call import Call, EndCall, ReserveCall
 from zkmq.aio.taking_lane import Spare, TakingLane
+from zkmq.aio.task_items import TaskItems
 from zkmq.doubt import Settled
 from zkmq.errors import NoQuorumError, OutcomeUnknownError, ZkmqError
 
@@ -58,14 +58,14 @@ def _takes_doubt_for_success(mine: range, error: ZkmqError, doubt: Any) -> Any:
     return outcome(mine, error, doubt)
 
 
-async def _keeps_block(self: AsyncQueue, item: Any, error: BaseException | None) -> bool:
+async def _keeps_block(self: TaskItems, item: Any, error: BaseException | None) -> bool:
     """Leave an item whose block was cancelled."""
     if isinstance(error, asyncio.CancelledError):
         return False
     return await end_block(self, item, error)
 
 
-end_block = AsyncQueue._end_block
+end_block = TaskItems.end_block
 
 
 def _patched(owner: Any, name: str, new: Any) -> Callable[[], AbstractContextManager[Any]]:
@@ -89,7 +89,7 @@ TASK_MUTANTS = [
         name="says that a cancelled put is not put",
         seed=0,
         found="told not put, and that is false",
-        applied=_patched(async_queue, "settled", _says_not_put),
+        applied=_patched(settling, "settled", _says_not_put),
     ),
     TaskMutant(
         name="takes a put in doubt for one that was not sent",
@@ -107,6 +107,6 @@ TASK_MUTANTS = [
         name="keeps the items of cancelled blocks",
         seed=1,
         found="held by no task",
-        applied=_patched(AsyncQueue, "_end_block", _keeps_block),
+        applied=_patched(TaskItems, "end_block", _keeps_block),
     ),
 ]

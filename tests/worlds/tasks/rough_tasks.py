@@ -23,7 +23,7 @@ from worlds.sim.scheduler import Actor
 from worlds.sim.simulation import seeded
 from worlds.tasks.virtual_loop import VirtualChanges, VirtualLoop, spawner
 from zkmq import Queue
-from zkmq.aio import AsyncItem, AsyncOutcomeUnknownError, AsyncQueue, async_queue
+from zkmq.aio import AsyncItem, AsyncOutcomeUnknownError, AsyncQueue, task_items
 from zkmq.aio.bridged_queue import BridgedQueue
 from zkmq.errors import ClosedError, NoQuorumError, NotAppliedError, PartlyPutError, ZkmqError
 from zkmq.janitor.janitor import Janitor
@@ -107,7 +107,7 @@ class RoughTasks:
         make = partial(VirtualChanges, scheduler)
         changes = mock.patch.object(call_lock, "Changes", make)
         ours = SimpleNamespace(Random=lambda: self.rng)
-        draws = [mock.patch.object(module, "random", ours) for module in (worker, async_queue)]
+        draws = [mock.patch.object(module, "random", ours) for module in (worker, task_items)]
         with seeded(self.world.rng), changes, draws[0], draws[1], self._unblocked():
             try:
                 faults, self.world.faults = self.world.faults, no_faults
@@ -372,7 +372,7 @@ class RoughTasks:
                 for got in gotten:
                     process.in_hand.discard(id(got.item.item))
                     if not got.is_left:
-                        await queue._end_block(got.item, asyncio.CancelledError())
+                        await queue._items.end_block(got.item, asyncio.CancelledError())
             await asyncio.sleep(self.rng.choice((0.0, 0.0, 0.02)))
 
     def _take(self, process: SimProcess, item: AsyncItem) -> Got:
