@@ -7,19 +7,10 @@ import pytest
 
 from harness.faults import faults
 from harness.nemesis import undo
+from worlds.faults.required import REQUIRED
 
 MODES = {"1": "follower", "2": "follower", "3": "follower", "4": "follower", "5": "leader"}
 EVERYONE = [1, 2, 3, 4, 5]
-NEEDED: dict[str, dict[str, Any]] = {
-    "corrupt": {"how": "flip-bit"},
-    "failpoint": {"point": "Leader.shutdown:enter", "do": "halt"},
-    "io-error": {"error": "EIO"},
-    "link-latency": {"pairs": [[1, 3], [3, 2]]},
-    "partition": {"groups": [[1, 2], [3, 4, 5]]},
-    "regions": {"groups": {"eu": [1, 2], "us": [3, 4, 5]}},
-    "rolling-upgrade": {"to": "3.9.6"},
-    "start": {"target": {"node": 2}},
-}
 
 
 # Without which a setting is refused.
@@ -107,7 +98,7 @@ def test_a_fault_is_told_with_its_settings_and_its_nodes(
 def test_every_setting_of_every_fault_is_told(kind: str) -> None:
     """Two injections that differ in one setting never read the same."""
     for field in fields(faults[kind]):  # type: ignore[arg-type]
-        settings = NEEDED.get(kind, {}) | BESIDE.get(f"{kind}.{field.name}", {})
+        settings = REQUIRED.get(kind, {}) | BESIDE.get(f"{kind}.{field.name}", {})
         fault = undo.fault_of(kind, settings)
         plain = fault.describe(kind, [], {})
         assert plain.startswith(kind)
@@ -122,7 +113,7 @@ def test_every_setting_of_every_fault_is_told(kind: str) -> None:
 def test_nodes_without_known_roles_are_told_by_number() -> None:
     """A ledger's entry has no modes of its time, and is described all the same."""
     for kind in faults:
-        fault = undo.fault_of(kind, NEEDED.get(kind, {}))
+        fault = undo.fault_of(kind, REQUIRED.get(kind, {}))
         told = fault.describe(kind, [] if fault.target == [] else [5], {})
         assert told.startswith(kind)
         assert fault.target == [] or told.endswith(("node 5", "5")), told

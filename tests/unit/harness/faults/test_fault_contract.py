@@ -23,18 +23,8 @@ from harness.nemesis import by_hand, undo
 from harness.scenario import roles
 from harness.target import System
 from worlds.faults.fake_quorum import FakeClients, FakeGateway, FakeQuorum
+from worlds.faults.required import REQUIRED
 
-# What has no default.
-SETTINGS: dict[str, dict[str, Any]] = {
-    "corrupt": {"how": "flip-bit"},
-    "failpoint": {"point": "Leader.shutdown:enter", "do": "halt"},
-    "io-error": {"error": "EIO"},
-    "link-latency": {"pairs": [[1, 3], [3, 2]]},
-    "partition": {"groups": [[1, 2], [3, 4, 5]]},
-    "regions": {"groups": {"eu": [1, 2], "us": [3, 4, 5]}},
-    "rolling-upgrade": {"to": "3.9.6"},
-    "start": {"target": {"node": 2}},
-}
 LASTING = [name for name in faults if faults[name].lasting]
 
 
@@ -48,7 +38,7 @@ def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fault_named(name: str) -> Fault:
     """Return a registered fault with its defaults."""
-    return undo.fault_of(name, SETTINGS.get(name, {}))
+    return undo.fault_of(name, REQUIRED.get(name, {}))
 
 
 def system_for(name: str, *, numb: bool = False) -> System:

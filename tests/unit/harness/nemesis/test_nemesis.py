@@ -11,19 +11,8 @@ from harness.common.harness_errors import ScenarioError, TargetError
 from harness.faults import faults
 from harness.nemesis import by_hand, undo
 from worlds.faults.fake_quorum import FakeQuorum, UnableNode
+from worlds.faults.required import REQUIRED
 from worlds.faults.stage import Stage
-
-# What has no default.
-NEEDED: dict[str, dict[str, Any]] = {
-    "corrupt": {"how": "flip-bit"},
-    "failpoint": {"point": "Leader.shutdown:enter", "do": "halt"},
-    "io-error": {"error": "EIO"},
-    "link-latency": {"pairs": [[1, 3], [3, 2]]},
-    "partition": {"groups": [[1, 2], [3, 4, 5]]},
-    "regions": {"groups": {"eu": [1, 2], "us": [3, 4, 5]}},
-    "rolling-upgrade": {"to": "3.9.6"},
-    "start": {"target": {"node": 2}},
-}
 
 
 @pytest.fixture
@@ -329,7 +318,7 @@ def test_client_faults_need_no_node(stage: Callable[..., Stage]) -> None:
 def test_a_setting_that_no_fault_has_is_refused(kind: str) -> None:
     """A misspelt key by hand is an error, as in a scenario; it never means the default."""
     with pytest.raises(ScenarioError, match=r"expected .*, got 'percnt'"):
-        undo.fault_of(kind, {**NEEDED.get(kind, {}), "percnt": 20})
+        undo.fault_of(kind, {**REQUIRED.get(kind, {}), "percnt": 20})
 
 
 def test_a_ledger_says_what_is_in_force_and_until_when() -> None:
@@ -360,7 +349,7 @@ def test_by_hand_a_thread_is_waited_for(quiet: bool, monkeypatch: pytest.MonkeyP
     quorum = FakeQuorum()
     quorum.nodes[5].quiet = quiet
     injected = by_hand.inject(
-        quorum, "failpoint", NEEDED["failpoint"], id=1, in_force=[], until_s=60
+        quorum, "failpoint", REQUIRED["failpoint"], id=1, in_force=[], until_s=60
     )
     assert (injected.nodes, injected.bit) == ([5], not quiet)
     assert quorum.ledger.entries, "heal finds it"

@@ -11,19 +11,9 @@ from harness.common.harness_errors import ScenarioError, TargetError
 from harness.faults import faults
 from harness.scenario import fault_entries, loading, plan
 from worlds.faults.fake_quorum import FakeQuorum
+from worlds.faults.required import REQUIRED
 from worlds.faults.stage import Stage
 
-# What has no default.
-SETTINGS: dict[str, dict[str, Any]] = {
-    "corrupt": {"how": "flip-bit"},
-    "failpoint": {"point": "Leader.shutdown:enter", "do": "halt"},
-    "io-error": {"error": "EIO"},
-    "link-latency": {"pairs": [[1, 3], [3, 2]]},
-    "partition": {"groups": [[1, 2], [3, 4, 5]]},
-    "regions": {"groups": {"eu": [1, 2], "us": [3, 4, 5]}},
-    "rolling-upgrade": {"to": "3.9.6"},
-    "start": {"target": {"node": 2}},
-}
 TRIGGERS: dict[str, dict[str, Any]] = {
     "first": {"first_s": 1},
     "elapsed": {"at": {"elapsed_s": 1}},
@@ -81,7 +71,7 @@ def planned(entry: dict[str, Any]) -> list[plan.Planned]:
 
 def entry_of(kind: str, trigger: str) -> dict[str, Any]:
     """Return an entry of a fault that waits for that; in a mix it needs an end."""
-    entry = {kind: SETTINGS.get(kind, {}), "name": "it", **TRIGGERS[trigger]}
+    entry = {kind: REQUIRED.get(kind, {}), "name": "it", **TRIGGERS[trigger]}
     ends = trigger == "weight" and faults[kind].lasting
     return entry | ({"for_s": 1} if ends else {})
 
