@@ -18,6 +18,7 @@ from unittest import mock
 from worlds.memory.faults import Drawn
 from worlds.memory.network import MemoryClient, no_faults
 from worlds.memory.store import MemoryStore, World
+from worlds.rough_runs import ROOT, cut_all, keep_house, opened
 from worlds.sim.ledger import Ledger
 from worlds.sim.scheduler import Actor
 from worlds.sim.simulation import seeded
@@ -25,14 +26,11 @@ from worlds.tasks.virtual_loop import VirtualChanges, VirtualLoop, spawner
 from zkmq import Queue
 from zkmq.aio import AsyncItem, AsyncOutcomeUnknownError, AsyncQueue, task_items
 from zkmq.aio.bridged_queue import BridgedQueue
-from zkmq.errors import ClosedError, NoQuorumError, NotAppliedError, PartlyPutError, ZkmqError
-from zkmq.janitor.janitor import Janitor
+from zkmq.errors import ClosedError, NoQuorumError, NotAppliedError, PartlyPutError
 from zkmq.tree.item import Hold
-from zkmq.tree.paths import QueueTree
 from zkmq.working import worker
 from zkmq.zookeeper import call_lock
 
-ROOT = "/queue"
 T = TypeVar("T")
 DEADLINE_S = 5.0
 WORKS_FOR_S = 12.0
@@ -113,7 +111,7 @@ class RoughTasks:
                 faults, self.world.faults = self.world.faults, no_faults
                 Queue(self.world.client("maker"), ROOT, janitor=False, segment_items=5).close()
                 self.world.faults = faults
-                scheduler.spawn("janitor", self._keep_house)
+                scheduler.spawn("janitor", lambda: keep_house(self.world, self._open))
                 for number in range(2):
                     self._spawn(f"process-{number}")
                 self._strike()
@@ -175,27 +173,8 @@ class RoughTasks:
         if is_acked and later:
             yield f"{got.path}: acknowledged, and delivered again: {later}"
 
-    def _keep_house(self) -> None:
-        with suppress(ClosedError):
-            store = self.world.client("janitor")
-            bound = self._open(store)._bound
-            janitor = Janitor(bound, QueueTree(ROOT), name="janitor", segment_items=5)
-            while True:
-                with suppress(ZkmqError):
-                    janitor.step(store.now() + 10.0)
-                store.sleep(1.0)
-
     def _open(self, store: MemoryStore) -> BridgedQueue:
-        while True:
-            with suppress(NoQuorumError):
-                return BridgedQueue(
-                    store,
-                    ROOT,
-                    janitor=False,
-                    segment_items=5,
-                    deadline_s=DEADLINE_S,
-                    close_store=True,
-                )
+        return opened(BridgedQueue, store, deadline_s=DEADLINE_S)
 
     def _spawn(self, name: str) -> None:
         process = SimProcess(name, self.world.client(name))
@@ -460,9 +439,9 @@ class RoughTasks:
             alive = [each for each in self.processes if not each.was_killed]
             match rng.choice(("leader", "leader", "outage", "session", "kill")):
                 case "leader":
-                    self._cut_all(rng.uniform(0.2, 2.0))
+                    cut_all(self.world, rng.uniform(0.2, 2.0))
                 case "outage":
-                    self._cut_all(rng.uniform(4.0, 12.0))
+                    cut_all(self.world, rng.uniform(4.0, 12.0))
                 case "session":
                     rng.choice(alive).store.expire()
                 case "kill" if len(self.processes) < 4:
@@ -470,10 +449,6 @@ class RoughTasks:
                     self._spawn(f"process-{len(self.processes)}")
                 case _:
                     pass
-
-    def _cut_all(self, seconds: float) -> None:
-        for client in self.world.clients:
-            client.cut(seconds)
 
     def _kill(self, process: SimProcess) -> None:
         """Crash its client. Its tasks go on for a moment, and what they are told is no matter."""

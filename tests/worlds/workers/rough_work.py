@@ -14,20 +14,18 @@ from random import Random
 from worlds.memory.faults import Drawn
 from worlds.memory.network import no_faults
 from worlds.memory.store import MemoryStore, World
+from worlds.rough_runs import ROOT, cut_all, keep_house, opened
 from worlds.sim.ledger import Ledger
 from worlds.sim.scheduler import Actor
 from worlds.sim.simulation import seeded
 from worlds.workers.actors import ActorThreads
 from zkmq import Job, Outcome, Queue
-from zkmq.errors import ClosedError, NoQuorumError, NotAppliedError, OutcomeUnknownError, ZkmqError
-from zkmq.janitor.janitor import Janitor
+from zkmq.errors import NoQuorumError, NotAppliedError, OutcomeUnknownError, ZkmqError
 from zkmq.putting.entry import Entry
-from zkmq.tree.paths import QueueTree
 from zkmq.working import working
 from zkmq.working.work_settings import WorkSettings
 from zkmq.working.worker import GIVE_BACK_S, Worker
 
-ROOT = "/queue"
 ITEMS = 40
 POISON = b"poison"
 MAX_DELIVERIES = 8
@@ -91,7 +89,7 @@ class RoughWork:
             self._open(self.world.client("maker")).close()
             self.world.faults = faults
             scheduler.spawn("producer", self._produce)
-            scheduler.spawn("janitor", lambda: self._keep_house("janitor"))
+            scheduler.spawn("janitor", lambda: keep_house(self.world, self._open))
             for number in range(3):
                 self._spawn_worker(f"worker-{number}")
             self._strike()
@@ -143,17 +141,7 @@ class RoughWork:
             yield f"{job}: its handler finished, and it was tried again"
 
     def _open(self, store: MemoryStore) -> Queue:
-        while True:
-            with suppress(NoQuorumError):
-                return Queue(
-                    store,
-                    ROOT,
-                    janitor=False,
-                    segment_items=5,
-                    deadline_s=DEADLINE_S,
-                    max_deliveries=MAX_DELIVERIES,
-                    close_store=True,
-                )
+        return opened(Queue, store, deadline_s=DEADLINE_S, max_deliveries=MAX_DELIVERIES)
 
     def _produce(self) -> None:
         store = self.world.client("producer")
@@ -176,16 +164,6 @@ class RoughWork:
                 with suppress(OutcomeUnknownError, NoQuorumError):
                     return bool(error.resolve()[0].took_effect)
         return True
-
-    def _keep_house(self, name: str) -> None:
-        with suppress(ClosedError):
-            store = self.world.client(name)
-            bound = self._open(store)._bound
-            janitor = Janitor(bound, QueueTree(ROOT), name=name, segment_items=5)
-            while True:
-                with suppress(ZkmqError):
-                    janitor.step(store.now() + 10.0)
-                store.sleep(1.0)
 
     def _spawn_worker(self, name: str) -> None:
         process = SimWorker(name, self.world.client(name))
@@ -243,19 +221,15 @@ class RoughWork:
             victims = [each for each in self.workers if not each.was_killed]
             match rng.choice(("leader", "leader", "session", "kill", "outage")):
                 case "leader":
-                    self._cut_all(rng.uniform(0.2, 2.0))
+                    cut_all(self.world, rng.uniform(0.2, 2.0))
                 case "outage":
-                    self._cut_all(self.world.session_timeout_s * rng.uniform(0.5, 1.5))
+                    cut_all(self.world, self.world.session_timeout_s * rng.uniform(0.5, 1.5))
                 case "session":
                     rng.choice(victims).store.expire()
                 case "kill":
                     victim = rng.choice(victims)
                     self._kill(victim)
                     self._spawn_worker(f"{victim.name}+")
-
-    def _cut_all(self, seconds: float) -> None:
-        for client in self.world.clients:
-            client.cut(seconds)
 
     def _kill(self, process: SimWorker) -> None:
         process.was_killed = True
@@ -270,7 +244,7 @@ class RoughWork:
         while any(each.worker is None for each in alive):  # one that was just made
             scheduler.sleep(0.5)
         if self.rng.random() < 0.3:
-            self._cut_all(20.0)
+            cut_all(self.world, 20.0)
         loops = [each.worker for each in alive if each.worker is not None]
         began_s = scheduler.now_s
         for loop in loops:
