@@ -215,8 +215,9 @@ class RoughTasks:
             if process.limits and self.rng.random() < 0.5:
                 limit = self.rng.choice(list(process.limits))
                 del process.limits[limit]
-                limit._timeout_handler.cancel()  # type: ignore[attr-defined]
-                limit._on_timeout()  # type: ignore[attr-defined]  # before the loop's next turn
+                if (timer := limit._timeout_handler) is not None:  # type: ignore[attr-defined]
+                    timer.cancel()
+                    limit._on_timeout()  # type: ignore[attr-defined]  # before the loop's next turn
         for task in process.tasks:
             task.cancel()
         await asyncio.gather(*process.tasks, return_exceptions=True)
