@@ -18,7 +18,7 @@ from zkmq.observing.observed import Observed
 from zkmq.observing.observer import Observer
 from zkmq.operating.operator_queue import LEAVE_S, MOST, OperatorQueue
 from zkmq.putting.batches import MAX_BATCH_ITEMS, Put
-from zkmq.putting.entry import Entry
+from zkmq.putting.entry import Entry, entries_of
 from zkmq.putting.put_calls import PutCalls
 from zkmq.taking.finish import Done
 from zkmq.taking.held_items import OnLost, ignore_lost
@@ -239,14 +239,9 @@ class Queue(OperatorQueue):
             NoQuorumError: certainly nothing is put.
         """
         checks.number("put_many: batch", batch, 1, MAX_BATCH_ITEMS)
-
-        def entries() -> list[Entry]:
-            return [
-                item if isinstance(item, Entry) else Entry(data=item, priority=priority)
-                for item in items
-            ]
-
-        return self._observed.put(entries, lambda each: self._puts.put(each, batch))
+        return self._observed.put(
+            lambda: entries_of(items, priority), lambda each: self._puts.put(each, batch)
+        )
 
     def resolve(self) -> tuple[Settled, ...]:
         """Find out what became of the calling thread's last put whose outcome was unknown.

@@ -1,15 +1,43 @@
 """Rules that drop packets between nodes: put in force, seen to drop some, and taken off."""
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.disturbances import Drops
-from harness.target import Evidence, Quorum
+from harness.faults import Fault, grudges
+from harness.target import Evidence, Quorum, System
 
 BITES_WITHIN_S = 5.0  # a leader speaks to its followers every half tick, half of them every second
 POLL_S = 0.05
+
+
+class Dropping(Fault, Protocol):
+    """A fault that drops packets: a subclass says which ones, and names the rule by its slot."""
+
+    slot: ClassVar[str]
+
+    @abstractmethod
+    def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
+        """Return what each node loses while `nodes` are the target."""
+
+    def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
+        """Return the nodes that cannot exchange with a majority."""
+        return grudges.hurt(self.drops(nodes, everyone), everyone)
+
+    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Drop packets, and wait until each node has lost one."""
+        return put(self.slot, system.quorum, self.drops(nodes, system.quorum.nodes))
+
+    def bit(self, evidence: Evidence) -> bool:
+        """Require a dropped packet on each node that had something to say."""
+        return dropped_on_each(evidence)
+
+    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
+        """Let every packet through again."""
+        return take_off(self.slot, system.quorum)
 
 
 def put(rule: str, quorum: Quorum, drops: Mapping[int, Drops]) -> Evidence:

@@ -8,24 +8,24 @@ from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.common.setting_types import Count, Percent
 from harness.disturbances import Drops, Shape
-from harness.faults import Aim, Fault, drop_rules, faults, grudges
+from harness.faults import Aim, Fault, faults
+from harness.faults.drop_rules import Dropping
 from harness.target import Evidence, System
 
 NO_SHAPE = {"noqueue", "pfifo_fast", "fq_codel"}  # what a device has that was never shaped
 BITES_WITHIN_S = 3.0
 POLL_S = 0.1
-LOSS_RULE = "loss"
 
 
 @faults.register("loss")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loss(Fault):
+class Loss(Dropping):
     """Lose a share of the packets that the target's nodes send to and get from the others."""
 
     target: Aim = "leader"
     percent: Percent = 20.0
     """The share of packets that are lost."""
-    slot: ClassVar[str | None] = "loss"
+    slot: ClassVar[str] = "loss"
 
     @property
     def details(self) -> str:
@@ -34,22 +34,10 @@ class Loss(Fault):
 
     def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
         """Return the nodes that cannot exchange with a majority, if every packet is lost."""
-        whole = self.percent == 100
-        return grudges.hurt(self._drops(nodes, everyone), everyone) if whole else ()
+        return Dropping.hurts(self, nodes, everyone) if self.percent == 100 else ()
 
-    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Drop at random, and wait until each node has lost a packet."""
-        return drop_rules.put(LOSS_RULE, system.quorum, self._drops(nodes, system.quorum.nodes))
-
-    def bit(self, evidence: Evidence) -> bool:
-        """Require a dropped packet on each of the nodes."""
-        return drop_rules.dropped_on_each(evidence)
-
-    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Let every packet through again."""
-        return drop_rules.take_off(LOSS_RULE, system.quorum)
-
-    def _drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
+    def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
+        """Lose a share of what each node sends and gets."""
         others = {id: frozenset(everyone) - {id} for id in nodes}
         return {
             id: Drops(deaf_to=peers, mute_to=peers, percent=self.percent)

@@ -1,6 +1,5 @@
 """Partitions: which nodes do not hear which others."""
 
-from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -8,21 +7,16 @@ from typing import ClassVar, Protocol
 
 from harness.common.setting_types import Groups
 from harness.disturbances import Drops
-from harness.faults import Aim, Fault, description, drop_rules, faults, grudges
+from harness.faults import Aim, description, faults, grudges
 from harness.faults.description import Modes
-from harness.target import Evidence, System, Target
+from harness.faults.drop_rules import Dropping
+from harness.target import Target
 
-RULE = "cut"
 
-
-class Cut(Fault, Protocol):
+class Cut(Dropping, Protocol):
     """A partition: a subclass says which node loses which packets, and inherits the rest."""
 
-    slot: ClassVar[str | None] = "cut"
-
-    @abstractmethod
-    def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
-        """Return what each node loses while `nodes` are the target."""
+    slot: ClassVar[str] = "cut"
 
     def whom(self, nodes: Sequence[int], modes: Modes) -> str:
         """Return the sides of the cut, then who hears both, then who led."""
@@ -35,22 +29,6 @@ class Cut(Fault, Protocol):
         between = [id for id in everyone if not any(id in part for part in parts)]
         joined = f", joined by {', '.join(map(str, between))}" if between else ""
         return description.sides(parts) + joined + description.leader(everyone, modes)
-
-    def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
-        """Return the nodes that cannot exchange with a majority."""
-        return grudges.hurt(self.drops(nodes, everyone), everyone)
-
-    def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Cut, and wait until each node has lost a packet."""
-        return drop_rules.put(RULE, system.quorum, self.drops(nodes, system.quorum.nodes))
-
-    def bit(self, evidence: Evidence) -> bool:
-        """Require a dropped packet on each node that had something to say across the cut."""
-        return drop_rules.dropped_on_each(evidence)
-
-    def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Let all hear each other again."""
-        return drop_rules.take_off(RULE, system.quorum)
 
 
 @faults.register("partition")

@@ -25,7 +25,7 @@ from zkmq.doubt import Settled
 from zkmq.errors import BadArgumentError, NotAppliedError
 from zkmq.operating.operator_queue import MAX_REASON
 from zkmq.putting.batches import Put
-from zkmq.putting.entry import Entry
+from zkmq.putting.entry import Entry, entries_of
 from zkmq.taking.finish import DONE, Done
 from zkmq.taking.reserve import MAX_BATCH
 from zkmq.working.graceful_stop import STOP_SIGNALS
@@ -190,12 +190,7 @@ class AsyncQueue(AsyncOperatorQueue):
             QueueFullError: about `max_items` items wait; nothing is put.
             NoQuorumError: certainly nothing is put.
         """
-        return await self._put(
-            [
-                item if isinstance(item, Entry) else Entry(data=item, priority=priority)
-                for item in items
-            ]
-        )
+        return await self._put(entries_of(items, priority))
 
     async def resolve(self) -> tuple[Settled, ...]:
         """Find out what became of this task's last put that was cancelled under way.

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from zkmq import checks
@@ -99,6 +99,13 @@ class Entry:
         """The SHA-256 of the id, which is a valid name for a node."""
         assert self.dedup_id is not None
         return hashlib.sha256(self.dedup_id.encode()).hexdigest()
+
+
+def entries_of(items: Iterable[bytes | Entry], priority: int) -> list[Entry]:
+    """Make entries of payloads with that priority; entries stay as they are."""
+    return [
+        item if isinstance(item, Entry) else Entry(data=item, priority=priority) for item in items
+    ]
 
 
 def _check_headers(headers: object) -> None:

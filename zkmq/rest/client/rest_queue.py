@@ -16,7 +16,7 @@ from zkmq.errors import (
     ZkmqError,
 )
 from zkmq.putting.batches import MAX_BATCH_ITEMS, Put, writes_of
-from zkmq.putting.entry import Entry
+from zkmq.putting.entry import Entry, entries_of
 from zkmq.rest.client.exchange import Exchange
 from zkmq.rest.client.http import open_client
 from zkmq.rest.client.operator_calls import OperatorCalls, queue_name
@@ -148,10 +148,7 @@ class Queue(OperatorCalls):
         """Append items in order, as `zkmq.Queue.put_many`; one request for each write."""
         if not 1 <= batch <= MAX_BATCH_ITEMS:
             raise BadArgumentError(f"put_many: batch: expected 1 to 500, got {batch!r}")
-        entries = [
-            item if isinstance(item, Entry) else Entry(data=item, priority=priority)
-            for item in items
-        ]
+        entries = entries_of(items, priority)
         puts: list[Put] = []
         try:
             for part in writes_of(entries, batch):
