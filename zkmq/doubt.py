@@ -23,7 +23,7 @@ class Settled:
 class Write:
     """One operation of a call: its name, its number of items, and its outcome once that is known.
 
-    The first outcome stays, so that whoever is not sure to have told it can tell it again.
+    Only the first outcome counts, so a caller that may have settled it before can settle it again.
     """
 
     label: str
@@ -43,7 +43,7 @@ class Doubt:
     write without an outcome after that was never sent. Any thread may `resolve`.
 
     Attributes:
-        is_told: whether the outcomes were told to somebody.
+        is_told: whether a caller got the outcomes.
 
     Args:
         writes: in the order in which they are sent.

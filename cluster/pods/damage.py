@@ -1,4 +1,4 @@
-"""What a bad disk or a wrong hand does to the bytes of a server's files: pure functions.
+"""Damage the bytes of a server's files as a bad disk or an operator's mistake does. Pure functions.
 
 Source: FileTxnLog of ZooKeeper, whose layout is the same in 3.8 and 3.9.
 """

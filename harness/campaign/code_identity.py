@@ -1,4 +1,4 @@
-"""Which code runs here: a worker with other code than the one who asks it would judge otherwise."""
+"""A digest of the code that runs here, to refuse workers that would judge by other code."""
 
 import hashlib
 import platform

@@ -26,7 +26,7 @@ class _Put(NamedTuple):
 
 @checkers.register(NAME)
 class Groups:
-    """What was put into a group is held one at a time, in the order of the puts.
+    """The items of a group are held one at a time, in the order of their puts.
 
     Needs no clock but that of the history, and no claim of order. O(n log n). Reasons:
         group-overlap   two items of a group were surely held at the same moment

@@ -129,7 +129,7 @@ class KazooQueueSubject(_KazooSubject):
         raise NotHeldByKazooError("kazoo Queue cannot give an item back")
 
     def leftover(self) -> int:
-        """Return 0: nothing is ever in anybody's hand."""
+        """Return 0: a consumer of this queue never holds an item."""
         return 0
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What servers that do not serve said last, for the error that names them."""
+"""The last trouble in the log of each server that does not serve, for error messages."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ class Server(Protocol):
 def last_words(servers: Mapping[int, Server], seen: Sequence[NodeStatus]) -> str:
     """Return a clause for each server that does not serve: its process, and its last trouble.
 
-    Each begins with a semicolon; if all serve, there is none. The last line of a log without
-    trouble is given in its place. A server whose log cannot be read is told with the reason.
+    Each clause begins with a semicolon. If all servers serve, the result is empty. If a log has no
+    trouble, the clause has its last line. If a log cannot be read, the clause says why.
     """
     return "".join(f"; {s.node}: {_words_of(servers[s.node])}" for s in seen if not s.serving)
 

@@ -10,7 +10,7 @@ from harness.words import GRAVEST, nodes
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What a run failed of; two runs with a common reason fail of the same.
+    """Why a run failed. Two runs with a common reason have the same cause.
 
     Attributes:
         reasons: of the checks that were invalid; of a control only the one it expects.

@@ -29,10 +29,9 @@ class Drain(Workload):
     clients: ClassVar[int] = 1
 
     def run(self, client: Client, number: int) -> None:
-        """Reserve with sync until empty with nothing in anybody's hand, or until `limit_s`.
+        """Reserve with sync until no client holds an item and none is found, or until `limit_s`.
 
-        First no item is held, and then none is found: the other way round, one that comes
-        back in between would be missed.
+        It checks in this order. Otherwise it would miss an item that comes back in between.
         """
         client.note(NAME, {"phase": "begin"})
         began_s = client.now_s()

@@ -1,4 +1,4 @@
-"""What a call that served several tasks left in doubt, and which part of it is whose."""
+"""The doubt of a call that served several tasks, divided among those tasks."""
 
 import asyncio
 from collections.abc import Sequence

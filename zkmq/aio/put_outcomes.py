@@ -15,10 +15,10 @@ def spans(sizes: Sequence[int]) -> list[range]:
 
 
 def outcome(mine: range, error: ZkmqError, doubt: GroupDoubt | None) -> list[Put] | ZkmqError:
-    """What became of one call's items, by the error of the group.
+    """Return the outcome of one call's items, from the error of the group.
 
-    The first items of a group are put, the next in doubt, and the last certainly not put; so are
-    those of a call, of which any part may be empty.
+    In a group, the items that are put come first, then those in doubt, then those that are
+    certainly not put. The items of a call are a slice of this, so each part may be empty.
     """
     put = _put_of(error)
     own_puts = put[mine.start : mine.stop]

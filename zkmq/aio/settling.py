@@ -1,4 +1,4 @@
-"""What became of a call whose task did not wait for its outcome."""
+"""Find out the outcome of a call whose task no longer waits for it."""
 
 from collections.abc import Sequence
 

@@ -87,7 +87,7 @@ class Settings:
 
     @property
     def left_s(self) -> float:
-        """What is left of the deadline; never nothing, so that who has to wait says for what."""
+        """Seconds until the deadline; never 0, so that a call that waits can name what it lacks."""
         return max(LEAST_S, self.began_s + self.deadline_s - now_s())
 
     def store(self, **connection: Any) -> "KazooStore":

@@ -42,14 +42,14 @@ class Registration(HeldItems):
         self.begun: Begun | None = None
 
     def add(self, items: Sequence[Item]) -> None:
-        """Take note of claimed items; if the session ended meanwhile, they are lost at once."""
+        """Add claimed items. If the session has ended since the claim, they are lost at once."""
         for item in items:
             item.run_from(self._store.now())
             self.due_s = min(self.due_s, item.due_s)
         super().add(items)
 
     def overdue(self) -> list[Item]:
-        """What has been held for longer than its time to run."""
+        """Return the items that have been held for longer than their time to run."""
         now_s = self._store.now()
         if now_s < self.due_s:
             return []

@@ -161,7 +161,7 @@ class Batch:
                 self._tell_rates()
 
     def _came(self, file: Path, outcome: Outcome) -> None:
-        """Remember what came of a run that others did, and say so if it needs a look."""
+        """Add the outcome of a worker's run to the rows; print it unless it was as expected."""
         name = run_folder.name_of(file)
         if isinstance(outcome, Ran):
             self._judged(file, outcome)

@@ -1,4 +1,4 @@
-"""The runs of one command on many workers: what came of each, as it comes, and on disk first."""
+"""The runs of one command on many workers. Each outcome is on disk before it is shown."""
 
 import os
 from collections.abc import Generator, Iterator, Mapping
@@ -75,12 +75,12 @@ class CampaignOfRuns:
     left: set[str] = field(default_factory=set)
 
     def outcomes(self) -> Generator[tuple[str, Outcome], None, None]:
-        """Yield what came of each order: first of those that were decided before.
+        """Yield the outcome of each order: first of the orders that were decided before.
 
         Raises:
             ScenarioError: the campaign's file is of other work, or in use.
-            RunError: no worker can do it; what was kept stands.
-            StoreError: the disk is full; the same.
+            RunError: no worker can do it. The outcomes so far are kept.
+            StoreError: the disk is full. The outcomes so far are kept.
         """
         self.left = set(self.orders)
         name, say = self.crew.name, self.terminal.say
@@ -129,10 +129,10 @@ class CampaignOfRuns:
                 yield event.key, outcome
 
     def _kept(self, done: Done) -> tuple[Outcome, Ended]:
-        """Keep what a run left, and return what came of it.
+        """Store a run's folder, and return its outcome.
 
         Raises:
-            StoreError: the disk does not take it.
+            StoreError: the disk is full, or does not accept the files.
         """
         order, delivered = self.orders[done.key], delivered_by(done)
         try:
@@ -147,7 +147,7 @@ class CampaignOfRuns:
 def served(
     crew: Crew, file: OutcomeFile, terminal: Terminal, *, tasks: int = 0
 ) -> Iterator[Executor]:
-    """Have workers and show what they do, while the context lasts; leave nothing on any engine."""
+    """Start workers and show their progress; at the end remove all they left on any engine."""
     try:
         with ExitStack() as stack:
             with terminal.waiting("starting workers"):
@@ -174,7 +174,7 @@ def began(event: Began, file: OutcomeFile, terminal: Terminal) -> None:
 
 
 def delivered_by(done: Done) -> Delivered:
-    """Return what came of the order of a task, whatever its worker raised."""
+    """Return the result of a task; an error of its worker is a result too."""
     if done.error is None:
         came: Delivered = done.value
         return came

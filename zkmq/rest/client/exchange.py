@@ -151,7 +151,7 @@ class _Attempt:
         return NoQuorumError(message)
 
     def _judge(self, response: httpx.Response) -> None:
-        """Raise what an answer says for good; take note of what may pass."""
+        """Raise an error that a repetition cannot mend; note one that it may mend."""
         body = _json(response)
         if response.status_code >= 500 and body.get("error") != "ack-unknown":
             self.trouble = f"{response.status_code} {body.get('message', '')}"

@@ -35,7 +35,7 @@ class RemoteRegistration(HeldItems):
         threading.Thread(target=self._beat, name="zkmq-heart-beat", daemon=True).start()
 
     def contact(self, sent_s: float) -> None:
-        """Take note that a call sent at `sent_s` reached the gateway."""
+        """Note that a call sent at `sent_s` reached the gateway."""
         self._contact_s = max(self._contact_s, sent_s)
 
     def post(
