@@ -1,19 +1,13 @@
 """A node as a pod: a sandbox that keeps its network, port and disk, and the server in it."""
 
-import io
-import tarfile
-import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import docker
-from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
-from cluster.cluster_errors import ClusterError, ContainerGoneError
-from cluster.config import AGENT, ENVIRONMENT, FAKETIME_LIBRARY, SHIM_LIBRARY
-from cluster.engine import labels
-from cluster.engine.containers import UID, download, freeze, pack, remove
+from cluster.cluster_errors import ClusterError
+from cluster.config import AGENT, FAKETIME_LIBRARY, SHIM_LIBRARY
+from cluster.engine.containers import freeze, pack
 from cluster.pods import (
     damaged_files,
     disk,
@@ -24,15 +18,11 @@ from cluster.pods import (
     shimmed_disk,
 )
 from cluster.pods.sandbox import Sandbox
+from cluster.pods.server_container import ServerContainer
 from harness.common.harness_errors import UnsupportedError
-from harness.common.polling import wait_until
 from harness.common.server_states import NodeStatus
 from harness.disturbances import Damage, DiskRule, FailpointRule, FileKind, Shape
 from harness.target import DOWN, Evidence
-
-STATE_TIMEOUT_S = 10
-ASK_AGAIN_S = 1.0  # how soon the engine is asked again about a server that does not answer
-POLL_S = 0.01
 
 
 class Pod:
@@ -42,29 +32,25 @@ class Pod:
         self.id = sandbox.id
         self.host = sandbox.host
         self.sandbox = sandbox
-        self._client = client
-        self._server: Container | None = None
-        self._earlier_log = b""
-        self._asked_s = -ASK_AGAIN_S
+        self._server = ServerContainer(client, sandbox)
 
     @classmethod
     def attach(cls, client: docker.DockerClient, parts: Mapping[str, Container]) -> "Pod":
         """Take over a pod that another process created: its containers by part name."""
         pod = cls(client, Sandbox.attach(parts["sandbox"]))
-        pod._server = parts.get("server")
+        pod._server.attach(parts.get("server"))
         return pod
 
     def create_server(
         self, image: str, files: Mapping[str, str | bytes], environment: Mapping[str, str]
     ) -> None:
         """Create the server's container with its files (path -> content); does not start it."""
-        self._create_server(image, environment)
+        self._server.create(image, environment)
         self.server.put_archive("/", pack({**files, "data/myid": f"{self.id}\n"}))
 
     def clear(self) -> None:
         """Remove the server, and all that it and faults have left in the sandbox."""
-        self._remove_server()
-        self._earlier_log = b""
+        self._server.clear()
         self.sandbox.clear()
 
     def replace_server(self, image: str) -> None:
@@ -72,51 +58,12 @@ class Pod:
 
         Its configuration, disk and address stay, and what the old one wrote stays in the log.
         """
-        configuration = self._configuration()
-        lines = (line.partition("=") for line in self.server.attrs["Config"]["Env"])
-        environment = {name: value for name, _, value in lines if name in ENVIRONMENT}
-        self._earlier_log = self.log()
-        self._remove_server()
-        self._create_server(image, environment)
-        self.server.put_archive("/", configuration)
-
-    def _configuration(self) -> bytes:
-        """Return zoo.cfg, what reconfigurations wrote beside it, and keys; no file of the image."""
-        kept = io.BytesIO()
-        with (
-            download(self.server, "/conf") as archive,
-            tarfile.open(fileobj=archive) as old,
-            tarfile.open(fileobj=kept, mode="w") as new,
-        ):
-            for entry in old:
-                if entry.isfile() and entry.name.startswith(("conf/zoo.cfg", "conf/quorum.")):
-                    new.addfile(entry, old.extractfile(entry))
-        return kept.getvalue()
-
-    def _remove_server(self) -> None:
-        """Remove the server's container; forget it first, so that `status` does not miss it."""
-        server, self._server = self.server, None
-        remove(server)
-
-    def _create_server(self, image: str, environment: Mapping[str, str]) -> None:
-        self._server = self._client.containers.create(
-            image,
-            name=self.sandbox.name("server"),
-            labels={**self.sandbox.tags, labels.PART: "server"},
-            network_mode=f"container:{self.sandbox.container.id}",
-            volumes_from=[str(self.sandbox.container.id)],
-            environment=dict(environment),
-            user=f"{UID}:{UID}",
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
-        )
+        self._server.replace(image)
 
     @property
     def server(self) -> Container:
         """Return the container that the server runs in."""
-        if self._server is None:
-            raise ClusterError(f"node {self.id}: it has no server yet")
-        return self._server
+        return self._server.container
 
     @property
     def client_address(self) -> str:
@@ -127,7 +74,7 @@ class Pod:
     @property
     def process(self) -> str:
         """Return the engine's word for the server's process."""
-        return str(self._state()["Status"])
+        return str(self._server.state()["Status"])
 
     @property
     def has_ended(self) -> bool:
@@ -139,23 +86,23 @@ class Pod:
 
     def start(self) -> Evidence:
         """Start the server that is down; does not wait until it serves."""
-        return self._bring("running", self.server.start, "start")
+        return self._server.bring("running", self.server.start, "start")
 
     def kill(self) -> Evidence:
         """End the server with SIGKILL and wait until it is gone."""
-        return self._bring("exited", lambda: self.server.kill(signal="KILL"), "kill")
+        return self._server.bring("exited", lambda: self.server.kill(signal="KILL"), "kill")
 
     def stop(self) -> Evidence:
         """End the server with SIGTERM and wait until it is gone."""
-        return self._bring("exited", lambda: self.server.kill(signal="TERM"), "stop")
+        return self._server.bring("exited", lambda: self.server.kill(signal="TERM"), "stop")
 
     def pause(self) -> Evidence:
         """Freeze the server: its sockets stay open, nothing answers."""
-        return self._bring("paused", lambda: freeze(self.server), "pause")
+        return self._server.bring("paused", lambda: freeze(self.server), "pause")
 
     def resume(self) -> Evidence:
         """Let a paused server go on."""
-        return self._bring("running", self.server.unpause, "resume")
+        return self._server.bring("running", self.server.unpause, "resume")
 
     def wipe(self) -> Evidence:
         """Delete the database of a server that is down; myid stays.
@@ -223,7 +170,7 @@ class Pod:
 
     def set_failpoint(self, name: str, rule: FailpointRule) -> Evidence:
         """Put the rule of that name in force."""
-        if not self._has("SERVER_JVMFLAGS", AGENT):
+        if not self._server.has("SERVER_JVMFLAGS", AGENT):
             raise UnsupportedError(
                 f"node {self.id}: its server does not run under the failpoint agent; start it with "
                 f"`failpoints: true` and an image whose Java can load it"
@@ -246,18 +193,14 @@ class Pod:
         """
         seen = probe.look(self.id, self.sandbox.address, metrics=metrics)
         if seen.mode == "down":
-            self._require_containers()
+            self._server.require_there()
         if seen.mode == "silent" and self.process == "paused":
             return NodeStatus(node=self.id, mode="paused")
         return seen
 
     def log(self) -> bytes:
         """Return all that the node's servers have written."""
-        server = self.server
-        try:
-            return self._earlier_log + bytes(server.logs(stdout=True, stderr=True))
-        except (DockerException, OSError) as error:
-            raise self._failed(server, error) from error
+        return self._server.log()
 
     def _running(self) -> bool:
         return self.process == "running"
@@ -278,68 +221,4 @@ class Pod:
             )
 
     def _preloads(self, library: str) -> bool:
-        return self._has("LD_PRELOAD", library)
-
-    def _has(self, variable: str, text: str) -> bool:
-        """Tell whether a variable of the server's environment has that text in it."""
-        lines = (line.partition("=") for line in self.server.attrs["Config"]["Env"])
-        return any(name == variable and text in value for name, _, value in lines)
-
-    def _state(self) -> dict[str, Any]:
-        server = self.server
-        self._reload(server)
-        state: dict[str, Any] = server.attrs["State"]
-        return state
-
-    def _require_containers(self) -> None:
-        now_s = time.monotonic()
-        if now_s - self._asked_s < ASK_AGAIN_S:
-            return
-        self._asked_s = now_s
-        self._reload(self.sandbox.container)
-        if self._server is not None:
-            self._reload(self._server)
-
-    def _reload(self, container: Container) -> None:
-        """Ask the engine for a container's state; a server that we have removed since is fine."""
-        try:
-            container.reload()
-        except DockerException as error:
-            if container in (self.sandbox.container, self._server):
-                raise self._failed(container, error) from error
-
-    def _failed(self, container: Container, error: Exception) -> ClusterError:
-        """Return the error to raise for a request about a container that the engine failed."""
-        if isinstance(error, ClusterError):
-            return error
-        if isinstance(error, NotFound):
-            return ContainerGoneError(
-                f"node {self.id}: expected its container {container.name}, got none: somebody "
-                f"outside of this run has removed it"
-            )
-        return ClusterError(f"node {self.id}: {error}")
-
-    def _bring(self, wanted: str, request: Callable[[], object], what: str) -> Evidence:
-        """Ask the engine to bring the server to a state, and wait until it says so."""
-        began = time.monotonic()
-        try:
-            request()
-        except DockerException as error:
-            raise ClusterError(f"node {self.id}: {what}: {error}") from error
-        state = self._wait_state(wanted)
-        after_ms = round((time.monotonic() - began) * 1000)
-        seen = {"node": self.id, "state": wanted, "after_ms": after_ms}
-        seen["started_at"] = state["StartedAt"]
-        return seen | ({"exit_code": state["ExitCode"]} if wanted == "exited" else {})
-
-    def _wait_state(self, wanted: str) -> Mapping[str, Any]:
-        return wait_until(
-            self._state,
-            lambda state: state["Status"] == wanted,
-            within_s=STATE_TIMEOUT_S,
-            every_s=POLL_S,
-            late=lambda state: ClusterError(
-                f"node {self.id}: expected {wanted} within {STATE_TIMEOUT_S} s, "
-                f"got {state['Status']}"
-            ),
-        )
+        return self._server.has("LD_PRELOAD", library)

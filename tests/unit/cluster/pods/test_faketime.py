@@ -56,7 +56,7 @@ def pod(process: str = "running", *dates: str) -> tuple[Pod, list[str]]:
     """Return a node whose server is in a state, and the list of what its sandbox runs."""
     sandbox = AnsweringSandbox(*(dates or (f"{NOW_MS}\n",)))
     made = Pod(cast(docker.DockerClient, None), sandbox)
-    made._server = cast(Container, Server(process))
+    made._server.attach(cast(Container, Server(process)))
     return made, sandbox.ran
 
 

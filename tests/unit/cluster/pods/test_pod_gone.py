@@ -52,7 +52,7 @@ def pod(port: int, server: FakeContainer, sandbox: FakeContainer | None = None) 
     box._container = cast(Container, sandbox or FakeContainer("sandbox-3", None))
     box._address = ("127.0.0.1", port)
     made = Pod(cast(docker.DockerClient, None), box)
-    made._server = cast(Container, server)
+    made._server.attach(cast(Container, server))
     return made
 
 
@@ -86,7 +86,7 @@ def test_a_server_that_is_being_replaced_is_not_missed(refused: int) -> None:
     node = pod(refused, server)
 
     def reload() -> None:
-        node._server = None  # removed by another thread, between the look and the answer
+        node._server.attach(None)  # removed by another thread, between the look and the answer
         raise GONE
 
     server.reload = reload  # type: ignore[method-assign]
