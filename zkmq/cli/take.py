@@ -4,39 +4,33 @@ A reservation ends with its session. So either one process holds it while a comm
 item, or the session is left to a second process, in a file.
 """
 
-import contextlib
 import os
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 
+from zkmq.cli import hold_file
+from zkmq.cli.hold_file import next_item
 from zkmq.cli.invocation import (
     Settings,
     Status,
     complain,
     environment,
-    forget_output,
     sentence,
     status_of,
 )
 from zkmq.errors import (
     AckUnknownError,
     BadArgumentError,
-    ConsumerLostError,
-    NoQuorumError,
     NotHeldError,
-    ZkmqError,
 )
 from zkmq.queue import Queue
-from zkmq.taking.handover import Handover, Holder
 from zkmq.tree.item import Item
-from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 Hold = Annotated[
     Path | None,
@@ -129,7 +123,7 @@ def reserve(  # noqa: PLR0917 - typer makes options of them
         )
     policy = {"max_deliveries": max_deliveries, "on_crash": on_crash.value}
     if hold is not None:
-        return _reserve_to(hold, hold_s, wait_s, settings, policy)
+        return hold_file.reserve_to(hold, hold_s, wait_s, settings, policy)
     work = _Work(command=command or [], failed=failed, delay_s=delay_s)
     worker = _Worker(work)
     with settings.queue(calls="many", janitor=janitor, lost=worker.lost, **policy) as queue:
@@ -141,14 +135,14 @@ def done(context: typer.Context, hold: HoldFile) -> int:
 
     Status 4 says that the hold was over: the item is, or was, delivered again.
     """
-    with _taken_over(hold, context.obj) as (holder, deadline_s):
+    with hold_file.taken_over(hold, context.obj) as (holder, deadline_s):
         holder.finisher.done(holder.items, deadline_s)
     return Status.OK
 
 
 def release(context: typer.Context, hold: HoldFile, delay_s: DelayOption = 0.0) -> int:
     """Give the item of `zkmq reserve --hold` back, to its old place."""
-    with _taken_over(hold, context.obj) as (holder, deadline_s):
+    with hold_file.taken_over(hold, context.obj) as (holder, deadline_s):
         holder.finisher.release(holder.items, delay_s=delay_s, to="place", deadline_s=deadline_s)
     return Status.OK
 
@@ -169,7 +163,7 @@ class _Worker:
     def run(self, queue: Queue, wait_s: float, *, every: bool) -> int:
         """Take and work, once or until nothing comes."""
         status, count = Status.OK, 0
-        while found := _next(queue, wait_s):
+        while found := next_item(queue, wait_s):
             count += 1
             try:
                 ended = Status.OK if self._work_on(queue, found[0]) else Status.COMMAND_FAILED
@@ -217,89 +211,3 @@ class _Worker:
         finally:
             self._process = None
         return process.returncode
-
-
-def _next(queue: Queue, wait_s: float) -> Sequence[Item]:
-    """Return the next item, alone; nothing if there is none.
-
-    Raises:
-        NoQuorumError: there was no time to look whether there is one.
-    """
-    found = queue.reserve(1, timeout_s=wait_s, sync=True)
-    if not found.looked:
-        raise NoQuorumError("reserve: the servers left no time to look at the queue; try again")
-    return found.items
-
-
-def _reserve_to(
-    hold: Path, hold_s: float, wait_s: float, settings: Settings, policy: Mapping[str, object]
-) -> int:
-    """Reserve, write the session down, and leave it open; if anything fails, leave nothing."""
-    with contextlib.ExitStack() as undo:
-        file = undo.enter_context(_new_file(hold))
-        undo.callback(hold.unlink)
-        store = settings.store(session_timeout_s=hold_s)
-        undo.callback(store.close)
-        queue = settings.on(store, calls="many", **policy)
-        undo.callback(queue.close)
-        found = _next(queue, wait_s)
-        if not found:
-            return Status.EMPTY
-        if store.credentials is None:
-            raise ConsumerLostError(f"{found[0].id}: the session ended at once; try again")
-        session, password = store.credentials
-        handover = Handover(
-            session=session, password=password, path=settings.path, consumer=found[0].consumer
-        )
-        file.write(handover.encode() + "\n")
-        file.flush()
-        try:
-            sys.stdout.buffer.write(found[0].data)
-            sys.stdout.flush()
-        except BrokenPipeError as error:  # nobody has the value: the item goes back
-            forget_output()
-            raise BadArgumentError("reserve: expected a reader of the value, got none") from error
-        undo.pop_all()
-        file.close()
-    return Status.OK
-
-
-def _new_file(hold: Path) -> TextIO:
-    """Make the file before anything is reserved, for nobody else to read."""
-    try:
-        return os.fdopen(os.open(hold, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
-    except FileExistsError as error:
-        raise BadArgumentError(
-            f"--hold: expected a new file, got {hold}, which may be the hold of another item; "
-            f"end that with `zkmq done --hold {hold}`"
-        ) from error
-
-
-@contextlib.contextmanager
-def _taken_over(hold: Path, settings: Settings) -> Iterator[tuple[Holder, float]]:
-    """Take the session up; when the hold is certainly over, so are the session and the file."""
-    try:
-        text = hold.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise BadArgumentError(
-            f"--hold: expected the file of `zkmq reserve --hold`, got {hold} ({reason})"
-        ) from error
-    handover = Handover.decode(text, str(hold))
-    store = settings.store(session=(handover.session, handover.password))
-    deadline_s = store.now() + settings.left_s
-    try:
-        holder = Holder(store, handover, deadline_s)
-        yield holder, deadline_s
-        # If this fails, the end of the session does the same.
-        with contextlib.suppress(ZkmqError):
-            holder.leave(deadline_s)
-    except NotHeldError:
-        _forget(hold, store, settings)
-        raise
-    _forget(hold, store, settings)
-
-
-def _forget(hold: Path, store: KazooStore, settings: Settings) -> None:
-    hold.unlink()
-    store.close(store.now() + settings.left_s)
