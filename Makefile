@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE := $(BIN)/python -m cluster.engine.engine
 HARNESS := $(BIN)/harness
-# -n: tests side by side, which mostly wait on real servers, and mostly compute without them
+# -n: more tests side by side than two cores need, since each waits for over half of its time
 PYTEST := REQUIRE_ALL=1 $(BIN)/pytest --durations=10
 
 MAIN := scenarios/seed/leader-kill.yaml
@@ -98,14 +98,14 @@ clean: $(READY) ## Remove what killed runs left: containers, networks, volumes, 
 
 .PHONY: test
 test: lint ## All that a change must pass, and which tests took longest; SLOW=1: the slow ones too
-	@$(PYTEST) -n 2 -m "not docker and not browser $(FASTER)" $(ARGS)
+	@$(PYTEST) -n 4 -m "not docker and not browser $(FASTER)" $(ARGS)
 	@.ci/chromium
 	@$(ENGINE)
 	@$(PYTEST) -n 3 -m "(docker or browser) $(FASTER)" $(ARGS)
 
 .PHONY: test-fast
-test-fast: $(READY) ## Unit tests and the rules of this repository, without Docker
-	@$(PYTEST) -n 2 -m "not slow" tests/unit tests/repo $(ARGS)
+test-fast: $(READY) ## Unit tests and rules of this repository that start no program and wait for nothing
+	@$(PYTEST) -n 3 -m "not medium and not slow" tests/unit tests/repo $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Format check, ruff, mypy strict, import contracts

@@ -25,13 +25,14 @@ READY_WITHIN_S = 90.0
 NEED_DOCKER = {"quorum", "standalone_zookeeper"}
 NEED_BROWSER = "chromium"
 # Which tests run in one process, one after the other, under `pytest -n`. Commands clean up after
-# other runs, and their tests count quorums; what borrows the five nodes starts them once. A file
-# shares what its fixtures made. Any other test runs wherever a process is free.
+# other runs, and their tests count quorums; others start quorums, and clean up their own alone;
+# what borrows the five nodes starts them once. A file shares what its fixtures made. Any other test
+# runs wherever a process is free.
+_RUNS = r"test_(container|images|kept|own|packages)"
+_ELSEWHERE = rf"rest/|zkmq/|test_quorum|test_campaign|test_\w+_browser|{_RUNS}"
 TOGETHER = (
-    (
-        "commands",
-        r"tests/(controls/test_quorum|integration/(?!rest/|zkmq/|test_quorum|test_\w+_browser))",
-    ),
+    ("commands", rf"tests/(controls/test_quorum|integration/(?!{_ELSEWHERE}))"),
+    ("runs", rf"tests/integration/{_RUNS}"),
     ("quorum", r"tests/(controls/test_faults|integration/(test_quorum|zkmq/test_upgrade))"),
     (None, r"tests/(integration/(rest/|zkmq/test_celery|\w+_browser)|property/test_wire_fuzz)"),
 )

@@ -11,6 +11,8 @@ import zkmq
 from harness.commands import harness_command
 from zkmq.cli import zkmq_command
 
+pytestmark = pytest.mark.medium
+
 ROOT = Path(__file__).parents[2]
 OURS = ("zkmq", "harness", "cluster")
 # What takes a tenth of a second or more, or what `pip install zkmq` does not bring.

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import TOGETHER
 
+pytestmark = pytest.mark.medium
+
 ROOT = Path(__file__).parents[2]
 FILES = [str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")]
 pytest_plugins = ["pytester"]
@@ -15,7 +17,7 @@ import pytest
 
 @pytest.mark.parametrize("number", range(6))
 def test_of(number):
-    time.sleep(0.2)  # so that a process that is free would take the next
+    time.sleep(0.1)  # so that a process that is free would take the next
     with open(r"{told}", "a") as out:
         out.write(f"{name} {{os.getpid()}}\\n")
 """
@@ -33,7 +35,7 @@ def test_each_file_has_one_rule() -> None:
 
 
 def test_two_processes_share_the_rest(pytester: pytest.Pytester) -> None:
-    """Two files of commands, and a file with fixtures, are each in one process; units in both."""
+    """Commands, runs, and a file with fixtures are each in one process; units are in both."""
     told = pytester.path / "told.txt"
     pytester.makeconftest("")
     (pytester.path / "tests/integration/rest").mkdir(parents=True)
@@ -42,6 +44,8 @@ def test_two_processes_share_the_rest(pytester: pytest.Pytester) -> None:
     names = {
         "integration/test_run": "commands",
         "integration/test_by_hand": "commands",
+        "integration/test_images": "runs",
+        "integration/test_packages": "runs",
         "integration/rest/test_rest_client": "rest",
         "unit/test_names": "unit",
         "unit/test_more": "unit",
@@ -50,13 +54,14 @@ def test_two_processes_share_the_rest(pytester: pytest.Pytester) -> None:
         text = TELLS.format(told=told, name=name)
         (pytester.path / f"tests/{file}.py").write_text(text)
     result = pytester.runpytest_subprocess("-n", "2", "-p", "no:cacheprovider")
-    result.assert_outcomes(passed=30)
+    result.assert_outcomes(passed=42)
     pids: dict[str, set[str]] = {}
     for line in told.read_text().splitlines():
         name, pid = line.split()
         pids.setdefault(name, set()).add(pid)
     assert {name: len(found) for name, found in pids.items()} == {
         "commands": 1,
+        "runs": 1,
         "rest": 1,
         "unit": 2,
     }

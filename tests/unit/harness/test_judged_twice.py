@@ -17,6 +17,8 @@ from worlds.histories.by_hand import drained, ended, op, returned
 from worlds.histories.mutations import mutate
 from worlds.histories.random import Mix, as_events, simulate
 
+pytestmark = pytest.mark.medium
+
 SCENARIO = "description: A run written by hand.\nseed: 7\nworkload: [{put-all: {count: 3}}]\n"
 AGAIN = """
 import sys

@@ -16,6 +16,8 @@ from harness.common.run_folder import RunFolder
 from harness.nemesis import by_hand, undo
 from harness.nemesis.by_hand import Injected
 
+pytestmark = pytest.mark.medium
+
 SCENARIO = """\
 description: Nothing is hurt.
 workload: [{put-all: {count: 1}}]

@@ -15,6 +15,8 @@ from harness.common.harness_errors import RunError, ScenarioError, SubjectError
 from harness.recording import Recording
 from harness.target import Quorum
 
+pytestmark = pytest.mark.medium
+
 QUORUM = cast(Quorum, SimpleNamespace(hosts="h:1", nodes={}))
 
 

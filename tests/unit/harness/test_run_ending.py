@@ -19,6 +19,8 @@ from harness.workers.pool import Workers
 from harness.workloads.drain import Drain
 from worlds.faults.fake_quorum import FakeQuorum
 
+pytestmark = pytest.mark.medium
+
 NO_SERVERS = "127.0.0.1:1"
 
 

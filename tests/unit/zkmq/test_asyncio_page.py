@@ -13,6 +13,8 @@ import pytest
 from worlds import pages
 from worlds.wire.zookeeper import WireZooKeeper
 
+pytestmark = pytest.mark.medium
+
 PAGE = pages.DOCS / "asyncio.md"
 SITE = {
     "index.html": '<a href="a.html">a</a> <a href="b.html">b</a> <a href="http://other/">x</a>',

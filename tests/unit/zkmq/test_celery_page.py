@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from kombu.exceptions import OperationalError
 
 from worlds import pages
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq.celery.broker_url import BrokerOptions
 from zkmq.celery.transport import Transport
+
+pytestmark = pytest.mark.medium
 
 PAGE = pages.DOCS / "celery.md"
 PROGRAM = """

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from worlds.faults.disk_under_shim import Disk
 
+pytestmark = pytest.mark.medium
+
 MODELS = ("ext4-like", "delayed", "strict")
 FILES = ("v/a", "v/b", "v/log.1")
 

@@ -8,6 +8,8 @@ import pytest
 
 from worlds.faults.disk_under_shim import Disk
 
+pytestmark = pytest.mark.medium
+
 LOG, SNAPSHOT, EPOCH = "v/log.1", "v/snapshot.0", "v/currentEpoch.tmp"
 SETUP: list[Any] = [["mkdir", "v"], *(["create", name] for name in (LOG, SNAPSHOT, EPOCH))]
 

@@ -11,6 +11,8 @@ from harness.clients.subject_lookup import connect
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq.zookeeper.session.kazoo_store import KazooStore
 
+pytestmark = pytest.mark.medium
+
 WAIT_S = 20.0
 
 Connect = Callable[[], Any]

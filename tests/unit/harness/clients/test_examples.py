@@ -22,6 +22,8 @@ from harness.judge import judge
 from harness.workloads.drain import Drain
 from worlds.wire.zookeeper import WireZooKeeper
 
+pytestmark = pytest.mark.medium
+
 EXAMPLES = Path(__file__).parents[4] / "scenarios" / "examples"
 SUBJECTS = {
     "webhooks": "under_test:Webhooks",

@@ -12,6 +12,8 @@ from harness.common.harness_errors import ScenarioError
 from harness.common.run_folder import RunFolder
 from worlds.command_line import harness
 
+pytestmark = pytest.mark.medium
+
 HOLD = """
 import sys
 from pathlib import Path

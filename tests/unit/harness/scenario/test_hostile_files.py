@@ -85,6 +85,7 @@ def test_refused_with_one_clear_error(path: Path, case: str) -> None:
     assert len(str(caught.value)) < 10_000
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("text", [MANY, CHAIN], ids=["many", "chain"])
 def test_ten_thousand_faults_are_loaded(path: Path, text: str) -> None:
     """As many faults as a plan may hold are a scenario, checked for their worst case."""

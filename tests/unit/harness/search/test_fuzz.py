@@ -13,6 +13,8 @@ from harness.search import finding, fuzz
 from harness.search.fuzz import Failure
 from harness.search.shrink import Data
 
+pytestmark = pytest.mark.medium
+
 numbers = st.tuples(st.integers(0, 10**6), st.integers(0, 10**4))
 
 

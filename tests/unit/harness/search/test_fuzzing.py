@@ -11,6 +11,8 @@ from harness.search import fuzz, fuzzing, shrink
 from harness.search.fuzzing import BrokenError, Fuzzing, here
 from harness.search.shrink import Data
 
+pytestmark = pytest.mark.medium
+
 SEED = 1
 
 

@@ -15,6 +15,8 @@ from harness.history.record import ENDED, PHASE, WALL_CLOCK, Event, HistoryWrite
 from harness.telemetry import exporting
 from worlds.collector import Got, collector, told
 
+pytestmark = pytest.mark.medium
+
 MS = 1_000_000
 SENT_WITHIN_S = 60.0  # beside two busy cores
 SOON_S = 0.3  # for a collector that takes nothing, however long it is given

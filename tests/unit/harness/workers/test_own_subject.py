@@ -17,6 +17,8 @@ from harness.history.record import HistoryWriter, merge
 from harness.workers.pool import Workers, all_ended
 from harness.workers.watchdog import TICK_S, Watchdog
 
+pytestmark = pytest.mark.medium
+
 QUEUE = """\
 import time
 from harness.clients.subject import Applied, Reserved, Subject

@@ -19,6 +19,8 @@ from harness.scenario import loading
 from harness.workers.pool import Worker, Workers, all_ended
 from harness.workers.running_clients import RunningClients
 
+pytestmark = pytest.mark.medium
+
 WITHIN_S = 60.0
 # A queue of files: mv is atomic. Every `call` waits for `go`, as the protocol asks.
 QUEUE = """

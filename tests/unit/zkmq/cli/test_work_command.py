@@ -18,6 +18,8 @@ from zkmq.cli import work_command, zkmq_command
 from zkmq.cli.work_command import words_of
 from zkmq.errors import BadArgumentError
 
+pytestmark = pytest.mark.medium
+
 SOON_S = 20.0
 
 

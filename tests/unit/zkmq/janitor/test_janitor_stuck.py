@@ -18,6 +18,8 @@ from zkmq.tree import envelope
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Create, Delete, Op, Read, ReadResult, SetData
 
+pytestmark = pytest.mark.medium
+
 TREE = QueueTree("/queue")
 LATER_S = 1000.0
 

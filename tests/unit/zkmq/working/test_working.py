@@ -18,6 +18,8 @@ from zkmq.tree.item import Item
 from zkmq.working.daemon_threads import DaemonThreads
 from zkmq.working.graceful_stop import stopping_on
 
+pytestmark = pytest.mark.medium
+
 SOON_S = 20.0
 
 

@@ -16,6 +16,8 @@ from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import ClosedError, NoQuorumError, Queue
 from zkmq.zookeeper.call_lock import CallLock
 
+pytestmark = pytest.mark.medium
+
 SOON_S = 60.0
 
 

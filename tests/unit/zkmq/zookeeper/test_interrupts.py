@@ -14,6 +14,8 @@ from worlds.memory.queues import drained, places_of
 from worlds.memory.store import World
 from zkmq import Item, NotHeldError, Queue
 
+pytestmark = pytest.mark.medium
+
 # More than any of these calls has. From 3.12 on, list comprehensions are no functions, whose entry
 # is a place, so the least numbers below are those of 3.12.
 PLACES = 5000

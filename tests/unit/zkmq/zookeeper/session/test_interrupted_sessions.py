@@ -20,6 +20,8 @@ from zkmq.errors import ZkmqError
 from zkmq.zookeeper.session import kazoo_session
 from zkmq.zookeeper.signals import Changes, Latch, ThreadSignal
 
+pytestmark = pytest.mark.medium
+
 DEADLINE_S = 60.0
 HANGS_S = 60.0
 STRIDE = 4

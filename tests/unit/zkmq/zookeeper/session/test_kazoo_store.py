@@ -33,6 +33,8 @@ from zkmq.zookeeper.session.kazoo_client import make_client
 from zkmq.zookeeper.session.kazoo_store import KazooStore
 from zkmq.zookeeper.store import Committed, Create, GetChildren, GetData, Lost
 
+pytestmark = pytest.mark.medium
+
 # What hung did so for ever; a busy machine may need some seconds.
 SOON_S = 60.0
 # Of a look at the clock, on a machine that may stand still meanwhile.
