@@ -30,8 +30,10 @@ class AvailabilityBound(Strict):
 class Claimed(Strict):
     """The keys of a scenario by which its run is judged."""
 
-    level: Annotated[Level, Field(alias="claim")] = "snapshot"
-    """The order that deliveries keep, by which the run is judged."""
+    level: Annotated[Level | None, Field(alias="claim")] = None
+    """The order that deliveries keep, by which the run is judged. None: the strictest one that
+    zkmq keeps with these settings and faults.
+    """
     recovery_s: Positive | None = None
     """How long an outage may last that a fault, or its heal, begins."""
     availability: AvailabilityBound | None = None
@@ -91,5 +93,6 @@ class Claim(Claimed):
 
     model_config = ConfigDict(populate_by_name=True)
 
+    level: Annotated[Level, Field(alias="claim")] = "snapshot"
     sync: bool = False
     course: Course | None = None

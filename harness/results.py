@@ -23,8 +23,9 @@ def judge_run(history: History, scenario: Scenario, planned: Sequence[Planned] |
 
     `planned` is None if plan.jsonl cannot be read.
     """
+    claimed = shared(scenario, Claimed) | {"level": scenario.order_claimed}
     claim = Claim(
-        **shared(scenario, Claimed),
+        **claimed,
         sync=all(entry.workload.sync for entry in scenario.workloads),
         course=Course(
             nodes=scenario.cluster.size,
@@ -61,6 +62,7 @@ def build(
         "verdict": verdict.word,
         "expect": scenario.expect,
         "because": scenario.because,
+        "claim": scenario.order_claimed,
         "as_expected": agrees,
         "counts": dict(judgement.counts),
         "checks": [result.as_json() for result in judgement.results],

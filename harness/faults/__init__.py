@@ -35,6 +35,8 @@ class Fault(Protocol):
         of_host: whether it hits every node of its target's host. Its target means one node.
         of_gateway: whether its target is the gateway, so that it needs `transport: rest`.
         forwarded: whether clients must connect through forwarders, so that they can be cut off.
+        fail_stop: whether the servers that it hits stop, and none goes on answering without the
+            others: an old leader that does may show an old state.
         patient: whether it waits for the servers to do something: `inject` returns before, and
             `look` tells whether it has bitten by now.
     """
@@ -48,6 +50,7 @@ class Fault(Protocol):
     of_host: ClassVar[bool] = False
     of_gateway: ClassVar[bool] = False
     forwarded: ClassVar[bool] = False
+    fail_stop: ClassVar[bool] = False
     patient: ClassVar[bool] = False
 
     @property

@@ -21,6 +21,7 @@ POLL_S = 0.05
 class ClientFault(Fault):
     """A fault of the running clients of a workload (`any`: of all of them), or of one client."""
 
+    fail_stop: ClassVar[bool] = True
     workload: Annotated[
         str, Field(description="Whose clients: the kind of a workload, or `any`.")
     ] = "any"

@@ -36,6 +36,7 @@ class PowerLoss(Disabling):
     """What a disk may lose of what was not fsynced."""
     slot: ClassVar[str | None] = "process"
     needs: ClassVar[frozenset[str]] = SHIM
+    fail_stop: ClassVar[bool] = True
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Cut the power of all, and see what was lost."""

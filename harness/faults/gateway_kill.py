@@ -19,6 +19,7 @@ class GatewayKill(Fault):
     target: ClassVar[Target] = []
     slot: ClassVar[str | None] = "gateway"
     of_gateway: ClassVar[bool] = True
+    fail_stop: ClassVar[bool] = True
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Kill, and see that its address does not answer any more."""

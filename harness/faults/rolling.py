@@ -22,6 +22,7 @@ class Rolling(Fault, Protocol):
 
     lasting: ClassVar[bool] = False
     slot: ClassVar[str | None] = "process"
+    fail_stop: ClassVar[bool] = True
 
     def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
         """Return one: no more are down at any time."""

@@ -20,6 +20,7 @@ class Kill(Disabling):
     wipe: bool = False
     """Delete its data, too, before it starts again."""
     slot: ClassVar[str | None] = "process"
+    fail_stop: ClassVar[bool] = True
 
     @property
     def details(self) -> str:
@@ -49,6 +50,7 @@ class Start(Fault):
 
     target: Aim = field()  # required: the base class's property is no default
     lasting: ClassVar[bool] = False
+    fail_stop: ClassVar[bool] = True
     ends: ClassVar[frozenset[str]] = frozenset({"kill", "power-loss", "torn-write"})
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
@@ -93,6 +95,7 @@ class Restart(Disabling):
     target: Aim = "leader"
     lasting: ClassVar[bool] = False
     slot: ClassVar[str | None] = "process"
+    fail_stop: ClassVar[bool] = True
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Stop all, then start all."""

@@ -70,6 +70,7 @@ class Replace(Disabling):
     target: Aim = "follower"
     slot: ClassVar[str | None] = "members"
     needs: ClassVar[frozenset[str]] = frozenset({"reconfig"})
+    fail_stop: ClassVar[bool] = True
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Kill, wipe, and remove from the ensemble."""

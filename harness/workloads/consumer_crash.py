@@ -20,10 +20,10 @@ class ConsumerCrash(Workload):
     """The workload of the phase that must be over before this one begins."""
     clients: ClassVar[int] = 1
     dies: ClassVar[bool] = True
-    sync: ClassVar[bool] = False
+    sync: ClassVar[bool] = True
 
     def run(self, client: Client, number: int) -> None:
         """Wait for an item, reserve it and die by SIGKILL."""
-        while not client.reserve(1, WAIT_S):
+        while not client.reserve(1, WAIT_S, sync=True):
             pass
         os.kill(os.getpid(), signal.SIGKILL)

@@ -209,7 +209,7 @@ def test_a_fault_that_never_bit_is_not_valid(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("workload", "valid"),
-    [("check-all: {sync: true}", False), ("check-all: {}", True), ("consumer-crash: {}", True)],
+    [("check-all: {sync: true}", False), ("check-all: {}", True), ("work: {}", True)],
 )
 def test_windows_hold_what_came_before_the_call_where_all_reserves_sync(
     workload: str, tmp_path: Path, *, valid: bool

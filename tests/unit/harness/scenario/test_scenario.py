@@ -315,7 +315,7 @@ def test_a_short_scenario_is_one_phase(tmp_path: Path) -> None:
     (fault,) = phase.faults
     assert (fault.kind, fault.fault.target, fault.fault.wipe) == ("kill", "leader", True)
     assert (fault.first_s, fault.every_s, fault.hold_s) == (2, 15, 5)
-    assert (loaded.seed, loaded.expect, loaded.level) == (1, "valid", "snapshot")
+    assert (loaded.seed, loaded.expect, loaded.level) == (1, "valid", None)
 
 
 def test_phases_keep_their_order(tmp_path: Path) -> None:
