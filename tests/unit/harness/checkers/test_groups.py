@@ -48,6 +48,7 @@ def test_overlap_and_disorder_are_told_with_their_calls() -> None:
     )  # fmt: skip
     assert set(order.values) == set(overlap.values) == {1, 2}
     assert "group 'g'" in order.sentence
+    assert "group 'g'" in overlap.sentence
     assert found.details == {"groups": 1, "holds": 2}
 
 
@@ -79,12 +80,15 @@ def test_overlap_and_disorder_are_told_with_their_calls() -> None:
         # Its done has no answer, and may have taken effect at once.
         [*puts("g", "g"), op("reserve", 1, 20, 25, process=5), op("done", 1, 26, None, process=5),
          held(2, 40, 50, 6)],
+        # The first came back, and was never seen again: total-queue says it.
+        [*puts("g", "g"), op("reserve", 1, 20, 25, process=5), ended(5, 40, alive_until_ns=21),
+         held(2, 50, 60, 6)],
         # The first failed: it is not there.
         [op("put", 1, 0, 5, group="g", outcome="fail"), op("put", 2, 10, 15, group="g"),
          held(2, 20, 30, 5)],
     ],
     ids=["touching", "concurrent-puts", "urgent", "other-groups", "ended", "to-back", "aside",
-         "lost", "unknown-done", "failed-put"],
+         "lost", "unknown-done", "lost-after-it-came-back", "failed-put"],
 )  # fmt: skip
 def test_what_may_be_so_is_not_accused(case: list[list[dict[str, Any]]]) -> None:
     """A history that a right queue can have is valid."""

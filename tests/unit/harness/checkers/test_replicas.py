@@ -102,6 +102,7 @@ def test_names_what_the_odd_server_lacks() -> None:
     )
     assert witness.values == (51, 52, 53, 54, 55)
     assert result.details == {"healed": [[1, 2], [3]]}
+    assert [(found.reason, found.count) for found in result.findings] == [("replicas-differ", 1)]
 
 
 def test_names_what_only_one_server_has() -> None:
@@ -109,6 +110,15 @@ def test_names_what_only_one_server_has() -> None:
     held = tree(2, "b", places={"claims": [7]})
     (witness,) = judged(tree(1, "a", places={"claims": []}), held).witnesses
     told = "After the last heal, node 2 differs from node 1: has 1 more in claims (7)."
+    assert witness.sentence == told
+
+
+def test_a_place_that_one_server_has_not_is_an_empty_one() -> None:
+    """A server that never saw a dead letter lacks those of the others."""
+    (witness,) = judged(
+        tree(1, "a", places={"items": [1], "dead": [7]}), tree(2, "b", places={"items": [1]})
+    ).witnesses
+    told = "After the last heal, node 2 differs from node 1: lacks 1 of 1 in dead (7)."
     assert witness.sentence == told
 
 

@@ -76,6 +76,12 @@ def traced(
     return note("server-log", 9, node=node, patterns=patterns, samples=["NPE"], traces=[trace])
 
 
+def test_a_trace_is_told_by_its_first_methods() -> None:
+    """A reader finds the place in the source, and the release that it is of."""
+    (witness,) = judged(traced("a.B.c", "a.B.d", "a.B.e", "a.B.f")).witnesses
+    assert "at a.B.c < a.B.d < a.B.e (3.9.6)" in witness.sentence
+
+
 def test_a_known_defect_is_counted_and_changes_no_verdict() -> None:
     """A scenario about the queue does not fail of what its ZooKeeper release is known for."""
     result = judged(traced(REVALIDATE, count=2), traced(REVALIDATE, node=3))

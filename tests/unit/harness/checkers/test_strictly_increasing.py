@@ -69,6 +69,17 @@ def after(*parts: list[dict[str, Any]], first: int = 2) -> History:
             (),
             id="a-put-that-perhaps-never-was",
         ),
+        pytest.param(
+            history(
+                op("put", 1, 0, 1),
+                op("put", 2, 2, None),
+                op("put", 3, 4, 5, process=2),
+                *[op("reserve", v, 10 * v, 10 * v + 5, process=3) for v in (1, 2, 3)],
+            ),
+            "valid",
+            (),
+            id="a-put-without-an-answer-that-was-delivered",
+        ),
     ],
 )
 def test_verdict(h: History, verdict: str, reasons: tuple[str, ...]) -> None:

@@ -98,3 +98,10 @@ def test_a_witness_names_what_was_passed_over() -> None:
         "Item 3 was delivered while 2 smaller items were available (1, 2), and its window was 2."
     )
     assert witness.values == (1, 2, 3)
+
+
+def test_a_witness_names_no_item_of_which_it_is_not_sure() -> None:
+    """An item put at the same time as the delivered one is not surely smaller."""
+    beside = op("put", 4, 30, 35, zxid=30, priority=100, process=7)
+    (witness,) = judged(puts(1, 2, 3), beside, reserve(3, 100, 2)).witnesses
+    assert witness.values == (1, 2, 3)

@@ -206,8 +206,9 @@ def test_the_same_call_in_doubt_is_unknown_and_another_was_not_sent(
         first.value.resolve()
     world.scheduler.sleep(2000)
     assert took(still.value) == [None]
-    with pytest.raises(AckUnknownError):
+    with pytest.raises(AckUnknownError) as never:
         queue.done(item)
+    assert [(each.label, each.items) for each in never.value.resolve()] == [("done", 1)]
 
 
 @each_end

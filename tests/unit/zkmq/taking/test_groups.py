@@ -261,6 +261,14 @@ def test_a_lock_that_somebody_deleted_stops_nothing(world: World, queue: Queue) 
     assert locks(world) == {"foreign"}
 
 
+def test_a_place_of_locks_that_somebody_deleted_is_made_again(world: World, queue: Queue) -> None:
+    """Items of groups are taken all the same, one at a time."""
+    put(queue, "g1", "g2")
+    world.client("foreign").commit([Delete("/queue/groups")], world.scheduler.now_s + 9)
+    assert names(take(queue) or take(queue)) == ["g1"]
+    assert locks(world) == {lock_name("g")}
+
+
 def test_a_queue_without_groups_pays_nothing(world: World, queue: Queue) -> None:
     """No lock, no place of locks; and an item that came before the first group has none."""
     queue.put(b"a")

@@ -53,6 +53,22 @@ def test_what_came_back_is_named_and_not_what_is_behind(order: Level) -> None:
     )
 
 
+def test_an_item_whose_first_delivery_was_earlier_is_ahead() -> None:
+    """Puts at the same time show no order, but the first deliveries do."""
+    puts = op("put", 1, 0, 20, process=7) + op("put", 2, 5, 25, process=8)
+    release = op("release", 1, 40, 45, process=1, consumer="c1")
+    parts = (puts, reserve(1, 30), release, reserve(2, 50, 2), reserve(1, 60, 3))
+    assert witness(*parts, order="linearizable").values == (1, 2)
+
+
+def test_a_stale_look_is_disproved_by_a_first_delivery() -> None:
+    """Under `stale`, what came back says nothing; the item that was put earlier is the proof."""
+    release = op("release", 1, 36, 38, process=1, consumer="c1")
+    parts = (put(1, 0), put(2, 10), put(3, 20), reserve(1, 30), release, reserve(3, 50, 2))
+    found = witness(*parts, reserve(2, 60, 3), order="stale")
+    assert found.values == (2, 3)
+
+
 def test_an_empty_queue_is_disproved_by_the_item_that_was_there_longest() -> None:
     """One item that covers the whole call says more than several that follow each other."""
     parts = (put(1, 0), put(2, 10), reserve(None, 30), reserve(1, 31, 2), reserve(2, 60, 3))
