@@ -35,7 +35,8 @@ def put(
     """Let what these nodes send to these peers be late, in place of what was late there before.
 
     Raises:
-        UnsupportedError: the kernel cannot queue packets for a program, or send them twice.
+        UnsupportedError: the kernel of a node cannot queue packets for a program, or send them
+            twice. Then none of these nodes has anything late.
     """
     addresses = {id: sandbox.ip for id, sandbox in sandboxes.items()}
 
@@ -48,14 +49,17 @@ def put(
         try:
             sandbox.repeat(["sh", "-c", script])
         except ClusterError as error:
-            take_off([sandbox])
             if refused := re.search(
                 r".*(?:revision 0 not supported|No such file|late-links:).*", str(error)
             ):
                 raise UnsupportedError(f"node {id}: this kernel does not: {refused[0]}") from error
             raise
 
-    each(sorted(links), put_one)
+    try:
+        each(sorted(links), put_one)
+    except (ClusterError, UnsupportedError):
+        take_off([sandboxes[id] for id in links])
+        raise
 
 
 def take_off(sandboxes: Collection[Sandbox]) -> None:

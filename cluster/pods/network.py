@@ -128,20 +128,24 @@ def shape(sandbox: Sandbox, shape: Shape | None) -> Evidence:
 
 
 def shaped(sandbox: Sandbox) -> Evidence:
-    """Return what the shape let through and what it held back.
+    """Return what the shape let through to peers and held back; `clients` by a way of their own.
 
     Raises:
         ClusterError: the answer of tc is not a queue with its counts.
     """
-    told = sandbox.ask(["tc", "-s", "-j", "qdisc", "show", "dev", DEVICE], "tc show")
+    told = sandbox.ask(["tc", "-s", "-j", "qdisc", "show"], "tc show")
     try:
-        root = json.loads(told)[0]
-        kind, packets, held = (root[key] for key in ("kind", "packets", "overlimits"))
-    except (ValueError, LookupError) as error:
+        roots = {root["dev"]: _counts(root) for root in json.loads(told) if root.get("root")}
+        seen = {"node": sandbox.id, **roots[DEVICE]}
+    except (ValueError, LookupError, TypeError) as error:
         raise ClusterError(
             f"node {sandbox.id}: tc show: expected a queue with its counts, got {told!r}"
         ) from error
-    return {"node": sandbox.id, "kind": kind, "packets": packets, "held": held}
+    return seen | ({"clients": roots[CLIENTS_DEVICE]} if CLIENTS_DEVICE in roots else {})
+
+
+def _counts(queue: Mapping[str, Any]) -> Evidence:
+    return {"kind": queue["kind"], "packets": queue["packets"], "held": queue["overlimits"]}
 
 
 def discipline(shape: Shape) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from harness.common.setting_types import Jump, StrobePeriod
-from harness.faults import Aim, Fault, faults
+from harness.faults import Aim, Fault, all_or_none, faults
 from harness.target import Evidence, System
 
 TOLERANCE_S = 1.5  # both clocks are asked one after the other, on a machine that may be busy
@@ -38,7 +38,11 @@ class ClockJump(WrongClock):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Jump, and wait until the server itself tells the new time."""
-        clocks = [system.quorum.nodes[id].set_clock(self.offset_s) for id in nodes]
+        clocks = all_or_none.on_each(
+            nodes,
+            lambda id: system.quorum.nodes[id].set_clock(self.offset_s),
+            lambda done: self.heal(system, done),
+        )
         return {"wanted_s": self.offset_s, "clocks": clocks}
 
     def bit(self, evidence: Evidence) -> bool:
@@ -64,8 +68,12 @@ class ClockStrobe(WrongClock):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Begin, and wait until the servers themselves have told both times."""
-        members = [system.quorum.nodes[id] for id in nodes]
-        return {"clocks": [node.strobe_clock(self.offset_s, self.period_s) for node in members]}
+        clocks = all_or_none.on_each(
+            nodes,
+            lambda id: system.quorum.nodes[id].strobe_clock(self.offset_s, self.period_s),
+            lambda done: self.heal(system, done),
+        )
+        return {"clocks": clocks}
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server told the right time and the other one."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from harness.common.harness_errors import UnsupportedError
 from harness.common.setting_types import refuse
 from harness.disturbances import Damage
 from harness.faults import Aim, Disabling, faults
@@ -38,11 +39,20 @@ class Corrupt(Disabling):
         return f" {self.how} of {self.file}" + (" while running," if self.running else "")
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Damage a file of each, and read it again."""
-        members = [system.quorum.nodes[id] for id in nodes]
-        return {
-            "damaged": [node.damage(self.file, self.how, running=self.running) for node in members]
-        }
+        """Damage a file of each, and read it again.
+
+        Damage cannot be undone: where a later one has no such file, the evidence says so.
+        """
+        damaged: list[Evidence] = []
+        for id in nodes:
+            node = system.quorum.nodes[id]
+            try:
+                damaged.append(node.damage(self.file, self.how, running=self.running))
+            except UnsupportedError as error:
+                if not damaged:
+                    raise
+                damaged.append({"node": id, "changed": False, "why": str(error)})
+        return {"damaged": damaged}
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each file is another one than before, as it was meant to be."""

@@ -14,9 +14,9 @@ from pydantic import Field
 from harness.common.polling import wait_until
 from harness.common.setting_types import Count, Milliseconds
 from harness.disturbances import DiskCall, DiskRule, FileKind, PowerLossModel
-from harness.faults import Aim, Disabling, Fault, faults
+from harness.faults import Aim, Disabling, Fault, all_or_none, faults
 from harness.faults.servers import SIGKILL_STATUS, start_down
-from harness.target import Evidence, Node, System
+from harness.target import Evidence, System
 
 BITES_WITHIN_S = 10.0  # how long a server may take to make the call that a rule is about
 POLL_S = 0.1
@@ -75,7 +75,7 @@ class TornWrite(Disabling):
         rule = DiskRule(
             effect="tear", call="write", file=self.file, keep_bytes=self.keep_bytes, times=1
         )
-        disks = disturbed(members, rule)
+        disks = disturbed(system, nodes, rule)
         if not each_was_hit(disks):
             return {"disks": [node.mend_disk() for node in members], "killed": [], "lost": []}
         return {"disks": disks} | system.quorum.lose_power(nodes, self.model)
@@ -101,7 +101,7 @@ class DiskFault(Fault, Protocol):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Put the rule in force, and wait up to 10 s until it has hit a call of each server."""
-        return {"disks": disturbed([system.quorum.nodes[id] for id in nodes], self.rule())}
+        return {"disks": disturbed(system, nodes, self.rule())}
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that on each node a call was hit."""
@@ -207,12 +207,15 @@ class DiskStall(DiskFault, Disabling):
         return DiskRule(effect="stall", call=self.call, file=self.file)
 
 
-def disturbed(members: Sequence[Node], rule: DiskRule) -> list[Evidence]:
+def disturbed(system: System, nodes: Sequence[int], rule: DiskRule) -> list[Evidence]:
     """Put a rule in force; return what it had done once it had hit each node, or after 10 s."""
-    for node in members:
-        node.break_disk(rule)
+    all_or_none.on_each(
+        nodes,
+        lambda id: system.quorum.nodes[id].break_disk(rule),
+        lambda done: mended(system, done),
+    )
     return wait_until(
-        lambda: [node.disk_calls() for node in members],
+        lambda: [system.quorum.nodes[id].disk_calls() for id in nodes],
         each_was_hit,
         within_s=BITES_WITHIN_S,
         every_s=POLL_S,

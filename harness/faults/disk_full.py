@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.faults import Aim, Disabling, faults
+from harness.faults import Aim, Disabling, all_or_none, faults
 from harness.faults.servers import start_down
 from harness.target import Evidence, System
 
@@ -20,7 +20,12 @@ class DiskFull(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Fill, and see a write fail."""
-        return {"disks": [system.quorum.nodes[id].fill_disk() for id in nodes]}
+        filled = all_or_none.on_each(
+            nodes,
+            lambda id: system.quorum.nodes[id].fill_disk(),
+            lambda done: self.heal(system, done),
+        )
+        return {"disks": filled}
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that a write failed on each."""

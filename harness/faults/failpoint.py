@@ -12,7 +12,7 @@ from pydantic import Field
 from harness.common.failpoint_list import FailpointName
 from harness.common.setting_types import Count, Milliseconds, refuse
 from harness.disturbances import FailpointEffect, FailpointRule
-from harness.faults import Aim, Disabling, faults
+from harness.faults import Aim, Disabling, all_or_none, faults
 from harness.faults.servers import start_down
 from harness.target import DOWN, Evidence, System
 
@@ -61,8 +61,11 @@ class Failpoint(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Put the rule in force, and see whether a thread came at once."""
-        for id in nodes:
-            system.quorum.nodes[id].set_failpoint(self._rule_name, self._rule)
+        all_or_none.on_each(
+            nodes,
+            lambda id: system.quorum.nodes[id].set_failpoint(self._rule_name, self._rule),
+            lambda done: self.heal(system, done),
+        )
         return self.look(system, nodes)
 
     def look(self, system: System, nodes: Sequence[int]) -> Evidence:

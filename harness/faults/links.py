@@ -8,7 +8,7 @@ from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.common.setting_types import Count, Percent
 from harness.disturbances import Drops, Shape
-from harness.faults import Aim, Fault, faults
+from harness.faults import Aim, Fault, all_or_none, faults
 from harness.faults.drop_rules import Dropping
 from harness.target import Evidence, System
 
@@ -63,7 +63,11 @@ class Bandwidth(Fault):
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Shape the nodes, and wait up to 3 s until each has held a packet back."""
         members = [system.quorum.nodes[id] for id in nodes]
-        shaped = [node.shape(Shape(rate_kbit=self.rate_kbit)) for node in members]
+        shaped = all_or_none.on_each(
+            nodes,
+            lambda id: system.quorum.nodes[id].shape(Shape(rate_kbit=self.rate_kbit)),
+            lambda done: self.heal(system, done),
+        )
         return wait_until(
             lambda: {"shaped": shaped, "seen": [node.shaped() for node in members]},
             self.bit,
@@ -85,7 +89,12 @@ class Bandwidth(Fault):
         seen = [node.shaped() for node in members]
         for node in members:
             node.shape(None)
-        kinds = {node.id: node.shaped()["kind"] for node in members}
-        if left := {id: kind for id, kind in kinds.items() if kind not in NO_SHAPE}:
+        kinds = {node.id: _kinds(node.shaped()) for node in members}
+        if left := {id: kind for id, kind in kinds.items() if not kind <= NO_SHAPE}:
             raise TargetError(f"shape: expected none, got {left}")
         return {"seen": seen}
+
+
+def _kinds(seen: Evidence) -> set[str]:
+    """Return the kinds of queue that a node has, to its peers and to clients."""
+    return {queue["kind"] for queue in (seen, seen.get("clients", seen))}

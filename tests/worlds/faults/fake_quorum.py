@@ -421,3 +421,27 @@ class UnableNode(FakeNode):
     def shape(self, shape: Shape | None) -> Evidence:
         """Refuse."""
         raise UnsupportedError(f"node {self.id}: no such discipline")
+
+    def set_clock(self, offset_s: float) -> Evidence:
+        """Refuse."""
+        raise UnsupportedError(f"node {self.id}: no clock of its own")
+
+    def strobe_clock(self, offset_s: float, period_s: float) -> Evidence:
+        """Refuse."""
+        return self.set_clock(offset_s)
+
+    def fill_disk(self) -> Evidence:
+        """Refuse."""
+        raise UnsupportedError(f"node {self.id}: no disk of its own")
+
+    def damage(self, file: FileKind, how: Damage, *, running: bool = False) -> Evidence:
+        """Refuse."""
+        raise UnsupportedError(f"node {self.id}: no such file")
+
+    def break_disk(self, rule: DiskRule) -> Evidence:
+        """Refuse."""
+        raise UnsupportedError(f"node {self.id}: no shim")
+
+    def set_failpoint(self, name: str, rule: FailpointRule) -> Evidence:
+        """Refuse."""
+        raise UnsupportedError(f"node {self.id}: no agent")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from cluster.cluster_errors import ClusterError
-from cluster.pods import late_links
+from cluster.pods import late_links, sandbox
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
 from harness.disturbances import Lateness
@@ -28,10 +28,10 @@ PEERS = {"10.0.0.1": "1", "10.0.0.2": "2", "": "clients"}
 class Node(Sandbox):
     """A sandbox whose commands print this, or fail with it."""
 
-    def __init__(self, answer: str | ClusterError) -> None:
-        super().__init__(id=1, run="r", tags={})
+    def __init__(self, answer: str | ClusterError, id: int = 1) -> None:
+        super().__init__(id=id, run="r", tags={})
         self._answer, self.commands = answer, list[str]()
-        self._ip = "10.0.0.1"
+        self._ip = f"10.0.0.{id}"
 
     def run(self, command: Sequence[str]) -> str:
         """Answer, but what cleans up never fails."""
@@ -80,8 +80,7 @@ def test_what_rules_counted() -> None:
 def test_round_trips_without_an_answer_are_none() -> None:
     """A round that got no answer in time is no round of no time."""
     node = Node("10.0.0.2 0.310 - 12.000\n")
-    other = Node("")
-    other._ip = "10.0.0.2"
+    other = Node("", id=2)
     seen = late_links.round_trips({1: node, 2: other}, {1: [2]}, 200)
     assert seen == {"1": {"2": [0.31, None, 12.0]}}
     assert node.commands == ["link-rtt 3 1200 10.0.0.2"]
@@ -104,3 +103,14 @@ def test_a_kernel_that_cannot_is_told_from_a_failure(told: str, *, unsupported: 
     assert isinstance(caught.value, UnsupportedError) is unsupported
     assert "iptables -t mangle -X nemesis" in node.commands[-1]
     node.lease.end()
+
+
+def test_a_kernel_that_cannot_leaves_nothing_on_other_hosts() -> None:
+    """What is skipped for a node of one host is late on no node of another."""
+    able, unable = Node(""), Node(ClusterError("late-links: bind: No such file"), id=2)
+    to = Lateness(delay_ms=1)
+    with pytest.raises(UnsupportedError, match="node 2: this kernel does not"):
+        late_links.put({1: able, 2: unable}, {1: {2: to}, 2: {1: to}})
+    assert able.commands[-1] == f"sh -c {sandbox.LATE_OFF}; true"
+    for node in (able, unable):
+        node.lease.end()

@@ -10,6 +10,7 @@ from cluster.cluster_errors import ClusterError, CommandKilledError
 from cluster.pods import network, sandbox
 from cluster.pods.sandbox import Sandbox
 from harness.disturbances import Drops, Shape
+from harness.faults import links
 
 ADDRESSES = {1: "10.0.0.1", 2: "10.0.0.2", 3: "10.0.0.3"}
 
@@ -161,13 +162,22 @@ def test_netem_is_known_by_what_tc_says(told: str, *, supported: bool) -> None:
     assert network.supports_netem(AnsweringSandbox("", told)) is supported
 
 
-QUEUE = {"kind": "tbf", "root": True, "bytes": 900, "packets": 9, "drops": 0, "overlimits": 4}
+QUEUE = {"kind": "tbf", "dev": "eth0", "root": True, "packets": 9, "drops": 0, "overlimits": 4}
+LOOPBACK = {"kind": "noqueue", "dev": "lo", "root": True, "packets": 0, "overlimits": 0}
 
 
 def test_what_a_shape_held_back() -> None:
     """Bandwidth holds back what is over the limit; no answer is asked for again."""
-    seen = network.shaped(AnsweringSandbox("", json.dumps([QUEUE])))
+    seen = network.shaped(AnsweringSandbox("", json.dumps([LOOPBACK, QUEUE])))
     assert seen == {"node": 3, "kind": "tbf", "packets": 9, "held": 4}
+
+
+def test_clients_of_several_hosts_have_a_device_of_their_own() -> None:
+    """What it held back is told apart, so that a shape left there is seen."""
+    clients = {**QUEUE, "dev": "eth1", "packets": 20, "overlimits": 7}
+    seen = network.shaped(AnsweringSandbox(json.dumps([QUEUE | {"kind": "noqueue"}, clients])))
+    assert seen["clients"] == {"kind": "tbf", "packets": 20, "held": 7}
+    assert links._kinds(seen) == {"noqueue", "tbf"}
 
 
 @pytest.mark.parametrize("told", ["[]", "[{}]", "Cannot find device", '[{"kind": "tbf"}]'])

@@ -22,10 +22,13 @@ from harness.faults import (
 from harness.nemesis import by_hand, undo
 from harness.scenario import roles
 from harness.target import System
-from worlds.faults.fake_quorum import FakeClients, FakeGateway, FakeQuorum
+from worlds.faults.fake_quorum import FakeClients, FakeGateway, FakeQuorum, UnableNode
 from worlds.faults.required import REQUIRED
 
 LASTING = [name for name in faults if faults[name].lasting]
+ALL_OR_NONE = """
+    bandwidth clock clock-strobe disk-full disk-stall failpoint io-error slow-disk torn-write
+""".split()
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +129,28 @@ def test_heals_what_it_cannot_reach(name: str) -> None:
         node.unreachable = True
     fault.heal(system, nodes)
     assert state(system) == before
+
+
+@pytest.mark.parametrize("name", ALL_OR_NONE)
+def test_what_one_of_the_nodes_cannot_do_is_done_to_none(name: str) -> None:
+    """Hosts may differ: what is skipped for one of them is in force on no other."""
+    fault, system = fault_named(name), system_for(name)
+    cast(FakeQuorum, system.quorum)._nodes[5] = UnableNode(5)
+    before = state(system)
+    with pytest.raises(UnsupportedError, match="node 5"):
+        fault.inject(system, [1, 2, 5])
+    assert state(system) == before
+
+
+def test_damage_to_one_of_two_nodes_is_told() -> None:
+    """It cannot be undone, so the fault is neither skipped nor installed."""
+    fault, system = fault_named("corrupt"), system_for("corrupt")
+    cast(FakeQuorum, system.quorum)._nodes[5] = UnableNode(5)
+    evidence = fault.inject(system, [1, 5])
+    assert not fault.bit(evidence)
+    assert evidence["damaged"][1] == {"node": 5, "changed": False, "why": "node 5: no such file"}
+    with pytest.raises(UnsupportedError):
+        fault.inject(system, [5, 1])
 
 
 def test_a_pause_that_answers_did_not_bite() -> None:
