@@ -11,8 +11,8 @@ from docker.models.containers import Container
 
 from cluster import ensemble, members, transactions, trees
 from cluster.cluster_errors import ClusterError, ContainerGoneError
+from cluster.engine import engine, labels, leftovers, run_engines
 from cluster.engine import hosts as machines
-from cluster.engine import labels, leftovers, run_engines
 from cluster.engine.each import each
 from cluster.engine.hosts import Host
 from cluster.engine.ledger import LedgerFile
@@ -30,6 +30,7 @@ from harness.target import DOWN, Evidence, RoundTrips
 
 POLL_S = 0.05
 ASK_ENGINES_S = 2.0
+ENGINE_ANSWERS_S = 15.0  # one that is busy answers sooner
 
 
 class DockerQuorum:
@@ -240,7 +241,7 @@ class DockerQuorum:
         now_s = time.monotonic()
         if len(self._hosts) > 1 and now_s - self._asked_s > ASK_ENGINES_S:
             self._asked_s = now_s
-            each(self._hosts, lambda host: host.client.ping())
+            each(self._hosts, lambda h: engine.require(h.client, within_s=ENGINE_ANSWERS_S))
 
     def _serving_beside(self, node: int) -> Pod:
         self.leader()  # a reconfiguration is a write: it needs one

@@ -12,7 +12,8 @@ from docker.api.client import APIClient
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
-from cluster.cluster_errors import ClusterError
+from cluster.cluster_errors import ClusterError, EngineGoneError
+from cluster.engine import engine
 from harness.common.polling import wait_until
 
 UID = 1000  # of the server, as in the official image
@@ -68,8 +69,11 @@ def execute(
     )
     try:
         return retrying(_executed, container, command, environment or {}, where)
+    except EngineGoneError:
+        raise
     except (DockerException, OSError) as error:
-        raise ClusterError(f"{where}: {error}") from error
+        gone = engine.gone(container.client, error)
+        raise gone or ClusterError(f"{where}: {error}") from error
 
 
 def _executed(

@@ -6,7 +6,9 @@
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,10 +20,13 @@ from docker.errors import DockerException
 
 from cluster.cluster_errors import EngineError, EngineGoneError
 from cluster.engine import docker_endpoint as endpoint
+from cluster.engine import far_connections, ssh_tunnel
 from cluster.engine.docker_endpoint import Endpoint
+from cluster.engine.far_connections import FarAdapter
 
 REQUEST_TIMEOUT_S = 120.0
 ANSWER_WITHIN_S = 5.0  # to the first question; an engine that is slower than this is of no use
+_FAR = ("http://", "https://")
 POOL_SIZE = 32  # nodes are worked on at the same time, one connection each
 
 
@@ -29,24 +34,71 @@ class _Api(APIClient):
     """Requests that raise one of docker's errors if they get no answer, as callers expect."""
 
     named = ""  # with a space before it, for errors; an engine among several has a name
+    lost: str | None = None  # why no further request is sent: each would wait in vain
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._is_far = str(self.base_url).startswith(_FAR)
+        self.break_off: Callable[[], None] = lambda: None
+        if self._is_far:
+            adapter = FarAdapter(pool_maxsize=POOL_SIZE)
+            self.break_off = adapter.break_off
+            for scheme in _FAR:
+                self.mount(scheme, adapter)
 
     def send(self, *request: Any, **settings: Any) -> Any:
         """Send a request and return the answer.
 
         Raises:
-            EngineGoneError: there was none.
+            EngineGoneError: there was none. If the machine is silent, no further one is sent.
         """
+        if self.lost is not None:
+            raise EngineGoneError(self.lost)
+        if self._is_far and isinstance(within_s := settings.get("timeout"), (int, float)):
+            settings["timeout"] = far_connections.limited(within_s)
         try:
             return super().send(*request, **settings)
         except OSError as error:  # what the transport raises, time-outs too
-            raise EngineGoneError(
-                f"Docker engine{self.named}: expected an answer, got none "
-                f"({type(error).__name__}); has it been stopped?"
-            ) from error
+            raise self.gone(error) from error
+
+    def is_silence(self, error: Exception) -> bool:
+        """Tell whether an error means that the engine's machine is not heard of any more."""
+        return self._is_far and far_connections.is_silent(error)
+
+    def gone(self, error: Exception) -> EngineGoneError:
+        """Return the error to raise for one of the transport; give up a machine that is silent."""
+        silent = self.is_silence(error)
+        why = "is its machine cut off?" if silent else "has it been stopped?"
+        told = f"expected an answer, got none ({type(error).__name__}); {why}"
+        if self.lost is not None:
+            return EngineGoneError(self.lost)
+        gone = EngineGoneError(f"Docker engine{self.named}: {told}")
+        if silent:
+            self.give_up(str(gone))
+        return gone
+
+    def give_up(self, why: str) -> None:
+        """End all requests that wait for an answer, and let each later one fail at once."""
+        self.lost = why
+        self.break_off()
+
+    def require(self, within_s: float) -> None:
+        """Ask for a sign of life, and give the engine up if there is none.
+
+        Raises:
+            EngineGoneError: there was none; no further request is sent.
+        """
+        try:
+            self.get(f"{self.base_url}/_ping", timeout=within_s)
+        except EngineGoneError as error:
+            self.give_up(str(error))
+            raise
 
 
 class Engine(docker.DockerClient):
     """A Docker client that tells an engine that is gone from one that refuses."""
+
+    api: _Api
 
     def __init__(self, name: str = "", **settings: Any) -> None:
         self.name = name
@@ -75,6 +127,27 @@ def connect(name: str = "", *, timeout_s: float = REQUEST_TIMEOUT_S) -> docker.D
             f"Docker engine at {where}: {_reason(error)}: expected one that answers, got none; "
             f"{_advice(error, name)}"
         ) from error
+
+
+def require(client: docker.DockerClient, *, within_s: float) -> None:
+    """Require that an engine which answered before still does; else give it up.
+
+    Raises:
+        EngineGoneError: it does not. Each later request by this client raises it, too, at once.
+    """
+    assert isinstance(client, Engine)
+    client.api.require(within_s)
+
+
+def gone(client: docker.DockerClient | None, error: Exception) -> EngineGoneError | None:
+    """Return the error to raise if one from beside docker's client means that its engine is gone.
+
+    A command's output is read from the socket itself.
+    """
+    api = client.api if isinstance(client, Engine) else None
+    if api is None or not api.is_silence(error):
+        return None
+    return api.gone(error)
 
 
 def beside(client: docker.DockerClient, *, timeout_s: float) -> docker.DockerClient:
@@ -109,7 +182,7 @@ def ensure() -> docker.DockerClient:
 
 
 def _client(name: str, where: Endpoint, version: str, timeout_s: float) -> Engine:
-    return Engine(
+    client = Engine(
         name,
         base_url=where.url,
         tls=where.tls or False,
@@ -117,6 +190,9 @@ def _client(name: str, where: Endpoint, version: str, timeout_s: float) -> Engin
         timeout=timeout_s,
         max_pool_size=POOL_SIZE,
     )
+    if where.tunnel is not None:
+        client.api.break_off = partial(ssh_tunnel.end, where.tunnel)
+    return client
 
 
 def _require_listener(where: Endpoint) -> None:

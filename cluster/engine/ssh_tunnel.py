@@ -62,6 +62,14 @@ def to(url: str) -> Tunnel:
         return tunnel
 
 
+def end(url: str) -> None:
+    """End the tunnel to an engine, and with it all requests that go through it."""
+    with _lock:
+        tunnel = _open.get(url)
+    if tunnel is not None:
+        _close(tunnel.process)
+
+
 def _folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="zkmq-ssh-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -21,7 +21,7 @@ from cluster.engine import engine
 from harness.common.polling import wait_until
 
 FOLDER = Path(tempfile.gettempdir()) / "zkmq-docker-hosts"
-PROGRAMS = ("dockerd", "ip", "nsenter", "umount")
+PROGRAMS = ("dockerd", "ip", "iptables", "nsenter", "umount")
 STARTS_WITHIN_S = 60.0
 ENDS_WITHIN_S = 30.0
 
@@ -116,6 +116,25 @@ class DockerHost:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._engine.wait(ENDS_WITHIN_S)
             self.kill()
+
+    def signal(self, number: int) -> None:
+        """Send its engine a signal."""
+        assert self._engine is not None
+        self._engine.send_signal(number)
+
+    def cut_off(self) -> None:
+        """Let nothing in or out, as when its cable is pulled: nothing is refused."""
+        for chain in ("PREROUTING", "OUTPUT"):
+            self._iptables("--insert", chain, "--jump", "DROP")
+
+    def mend(self) -> None:
+        """Let everything through again."""
+        for chain in ("PREROUTING", "OUTPUT"):
+            self._iptables("--flush", chain)
+
+    def _iptables(self, *words: str) -> None:
+        inside = ["nsenter", f"--net=/run/netns/{self.namespace}"]
+        subprocess.run([*inside, "iptables", "--wait", "--table", "raw", *words], check=True)
 
     def _answers(self) -> bool:
         try:

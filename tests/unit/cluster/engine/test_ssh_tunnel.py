@@ -63,6 +63,15 @@ def test_a_tunnel_ends_with_its_process(ssh: Callable[[str], Path]) -> None:
     assert tunnel.process.wait(60) == 0
 
 
+def test_a_tunnel_is_ended_with_what_goes_through_it(ssh: Callable[[str], Path]) -> None:
+    """An engine that is given up leaves no program; one that has no tunnel is fine."""
+    ssh(LISTENS)
+    tunnel = ssh_tunnel.to("ssh://box")
+    ssh_tunnel.end("ssh://box")
+    ssh_tunnel.end("ssh://other")
+    assert tunnel.process.poll() is not None
+
+
 def test_what_ssh_says_is_told(ssh: Callable[[str], Path]) -> None:
     """Its last line, and what has to work."""
     ssh("import sys; sys.exit('Warning: new key\\nme@box: Permission denied (publickey).')")

@@ -26,9 +26,17 @@ from worlds.faults.fake_quorum import FakeClients, FakeGateway, FakeQuorum, Unab
 from worlds.faults.required import REQUIRED
 
 LASTING = [name for name in faults if faults[name].lasting]
-ALL_OR_NONE = """
-    bandwidth clock clock-strobe disk-full disk-stall failpoint io-error slow-disk torn-write
-""".split()
+ALL_OR_NONE = [
+    "bandwidth",
+    "clock",
+    "clock-strobe",
+    "disk-full",
+    "disk-stall",
+    "failpoint",
+    "io-error",
+    "slow-disk",
+    "torn-write",
+]
 
 
 @pytest.fixture(autouse=True)
