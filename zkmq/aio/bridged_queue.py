@@ -10,7 +10,7 @@ from zkmq.taking.reserve import MAX_BATCH, Reservation
 from zkmq.tree.item import Hold, Item
 from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.working.ending import MAX_MOVED_BYTES
-from zkmq.working.handler_runs import Begin
+from zkmq.working.handler_calls import Begin
 from zkmq.working.work_settings import WorkSettings
 from zkmq.working.worker import Worker
 from zkmq.zookeeper.request_sizes import ITEM_OVERHEAD_BYTES, cut

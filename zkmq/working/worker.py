@@ -15,7 +15,7 @@ from zkmq.errors import WorkerStuckError
 from zkmq.taking.reserve import MAX_BATCH
 from zkmq.tree.item import Hold, Item
 from zkmq.working.ending import JobEnding, WorkerConsumer, outcome_of, said
-from zkmq.working.handler_runs import Begin, HandlerRuns
+from zkmq.working.handler_calls import Begin, HandlerCalls
 from zkmq.working.job import Job, Outcome
 from zkmq.working.rate_limit import RateLimit
 from zkmq.working.work_settings import WorkSettings
@@ -62,7 +62,7 @@ class Worker:
         self._consumer = consumer
         self._clock = clock
         self._settings = settings
-        self._runs = HandlerRuns(begin, limit_s=settings.time_limit_s, ended=self._wake)
+        self._calls = HandlerCalls(begin, limit_s=settings.time_limit_s, ended=self._wake)
         # Wakes the loop; wakes who waits for its end.
         self._signal, self._changed = clock.signal(), clock.signal()
         self._ending = JobEnding(
@@ -157,7 +157,7 @@ class Worker:
         if self._is_stopping:
             self._wind_up(finished)
             return
-        held = len(self._jobs) + self._runs.overdue_jobs
+        held = len(self._jobs) + self._calls.overdue_jobs
         free = self._settings.capacity - held + len(finished)
         room = self._rate.room(self._clock.now()) if self._rate else free
         if min(free, room) > 0:
@@ -195,7 +195,7 @@ class Worker:
 
     @property
     def _has_news(self) -> bool:
-        return bool(self._runs.has_ended or self._ended_jobs)
+        return bool(self._calls.has_ended or self._ended_jobs)
 
     def _start(self, items: Sequence[Item]) -> None:
         """Give new items to handlers."""
@@ -209,7 +209,7 @@ class Worker:
         size = self._settings.batch or 1
         for start in range(0, len(jobs), size):
             try:
-                self._runs.start(jobs[start : start + size])
+                self._calls.start(jobs[start : start + size])
             except RuntimeError as error:  # the executor is broken, or was shut down
                 self.error = error
                 self.stop()
@@ -217,7 +217,7 @@ class Worker:
     def _end_failed(self) -> list[Job]:
         """End the jobs that failed; return those that wait for their acknowledgement."""
         finished: list[Job] = []
-        for jobs, error in self._runs.ended():
+        for jobs, error in self._calls.ended():
             if error is not None and not jobs:  # nothing is left that could come back
                 log.error(
                     "a handler failed after its items had ended: %s", said(error), exc_info=error
@@ -245,9 +245,9 @@ class Worker:
     def _limit_time(self) -> None:
         """Take the jobs from handlers that run for too long."""
         limit_s = self._settings.time_limit_s
-        for run in self._runs.over_time(self._clock.now()):
-            self._take_away(run.end(), TimeoutError(f"the handler ran for {limit_s:g} s"))
-        if self._runs.overdue >= self._settings.concurrency and self.error is None:
+        for call in self._calls.over_time(self._clock.now()):
+            self._take_away(call.end(), TimeoutError(f"the handler ran for {limit_s:g} s"))
+        if self._calls.overdue >= self._settings.concurrency and self.error is None:
             self.error = WorkerStuckError(
                 f"work: each of {self._settings.concurrency} handlers runs for more than "
                 f"{limit_s:g} s (time_limit_s); their items go to others; restart this process"
@@ -269,7 +269,7 @@ class Worker:
         self._ending.done(finished)
         self._forget(finished)
         late = self._clock.now() >= self._stop_by_s
-        self._take_away(self._runs.call_off(also_begun=late), None)
+        self._take_away(self._calls.call_off(also_begun=late), None)
         if late:
             self._forget_all()
         elif self._jobs and not self._has_news:
@@ -297,7 +297,7 @@ class Worker:
         self._forget(jobs)
 
     def _leave(self) -> None:
-        self._runs.cancel()
+        self._calls.cancel()
         self._forget_all()
         self.is_over = True
         self._changed.set()
@@ -313,7 +313,7 @@ class Worker:
         """When the loop has to go on at the latest; so many of its jobs are finished."""
         now_s = self._clock.now()
         due_s = [now_s + TURN_S, *(_touch_s(job.item) for job in self._jobs.values())]
-        due_s += self._runs.due_s(now_s)
+        due_s += self._calls.due_s(now_s)
         if len(self._jobs) == finished:
             due_s.append(self._busy_s + self._settings.idle_s)
         return min(due_s)

@@ -1,4 +1,4 @@
-"""The calls of a worker's handlers: which have ended, and which run for too long."""
+"""The calls of a worker's handlers: which have ended, and which call for too long."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ Begin = Callable[[list[Job]], Future[Any]]
 
 
 @dataclass(eq=False, slots=True)
-class HandlerRun:
+class HandlerCall:
     """One call of the handler. `began_s` is when it was first seen to run."""
 
     jobs: list[Job]
@@ -31,7 +31,7 @@ class HandlerRun:
         return jobs
 
 
-class HandlerRuns:
+class HandlerCalls:
     """The calls that have not ended, in the order in which they began.
 
     A call is overdue once it runs for longer than `limit_s`. Its jobs are taken away; the handler
@@ -43,10 +43,10 @@ class HandlerRuns:
         self._begin = begin
         self._limit_s = limit_s
         self._tell_ended = ended
-        self._running: dict[HandlerRun, None] = {}  # as a set
-        self._overdue: set[HandlerRun] = set()
+        self._running: dict[HandlerCall, None] = {}  # as a set
+        self._overdue: set[HandlerCall] = set()
         # Filled by other threads.
-        self._ended: deque[HandlerRun] = deque()
+        self._ended: deque[HandlerCall] = deque()
 
     @property
     def has_ended(self) -> bool:
@@ -61,7 +61,7 @@ class HandlerRuns:
     @property
     def overdue_jobs(self) -> int:
         """How many jobs those handlers were given."""
-        return sum(len(run.jobs) for run in self._overdue)
+        return sum(len(call.jobs) for call in self._overdue)
 
     def start(self, jobs: list[Job]) -> None:
         """Give jobs to a handler.
@@ -69,10 +69,10 @@ class HandlerRuns:
         Raises:
             RuntimeError: the executor takes no more calls. `call_off` returns the jobs.
         """
-        run = HandlerRun(jobs, Future())
-        self._running[run] = None
-        run.future = self._begin(jobs)
-        run.future.add_done_callback(lambda _: self._run_ended(run))
+        call = HandlerCall(jobs, Future())
+        self._running[call] = None
+        call.future = self._begin(jobs)
+        call.future.add_done_callback(lambda _: self._call_ended(call))
 
     def ended(self) -> Iterator[tuple[list[Job], BaseException | None]]:
         """Give the jobs of the calls that have ended, without those that ended before, each once.
@@ -80,24 +80,24 @@ class HandlerRuns:
         With them comes the error that the handler raised.
         """
         while self._ended:
-            run = self._ended.popleft()
-            self._running.pop(run, None)
-            self._overdue.discard(run)
-            if not run.future.cancelled():
-                yield run.end(), run.future.exception()
+            call = self._ended.popleft()
+            self._running.pop(call, None)
+            self._overdue.discard(call)
+            if not call.future.cancelled():
+                yield call.end(), call.future.exception()
 
-    def over_time(self, now_s: float) -> list[HandlerRun]:
+    def over_time(self, now_s: float) -> list[HandlerCall]:
         """Return the calls that are overdue since now."""
         if self._limit_s == float("inf"):
             return []
         late = []
-        for run in self._running:
-            if run.began_s is None and run.future.running():
-                run.began_s = now_s
-            if run.began_s is not None and now_s >= run.began_s + self._limit_s:
-                late.append(run)
-        for run in late:
-            del self._running[run]
+        for call in self._running:
+            if call.began_s is None and call.future.running():
+                call.began_s = now_s
+            if call.began_s is not None and now_s >= call.began_s + self._limit_s:
+                late.append(call)
+        for call in late:
+            del self._running[call]
         self._overdue.update(late)
         return late
 
@@ -107,26 +107,26 @@ class HandlerRuns:
         Handlers that have begun go on.
         """
         jobs: list[Job] = []
-        for run in list(self._running):
-            if run.future.cancel() or also_begun:
-                self._running.pop(run, None)
-                jobs += run.end()
+        for call in list(self._running):
+            if call.future.cancel() or also_begun:
+                self._running.pop(call, None)
+                jobs += call.end()
         return jobs
 
     def cancel(self) -> None:
         """Cancel the calls that have not begun, and keep their jobs."""
-        for run in self._running:
-            run.future.cancel()
+        for call in self._running:
+            call.future.cancel()
 
     def due_s(self, now_s: float) -> list[float]:
         """Return when to look at each call again for its time limit."""
         if self._limit_s == float("inf"):
             return []
         return [
-            now_s + SEE_S if run.began_s is None else run.began_s + self._limit_s
-            for run in self._running
+            now_s + SEE_S if call.began_s is None else call.began_s + self._limit_s
+            for call in self._running
         ]
 
-    def _run_ended(self, run: HandlerRun) -> None:
-        self._ended.append(run)
+    def _call_ended(self, call: HandlerCall) -> None:
+        self._ended.append(call)
         self._tell_ended()
