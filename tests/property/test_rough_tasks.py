@@ -37,6 +37,11 @@ def test_a_seed_runs_the_same_way_again() -> None:
     assert judged(RoughTasks(3)) == judged(RoughTasks(3))
 
 
+def test_what_a_worker_left_in_doubt_goes_back() -> None:
+    """In this run a worker stops while its take has no answer; what that took goes back."""
+    assert judged(RoughTasks(228))[0] == []
+
+
 @pytest.mark.parametrize("mutant", TASK_MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_queue_without_a_precaution_is_found(mutant: TaskMutant) -> None:
     """Each is found for its own reason, so the correct queue is not accused of nothing."""

@@ -75,12 +75,14 @@ class AsyncQueue(AsyncOperatorQueue):
     ) -> None:
         threads = LoopThreads(asyncio.get_running_loop(), spawn)
         super().__init__(queue, threads)
-        self._jobs = async_working.AsyncJobs(threads, interrupts=interrupt_lost)
         # The last put of each task that was under way when the task was cancelled.
         self._interrupted: WeakKeyDictionary[asyncio.Task[Any], PutCall] = WeakKeyDictionary()
         self._closing: asyncio.Task[None] | None = None
         self._putting = PuttingLane(threads, queue.store, queue.put_many)
         self._taking = TakingLane(threads, queue)
+        self._jobs = async_working.AsyncJobs(
+            threads, interrupts=interrupt_lost, left=self._taking.look_after
+        )
         self._lanes: tuple[Lane[Any], ...] = (self._putting, self._taking)
         self._calls = TaskCalls(threads.loop, lambda: queue.deadline_s)
         self._items = TaskItems(

@@ -37,11 +37,17 @@ class LostSignal(threading.Event):
 
 
 class AsyncJobs:
-    """Makes jobs of a worker's thread into items of the event loop."""
+    """Makes jobs of a worker's thread into items of the event loop.
 
-    def __init__(self, threads: LoopThreads, *, interrupts: bool) -> None:
+    `left` is called in the event loop when a worker has ended.
+    """
+
+    def __init__(
+        self, threads: LoopThreads, *, interrupts: bool, left: Callable[[], object]
+    ) -> None:
         self.threads = threads
         self.interrupts = interrupts
+        self.left = left
 
     def item_of(self, job: Job, on_lost: Callable[[], object] = lambda: None) -> AsyncItem:
         """Return the item; `on_lost` is called in the event loop, after its `lost` is set."""
@@ -155,7 +161,7 @@ async def work(
     tasks = HandlerTasks(jobs, handler, batch=settings.batch is not None)
     worker = queue.worker(settings, tasks.begin)
     with stopping_on(stop_on, worker.stop):
-        over = _started(worker, jobs.threads)
+        over = _started(worker, jobs)
         try:
             return await asyncio.shield(over)
         except asyncio.CancelledError:
@@ -180,7 +186,7 @@ async def consume(
 
     worker, job = queue.worker(settings, begin), None
     with stopping_on(stop_on, worker.stop):
-        over = _started(worker, jobs.threads)
+        over = _started(worker, jobs)
         over.add_done_callback(lambda _: came.put_nowait(None))
         try:
             while (turn := await came.get()) is not None:
@@ -200,5 +206,7 @@ async def consume(
     over.result()
 
 
-def _started(worker: Worker, threads: LoopThreads) -> "asyncio.Future[Worked]":
-    return threads.call("zkmq-aio-work", partial(run, worker, (), threads.spawn))
+def _started(worker: Worker, jobs: AsyncJobs) -> "asyncio.Future[Worked]":
+    over = jobs.threads.call("zkmq-aio-work", partial(run, worker, (), jobs.threads.spawn))
+    over.add_done_callback(lambda _: jobs.left())
+    return over

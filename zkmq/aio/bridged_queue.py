@@ -46,6 +46,14 @@ class BridgedQueue(Queue):
         """Let a `take` that waits ask `give_up`. Does not block."""
         self._consumer.wake()
 
+    def settle(self) -> None:
+        """Find out what became of a call in doubt, if there is one.
+
+        Raises:
+            OutcomeUnknownError: still no answer before the deadline.
+        """
+        self._consumer.settle()
+
     def arrived(self) -> int:
         """How many items the next `take` returns without a look. Does not block."""
         return len(self._consumer.membership.arrived())

@@ -68,6 +68,10 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
         if isinstance(outcome, Reservation) and outcome.items:
             self.hand_over(Spare(outcome.items))
 
+    def look_after(self) -> None:
+        """Give back what a worker left that stopped with a call in doubt; in the event loop."""
+        self.hand_over(Spare(()))
+
     def leave(self, call: Call[Any]) -> bool:
         """Note that no task waits for a call any more; items that came, or come, go to others."""
         if not isinstance(call, ReserveCall):
@@ -228,7 +232,8 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
             if self._in_doubt is not None:
                 self._in_doubt.resolve()
                 self._in_doubt = None
-            elif arrived := self._queue.arrived():
+            self._queue.settle()  # what a worker left that was late to stop
+            if arrived := self._queue.arrived():
                 found = self._queue.take(
                     arrived, timeout_s=0.0, done=(), sync=False, give_up=lambda: True
                 )

@@ -110,6 +110,11 @@ class Consumer:
             self.membership.come(taken)
             raise
 
+    def settle(self) -> None:
+        """Find out what became of an operation in doubt; what it claimed has `arrived` then."""
+        if self.membership.in_doubt:
+            self._in_turn(self.membership.settle)
+
     def wake(self) -> None:
         """Let a call that waits for items look again, from any thread."""
         self._line.wake()

@@ -127,6 +127,12 @@ class Membership:
         self._registration = Registration(self._store, session, consumer, ticket, self._on_lost)
         self._registration.add(items)
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether an operation is under way, or was left without an outcome."""
+        registration = self._registration
+        return registration is not None and not registration.ended and registration.ticket.in_doubt
+
     def arrived(self) -> tuple[Item, ...]:
         """Items that were claimed by an operation in doubt and not handed out yet."""
         return tuple(self._arrived)
