@@ -16,7 +16,7 @@ from harness import judge
 from harness.claim import Claim, Level
 from harness.clients import subject_lookup
 from harness.clients.client import Client
-from harness.clients.foreign_calls import ForeignCalls, Line
+from harness.clients.foreign_calls import CallLine, ForeignCalls
 from harness.clients.guarded_subject import Guarded, unlimited
 from harness.clients.subject import Note, Subject, SubjectConfig
 from harness.common.harness_errors import RunError, ScenarioError, told
@@ -252,7 +252,7 @@ class Recording:
 
     def _tell(self, **event: Any) -> None:
         with self._lock:
-            self._own.add(msgspec.convert(event, Line))
+            self._own.add(msgspec.convert(event, CallLine))
 
 
 def _config(quorum: Quorum, subject: str | type, settings: Mapping[str, Any]) -> SubjectConfig:

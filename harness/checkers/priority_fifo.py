@@ -11,8 +11,8 @@ from harness.checkers.evidence.looks import whole
 from harness.checkers.evidence.order_witness import SweepInput, explain
 from harness.checkers.evidence.sweeps import (
     PROBES,
+    DueOrder,
     Hidden,
-    Line,
     Swept,
     cover,
     hideable,
@@ -102,23 +102,23 @@ def swept_by(case: SweepInput, claim: Claim) -> Swept:
     return replace(swept, bad=swept.bad | behind)
 
 
-def _line(case: SweepInput, certain: Mask) -> Line:
+def _line(case: SweepInput, certain: Mask) -> DueOrder:
     """Order the stays by their puts or returns, and see which of them unknown calls can hide."""
     keys = {"key_ns": case.stays.key_ns, "surely_key_ns": case.stays.surely_key_ns}
-    line = Line(**keys, hidden=case.hidden, certain=certain)
+    line = DueOrder(**keys, hidden=case.hidden, certain=certain)
     if not len(case.hidden):
         return line
     return replace(line, certain=certain | ~hideable(case.stays, line))
 
 
-def _linearizable(case: SweepInput, line: Line) -> Swept:
+def _linearizable(case: SweepInput, line: DueOrder) -> Swept:
     swept = cover(case.stays, case.empties, line, np.ones(len(case.stays), np.bool_))
     for again in (_by_first_delivery, _before_a_return, _after_the_session):
         swept = again(case, line, swept)
     return swept
 
 
-def _by_first_delivery(case: SweepInput, line: Line, swept: Swept) -> Swept:
+def _by_first_delivery(case: SweepInput, line: DueOrder, swept: Swept) -> Swept:
     """Sweep again with items in the order of their first deliveries, which shows that of puts.
 
     Had the later one been put first, it would have been delivered first, unless it was hidden: so
@@ -151,7 +151,7 @@ def _by_first_delivery(case: SweepInput, line: Line, swept: Swept) -> Swept:
     return _again(case, swept, stays, unhidden, ~seen[stays.value])
 
 
-def _before_a_return(case: SweepInput, line: Line, swept: Swept) -> Swept:
+def _before_a_return(case: SweepInput, line: DueOrder, swept: Swept) -> Swept:
     """Sweep again with items that some calls cannot have hidden: delivered before their return."""
     stays, hidden = case.stays, line.hidden
     returns_ns = np.unique(hidden.alive)[1:]
@@ -166,7 +166,7 @@ def _before_a_return(case: SweepInput, line: Line, swept: Swept) -> Swept:
     return swept
 
 
-def _after_the_session(case: SweepInput, line: Line, swept: Swept) -> Swept:
+def _after_the_session(case: SweepInput, line: DueOrder, swept: Swept) -> Swept:
     """Sweep again for items that came back with their session: so did what it held unseen."""
     stays, hidden = case.stays, line.hidden
     processes = np.intersect1d(stays.freed_by, hidden.process)
@@ -180,7 +180,7 @@ def _after_the_session(case: SweepInput, line: Line, swept: Swept) -> Swept:
     return swept
 
 
-def _again(case: SweepInput, swept: Swept, stays: Episodes, line: Line, ask: Mask) -> Swept:
+def _again(case: SweepInput, swept: Swept, stays: Episodes, line: DueOrder, ask: Mask) -> Swept:
     """Sweep again from earlier results: deliveries only move later, and bad ones remain bad."""
     tight = replace(stays, taken_ns=swept.taken_ns)
     again = cover(tight, case.empties, line, ask & ~swept.bad)

@@ -22,7 +22,7 @@ _GETS: Final = frozenset({"reserve", "take"})
 _SHOWN: Final = 100
 
 
-class Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class CallLine(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One event as the process tells it; the harness adds the time.
 
     Attributes:
@@ -47,7 +47,7 @@ class Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     error: str | UnsetType = UNSET
 
 
-_decoder = msgspec.json.Decoder(Line)
+_decoder = msgspec.json.Decoder(CallLine)
 
 
 @dataclass(slots=True)
@@ -61,14 +61,14 @@ class _Caller:
     """
 
     process: int
-    call: Line | None = None
+    call: CallLine | None = None
     began_ns: int = 0
     session: str | None = None
     consumer: str | None = None
     alive_ns: int = 0
 
 
-def read(text: bytes) -> Line:
+def read(text: bytes) -> CallLine:
     """Return the event of a line.
 
     Raises:
@@ -112,7 +112,7 @@ class ForeignCalls:
         calls = [f"{c.call.f} of process {n}" for n, c in self._callers.items() if c.call]
         return ", ".join(calls) or "no call"
 
-    def add(self, line: Line) -> None:
+    def add(self, line: CallLine) -> None:
         """Record an event that has just been read.
 
         Raises:
@@ -136,12 +136,14 @@ class ForeignCalls:
         """Record the end of each session; a call in progress is of unknown outcome."""
         for number, caller in list(self._callers.items()):
             if caller.call is not None:
-                told = Line(type="info", f=caller.call.f, error="the process ended", process=number)
+                told = CallLine(
+                    type="info", f=caller.call.f, error="the process ended", process=number
+                )
                 self._complete(told, caller, caller.call)
             else:
                 self._over(number, caller, "closed" if closed else "killed")
 
-    def _invoke(self, line: Line, caller: _Caller) -> None:
+    def _invoke(self, line: CallLine, caller: _Caller) -> None:
         if caller.call is not None:
             raise SubjectError(
                 f"expected the outcome of the {caller.call.f} of process {line.process}, got "
@@ -154,7 +156,7 @@ class ForeignCalls:
         self._append(self._event(line, caller, caller.began_ns, value=value, **n))
         self._tell(line.process, caller, {"invoked": 1})
 
-    def _require_value(self, line: Line) -> None:
+    def _require_value(self, line: CallLine) -> None:
         if line.f in _GETS:
             return
         if line.value in (None, []):
@@ -174,7 +176,7 @@ class ForeignCalls:
             raise SubjectError(f"expected to put {told} once, got {value!r}")
         self._put.add(value)
 
-    def _complete(self, line: Line, caller: _Caller, call: Line) -> None:
+    def _complete(self, line: CallLine, caller: _Caller, call: CallLine) -> None:
         got = line.value if line.f in _GETS and line.type == "ok" else None
         items = got if isinstance(got, list) else [] if got is None else [got]
         if len(items) > (1 if call.n is UNSET else call.n):
@@ -195,7 +197,7 @@ class ForeignCalls:
         if line.type == "info":
             self._over(line.process, caller, "in-doubt")
 
-    def _end_session(self, line: Line, caller: _Caller | None) -> None:
+    def _end_session(self, line: CallLine, caller: _Caller | None) -> None:
         if line.type != "info" or (caller is not None and caller.call is not None):
             raise SubjectError(
                 "expected session-end as info, after the outcome of the last call, got it as "
@@ -225,7 +227,7 @@ class ForeignCalls:
         self._next += PROCESS_STRIDE
         return caller
 
-    def _event(self, line: Line, caller: _Caller, time_ns: int, **fields: Any) -> Event:
+    def _event(self, line: CallLine, caller: _Caller, time_ns: int, **fields: Any) -> Event:
         told = {
             name: getattr(line, name)
             for name in (
@@ -256,7 +258,7 @@ class ForeignCalls:
         self._report({**about, **alive, **counts})
 
 
-def _counted(line: Line, value: Any, items: Sequence[Value]) -> dict[str, int]:
+def _counted(line: CallLine, value: Any, items: Sequence[Value]) -> dict[str, int]:
     if line.type != "ok":
         return {line.type: 1}
     if line.f == "put":

@@ -46,7 +46,7 @@ class WorkInDoubtError(Exception):
 
 
 @dataclass(eq=False)
-class Work:
+class HandledItem:
     """One item that a handler works on: it waits for `decided`, whether to finish or to go back.
 
     `job` is a `zkmq.Job`, or an item of `zkmq.aio`.
@@ -73,8 +73,8 @@ class WorkedSubject(Subject):
 
     def __init__(self, config: SubjectConfig, path: str) -> None:
         self._deadline_s = config.deadline_s
-        self._begun: queue.SimpleQueue[Work] = queue.SimpleQueue()
-        self._current: Work | None = None
+        self._begun: queue.SimpleQueue[HandledItem] = queue.SimpleQueue()
+        self._current: HandledItem | None = None
         self._is_started = False
         self._store = KazooStore.connect(
             config.hosts,
@@ -99,7 +99,7 @@ class WorkedSubject(Subject):
 
     def work_on(self, value: Value, job: ItemView) -> bool:
         """Hand an item to the client, and wait for its decision; False: give the item back."""
-        work = Work(payload.plain(str(value)), job)
+        work = HandledItem(payload.plain(str(value)), job)
         self._begun.put(work)
         return work.decided.get()
 
@@ -182,7 +182,7 @@ class WorkedSubject(Subject):
         return not {lock_name(group) for group in groups if group}.issubset(locks)
 
 
-def _outcome(work: Work) -> Outcome | None:
+def _outcome(work: HandledItem) -> Outcome | None:
     """What became of an item; None while that is not known.
 
     A worker may tell late, since its acknowledgement goes with the next reserve, which waits. If an

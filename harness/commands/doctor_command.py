@@ -50,7 +50,7 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Checkup:
     """One thing that was looked at.
 
     Attributes:
@@ -95,7 +95,7 @@ def doctor(
     return status
 
 
-def _of_machine(keep_in: Path, say: Any, *, build: bool) -> Iterator[Finding]:
+def _of_machine(keep_in: Path, say: Any, *, build: bool) -> Iterator[Checkup]:
     try:
         client = engine.connect()
     except ClusterError as error:
@@ -111,7 +111,7 @@ def _of_machine(keep_in: Path, say: Any, *, build: bool) -> Iterator[Finding]:
 _OF_ENGINE = ("images", "memory", *abilities.ATTEMPTS)
 
 
-def _of_engine(client: Any, say: Any, *, build: bool) -> Iterator[Finding]:
+def _of_engine(client: Any, say: Any, *, build: bool) -> Iterator[Checkup]:
     info = client.info()
     rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
     linux = info.get("OSType") == "linux"
@@ -131,7 +131,7 @@ def _of_engine(client: Any, say: Any, *, build: bool) -> Iterator[Finding]:
         yield from (_finding(name, works=None, told="needs images") for name in abilities.ATTEMPTS)
 
 
-def _images(client: Any, say: Any, *, build: bool) -> Finding:
+def _images(client: Any, say: Any, *, build: bool) -> Checkup:
     try:
         if build:
             image.sandbox(client, say)
@@ -144,7 +144,7 @@ def _images(client: Any, say: Any, *, build: bool) -> Finding:
     return _finding("images", works=True, told=f"ZooKeeper {found.release} from {found.origin}")
 
 
-def _abilities(say: Any) -> Iterator[Finding]:
+def _abilities(say: Any) -> Iterator[Checkup]:
     try:
         tried = abilities.tried(say)
     except HarnessError as error:
@@ -155,14 +155,14 @@ def _abilities(say: Any) -> Iterator[Finding]:
         yield _finding(name, works=why_not is None, told=why_not or f"for {used_by or 'no fault'}")
 
 
-def _disk(name: str, wanted: Path, least_gb: float) -> Finding:
+def _disk(name: str, wanted: Path, least_gb: float) -> Checkup:
     place = next(path for path in (wanted.resolve(), *wanted.resolve().parents) if path.exists())
     free_gb = shutil.disk_usage(place).free / 1e9
     told = f"{free_gb:.1f} GB free at {place}, of {least_gb:g} GB at least"
     return _finding(name, works=free_gb >= least_gb, told=told)
 
 
-def _ports() -> Finding:
+def _ports() -> Checkup:
     try:
         said: list[str] = []
         standing.hold(None, said.append).close()
@@ -188,7 +188,7 @@ def needs(scenario: Scenario) -> set[str]:
     return found | {"ports"} if scenario.transport == "rest" else found
 
 
-def _families(seen: Mapping[str, Finding]) -> Iterator[Finding]:
+def _families(seen: Mapping[str, Checkup]) -> Iterator[Checkup]:
     """Say of each folder of scenarios what it needs, and whether it can run here."""
     by_folder: dict[str, list[tuple[str, Scenario]]] = {}
     for name, path in catalogue.names(catalogue.folder()):
@@ -201,8 +201,8 @@ def _families(seen: Mapping[str, Finding]) -> Iterator[Finding]:
 
 
 def _family(
-    folder: str, scenarios: Sequence[tuple[str, Scenario]], seen: Mapping[str, Finding]
-) -> Finding:
+    folder: str, scenarios: Sequence[tuple[str, Scenario]], seen: Mapping[str, Checkup]
+) -> Checkup:
     wanted = {name: needs(scenario) for name, scenario in scenarios}
     heap_mb = max(_heaps_mb(scenario.cluster) for _, scenario in scenarios)
     lacking = sorted(
@@ -216,29 +216,29 @@ def _family(
     told = f"{len(scenarios)} scenarios, {heap_mb} MB for heaps"
     told += f"; need {', '.join(everything)}" if everything else ""
     if lacking:
-        return Finding(
+        return Checkup(
             name=folder, works=False, told=told, remedy=f"cannot run: {', '.join(lacking)}"
         )
-    return Finding(name=folder, works=works, told=told)
+    return Checkup(name=folder, works=works, told=told)
 
 
 def _heaps_mb(config: QuorumConfig) -> int:
     return sum(node.heap_mb or config.heap_mb for node in config.each.values())
 
 
-def _finding(name: str, *, works: bool | None, told: str) -> Finding:
-    return Finding(
+def _finding(name: str, *, works: bool | None, told: str) -> Checkup:
+    return Checkup(
         name=name, works=works, told=told, remedy="" if works else _REMEDIES.get(name, "")
     )
 
 
-def _status(findings: Sequence[Finding]) -> int:
+def _status(findings: Sequence[Checkup]) -> int:
     if any(one.works is False for one in findings):
         return NOT_ALL
     return NOT_KNOWN if any(one.works is None for one in findings) else ALL
 
 
-def _print(findings: Sequence[Finding], families: Sequence[Finding]) -> None:
+def _print(findings: Sequence[Checkup], families: Sequence[Checkup]) -> None:
     words = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]unknown[/]"}
     console = Console(highlight=False)
     for title, rows in (("This machine", findings), ("Scenarios, by folder", families)):

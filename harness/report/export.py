@@ -20,7 +20,7 @@ _OUTCOMES = {OK: "ok", FAIL: "fail", INFO: "info"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ExportedCall:
     """One enqueue or dequeue in the closed interval [invoke_ns, complete_ns].
 
     `complete_ns` is None where the outcome is unknown. A dequeue that is ok without a value found
@@ -51,7 +51,7 @@ def given_back(history: History) -> set[Value]:
     return {history.values[number] for number in np.unique(held.value[held.may_return])}
 
 
-def calls(history: History) -> Iterator[Call]:
+def calls(history: History) -> Iterator[ExportedCall]:
     """Yield the calls on items that never came back, in order of invocation.
 
     Their processes have one call at a time. Items of a batch, calls that touch in one nanosecond,
@@ -62,7 +62,7 @@ def calls(history: History) -> Iterator[Call]:
     for row in np.flatnonzero(np.isin(history.f, (PUT, RESERVE, TAKE))):
         call = history.operation(int(row))
         if call.value is None or call.value not in out:
-            yield Call(
+            yield ExportedCall(
                 process=lanes.lane(call.process, call.invoke_ns, call.complete_ns),
                 f="enqueue" if call.f == "put" else "dequeue",
                 value=call.value,
@@ -91,7 +91,7 @@ class _Lanes:
         return self._count - 1
 
 
-def _jepsen(all_calls: list[Call]) -> Iterator[str]:
+def _jepsen(all_calls: list[ExportedCall]) -> Iterator[str]:
     """Yield one EDN map an event; of equal times the invocations first, so that they overlap."""
     end_ns = max((max(call.invoke_ns, call.complete_ns or 0) for call in all_calls), default=0)
     lines = []
@@ -109,7 +109,7 @@ def _jepsen(all_calls: list[Call]) -> Iterator[str]:
         yield _edn(event | ({"error": _Keyword("empty")} if empty else {}))
 
 
-def _porcupine(all_calls: list[Call]) -> Iterator[str]:
+def _porcupine(all_calls: list[ExportedCall]) -> Iterator[str]:
     """Yield one JSON object a call, with the fields of Porcupine's Operation."""
     for call in all_calls:
         if call.outcome == "fail":
@@ -119,7 +119,7 @@ def _porcupine(all_calls: list[Call]) -> Iterator[str]:
         operation = {
             "ClientId": call.process,
             "Input": {"f": call.f, **asked},
-            "Call": call.invoke_ns,
+            "ExportedCall": call.invoke_ns,
             "Output": {"unknown": unknown, **({"value": call.value} if got else {})},
             "Return": NEVER_RETURNED_NS if call.complete_ns is None else call.complete_ns,
         }
@@ -145,7 +145,7 @@ def _edn(value: Any) -> str:
             return json.dumps(value)
 
 
-_FORMS: dict[Form, Callable[[list[Call]], Iterator[str]]] = {
+_FORMS: dict[Form, Callable[[list[ExportedCall]], Iterator[str]]] = {
     "jepsen": _jepsen,
     "porcupine": _porcupine,
 }

@@ -25,7 +25,7 @@ _FRAME = re.compile(r"^\s+(at |\.\.\. \d+ more)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
+class LoggedLine:
     """One message of a server; `at_s` since the start of the run, by that server's own clock."""
 
     at_s: float
@@ -68,7 +68,7 @@ def began_at(history: History) -> datetime | None:
     return None
 
 
-def _all(logs: Path, began: datetime) -> Iterator[LogLine]:
+def _all(logs: Path, began: datetime) -> Iterator[LoggedLine]:
     for path in sorted(logs.glob("node-*.log")):
         if (name := _NAME.fullmatch(path.name)) is None:
             continue
@@ -79,7 +79,7 @@ def _all(logs: Path, began: datetime) -> Iterator[LogLine]:
         yield from _parsed(text, int(name[1]), began)
 
 
-def _parsed(text: str, node: int, began: datetime) -> Iterator[LogLine]:
+def _parsed(text: str, node: int, began: datetime) -> Iterator[LoggedLine]:
     """Yield the messages; an exception's class stands behind its message, its frames do not."""
     kept = [line for line in text.splitlines() if not _FRAME.match(line)]
     for line, after in pairwise([*kept, ""]):
@@ -91,10 +91,10 @@ def _parsed(text: str, node: int, began: datetime) -> Iterator[LogLine]:
             continue
         more = f" | {after}" if after and not _STAMPED.match(after) else ""
         told = f"{stamped[3]}{more}"[:MOST_CHARACTERS]
-        yield LogLine(at_s=(at - began).total_seconds(), node=node, text=told)
+        yield LoggedLine(at_s=(at - began).total_seconds(), node=node, text=told)
 
 
-def _chosen(found: Sequence[LogLine], important_s: Sequence[float]) -> list[LogLine]:
+def _chosen(found: Sequence[LoggedLine], important_s: Sequence[float]) -> list[LoggedLine]:
     """Return all, or MOST_LINES: those nearest to an important moment."""
     if len(found) <= MOST_LINES:
         return list(found)

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from harness.common.harness_errors import HistoryError
 from harness.report.site import campaigns, causes, comparison, layout, run_table, trends
 from harness.report.site.campaigns import CampaignShelf
-from harness.report.site.run_table import View
+from harness.report.site.run_table import TableView
 from harness.report.site.shelf import Shelf
 
 # Names under which a browser reaches loopback; another page's script cannot come in by its own.
@@ -32,7 +32,7 @@ def application(runs: Path) -> Starlette:
     shelf, live, kept = Shelf(runs), layout.live(), CampaignShelf(runs)
 
     def table(request: Request) -> HTMLResponse:
-        view = View.of(request.query_params)
+        view = TableView.of(request.query_params)
         return _page(run_table.table(shelf.rows(), view, scripts=live), live)
 
     def scenarios(_: Request) -> HTMLResponse:

@@ -29,7 +29,7 @@ DATA_MB = 256
 SMALL_LOGS = {"preAllocSize": 64}
 
 
-class Rate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FieldRate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How often one kind of event happens to the quorum.
 
     Attributes:
@@ -53,7 +53,7 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return next(iter(self.fault))
 
 
-class Work(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FieldWork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the clients do, and the releases that the servers go through, again and again."""
 
     releases: list[str]
@@ -65,8 +65,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of field rates."""
 
-    work: Work
-    rate: list[Rate]
+    work: FieldWork
+    rate: list[FieldRate]
     sources: dict[str, str] = {}
 
     @property
@@ -93,7 +93,7 @@ def load(path: Path) -> Table:
     return table
 
 
-def _require(path: Path, rate: Rate) -> None:
+def _require(path: Path, rate: FieldRate) -> None:
     where = f"{path}: rate {rate.event!r}"
     if len(rate.fault) != 1 or rate.kind not in faults:
         got = ", ".join(rate.fault) or "none"
@@ -136,9 +136,9 @@ def scenario(table: Table, *, years: int, seed: int, title: str) -> Data:
     }
 
 
-def drawn(table: Table, *, years: int, seed: int) -> list[list[Rate]]:
+def drawn(table: Table, *, years: int, seed: int) -> list[list[FieldRate]]:
     """Return the events of each quarter, in order."""
-    quarters: list[list[Rate]] = [[] for _ in range(years * QUARTERS)]
+    quarters: list[list[FieldRate]] = [[] for _ in range(years * QUARTERS)]
     for rate in table.rate:
         for number, times in enumerate(_counts(rate, table.work, len(quarters), seed)):
             quarters[number] += [rate] * times
@@ -147,7 +147,7 @@ def drawn(table: Table, *, years: int, seed: int) -> list[list[Rate]]:
     return quarters
 
 
-def _counts(rate: Rate, work: Work, quarters: int, seed: int) -> Sequence[int]:
+def _counts(rate: FieldRate, work: FieldWork, quarters: int, seed: int) -> Sequence[int]:
     """Return how often an event happens in each quarter; random ones are a Poisson process."""
     counts = [0] * quarters
     rng = plan.stream(seed, "years", rate.event)
@@ -164,7 +164,7 @@ def _counts(rate: Rate, work: Work, quarters: int, seed: int) -> Sequence[int]:
     return counts
 
 
-def _entry(rate: Rate, number: int, releases: Any) -> Data:
+def _entry(rate: FieldRate, number: int, releases: Any) -> Data:
     settings = dict(rate.fault[rate.kind])
     if rate.kind == "rolling-upgrade":
         settings["to"] = next(releases)
@@ -172,7 +172,7 @@ def _entry(rate: Rate, number: int, releases: Any) -> Data:
     return {"name": f"{rate.event}-{number}", rate.kind: settings, "jitter_s": JITTER_S, **hold}
 
 
-def _workload(work: Work, number: int) -> list[Data]:
+def _workload(work: FieldWork, number: int) -> list[Data]:
     put = {"count": PUTS, "first": 1 + PUTS * number, "rate_hz": work.put_hz}
     take = {"clients": work.consumers, "wait_s": 1, "release_every": 50}
     return [

@@ -44,7 +44,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class TrialPlace:
     """Where scenarios are run.
 
     Attributes:
@@ -59,7 +59,7 @@ class Place:
     began: Callable[[Began], None]
 
 
-def here(judge: Callable[[int, Data], Results]) -> Place:
+def here(judge: Callable[[int, Data], Results]) -> TrialPlace:
     """Return the place where a function judges one scenario after the other, in this process."""
 
     def receive(_: int, done: Done) -> Results:
@@ -68,7 +68,7 @@ def here(judge: Callable[[int, Data], Results]) -> Place:
         results: Results = done.value
         return results
 
-    return Place(
+    return TrialPlace(
         executor=InTurn(),
         send=lambda number, data: Task(key=str(number), call=judge, arguments=(number, data)),
         receive=receive,
@@ -89,7 +89,7 @@ class Fuzzing:
 
     folder: Path
     draw: Callable[[int], Data]
-    place: Place
+    place: TrialPlace
     reduce: Callable[[Data, Results], tuple[Data, Results] | None]
     say: Callable[[str], None]
     verdicts: Counter[str] = field(default_factory=Counter)

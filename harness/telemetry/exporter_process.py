@@ -19,7 +19,7 @@ import msgspec
 from harness.history.record import DECODE_ERRORS, WALL_CLOCK, Event
 from harness.telemetry.measures import Measures
 from harness.telemetry.otlp import Collector
-from harness.telemetry.spans import Spans
+from harness.telemetry.run_spans import Spans
 from harness.telemetry.tail import Tail
 
 NICE = 10  # the run comes first
@@ -27,7 +27,7 @@ POLL_S = 0.5
 AGAIN_S = 2.0  # how soon a collector is tried again that took nothing
 
 
-class Task(msgspec.Struct, kw_only=True, frozen=True):
+class Export(msgspec.Struct, kw_only=True, frozen=True):
     """What to send where.
 
     Attributes:
@@ -59,7 +59,7 @@ class Task(msgspec.Struct, kw_only=True, frozen=True):
 def main() -> None:
     """Read the task, and send what the run writes until it is over."""
     os.nice(NICE)
-    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Export)
     over = threading.Event()
     threading.Thread(target=_await_end, args=(over,), daemon=True).start()
     _Sending(task, over).run()
@@ -75,7 +75,7 @@ def _await_end(over: threading.Event) -> None:
 class _Sending:
     """What is sent of one run."""
 
-    def __init__(self, task: Task, over: threading.Event) -> None:
+    def __init__(self, task: Export, over: threading.Event) -> None:
         self._task, self._over = task, over
         self._tail = Tail(Path(task.parts))
         self._spans = Spans(task.run, task.scenario)

@@ -7,7 +7,7 @@ from opentelemetry.metrics import Meter
 
 from harness.history.note_shapes import NEMESIS
 from harness.history.record import OPERATIONS, Event, Value
-from harness.telemetry.spans import is_empty
+from harness.telemetry.run_spans import is_empty
 
 
 class Measures:

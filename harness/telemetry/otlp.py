@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
-from harness.telemetry.spans import Place, Span
+from harness.telemetry.run_spans import RunSpan, SpanPlace
 
 BATCH = 512
 MAX_WAITING = 20_000  # spans; older ones are dropped if a collector takes none
@@ -69,7 +69,7 @@ class Collector:
         logger.addHandler(self._trouble)
         self._timeout_s = timeout_s
         self._exporter = OTLPSpanExporter(f"{base}/v1/traces", timeout=timeout_s)
-        self._waiting: deque[Span] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[RunSpan] = deque(maxlen=MAX_WAITING)
         self._added = self.sent = 0
         self._complained = False
         metrics = _Metrics(f"{base}/v1/metrics", timeout=timeout_s)
@@ -92,7 +92,7 @@ class Collector:
         """Tell whether there is something to send."""
         return bool(self._waiting)
 
-    def add(self, span: Span) -> None:
+    def add(self, span: RunSpan) -> None:
         """Note a span to send; the oldest is dropped if too many wait."""
         self._waiting.append(span)
         self._added += 1
@@ -128,7 +128,7 @@ class Collector:
             return str(error)
         return self._trouble.status or f"no answer within {self._timeout_s:g} s"
 
-    def _readable(self, span: Span) -> ReadableSpan:
+    def _readable(self, span: RunSpan) -> ReadableSpan:
         told = Status(StatusCode.UNSET if span.error is None else StatusCode.ERROR, span.error)
         return ReadableSpan(
             name=span.name,
@@ -155,5 +155,5 @@ class _Metrics(OTLPMetricExporter):
         return result
 
 
-def _context(place: Place) -> SpanContext:
+def _context(place: SpanPlace) -> SpanContext:
     return SpanContext(place.trace, place.span, is_remote=False, trace_flags=TraceFlags(1))

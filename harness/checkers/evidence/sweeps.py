@@ -75,7 +75,7 @@ class Hidden:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class DueOrder:
     """The order in which items are due: by priority, then by keys known to lie in an interval.
 
     `certain` are the stays whose item no unknown call can hide.
@@ -96,7 +96,7 @@ class Swept:
     taken_ns: Ints
 
 
-def cover(stays: Episodes, empties: tuple[Ints, Ints], line: Line, ask: Mask) -> Swept:
+def cover(stays: Episodes, empties: tuple[Ints, Ints], line: DueOrder, ask: Mask) -> Swept:
     """Find deliveries of items that were never the head, and empties while items were there.
 
     Exact if each stay is an item of its own and no call hides one; O(n log n). `empties` are the
@@ -136,7 +136,7 @@ def cover(stays: Episodes, empties: tuple[Ints, Ints], line: Line, ask: Mask) ->
     return Swept(bad=flagged[:size], bad_empty=flagged[size + calls :], taken_ns=taken)
 
 
-def hideable(stays: Episodes, line: Line) -> Mask:
+def hideable(stays: Episodes, line: DueOrder) -> Mask:
     """Return the stays whose item some call may have held unseen, and given back or still holds.
 
     That needs a session that may have ended before the item was delivered, and an item that may
@@ -153,7 +153,7 @@ def hideable(stays: Episodes, line: Line) -> Mask:
     return found
 
 
-def _reachable(stays: Episodes, line: Line, call: int, stay: Ints) -> Mask:
+def _reachable(stays: Episodes, line: DueOrder, call: int, stay: Ints) -> Mask:
     """Return which items may have been the head while the call may have taken one."""
     hidden = line.hidden
     first_ns = np.maximum(hidden.begin[call], stays.free_ns[stay])
@@ -170,7 +170,7 @@ def _reachable(stays: Episodes, line: Line, call: int, stay: Ints) -> Mask:
     capacity = hidden.capacity.copy()
     capacity[call] -= 1
     rows = np.concatenate([np.arange(len(stays)), stay])
-    beside = Line(
+    beside = DueOrder(
         key_ns=line.key_ns[rows],
         surely_key_ns=line.surely_key_ns[rows],
         hidden=replace(hidden, capacity=capacity),
@@ -181,7 +181,7 @@ def _reachable(stays: Episodes, line: Line, call: int, stay: Ints) -> Mask:
     return ~swept.bad[len(stays) :]
 
 
-def _events(stays: Episodes, line: Line, ask: Mask) -> tuple[Ints, Ints]:
+def _events(stays: Episodes, line: DueOrder, ask: Mask) -> tuple[Ints, Ints]:
     """Return kinds and stays in order of time; queries first in a tie, as ties are concurrent."""
     asked = np.flatnonzero(ask & (stays.taken_ns < NEVER_NS))
     entered = np.flatnonzero((stays.surely_free_ns < NEVER_NS) & (line.surely_key_ns < NEVER_NS))

@@ -28,7 +28,7 @@ from harness.run_ending import READY_WITHIN_S
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
 from harness.search import finding, fuzz, shrink
-from harness.search.fuzzing import Place, here
+from harness.search.fuzzing import TrialPlace, here
 from harness.search.replay import Cause
 from harness.search.shrink import Data
 from harness.view import Silent
@@ -104,7 +104,7 @@ class BenchHere(Bench):
     quorum: Kept
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TrialPlace:
         """Where scenarios are run: here."""
         return here(self.judge)
 
@@ -156,10 +156,12 @@ class BenchOnWorkers(Bench):
     _orders: dict[int, Order] = field(default_factory=dict)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TrialPlace:
         """Where scenarios are run: on workers."""
         tell = partial(began, file=self.outcomes, terminal=self.terminal)
-        return Place(executor=self.executor, send=self._send, receive=self._receive, began=tell)
+        return TrialPlace(
+            executor=self.executor, send=self._send, receive=self._receive, began=tell
+        )
 
     def missing(self) -> frozenset[str]:
         """Return the faults that the machine of some worker cannot do.

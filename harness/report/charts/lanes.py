@@ -11,7 +11,7 @@ MOST_CLIENTS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class ClientLane:
     """One client: its processes one after the other, each replaced after an unknown outcome."""
 
     label: str
@@ -26,7 +26,7 @@ class Lanes:
         of_process: by process number, its lane's place; -1 for one that is not drawn.
     """
 
-    lanes: tuple[Lane, ...]
+    lanes: tuple[ClientLane, ...]
     of_process: NDArray[np.int64]
     left_out: int
 
@@ -55,7 +55,9 @@ def of_clients(history: History, important: NDArray[np.bool_]) -> Lanes:
     of_process = np.full(size, -1, np.int64)
     for place, lane in enumerate(shown):
         of_process[lane] = place
-    lanes = tuple(Lane(label=_label(history, lane, puts), processes=tuple(lane)) for lane in shown)
+    lanes = tuple(
+        ClientLane(label=_label(history, lane, puts), processes=tuple(lane)) for lane in shown
+    )
     return Lanes(lanes=lanes, of_process=of_process, left_out=len(packed) - len(shown))
 
 

@@ -22,7 +22,7 @@ _Seen = tuple[tuple[int, int], Outcomes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CommonFailure:
     """The runs with one cause.
 
     Attributes:
@@ -87,7 +87,7 @@ def state(ended: Ended) -> str:
     return "unknown" if ended.verdict == "unknown" else "not as expected"
 
 
-def findings(ended: Sequence[Ended]) -> list[Finding]:
+def findings(ended: Sequence[Ended]) -> list[CommonFailure]:
     """Return what runs failed of, what happened most first."""
     tried = [one for one in ended if one.verdict != "skipped"]
     of_scenario = Counter(one.name for one in tried)
@@ -99,9 +99,11 @@ def findings(ended: Sequence[Ended]) -> list[Finding]:
     return sorted(found, key=lambda each: (-each.rate.count, each.cause))
 
 
-def _finding(cause: str, group: Sequence[Ended], tried: int, of: Mapping[str, int]) -> Finding:
+def _finding(
+    cause: str, group: Sequence[Ended], tried: int, of: Mapping[str, int]
+) -> CommonFailure:
     times = Counter(one.name for one in group)
-    return Finding(
+    return CommonFailure(
         cause=cause,
         rate=Rate(count=len(group), of=tried),
         of_scenarios={name: Rate(count=n, of=of[name]) for name, n in times.most_common()},

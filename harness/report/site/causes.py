@@ -8,7 +8,7 @@ from harness.report.site.shelf import RunRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
+class SharedCause:
     """The runs with the same verdict for the same reasons of the same check, newest first."""
 
     verdict: str
@@ -31,7 +31,7 @@ class Cause:
         return sorted(set(self.rows[0].faults).intersection(*(row.faults for row in self.rows[1:])))
 
 
-def of_rows(rows: Sequence[RunRow]) -> list[Cause]:
+def of_rows(rows: Sequence[RunRow]) -> list[SharedCause]:
     """Return the causes of all runs that are not valid; those with most surprises first."""
     groups: dict[tuple[str, str], list[RunRow]] = {}
     for row in rows:
@@ -39,7 +39,7 @@ def of_rows(rows: Sequence[RunRow]) -> list[Cause]:
             why = row.cause or f"{row.verdict}, where {row.expect} was expected"
             groups.setdefault((row.verdict, why), []).append(row)
     causes = [
-        Cause(verdict=verdict, cause=cause, rows=tuple(found))
+        SharedCause(verdict=verdict, cause=cause, rows=tuple(found))
         for (verdict, cause), found in groups.items()
     ]
     return sorted(causes, key=lambda each: (-each.surprising, -len(each.rows), each.cause))

@@ -13,7 +13,7 @@ _NEVER = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class TableView:
     """What of the table is shown: all that its URL says.
 
     Attributes:
@@ -31,17 +31,17 @@ class View:
     page: int = 1
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> "View":
+    def of(cls, query: Mapping[str, str]) -> "TableView":
         """Return the view of a URL; what it does not know, or cannot read, is the default."""
         known = {key: query[key] for key in (field.name for field in fields(cls)) if key in query}
         number = known.pop("page", "1")
         view = cls(**known, page=int(number) if number.isdecimal() and len(number) < 9 else 1)
         return view if view.sort.removeprefix("-") in COLUMNS else view.but(sort="-date")
 
-    def but(self, **changes: Any) -> "View":
+    def but(self, **changes: Any) -> "TableView":
         """Return the same view with some changes, from its first page."""
         told = {field.name: getattr(self, field.name) for field in fields(self)}
-        return View(**(told | {"page": 1} | changes))
+        return TableView(**(told | {"page": 1} | changes))
 
     @property
     def query(self) -> str:
@@ -76,7 +76,7 @@ COLUMNS: Mapping[str, tuple[str, Callable[[RunRow], Any]]] = {
 """By the name in the URL: the heading, and what the column is sorted by."""
 
 
-def table(rows: Sequence[RunRow], view: View, *, scripts: tuple[str, ...] = ()) -> str:
+def table(rows: Sequence[RunRow], view: TableView, *, scripts: tuple[str, ...] = ()) -> str:
     """Return the page of the runs that a view shows."""
     reverse, column = view.sort.startswith("-"), view.sort.removeprefix("-")
     shown = sorted(filter(view.shows, rows), key=COLUMNS[column][1], reverse=reverse)
@@ -104,7 +104,7 @@ def table(rows: Sequence[RunRow], view: View, *, scripts: tuple[str, ...] = ()) 
     )
 
 
-def _next_sort(key: str, view: View) -> str:
+def _next_sort(key: str, view: TableView) -> str:
     """Return how a click on a heading sorts: numbers and dates first from the top."""
     ascending = key in {"scenario", "verdict", "expected", "reason"}
     first, second = (key, f"-{key}") if ascending else (f"-{key}", key)

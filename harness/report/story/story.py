@@ -23,7 +23,7 @@ _MOST_CALLS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class StoryLine:
     """One sentence, and when it happened."""
 
     time_ns: int
@@ -41,7 +41,7 @@ class Story:
     """
 
     item: Value | None = None
-    lines: tuple[Line, ...] = ()
+    lines: tuple[StoryLine, ...] = ()
     faults_left_out: int = 0
 
 
@@ -95,36 +95,36 @@ def _without_item(history: History, hit: Sequence[Fault], witness: Mapping[str, 
 
 def _conclusion(
     history: History, witness: Mapping[str, Any], put: ItemPut, look: LastLook | None
-) -> Line:
+) -> StoryLine:
     """Return where the item is, if it is missing somewhere; else the finding in its own words."""
     delivered = bool((history.got(OK) & (history.value == history.number_of[put.item])).any())
     if look is None or (delivered and not look.lacking):
         return _finding_line(history, witness)
-    return Line(time_ns=look.time_ns, text=look.text)
+    return StoryLine(time_ns=look.time_ns, text=look.text)
 
 
-def _finding_line(history: History, witness: Mapping[str, Any]) -> Line:
+def _finding_line(history: History, witness: Mapping[str, Any]) -> StoryLine:
     ends_ns = [row["complete_ns"] or row["invoke_ns"] for row in witness["operations"]]
     at_ns = max(ends_ns, default=spans.end_ns(history))
-    return Line(time_ns=at_ns, text=witness["sentence"])
+    return StoryLine(time_ns=at_ns, text=witness["sentence"])
 
 
-def _put_line(history: History, put: ItemPut) -> Line:
+def _put_line(history: History, put: ItemPut) -> StoryLine:
     call, at_ns = put.call, put.written_ns[1]
     if not put.known:
-        return Line(time_ns=at_ns, text=sentences.call(call.as_json()))
+        return StoryLine(time_ns=at_ns, text=sentences.call(call.as_json()))
     leads = [node for since_ns, node in spans.leader_changes(history) if since_ns <= at_ns]
     whom = f" while node {leads[-1]} leads" if leads else ""
     zxid = f" (zxid 0x{call.zxid:x})" if call.zxid is not None else ""
     text = f"Process {call.process}'s put of item {put.item} is acknowledged{whom}{zxid}."
     for why, nodes in sentences.by_why(put.absent).items():
         text += f" {sentences.capital(sentences.was(why, nodes))} then."
-    return Line(time_ns=at_ns, text=text)
+    return StoryLine(time_ns=at_ns, text=text)
 
 
 def _calls(
     history: History, witness: Mapping[str, Any], put: ItemPut, until_ns: int
-) -> Iterator[Line]:
+) -> Iterator[StoryLine]:
     """Yield the first calls of the finding, and the first deliveries of its item."""
     got = history.got(OK) & (history.value == history.number_of[put.item])
     delivered = [history.operation(row).as_json() for row in np.flatnonzero(got).tolist()]
@@ -133,7 +133,7 @@ def _calls(
     in_time = [row for row in calls.values() if row["invoke_ns"] < until_ns]
     for row in sorted(in_time, key=lambda row: row["invoke_ns"])[:_MOST_CALLS]:
         at_ns = row["invoke_ns"] if row["complete_ns"] is None else row["complete_ns"]
-        yield Line(time_ns=at_ns, text=sentences.call(row, _seen(history, row, put)))
+        yield StoryLine(time_ns=at_ns, text=sentences.call(row, _seen(history, row, put)))
 
 
 def _seen(history: History, row: Mapping[str, Any], put: ItemPut) -> str:
@@ -162,7 +162,7 @@ def _change(history: History, put: ItemPut, hit: Sequence[Fault], until_ns: int)
     return max(found, key=worth, default=None)
 
 
-def _change_line(change: _Change, item: Value) -> Line:
+def _change_line(change: _Change, item: Value) -> StoryLine:
     others = [node for node in change.members if node != change.leader]
     head = (
         f"Node {change.leader} is seen to lead{f', with {words.nodes(others)}' if others else ''}."
@@ -172,17 +172,17 @@ def _change_line(change: _Change, item: Value) -> Line:
         head += f" None of them has item {item}: {told}."
     elif told:
         head += f" {sentences.capital(told)}."
-    return Line(time_ns=change.time_ns, text=head)
+    return StoryLine(time_ns=change.time_ns, text=head)
 
 
-def _returns(history: History, change: _Change, look: LastLook | None) -> Iterator[Line]:
+def _returns(history: History, change: _Change, look: LastLook | None) -> Iterator[StoryLine]:
     """Yield when servers that lack the item at the end came back to the later leader."""
     modes = spans.modes(history)
     for node in [] if look is None else look.lacking:
         later = [m for m in modes if m.node == node and m.begin_ns > change.time_ns]
         back_ns = next((mode.begin_ns for mode in later if mode.mode == "follower"), None)
         if back_ns is not None:
-            yield Line(time_ns=back_ns, text=f"Node {node} is back, and follows again.")
+            yield StoryLine(time_ns=back_ns, text=f"Node {node} is back, and follows again.")
 
 
 def _explaining(
@@ -211,5 +211,5 @@ def _explaining(
     return sorted(sorted(between, key=rank)[: max(0, room)], key=lambda fault: fault["inject_ns"])
 
 
-def _fault_line(fault: Fault) -> Line:
-    return Line(time_ns=fault["inject_ns"], text=f"Fault: {words.fault(fault)}.")
+def _fault_line(fault: Fault) -> StoryLine:
+    return StoryLine(time_ns=fault["inject_ns"], text=f"Fault: {words.fault(fault)}.")

@@ -125,7 +125,7 @@ class Bench:
             name = rng.choice(("results.json",) * 9 + ("versions.json",))
             self._good[name].write_bytes(damage.document(rng, self._good_texts[name]))
             rows = Shelf(self._run.path.parent).rows()
-            run_table.table(rows, run_table.View())
+            run_table.table(rows, run_table.TableView())
             trends.trends_page(rows)
             causes.causes_page(rows)
             self._read(rng, often=True)

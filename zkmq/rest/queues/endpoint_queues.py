@@ -18,7 +18,7 @@ from zkmq.rest.queues.group_commit import GroupCommit
 from zkmq.rest.queues.http_consumer import RemoteConsumer, gone
 from zkmq.rest.queues.idempotency import IdempotentAnswers
 from zkmq.rest.upstream.async_session import AsyncSession
-from zkmq.rest.upstream.daemon_threads import DaemonThreads
+from zkmq.rest.upstream.blocking_calls import BlockingCalls
 from zkmq.rest.upstream.gateway_config import EndpointConfig, Limits
 from zkmq.zookeeper.session.kazoo_store import KazooStore
 
@@ -37,7 +37,7 @@ class EndpointQueues:
         self._config = config
         self._limits = limits
         self._shared = shared
-        self.run = DaemonThreads().run
+        self.run = BlockingCalls().run
         self._queues: dict[str, asyncio.Task[OpenQueue]] = {}
         self._consumers: dict[str, RemoteConsumer] = {}
         self._ending: set[asyncio.Task[None]] = set()

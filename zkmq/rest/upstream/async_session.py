@@ -16,7 +16,7 @@ from kazoo.security import OPEN_ACL_UNSAFE
 
 from zkmq.rest.http.representations import Stat
 from zkmq.rest.http.statuses import http_error, not_connected
-from zkmq.rest.upstream.daemon_threads import DaemonThreads
+from zkmq.rest.upstream.blocking_calls import BlockingCalls
 from zkmq.rest.upstream.kazoo_io import LoopHandler
 from zkmq.zookeeper.session.kazoo_client import kazoo_logger, keep_passwords
 
@@ -43,7 +43,7 @@ class AsyncSession:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._mailbox = Mailbox(self._loop)
-        self._threads = DaemonThreads()
+        self._threads = BlockingCalls()
         self._timeout_s = timeout_s
         self._connect_wait_s = connect_wait_s
         self._on_lost = on_lost

@@ -136,7 +136,7 @@ def test_results_that_are_none_are_refused(run: RunFolder, case: str) -> None:
         judged.load(run)
     [row] = Shelf(run.path.parent).rows()
     assert row.verdict == "damaged"
-    assert "damaged" in run_table.table([row], run_table.View())
+    assert "damaged" in run_table.table([row], run_table.TableView())
 
 
 def test_an_invalid_verdict_of_no_check_is_refused(run: RunFolder) -> None:

@@ -7,16 +7,18 @@ import pytest
 
 from harness.common.harness_errors import ScenarioError
 from harness.report import endurance
-from harness.search.field_rates import Rate, Table, Work
+from harness.search.field_rates import FieldRate, FieldWork, Table
 
 S = 1_000_000_000
-WORK = Work(releases=["3.9.6"], put_hz=10, producers=1, consumers=1)
+WORK = FieldWork(releases=["3.9.6"], put_hz=10, producers=1, consumers=1)
 
 
 def table(**per_year: float) -> Table:
     """Return a table with these rates."""
     about: dict[str, Any] = {"what": "w", "source": "assumed", "fault": {"kill": {}}}
-    return Table(work=WORK, rate=[Rate(event=e, per_year=n, **about) for e, n in per_year.items()])
+    return Table(
+        work=WORK, rate=[FieldRate(event=e, per_year=n, **about) for e, n in per_year.items()]
+    )
 
 
 def fault(name: str, inject_s: float, heal_s: float | None = None, **more: Any) -> dict[str, Any]:

@@ -9,16 +9,16 @@ from harness.commands import new_command
 from harness.common.harness_errors import ScenarioError
 from harness.scenario import loading, plan
 from harness.search import field_rates
-from harness.search.field_rates import Rate, Table, Work
+from harness.search.field_rates import FieldRate, FieldWork, Table
 
 TABLE = Path(__file__).parents[4] / "scenarios/long/field-rates.toml"
-WORK = Work(releases=["3.8.0", "3.9.6"], put_hz=10, producers=2, consumers=2)
+WORK = FieldWork(releases=["3.8.0", "3.9.6"], put_hz=10, producers=2, consumers=2)
 
 
-def rate(event: str, per_year: float, **more: object) -> Rate:
+def rate(event: str, per_year: float, **more: object) -> FieldRate:
     """Return a rate of kills."""
     about = {"what": "w", "source": "assumed", "fault": {"kill": {}}, "hold_s": 1.0} | more
-    return Rate(event=event, per_year=per_year, **about)  # type: ignore[arg-type]
+    return FieldRate(event=event, per_year=per_year, **about)  # type: ignore[arg-type]
 
 
 def counts(table: Table, *, years: int, seed: int = 1) -> Counter[str]:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from harness.report.site import run_table
-from harness.report.site.run_table import COLUMNS, View
+from harness.report.site.run_table import COLUMNS, TableView
 from harness.report.site.shelf import RunRow
 
 
@@ -27,7 +27,7 @@ ROWS = [
 
 def shown(query: dict[str, str]) -> list[str]:
     """Return the runs that the table of a query shows, in order."""
-    text = run_table.table(ROWS, View.of(query))
+    text = run_table.table(ROWS, TableView.of(query))
     return re.findall(r'name="run" value="(.*?)"', text)
 
 
@@ -54,7 +54,7 @@ def test_filter_and_sort(query: dict[str, str], expected: list[str]) -> None:
 @pytest.mark.parametrize("key", COLUMNS)
 def test_every_heading_sorts_both_ways(key: str) -> None:
     """A click on a heading sorts by it, and a second one the other way around."""
-    for view in (View.of({"sort": key}), View.of({"sort": f"-{key}"})):
+    for view in (TableView.of({"sort": key}), TableView.of({"sort": f"-{key}"})):
         text = run_table.table(ROWS, view)
         assert text.count("aria-sort=") == 1
         assert f"sort={'' if view.sort.startswith('-') else '-'}{key}" in text or (
@@ -64,15 +64,15 @@ def test_every_heading_sorts_both_ways(key: str) -> None:
 
 def test_the_url_holds_the_view() -> None:
     """A view that went through its URL is the same."""
-    view = View(verdict="invalid", scenario="a b&c", reason="x=1", sort="lost", page=3)
-    assert View.of(dict(parse_qsl(view.query.removeprefix("?")))) == view
+    view = TableView(verdict="invalid", scenario="a b&c", reason="x=1", sort="lost", page=3)
+    assert TableView.of(dict(parse_qsl(view.query.removeprefix("?")))) == view
 
 
 def test_many_runs_stand_on_several_pages() -> None:
     """A page has a bounded number of rows, all pages together have each run once."""
     rows = [row(f"a/{n:04}") for n in range(2 * run_table.ROWS_OF_A_PAGE + 1)]
     seen = [
-        re.findall(r'name="run" value="(.*?)"', run_table.table(rows, View(page=number)))
+        re.findall(r'name="run" value="(.*?)"', run_table.table(rows, TableView(page=number)))
         for number in (1, 2, 3)
     ]
     assert [len(names) for names in seen] == [run_table.ROWS_OF_A_PAGE] * 2 + [1]

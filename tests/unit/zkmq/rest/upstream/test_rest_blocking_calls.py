@@ -5,15 +5,15 @@ import threading
 
 import pytest
 
-from zkmq.rest.upstream import daemon_threads as module
-from zkmq.rest.upstream.daemon_threads import DaemonThreads
+from zkmq.rest.upstream import blocking_calls as module
+from zkmq.rest.upstream.blocking_calls import BlockingCalls
 
 
 def test_as_many_as_calls() -> None:
     """Twenty calls that wait for each other all run at once."""
 
     async def run() -> list[int]:
-        threads = DaemonThreads()
+        threads = BlockingCalls()
         together = threading.Barrier(20)
         return await asyncio.gather(*(threads.run(together.wait, 5) for _ in range(20)))
 
@@ -24,7 +24,7 @@ def test_reused() -> None:
     """One call after the other needs few threads: an answer may come before its thread is back."""
 
     async def run() -> list[threading.Thread]:
-        threads = DaemonThreads()
+        threads = BlockingCalls()
         return [await threads.run(threading.current_thread) for _ in range(50)]
 
     assert len(set(asyncio.run(run()))) < 10
@@ -35,7 +35,7 @@ def test_idle_threads_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_IDLE_S", 0.01)
 
     async def run() -> tuple[threading.Thread, int]:
-        threads = DaemonThreads()
+        threads = BlockingCalls()
         first = await threads.run(threading.current_thread)
         await asyncio.to_thread(first.join, 5)
         return first, await threads.run(lambda: 7)
@@ -50,7 +50,7 @@ def test_errors() -> None:
     """What a call raises is raised where it is awaited."""
 
     async def run() -> None:
-        threads = DaemonThreads()
+        threads = BlockingCalls()
         with pytest.raises(ZeroDivisionError):
             await threads.run(lambda: 1 / 0)
         assert await threads.run(int, "7", base=8) == 7
@@ -62,7 +62,7 @@ def test_goes_on_without_its_caller() -> None:
     """A cancelled caller does not end the call, nor does its answer do any harm."""
 
     async def run() -> bool:
-        threads = DaemonThreads()
+        threads = BlockingCalls()
         going, ended = threading.Event(), threading.Event()
 
         def work() -> None:

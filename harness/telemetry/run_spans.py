@@ -19,7 +19,7 @@ Attributes = dict[str, str | int | float | bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class SpanPlace:
     """Where a span stands: its trace, and itself in it. The same run gives the same numbers."""
 
     trace: int
@@ -27,7 +27,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class RunSpan:
     """One span; times are those of the run's clock.
 
     Attributes:
@@ -37,8 +37,8 @@ class Span:
     name: str
     begin_ns: int
     end_ns: int
-    place: Place
-    parent: Place | None = None
+    place: SpanPlace
+    parent: SpanPlace | None = None
     attributes: Attributes = field(default_factory=dict)
     error: str | None = None
 
@@ -60,7 +60,7 @@ class Spans:
         self._first_ns: int | None = None
         self._last_ns = self._phase_ns = 0
 
-    def add(self, event: Event) -> Iterator[Span]:
+    def add(self, event: Event) -> Iterator[RunSpan]:
         """Yield the spans that end with this event."""
         if self._first_ns is None:
             self._first_ns = event.time_ns
@@ -73,7 +73,7 @@ class Spans:
             yield self._child(f"phase {event.value['number'] + 1}", self._phase_ns, event.time_ns)
             self._phase_ns = event.time_ns
 
-    def end(self, results: Mapping[str, Any]) -> Iterator[Span]:
+    def end(self, results: Mapping[str, Any]) -> Iterator[RunSpan]:
         """Yield what is still open, then the root with the verdict of `results.json`, if any."""
         for call in self._calls.values():
             yield self._call(call, call, "no completion recorded")
@@ -87,7 +87,7 @@ class Spans:
         if verdict is not None:
             told["harness.verdict"] = str(verdict)
         wrong = None if results.get("as_expected") else f"verdict: {verdict or 'none'}"
-        yield Span(
+        yield RunSpan(
             name=f"run {self._scenario}",
             begin_ns=self._first_ns or 0,
             end_ns=self._last_ns,
@@ -96,7 +96,7 @@ class Spans:
             error=wrong,
         )
 
-    def _operation(self, event: Event) -> Iterator[Span]:
+    def _operation(self, event: Event) -> Iterator[RunSpan]:
         if event.type == "invoke":
             self._calls[event.process] = event
             return
@@ -106,7 +106,7 @@ class Spans:
         wrong = None if event.type == "ok" else f"{event.type}: {event.error or 'no answer'}"
         yield self._call(call, event, wrong)
 
-    def _call(self, call: Event, answer: Event, wrong: str | None) -> Span:
+    def _call(self, call: Event, answer: Event, wrong: str | None) -> RunSpan:
         values = values_of(answer) or values_of(call)
         about: Attributes = {"harness.process": str(call.process), "harness.outcome": answer.type}
         if values:
@@ -120,7 +120,7 @@ class Spans:
             return self._child(call.f, **times, attributes=about, error=wrong)
         put = _place(self._run, f"item {values[0]}", "put")
         mine = put if call.f == "put" else self._next(put)
-        return Span(
+        return RunSpan(
             name=call.f,
             **times,
             place=mine,
@@ -129,14 +129,14 @@ class Spans:
             error=wrong,
         )
 
-    def _fault(self, event: Event) -> Iterator[Span]:
+    def _fault(self, event: Event) -> Iterator[RunSpan]:
         value = event.value
         if value["phase"] == "inject" and value["outcome"] != "skipped":
             self._faults[value["id"]] = event
         elif (begun := self._faults.pop(value["id"], None)) is not None:
             yield self._of_fault(begun, event.time_ns)
 
-    def _of_fault(self, begun: Event, end_ns: int) -> Span:
+    def _of_fault(self, begun: Event, end_ns: int) -> RunSpan:
         value = begun.value
         about: Attributes = {
             "harness.fault.name": value["name"],
@@ -146,9 +146,9 @@ class Spans:
         wrong = None if value["outcome"] == "installed" else value["outcome"]
         return self._child(begun.f, begun.time_ns, end_ns, attributes=about, error=wrong)
 
-    def _child(self, name: str, begin_ns: int, end_ns: int, **more: Any) -> Span:
+    def _child(self, name: str, begin_ns: int, end_ns: int, **more: Any) -> RunSpan:
         """Return a span below the run's root."""
-        return Span(
+        return RunSpan(
             name=name,
             begin_ns=begin_ns,
             end_ns=max(begin_ns, end_ns),
@@ -157,9 +157,9 @@ class Spans:
             **more,
         )
 
-    def _next(self, beside: Place) -> Place:
+    def _next(self, beside: SpanPlace) -> SpanPlace:
         self._made += 1
-        return Place(trace=beside.trace, span=_number(8, self._run, str(self._made)))
+        return SpanPlace(trace=beside.trace, span=_number(8, self._run, str(self._made)))
 
 
 def values_of(event: Event) -> list[Value]:
@@ -173,8 +173,8 @@ def is_empty(event: Event) -> bool:
     return event.type == "ok" and event.f in {"reserve", "take"} and not values_of(event)
 
 
-def _place(run: str, trace: str, span: str) -> Place:
-    return Place(trace=_number(16, run, trace), span=_number(8, run, trace, span))
+def _place(run: str, trace: str, span: str) -> SpanPlace:
+    return SpanPlace(trace=_number(16, run, trace), span=_number(8, run, trace, span))
 
 
 def _number(size: int, *names: str) -> int:

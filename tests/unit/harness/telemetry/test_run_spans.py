@@ -7,16 +7,16 @@ from pathlib import Path
 
 from harness.history.record import Event, HistoryWriter
 from harness.telemetry import measures
-from harness.telemetry.spans import Span, Spans
+from harness.telemetry.run_spans import RunSpan, Spans
 from harness.telemetry.tail import Tail
 
 DOCS = Path(__file__).parents[4] / "docs"
 
 
-def spans_of(*events: Event, results: dict[str, object] | None = None) -> list[Span]:
+def spans_of(*events: Event, results: dict[str, object] | None = None) -> list[RunSpan]:
     """Return the spans of a run with these events."""
     made = Spans("seed/x/1", "seed/x")
-    seen: Iterable[Span] = [span for event in events for span in made.add(event)]
+    seen: Iterable[RunSpan] = [span for event in events for span in made.add(event)]
     return [*seen, *made.end(results or {})]
 
 

@@ -1,4 +1,4 @@
-"""Daemon threads for blocking calls, which do not keep the process from ending."""
+"""Blocking calls on daemon threads, which do not keep the process from ending."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ T = TypeVar("T")
 _IDLE_S = 10.0
 
 
-class DaemonThreads:
+class BlockingCalls:
     """Runs blocking calls for an event loop, with one daemon thread for each running call.
 
     The standard executor joins its threads when the process ends. A thread that waits for a
