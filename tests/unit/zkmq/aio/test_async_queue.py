@@ -177,8 +177,8 @@ def test_items_of_a_cancelled_reserve_go_to_the_next(run: Any) -> None:
     async def body(queue: Queue) -> None:
         first = asyncio.ensure_future(queue.reserve(timeout_s=WITHIN_S))
         await asyncio.sleep(0.1)
-        await queue.put(b"one")
         with mock.patch.object(TakingLane, "_found", slow):
+            await queue.put(b"one")
             await asyncio.to_thread(came.wait, WITHIN_S)
             first.cancel()
             await asyncio.wait([first])
