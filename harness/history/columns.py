@@ -59,6 +59,7 @@ PUT, RESERVE, TAKE, DONE, RELEASE = range(5)
 OK, FAIL, INFO = range(3)
 NEVER_NS: Final = 2**62
 OUTCOMES = ("ok", "fail", "info")
+SCAN_FROM_BYTES = 4 << 20  # a shorter file is decoded before numba is imported
 
 T = TypeVar("T")
 Ints = NDArray[np.int64]
@@ -193,9 +194,15 @@ class History:
             HistoryError: the file cannot be read.
         """
         pairing, malformed, before, truncated = Pairing(), list[int](), 0, 0
-        gap_at: int | None = None
+        gap_at, long = None, False
         try:
             for chunk in event_lines.chunks(path):
+                long = long or len(chunk) >= SCAN_FROM_BYTES
+                if long and (calls := event_lines.calls(chunk)):
+                    gap_at = gap_at or calls.gap(pairing.count)
+                    pairing.add_calls(calls)
+                    before += len(calls)
+                    continue
                 events, bad = event_lines.decode(chunk)
                 if gap_at is None:
                     gap_at = event_lines.gap(events, pairing.count)

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
+import numpy as np
 from msgspec import UNSET
 
 from harness.common import files
-from harness.history import note_shapes
-from harness.history.record import DECODE_ERRORS, OPERATIONS, Event
+from harness.history import line_scan, note_shapes
+from harness.history.record import DECODE_ERRORS, OPERATIONS, TYPES, Event
 
 _CHUNK_BYTES = 8 << 20
 _decoder = msgspec.json.Decoder(Event)
@@ -27,6 +29,42 @@ def chunks(path: Path) -> Iterator[bytes]:
             rest = tail
     if rest.strip():
         yield rest
+
+
+class Calls(NamedTuple):
+    """A chunk of calls as columns, with the notes among them by their places."""
+
+    scan: line_scan.Scan
+    notes: dict[int, Event]
+
+    def __len__(self) -> int:
+        return len(self.scan.begin) - 1
+
+    def call(self, place: int) -> Event:
+        """Return one of the calls as an event."""
+        return _decoder.decode(self.scan.line(place))
+
+    def gap(self, first: int) -> int | None:
+        """Return what `gap` of its events would."""
+        index = self.scan.columns["index"]
+        wrong = (index != line_scan.ABSENT) & (index != np.arange(first, first + len(index)))
+        places = np.flatnonzero(wrong)[:1].tolist()
+        places += [at for at, note in self.notes.items() if gap([note], first + at)]
+        return first + min(places) + 1 if places else None
+
+
+def calls(chunk: bytes) -> Calls | None:
+    """Return a chunk as columns; None if some line is neither a plain call nor a note."""
+    if not chunk.endswith(b"\n"):
+        return None
+    scan = line_scan.scan(chunk)
+    known = {"f": OPERATIONS, "type": TYPES}
+    words = zip(scan.keys, scan.words, strict=True)
+    if any(word not in known[key] for key, word in words if key in known):
+        return None
+    notes = {place: _decode_line(scan.line(place)) for place in scan.odd}
+    events = {place: note for place, note in notes.items() if note and note.f not in OPERATIONS}
+    return Calls(scan, events) if len(events) == len(notes) else None
 
 
 def gap(events: Iterable[Event], first: int) -> int | None:

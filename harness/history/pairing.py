@@ -1,13 +1,14 @@
 """From event lines to operation columns: numbering ids, pairing invokes, spreading batches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from harness.history.record import OPERATIONS, Event
+from harness.history.event_lines import Calls
+from harness.history.record import OPERATIONS, TYPES, Event
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
 Places: TypeAlias = NDArray[np.int64]
@@ -17,9 +18,8 @@ _NOTE = -1
 _BATCH = -2
 _NONE = -1
 _F = {name: number for number, name in enumerate(OPERATIONS)}
-_INVOKE = 3
-_INFO = 2
-_TYPES = {"ok": 0, "fail": 1, "info": _INFO, "invoke": _INVOKE}
+_TYPES = {name: number for number, name in enumerate(TYPES)}
+_INVOKE, _INFO = _TYPES["invoke"], _TYPES["info"]
 _PUT = _F["put"]
 _DTYPES = {
     "index": np.int64,
@@ -37,6 +37,7 @@ _DTYPES = {
     "read_zxid": np.int64,
     "session": np.int32,
 }
+_ABSENT = {"to": 0, "n": 0, "window": 0, "delivery": 0}  # others: _NONE
 
 
 class _Numbers(dict[Any, int]):
@@ -80,11 +81,39 @@ class Pairing:
                 operations.append(event)
                 indices.append(index)
             else:
-                event.index = index
-                self.notes.append(event)
+                self._add_note(event, index)
         self.count += len(events)
         if operations:
             self._add_operations(operations, indices)
+
+    def add_calls(self, calls: Calls) -> None:
+        """Append a chunk that was read as columns; the same as `add` of its events."""
+        for place, note in calls.notes.items():
+            self._add_note(note, self.count + place)
+        tables: dict[str, dict[Any, int]] = {
+            "process": self.processes,
+            "type": _TYPES,
+            "f": _F,
+            "value": self.values,
+            "to": self.destinations,
+            "session": self.sessions,
+        }
+        words = zip(calls.scan.keys, calls.scan.words, strict=True)
+        numbers = np.array([tables[key][word] for key, word in words] + [_NONE])
+        places = np.delete(np.arange(len(calls)), list(calls.notes))
+        chunk: Columns = {"index": self.count + places}
+        for name in [name for name in _DTYPES if name not in chunk]:
+            column = calls.scan.columns[name][places]
+            column = numbers[column] if name in tables else column
+            chunk[name] = np.maximum(column, _ABSENT.get(name, _NONE)).astype(_DTYPES[name])
+        self.count += len(calls)
+        if len(places):
+            self._register(lambda place: calls.call(int(places[place])), chunk)
+            self._chunks.append(chunk)
+
+    def _add_note(self, note: Event, index: int) -> None:
+        note.index = index
+        self.notes.append(note)
 
     def columns(self) -> Columns:
         """Pair invocations with completions; one row per item, in order of invocation."""
@@ -127,17 +156,13 @@ class Pairing:
             "type": [_TYPES[e.type] for e in events],
             "f": [_F[e.f] for e in events],
             "value": values,
-            "priority": _filled([e.priority for e in events], _NONE),
             "to": to,
-            "n": _filled([e.n for e in events], 0),
-            "window": _filled([e.window for e in events], 0),
-            "delivery": _filled([e.delivery for e in events], 0),
-            "zxid": _filled([e.zxid for e in events], _NONE),
-            "read_zxid": _filled([e.read_zxid for e in events], _NONE),
             "session": [self.sessions[e.session] for e in events],
         }
+        for name in ("priority", "n", "window", "delivery", "zxid", "read_zxid"):
+            given[name] = _filled([getattr(event, name) for event in events], name)
         chunk = {name: np.array(column, _DTYPES[name]) for name, column in given.items()}
-        self._register(events, chunk)
+        self._register(events.__getitem__, chunk)
         self._chunks.append(chunk)
 
     def _number(self, event: Event, index: int) -> int:
@@ -155,7 +180,7 @@ class Pairing:
             for value in given if isinstance(given, list) else [given]:
                 self.groups[self.values[value]] = group
 
-    def _register(self, events: list[Event], chunk: Columns) -> None:
+    def _register(self, event: Callable[[int], Event], chunk: Columns) -> None:
         """Note which sessions, consumers and producers each process is, from its events.
 
         From the first of each kind and type in each session: a client may know its registration
@@ -164,10 +189,11 @@ class Pairing:
         process = chunk["process"]
         kinds = (process.astype(np.int64) * len(_F) + chunk["f"]) * len(_TYPES) + chunk["type"]
         kinds = kinds * (len(self.sessions) + 1) + chunk["session"]
-        for place in np.sort(np.unique(kinds, return_index=True)[1]):
+        for place in np.sort(np.unique(kinds, return_index=True)[1]).tolist():
             known = self.registrations.setdefault(int(process[place]), {})
+            first = event(place)
             for kind in ("session", "consumer", "producer"):
-                name = getattr(events[place], kind)
+                name = getattr(first, kind)
                 if name is not UNSET and name is not None and name not in known.get(kind, ()):
                     known.setdefault(kind, []).append(name)
 
@@ -226,6 +252,7 @@ class Pairing:
                 spread[name][span] = given
 
 
-def _filled(given: list[Any], missing: int) -> list[int]:
-    """Put `missing` for absent and null; a batch's list is written by `_fill`."""
+def _filled(given: list[Any], name: str) -> list[int]:
+    """Put the column's default for absent and null; a batch's list is written by `_fill`."""
+    missing = _ABSENT.get(name, _NONE)
     return [value if type(value) is int else missing for value in given]

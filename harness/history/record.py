@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 from harness.common import files
 
 OPERATIONS = ("put", "reserve", "take", "done", "release")
+TYPES = ("ok", "fail", "info", "invoke")
 TRUNCATED = "truncated-line"
 # Notes of the harness on the course of a run.
 PHASE = "phase"

@@ -6,14 +6,13 @@ on arrays.
 """
 
 from collections.abc import Callable
-from functools import cache
 from itertools import pairwise
-from types import FunctionType
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from harness.history.columns import Ints
+from harness.history.compiled import compiled
 
 Numbers: TypeAlias = Any  # a list, or an array: mypy has no word for what both can do
 
@@ -28,26 +27,11 @@ def run(
     longest = max(len(a) for group in groups if isinstance(group, tuple) for a in group)
     if longest >= COMPILE_FROM:
         copied = (tuple(a.copy() for a in g) if isinstance(g, tuple) else g for g in groups)
-        results = _compiled(kernel)(*copied)
+        results = compiled(kernel)(*copied)
     else:
         listed = (tuple(a.tolist() for a in g) if isinstance(g, tuple) else g for g in groups)
         results = kernel(*listed)
     return tuple(np.asarray(result, np.int64) for result in results)
-
-
-@cache
-def _compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a kernel and the functions of this module that it calls; kept on disk."""
-    from numba import njit  # noqa: PLC0415 -- importing it costs a second
-
-    assert isinstance(kernel, FunctionType)
-    scope = dict(kernel.__globals__)
-    for name in kernel.__code__.co_names:
-        if isinstance(scope.get(name), FunctionType):
-            scope[name] = _compiled(scope[name])
-    twin = FunctionType(kernel.__code__, scope, kernel.__name__)
-    compiled: Callable[..., Any] = njit(cache=True)(twin)
-    return compiled
 
 
 def points(*times: Ints) -> tuple[Ints, list[Ints]]:
