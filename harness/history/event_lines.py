@@ -58,9 +58,9 @@ def calls(chunk: bytes) -> Calls | None:
     if not chunk.endswith(b"\n"):
         return None
     scan = line_scan.scan(chunk)
-    known = {"f": OPERATIONS, "type": TYPES}
-    words = zip(scan.keys, scan.words, strict=True)
-    if any(word not in known[key] for key, word in words if key in known):
+    if not (
+        set(OPERATIONS).issuperset(scan.words["f"]) and set(TYPES).issuperset(scan.words["type"])
+    ):
         return None
     notes = {place: _decode_line(scan.line(place)) for place in scan.odd}
     events = {place: note for place, note in notes.items() if note and note.f not in OPERATIONS}

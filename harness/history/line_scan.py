@@ -39,8 +39,7 @@ _KEYS: Final[dict[str, tuple[int, tuple[int, int]]]] = {
     "attempts": (NUMBER, _ANY),
     "error": (STRING | ESCAPES, _ANY),
 }
-_NAMES: Final = list(_KEYS)
-REQUIRED: Final = sum(1 << _NAMES.index(key) for key in ("time_ns", "process", "type", "f"))
+REQUIRED: Final = sum(1 << list(_KEYS).index(key) for key in ("time_ns", "process", "type", "f"))
 _SPELLED: Final = [f'{key}":'.encode() for key in _KEYS]
 _KEY_BYTES: Final = np.frombuffer(b"".join(_SPELLED), np.uint8)
 _RULES: Final = np.array(
@@ -66,18 +65,16 @@ class Scan(NamedTuple):
     """A chunk of lines as columns.
 
     Attributes:
-        columns: by key, a number for each line; ABSENT where the line has none, or null. Interned
-            values are places in `words`.
-        words: the values of interned keys, each once per key, in the order of their first lines.
-        keys: the key of each word.
+        columns: by key, a number for each line; ABSENT where the line has none, or null. For an
+            interned key, it is a place in `words`.
+        words: by interned key, its distinct values, in the order of their first lines.
         odd: the lines that could not be read.
     """
 
     chunk: bytes
     begin: Numbers
     columns: dict[str, Numbers]
-    words: list[int | str]
-    keys: list[str]
+    words: dict[str, list[int | str]]
     odd: list[int]
 
     def line(self, place: int) -> bytes:
@@ -95,18 +92,33 @@ def scan(chunk: bytes) -> Scan:
     text = np.frombuffer(chunk, np.uint8)
     keys = (_KEY_BYTES, _RULES.copy())
     count = compiled(scan_lines)(text, keys, rows, (begin, read), (slots, words))
-    first, past, which, numbers, _ = words[:, :count]
-    values: list[int | str] = numbers.tolist()
-    for word in np.flatnonzero(text[first] == QUOTE).tolist():
-        values[word] = chunk[first[word] + 1 : past[word] - 1].decode()
+    rows[:, ~read] = ABSENT
+    columns = dict(zip(_KEYS, rows, strict=True))
     return Scan(
         chunk=chunk,
         begin=begin,
-        columns=dict(zip(_KEYS, rows, strict=True)),
-        words=values,
-        keys=[_NAMES[key] for key in which.tolist()],
+        columns=columns,
+        words=_by_key(chunk, columns, words[:, :count]),
         odd=np.flatnonzero(~read).tolist(),
     )
+
+
+def _by_key(
+    chunk: bytes, columns: dict[str, Numbers], words: Numbers
+) -> dict[str, list[int | str]]:
+    """Return the values of each interned key, and number them by their places there."""
+    first, past, key, numbers, _ = words
+    values: list[int | str] = numbers.tolist()
+    for word in np.flatnonzero(np.frombuffer(chunk, np.uint8)[first] == QUOTE).tolist():
+        values[word] = chunk[first[word] + 1 : past[word] - 1].decode()
+    found, place = {}, np.full(len(values) + 1, ABSENT)
+    for number, (name, (allowed, _)) in enumerate(_KEYS.items()):
+        if allowed & INTERNED:
+            mine = np.flatnonzero(key == number)
+            place[mine] = np.arange(len(mine))
+            columns[name] = place[columns[name]]
+            found[name] = [values[word] for word in mine.tolist()]
+    return found
 
 
 def scan_lines(

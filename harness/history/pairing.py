@@ -98,13 +98,12 @@ class Pairing:
             "to": self.destinations,
             "session": self.sessions,
         }
-        words = zip(calls.scan.keys, calls.scan.words, strict=True)
-        numbers = np.array([tables[key][word] for key, word in words] + [_NONE])
         places = np.delete(np.arange(len(calls)), list(calls.notes))
         chunk: Columns = {"index": self.count + places}
         for name in [name for name in _DTYPES if name not in chunk]:
             column = calls.scan.columns[name][places]
-            column = numbers[column] if name in tables else column
+            if name in tables:
+                column = _numbered(tables[name], calls.scan.words[name])[column]
             chunk[name] = np.maximum(column, _ABSENT.get(name, _NONE)).astype(_DTYPES[name])
         self.count += len(calls)
         if len(places):
@@ -250,6 +249,13 @@ class Pairing:
             given = getattr(event, name)
             if isinstance(given, list):
                 spread[name][span] = given
+
+
+def _numbered(table: dict[Any, int], keys: list[Any]) -> Places:
+    """Return the numbers of distinct keys, then `_NONE`; new ones are numbered in their order."""
+    new = [key for key in keys if key not in table]
+    table.update(zip(new, range(len(table), len(table) + len(new)), strict=True))
+    return np.array([*map(table.__getitem__, keys), _NONE])
 
 
 def _filled(given: list[Any], name: str) -> list[int]:
