@@ -31,7 +31,7 @@ from harness.checkers.evidence.zxid_axis import (
 from harness.checkers.ownership import Ownership
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Finding
-from harness.history.columns import INFO, OK, RELEASE, History, Ints, Mask
+from harness.history.columns import INFO, OK, RELEASE, History, Ints, Mask, by_process
 
 NAME = "zxid"
 
@@ -180,9 +180,11 @@ def _backwards(history: History) -> list[tuple[int, int]]:
     A process makes one call at a time, so its calls have an order whatever the clock says.
     """
     commits = axis(history).commits
-    writes = np.flatnonzero((commits.row >= 0) & ~commits.reads)
-    row = commits.row[writes]
-    writes = writes[np.lexsort((row, history.process[row]))]
+    written = np.flatnonzero((commits.row >= 0) & ~commits.reads)
+    place = np.full(len(history), -1, np.int64)
+    place[commits.row[written]] = written
+    writes = place[by_process(history)]
+    writes = writes[writes >= 0]
     row, rank = commits.row[writes], commits.rank[writes]
     same = history.process[row[1:]] == history.process[row[:-1]]
     bad = np.flatnonzero(same & (rank[1:] < rank[:-1]))

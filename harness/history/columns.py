@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.common.harness_errors import HistoryError, ScenarioError
 from harness.history import event_lines
-from harness.history.pairing import Columns, Pairing
+from harness.history.pairing import Columns, Pairing, grouped
 from harness.history.record import (
     ENDED,
     OPERATIONS,
@@ -51,6 +51,7 @@ __all__ = [
     "Mask",
     "Operation",
     "Value",
+    "by_process",
     "derived",
     "merge",
 ]
@@ -284,3 +285,9 @@ def derived(compute: Callable[[History], T]) -> Callable[[History], T]:
 def _gets(history: History) -> Mask:
     mask: Mask = (history.f == RESERVE) | (history.f == TAKE)
     return mask
+
+
+@derived
+def by_process(history: History) -> Ints:
+    """Return the rows of each process together, in their order. O(n)."""
+    return grouped(history.process)

@@ -239,7 +239,11 @@ def last_before(starts: tuple[Ints, Ints, Ints], ends: tuple[Ints, Ints, Ints]) 
 
     Both are (value, process, time or row). O(n log n).
     """
-    count = len(starts[0])
+    named = np.zeros(int(max(starts[0].max(initial=0), ends[0].max(initial=0))) + 1, np.bool_)
+    named[ends[0]] = True
+    some = np.flatnonzero(named[starts[0]])
+    starts = (starts[0][some], starts[1][some], starts[2][some])
+    count = len(some)
     value, process, time_ns = (np.concatenate(pair) for pair in zip(starts, ends, strict=True))
     is_end = np.arange(len(value)) >= count
     order = np.lexsort((is_end, time_ns, process, value))
@@ -248,4 +252,4 @@ def last_before(starts: tuple[Ints, Ints, Ints], ends: tuple[Ints, Ints, Ints]) 
     same = (value[last] == value[order]) & (process[last] == process[order]) & ~is_end[last]
     found = np.full(len(order), -1, np.int64)
     found[order] = np.where(same, last, -1)
-    return found[count:]
+    return np.append(some, [-1])[found[count:]]

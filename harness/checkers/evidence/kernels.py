@@ -23,11 +23,13 @@ QUERY, INSERT, HIDE = range(3)
 def run(
     kernel: Callable[..., tuple[Numbers, ...]], *groups: tuple[Ints, ...] | int
 ) -> tuple[Ints, ...]:
-    """Run a kernel on copies of its arguments: compiled if they are long, else as it stands."""
+    """Run a kernel: compiled if its arguments are long, else as it stands.
+
+    It may write into its arguments.
+    """
     longest = max(len(a) for group in groups if isinstance(group, tuple) for a in group)
     if longest >= COMPILE_FROM:
-        copied = (tuple(a.copy() for a in g) if isinstance(g, tuple) else g for g in groups)
-        results = compiled(kernel)(*copied)
+        results = compiled(kernel)(*groups)
     else:
         listed = (tuple(a.tolist() for a in g) if isinstance(g, tuple) else g for g in groups)
         results = kernel(*listed)

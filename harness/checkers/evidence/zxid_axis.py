@@ -14,7 +14,18 @@ import numpy as np
 from harness.checkers.evidence.episodes import Episodes
 from harness.checkers.evidence.holds import alive_ns
 from harness.checkers.evidence.notes import losses, returns
-from harness.history.columns import FAIL, INFO, NEVER_NS, OK, Event, History, Ints, Mask, derived
+from harness.history.columns import (
+    FAIL,
+    INFO,
+    NEVER_NS,
+    OK,
+    Event,
+    History,
+    Ints,
+    Mask,
+    by_process,
+    derived,
+)
 
 _BETWEEN = 3
 _KINDS = ("session-end", "returned", "hold-lost")
@@ -144,7 +155,7 @@ def by_zxid_and_reads(history: History) -> History:
 
 def _moved(history: History, *, fresh: bool) -> History:
     places = axis(history)
-    began, ended = _points(history, places)
+    began, ended = (column.copy() for column in _points(history))
     view = copy(history)
     outcome = history.outcome.copy()
     outcome[(history.value >= 0) & left_open(history)[history.value]] = FAIL
@@ -224,8 +235,10 @@ def _oldest(commits: Commits, step: int, chosen: Mask) -> tuple[Ints, Ints]:
     return commits.begin_ns[order], np.minimum.accumulate(before[::-1])[::-1]
 
 
-def _points(history: History, places: Axis) -> tuple[Ints, Ints]:
+@derived
+def _points(history: History) -> tuple[Ints, Ints]:
     """Return where each row begins and ends on the axis; -1 where its zxid is not known."""
+    places = axis(history)
     commits, step = places.commits, places.step
     began, ended = np.full((2, len(history)), -1, np.int64)
     known = commits.row >= 0
@@ -243,7 +256,7 @@ def _in_own_order(history: History, began: Ints, ended: Ints) -> tuple[Ints, Int
     A call that found nothing may have read an old state, and is moved by no other.
     """
     writes = (history.outcome == OK) & (history.value >= 0)
-    row = np.argsort(history.process, kind="stable")
+    row = by_process(history)
     row = row[writes[row] | (history.outcome[row] == INFO)]
     # Apart by more than any place: the maximum of one process does not reach into the next.
     apart = (int(ended.max(initial=0)) + 1) * history.process[row].astype(np.int64)
