@@ -21,12 +21,11 @@ def chunks(path: Path) -> Iterator[bytes]:
     rest = b""
     with files.open_regular(path, "history") as file:
         while block := file.read(_CHUNK_BYTES):
-            whole, newline, tail = block.rpartition(b"\n")
-            if not newline:
-                rest += tail
-                continue
-            yield rest + whole + newline
-            rest = tail
+            whole = block.rfind(b"\n") + 1
+            if whole:
+                yield rest + block[:whole]
+                rest = b""
+            rest += block[whole:]
     if rest.strip():
         yield rest
 

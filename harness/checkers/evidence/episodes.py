@@ -199,44 +199,43 @@ def _first_stays(history: History, held: Holds, order: Ints, put_row: Ints, sure
 
 
 def _later_stays(history: History, held: Holds, order: Ints, put_row: Ints) -> Episodes:
-    value = held.value[order]
-    more = np.append(value[1:] == value[:-1], [False])[: len(order)]
-    following = order[np.minimum(np.arange(len(order)) + 1, max(len(order) - 1, 0))]
-    start = np.searchsorted(value, value)
-    stay = ~held.done[order] & (held.over_ns[order] < NEVER_NS)
+    place = np.flatnonzero(~held.done[order] & (held.over_ns[order] < NEVER_NS))
+    stay, next_ = order[place], np.minimum(place + 1, max(len(order) - 1, 0))
+    value = held.value[stay]
+    more = (held.value[order[next_]] == value) & (next_ > place)
+    following, first = order[next_], np.searchsorted(held.value[order], value)
     put = put_row[value]
-    free_ns = np.maximum(held.over_ns, held.begin_ns)[order]
-    back_ns = _back_ns(history, held, order, np.where(more, held.held_ns[following], NEVER_NS))
-    gone = held.maybe_done[order] & ~more & ~held.returned[order]
-    columns = {
-        "value": value,
-        "number": np.arange(len(order)) - start + 1,
-        "free_ns": free_ns,
-        "surely_free_ns": np.where(gone, NEVER_NS, back_ns),
-        "taken_ns": np.where(more, np.maximum(held.begin_ns[following], free_ns), NEVER_NS),
-        "surely_taken_ns": np.where(more, held.held_ns[following], NEVER_NS),
-        "key_ns": history.invoke_ns[put],
-        "surely_key_ns": np.minimum(history.complete_ns[put], held.held_ns[order][start]),
-        "freed_by": np.where(held.lapsed[order] & ~gone, held.process[order], -1),
-        "priority": history.priority[put].astype(np.int64),
-        "put_row": put,
-        "row": np.where(more, held.row[following], -1),
-    }
-    return Episodes(**{name: column[stay] for name, column in columns.items()})
+    free_ns = np.maximum(held.over_ns[stay], held.begin_ns[stay])
+    next_ns = np.where(more, held.held_ns[following], NEVER_NS)
+    gone = held.maybe_done[stay] & ~more & ~held.returned[stay]
+    return Episodes(
+        value=value,
+        number=place - first + 1,
+        free_ns=free_ns,
+        surely_free_ns=np.where(gone, NEVER_NS, _back_ns(history, held, stay, next_ns)),
+        taken_ns=np.where(more, np.maximum(held.begin_ns[following], free_ns), NEVER_NS),
+        surely_taken_ns=next_ns,
+        key_ns=history.invoke_ns[put],
+        surely_key_ns=np.minimum(history.complete_ns[put], held.held_ns[order[first]]),
+        freed_by=np.where(held.lapsed[stay] & ~gone, held.process[stay], -1),
+        priority=history.priority[put].astype(np.int64),
+        put_row=put,
+        row=np.where(more, held.row[following], -1),
+    )
 
 
-def _back_ns(history: History, held: Holds, order: Ints, next_ns: Ints) -> Ints:
+def _back_ns(history: History, held: Holds, stay: Ints, next_ns: Ints) -> Ints:
     """Return when items were surely back: all of an ended session, once one is delivered again.
 
     A queue gives back everything that a session held in one transaction. A process with more
     items than fit into one is left out.
     """
-    process, lapsed = held.process[order], held.lapsed[order]
+    process, lapsed = held.process[stay], held.lapsed[stay]
     count = np.bincount(process[lapsed], minlength=len(history.processes))
     seen_ns = np.full(len(history.processes), NEVER_NS, np.int64)
     np.minimum.at(seen_ns, process[lapsed], next_ns[lapsed])
     seen_ns[count > AT_ONCE] = NEVER_NS
-    return np.where(lapsed, np.minimum(held.back_ns[order], seen_ns[process]), held.back_ns[order])
+    return np.where(lapsed, np.minimum(held.back_ns[stay], seen_ns[process]), held.back_ns[stay])
 
 
 def _sent_back(history: History, again: Episodes, skip: int) -> Mask:
