@@ -239,17 +239,18 @@ def last_before(starts: tuple[Ints, Ints, Ints], ends: tuple[Ints, Ints, Ints]) 
 
     Both are (value, process, time or row). O(n log n).
     """
-    named = np.zeros(int(max(starts[0].max(initial=0), ends[0].max(initial=0))) + 1, np.bool_)
-    named[ends[0]] = True
-    some = np.flatnonzero(named[starts[0]])
-    starts = (starts[0][some], starts[1][some], starts[2][some])
+    some = np.flatnonzero(np.isin(starts[0], ends[0]))
     count = len(some)
-    value, process, time_ns = (np.concatenate(pair) for pair in zip(starts, ends, strict=True))
-    is_end = np.arange(len(value)) >= count
-    order = np.lexsort((is_end, time_ns, process, value))
+    started = (column[some] for column in starts)
+    value, process, time_ns = (
+        np.concatenate(columns) for columns in zip(started, ends, strict=True)
+    )
+    pair = value.astype(np.int64) * (int(process.max(initial=0)) + 1) + process
+    is_end = np.arange(len(pair)) >= count
+    order = np.lexsort((time_ns, pair))  # of equal times, starts stay first
     place = np.where(is_end[order], -1, np.arange(len(order)))
     last = order[np.maximum(np.maximum.accumulate(place), 0)] if len(order) else order
-    same = (value[last] == value[order]) & (process[last] == process[order]) & ~is_end[last]
+    same = (pair[last] == pair[order]) & ~is_end[last]
     found = np.full(len(order), -1, np.int64)
     found[order] = np.where(same, last, -1)
     return np.append(some, [-1])[found[count:]]

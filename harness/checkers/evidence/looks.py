@@ -92,7 +92,7 @@ def _ranks(stays: Episodes, entered: Ints, asked: Ints) -> Ints:
     priority = np.concatenate([stays.priority[asked], stays.priority[entered]])
     key = np.concatenate([stays.key_ns[asked], stays.surely_key_ns[entered]])
     is_entry = np.arange(len(key)) >= len(asked)
-    order = np.lexsort((is_entry, key, priority))
+    order = np.lexsort((key, priority))  # of equal keys, those that are asked stay first
     count = np.cumsum(is_entry[order])
     ranks = np.empty(len(key), np.int64)
     ranks[order] = count

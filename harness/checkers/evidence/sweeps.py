@@ -188,7 +188,7 @@ def _events(stays: Episodes, line: DueOrder, ask: Mask) -> tuple[Ints, Ints]:
     stay = np.concatenate([asked, entered])
     kind = np.repeat([QUERY, INSERT], [len(asked), len(entered)])
     time_ns = np.concatenate([line.key_ns[asked], line.surely_key_ns[entered]])
-    order = np.lexsort((kind, time_ns, stays.priority[stay]))
+    order = np.lexsort((time_ns, stays.priority[stay]))  # of equal times, queries stay first
     return kind[order], stay[order]
 
 
