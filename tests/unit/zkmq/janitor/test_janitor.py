@@ -2,6 +2,7 @@
 
 import pytest
 
+from worlds.memory.network import Request
 from worlds.memory.queues import Open, drained, janitor_of, swept
 from worlds.memory.store import World
 from zkmq import Queue
@@ -9,7 +10,8 @@ from zkmq.errors import ClosedError, NoQuorumError
 from zkmq.janitor.delayed_mover import KEPT_MINUTES
 from zkmq.janitor.janitor_thread import JanitorThread
 from zkmq.janitor.sweeper import LAST_IN_EPOCH
-from zkmq.zookeeper.store import Create
+from zkmq.tree import envelope
+from zkmq.zookeeper.store import Create, Delete, SetData
 
 
 def test_one_is_elected(queue: Queue, world: World) -> None:
@@ -80,6 +82,44 @@ def test_empty_buckets_of_delayed_items_go(queue: Queue, world: World) -> None:
     world.scheduler.sleep((KEPT_MINUTES + 2) * 60)
     swept(janitor, world, steps=2)
     assert not world.leader.tree.nodes["/queue/delayed"].children
+
+
+def test_a_delayed_item_that_was_changed_meanwhile_is_not_skipped(
+    queue: Queue, world: World
+) -> None:
+    """It is read again, and moved with the next step; the others go at once."""
+    for data in (b"1", b"2"):
+        queue.put(data, delay_s=1)
+    (minute,) = world.leader.tree.nodes["/queue/delayed"].children
+    first = f"/queue/delayed/{minute}/" + min(
+        world.leader.tree.nodes[f"/queue/delayed/{minute}"].children
+    )
+    header, _ = envelope.unwrap(world.dump()[first])
+    changed: list[int] = []
+
+    def change(number: int, request: Request) -> None:
+        if not changed and any(isinstance(o, Delete) and o.path == first for o in request.ops):
+            changed.append(number)
+            world.leader.multi(1, [SetData(first, envelope.wrap(b"changed", header), -1)])
+
+    world.faults = change
+    world.scheduler.sleep(5)
+    swept(janitor_of(world), world, steps=2)
+    assert changed
+    assert queue.stats().skipped == 0
+    assert sorted(drained(queue)) == [b"2", b"changed"]
+
+
+def test_a_delayed_item_that_names_no_priority_has_the_default(queue: Queue, world: World) -> None:
+    """It is moved as an item that was put without one."""
+    queue.put(b"x", delay_s=1)
+    (minute,) = world.leader.tree.nodes["/queue/delayed"].children
+    store = world.client("foreign")
+    bare = Create(f"/queue/delayed/{minute}/d-100-bare-1", envelope.wrap(b"y", {"delay_s": 1}))
+    store.commit([bare], store.now() + 1)
+    world.scheduler.sleep(5)
+    swept(janitor_of(world), world, steps=2)
+    assert (queue.stats().skipped, queue.stats().waiting) == (0, {100: 2})
 
 
 def test_the_line_gets_a_new_epoch_in_time(queue: Queue, world: World) -> None:
