@@ -41,3 +41,18 @@ def test_an_item_delivered_again_was_back_before() -> None:
     stay = second(op("reserve", 1, 60, 65, process=2, consumer="c2"))
     assert stay.surely_free_ns.tolist() == [65]
     assert stay.surely_taken_ns.tolist() == [65]
+
+
+def test_of_holds_in_either_order_only_the_first_stay_is_known() -> None:
+    """The same of each item: two holds at the same time, and none is known to end."""
+    puts = op("put", [1, 2], 0, 5)
+    holds = [
+        line
+        for value in (1, 2)
+        for process in (value, value + 2)
+        for line in op("reserve", value, 10, 20, process=process, consumer=f"c{process}")
+        + op("release", value, 22, 25, process=process, consumer=f"c{process}")
+    ]
+    stays = episodes(history(puts, holds))
+    assert sorted(stays.value.tolist()) == [0, 1]
+    assert stays.number.tolist() == [0, 0]
