@@ -36,13 +36,21 @@ def endurance(
         ),
     ] = None,
 ) -> int:
-    """Add up what runs lost, and how long puts were down, by cause and a year."""
+    """Add up what runs lost, and how long puts were down, by cause and a year.
+
+    A run that broke off has no verdict: it is named, and left out.
+    """
     table = field_rates.load(catalogue.folder() / TABLE if rates is None else rates)
-    found = {str(run): judged.load(run_folder.open_run(run)) for run in runs}
+    folders = {str(run): run_folder.open_run(run) for run in runs}
+    unjudged = [run for run, folder in folders.items() if not folder.results.exists()]
+    counting = [run for run in folders if run not in unjudged] or unjudged
+    found = {run: judged.load(folders[run]) for run in counting}
     total = sums.add_up(found, table)
     console = wide(Console(highlight=False))
     for line in _told(total, table.per_year):
         console.print(line)
+    for run in unjudged:
+        console.print(f"left out, since it has no verdict (`harness check` gives one): {run}")
     console.print(_rows(total))
     if total.missing:
         told = ", ".join(f"{event} ({rate:g} a year)" for event, rate in total.missing.items())
@@ -80,7 +88,7 @@ def _told(total: Endurance, per_year: float) -> Iterator[str]:
 def _rows(total: Endurance) -> Rows:
     rows = Rows(box=None, pad_edge=False)
     rows.add_column("event")
-    for heading in ("faults", "a year", "mean s", "longest s", "down s a year"):
+    for heading in ("faults", "a year", "mean s", "most s", "down s a year"):
         rows.add_column(heading, justify="right")
     for event in total.events:
         rows.add_row(

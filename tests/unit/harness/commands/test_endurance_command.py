@@ -8,6 +8,7 @@ import pytest
 
 from harness.commands import endurance_command
 from harness.common import run_folder
+from harness.common.harness_errors import ScenarioError
 from harness.report import page
 
 OUTAGE = {"begin_ns": 2_100_000_000, "length_s": 1.5}
@@ -41,6 +42,19 @@ def test_two_runs_are_added_up(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "puts are down 12 s a year (95 %: 12 to 12)" in told  # 8 a year, 1.5 s each
     assert "longest outage: 1.5 s, after kill node 3 (leader), at 2.1 s of" in told
     assert "not in these runs, and not in the downtime: overload (8 a year)" in told
+
+
+def test_a_run_that_broke_off_is_named_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others count; without any other there is nothing to add up."""
+    broken = run_folder.create(tmp_path, "x", 1, "description: d\n").path
+    assert endurance_command.endurance([ran(tmp_path), broken]) == 0
+    told = capsys.readouterr().out
+    assert "1 run, 1 fault installed" in told
+    assert f"left out, since it has no verdict (`harness check` gives one): {broken}" in told
+    with pytest.raises(ScenarioError, match="expected a judged run"):
+        endurance_command.endurance([broken])
 
 
 def test_a_loss_ends_with_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
