@@ -7,6 +7,7 @@ from worlds.memory.store import MemoryStore, World
 from zkmq import Queue, Returned
 from zkmq.janitor.claim_returner import ClaimReturner, OnReturned
 from zkmq.janitor.reaper import CLAIMS_PER_MULTI, Reaper
+from zkmq.tree import envelope
 from zkmq.tree.paths import QueueTree
 
 
@@ -47,9 +48,12 @@ def test_partial_puts_them_aside(opened: Open, producer: Queue, world: World) ->
     producer.put(b"x")
     consumer = opened("consumer", on_crash="partial")
     consumer.reserve()
+    owner = consumer.consumer_id
     died(consumer, world)
     swept(janitor_of(world), world)
     assert drained(producer) == []
+    (kept,) = (data for path, data in world.dump().items() if path.startswith("/queue/partial/i"))
+    assert envelope.unwrap(kept)[0]["last_owner"] == owner
     (aside,) = producer.peek(place="partial")
     assert (aside.data, aside.reason) == (b"x", "its consumer died or held it too long")
     assert producer.kick(1, place="partial").count == 1

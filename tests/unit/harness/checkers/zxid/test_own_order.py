@@ -165,3 +165,4 @@ def test_what_is_not_shown_of_a_producers_order_is_counted() -> None:
     assert (len(result.witnesses), result.more_witnesses) == (10, 2)
     (found,) = result.findings
     assert (found.reason, found.count, set(found.values)) == ("producer-order", 12, {*range(1, 13)})
+    assert result.details == {"compared": 13, "groups": 1}
