@@ -1,7 +1,9 @@
 """The gallery of planted bugs: each is found, for the reason that it must be found for."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from harness.checkers import checkers
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Verdict
+from harness.history import columns
 from harness.history.columns import History
 from harness.judge import judge
 from proofs.gallery import CHECKERS, HISTORIES, KINDS, QUEUES, SOUND, Mutant, Planted, main
@@ -109,3 +112,20 @@ def test_a_bug_that_is_not_found_is_counted(
 def _survives_json(result: CheckResult) -> bool:
     told = msgspec.json.decode(msgspec.json.encode(result.as_json()))
     return bool(told["name"] == result.name and told["details"].keys() == result.details.keys())
+
+
+@pytest.mark.parametrize("planted", HISTORIES, ids=lambda planted: planted.name)
+def test_a_file_is_judged_the_same_when_it_is_scanned(
+    planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A planted history in a file: all that is found in it is found in its columns, too."""
+
+    def from_file(events: Iterable[Any]) -> History:
+        lines = [msgspec.json.encode(event) + b"\n" for event in events]
+        (tmp_path / "history.jsonl").write_bytes(b"".join(lines))
+        return History.load(tmp_path / "history.jsonl")
+
+    monkeypatch.setattr(History, "from_events", from_file)
+    decoded = planted.judged()
+    monkeypatch.setattr(columns, "SCAN_FROM_BYTES", 0)
+    assert planted.judged() == decoded
