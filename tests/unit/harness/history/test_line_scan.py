@@ -17,7 +17,15 @@ from worlds.histories.random import Mix, as_events, simulate
 CALL = {"time_ns": 1, "process": 0, "type": "ok", "f": "put", "value": 1}
 NOTE = {"time_ns": 1, "process": "harness", "type": "info", "f": "drain", "value": {"phase": "end"}}
 NUMBERS = ["0", "-0", "-1", "7", "007", "1.0", "1e3", "-", "+1", "2147483647", "2147483648"]
-NUMBERS += [str(2**61), str(2**61 + 1), str(10**18), str(2**63 - 1), str(2**63), str(-(2**63))]
+NUMBERS += [
+    str(2**61),
+    str(2**61 + 1),
+    str(10**18),
+    str(2**63 - 1),
+    str(2**63),
+    str(-(2**63)),
+    str(2**64 + 5),
+]
 STRINGS = ['""', '"items"', '"7"', '"é"', r'"\u0041"', r'"\n\"\\"', r'"\x"', '"\t"', '"\x7f"', '"a']
 OTHERS = ["null", "nul", "true", "[]", "[1]", "[1,2]", "{}", '{"a":1}', " 1", "1 ", "", "\x00"]
 KEYS = ["index", "time_ns", "process", "type", "f", "value", "priority", "group", "n", "to"]
@@ -98,6 +106,16 @@ def test_each_way_to_write_a_value_is_read_the_same(
             line = joined([*members, f'"{key}":{value}'])
             path.write_text(f"{first}\n{line}\n{last}\n")
             assert same(path, monkeypatch)
+
+
+def test_a_key_that_stands_twice_is_read_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the values of one key only the last counts, and no other gets a number."""
+    path = tmp_path / "h.jsonl"
+    for key in KEYS:
+        path.write_text(joined([*pairs(CALL), f'"{key}":7', f'"{key}":8']) + "\n")
+        assert same(path, monkeypatch)
 
 
 def test_lines_of_any_shape_are_read_the_same(
