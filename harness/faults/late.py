@@ -28,7 +28,7 @@ def _between_two(pair: list[str | int]) -> list[str | int]:
 
 BITES_WITHIN_S = 5.0
 POLL_S = 0.1
-SEEN_SHARE = 0.5  # of the least delay, by which a round trip must be longer than without
+SEEN_SHARE = 0.5  # of the least delay, by which each way must be longer than without
 Member = str | int
 Pair = Annotated[list[Member], Field(min_length=2, max_length=2), AfterValidator(_between_two)]
 Regions = Annotated[
@@ -260,9 +260,11 @@ def _is_late(
     if not before:
         return None
     ways = [links[id][peer], links.get(peer, {}).get(id)]
-    least_ms = sum(max(0, way["delay_ms"] - way["jitter_ms"]) for way in ways if way)
+    least_ms = [max(0, way["delay_ms"] - way["jitter_ms"]) for way in ways if way]
+    # A round trip that is late on one way only must not pass for one that is late on both.
+    wanted_ms = sum(least_ms) - (1 - SEEN_SHARE) * min(least_ms)
     now = _known(evidence["rtt_ms"], id, peer)
-    return bool(now) and median(now) - min(before) >= SEEN_SHARE * least_ms
+    return bool(now) and median(now) - min(before) >= wanted_ms
 
 
 def _known(times: RoundTrips, id: str, peer: str) -> list[float]:

@@ -150,6 +150,18 @@ def test_what_one_of_the_nodes_cannot_do_is_done_to_none(name: str) -> None:
     assert state(system) == before
 
 
+@pytest.mark.parametrize(("rtt_ms", "bit"), [(100.4, False), (149.0, False), (201.0, True)])
+def test_a_link_that_is_late_on_one_way_only_did_not_bite(rtt_ms: float, *, bit: bool) -> None:
+    """Where both ways are to be late by 100 ms, a round trip of 100 ms shows one of them."""
+    late = {"delay_ms": 100, "jitter_ms": 0, "duplicate_percent": 0}
+    evidence: Any = {
+        "links": {"1": {"2": late}, "2": {"1": late}},
+        "rtt_before_ms": {"1": {"2": [0.1]}, "2": {"1": [0.1]}},
+        "rtt_ms": {"1": {"2": [rtt_ms]}, "2": {"1": [rtt_ms]}},
+    }
+    assert fault_named("latency").bit(evidence) is bit
+
+
 def test_damage_to_one_of_two_nodes_is_told() -> None:
     """It cannot be undone, so the fault is neither skipped nor installed."""
     fault, system = fault_named("corrupt"), system_for("corrupt")
