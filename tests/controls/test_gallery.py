@@ -118,7 +118,7 @@ def _survives_json(result: CheckResult) -> bool:
 def test_a_file_is_judged_the_same_when_it_is_scanned(
     planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A planted history in a file: all that is found in it is found in its columns, too."""
+    """A bug is found in a file, too, and all that is found in it is found in its columns."""
 
     def from_file(events: Iterable[Any]) -> History:
         lines = [msgspec.json.encode(event) + b"\n" for event in events]
@@ -126,6 +126,7 @@ def test_a_file_is_judged_the_same_when_it_is_scanned(
         return History.load(tmp_path / "history.jsonl")
 
     monkeypatch.setattr(History, "from_events", from_file)
+    assert planted.reason in planted.reasons()
     decoded = planted.judged()
     monkeypatch.setattr(columns, "SCAN_FROM_BYTES", 0)
     assert planted.judged() == decoded

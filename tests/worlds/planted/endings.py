@@ -21,7 +21,9 @@ def trees(*servers: Mapping[str, list[int]]) -> list[dict[str, Any]]:
     return [
         event
         for node, places in enumerate(servers, start=1)
-        for event in note("tree", 70, node=node, reachable=True, when="drained", places=places)
+        for event in note(
+            "tree", 70, node=node, reachable=True, when="drained", digest=str(places), places=places
+        )
     ]
 
 

@@ -38,7 +38,8 @@ def got(value: int, zxid: int, by: int, span: tuple[int, int] = WHOLE, **more: A
 
 def tree(node: int, *items: int) -> Lines:
     """Return what one server has at the end."""
-    return note("tree", 200, node=node, reachable=True, places={"items": list(items)})
+    places = {"items": list(items)}
+    return note("tree", 200, node=node, reachable=True, digest=str(places), places=places)
 
 
 def later_put_smaller_zxid() -> History:
