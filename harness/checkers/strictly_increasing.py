@@ -36,9 +36,10 @@ class StrictlyIncreasing:
         missing         the next item is skipped, or the last ones never come, and are lost
         out-of-order    the next item comes later
         unexpected      an item comes that was never put
-    UNKNOWN:
-        unknown-outcome before the break a call ended without an answer, or the consumer's session
-                        ended other than by closing it: either may have taken or delayed an item
+    It is not run if, before the order breaks, a call ended without an answer, or the consumer's
+    session ended other than by closing it: either may have taken or delayed an item. What the order
+    is then, `priority-fifo` judges. UNKNOWN:
+        unknown-outcome only the last items are missing, and such calls may have them
         still-waiting   only the last items are missing, and no drain was finished
         nothing-acknowledged
     Processes that follow one another count as one: a client goes on as a new process.
@@ -48,7 +49,7 @@ class StrictlyIncreasing:
     finds: ClassVar[frozenset[str]] = frozenset({"missing", "out-of-order", "unexpected"})
 
     def unmet(self, history: History, claim: Claim) -> str | None:
-        """Ask for one producer, one consumer, one priority, and a claim that keeps their order."""
+        """Ask for a claim of order, one producer, one consumer, one priority, known outcomes."""
         if claim.level in ("window", "unordered"):
             return "a claim of linearizable, snapshot or stale"
         took = (history.f == RESERVE) | (history.f == TAKE)
@@ -58,15 +59,16 @@ class StrictlyIncreasing:
             return "one consumer at a time"
         if len(np.unique(history.priority[history.f == PUT])) > 1:
             return "one priority"
+        _, delivered, place = _compared(history)
+        if place < len(delivered) and _doubtful(
+            history, int(history.complete_ns[delivered[place]])
+        ):
+            return "known outcomes up to where the order breaks"
         return None
 
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Compare the two sequences up to their first difference."""
-        delivered = _first_deliveries(history)
-        expected = _puts(history, delivered)
-        size = min(len(expected), len(delivered))
-        differ = np.flatnonzero(history.value[expected[:size]] != history.value[delivered[:size]])
-        place = int(differ[0]) if len(differ) else size
+        expected, delivered, place = _compared(history)
         details = {"expected": len(expected), "delivered": len(delivered), "in_order": place}
         violations, doubts = _judge(history, claim, expected, delivered, place)
         return conclude(NAME, history, violations, doubts=doubts, details=details)
@@ -79,12 +81,19 @@ def _judge(
     if not history.is_(PUT, OK).any():
         return [], ["nothing-acknowledged"]
     if place < len(delivered):
-        if _doubtful(history, int(history.complete_ns[delivered[place]])):
-            return [], ["unknown-outcome"]
         return [_break(history, expected, delivered, place)], []
     if place < len(expected):
         return _tail(history, account(history, claim.put_aside), expected[place:])
     return [], []
+
+
+def _compared(history: History) -> tuple[Ints, Ints, int]:
+    """Return the rows of puts and of first deliveries, and the place of their first difference."""
+    delivered = _first_deliveries(history)
+    expected = _puts(history, delivered)
+    size = min(len(expected), len(delivered))
+    differ = np.flatnonzero(history.value[expected[:size]] != history.value[delivered[:size]])
+    return expected, delivered, int(differ[0]) if len(differ) else size
 
 
 def _first_deliveries(history: History) -> Ints:

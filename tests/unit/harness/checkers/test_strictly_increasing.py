@@ -8,9 +8,12 @@ from harness.checkers import checkers
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History
+from harness.judge import judge
 from worlds.histories.by_hand import drained, ended, history, note, op, queue_run
 
-CHECKER = checkers["strictly-increasing"]()
+CHECKER_NAME = "strictly-increasing"
+CHECKER = checkers[CHECKER_NAME]()
+KNOWN = "known outcomes up to where the order breaks"
 
 
 def check(h: History) -> CheckResult:
@@ -44,13 +47,6 @@ def after(*parts: list[dict[str, Any]], first: int = 2) -> History:
             queue_run(9, lost=[9], drain=False), "unknown", ("still-waiting",), id="no-drain"
         ),
         pytest.param(history(), "unknown", ("nothing-acknowledged",), id="empty"),
-        pytest.param(
-            after(op("reserve", None, 10, 20, process=1, outcome="info")),
-            "unknown",
-            ("unknown-outcome",),
-            id="an-unanswered-reserve-before-the-break",
-        ),
-        pytest.param(after(ended(9, 40)), "unknown", ("unknown-outcome",), id="session-expired"),
         pytest.param(
             after(ended(9, 40, why="closed")), "invalid", ("missing",), id="session-closed"
         ),
@@ -100,11 +96,35 @@ def test_verdict(h: History, verdict: str, reasons: tuple[str, ...]) -> None:
             "one consumer at a time",
         ),
         (history(op("put", 1, 0, 1, priority=1), op("put", 2, 2, 3)), "one priority"),
+        (after(op("reserve", None, 10, 20, process=1, outcome="info")), KNOWN),
+        (after(ended(9, 40)), KNOWN),
     ],
+    ids=["producers", "consumers", "priorities", "unanswered-before-the-break", "expired"],
 )
 def test_needs(h: History, needs: str) -> None:
-    """Two clients at a time, or two priorities, leave the order open."""
+    """Two clients at a time, two priorities, or an unknown outcome leave the order open."""
     assert CHECKER.unmet(h, Claim()) == needs
+
+
+def test_what_came_back_late_is_left_to_the_exact_checkers() -> None:
+    """An item that a call of unknown outcome held for a while makes no run unknown by itself."""
+    late = history(
+        op("put", 1, 0, 1),
+        op("put", 2, 2, 3),
+        op("reserve", None, 10, 20, process=1, outcome="info"),
+        ended(1, 25),
+        [
+            line
+            for at, value in ((30, 2), (50, 1))
+            for line in op("reserve", value, at, at + 5, process=9)
+            + op("done", value, at + 6, at + 8, process=9)
+        ],
+        drained(80, 90),
+    )
+    judgement = judge(late, Claim(level="stale"))
+    assert judgement.verdict is Verdict.VALID, judgement.results
+    assert {"name": CHECKER_NAME, "needs": KNOWN} in judgement.not_run
+    assert judge(late, Claim(level="stale"), [CHECKER_NAME]).verdict is Verdict.UNKNOWN
 
 
 def test_sentence() -> None:
