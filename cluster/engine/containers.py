@@ -5,12 +5,14 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Any
 
+import docker
 import tenacity
 from docker.api.client import APIClient
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, ContainerError, DockerException, NotFound
 from docker.models.containers import Container
+from docker.models.images import Image
 
 from cluster.cluster_errors import ClusterError, EngineGoneError
 from cluster.engine import engine
@@ -125,8 +127,31 @@ def freeze(container: Container) -> None:
     container.pause()
 
 
+def output_of(
+    client: docker.DockerClient, image: Image | str, command: list[str], **options: Any
+) -> bytes:
+    """Run a command in a container of its own; return what it wrote to standard output.
+
+    `containers.run(remove=True)` would leave a volume for each that the image declares.
+
+    Raises:
+        ContainerError: the command ended with another status than 0.
+        DockerException: the engine could not run it.
+    """
+    container = client.containers.create(image, command, **options)
+    try:
+        container.start()
+        status = container.wait()["StatusCode"]
+        if status:
+            said = container.logs(stdout=False, stderr=True).decode(errors="replace")
+            raise ContainerError(container, status, command, image, said)
+        return bytes(container.logs(stdout=True, stderr=False))
+    finally:
+        remove(container)
+
+
 def remove(container: Container) -> None:
-    """Remove a container, whatever its state; one that is gone already is fine."""
+    """Remove a container and its anonymous volumes, whatever its state; a gone one is fine."""
     try:
         container.remove(force=True, v=True)
     except NotFound:

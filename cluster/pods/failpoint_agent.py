@@ -12,7 +12,7 @@ from docker.errors import DockerException
 
 from cluster.cluster_errors import ClusterError
 from cluster.config import AGENT_STATE
-from cluster.engine import labels
+from cluster.engine import containers, labels
 from cluster.engine.containers import UID
 from cluster.engine.each import each
 from cluster.pods.sandbox import Sandbox
@@ -64,7 +64,8 @@ def points_of(client: docker.DockerClient, image: ServerImage, sandbox: Sandbox)
     """
     folder = image.classpath.removesuffix("/*")
     try:
-        told = client.containers.run(
+        told = containers.output_of(
+            client,
             image.id,
             ["-cp", _JAR, "failpoints.Check", _POINTS, folder],
             entrypoint="java",
@@ -72,7 +73,6 @@ def points_of(client: docker.DockerClient, image: ServerImage, sandbox: Sandbox)
             labels={**sandbox.tags, labels.PART: "probe"},
             network_mode="none",
             user=f"{UID}:{UID}",
-            remove=True,
         )
     except DockerException as error:
         raise UnsupportedError(f"in image {image.name} it cannot be run: {error}") from error

@@ -14,7 +14,7 @@ from docker.errors import DockerException
 
 from cluster.cluster_errors import ClusterError
 from cluster.config import SHIM, SHIM_LIBRARY, SHIM_STATE
-from cluster.engine import labels
+from cluster.engine import containers, labels
 from cluster.engine.containers import UID
 from cluster.engine.each import each
 from cluster.pods.sandbox import Sandbox
@@ -46,7 +46,8 @@ def misfit(client: docker.DockerClient, image: str, sandbox: Sandbox) -> str | N
     """Return why a server image cannot load the shim, which was installed; None if it can."""
     before = calls(sandbox)["loaded"]
     try:
-        client.containers.run(
+        containers.output_of(
+            client,
             image,
             ["-version"],
             entrypoint="java",
@@ -55,7 +56,6 @@ def misfit(client: docker.DockerClient, image: str, sandbox: Sandbox) -> str | N
             labels={**sandbox.tags, labels.PART: "probe"},
             network_mode="none",
             user=f"{UID}:{UID}",
-            remove=True,
         )
     except DockerException as error:
         return f"under {SHIM_LIBRARY} `java -version` fails in image {image}: {error}"

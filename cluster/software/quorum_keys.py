@@ -12,7 +12,7 @@ import docker
 from docker.errors import DockerException
 
 from cluster.cluster_errors import ClusterError
-from cluster.engine import labels
+from cluster.engine import containers, labels
 
 FILES = ("conf/quorum.keys.p12", "conf/quorum.trust.p12")
 PASSWORD = "of-no-use-elsewhere"  # noqa: S105 -- the files have to have one
@@ -50,13 +50,13 @@ def made(client: docker.DockerClient, image: str, tags: Mapping[str, str]) -> di
     told = b""
     for _ in range(TRIES):
         try:
-            told = client.containers.run(
+            told = containers.output_of(
+                client,
                 image,
                 ["-c", _SCRIPT],
                 entrypoint="sh",
                 labels={**tags, labels.PART: "keys"},
                 network_mode="none",
-                remove=True,
             )
         except DockerException as error:
             raise ClusterError(f"keys of the quorum: {error}") from error

@@ -12,6 +12,7 @@ from docker.errors import ContainerError, DockerException
 from docker.models.images import Image
 
 from cluster.cluster_errors import ImageError
+from cluster.engine import containers
 from cluster.software.building import build, find
 
 CLASSPATH = "zkmq.classpath"
@@ -90,12 +91,12 @@ def _of(image: Image, name: str) -> ServerImage:
 
 def _look(client: docker.DockerClient, raw: Image, name: str, folder: str) -> tuple[str, str]:
     try:
-        told = client.containers.run(
+        told = containers.output_of(
+            client,
             raw,
             ["-c", _LOOK, folder],
             entrypoint="sh",
             network_mode="none",
-            remove=True,
         ).decode(errors="replace")
     except ContainerError as error:
         told = str(error)

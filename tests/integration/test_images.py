@@ -38,13 +38,20 @@ TESTS_OWN = "zkmq-test-images"  # names of the tests' images: the others are her
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[docker.DockerClient]:
-    """Give the engine; what was pulled and settled in the module is removed."""
+    """Give the engine; what was pulled and settled in the module is removed, and no volume left."""
     with closing(engine.ensure()) as known:
+        before = anonymous(known)
         yield known
+        assert not anonymous(known) - before
         for found in known.images.list():
             for name in found.tags:  # by name: another name of the same image stays
                 if name.startswith(("127.0.0.1:", TESTS_OWN)):
                     known.images.remove(name)
+
+
+def anonymous(client: docker.DockerClient) -> set[str]:
+    """Return the volumes that an image declares, as the official one does; ours have labels."""
+    return {volume.name for volume in client.volumes.list() if not volume.attrs["Labels"]}
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from unittest import mock
 
 import pytest
 from docker import DockerClient
-from docker.errors import APIError
+from docker.errors import APIError, ContainerError
 from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError
@@ -102,3 +102,19 @@ def test_a_freeze_that_cannot_be_is_an_error_at_once() -> None:
     with pytest.raises(APIError, match="not configured"):
         containers.freeze(server)
     assert server.pause.call_count == 1
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_command_in_a_container_of_its_own_leaves_no_volume(status: int) -> None:
+    """However it ends, the container goes with the volumes that its image declares."""
+    container = mock.Mock(spec=Container, name="container")
+    container.wait.return_value = {"StatusCode": status}
+    container.logs.side_effect = lambda **streams: b"out" if streams["stdout"] else b"why"
+    client = cast(DockerClient, mock.Mock())
+    client.containers.create.return_value = container  # type: ignore[attr-defined]
+    if status:
+        with pytest.raises(ContainerError, match="why"):
+            containers.output_of(client, "image", ["true"], user="1")
+    else:
+        assert containers.output_of(client, "image", ["true"], user="1") == b"out"
+    container.remove.assert_called_once_with(force=True, v=True)

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import docker
 import pytest
-from docker.errors import ContainerError
 
 from cluster.cluster_errors import ClusterError
 from cluster.config import AGENT, environment
@@ -18,6 +17,7 @@ from harness.common.failpoint_list import FAILPOINTS
 from harness.common.harness_errors import UnsupportedError
 from harness.common.quorum_config import QuorumConfig
 from harness.disturbances import FailpointRule
+from worlds.command_engine import CommandEngine
 
 POINT = "Leader.shutdown:enter"
 IN_FORCE = "t0\tin-force\t0\t1000\tfailpoints"
@@ -40,27 +40,12 @@ class UnderAgent(Sandbox):
         return "\n".join([*lines, "checked"])
 
 
-class Engine:
-    """Runs the check of an image's classes, which prints these words or fails."""
-
-    def __init__(self, *found: str, fails: bool = False) -> None:
-        self._found, self._fails = found, fails
-        self.containers = self
-
-    def run(self, image: str, command: Sequence[str], **_: Any) -> bytes:
-        """Print what was found."""
-        if self._fails:
-            raise ContainerError(
-                cast("Any", "c"), 1, "java", image, b"UnsupportedClassVersionError"
-            )
-        return "\n".join(self._found).encode()
-
-
 def installed(*found: str, release: str, fails: bool = False) -> tuple[bool, list[str]]:
     """Install the agent for an image with these points; return if it fits, and what was said."""
     image = ServerImage(id="i", name="other:1", release=release, classpath="/lib/*", origin="o")
     said: list[str] = []
-    engine = cast("docker.DockerClient", Engine(*found, fails=fails))
+    ends = (1, b"UnsupportedClassVersionError") if fails else (0, "\n".join(found).encode())
+    engine = cast("docker.DockerClient", CommandEngine(lambda: ends))
     return failpoint_agent.install(engine, [UnderAgent()], image, said.append), said
 
 
@@ -81,7 +66,7 @@ def test_of_another_build_the_points_are_what_it_has() -> None:
     """No list knows a build of the user's own, so its points are those that were found."""
     sandbox = UnderAgent()
     image = ServerImage(id="i", name="n", release="3.10.0", classpath="/lib/*", origin="o")
-    engine = cast("docker.DockerClient", Engine(POINT, "checked"))
+    engine = cast("docker.DockerClient", CommandEngine(lambda: (0, f"{POINT}\nchecked".encode())))
     assert failpoint_agent.install(engine, [sandbox], image, print)
     assert sandbox.asked[-1].count("org/apache/zookeeper") == 1
     assert POINT in sandbox.asked[-1]

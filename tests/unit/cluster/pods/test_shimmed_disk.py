@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import docker
 import pytest
-from docker.errors import ContainerError
 
 from cluster.cluster_errors import ClusterError
 from cluster.config import SHIM_LIBRARY, environment
@@ -15,6 +14,7 @@ from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
 from harness.common.quorum_config import QuorumConfig
 from harness.disturbances import DiskRule
+from worlds.command_engine import CommandEngine
 
 IDLE = {"loaded": 1, "in_force": False, "injected": 0}
 
@@ -34,25 +34,15 @@ class Shimmed(Sandbox):
         return json.dumps(self.seen)
 
 
-class Engine:
-    """Runs a probe of an image, in which the shim is loaded or not."""
-
-    def __init__(self, sandbox: Shimmed, *, loads: bool, fails: bool = False) -> None:
-        self._sandbox, self._loads, self._fails = sandbox, loads, fails
-        self.containers = self
-
-    def run(self, image: str, command: Sequence[str], **_: Any) -> bytes:
-        """Count one process more, or fail."""
-        if self._fails:
-            raise ContainerError(cast("Any", "c"), 127, "java", image, b"Error relocating")
-        self._sandbox.seen["loaded"] += self._loads
-        return b""
-
-
-def misfit(**how: bool) -> str | None:
-    """Return why an image does not fit."""
+def misfit(*, loads: bool, fails: bool = False) -> str | None:
+    """Return why an image does not fit, which loads the shim or not, or whose Java fails."""
     sandbox = Shimmed()
-    engine = cast("docker.DockerClient", Engine(sandbox, **how))
+
+    def probe() -> tuple[int, bytes]:
+        sandbox.seen["loaded"] += loads
+        return (127, b"Error relocating") if fails else (0, b"")
+
+    engine = cast("docker.DockerClient", CommandEngine(probe))
     return shimmed_disk.misfit(engine, "other:1", sandbox)
 
 

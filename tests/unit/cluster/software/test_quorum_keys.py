@@ -1,32 +1,24 @@
 """Keys of a quorum: what an image's keytool printed becomes the files of its servers."""
 
-from types import SimpleNamespace
 from typing import Any, cast
 
 import docker
 import pytest
-from docker.errors import ContainerError
 
 from cluster.cluster_errors import ClusterError
 from cluster.config import zoo_cfg
 from cluster.software import quorum_keys
 from harness.common.quorum_config import QuorumConfig
+from worlds.command_engine import CommandEngine
 
 PRINTED = b"a2V5cw==\ndHJ1c3Q=\n"
 
 
-def engine(*printed: bytes | Exception) -> tuple[docker.DockerClient, list[dict[str, Any]]]:
+def engine(*printed: bytes, status: int = 0) -> tuple[docker.DockerClient, list[dict[str, Any]]]:
     """Return an engine whose containers print these, and what they were started with."""
-    answers, started = iter(printed), list[dict[str, Any]]()
-
-    def run(image: str, command: list[str], **how: Any) -> bytes:
-        started.append({"image": image, "command": command, **how})
-        if isinstance(answer := next(answers), Exception):
-            raise answer
-        return answer
-
-    client = SimpleNamespace(containers=SimpleNamespace(run=run))
-    return cast(docker.DockerClient, client), started
+    answers = iter(printed)
+    made = CommandEngine(lambda: (status, next(answers)))
+    return cast(docker.DockerClient, made), made.started
 
 
 def test_both_files_are_told_apart() -> None:
@@ -56,6 +48,6 @@ def test_lost_output_is_asked_for_again() -> None:
 
 def test_an_image_without_keytool_is_an_error() -> None:
     """The engine tells how the container ended."""
-    client, _ = engine(ContainerError("c", 127, "sh", "i", b"keytool: not found"))
+    client, _ = engine(b"keytool: not found", status=127)
     with pytest.raises(ClusterError, match=r"keys of the quorum: .*127"):
         quorum_keys.made(client, "i", {})
