@@ -29,14 +29,6 @@ SOON_S = 10.0
 
 
 @pytest.fixture
-def server() -> Iterator[WireZooKeeper]:
-    """A server, of which nothing may have been asked that it does not know."""
-    with WireZooKeeper() as started:
-        yield started
-    assert started.errors == []
-
-
-@pytest.fixture
 def store(server: WireZooKeeper) -> Iterator[KazooStore]:
     """A real client of it."""
     connected = KazooStore.connect(server.address)

@@ -48,14 +48,6 @@ WRONG = "a-password-that-shows"
 
 
 @pytest.fixture
-def server() -> Iterator[WireZooKeeper]:
-    """Give a server, of which nothing may have been asked that it does not know."""
-    with WireZooKeeper() as started:
-        yield started
-    assert started.errors == []
-
-
-@pytest.fixture
 def proxy(server: WireZooKeeper) -> Iterator[Proxy]:
     """Give a network to it."""
     with Proxy(server.address) as started:
