@@ -13,7 +13,7 @@ from harness.claim import Claim, Course
 from harness.common.verdict import CheckResult, Verdict, Witness
 from harness.history.columns import History
 
-# What a checker of order finds. Items of groups keep no order among all items.
+# What a checker of order finds.
 OF_ORDER = frozenset(
     {
         "fifo-order",
@@ -86,10 +86,8 @@ def judge(
 def examine(history: History, claim: Claim, names: Iterable[str]) -> Iterator[CheckResult]:
     """Yield each checker's result; UNKNOWN with reason "unmet" if it cannot judge this history."""
     for checker, name in [(registered[name](), name) for name in names]:
-        result = _run(name, checker, history, claim)
-        if history.groups and claim.level != "unordered" and checker.finds & OF_ORDER:
-            result = _unknown(result, "order-beside-groups")
-        yield _doubted(result, history)
+        of_order = claim.level != "unordered" and not checker.finds.isdisjoint(OF_ORDER)
+        yield _doubted(_run(name, checker, history, claim), history, of_order=of_order)
 
 
 def as_expected(
@@ -136,18 +134,14 @@ def _run(name: str, checker: Checker, history: History, claim: Claim) -> CheckRe
     )
 
 
-def _unknown(result: CheckResult, reason: str) -> CheckResult:
-    """Make a verdict UNKNOWN for a reason; one that is already keeps its own."""
-    if result.verdict is Verdict.UNKNOWN:
-        return result
-    return replace(
-        result, verdict=Verdict.UNKNOWN, reasons=tuple(sorted({*result.reasons, reason}))
-    )
+def _doubted(result: CheckResult, history: History, *, of_order: bool) -> CheckResult:
+    """Make a verdict UNKNOWN if damaged or ambiguous lines may explain or hide something.
 
-
-def _doubted(result: CheckResult, history: History) -> CheckResult:
-    """Make a verdict UNKNOWN if damaged or ambiguous lines may explain or hide something."""
+    So it is if items of groups, which keep no order among all, were judged by a claim `of_order`.
+    """
     reasons, details = set(result.reasons), dict(result.details)
+    if history.groups and of_order:
+        reasons.add("order-beside-groups")
     if history.malformed_lines:
         reasons.add("malformed-lines")
         details["malformed_lines"] = history.malformed_lines

@@ -57,7 +57,7 @@ class ProducerOrder:
         blockers = latest[place] - number[place] * (len(history) + 1)
         pairs = list(zip(place[:SHOWN], blockers[:SHOWN], strict=True))
         violations = [_violation(history, put[p], delivered[p], int(b)) for p, b in pairs]
-        details = {"compared": len(put), "groups": len(np.unique(number))}
+        details = {"compared": len(put), "groups": int(number[-1]) + 1 if len(number) else 0}
         others = beyond_shown("producer-order", history, history.value[put[place]])
         return conclude(
             NAME, history, violations, doubts=nothing_shown(history), details=details, others=others

@@ -22,6 +22,7 @@ from harness.history.columns import (
     History,
     Ints,
     Mask,
+    derived,
 )
 
 NAME = "strictly-increasing"
@@ -87,6 +88,7 @@ def _judge(
     return [], []
 
 
+@derived
 def _compared(history: History) -> tuple[Ints, Ints, int]:
     """Return the rows of puts and of first deliveries, and the place of their first difference."""
     delivered = _first_deliveries(history)

@@ -43,8 +43,8 @@ def endurance(
     table = field_rates.load(catalogue.folder() / TABLE if rates is None else rates)
     folders = {str(run): run_folder.open_run(run) for run in runs}
     unjudged = [run for run, folder in folders.items() if not folder.results.exists()]
-    counting = [run for run in folders if run not in unjudged] or unjudged
-    found = {run: judged.load(folders[run]) for run in counting}
+    counting = folders.keys() - unjudged or unjudged  # without any, `load` says what is missing
+    found = {run: judged.load(folder) for run, folder in folders.items() if run in counting}
     total = sums.add_up(found, table)
     console = wide(Console(highlight=False))
     for line in _told(total, table.per_year):

@@ -164,9 +164,7 @@ def _of_order(scenario: Scenario) -> Iterator[Complaint]:
 
 def _of_groups(scenario: Scenario) -> Iterator[Complaint]:
     """Refuse a claim of order beside groups: an item whose group is held is passed over."""
-    if scenario.level in {None, "unordered"}:
-        return
-    if any(getattr(entry.workload, "groups", None) for entry in scenario.workloads):
+    if scenario.has_groups and scenario.level not in {None, "unordered"}:
         told = "expected 'unordered' beside `groups`, whose items wait for each other"
         yield ("claim",), f"{told}, got {scenario.level!r}"
 

@@ -192,6 +192,11 @@ class Scenario(Claimed, QueueSettings):
         return (entry for phase in self.phases for entry in phase.workload)
 
     @property
+    def has_groups(self) -> bool:
+        """Tell whether some items are put into groups."""
+        return any(getattr(entry.workload, "groups", None) for entry in self.workloads)
+
+    @property
     def faults_used(self) -> Sequence[Any]:
         """Return the faults of all phases with their settings, in order."""
         entries = (entry for phase in self.phases for entry in phase.faults)
@@ -206,8 +211,7 @@ class Scenario(Claimed, QueueSettings):
         """
         if self.level is not None:
             return self.level
-        grouped = any(getattr(entry.workload, "groups", None) for entry in self.workloads)
-        if grouped or self.subject == "celery":
+        if self.has_groups or self.subject == "celery":
             return "unordered"
         if self.order == "relaxed":
             return "window" if self.transport == "kazoo" else "unordered"
