@@ -67,7 +67,7 @@ def remove_run(clients: Sequence[docker.DockerClient], run: str) -> None:
         ClusterError: something could not be removed within REMOVE_TIMEOUT_S.
     """
     processes.end(processes.beside(run))  # first: it closes its sessions while there is a quorum
-    left, refusals = list(clients), list[Exception]()
+    left, refusals = list(clients), list[ClusterError]()
     # Each step on all engines before the next: a network goes once it has no container anywhere.
     for step in (_remove_containers, _remove_things, swarm.leave, partial(swarm.leave, last=True)):
         ended = each(left, partial(_refusal, step, run))
@@ -88,15 +88,20 @@ def clean(
     answer.
 
     Raises:
-        ClusterError: something could not be removed within REMOVE_TIMEOUT_S.
+        ClusterError: a run could not be removed within REMOVE_TIMEOUT_S; the others are.
     """
     ledgers = ledger.known()
     standing = processes.beside()  # before the runs: a quorum is there before what stands beside it
     held = runs(fleet.clients)
     up = {one.run for one in held}
-    removed = [one.run for one in held if everything or one.left]
-    for run in removed:
-        remove_run(fleet.clients, run)
+    removed, refusals = list[str](), list[ClusterError]()
+    for one in held:
+        if everything or one.left:
+            try:
+                remove_run(fleet.clients, one.run)
+                removed.append(one.run)
+            except ClusterError as error:
+                refusals.append(error)
     for pid in processes.orphans():
         os.kill(pid, signal.SIGKILL)
     for run in ledgers - up:
@@ -107,6 +112,8 @@ def clean(
             forget_engines(fleet, noted.run, say)
     strays = [one for one in standing if one.run not in up]
     processes.end(strays)
+    if refusals:
+        raise refusals[0]
     return removed + [one.run for one in strays]
 
 
@@ -123,11 +130,13 @@ def forget_engines(fleet: Fleet, run: str, say: Callable[[str], None]) -> None:
 
 def _refusal(
     step: Callable[[docker.DockerClient, str], None], run: str, client: docker.DockerClient
-) -> Exception | None:
+) -> ClusterError | None:
     try:
         step(client, run)
-    except (DockerException, ClusterError) as error:
+    except ClusterError as error:
         return error
+    except DockerException as error:
+        return ClusterError(f"run {run} could not be removed: {error}")
     return None
 
 

@@ -12,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from cluster import quorum
-from cluster.cluster_errors import EngineError
+from cluster.cluster_errors import ContainerGoneError, EngineError
 from cluster.engine import fleet, ledger, leftovers
 from cluster.engine.fleet import Fleet
 from cluster.quorum import DockerQuorum
 from harness.commands.options import QuorumOption
-from harness.common.harness_errors import ScenarioError
+from harness.common.harness_errors import ScenarioError, TargetError
 from harness.nemesis import by_hand, undo
 from harness.report.terminal import Terminal
 from harness.scenario import yaml_document
@@ -117,24 +117,44 @@ def in_force(target: DockerQuorum) -> str:
 
 
 def tidy(say: Callable[[str], None]) -> None:
-    """Remove and heal what killed harnesses left, before a run; nothing without an engine."""
+    """Remove and heal what killed harnesses left, before a run; nothing without an engine.
+
+    What cannot be removed or healed is told: it is no reason not to run.
+    """
     try:
         found = fleet.find()
     except EngineError:
         return  # the run starts one, and nothing of ours can be in it
-    if removed := leftovers.clean(found, say=say):
-        say(f"removed what killed runs had left: {', '.join(removed)}")
-    heal_left(found, say)
+    try:
+        if removed := leftovers.clean(found, say=say):
+            say(f"removed what killed runs had left: {', '.join(removed)}")
+        heal_left(found, say)
+    except TargetError as error:
+        say(f"could not tidy up what killed runs had left: {error}")
 
 
 def heal_left(found: Fleet, say: Callable[[str], None]) -> None:
-    """Heal on every quorum what its injector left when it was killed, or beyond its time."""
+    """Heal on every quorum what its injector left when it was killed, or beyond its time.
+
+    Raises:
+        TargetError: one could not be healed; the others are.
+    """
+    refusals = list[TargetError]()
     for held in leftovers.runs(found.clients):
         left = ledger.LedgerFile(held.run).left()
-        if left:
+        if not left:
+            continue
+        try:
             hurt = quorum.attach(found.of(held.run), held.run)
             healed = undo.heal(hurt, hurt.ledger, left)
-            say(f"quorum {held.run}: healed what was left: {', '.join(healed)}")
+        except ContainerGoneError:
+            continue  # it has just ended, and its faults with it
+        except TargetError as error:
+            refusals.append(error)
+            continue
+        say(f"quorum {held.run}: healed what was left: {', '.join(healed)}")
+    if refusals:
+        raise refusals[0]
 
 
 def _settings(target: str | None, groups: str | None, words: Sequence[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from cluster import quorum
-from cluster.cluster_errors import ContainerGoneError
+from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.engine import fleet, labels, leftovers, processes
 from harness.commands import interrupts
 from harness.commands.manual import faults_command as hurting
@@ -84,6 +84,9 @@ def status() -> None:
             table = hurting.status_table(attached)
         except ContainerGoneError:
             console.print("it has just ended")
+            continue
+        except ClusterError as error:  # it is being started or removed, or a part of it has died
+            console.print(f"not shown: {error}")
             continue
         console.print(table)
         console.print(hurting.in_force(attached))

@@ -5,12 +5,14 @@ from typing import Any, cast
 
 import pytest
 from docker import DockerClient
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 
+from cluster.cluster_errors import ClusterError
 from cluster.engine import leftovers
 from cluster.engine.fleet import Fleet
 from cluster.engine.hosts import Host
 from cluster.engine.ledger import LedgerFile
+from cluster.engine.leftovers import HeldRun
 
 
 class Vanishing:
@@ -61,3 +63,22 @@ def test_ledgers_of_runs_that_are_gone_are_forgotten(engine: DockerClient) -> No
     done.end(1)
     leftovers.clean(fleet_of(engine))
     assert [done.path.exists(), hurt.path.exists()] == [False, True]
+
+
+def test_a_run_that_cannot_be_removed_does_not_keep_the_others(
+    engine: DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`clean` removes every run it can, and then says which it could not."""
+    held = [HeldRun(run=name, by_hand=False, left=True) for name in ("first", "stuck", "last")]
+    monkeypatch.setattr(leftovers, "runs", lambda _: held)
+    removed = []
+
+    def remove(_: DockerClient, run: str) -> None:
+        if run == "stuck":
+            raise APIError("device or resource busy")
+        removed.append(run)
+
+    monkeypatch.setattr(leftovers, "_remove_containers", remove)
+    with pytest.raises(ClusterError, match=r"run stuck could not be removed: .*busy"):
+        leftovers.clean(fleet_of(engine))
+    assert removed == ["first", "last"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cluster import quorum
-from cluster.cluster_errors import ContainerGoneError
+from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.engine import fleet, labels, leftovers
 from cluster.engine.fleet import Fleet
 from cluster.engine.leftovers import HeldRun
@@ -16,10 +16,25 @@ from harness.common.harness_errors import ScenarioError
 
 
 @pytest.mark.parametrize("step", ["attach", "table"])
-def test_a_quorum_that_ends_while_it_is_shown_is_no_failure(
-    step: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("trouble", "shown"),
+    [
+        (ContainerGoneError("expected containers of it, got none"), "it has just ended"),
+        (
+            ClusterError("node 1: its sandbox is not running"),
+            "not shown: node 1: its sandbox is not running",
+        ),
+    ],
+    ids=["gone", "half there"],
+)
+def test_a_quorum_that_comes_or_goes_while_it_is_shown_is_no_failure(
+    step: str,
+    trouble: ClusterError,
+    shown: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A run that ends before the look, or during it, is told, and the next one is shown."""
+    """A run whose containers end, or do not run yet, is told, and the next one is shown."""
     runs = [SimpleNamespace(run=name, by_hand=False, left=False) for name in ("gone", "there")]
 
     def attach(_: object, run: str) -> str:
@@ -27,7 +42,7 @@ def test_a_quorum_that_ends_while_it_is_shown_is_no_failure(
 
     def end(now: str, run: str) -> str:
         if (now, run) == (step, "gone"):
-            raise ContainerGoneError("quorum gone: expected containers of it, got none")
+            raise trouble
         return run
 
     monkeypatch.setattr(fleet, "find", lambda: Fleet(hosts=[], unreached={}))
@@ -40,7 +55,7 @@ def test_a_quorum_that_ends_while_it_is_shown_is_no_failure(
     monkeypatch.setattr(quorum_command.standing, "told", lambda _: "")
     quorum_command.status()
     told = capsys.readouterr().out
-    assert "it has just ended" in told
+    assert shown in told
     assert "table of there" in told
 
 

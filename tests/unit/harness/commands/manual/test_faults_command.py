@@ -1,0 +1,57 @@
+"""What a run does first, and `harness clean` at its end: heal what killed injectors left."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from cluster import quorum
+from cluster.cluster_errors import ClusterError, ContainerGoneError
+from cluster.engine import fleet, ledger, leftovers
+from cluster.engine.fleet import Fleet
+from cluster.engine.hosts import Host
+from harness.commands.manual import faults_command
+from harness.common.harness_errors import TargetError
+from harness.nemesis import undo
+
+TROUBLE = ClusterError("node 1: its sandbox is not running")
+
+
+@pytest.fixture
+def healed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Three quorums with faults left: one has ended, one cannot be healed, one can; the healed."""
+    held = [SimpleNamespace(run=run) for run in ("ended", "broken", "hurt")]
+    done: list[str] = []
+
+    def attach(_: object, run: str) -> SimpleNamespace:
+        if run == "ended":
+            raise ContainerGoneError("quorum ended: expected containers of it, got none")
+        return SimpleNamespace(run=run, ledger=None)
+
+    def heal(hurt: SimpleNamespace, *_: object) -> list[str]:
+        if hurt.run == "broken":
+            raise TROUBLE
+        done.append(hurt.run)
+        return ["pause"]
+
+    monkeypatch.setattr(fleet, "find", lambda: Fleet(hosts=list[Host](), unreached={}))
+    monkeypatch.setattr(leftovers, "runs", lambda _: held)
+    monkeypatch.setattr(leftovers, "clean", lambda *_, **__: [])
+    monkeypatch.setattr(ledger.LedgerFile, "left", lambda _: [{"id": 1}])
+    monkeypatch.setattr(quorum, "attach", attach)
+    monkeypatch.setattr(undo, "heal", heal)
+    return done
+
+
+def test_a_quorum_that_cannot_be_healed_does_not_keep_the_others_hurt(healed: list[str]) -> None:
+    """All that can be are healed; then the error says what could not."""
+    with pytest.raises(TargetError, match="its sandbox is not running"):
+        faults_command.heal_left(fleet.find(), lambda _: None)
+    assert healed == ["hurt"]
+
+
+def test_a_run_begins_beside_a_quorum_that_cannot_be_healed(healed: list[str]) -> None:
+    """What another quorum suffers is told, and is no reason not to run."""
+    told: list[str] = []
+    faults_command.tidy(told.append)
+    assert healed == ["hurt"]
+    assert told[-1] == f"could not tidy up what killed runs had left: {TROUBLE}"
