@@ -142,7 +142,7 @@ def _work() -> list[tuple[str, range]]:
 
 def _judged_by(executor: DaskExecutor) -> float:
     tasks = [
-        Task(key=f"{one[1].start}-{uuid.uuid4().hex}", call=chunk, arguments=(one,), quorum=False)
+        Task(key=f"{one[1].start}-{uuid.uuid4().hex}", call=chunk, arguments=(one,))
         for one in _work()
     ]
     began_s = time.monotonic()
@@ -164,7 +164,7 @@ def _workers(count: int) -> "Iterator[tuple[DaskExecutor, list[subprocess.Popen[
         ]
         told = wait_until(lambda: _read(Path(where[1])), within_s=60, every_s=0.1)
         with dask_cluster.of_scheduler(told["address"], _say_nothing, quorum=False) as executor:
-            wait_until(lambda: executor.threads == count, within_s=60, every_s=0.2)
+            wait_until(lambda: executor.slots == count, within_s=60, every_s=0.2)
             yield executor, programs
 
 

@@ -14,7 +14,7 @@ from distributed import Client, LocalCluster, Security
 
 import zkmq
 from harness.campaign import code_identity
-from harness.campaign.dask_executor import SLOT, DaskExecutor
+from harness.campaign.dask_executor import SLOT, DaskExecutor, slots
 from harness.common.harness_errors import RunError, ScenarioError, told
 from harness.common.polling import wait_until
 from harness.words import counted
@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 
 
 @contextmanager
-def embedded(workers: int, say: Say) -> Iterator[DaskExecutor]:
+def embedded(workers: int, say: Say, *, quorum: bool = True) -> Iterator[DaskExecutor]:
     """Start a scheduler and so many workers here, and end them with the context.
 
     They speak TLS on loopback, with a certificate made for this cluster, since whoever can speak to
@@ -64,7 +64,7 @@ def embedded(workers: int, say: Say) -> Iterator[DaskExecutor]:
             raise RunError(f"--workers: the workers could not be started: {told(error)}") from error
         with closing(cluster), Client(cluster) as client:
             say(f"{counted(workers, 'worker')} on this machine; {_dashboard(client)}")
-            yield from _serving(client)
+            yield from _serving(client, quorum=quorum)
 
 
 @contextmanager
@@ -87,13 +87,13 @@ def of_scheduler(address: str, say: Say, *, quorum: bool = True) -> Iterator[Das
             f"{CONNECT_WITHIN_S:.0f} s ({told(error)}); `dask scheduler` starts one"
         ) from error
     with client:
-        slots = _workers(client, address, say, quorum=quorum)
-        say(f"{counted(slots, 'slot')} on the workers of {address}; {_dashboard(client)}")
-        yield from _serving(client)
+        found = _workers(client, address, say, quorum=quorum)
+        say(f"{counted(found, 'slot')} on the workers of {address}; {_dashboard(client)}")
+        yield from _serving(client, quorum=quorum)
 
 
-def _serving(client: Client) -> Iterator[DaskExecutor]:
-    with closing(DaskExecutor(client, uuid.uuid4().hex[:12])) as executor:
+def _serving(client: Client, *, quorum: bool) -> Iterator[DaskExecutor]:
+    with closing(DaskExecutor(client, uuid.uuid4().hex[:12], quorum=quorum)) as executor:
         yield executor
 
 
@@ -125,15 +125,12 @@ def _workers(client: Client, address: str, say: Say, *, quorum: bool) -> int:
             f"{WORKER_WITHIN_S:.0f} s; start some: {_how_to_start(address)}"
         )
     require_our_code(client)
-    slots = sum(
-        each["resources"].get(SLOT, 0) if quorum else each["nthreads"] for each in workers.values()
-    )
-    if slots < 1:
+    if (found := slots(workers.values(), quorum=quorum)) < 1:
         raise RunError(
             f"--scheduler: expected workers with slots for a quorum, got {len(workers)} without; "
             f"start them so: {_how_to_start(address)}"
         )
-    return int(slots)
+    return found
 
 
 def _how_to_start(address: str) -> str:

@@ -9,7 +9,7 @@ import pickle
 import queue
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
@@ -55,11 +55,15 @@ class DaskExecutor:
 
     Args:
         name: unlike that of any other campaign on the same scheduler.
+        quorum: whether each task starts one, so that a worker does one task at a time.
         no_worker_s: for so long a campaign waits for a worker before it ends.
     """
 
-    def __init__(self, client: Client, name: str, *, no_worker_s: float = NO_WORKER_S) -> None:
-        self._client, self._name, self._no_worker_s = client, name, no_worker_s
+    def __init__(
+        self, client: Client, name: str, *, quorum: bool = True, no_worker_s: float = NO_WORKER_S
+    ) -> None:
+        self._client, self._name, self._quorum = client, name, quorum
+        self._no_worker_s = no_worker_s
         self._moves: dict[str, _Moves] = {}
         self._attempts: Counter[str] = Counter()
         self._topic = f"zkmq-{name}"
@@ -69,13 +73,8 @@ class DaskExecutor:
 
     @property
     def slots(self) -> int:
-        """How many tasks that start a quorum the workers do at once, now."""
-        return int(sum(each["resources"].get(SLOT, 0) for each in self._seen()))
-
-    @property
-    def threads(self) -> int:
-        """How many tasks that start no quorum the workers do at once, now."""
-        return sum(each["nthreads"] for each in self._seen())
+        """How many tasks the workers do at once, now."""
+        return slots(self._seen(), quorum=self._quorum)
 
     def run(self, tasks: Iterable[Task]) -> Events:
         """Do tasks on the workers; see Executor."""
@@ -151,11 +150,10 @@ class DaskExecutor:
     def _fill(
         self, coming: Iterator[Task], futures: dict[str, "Future[_Answer]"], moves: _Moves
     ) -> None:
-        """Submit tasks until each slot has one."""
-        room = 1
+        """Submit tasks until each slot has one, and one at least: a worker may still come."""
+        room = max(1, self.slots if self._quorum else self.slots + AHEAD)
         while len(futures) < room and (task := next(coming, None)) is not None:
             futures[task.key] = self._submit(task, moves)
-            room = self.slots if task.quorum else self.threads + AHEAD
 
     def _submit(self, task: Task, moves: _Moves) -> "Future[_Answer]":
         self._moves[task.key] = moves
@@ -168,7 +166,7 @@ class DaskExecutor:
             task.arguments,
             key=f"{self._name}-{task.key}",
             pure=False,
-            resources={SLOT: 1} if task.quorum else None,
+            resources={SLOT: 1} if self._quorum else None,
         )
         future.add_done_callback(lambda _: moves.put(_Moved(task.key)))
         return future
@@ -232,6 +230,11 @@ class DaskExecutor:
             took_s=answer.took_s,
             attempts=attempts,
         )
+
+
+def slots(workers: Iterable[Mapping[str, Any]], *, quorum: bool) -> int:
+    """Return how many tasks these workers, as the scheduler knows them, do at once."""
+    return int(sum(w["resources"].get(SLOT, 0) if quorum else w["nthreads"] for w in workers))
 
 
 def attempt(

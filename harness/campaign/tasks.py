@@ -22,13 +22,11 @@ class Task:
     Attributes:
         key: names it within its campaign, and is the same when the campaign goes on.
         call: a function that a worker can import; it may be called twice if a worker dies.
-        quorum: whether it starts one, so that a worker makes one such call at a time.
     """
 
     key: str
     call: Callable[..., Any]
     arguments: tuple[Any, ...] = ()
-    quorum: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,7 @@ def _judge(
     executor: Executor, work: Mapping[str, Chunk], file: OutcomeFile, tallies: dict[str, Tally]
 ) -> None:
     undone = list[str]()
-    tasks = (Task(key=key, call=chunk, arguments=(one,), quorum=False) for key, one in work.items())
+    tasks = (Task(key=key, call=chunk, arguments=(one,)) for key, one in work.items())
     for event in executor.run(tasks):
         if isinstance(event, Began):
             file.began(event.key, event.worker, event.attempt)

@@ -112,7 +112,7 @@ class Crew:
             option = "--workers" if self.scheduler is None else "--scheduler"
             raise ScenarioError(extras.told(option, error, "zkmq[campaign]")) from error
         opened = (
-            cluster.embedded(self.count(), say)
+            cluster.embedded(self.count(), say, quorum=quorum)
             if self.scheduler is None
             else cluster.of_scheduler(self.scheduler, say, quorum=quorum)
         )

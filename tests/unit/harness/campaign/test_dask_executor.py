@@ -18,13 +18,21 @@ Result = Callable[[], Any]
 
 
 class Future:
-    """Ends when it is submitted, and gives one result after the other when it is asked."""
+    """Ends when it is told to, and gives one result after the other when it is asked."""
 
-    def __init__(self, results: list[Result]) -> None:
-        self.results = results
+    def __init__(self, results: list[Result], *, ended: bool) -> None:
+        self.results, self.ended = results, ended
+        self.calls: list[Callable[[Any], None]] = []
 
     def add_done_callback(self, call: Callable[[Any], None]) -> None:
-        call(self)
+        self.calls.append(call)
+        if self.ended:
+            call(self)
+
+    def end(self) -> None:
+        self.ended = True
+        for call in self.calls:
+            call(self)
 
     def result(self, timeout: float) -> Any:
         return self.results.pop(0)()
@@ -37,8 +45,9 @@ class Client:
         self.workers: int | None = workers  # None: the scheduler is gone
         self.results: dict[str, list[Result]] = {}
         self.submitted: list[str] = []
+        self.long: dict[str, Future | None] = {}  # what does not end when it is submitted
+        self.looks = 0
         self.cancelled = 0
-        self.most_at_once = 0
         self.hear: Callable[[tuple[float, Any]], None] = lambda _: None
 
     def subscribe_topic(self, _: str, hear: Callable[[tuple[float, Any]], None]) -> None:
@@ -47,12 +56,21 @@ class Client:
     def scheduler_info(self, *, n_workers: int) -> dict[str, Any]:
         if self.workers is None:
             raise RuntimeError("the scheduler is gone")
+        self.looks += 1
+        if self.looks % 100 == 0:  # so nothing else happens any more
+            for future in self.long.values():
+                if future is not None and not future.ended:
+                    future.end()
         return {"workers": dict.fromkeys(range(self.workers), ONE)}
 
     def submit(self, *words: Any, key: str, **settings: Any) -> Future:
         _, _, _, task, *_ = words
         self.submitted.append(task)
-        return Future(self.results.get(task, [lambda: answer(task)]))
+        results = self.results.get(task, [lambda: answer(task)])
+        future = Future(results, ended=task not in self.long)
+        if task in self.long:
+            self.long[task] = future
+        return future
 
     def cancel(self, futures: list[Future], *, force: bool) -> None:
         self.cancelled += len(futures)
@@ -107,6 +125,15 @@ def test_no_more_is_submitted_than_can_begin(client: Client) -> None:
     assert client.cancelled == len(client.submitted) - 201
 
 
+@pytest.mark.parametrize("quorum", [True, False], ids=["quorums", "short tasks"])
+def test_a_long_task_keeps_no_other_worker_idle(client: Client, *, quorum: bool) -> None:
+    """Whoever is free gets the next task, whatever the others still do."""
+    client.workers, client.long = 2, {"long": None}
+    executor = DaskExecutor(client, "c", quorum=quorum)
+    ended = list(executor.run(tasks("long", *"abcdefg")))
+    assert [done.key for done in ended if isinstance(done, Done)] == [*"abcdefg", "long"]
+
+
 def test_an_attempt_is_counted_when_a_worker_begins(client: Client) -> None:
     """A second worker that begins means that the first is gone, and the end knows of both."""
     executor = DaskExecutor(client, "c")
@@ -159,17 +186,30 @@ def test_what_no_worker_could_do_is_not_known(client: Client, error: BaseExcepti
     ("workers", "why"),
     [(0, "no worker has been there for 0 s"), (None, "the scheduler does not answer any more")],
 )
-def test_it_does_not_wait_for_ever(
-    client: Client, monkeypatch: pytest.MonkeyPatch, workers: int | None, why: str
-) -> None:
+def test_it_does_not_wait_for_ever(client: Client, workers: int | None, why: str) -> None:
     """Without any worker, or without its scheduler, a campaign ends and says why."""
-    executor = DaskExecutor(client, "c", no_worker_s=0.0)
-    monkeypatch.setattr(Future, "add_done_callback", lambda *_: None)
-    coming = executor.run(tasks("a"))
+    client.workers, client.long = 2, {"long": None}
+    coming = DaskExecutor(client, "c", no_worker_s=0.0).run(tasks("long", "a"))
+    next(coming)
     client.workers = workers
     with pytest.raises(RunError, match=f"{why}.*goes on from there"):
         next(coming)
     assert client.cancelled == 1
+
+
+@pytest.mark.parametrize(
+    ("workers", "why"),
+    [(0, "no worker has been there for 0 s"), (None, "the scheduler does not answer any more")],
+)
+def test_it_does_not_wait_for_a_first_worker_for_ever(
+    client: Client, workers: int | None, why: str
+) -> None:
+    """A campaign that finds no worker, or no scheduler, ends and leaves no task behind."""
+    client.workers, client.long = workers, {"a": None}
+    coming = DaskExecutor(client, "c", no_worker_s=0.0).run(tasks("a"))
+    with pytest.raises(RunError, match=f"{why}.*goes on from there"):
+        next(coming)
+    assert client.cancelled == len(client.submitted)
 
 
 class Worker:
