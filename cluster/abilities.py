@@ -9,7 +9,7 @@ from cluster.software.building import Say
 from harness.common.failpoint_list import FAILPOINTS
 from harness.common.harness_errors import TargetError
 from harness.common.quorum_config import QuorumConfig
-from harness.disturbances import Drops, FailpointRule, Shape
+from harness.target.disturbances import Drops, FailpointRule, Shape
 
 JUMP_S = 3600.0
 NEAR_S = 60.0

@@ -25,8 +25,8 @@ from harness.common.last_words import last_words
 from harness.common.polling import wait_until
 from harness.common.quorum_config import QuorumConfig, Role, Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
-from harness.disturbances import Drops, Lateness, PowerLossModel
 from harness.target import DOWN, Evidence, RoundTrips
+from harness.target.disturbances import Drops, Lateness, PowerLossModel
 
 POLL_S = 0.05
 ASK_ENGINES_S = 2.0

@@ -12,6 +12,7 @@ from harness.faults import Fault, description
 from harness.history.columns import History
 from harness.judge import Judgement, as_expected, judge
 from harness.scenario import plan
+from harness.scenario.claimed_order import order_claimed
 from harness.scenario.plan import Planned
 from harness.scenario.schema import Scenario
 
@@ -23,7 +24,7 @@ def judge_run(history: History, scenario: Scenario, planned: Sequence[Planned] |
 
     `planned` is None if plan.jsonl cannot be read.
     """
-    claimed = shared(scenario, Claimed) | {"level": scenario.order_claimed}
+    claimed = shared(scenario, Claimed) | {"level": order_claimed(scenario)}
     claim = Claim(
         **claimed,
         sync=all(entry.workload.sync for entry in scenario.workloads),
@@ -62,7 +63,7 @@ def build(
         "verdict": verdict.word,
         "expect": scenario.expect,
         "because": scenario.because,
-        "claim": scenario.order_claimed,
+        "claim": order_claimed(scenario),
         "as_expected": agrees,
         "counts": dict(judgement.counts),
         "checks": [result.as_json() for result in judgement.results],

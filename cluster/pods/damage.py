@@ -6,7 +6,7 @@ Source: FileTxnLog of ZooKeeper, whose layout is the same in 3.8 and 3.9.
 import struct
 from collections.abc import Callable, Mapping
 
-from harness.disturbances import Damage
+from harness.target.disturbances import Damage
 
 _FILE_HEAD = 16  # magic, version, database
 _RECORD = struct.Struct(">qi")  # checksum, length; then the data, and a byte that ends it

@@ -14,8 +14,8 @@ from cluster.engine.containers import download, pack
 from cluster.pods.damage import damaged
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
-from harness.disturbances import Damage, FileKind
 from harness.target import Evidence
+from harness.target.disturbances import Damage, FileKind
 
 FOLDER = "/data/version-2"
 _BEGINS: Mapping[FileKind, str] = {

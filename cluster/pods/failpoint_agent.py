@@ -21,8 +21,8 @@ from cluster.software.server_image import ServerImage
 from harness.common.failpoint_list import FAILPOINTS, RELEASES
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
-from harness.disturbances import FailpointRule
 from harness.target import Evidence
+from harness.target.disturbances import FailpointRule
 
 IN_FORCE_WITHIN_S = 10.0  # a server that starts reads its rules before anything else
 POLL_S = 0.05

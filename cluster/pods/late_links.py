@@ -14,8 +14,8 @@ from cluster.config import CLIENT_PORT
 from cluster.engine.each import each
 from cluster.pods.sandbox import LATE_OFF, LATE_RUNS, Sandbox
 from harness.common.harness_errors import UnsupportedError
-from harness.disturbances import Lateness
 from harness.target import Evidence, RoundTrips
+from harness.target.disturbances import Lateness
 
 QUEUES = 60_000  # a number of its own for each program: an earlier one may not have ended yet
 ROUNDS = 3

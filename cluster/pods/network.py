@@ -15,8 +15,8 @@ from cluster.cluster_errors import ClusterError
 from cluster.engine.each import each
 from cluster.pods.sandbox import CLIENTS_DEVICE, DEVICE, TABLE, UNSHAPE, Sandbox
 from harness.common.harness_errors import UnsupportedError
-from harness.disturbances import Drops, Shape
 from harness.target import Evidence
+from harness.target.disturbances import Drops, Shape
 
 _LIST = "nft -j list table inet nemesis 2>/dev/null || echo '{}'"
 # A table without a rule goes too: a table that is there means that a fault is in force.

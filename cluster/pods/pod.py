@@ -21,8 +21,8 @@ from cluster.pods.sandbox import Sandbox
 from cluster.pods.server_container import ServerContainer
 from harness.common.harness_errors import UnsupportedError
 from harness.common.server_states import NodeStatus
-from harness.disturbances import Damage, DiskRule, FailpointRule, FileKind, Shape
 from harness.target import DOWN, Evidence
+from harness.target.disturbances import Damage, DiskRule, FailpointRule, FileKind, Shape
 
 
 class Pod:

@@ -20,8 +20,8 @@ from cluster.engine.each import each
 from cluster.pods.sandbox import Sandbox
 from cluster.software.building import Say
 from harness.common.harness_errors import UnsupportedError
-from harness.disturbances import DiskRule, PowerLossModel
 from harness.target import Evidence
+from harness.target.disturbances import DiskRule, PowerLossModel
 
 _ROOT = SHIM["DISK_SHIM_ROOT"]
 FORGET = f"if [ -f {SHIM_STATE}/control ]; then disk-nemesis reset {SHIM_STATE} {_ROOT}; fi"

@@ -15,10 +15,10 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """Classes of one kind under their YAML names.
 
-    The modules of `package` are imported at the first look-up, so that adding a file is all
-    it takes to add an entry. Entry points of the group `zkmq.<kind>s` add more; each is imported
-    when it is asked for by name, and must have what `shape`, the kind's protocol, has. A plugin
-    cannot take the name of an entry of the package.
+    The modules of `package` and of its folders are imported at the first look-up, so that adding a
+    file is all it takes to add an entry. Entry points of the group `zkmq.<kind>s` add more; each is
+    imported when it is asked for by name, and must have what `shape`, the kind's protocol, has. A
+    plugin cannot take the name of an entry of the package.
     """
 
     def __init__(self, kind: str, package: str, shape: type = object) -> None:
@@ -100,6 +100,6 @@ class Registry(Generic[T]):
         if self._loaded:
             return
         package = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(package.__path__, f"{self._package}."):
+        for module in pkgutil.walk_packages(package.__path__, f"{self._package}."):
             importlib.import_module(module.name)
         self._loaded = True  # only now: after a failed import the rest would be missing silently

@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 from harness.common.harness_errors import UnsupportedError
 from harness.common.setting_types import refuse
-from harness.disturbances import Damage
 from harness.faults import Aim, Disabling, faults
 from harness.target import Evidence, System
+from harness.target.disturbances import Damage
 
 OF_THE_DOWN = frozenset({"drop-record", "old-snapshot"})  # they move what a server still writes
 OF_RECORDS = frozenset({"zero-length", "drop-record", "swap-records"})

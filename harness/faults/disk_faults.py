@@ -13,10 +13,10 @@ from pydantic import Field
 
 from harness.common.polling import wait_until
 from harness.common.setting_types import Count, Milliseconds
-from harness.disturbances import DiskCall, DiskRule, FileKind, PowerLossModel
 from harness.faults import Aim, Disabling, Fault, all_or_none, faults
 from harness.faults.servers import SIGKILL_STATUS, start_down
 from harness.target import Evidence, System
+from harness.target.disturbances import DiskCall, DiskRule, FileKind, PowerLossModel
 
 BITES_WITHIN_S = 10.0  # how long a server may take to make the call that a rule is about
 POLL_S = 0.1

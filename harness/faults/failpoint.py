@@ -11,10 +11,10 @@ from pydantic import Field
 
 from harness.common.failpoint_list import FailpointName
 from harness.common.setting_types import Count, Milliseconds, refuse
-from harness.disturbances import FailpointEffect, FailpointRule
 from harness.faults import Aim, Disabling, all_or_none, faults
 from harness.faults.servers import start_down
 from harness.target import DOWN, Evidence, System
+from harness.target.disturbances import FailpointEffect, FailpointRule
 
 SLEEP_MS = 1000
 _ERRORS = {

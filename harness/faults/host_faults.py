@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.disturbances import Drops
-from harness.faults import Aim, faults, grudges
-from harness.faults.partitions import Cut
+from harness.faults import Aim, faults
+from harness.faults.packets import grudges
+from harness.faults.packets.partitions import Cut
 from harness.faults.servers import Kill, Pause
 from harness.target import Evidence, System
+from harness.target.disturbances import Drops
 
 ENGINES = frozenset({"engines"})
 

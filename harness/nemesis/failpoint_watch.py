@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from harness.common.harness_errors import UnsupportedError
 from harness.common.run_clock import Clock
-from harness.disturbances import FailpointRule
 from harness.scenario.schedule import AtFailpoint
 from harness.target import Evidence, Quorum
+from harness.target.disturbances import FailpointRule
 
 PERIOD_S = 0.2  # looking costs a request to the engine
 HELD_MS = 10_000  # a thread goes on by itself then: no trigger may disable a server for long

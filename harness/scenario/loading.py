@@ -14,8 +14,9 @@ from harness.common import files
 from harness.common.harness_errors import ScenarioError, likely, listed
 from harness.common.quorum_config import QuorumConfig
 from harness.common.run_folder import RunFolder
-from harness.scenario import fault_names, schema, yaml_document
-from harness.scenario.consistency import complaints
+from harness.scenario import schema, yaml_document
+from harness.scenario.consistency import fault_names
+from harness.scenario.consistency.across_keys import complaints
 from harness.scenario.schema import Scenario
 from harness.scenario.yaml_document import Document
 from harness.workloads.exec_command import COMMANDS, complaint_of_command

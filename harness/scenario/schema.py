@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
 )
 
-from harness.claim import Claimed, Level
+from harness.claim import Claimed
 from harness.clients.subject import QueueSettings, subjects
 from harness.common.quorum_config import QuorumConfig, Software
 from harness.common.registry import Registry
@@ -192,31 +192,10 @@ class Scenario(Claimed, QueueSettings):
         return (entry for phase in self.phases for entry in phase.workload)
 
     @property
-    def has_groups(self) -> bool:
-        """Tell whether some items are put into groups."""
-        return any(getattr(entry.workload, "groups", None) for entry in self.workloads)
-
-    @property
     def faults_used(self) -> Sequence[Any]:
         """Return the faults of all phases with their settings, in order."""
         entries = (entry for phase in self.phases for entry in phase.faults)
         return [entry.fault for entry in entries if entry.fault is not None]
-
-    @property
-    def order_claimed(self) -> Level:
-        """Return the order by which a run is judged: `claim`, else the strictest that zkmq keeps.
-
-        An item of a group waits for others of its group, and Celery starts tasks side by side. A
-        server that does not stop at its fault may go on showing an old state.
-        """
-        if self.level is not None:
-            return self.level
-        if self.has_groups or self.subject == "celery":
-            return "unordered"
-        if self.order == "relaxed":
-            return "window" if self.transport == "kazoo" else "unordered"
-        synced = all(entry.workload.sync for entry in self.workloads)
-        return "snapshot" if synced and all(f.fail_stop for f in self.faults_used) else "stale"
 
     @property
     def drain_command(self) -> WorkloadEntry | None:

@@ -9,12 +9,12 @@ import pytest
 from cluster.pods.lease import Lease
 from cluster.quorum import DockerQuorum
 from harness.common.polling import wait_until
-from harness.disturbances import Drops
-from harness.faults import grudges
-from harness.faults.links import Bandwidth
-from harness.faults.partitions import Isolate
+from harness.faults.packets import grudges
+from harness.faults.packets.links import Bandwidth
+from harness.faults.packets.partitions import Isolate
 from harness.faults.servers import Kill
 from harness.target import System
+from harness.target.disturbances import Drops
 from harness.workers.running_clients import NoClients
 
 pytestmark = pytest.mark.docker

@@ -24,7 +24,7 @@ from harness.faults import Fault
 from harness.faults.client_faults import ClientCrash, ClientCut, ClientPause
 from harness.faults.clocks import ClockJump, ClockStrobe
 from harness.faults.disk_full import DiskFull
-from harness.faults.links import Loss
+from harness.faults.packets.links import Loss
 from harness.faults.rolling import RollingRestart, RollingUpgrade
 from harness.faults.servers import Restart
 from harness.faults.voters import RemoveVoter, Replace

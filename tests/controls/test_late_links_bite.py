@@ -14,9 +14,9 @@ from cluster.pods.lease import Lease
 from cluster.pods.probe import four_letter_word
 from cluster.quorum import DockerQuorum
 from harness.common.polling import wait_until
-from harness.disturbances import Lateness
-from harness.faults.late import LinkLatency
+from harness.faults.packets.late import LinkLatency
 from harness.target import System
+from harness.target.disturbances import Lateness
 from harness.workers.running_clients import NoClients
 
 pytestmark = pytest.mark.docker

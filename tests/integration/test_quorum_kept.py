@@ -11,7 +11,7 @@ from cluster.lending import Kept
 from cluster.pods import faketime
 from harness.common.harness_errors import RunError
 from harness.common.quorum_config import QuorumConfig
-from harness.disturbances import Drops, Shape
+from harness.target.disturbances import Drops, Shape
 
 pytestmark = pytest.mark.docker
 WITHIN_S = 60.0

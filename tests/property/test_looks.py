@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.checkers.window import Window
-from harness.checkers.zxid import Zxid
+from harness.checkers.ordering.window import Window
+from harness.checkers.ordering.zxid import Zxid
 from harness.claim import Claim
 from harness.history.columns import History
 from worlds.histories.oracle import NEVER, Op

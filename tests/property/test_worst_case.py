@@ -5,8 +5,9 @@ from random import Random
 from typing import Any
 
 from harness.common.harness_errors import ScenarioError
-from harness.scenario import budget, in_force, loading, worst_case
-from harness.scenario.in_force import Span
+from harness.scenario import budget, loading
+from harness.scenario.consistency import in_force, worst_case
+from harness.scenario.consistency.in_force import Span
 from harness.scenario.schema import Scenario
 
 CASES = 400

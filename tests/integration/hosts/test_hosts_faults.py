@@ -10,8 +10,8 @@ from cluster import lending
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
 from harness.common.quorum_config import QuorumConfig
-from harness.faults.late import Latency
-from harness.faults.links import Bandwidth
+from harness.faults.packets.late import Latency
+from harness.faults.packets.links import Bandwidth
 from harness.target import System
 from harness.workers.running_clients import NO_CLIENTS
 from worlds.docker_hosts import DockerHost

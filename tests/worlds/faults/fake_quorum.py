@@ -6,7 +6,8 @@ from typing import Any
 from harness.common.harness_errors import UnsupportedError
 from harness.common.quorum_config import Role, Software
 from harness.common.server_states import NodeStatus
-from harness.disturbances import (
+from harness.target import Evidence, RoundTrips
+from harness.target.disturbances import (
     Damage,
     DiskRule,
     Drops,
@@ -16,7 +17,6 @@ from harness.disturbances import (
     PowerLossModel,
     Shape,
 )
-from harness.target import Evidence, RoundTrips
 
 
 class FakeLedger:

@@ -9,21 +9,13 @@ from unittest import mock
 import numpy as np
 
 from harness import judge as judging
-from harness.checkers import (
-    fencing,
-    fifo,
-    groups,
-    ownership,
-    producer_order,
-    total_queue,
-    window,
-    zxid,
-)
+from harness.checkers import fencing, ownership, total_queue
 from harness.checkers.evidence import account, item_lives, notes
 from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.violations import Violation, conclude
 from harness.checkers.evidence.windows import Ints, covered_until
-from harness.checkers.strictly_increasing import StrictlyIncreasing
+from harness.checkers.ordering import fifo, groups, producer_order, window, zxid
+from harness.checkers.ordering.strictly_increasing import StrictlyIncreasing
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.pods.damage import damaged, records
-from harness.disturbances import Damage
+from harness.target.disturbances import Damage
 
 HEAD = b"ZKLG" + bytes(12)
 PADDING = bytes(50)

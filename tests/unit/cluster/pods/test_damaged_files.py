@@ -12,7 +12,7 @@ from cluster.cluster_errors import ClusterError
 from cluster.pods import damaged_files
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
-from harness.disturbances import Damage, FileKind
+from harness.target.disturbances import Damage, FileKind
 
 PARCEL = "run/nemesis/damaged"
 

@@ -16,7 +16,7 @@ from cluster.software.server_image import ServerImage
 from harness.common.failpoint_list import FAILPOINTS
 from harness.common.harness_errors import UnsupportedError
 from harness.common.quorum_config import QuorumConfig
-from harness.disturbances import FailpointRule
+from harness.target.disturbances import FailpointRule
 from worlds.command_engine import CommandEngine
 
 POINT = "Leader.shutdown:enter"

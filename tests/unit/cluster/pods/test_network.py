@@ -9,8 +9,8 @@ import pytest
 from cluster.cluster_errors import ClusterError, CommandKilledError
 from cluster.pods import network, sandbox
 from cluster.pods.sandbox import Sandbox
-from harness.disturbances import Drops, Shape
-from harness.faults import links
+from harness.faults.packets import links
+from harness.target.disturbances import Drops, Shape
 
 ADDRESSES = {1: "10.0.0.1", 2: "10.0.0.2", 3: "10.0.0.3"}
 

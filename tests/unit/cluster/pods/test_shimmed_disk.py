@@ -13,7 +13,7 @@ from cluster.pods import shimmed_disk
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
 from harness.common.quorum_config import QuorumConfig
-from harness.disturbances import DiskRule
+from harness.target.disturbances import DiskRule
 from worlds.command_engine import CommandEngine
 
 IDLE = {"loaded": 1, "in_force": False, "injected": 0}

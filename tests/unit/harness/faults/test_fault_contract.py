@@ -9,16 +9,8 @@ import pytest
 
 from harness.common.harness_errors import ScenarioError, TargetError, UnsupportedError
 from harness.common.server_states import NodeStatus
-from harness.faults import (
-    Fault,
-    client_faults,
-    disk_faults,
-    drop_rules,
-    faults,
-    late,
-    links,
-    rolling,
-)
+from harness.faults import Fault, client_faults, disk_faults, faults, rolling
+from harness.faults.packets import drop_rules, late, links
 from harness.nemesis import by_hand, undo
 from harness.scenario import roles
 from harness.target import System

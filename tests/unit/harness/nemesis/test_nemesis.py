@@ -21,7 +21,7 @@ def stage(
 ) -> Callable[..., Stage]:
     """Return a function from the scenario's text to a stage; waits for roles are short."""
     monkeypatch.setattr("harness.nemesis.aim.ROLE_WITHIN_S", 0.0)
-    monkeypatch.setattr("harness.faults.drop_rules.BITES_WITHIN_S", 0.0)
+    monkeypatch.setattr("harness.faults.packets.drop_rules.BITES_WITHIN_S", 0.0)
 
     def make(text: str, quorum: FakeQuorum | None = None) -> Stage:
         made = Stage(tmp_path, text, quorum or FakeQuorum())

@@ -21,7 +21,7 @@ Played = Callable[..., Stage]
 def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
     """Return a function that plays a scenario's faults until all are over."""
     monkeypatch.setattr("harness.nemesis.phase_faults.TICK_S", 0.001)
-    monkeypatch.setattr("harness.faults.drop_rules.BITES_WITHIN_S", 0.0)
+    monkeypatch.setattr("harness.faults.packets.drop_rules.BITES_WITHIN_S", 0.0)
     with ExitStack() as after:
 
         def play(text: str, quorum: FakeQuorum | None = None, acknowledged: int = 0) -> Stage:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.scenario import loading, worst_case
+from harness.scenario import loading
+from harness.scenario.consistency import worst_case
 from harness.search import finding, fuzz
 from harness.search.fuzz import Failure
 from harness.search.shrink import Data

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.checkers.priority_fifo import PriorityFifo
+from harness.checkers.ordering.priority_fifo import PriorityFifo
 from harness.claim import Claim, Level
 from harness.common.verdict import Witness
 from worlds.histories.by_hand import history, op

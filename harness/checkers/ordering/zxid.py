@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.checkers import checkers, ownership, priority_fifo
+from harness.checkers import checkers, ownership
 from harness.checkers.evidence.item_lives import by_item
 from harness.checkers.evidence.looks import whole
 from harness.checkers.evidence.notes import ends, returns
@@ -28,6 +28,7 @@ from harness.checkers.evidence.zxid_axis import (
     left_open,
     looked_at,
 )
+from harness.checkers.ordering import priority_fifo
 from harness.checkers.ownership import Ownership
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Finding

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from harness.checkers.ordering.producer_order import ProducerOrder
+from harness.checkers.ordering.strictly_increasing import StrictlyIncreasing
+from harness.checkers.ordering.zxid import Zxid
 from harness.checkers.ownership import Ownership
-from harness.checkers.producer_order import ProducerOrder
-from harness.checkers.strictly_increasing import StrictlyIncreasing
-from harness.checkers.zxid import Zxid
 from harness.claim import Claim, Level
 from harness.common.verdict import Verdict
 from harness.history.columns import History

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.checkers.priority_fifo import PriorityFifo
+from harness.checkers.ordering.priority_fifo import PriorityFifo
 from harness.claim import Claim
 from harness.common.verdict import Verdict
 from worlds.histories.oracle import NEVER, Op, legal

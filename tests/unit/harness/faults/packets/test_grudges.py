@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.disturbances import Drops
-from harness.faults import grudges
+from harness.faults.packets import grudges
+from harness.target.disturbances import Drops
 
 FIVE = (1, 2, 3, 4, 5)
 shuffled = st.integers(3, 9).flatmap(lambda n: st.permutations(list(range(1, n + 1))))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.checkers.window import Window
+from harness.checkers.ordering.window import Window
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History

@@ -6,11 +6,12 @@ from itertools import islice
 from typing import ClassVar, Protocol
 
 from harness.common.setting_types import Groups
-from harness.disturbances import Drops
-from harness.faults import Aim, description, faults, grudges
+from harness.faults import Aim, description, faults
 from harness.faults.description import Modes
-from harness.faults.drop_rules import Dropping
+from harness.faults.packets import grudges
+from harness.faults.packets.drop_rules import Dropping
 from harness.target import Target
+from harness.target.disturbances import Drops
 
 
 class Cut(Dropping, Protocol):

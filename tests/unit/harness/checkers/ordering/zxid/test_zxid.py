@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.checkers.zxid import Zxid
+from harness.checkers.ordering.zxid import Zxid
 from harness.claim import Claim, Level
 from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.checkers.zxid import Zxid
+from harness.checkers.ordering.zxid import Zxid
 from harness.claim import Claim
 from harness.common.verdict import Verdict
 from worlds.histories.oracle import NEVER, Op, legal

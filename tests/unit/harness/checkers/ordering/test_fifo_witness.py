@@ -1,6 +1,6 @@
 """Which item a witness of a bare queue's wrong order names."""
 
-from harness.checkers.fifo import Fifo
+from harness.checkers.ordering.fifo import Fifo
 from harness.claim import Claim
 from worlds.histories.by_hand import history, op
 

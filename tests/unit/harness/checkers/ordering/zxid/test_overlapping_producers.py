@@ -1,6 +1,6 @@
 """strictly-increasing does not judge two producers whose calls overlap."""
 
-from harness.checkers.strictly_increasing import StrictlyIncreasing
+from harness.checkers.ordering.strictly_increasing import StrictlyIncreasing
 from harness.claim import Claim
 from harness.history.columns import History
 

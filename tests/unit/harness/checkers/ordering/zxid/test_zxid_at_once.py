@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.checkers.zxid import Zxid
+from harness.checkers.ordering.zxid import Zxid
 from harness.claim import Claim
 from worlds.histories.by_hand import history, op
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.checkers import checkers, priority_fifo
+from harness.checkers import checkers
 from harness.checkers.evidence.episodes import Episodes
 from harness.checkers.evidence.looks import crowd
 from harness.checkers.evidence.violations import (
@@ -15,6 +15,7 @@ from harness.checkers.evidence.violations import (
     nothing_shown,
 )
 from harness.checkers.evidence.zxid_axis import axis, by_zxid, looked_at
+from harness.checkers.ordering import priority_fifo
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
 from harness.history.columns import NEVER_NS, OK, History, Ints, Mask

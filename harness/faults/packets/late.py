@@ -11,10 +11,11 @@ from pydantic import AfterValidator, Field
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.common.setting_types import Milliseconds, Share
-from harness.disturbances import Lateness
-from harness.faults import Aim, Fault, description, faults, grudges
+from harness.faults import Aim, Fault, description, faults
 from harness.faults.description import Modes
+from harness.faults.packets import grudges
 from harness.target import Evidence, RoundTrips, System, Target
+from harness.target.disturbances import Lateness
 
 Links = dict[int, dict[int, Lateness]]
 """How late what a node sends to a peer arrives: by sender, then by receiver."""

@@ -6,7 +6,7 @@ Source: jepsen.nemesis (complete-grudge, bridge, majorities-ring).
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from harness.disturbances import Drops
+from harness.target.disturbances import Drops
 
 
 def split(parts: Sequence[Collection[int]]) -> dict[int, Drops]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.checkers.groups import Groups
+from harness.checkers.ordering.groups import Groups
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Verdict
 from harness.history.columns import History

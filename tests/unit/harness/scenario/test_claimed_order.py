@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.checkers.priority_fifo import PriorityFifo
+from harness.checkers.ordering.priority_fifo import PriorityFifo
 from harness.claim import Claim
 from harness.common.verdict import Verdict
 from harness.faults import faults
 from harness.scenario import loading
+from harness.scenario.claimed_order import order_claimed
 from harness.scenario.schema import Scenario
 from worlds.histories.by_hand import history, op
 
@@ -43,7 +44,7 @@ def loaded(folder: Path, text: str) -> Scenario:
 )
 def test_the_strictest_order_that_zkmq_keeps(tmp_path: Path, text: str, level: str) -> None:
     """Without `claim` it depends on how clients read, and on what faults let servers show."""
-    assert loaded(tmp_path, text).order_claimed == level
+    assert order_claimed(loaded(tmp_path, text)) == level
 
 
 def test_what_a_lagging_server_shows_is_no_violation(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_what_a_lagging_server_shows_is_no_violation(tmp_path: Path) -> None:
     unsynced = loaded(tmp_path, "workload: [put-all: {count: 9}, check-all: {}]\n")
     synced = loaded(tmp_path, SYNCED)
     verdicts = [
-        PriorityFifo().check(seen, Claim(level=scenario.order_claimed)).verdict
+        PriorityFifo().check(seen, Claim(level=order_claimed(scenario))).verdict
         for scenario in (unsynced, synced)
     ]
     assert verdicts == [Verdict.VALID, Verdict.INVALID]

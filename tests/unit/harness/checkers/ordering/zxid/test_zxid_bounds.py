@@ -1,6 +1,6 @@
 """What real time says of calls and notes whose place among the zxids is not known, or is."""
 
-from harness.checkers.zxid import Zxid
+from harness.checkers.ordering.zxid import Zxid
 from harness.claim import Claim
 from worlds.histories.by_hand import history, note, op, returned
 

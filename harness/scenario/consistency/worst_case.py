@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from harness.faults import WHOLE_QUORUM, Fault
-from harness.scenario import budget, in_force
-from harness.scenario.in_force import Moment, Span
+from harness.scenario import budget
+from harness.scenario.consistency import in_force
+from harness.scenario.consistency.in_force import Moment, Span
 from harness.scenario.roles import size_of_role
 from harness.scenario.schema import Scenario
 from harness.target import Target

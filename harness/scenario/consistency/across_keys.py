@@ -8,7 +8,9 @@ from harness import checkers
 from harness.clients import subject_lookup
 from harness.clients.subject import subjects
 from harness.common.harness_errors import ScenarioError, expected_one_of, likely, listed
-from harness.scenario import fault_entries, fault_names, plan, roles, worst_case
+from harness.scenario import plan, roles
+from harness.scenario.claimed_order import has_groups
+from harness.scenario.consistency import fault_entries, fault_names, worst_case
 from harness.scenario.schema import Complaint, Phase, Scenario
 from harness.workloads.exec_command import COMMANDS, PLACEHOLDERS, unknown_placeholders
 
@@ -164,7 +166,7 @@ def _of_order(scenario: Scenario) -> Iterator[Complaint]:
 
 def _of_groups(scenario: Scenario) -> Iterator[Complaint]:
     """Refuse a claim of order beside groups: an item whose group is held is passed over."""
-    if scenario.has_groups and scenario.level not in {None, "unordered"}:
+    if has_groups(scenario) and scenario.level not in {None, "unordered"}:
         told = "expected 'unordered' beside `groups`, whose items wait for each other"
         yield ("claim",), f"{told}, got {scenario.level!r}"
 

@@ -9,7 +9,8 @@ import pytest
 
 from harness.common.harness_errors import ScenarioError, TargetError
 from harness.faults import faults
-from harness.scenario import fault_entries, loading, plan
+from harness.scenario import loading, plan
+from harness.scenario.consistency import fault_entries
 from worlds.faults.fake_quorum import FakeQuorum
 from worlds.faults.required import REQUIRED
 from worlds.faults.stage import Stage

@@ -1,0 +1,1 @@
+"""Checkers of the order in which items are delivered."""

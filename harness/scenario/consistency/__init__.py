@@ -1,0 +1,1 @@
+"""What can be wrong with a scenario whose keys are right one by one: names, times, the budget."""
