@@ -194,14 +194,23 @@ static void take_back_write(int fd, const char *path, const struct undo *record,
     failed("take back", path);
 }
 
+static size_t end_of_notes(const struct content *content) {
+  struct notes notes;
+  if (content->size < sizeof notes) return 0;  // none were made
+  memcpy(&notes, content->bytes, sizeof notes);
+  size_t end = sizeof notes + notes.used;
+  if (end > content->size) fail("its records end at byte %zu of %zu", end, content->size);
+  return end;
+}
+
 // Take back what was done to one file and is not durable, the last first.
 static void cut_file(const char *records_path, uint64_t inode, uint64_t durable) {
   struct content content = whole(records_path);
   size_t *starts = malloc((content.size / sizeof(struct undo) + 1) * sizeof *starts), count = 0;
+  size_t end = end_of_notes(&content);
   struct undo record;
-  for (size_t at = 0; at + sizeof record <= content.size; at += sizeof record + record.kept) {
+  for (size_t at = sizeof(struct notes); at + sizeof record <= end; at += sizeof record + record.kept) {
     memcpy(&record, content.bytes + at, sizeof record);
-    if (at + sizeof record + record.kept > content.size) break;  // killed while noting it: it was not done
     if (record.kind == UNDO_SYNCED && record.sequence > durable) durable = record.sequence;
     if (record.kind == UNDO_PATCH) starts[count++] = at;
   }

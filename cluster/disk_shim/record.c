@@ -15,6 +15,7 @@ _Static_assert(sizeof(off_t) == 8, "expected a 64-bit machine");
 
 #define MAX_FD 65536
 #define MAX_FILES 1024
+#define LEAST_NOTES 4096
 
 struct control *control;
 pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -24,6 +25,7 @@ static char state[PATH_BYTES];
 static int names = -1;
 static struct file files[MAX_FILES];
 static struct file *by_fd[MAX_FD];
+static bool appends[MAX_FD];
 static unsigned char chunk[CHUNK];
 
 static int open_raw(const char *path, int flags) {
@@ -79,6 +81,18 @@ static enum file_kind kind_of(const char *path) {
 
 struct file *file_of(int fd) { return control && fd >= 0 && fd < MAX_FD ? by_fd[fd] : NULL; }
 
+// Not by fstat: who asks for an inode's times makes the next write change them (multigrain timestamps, Linux
+// 6.13), and each such change is work for the file system's journal.
+uint64_t size_of(const struct file *file) {
+  long size = syscall(SYS_lseek, file->reading, 0L, SEEK_END);
+  return size < 0 ? 0 : (uint64_t)size;
+}
+
+// Where a write without an offset goes to.
+uint64_t place_of(int fd) {
+  return appends[fd] ? size_of(by_fd[fd]) : (uint64_t)syscall(SYS_lseek, fd, 0L, SEEK_CUR);
+}
+
 static struct file *slot_of(uint64_t inode) {
   struct file *free_slot = NULL;
   for (struct file *file = files; file < files + MAX_FILES; file++) {
@@ -88,17 +102,43 @@ static struct file *slot_of(uint64_t inode) {
   return free_slot;
 }
 
+// Map so many bytes of a file's notes at least.
+static bool reserve(struct file *file, size_t bytes) {
+  if (bytes <= file->mapped) return true;
+  size_t wanted = file->mapped ? file->mapped : LEAST_NOTES;
+  while (wanted < bytes) wanted *= 2;
+  // Else a full volume were a SIGBUS later, at the first store.
+  if (syscall(SYS_fallocate, file->undo, 0, 0L, wanted)) return false;
+  void *at = file->notes ? mremap(file->notes, file->mapped, wanted, MREMAP_MAYMOVE)
+                         : mmap(NULL, wanted, PROT_READ | PROT_WRITE, MAP_SHARED, file->undo, 0);
+  if (at == MAP_FAILED) return false;
+  file->notes = at;
+  file->mapped = wanted;
+  return true;
+}
+
 static void open_records(struct file *file, bool fresh) {
   char path[PATH_BYTES + 32];
   snprintf(path, sizeof path, "%s/undo/%llu", state, (unsigned long long)file->inode);
   // A new file may have the inode of one that is gone: what was noted of that one is no longer true.
-  file->undo = open_raw(path, O_WRONLY | O_APPEND | O_CREAT | (fresh ? O_TRUNC : 0));
+  file->undo = open_raw(path, O_RDWR | O_CREAT | (fresh ? O_TRUNC : 0));
   file->reading = open_raw(file->path, O_RDONLY);
   file->last = atomic_load(&control->sequence);
-  if (file->undo < 0 || file->reading < 0) broke(BROKEN_FULL);
+  file->zeros_from = size_of(file);
+  if (file->reading < 0 || !reserve(file, LEAST_NOTES) || !reserve(file, sizeof *file->notes + file->notes->used))
+    broke(BROKEN_FULL);
 }
 
-void track(int fd, const char *path, bool fresh) {
+static void close_records(struct file *file) {
+  if (file->notes) {
+    if (file->notes->used == 0) syscall(SYS_ftruncate, file->undo, 0L);  // nothing noted takes no room
+    munmap(file->notes, file->mapped);
+  }
+  if (file->undo >= 0) syscall(SYS_close, file->undo);
+  if (file->reading >= 0) syscall(SYS_close, file->reading);
+}
+
+void track(int fd, const char *path, int flags, bool fresh) {
   struct stat found;
   if (fd < 0 || syscall(SYS_fstat, fd, &found)) return;
   if (!S_ISREG(found.st_mode) && !S_ISDIR(found.st_mode)) return;
@@ -116,15 +156,14 @@ void track(int fd, const char *path, bool fresh) {
   }
   file->references++;
   by_fd[fd] = file;
+  appends[fd] = flags & O_APPEND;
 }
 
 void forget(int fd) {
   struct file *file = file_of(fd);
   if (!file) return;
   by_fd[fd] = NULL;
-  if (--file->references) return;
-  if (file->undo >= 0) syscall(SYS_close, file->undo);
-  if (file->reading >= 0) syscall(SYS_close, file->reading);
+  if (--file->references == 0) close_records(file);
 }
 
 void share(int from, int to) {
@@ -137,11 +176,25 @@ void share(int from, int to) {
   }
   file->references++;
   by_fd[to] = file;
+  appends[to] = appends[from];
 }
 
-static void append(int fd, const void *head, size_t head_bytes, const void *body, size_t body_bytes) {
-  struct iovec parts[] = {{(void *)head, head_bytes}, {(void *)body, body_bytes}};
-  if (syscall(SYS_writev, fd, parts, body_bytes ? 2 : 1) != (long)(head_bytes + body_bytes)) broke(BROKEN_FULL);
+// Memory that is mapped outlives the process: a note costs no system call.
+static void note(struct file *file, const struct undo *record, const void *kept) {
+  uint64_t used = file->notes ? file->notes->used : 0, bytes = sizeof *record + record->kept;
+  if (!file->notes || !reserve(file, sizeof *file->notes + used + bytes)) {
+    broke(BROKEN_FULL);
+    return;
+  }
+  memcpy(file->notes->records + used, record, sizeof *record);
+  memcpy(file->notes->records + used + sizeof *record, kept, record->kept);
+  atomic_store(&file->notes->used, used + bytes);  // last: a server killed before this has not done it
+}
+
+static void append_name(const struct name *record, const char *paths) {
+  size_t bytes = record->path_bytes + record->other_bytes;
+  struct iovec parts[] = {{(void *)record, sizeof *record}, {(void *)paths, bytes}};
+  if (syscall(SYS_writev, names, parts, bytes ? 2 : 1) != (long)(sizeof *record + bytes)) broke(BROKEN_FULL);
 }
 
 static bool all_zero(const unsigned char *bytes, size_t count) {
@@ -149,24 +202,37 @@ static bool all_zero(const unsigned char *bytes, size_t count) {
 }
 
 // Note what `bytes` from `offset` on hold now. A log is padded with zeros, so zeros are only counted.
-void note_patch(struct file *file, uint64_t offset, uint64_t bytes, uint64_t old_size) {
+static void note_patch(struct file *file, uint64_t offset, uint64_t bytes, uint64_t old_size) {
   uint64_t end = offset + bytes < old_size ? offset + bytes : old_size;
   struct undo record = {.offset = offset, .old_size = old_size, .kind = UNDO_PATCH};
   do {
     size_t wanted = offset < end ? (end - offset < CHUNK ? end - offset : CHUNK) : 0;
-    long got = wanted ? syscall(SYS_pread64, file->reading, chunk, wanted, offset) : 0;
-    if (got != (long)wanted) {
-      broke(BROKEN_FULL);
-      return;
+    bool zero = offset >= file->zeros_from;
+    if (wanted && !zero) {
+      if (syscall(SYS_pread64, file->reading, chunk, wanted, offset) != (long)wanted) {
+        broke(BROKEN_FULL);
+        return;
+      }
+      zero = all_zero(chunk, wanted);
     }
-    bool zero = all_zero(chunk, wanted);
     record.sequence = file->last = atomic_fetch_add(&control->sequence, 1) + 1;
     record.offset = offset;
     record.kept = zero ? 0 : (uint32_t)wanted;
     record.zeros = zero ? (uint32_t)wanted : 0;
-    append(file->undo, &record, sizeof record, chunk, record.kept);
+    note(file, &record, chunk);
     offset += wanted;
   } while (offset < end);
+}
+
+void note_write(struct file *file, uint64_t offset, const void *bytes, size_t count) {
+  note_patch(file, offset, count, size_of(file));
+  if (offset + count > file->zeros_from && !all_zero(bytes, count)) file->zeros_from = offset + count;
+}
+
+void note_truncate(struct file *file, uint64_t size) {
+  uint64_t old_size = size_of(file);
+  note_patch(file, size, old_size > size ? old_size - size : 0, old_size);
+  if (file->zeros_from > size) file->zeros_from = size;
 }
 
 void note_synced(struct file *file, uint64_t up_to) {
@@ -174,12 +240,12 @@ void note_synced(struct file *file, uint64_t up_to) {
   atomic_fetch_add(&control->fsyncs, 1);
   if (file->folder) {
     struct name record = {.sequence = up_to, .folder = file->inode, .kind = NAME_SYNCED};
-    append(names, &record, sizeof record, NULL, 0);
-  } else if (file->last <= up_to) {
-    if (syscall(SYS_ftruncate, file->undo, 0L)) broke(BROKEN_FULL);
-  } else {
+    append_name(&record, NULL);
+  } else if (file->last > up_to) {
     struct undo record = {.sequence = up_to, .kind = UNDO_SYNCED};
-    append(file->undo, &record, sizeof record, NULL, 0);
+    note(file, &record, chunk);
+  } else if (file->notes) {
+    atomic_store(&file->notes->used, 0);
   }
 }
 
@@ -215,5 +281,5 @@ void note_name(uint32_t kind, const char *path, const char *other) {
   char paths[2 * PATH_BYTES];
   memcpy(paths, path, record.path_bytes);
   if (other) memcpy(paths + record.path_bytes, other, record.other_bytes);
-  append(names, &record, sizeof record, paths, record.path_bytes + record.other_bytes);
+  append_name(&record, paths);
 }

@@ -1,7 +1,7 @@
 // What the shim in the server and the tool in the sandbox share: a folder, and the layout of its files.
 //
 //   STATE/control      this page, mapped by both
-//   STATE/undo/INODE   of one file: how to take back each operation since its last fsync
+//   STATE/undo/INODE   of one file: how to take back each operation since its last fsync; mapped by the shim
 //   STATE/names        of all folders: names that were created, renamed and deleted
 //   ROOT/nemesis/kept  files that were deleted or replaced, so that their names can be taken back
 #pragma once
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define MAGIC 0x6b736964u
-#define LAYOUT 1u
+#define LAYOUT 2u
 #define PATH_BYTES 512
 #define CHUNK 65536u
 #define OWN "/nemesis"            // below ROOT: never under test
@@ -42,7 +42,13 @@ struct control {
   char hit[PATH_BYTES];           // the first file that the rule hit
 };
 
-// A record of STATE/undo/INODE: write `kept` bytes (they follow) or `zeros` at `offset`, then set the size.
+// STATE/undo/INODE: `used` bytes of records follow; what comes after them means nothing.
+struct notes {
+  _Atomic uint64_t used;
+  unsigned char records[];
+};
+
+// A record of it: write `kept` bytes (they follow) or `zeros` at `offset`, then set the size.
 enum { UNDO_PATCH = 1, UNDO_SYNCED = 2 };
 struct undo {
   uint64_t sequence, offset, old_size;

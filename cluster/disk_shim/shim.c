@@ -82,20 +82,10 @@ static bool refused(const struct file *file, enum call call) {
 
 // ------------------------------------------------------------------------------------------------ writes
 
-static uint64_t size_of(int fd) {
-  struct stat found;
-  return syscall(SYS_fstat, fd, &found) ? 0 : (uint64_t)found.st_size;
-}
-
-static uint64_t place_of(int fd) {
-  long flags = syscall(SYS_fcntl, fd, F_GETFL);
-  return flags & O_APPEND ? size_of(fd) : (uint64_t)syscall(SYS_lseek, fd, 0L, SEEK_CUR);
-}
-
 static ssize_t write_noted(int fd, struct file *file, const void *bytes, size_t count, int64_t offset) {
   ssize_t done;
   pthread_mutex_lock(&lock);
-  note_patch(file, offset < 0 ? place_of(fd) : (uint64_t)offset, count, size_of(fd));
+  note_write(file, offset < 0 ? place_of(fd) : (uint64_t)offset, bytes, count);
   done = offset < 0 ? syscall(SYS_write, fd, bytes, count) : syscall(SYS_pwrite64, fd, bytes, count, offset);
   pthread_mutex_unlock(&lock);
   return done;
@@ -128,9 +118,9 @@ static ssize_t write_any(int fd, const void *bytes, size_t count, int64_t offset
   struct file *file = file_of(fd);
   if (!file)
     return offset < 0 ? syscall(SYS_write, fd, bytes, count) : syscall(SYS_pwrite64, fd, bytes, count, offset);
-  // A positional write past the end allocates: so a log is padded before it is written.
-  enum call call = offset >= 0 && (uint64_t)offset >= size_of(fd) ? CALL_ALLOCATE : CALL_WRITE;
   if (atomic_load(&control->generation)) {
+    // A positional write past the end allocates: so a log is padded before it is written.
+    enum call call = offset >= 0 && (uint64_t)offset >= size_of(file) ? CALL_ALLOCATE : CALL_WRITE;
     struct rule rule;
     if (control->rule.effect == EFFECT_TEAR) {
       uint64_t generation = ruled(file, call, count, &rule);
@@ -176,8 +166,7 @@ EXPORT int fdatasync(int fd) { return sync_any(fd, SYS_fdatasync); }
 static int truncate_noted(int fd, struct file *file, off_t size) {
   int done;
   pthread_mutex_lock(&lock);
-  uint64_t old_size = size_of(fd);
-  note_patch(file, (uint64_t)size, old_size > (uint64_t)size ? old_size - (uint64_t)size : 0, old_size);
+  note_truncate(file, (uint64_t)size);
   done = (int)syscall(SYS_ftruncate, fd, size);
   pthread_mutex_unlock(&lock);
   return done;
@@ -206,10 +195,10 @@ static int open_any(int folder, const char *path, int flags, mode_t mode) {
   if (fresh) note_name(NAME_CREATE, path, NULL);
   int fd = (int)syscall(SYS_openat, folder, path, flags & ~O_TRUNC, mode);
   int error = errno;
-  if (fd >= 0) track(fd, path, fresh);
+  if (fd >= 0) track(fd, path, flags, fresh);
   pthread_mutex_unlock(&lock);
   struct file *file = file_of(fd);
-  if (file && writes && flags & O_TRUNC && size_of(fd)) truncate_noted(fd, file, 0);
+  if (file && writes && flags & O_TRUNC && size_of(file)) truncate_noted(fd, file, 0);
   errno = error;
   return fd;
 }

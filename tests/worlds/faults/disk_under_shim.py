@@ -92,15 +92,33 @@ class Disk:
             server.kill()
         return acknowledged
 
+    def calls_to(self, name: str, operations: Sequence[Sequence[Any]]) -> Counter[str]:
+        """Let a server do these operations; return its system calls to a file, by their names."""
+        traced = self.root.parent / "strace"
+        strace = ["strace", "-qq", "-o", str(traced), "-P", str(self.root / name)]
+        shim = [word for key, value in self._shim.items() for word in ("-E", f"{key}={value}")]
+        subprocess.run(
+            [*strace, *shim, *_PYTHON, str(self.root)],
+            input=json.dumps(operations),
+            stdout=subprocess.DEVNULL,
+            text=True,
+            timeout=60,
+            check=False,  # it ends with SIGKILL
+        )
+        return Counter(line.partition("(")[0] for line in traced.read_text().splitlines())
+
+    @property
+    def _shim(self) -> dict[str, str]:
+        return {
+            "LD_PRELOAD": str(built() / "libdisk_shim.so"),
+            "DISK_SHIM_ROOT": str(self.root),
+            "DISK_SHIM_STATE": str(self.state),
+        }
+
     def _server(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [*_PYTHON, str(self.root), *words],
-            env={
-                **os.environ,
-                "LD_PRELOAD": str(built() / "libdisk_shim.so"),
-                "DISK_SHIM_ROOT": str(self.root),
-                "DISK_SHIM_STATE": str(self.state),
-            },
+            env={**os.environ, **self._shim},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

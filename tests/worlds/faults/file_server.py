@@ -51,6 +51,16 @@ def _pad(path: str, _: str, size: int) -> None:
     _opened(path, os.O_WRONLY, lambda fd: os.pwrite(fd, b"\0", size - 1))
 
 
+def _log(path: str, _: str, count: int) -> None:
+    def log(fd: int) -> None:
+        os.pwrite(fd, b"\0", 100_000)  # as ZooKeeper does
+        for _ in range(count):
+            os.write(fd, b"record")
+            os.fdatasync(fd)
+
+    _opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, log)
+
+
 def _truncate(path: str, _: str, size: int) -> None:
     _opened(path, os.O_WRONLY, lambda fd: os.ftruncate(fd, size))
 
@@ -59,6 +69,8 @@ _CALLS: dict[str, Any] = {
     "create": lambda path, _: _opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
     "write": _write,
     "append": _append,
+    "hold": lambda path, _: os.open(path, os.O_WRONLY),  # open until the server ends
+    "log": _log,
     "pad": _pad,
     "truncate": _truncate,
     "rename": lambda path, root, to: os.rename(path, f"{root}/{to}"),

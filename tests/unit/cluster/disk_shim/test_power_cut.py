@@ -4,6 +4,7 @@ The shim notes how to take each operation back. The model does not: it keeps the
 and folder at each fsync, and says which of these states the disk must be in.
 """
 
+import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +65,8 @@ class Model:
         return True
 
     def _of_file(self, inode: Inode, what: str, name: str, *rest: Any) -> None:
+        if what == "hold":
+            return
         if what == "rename":
             self.names[rest[0]] = self.names.pop(name)
         elif what == "unlink":
@@ -110,6 +113,7 @@ text = st.text("abc\0", min_size=1, max_size=40)
 operations = st.lists(
     st.one_of(
         st.tuples(st.just("create"), names),
+        st.tuples(st.just("hold"), names),
         st.tuples(st.just("write"), names, st.integers(0, 60), text),
         st.tuples(st.just("append"), names, text),
         st.tuples(st.just("pad"), names, st.integers(1, 90)),
@@ -127,6 +131,7 @@ KNOWN: Life = [("create", "v/a"), ("append", "v/a", "new"), ("fsync", "v/a"), ("
 
 
 REPLACED = [("create", "v/b"), ("rename", "v/b", "v/a")]
+PADDED = [("create", "v/a"), ("hold", "v/a"), ("pad", "v/a", 60), ("write", "v/a", 0, "kept")]
 UNSYNCED = [("append", "v/a", "lost"), ("create", "v/b"), ("fsync", "v/b")]
 
 
@@ -138,6 +143,11 @@ UNSYNCED = [("append", "v/a", "lost"), ("create", "v/b"), ("fsync", "v/b")]
 @example([[*KNOWN, *UNSYNCED]], "ext4-like")
 @example([[*KNOWN, *REPLACED]], "strict")
 @example([[*KNOWN, *REPLACED]], "ext4-like")
+@example([[*PADDED, ("fsync", "v/a"), ("write", "v/a", 2, "lost")]], "ext4-like")
+@example([[*PADDED, ("fsync", "v/a"), ("write", "v/a", 1, "\0")]], "ext4-like")
+@example([[*PADDED, ("fsync", "v/a"), ("truncate", "v/a", 2), ("pad", "v/a", 9)]], "ext4-like")
+@example([[*PADDED, ("truncate", "v/a", 0), ("fsync", "v/a"), *PADDED[2:]]], "ext4-like")
+@example([[*PADDED, ("fsync", "v/a")], [("write", "v/a", 3, "lost")]], "ext4-like")
 @example([[*KNOWN], [("append", "v/a", "lost")], [("truncate", "v/a", 1)]], "ext4-like")
 def test_a_power_cut_leaves_what_the_model_says(lives: list[Life], model: str) -> None:
     """After any operations of servers one after the other, the disk holds what is durable."""
@@ -196,3 +206,39 @@ def test_no_acknowledged_write_is_lost_whenever_it_is_killed(tmp_path: Path, mod
             numbers = [int(line) for line in content.split()]
             assert numbers == list(range(len(numbers))), "a prefix of what was written"
             assert len(numbers) >= acknowledged[count]
+
+
+def test_many_writes_that_were_never_fsynced_are_taken_back(tmp_path: Path) -> None:
+    """Notes longer than a page, of two servers one after the other, are all read again."""
+    disk = Disk(tmp_path)
+    disk.served([("create", "a"), ("append", "a", "x" * 2_000), ("fsync", "a")])
+    for life in "yz":
+        writes = [("write", "a", 10 * n, life * 20) for n in range(150)]
+        disk.served([("hold", "a"), *writes])
+    lost = disk.cut("ext4-like")
+    assert (lost["writes"], lost["failed"]) == (300, 0)
+    assert disk.content() == {"a": b"x" * 2_000}
+
+
+def test_records_that_find_no_room_are_told(tmp_path: Path) -> None:
+    """Where a note cannot be written the server goes on, and the tool refuses to cut."""
+    disk = Disk(tmp_path)
+    disk.served([("create", "a")])
+    for each in (disk.state / "undo").iterdir():
+        each.unlink()
+        each.mkdir()
+    assert disk.served([("append", "a", "x")]) == ["ok"]
+    with pytest.raises(AssertionError, match="were not written"):
+        disk.cut("strict")
+    assert disk.content() == {"a": b"x"}
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="expected strace, got none")
+def test_an_idle_shim_adds_two_cheap_calls_to_a_write_and_none_to_an_fsync(tmp_path: Path) -> None:
+    """A note is a store to memory; only where the write goes, and the file's size, are asked for.
+
+    Never by stat: the next write would then have to change the inode's times.
+    """
+    disk = Disk(tmp_path)
+    few, many = (disk.calls_to(str(n), [("log", str(n), n)]) for n in (10, 60))
+    assert many - few == {"write": 50, "fdatasync": 50, "lseek": 100}
