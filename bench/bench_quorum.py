@@ -3,7 +3,9 @@
 Both are measured in turn in one run, on the same image's JRE and jars, with the same settings:
 
     quorum     five pods: networks, sandboxes, servers, until every node serves and one leads
-    processes  five `java` processes in one container that is there already, on loopback
+    processes  five `java` processes in one container that is there already, on loopback, as
+               Debian's package starts them: without the classes that our image keeps parsed
+    sharing    the same processes with these classes
 
     make bench NAME=quorum [ARGS="--rounds 5"]
 """
@@ -28,6 +30,7 @@ from harness.common.quorum_config import QuorumConfig
 MOST_RATIO = 2.5
 READY_WITHIN_S = 60.0
 NODES = range(1, 6)
+NO_CLASSES = "-XX:SharedArchiveFile=/none"
 
 
 def main() -> int:
@@ -40,15 +43,17 @@ def main() -> int:
     console = Console(highlight=False)
     client, config = engine.ensure(), QuorumConfig()
     quorum.up(config, say=console.print).down()  # builds the images, warms the page cache
-    pairs = []
+    pairs, sharing = [], []
     for number in range(rounds):
         parts = time_quorum(config)
-        plain_s = time_processes(client, config)
+        plain_s = time_processes(client, config, NO_CLASSES)
+        shared_s = time_processes(client, config, "")
         pairs.append((parts, plain_s))
+        sharing.append(shared_s)
         told = ", ".join(f"{name} {seconds:.2f}" for name, seconds in parts.items())
         console.print(
             f"round {number + 1}: quorum {sum(parts.values()):.2f} s ({told}); "
-            f"processes {plain_s:.2f} s"
+            f"processes {plain_s:.2f} s, sharing {shared_s:.2f} s"
         )
     ours = [sum(parts.values()) for parts, _ in pairs]
     ratios = sorted(q / plain for q, (_, plain) in zip(ours, pairs, strict=True))
@@ -57,6 +62,7 @@ def main() -> int:
         "ours": round(statistics.median(ours), 2),
         "peer": round(statistics.median(plain for _, plain in pairs), 2),
         "peer_name": "five JVM processes",
+        "peer_sharing_classes": round(statistics.median(sharing), 2),
         "unit": "s",
         "ratio": round(statistics.median(ratios), 2),
         "spread": [round(ratios[0], 2), round(ratios[-1], 2)],
@@ -85,8 +91,8 @@ def time_quorum(config: QuorumConfig) -> dict[str, float]:
         started.down()
 
 
-def time_processes(client: docker.DockerClient, config: QuorumConfig) -> float:
-    """Return the seconds from the start of five JVMs until all serve and one leads."""
+def time_processes(client: docker.DockerClient, config: QuorumConfig, flags: str) -> float:
+    """Return the seconds from the start of five JVMs, with these flags, until all serve."""
     run = f"bench-{time.monotonic_ns()}"
     servers = image.server(client, config, print)
     container = client.containers.run(
@@ -96,7 +102,7 @@ def time_processes(client: docker.DockerClient, config: QuorumConfig) -> float:
         detach=True,
         init=False,
         network_mode="host",
-        environment=environment(config),
+        environment=environment(config) | {"JVMFLAGS": flags},
         labels=labels.of_run(run, labels.Owner.me(), by_hand=False),
     )
     try:

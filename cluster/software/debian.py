@@ -28,7 +28,7 @@ SANDBOX_SUITE = "bookworm"
 # Sources of what servers load, and of what sandboxes run.
 _COMPILED = tuple(HERE.parent / name for name in ("disk_shim", "failpoints", "late_links"))
 _FILES = {
-    "server": ("server.Dockerfile", "server.sh", "log4j.properties", "logback.xml"),
+    "server": ("server.Dockerfile", "server.sh", "archive.sh", "log4j.properties", "logback.xml"),
     "sandbox": ("sandbox.Dockerfile", "sandbox.sh"),
 }
 

@@ -33,7 +33,8 @@ RUN apt-get update \
  && mkdir /conf /data /datalog /logs \
  && chown zookeeper:zookeeper /conf /data /datalog /logs
 COPY --from=jars /jars /debian/lib
-COPY server.sh log4j.properties logback.xml /debian/
+COPY server.sh archive.sh log4j.properties logback.xml /debian/
+RUN /debian/archive.sh
 USER zookeeper
 WORKDIR /data
 EXPOSE 2181

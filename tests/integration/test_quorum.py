@@ -9,8 +9,10 @@ import pytest
 from cluster import abilities, lending
 from cluster.cluster_errors import ClusterError, PortError
 from cluster.engine import engine, labels, leftovers
+from cluster.engine.containers import execute
 from cluster.engine.reach import LOOPBACK
 from cluster.quorum import DockerQuorum, attach
+from cluster.software import server_image
 from harness.common.quorum_config import DEFAULT_RELEASE, QuorumConfig
 from harness.faults.servers import SIGKILL_STATUS
 
@@ -48,6 +50,14 @@ def test_the_release_is_the_one_asked_for(quorum: DockerQuorum) -> None:
     told = quorum.versions()["zookeeper"]
     assert len(told) == 5
     assert all(version.startswith(DEFAULT_RELEASE) for version in told.values()), told
+
+
+def test_servers_map_the_classes_kept_in_their_image(quorum: DockerQuorum) -> None:
+    """A server of Debian's image loads no class from a jar that the image has parsed before."""
+    for pod in quorum.nodes.values():
+        _, lines = execute(pod.server, ["grep", "-c", "/debian/classes.jsa", "/proc/1/maps"])
+        of_debian = pod.server.labels[server_image.ORIGIN].startswith("Debian")
+        assert (int(lines) > 0) is of_debian
 
 
 def test_kill_is_sigkill_and_another_leads(quorum: DockerQuorum) -> None:
