@@ -16,6 +16,7 @@ from docker.models.images import Image
 
 from cluster.cluster_errors import ClusterError, EngineGoneError
 from cluster.engine import engine
+from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
 
 UID = 1000  # of the server, as in the official image
@@ -122,9 +123,19 @@ def freeze(container: Container) -> None:
     (https://github.com/opencontainers/runc/pull/4388).
 
     Raises:
+        UnsupportedError: the engine has no control groups, by which alone it could.
         DockerException: the engine could not.
     """
-    container.pause()
+    try:
+        container.pause()
+    except APIError as error:
+        assert container.client is not None
+        if container.client.info().get("CgroupDriver") != "none":
+            raise
+        raise UnsupportedError(
+            "this Docker engine has no control groups, so it cannot freeze a server; a rootless "
+            "engine has them with cgroup v2 and systemd"
+        ) from error
 
 
 def output_of(

@@ -17,12 +17,18 @@ CHECKOUT = "zkmq.checkout"
 NODE = "zkmq.node"
 PART = "zkmq.part"
 HOST = "zkmq.host"  # the name of the engine, where a quorum has several
+_OUTERMOST = 0xEFFFFFFC  # inode of the PID namespace that each kernel starts with
 OWNER_VARIABLE = "ZKMQ_OWNER"  # in the environment of worker processes, for the same purpose
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process on a machine: host, boot, pid and start time in clock ticks since boot."""
+    """A process on a machine: host, boot, pid and start time in clock ticks since boot.
+
+    Attributes:
+        host: the machine's name; in a container, also the namespace that the pid counts in. A
+            container on its host's network has the host's name, and its processes have other pids.
+    """
 
     host: str
     boot: str
@@ -45,10 +51,10 @@ class Owner:
     @classmethod
     def me(cls) -> "Owner":
         """Return the calling process as an owner of what it creates."""
-        return cls(socket.gethostname(), _boot_id(), os.getpid(), start_ticks(os.getpid()) or 0)
+        return cls(_host(), _boot_id(), os.getpid(), start_ticks(os.getpid()) or 0)
 
     def alive(self) -> bool:
-        """Tell whether the process still runs; a process of another machine counts as alive."""
+        """Tell whether the process still runs; one that is not to be seen from here counts so."""
         here = Owner.me()
         if self.host != here.host:
             return True
@@ -74,6 +80,11 @@ def start_ticks(pid: int) -> int | None:
         return None
     fields = stat.rpartition(")")[2].split()  # the name before it may hold blanks and brackets
     return None if fields[0] in {"Z", "X"} else int(fields[19])
+
+
+def _host() -> str:
+    namespace = Path("/proc/self/ns/pid").stat().st_ino
+    return socket.gethostname() + ("" if namespace == _OUTERMOST else f"+{namespace}")
 
 
 def _boot_id() -> str:

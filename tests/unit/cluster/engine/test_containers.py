@@ -11,6 +11,7 @@ from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError
 from cluster.engine import containers
+from harness.common.harness_errors import UnsupportedError
 
 
 class Api:
@@ -96,10 +97,20 @@ def test_a_freeze_that_runc_gave_up_is_tried_again() -> None:
     assert server.pause.call_count == 3
 
 
-def test_a_freeze_that_cannot_be_is_an_error_at_once() -> None:
-    """What trying again cannot mend is told as the engine tells it."""
-    server = mock.Mock(pause=mock.Mock(side_effect=APIError("cgroups not configured")))
-    with pytest.raises(APIError, match="not configured"):
+@pytest.mark.parametrize(
+    ("driver", "expected", "told"),
+    [
+        ("cgroupfs", APIError, "not running"),
+        ("none", UnsupportedError, "no control groups, so it cannot freeze a server"),
+    ],
+)
+def test_a_freeze_that_cannot_be_is_an_error_at_once(
+    driver: str, expected: type[Exception], told: str
+) -> None:
+    """What trying again cannot mend is told; that it never can be here makes the fault skipped."""
+    server = mock.Mock(pause=mock.Mock(side_effect=APIError("Cannot pause: not running")))
+    server.client.info.return_value = {"CgroupDriver": driver}
+    with pytest.raises(expected, match=told):
         containers.freeze(server)
     assert server.pause.call_count == 1
 
