@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rows import write_row
 
-from cluster import quorum
+from cluster import starting
 from cluster.quorum import DockerQuorum
 from harness.common.progress import Progress
 from harness.common.quorum_config import QuorumConfig
@@ -49,7 +49,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=10, help="of each fault (default 10)")
     rounds = parser.parse_args().rounds
     console = Console(highlight=False)
-    up = quorum.up(QuorumConfig(), say=console.print)
+    up = starting.up(QuorumConfig(), say=console.print)
     try:
         medians = {name: _measure(up, name, rounds, console) for name in LIMITS_MS}
     finally:

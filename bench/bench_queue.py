@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rows import write_row
 
-from cluster import quorum
+from cluster import starting
 from harness.common.quorum_config import QuorumConfig
 
 GOALS = {
@@ -45,7 +45,7 @@ def main() -> int:
     arguments = _arguments()
     console = Console(highlight=False)
     began_s = time.monotonic()
-    started = quorum.up(QuorumConfig(heap_mb=1536), say=console.print)
+    started = starting.up(QuorumConfig(heap_mb=1536), say=console.print)
     try:
         started.wait_ready()
         with Bench(started.hosts) as bench:

@@ -20,7 +20,7 @@ import docker
 from rich.console import Console
 from rows import write_row
 
-from cluster import quorum
+from cluster import quorum, starting
 from cluster.config import environment, zoo_cfg
 from cluster.engine import engine, labels
 from cluster.pods import probe
@@ -42,7 +42,7 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     console = Console(highlight=False)
     client, config = engine.ensure(), QuorumConfig()
-    quorum.up(config, say=console.print).down()  # builds the images, warms the page cache
+    starting.up(config, say=console.print).down()  # builds the images, warms the page cache
     pairs, sharing = [], []
     for number in range(rounds):
         parts = time_quorum(config)
@@ -81,7 +81,7 @@ def main() -> int:
 def time_quorum(config: QuorumConfig) -> dict[str, float]:
     """Return the seconds of each part of one start, which add up to all of it."""
     began = time.monotonic()
-    started = quorum.up(config)
+    started = starting.up(config)
     try:
         up_s = time.monotonic() - began
         ready_s = started.wait_ready(within_s=READY_WITHIN_S)

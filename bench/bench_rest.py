@@ -24,7 +24,7 @@ from kazoo.client import KazooClient
 from rich.console import Console
 from rows import write_row
 
-from cluster import quorum
+from cluster import starting
 from harness.common.quorum_config import QuorumConfig
 from zkmq.rest.server.serving import GatewayServer, listen, spare_collections
 from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig
@@ -126,7 +126,7 @@ def _hosts(given: str | None, console: Console) -> Iterator[str]:
     if given:
         yield given
         return
-    started = quorum.up(QuorumConfig(heap_mb=1536), say=console.print)
+    started = starting.up(QuorumConfig(heap_mb=1536), say=console.print)
     try:
         started.wait_ready()
         yield started.hosts

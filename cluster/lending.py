@@ -6,9 +6,10 @@ from pathlib import Path
 
 from docker.errors import DockerException
 
-from cluster import quorum
+from cluster import starting
 from cluster.cluster_errors import ClusterError
 from cluster.quorum import DockerQuorum
+from cluster.starting import remove_all_the_same
 from harness.common.quorum_config import QuorumConfig
 
 
@@ -24,7 +25,7 @@ def started(
 
     `keep_disks` is a folder for the servers' disks, if nothing fails.
     """
-    up = quorum.up(config, by_hand=by_hand, say=say)
+    up = starting.up(config, by_hand=by_hand, say=say)
     try:
         with _as_ours(up):
             yield up
@@ -32,7 +33,7 @@ def started(
                 up.keep_disks(keep_disks)
     except BaseException:
         if not by_hand:
-            _remove_all_the_same(up, say)
+            remove_all_the_same(up.run, up.down, say)
         raise
     if not by_hand:
         with _as_ours(up):
@@ -48,14 +49,6 @@ def _as_ours(up: DockerQuorum) -> Iterator[None]:
         if isinstance(error, ClusterError):
             raise
         raise ClusterError(f"quorum {up.run}: the Docker engine says: {error}") from error
-
-
-def _remove_all_the_same(up: DockerQuorum, say: Callable[[str], None]) -> None:
-    """Remove the quorum of a failed run; a failure to remove it must not hide the first one."""
-    try:
-        up.down()
-    except (ClusterError, DockerException) as error:
-        say(f"quorum {up.run} could not be removed: {error}; `harness clean` removes it later")
 
 
 class Kept:
@@ -76,7 +69,7 @@ class Kept:
         if self._up is not None and config.place != self._config.place:
             self.close()
         if self._up is None:
-            self._up = quorum.up(config, say=self._say)
+            self._up = starting.up(config, say=self._say)
         else:
             self._renew(self._up, config)
         self._config = config
@@ -86,7 +79,7 @@ class Kept:
         except BaseException:
             failed, self._up = self._up, None
             if failed is not None:
-                _remove_all_the_same(failed, self._say)
+                remove_all_the_same(failed.run, failed.down, self._say)
             raise
 
     def close(self) -> None:

@@ -1,18 +1,15 @@
-"""A ZooKeeper ensemble of pods on its own Docker network: start, watch, disturb, remove."""
+"""A ZooKeeper ensemble of pods on its own Docker network: watch, disturb, change, remove."""
 
-import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from docker.errors import DockerException
-from docker.models.containers import Container
 
 from cluster import ensemble, members, transactions, trees
-from cluster.cluster_errors import ClusterError, ContainerGoneError
-from cluster.engine import engine, labels, leftovers, run_engines
-from cluster.engine import hosts as machines
+from cluster.cluster_errors import ClusterError
+from cluster.engine import engine, leftovers, run_engines
 from cluster.engine.each import each
 from cluster.engine.hosts import Host
 from cluster.engine.ledger import LedgerFile
@@ -235,7 +232,7 @@ class DockerQuorum:
         """Remove everything of this quorum from its engines; doing it twice is fine."""
         for sandbox in self._sandboxes.values():
             sandbox.lease.end()
-        _remove(self._hosts, self.run)
+        remove(self._hosts, self.run)
 
     def _require_engines(self) -> None:
         now_s = time.monotonic()
@@ -272,61 +269,10 @@ class DockerQuorum:
         return wait_until(self.statuses, met, within_s=within_s, every_s=POLL_S, late=late)
 
 
-def up(config: QuorumConfig, *, by_hand: bool = False, say: Say = lambda _: None) -> DockerQuorum:
-    """Create a quorum and start its servers; does not wait until it is ready.
-
-    On any failure, Ctrl-C included, what was created is removed again.
-
-    Raises:
-        ClusterError: the engine refused, the image cannot be had, or a port is taken.
-        UnmetError: the quorum needs a release that is not to be had.
-    """
-    hosts = machines.connect(config, say)
-    images = image.on_each(hosts, config, say)
-    began = time.monotonic()
-    run = secrets.token_hex(4)
-    if config.engines:
-        run_engines.note(run, config.engines)
-    try:
-        pods, timings = ensemble.create(hosts, config, run, images, by_hand=by_hand, say=say)
-    except BaseException as error:
-        _remove_all_the_same(hosts, run, say)
-        if isinstance(error, DockerException):
-            raise ClusterError(f"quorum {run}: {error}") from error
-        raise
-    timings["up"] = time.monotonic() - began
-    return DockerQuorum(hosts, run, pods, timings=timings)
-
-
-def attach(hosts: Sequence[Host], run: str) -> DockerQuorum:
-    """Take over the quorum of a run that another process started (`harness up`), on these hosts.
-
-    Raises:
-        ContainerGoneError: there is none, or none any more.
-    """
-    pods: dict[int, Pod] = {}
-    for host in hosts:
-        parts: dict[int, dict[str, Container]] = {}
-        for container in leftovers.containers(host.client, run):
-            tags = container.labels
-            parts.setdefault(int(tags[labels.NODE]), {})[tags[labels.PART]] = container
-        pods |= {id: Pod.attach(host.client, found) for id, found in parts.items()}
-    if not pods:
-        raise ContainerGoneError(f"quorum {run}: expected containers of it, got none")
-    return DockerQuorum(hosts, run, dict(sorted(pods.items())), timings={})
-
-
-def _remove(hosts: Sequence[Host], run: str) -> None:
+def remove(hosts: Sequence[Host], run: str) -> None:
+    """Remove all that a run made from its engines; doing it twice is fine."""
     leftovers.remove_run([host.client for host in hosts], run)
     run_engines.forget(run)
-
-
-def _remove_all_the_same(hosts: Sequence[Host], run: str, say: Say) -> None:
-    """Remove what a start that failed had made; a failure of that must not hide the first one."""
-    try:
-        _remove(hosts, run)
-    except (ClusterError, DockerException) as error:
-        say(f"quorum {run} could not be removed: {error}; `harness clean` removes it later")
 
 
 def _the_leader(seen: Sequence[NodeStatus]) -> int | None:

@@ -1,4 +1,4 @@
-"""Decide whether a fault may be injected now, by the budget and the faults in force."""
+"""Decide whether a fault is injected now, waits, or is skipped."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harness.faults import Fault
 from harness.nemesis.injection import Injection
 from harness.scenario import budget
-from harness.target import Quorum
+from harness.target import Clients, Quorum
 
 WITHIN_S = 30.0  # how long a planned fault waits; a follower may look for its leader for ever
 
@@ -28,14 +28,24 @@ def waits_s(injection: Injection) -> float:
     return WITHIN_S if injection.entry.weight is None else 0.0
 
 
+def still_waits(injection: Injection, obstacle: Obstacle, now_s: float) -> bool:
+    """Note the obstacle that an injection met, and tell whether it still waits for its end."""
+    if injection.waits_since_s is None:
+        injection.waits_since_s = now_s
+    injection.waits_for = obstacle.why
+    return now_s - injection.waits_since_s < obstacle.within_s
+
+
 class Room:
     """Tracks which voters are hurt: from a fault's injection until the node serves again.
 
     What observers suffer leaves a majority as it was, so it is not counted.
     """
 
-    def __init__(self, quorum: Quorum, wanted: str, voters: Collection[int]) -> None:
-        self._quorum, self._voters = quorum, frozenset(voters)
+    def __init__(
+        self, quorum: Quorum, clients: Clients, wanted: str, voters: Collection[int]
+    ) -> None:
+        self._quorum, self._clients, self._voters = quorum, clients, frozenset(voters)
         self._most = budget.allowed(wanted, len(voters))
         self._hurt: set[int] = set()
 
@@ -51,8 +61,10 @@ class Room:
         """
         beside = [i for i in in_force if i.planned.name != injection.entry.replaces]
         within_s = waits_s(injection)
-        return self._excluded(injection, beside, within_s) or self._over_budget(
-            injection, in_force, within_s
+        return (
+            self._excluded(injection, beside, within_s)
+            or self._over_budget(injection, in_force, within_s)
+            or self._would_miss(injection, within_s)
         )
 
     def _excluded(
@@ -88,6 +100,11 @@ class Room:
             why=f"budget: nodes {sorted(self._hurt | wanted)} would be hurt at once",
             within_s=within_s if len(stay | wanted) <= self._most else 0.0,
         )
+
+    def _would_miss(self, injection: Injection, within_s: float) -> Obstacle | None:
+        fault: Fault = injection.entry.fault
+        why = fault.misses(self._clients, injection.nodes)
+        return None if why is None else Obstacle(why=why, within_s=within_s)
 
     def _hurts(self, fault: Fault, nodes: Sequence[int]) -> set[int]:
         return set(fault.hurts(nodes, sorted(self._voters))) & self._voters

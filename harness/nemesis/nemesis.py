@@ -5,10 +5,8 @@ Every injection and every heal ends `installed`, `skipped` (nothing was done, an
 """
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
 
 from harness.common.harness_errors import TargetError, UnsupportedError
 from harness.common.polling import wait_until
@@ -16,19 +14,19 @@ from harness.common.progress import Progress
 from harness.common.run_clock import Clock
 from harness.common.server_states import NodeStatus
 from harness.faults import Fault
-from harness.history.record import Event, HistoryWriter
+from harness.history.record import HistoryWriter
 from harness.nemesis import undo
-from harness.nemesis.admission import Obstacle, Room, waits_s
+from harness.nemesis.admission import Room, still_waits
 from harness.nemesis.aim import Aim
 from harness.nemesis.failpoint_watch import FailpointWatch
 from harness.nemesis.injection import Injection
 from harness.nemesis.log_watch import LogWatch
+from harness.nemesis.outcome_log import OutcomeLog
 from harness.recorded import Recorded
 from harness.scenario.plan import Planned
 from harness.scenario.schema import Scenario
 from harness.target import Clients, Evidence, Gateway, Quorum, System
 
-Outcome = Literal["installed", "skipped", "indeterminate"]
 TICK_S = 0.02
 LOOK_S = 0.2  # how often a fault is looked at that waits for a server; costs a request each
 
@@ -52,9 +50,10 @@ class Nemesis:
         self._scenario = scenario
         self._system = System(quorum=quorum, clients=clients, gateway=gateway)
         self._quorum, self._aim = quorum, Aim(scenario, pinned)
-        self._history, self._clock, self._progress, self._say = history, clock, progress, say
+        self._clock, self._progress = clock, progress
+        self._log = OutcomeLog(history, clock, say)
         self._in_force: list[Injection] = []
-        self._room = Room(quorum, scenario.budget, scenario.cluster.voters)
+        self._room = Room(quorum, clients, scenario.budget, scenario.cluster.voters)
         self._looked_s = 0.0
 
     def bind(self) -> Mapping[str, int]:
@@ -85,13 +84,12 @@ class Nemesis:
         drawn = rng.getstate()
         obstacle = self._aim.take(injection, statuses)
         obstacle = obstacle or self._room.obstacle(injection, self._in_force)
-        obstacle = obstacle or self._nobody(injection)
         if obstacle is None:
             self._inject(injection, entry.fault, {str(s.node): s.mode for s in statuses})
-        elif self._waits(injection, obstacle):
+        elif still_waits(injection, obstacle, self._clock.now_s()):
             rng.setstate(drawn)  # the next try draws as if it were the first
         else:
-            self._end(injection, "skipped", {"why": obstacle.why})
+            self._skip(injection, obstacle.why)
 
     def heal(self, injection: Injection) -> None:
         """Undo one injection; a failure is recorded as indeterminate and raised.
@@ -104,7 +102,7 @@ class Nemesis:
             self._look_at(injection, last=True)
             evidence = fault.heal(self._system_of(injection), injection.nodes)
         except TargetError as error:
-            self._record(injection, "heal", "indeterminate", {"error": str(error)})
+            self._log.not_healed(injection, error)
             raise
         self._over(injection, evidence)
 
@@ -139,7 +137,7 @@ class Nemesis:
         """Record a planned fault whose time or trigger did not come within its phase."""
         if injection.planned.round == 0:  # repetitions simply stop with the phase
             why = injection.waits_for or "its phase ended before its time or trigger came"
-            self._end(injection, "indeterminate", {"why": why})
+            self._log.not_injected(injection, "indeterminate", {"why": why})
         injection.state = "over"
 
     def failpoint_watch(self, injections: Sequence[Injection]) -> FailpointWatch:
@@ -158,7 +156,7 @@ class Nemesis:
                 try:
                     watch.begin(injection.planned.id, at.failpoint)
                 except UnsupportedError as error:
-                    self._end(injection, "skipped", {"why": str(error)})
+                    self._skip(injection, str(error))
         return watch
 
     def log_watch(self) -> LogWatch:
@@ -182,7 +180,7 @@ class Nemesis:
                 kind=injection.planned.kind,
                 nodes=injection.nodes,
                 clients=injection.clients,
-                due_s=_due_s(injection.entry.hold_s),
+                due_s=undo.due_s(injection.entry.hold_s),
             )
         )
         began_ns = self._clock.now_ns()
@@ -190,27 +188,22 @@ class Nemesis:
             evidence = fault.inject(self._system_of(injection), injection.nodes)
         except UnsupportedError as error:
             self._forget(injection)
-            self._end(injection, "skipped", {"why": str(error)})
+            self._skip(injection, str(error))
             return
         except TargetError as error:
-            self._end(injection, "indeterminate", {"error": str(error), "before": before})
+            evidence = {"error": str(error), "before": before}
+            self._log.not_injected(injection, "indeterminate", evidence)
+            injection.state = "over"
             raise
         took_ms = (self._clock.now_ns() - began_ns) // 1_000_000
         evidence |= {"before": before, "took_ms": took_ms, **injection.came_with}
         if fault.patient and not fault.bit(evidence):
             injection.awaited = evidence
-            self._say(f"{injection.what}: in force, waits for a thread")
+            self._log.awaited(injection)
         else:
-            self._tell(injection, evidence, began_ns)
+            self._log.injected(injection, evidence, time_ns=began_ns)
         self._end_others(injection, fault)
         self._settle(injection, fault)
-
-    def _tell(self, injection: Injection, evidence: Evidence, time_ns: int) -> None:
-        """Record an injection with what its evidence shows."""
-        fault: Fault = injection.entry.fault
-        outcome: Outcome = "installed" if fault.bit(evidence) else "indeterminate"
-        self._record(injection, "inject", outcome, evidence, time_ns=time_ns)
-        self._say(f"{injection.what}: {outcome}")
 
     def _look_at(self, injection: Injection, *, last: bool = False) -> None:
         """Record a patient fault once it has bitten, or what was seen of it at last."""
@@ -220,7 +213,7 @@ class Nemesis:
         evidence = injection.awaited | fault.look(self._system_of(injection), injection.nodes)
         if last or fault.bit(evidence):
             injection.awaited = None
-            self._tell(injection, evidence, self._clock.now_ns())
+            self._log.injected(injection, evidence, time_ns=self._clock.now_ns())
             if (hold_s := injection.entry.hold_s) is not None:
                 injection.heal_at_s = self._clock.now_s() + hold_s
 
@@ -278,23 +271,8 @@ class Nemesis:
             if name in {"all", injection.planned.name}:
                 self.heal(injection)
 
-    def _nobody(self, injection: Injection) -> Obstacle | None:
-        """Return whom the fault would miss just now."""
-        fault: Fault = injection.entry.fault
-        why = fault.misses(self._system.clients, injection.nodes)
-        return None if why is None else Obstacle(why=why, within_s=waits_s(injection))
-
-    def _waits(self, injection: Injection, obstacle: Obstacle) -> bool:
-        """Tell whether an injection still waits for the obstacle to clear."""
-        now_s = self._clock.now_s()
-        if injection.waits_since_s is None:
-            injection.waits_since_s = now_s
-        injection.waits_for = obstacle.why
-        return now_s - injection.waits_since_s < obstacle.within_s
-
     def _over(self, injection: Injection, evidence: Evidence) -> None:
-        self._record(injection, "heal", "installed", evidence)
-        self._say(f"heal {injection.what}")
+        self._log.healed(injection, evidence)
         self._forget(injection)
 
     def _forget(self, injection: Injection) -> None:
@@ -304,42 +282,6 @@ class Nemesis:
             self._in_force.remove(injection)
         self._progress.in_force.pop(injection.planned.id, None)
 
-    def _end(self, injection: Injection, outcome: Outcome, evidence: Evidence) -> None:
-        self._record(injection, "inject", outcome, evidence)
-        if not injection.what:
-            injection.describe({})
-        self._say(f"{injection.what}: {outcome}: {evidence.get('why', evidence)}")
+    def _skip(self, injection: Injection, why: str) -> None:
+        self._log.not_injected(injection, "skipped", {"why": why})
         injection.state = "over"
-
-    def _record(
-        self,
-        injection: Injection,
-        phase: str,
-        outcome: Outcome,
-        evidence: Evidence,
-        *,
-        time_ns: int | None = None,
-    ) -> None:
-        value: dict[str, Any] = {
-            "id": injection.planned.id,
-            "name": injection.planned.name,
-            "phase": phase,
-            "target": getattr(injection.entry.fault, "target", None),
-            "nodes": injection.nodes,
-            "outcome": outcome,
-            "evidence": evidence,
-        }
-        self._history.append(
-            Event(
-                time_ns=self._clock.now_ns() if time_ns is None else time_ns,
-                process="nemesis",
-                type="info",
-                f=injection.planned.kind,
-                value=value,
-            )
-        )
-
-
-def _due_s(hold_s: float | None) -> float | None:
-    """Return the machine's uptime when a fault is to end that begins now; None if never."""
-    return None if hold_s is None else time.clock_gettime(time.CLOCK_BOOTTIME) + hold_s

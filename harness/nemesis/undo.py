@@ -1,6 +1,7 @@
 """Entries of the undo ledger: what any process needs to heal a fault, whichever injected it."""
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
@@ -37,6 +38,11 @@ def entry(
         "clients": clients,
         "due_s": due_s,
     }
+
+
+def due_s(hold_s: float | None) -> float | None:
+    """Return the machine's uptime when a fault is to end that begins now; None if never."""
+    return None if hold_s is None else time.clock_gettime(time.CLOCK_BOOTTIME) + hold_s
 
 
 def told(entry: Mapping[str, Any], everyone: Iterable[int], up_s: float) -> str:

@@ -21,7 +21,7 @@ import pytest
 from docker.errors import NotFound
 from docker.models.containers import Container
 
-from cluster import quorum
+from cluster import starting
 from cluster.cluster_errors import ClusterError
 from cluster.config import AGENT_STATE, FAKETIME_OFFSET
 from cluster.engine import engine, fleet, labels, ledger, leftovers, processes
@@ -189,7 +189,7 @@ def test_an_injection_by_hand_whose_injector_died_is_healed(
 ) -> None:
     """A server frozen by a process that was killed goes on after `clean`, in a quorum by hand."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    up = quorum.up(QuorumConfig(nodes=1), by_hand=True)
+    up = starting.up(QuorumConfig(nodes=1), by_hand=True)
     try:
         up.wait_ready(within_s=60)
         up.nodes[1].pause()
@@ -204,4 +204,4 @@ def test_an_injection_by_hand_whose_injector_died_is_healed(
     finally:
         up.down()
     with pytest.raises(ClusterError):
-        quorum.attach([Host("", client)], up.run)
+        starting.attach([Host("", client)], up.run)

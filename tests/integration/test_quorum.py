@@ -11,8 +11,9 @@ from cluster.cluster_errors import ClusterError, PortError
 from cluster.engine import engine, labels, leftovers
 from cluster.engine.containers import execute
 from cluster.engine.reach import LOOPBACK
-from cluster.quorum import DockerQuorum, attach
+from cluster.quorum import DockerQuorum
 from cluster.software import server_image
+from cluster.starting import attach
 from harness.common.quorum_config import DEFAULT_RELEASE, QuorumConfig
 from harness.faults.servers import SIGKILL_STATUS
 

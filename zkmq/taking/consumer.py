@@ -107,7 +107,7 @@ class Consumer:
             )
         except BaseException:
             # A signal's handler raised, so the caller did not get them. The next reserve does.
-            self.membership.come(taken)
+            self.membership.arrived.add(taken)
             raise
 
     def settle(self) -> None:
@@ -223,7 +223,7 @@ class Consumer:
             if found.items:
                 self._line.leave(done=self.reserver.used_extra)
             taken.extend(found.items)
-            self.membership.hand_out(found.items)
+            self.membership.arrived.remove(found.items)
             return found
 
         return self._in_turn(look)

@@ -9,14 +9,12 @@ MAX_AGE_S at most, the cache offers items from memory. A claim of a taken item f
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from zkmq.errors import IncompatibleTreeError
 from zkmq.taking.group_locks import GroupGate
-from zkmq.taking.head_items import Head, PriorityHead, flat_items, needed, read_priority
-from zkmq.tree import item_names
+from zkmq.taking.head_items import Head, needed, read_head
 from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES
-from zkmq.zookeeper.store import Delete, GetChildren, GetData, Op, Read, Store, Znode
+from zkmq.zookeeper.store import Delete, GetData, Op, Store, Znode
 
 MAX_AGE_S = 0.05
 MAX_READ_BYTES = 256 * 1024
@@ -163,15 +161,21 @@ class HeadCache:
     def _look(self, wanted: int, deadline_s: float) -> Head:
         while True:
             looked_s = self._store.now()
-            head = self._read_head(deadline_s)
-            passed = self.gate.passed_over(self._in_order(head), head.locks)
+            head = read_head(
+                self._store,
+                self._tree,
+                self._plan,
+                deadline_s,
+                count_consumers=self._count_consumers,
+            )
+            passed = self.gate.passed_over(head.paths(self._tree), head.locks)
             more = len(self.skips) + min(passed, MAX_PASSED)
             self._plan, complete = needed(head, wanted + more)
             if complete:
                 break
-        self.zxid = head.zxid
+        self.zxid, self.consumers = head.zxid, head.consumers
         self._head = head
-        self._paths = list(self._in_order(head))
+        self._paths = list(head.paths(self._tree))
         if self.skips:
             found = self._paths
             self._paths = [path for path in found if path not in self.skips]
@@ -191,61 +195,7 @@ class HeadCache:
 
     def seen(self) -> Iterator[tuple[str, frozenset[str]]]:
         """The listings of the last look, as (path, children). A new child may be a new item."""
-        if self._head is None:
-            return
-        yield self._tree.items, self._head.children
-        if self._head.locks is not None:
-            yield self._tree.groups, self._head.locks
-        for priority, priority_head in self._head.priority_heads.items():
-            if priority_head is not None:
-                yield self._tree.priority(priority), priority_head.children
-                for segment in priority_head.items:
-                    yield self._tree.segment(priority, segment), priority_head.listed(segment)
-
-    def _read_head(self, deadline_s: float) -> Head:
-        reads: list[Read] = [GetChildren(self._tree.items)]
-        for priority, segments in self._plan.items():
-            path = self._tree.priority(priority)
-            reads += [GetData(path), GetChildren(path)]
-            reads += [GetChildren(f"{path}/{segment}") for segment in segments]
-        reads.append(GetChildren(self._tree.groups))
-        if self._count_consumers:
-            reads.append(GetData(self._tree.consumers))
-        view = self._store.read_many(reads, deadline_s)
-        answers = iter(view.results)
-        children = next(answers)
-        if not isinstance(children, list):
-            raise IncompatibleTreeError(f"{self._tree.items}: expected a queue, found nothing")
-        priority_heads: dict[int, PriorityHead | None] = dict.fromkeys(
-            item_names.priorities(children)
-        )
-        head = Head(view.zxid, frozenset(children), flat_items(children), priority_heads)
-        for priority, segments in self._plan.items():
-            priority_head = read_priority(priority, answers, segments)
-            if priority in priority_heads:  # else it is gone
-                priority_heads[priority] = priority_head
-        locks = next(answers)
-        head.locks = frozenset(locks) if isinstance(locks, list) else None
-        registered = next(answers, None)
-        self.consumers = registered.children if isinstance(registered, Znode) else 0
-        return head
-
-    def _in_order(self, head: Head) -> Iterator[str]:
-        """The items in order, up to the first segment that was not read."""
-        for priority in head.priorities:
-            for name in head.flat.get(priority, ()):
-                yield f"{self._tree.items}/{name}"
-            if priority not in head.priority_heads:
-                continue
-            priority_head = head.priority_heads[priority]
-            if priority_head is None:
-                return
-            for segment in priority_head.segments:
-                if segment not in priority_head.items:
-                    return
-                path = self._tree.segment(priority, segment)
-                for name in priority_head.items[segment]:
-                    yield f"{path}/{name}"
+        return iter(()) if self._head is None else self._head.listings(self._tree)
 
     def _remove_drained(self, head: Head) -> None:
         """Delete empty segments before the tail. No put and no return goes to a dropped segment.

@@ -1,11 +1,13 @@
-"""The first items of a queue, as one look has read them."""
+"""The first items of a queue, read in one request and so at one state of the tree."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from zkmq.errors import IncompatibleTreeError
 from zkmq.tree import item_names
 from zkmq.tree.guards import Guard
-from zkmq.zookeeper.store import Znode
+from zkmq.tree.paths import QueueTree
+from zkmq.zookeeper.store import GetChildren, GetData, Read, Store, Znode
 
 
 @dataclass(slots=True)
@@ -34,42 +36,81 @@ class Head:
     priority_heads: dict[int, PriorityHead | None]
     # The locks of groups; None if no item ever had a group.
     locks: frozenset[str] | None = None
+    # How many consumers are registered, if that was asked for.
+    consumers: int = 0
 
     @property
     def priorities(self) -> list[int]:
         """All priorities that exist, most urgent first."""
         return sorted(self.flat.keys() | self.priority_heads.keys())
 
+    def paths(self, tree: QueueTree) -> Iterator[str]:
+        """The items in order, up to the first segment that was not read."""
+        for priority in self.priorities:
+            for name in self.flat.get(priority, ()):
+                yield f"{tree.items}/{name}"
+            if priority not in self.priority_heads:
+                continue
+            priority_head = self.priority_heads[priority]
+            if priority_head is None:
+                return
+            for segment in priority_head.segments:
+                if segment not in priority_head.items:
+                    return
+                path = tree.segment(priority, segment)
+                for name in priority_head.items[segment]:
+                    yield f"{path}/{name}"
 
-def flat_items(children: list[str]) -> dict[int, list[str]]:
-    """The items in the original's flat layout, by priority and in order."""
-    flat: dict[int, list[str]] = {}
-    for child in sorted(children):
-        name = item_names.parse(child)
-        if name is not None:
-            flat.setdefault(name.priority, []).append(child)
-    return flat
+    def listings(self, tree: QueueTree) -> Iterator[tuple[str, frozenset[str]]]:
+        """What was read, as (path, children). A new child may be a new item."""
+        yield tree.items, self.children
+        if self.locks is not None:
+            yield tree.groups, self.locks
+        for priority, priority_head in self.priority_heads.items():
+            if priority_head is not None:
+                yield tree.priority(priority), priority_head.children
+                for segment in priority_head.items:
+                    yield tree.segment(priority, segment), priority_head.listed(segment)
 
 
-def read_priority(
-    priority: int, answers: Iterator[Znode | list[str] | None], segments: list[str]
-) -> PriorityHead | None:
-    """Take one priority's answers: its guard, its children, and some of its segments."""
-    guard, children = next(answers), next(answers)
-    listed = [next(answers) for _ in segments]
-    if not isinstance(guard, Znode) or not isinstance(children, list):
-        return None
-    decoded = Guard.read(guard.data, guard.version)
-    if decoded is None:
-        # The guard is damaged. Nothing of this priority can be taken; the others continue.
-        return PriorityHead(Guard(0), frozenset(children), [])
-    priority_head = PriorityHead(decoded, frozenset(children), decoded.waiting(children))
-    for segment, found in zip(segments, listed, strict=True):
-        if isinstance(found, list):
-            items = priority_head.items[segment] = item_names.items(found, priority)
-            if len(items) < len(found):
-                priority_head.foreign[segment] = frozenset(found).difference(items)
-    return priority_head
+def read_head(
+    store: Store,
+    tree: QueueTree,
+    plan: Mapping[int, list[str]],
+    deadline_s: float,
+    *,
+    count_consumers: bool,
+) -> Head:
+    """Read the head: of each priority in `plan`, the guard and these segments.
+
+    Raises:
+        IncompatibleTreeError: there is no queue any more.
+        NoQuorumError: no answer before the deadline.
+    """
+    reads: list[Read] = [GetChildren(tree.items)]
+    for priority, segments in plan.items():
+        path = tree.priority(priority)
+        reads += [GetData(path), GetChildren(path)]
+        reads += [GetChildren(f"{path}/{segment}") for segment in segments]
+    reads.append(GetChildren(tree.groups))
+    if count_consumers:
+        reads.append(GetData(tree.consumers))
+    view = store.read_many(reads, deadline_s)
+    answers = iter(view.results)
+    children = next(answers)
+    if not isinstance(children, list):
+        raise IncompatibleTreeError(f"{tree.items}: expected a queue, found nothing")
+    priority_heads: dict[int, PriorityHead | None] = dict.fromkeys(item_names.priorities(children))
+    head = Head(view.zxid, frozenset(children), _flat_items(children), priority_heads)
+    for priority, segments in plan.items():
+        priority_head = _read_priority(priority, answers, segments)
+        if priority in priority_heads:  # else it is gone
+            priority_heads[priority] = priority_head
+    locks = next(answers)
+    head.locks = frozenset(locks) if isinstance(locks, list) else None
+    registered = next(answers, None)
+    head.consumers = registered.children if isinstance(registered, Znode) else 0
+    return head
 
 
 def needed(head: Head, wanted: int) -> tuple[dict[int, list[str]], bool]:
@@ -98,3 +139,34 @@ def needed(head: Head, wanted: int) -> tuple[dict[int, list[str]], bool]:
         if wanted <= 0:
             break
     return plan, complete
+
+
+def _flat_items(children: list[str]) -> dict[int, list[str]]:
+    """The items in the original's flat layout, by priority and in order."""
+    flat: dict[int, list[str]] = {}
+    for child in sorted(children):
+        name = item_names.parse(child)
+        if name is not None:
+            flat.setdefault(name.priority, []).append(child)
+    return flat
+
+
+def _read_priority(
+    priority: int, answers: Iterator[Znode | list[str] | None], segments: list[str]
+) -> PriorityHead | None:
+    """Take one priority's answers: its guard, its children, and some of its segments."""
+    guard, children = next(answers), next(answers)
+    listed = [next(answers) for _ in segments]
+    if not isinstance(guard, Znode) or not isinstance(children, list):
+        return None
+    decoded = Guard.read(guard.data, guard.version)
+    if decoded is None:
+        # The guard is damaged. Nothing of this priority can be taken; the others continue.
+        return PriorityHead(Guard(0), frozenset(children), [])
+    priority_head = PriorityHead(decoded, frozenset(children), decoded.waiting(children))
+    for segment, found in zip(segments, listed, strict=True):
+        if isinstance(found, list):
+            items = priority_head.items[segment] = item_names.items(found, priority)
+            if len(items) < len(found):
+                priority_head.foreign[segment] = frozenset(found).difference(items)
+    return priority_head

@@ -1,4 +1,4 @@
-"""The items of one consumer's registration, and who is told that they are lost."""
+"""The items that one consumer holds, and those of them that its caller did not get yet."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -55,3 +55,33 @@ class HeldItems:
                 item.hold = Hold.LOST
         if lost:
             self._tell_lost(lost)
+
+
+class ArrivedItems:
+    """Items that are held, but that the caller did not get yet, or may not have got. Thread-safe.
+
+    A call that a signal's handler ended has no turn any more, so another may go on beside it.
+    """
+
+    def __init__(self) -> None:
+        self.items: tuple[Item, ...] = ()
+        # Held only for a moment, never across a call.
+        self._lock = threading.Lock()
+
+    def add(self, items: Sequence[Item]) -> None:
+        """Add those of these items that are held and not here yet."""
+        with self._lock:
+            known = set(map(id, self.items))
+            new = [item for item in items if id(item) not in known and item.hold is Hold.HELD]
+            self.items = (*self.items, *new)
+
+    def remove(self, items: Sequence[Item]) -> None:
+        """Remove items that the caller gets."""
+        known = set(map(id, items))
+        with self._lock:
+            self.items = tuple(item for item in self.items if id(item) not in known)
+
+    def clear(self) -> None:
+        """Remove all: the registration that held them has ended."""
+        with self._lock:
+            self.items = ()

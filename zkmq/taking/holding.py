@@ -1,13 +1,19 @@
-"""What one registration of a consumer holds, and for how long."""
+"""One registration of a consumer: how it is made, what it holds, and for how long."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from zkmq.doubt import Doubt
+from zkmq.errors import NoQuorumError
 from zkmq.taking.held_items import HeldItems, OnLost
 from zkmq.tree.item import Item
+from zkmq.tree.paths import QueueTree
 from zkmq.tree.ticket import Ticket
-from zkmq.zookeeper.store import Store
+from zkmq.zookeeper.refusal import refusal
+from zkmq.zookeeper.retries import may_retry
+from zkmq.zookeeper.server_clock import ServerClock
+from zkmq.zookeeper.store import Code, Committed, Create, Lost, Rejected, Store
 
 # How often to see whether items whose time to run is over are still held.
 LOOK_AGAIN_S = 1.0
@@ -60,3 +66,42 @@ class Registration(HeldItems):
         if late:
             self.due_s = min(self.due_s, now_s + LOOK_AGAIN_S)
         return late
+
+
+def register(
+    store: Store,
+    tree: QueueTree,
+    clock: ServerClock,
+    *,
+    label: str,
+    on_lost: OnLost,
+    deadline_s: float,
+) -> Registration:
+    """Make the nodes of a new consumer in the present session, `label` in the first of them.
+
+    Raises:
+        NoQuorumError: no answer before the deadline.
+        AccessDeniedError, ServerRefusedError: the servers refused.
+    """
+    consumer = f"consumer-{secrets.token_hex(8)}"
+    active = tree.active(consumer)
+    ops = [
+        Create(tree.consumer(consumer), label.encode()),
+        Create(active, ephemeral=True),
+        Create(tree.claims(consumer)),
+    ]
+    while True:
+        session = store.session_id
+        match store.commit(ops, deadline_s):
+            case Committed() | Rejected(0, Code.NODE_EXISTS):
+                if session is None or session != store.session_id:
+                    # The session before or after this moment made the node.
+                    node = store.exists(active, deadline_s)
+                    session = None if node is None else node.owner
+                ticket = Ticket(store, active, clock)
+                return Registration(store, session, consumer, ticket, on_lost)
+            case Rejected(_, code, number):
+                raise refusal(ops[0].path, "create", code, number)
+            case Lost(reason):
+                if not may_retry(store, deadline_s):
+                    raise NoQuorumError(f"register: no answer in time ({reason})")

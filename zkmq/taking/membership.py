@@ -5,8 +5,6 @@ its session made. Once the session has ended on the servers, no operation of thi
 effect any more, whatever its process believes.
 """
 
-import secrets
-import threading
 from collections.abc import Sequence
 
 from zkmq.doubt import Ask, Doubt, Settled, Write
@@ -19,16 +17,15 @@ from zkmq.errors import (
     NotHeldError,
     OutcomeUnknownError,
 )
-from zkmq.taking.held_items import OnLost
-from zkmq.taking.holding import Apply, Begun, Registration
+from zkmq.taking.held_items import ArrivedItems, OnLost
+from zkmq.taking.holding import Apply, Begun, Registration, register
 from zkmq.tree.item import Hold, Item
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.ticket import Refused, Ticket, TicketGoneError, TookEffect
-from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES
-from zkmq.zookeeper.retries import commit_idempotent, may_retry
+from zkmq.zookeeper.retries import commit_idempotent
 from zkmq.zookeeper.server_clock import ServerClock
-from zkmq.zookeeper.store import Code, Committed, Create, Delete, Lost, Op, Rejected, Store
+from zkmq.zookeeper.store import Code, Delete, Op, Store
 
 
 class Membership:
@@ -54,10 +51,7 @@ class Membership:
         self._on_lost = on_lost
         self._ask = ask
         self._registration: Registration | None = None
-        # Items that are held, but that the caller did not get yet, or may not have got.
-        self._arrived: list[Item] = []
-        # Held only for a moment: a call that a signal's handler ended has no turn any more.
-        self._arriving = threading.Lock()
+        self.arrived = ArrivedItems()
 
     @property
     def id(self) -> str | None:
@@ -106,8 +100,16 @@ class Membership:
         if self.worn and not self.held:
             self.leave(deadline_s)
         if self._registration is None or self._registration.ended:
-            self._arrived.clear()
-            self._registration = self._register(deadline_s)
+            self.arrived.clear()
+            self._free_old(deadline_s)
+            self._registration = register(
+                self._store,
+                self._tree,
+                self._clock,
+                label=self._label,
+                on_lost=self._on_lost,
+                deadline_s=deadline_s,
+            )
             if self._registration.session != self._store.session_id:
                 # The session ended before this registration existed.
                 self._registration.end()
@@ -132,23 +134,6 @@ class Membership:
         """Whether an operation is under way, or was left without an outcome."""
         registration = self._registration
         return registration is not None and not registration.ended and registration.ticket.in_doubt
-
-    def arrived(self) -> tuple[Item, ...]:
-        """Items that were claimed by an operation in doubt and not handed out yet."""
-        return tuple(self._arrived)
-
-    def come(self, items: Sequence[Item]) -> None:
-        """Keep claimed items for the next reserve, until `hand_out`."""
-        with self._arriving:
-            known = set(map(id, self._arrived))
-            new = [item for item in items if id(item) not in known and item.hold is Hold.HELD]
-            self._arrived = [*self._arrived, *new]
-
-    def hand_out(self, items: Sequence[Item]) -> None:
-        """Note that the caller gets these items."""
-        known = set(map(id, items))
-        with self._arriving:
-            self._arrived = [item for item in self._arrived if id(item) not in known]
 
     def claim_path(self, item: Item) -> str:
         """The path of an item while it is held."""
@@ -219,7 +204,7 @@ class Membership:
             raise
         if isinstance(result, TookEffect):
             apply(registration, result.zxid)
-            self.come(claimed)
+            self.arrived.add(claimed)
             write.settle(took_effect=True, zxid=result.zxid)
         ticket.enter(used=isinstance(result, TookEffect))
         self._close(ticket, ended)
@@ -260,7 +245,7 @@ class Membership:
             registration.end()
         elif outcome.took_effect:
             begun.apply(registration, outcome.zxid)
-            self.come(begun.claimed)
+            self.arrived.add(begun.claimed)
         begun.doubt.settle(took_effect=outcome.took_effect, zxid=outcome.zxid)
         registration.ticket.enter(used=outcome.used)
 
@@ -316,31 +301,9 @@ class Membership:
         error.doubt = Doubt.for_ever(settled.label, settled.items)
         return error
 
-    def _register(self, deadline_s: float) -> Registration:
-        consumer = f"consumer-{secrets.token_hex(8)}"
-        active = self._tree.active(consumer)
-        ops = [
-            Create(self._tree.consumer(consumer), self._label.encode()),
-            Create(active, ephemeral=True),
-            Create(self._tree.claims(consumer)),
-        ]
+    def _free_old(self, deadline_s: float) -> None:
+        """Delete the session fence of a worn ticket whose session lives, to free its items."""
         old = self._registration
         if old is not None and old.session == self._store.session_id:
-            # The ticket's versions are used up, and the session lives. This frees the items.
             delete = [Delete(old.ticket.path)]
             commit_idempotent(self._store, "delete", delete, deadline_s, as_good={Code.NO_NODE})
-        while True:
-            session = self._store.session_id
-            match self._store.commit(ops, deadline_s):
-                case Committed() | Rejected(0, Code.NODE_EXISTS):
-                    if session is None or session != self._store.session_id:
-                        # The session before or after this moment made the node.
-                        node = self._store.exists(active, deadline_s)
-                        session = None if node is None else node.owner
-                    ticket = Ticket(self._store, active, self._clock)
-                    return Registration(self._store, session, consumer, ticket, self._on_lost)
-                case Rejected(_, code, number):
-                    raise refusal(ops[0].path, "create", code, number)
-                case Lost(reason):
-                    if not may_retry(self._store, deadline_s):
-                        raise NoQuorumError(f"register: no answer in time ({reason})")

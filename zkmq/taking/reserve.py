@@ -4,7 +4,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import NamedTuple
 
 from zkmq import checks
 from zkmq.errors import ConsumerLostError, NoQuorumError
@@ -13,15 +12,13 @@ from zkmq.taking.group_locks import lock_of
 from zkmq.taking.head_cache import Candidate, HeadCache
 from zkmq.taking.holding import Registration
 from zkmq.taking.membership import Membership
-from zkmq.taking.order import Order
-from zkmq.taking.relaxed_order import RelaxedOrder
+from zkmq.taking.moves import Move, fitting
+from zkmq.taking.order import Order, RelaxedOrder
 from zkmq.taking.undeliverable_items import UndeliverableItems
-from zkmq.tree import envelope, item_names
 from zkmq.tree.item import Hold, Item
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.ticket import Refused
 from zkmq.zookeeper.refusal import refusal
-from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES, fitting_sizes
 from zkmq.zookeeper.store import Code, Create, Delete, Op, Store
 
 MAX_BATCH = 500
@@ -53,14 +50,6 @@ class Reservation:
     window: int = 1
     paused: bool = False
     looked: bool = True
-
-
-class _Move(NamedTuple):
-    """An item, where it waits, and the operations that claim it."""
-
-    candidate: Candidate
-    item: Item
-    ops: tuple[Op, Op]
 
 
 class Reserver:
@@ -126,7 +115,7 @@ class Reserver:
     def _reserve(
         self, n: int, done: Sequence[Item], *, sync: bool, extra: Sequence[Op], deadline_s: float
     ) -> Reservation:
-        arrived = self._membership.arrived()
+        arrived = self._membership.arrived.items
         if arrived:
             acked = self._finisher.done(done, deadline_s) if done else None
             return Reservation(arrived, arrived[0].fence, done=acked)
@@ -180,8 +169,11 @@ class Reserver:
             zxid = None if paused else self.cache.zxid
             looked = paused or self.cache.looked
             return Reservation((), read_zxid=zxid, done=acked, paused=paused, looked=looked)
-        moves = [self._move(registration.consumer, candidate) for candidate in found]
-        count = self._fitting(moves, done, extra)
+        moves = [Move.to(registration.consumer, candidate, self._tree) for candidate in found]
+        acks = [*map(self._membership.unclaim, done), *self._unlocks(done)]
+        count = fitting(self._store, self._locks, moves, [*acks, *extra])
+        # A claim that is too large alone is refused with the reason.
+        count = count if done else max(1, count)
         if count < len(found):
             self.cache.put_back(found[count:], None)
         if not count:  # the acknowledgements fill the request
@@ -190,7 +182,7 @@ class Reserver:
 
     def _claim(
         self,
-        moves: Sequence[_Move],
+        moves: Sequence[Move],
         done: Sequence[Item],
         extra: Sequence[Op],
         deadline_s: float,
@@ -199,9 +191,8 @@ class Reserver:
         ops: list[Op] = [self._membership.unclaim(item) for item in done]
         for move in moves:
             ops += move.ops
-        unlocks = self._locks.unlocks(item.header for item in done)
-        locks = [op for item in items for op in self._locks.lock(item.header, item.name)]
-        ops += [*unlocks, *locks]
+        locks = [op for move in moves for op in move.locks(self._locks)]
+        ops += [*self._unlocks(done), *locks]
         claims_end = len(ops)
         ops += extra
 
@@ -240,7 +231,7 @@ class Reserver:
         return Reservation(tuple(items), result.zxid, None, result.attempts, acked, self._window)
 
     def _lose_race(
-        self, moves: Sequence[_Move], done: Sequence[Item], ops: Sequence[Op], result: Refused
+        self, moves: Sequence[Move], done: Sequence[Item], ops: Sequence[Op], result: Refused
     ) -> None:
         """Put the candidates back in the cache, without the one that another consumer took.
 
@@ -263,8 +254,11 @@ class Reserver:
         self.cache.pace(conflict=True)
         self.contended_s = self._store.now()
 
-    def _is_lock(self, move: _Move, path: str) -> bool:
-        return any(op.path == path for op in self._locks.lock(move.item.header, move.item.name))
+    def _is_lock(self, move: Move, path: str) -> bool:
+        return any(op.path == path for op in move.locks(self._locks))
+
+    def _unlocks(self, done: Sequence[Item]) -> list[Op]:
+        return self._locks.unlocks(item.header for item in done)
 
     def _learn(self, ops: Sequence[Op], result: Refused) -> None:
         """Skip an item that no consumer can take. One that another has taken needs no skip."""
@@ -293,52 +287,9 @@ class Reserver:
         return list(window[start : start + n])
 
     def _usable(self, candidate: Candidate, deadline_s: float) -> bool:
-        """Whether an item can be delivered, may be by its group, and is not tagged.
-
-        A tag, `owner` in the header, is a plain REST client's claim. It holds while that client's
-        session lives.
-        """
-        if not self.cache.gate.is_open(candidate.path):
-            return False
-        if not self._undeliverable.is_fit(candidate.path, candidate.node, deadline_s):
-            return False
-        if candidate.node.data.startswith(envelope.FRESH):
-            return True
-        header, _ = envelope.unwrap(candidate.node.data)
-        owner = header.get("owner", "")
-        if not item_names.is_consumer(owner):
-            return True
-        return self._store.exists(self._tree.active(owner), deadline_s) is None
-
-    def _move(self, consumer: str, candidate: Candidate) -> _Move:
-        item = _claimed(consumer, candidate)
-        claim = Create(self._membership.claim_path(item), envelope.wrap(item.data, item.header))
-        return _Move(candidate, item, (claim, Delete(candidate.path, candidate.node.version)))
-
-    def _fitting(self, moves: Sequence[_Move], done: Sequence[Item], extra: Sequence[Op]) -> int:
-        """How many of the first moves fit one write with the rest; at least 1 without `done`."""
-        rest: list[Op] = [*(self._membership.unclaim(item) for item in done), *extra]
-        rest += self._locks.unlocks(item.header for item in done)
-        each = [(*move.ops, *self._locks.lock(move.item.header, move.item.name)) for move in moves]
-        if self._store.weigh([*rest, *(op for ops in each for op in ops)]) <= MAX_CALL_BYTES:
-            return len(moves)
-        sizes = map(self._store.weigh, each)
-        count = fitting_sizes(sizes, self._store.weigh(rest))
-        return count if done else max(1, count)
-
-
-def _claimed(consumer: str, candidate: Candidate) -> Item:
-    header, payload = envelope.unwrap(candidate.node.data)
-    header.pop("owner", None)
-    header["deliveries"] = header.get("deliveries", 0) + 1
-    header.setdefault("put_zxid", candidate.node.czxid)
-    header.setdefault("put_ms", candidate.node.ctime_ms)
-    return Item(
-        payload,
-        candidate.name,
-        consumer,
-        header["deliveries"],
-        None,
-        header["put_zxid"],
-        header=header,
-    )
+        """Whether an item can be delivered, may be by its group, and is not tagged."""
+        return (
+            self.cache.gate.is_open(candidate.path)
+            and self._undeliverable.is_fit(candidate.path, candidate.node, deadline_s)
+            and not self._undeliverable.is_tagged(candidate.node, deadline_s)
+        )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from zkmq import events
 from zkmq.taking.return_places import ReturnPlaces
-from zkmq.tree import envelope
+from zkmq.tree import envelope, item_names
 from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import too_large
@@ -43,6 +43,19 @@ class UndeliverableItems:
             self._bury(path, node, reason, deadline_s)
             return False
         return True
+
+    def is_tagged(self, node: Znode, deadline_s: float) -> bool:
+        """Whether a plain REST client has claimed an item, and its session lives.
+
+        Such a client writes its id into the header of the item, as `owner`.
+        """
+        if node.data.startswith(envelope.FRESH):
+            return False
+        header, _ = envelope.unwrap(node.data)
+        owner = header.get("owner", "")
+        if not item_names.is_consumer(owner):
+            return False
+        return self._store.exists(self._tree.active(owner), deadline_s) is not None
 
     def _expiry(self, node: Znode, deadline_s: float) -> str | None:
         """Say that an item has expired; None if it has not."""

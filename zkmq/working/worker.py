@@ -13,22 +13,19 @@ from typing import Protocol
 
 from zkmq.errors import WorkerStuckError
 from zkmq.taking.reserve import MAX_BATCH
-from zkmq.tree.item import Hold, Item
-from zkmq.working.ending import JobEnding, WorkerConsumer, outcome_of, said
+from zkmq.tree.item import Item
+from zkmq.working.ending import JobEnding, WorkerConsumer, said
 from zkmq.working.handler_calls import Begin, HandlerCalls
 from zkmq.working.job import Job, Outcome
+from zkmq.working.jobs_in_hand import JobsInHand
 from zkmq.working.rate_limit import RateLimit
 from zkmq.working.work_settings import WorkSettings
 from zkmq.zookeeper.store import Signal
 
 # The longest wait of the loop, if nothing is due before.
 TURN_S = 60.0
-# An item is touched when this part of its time to run is left.
-TOUCH_AT = 2 / 3
 # How long a worker that has to stop waits for the servers to take the items back.
 GIVE_BACK_S = 1.0
-# How many jobs whose outcome is unknown are kept for who wants to ask.
-MOST_IN_DOUBT = 1000
 
 log = logging.getLogger("zkmq.working")
 
@@ -75,8 +72,8 @@ class Worker:
         self._rate: RateLimit | None = None
         if settings.rate_hz is not None:
             self._rate = RateLimit(settings.rate_hz, settings.batch or 1)
-        # By the id() of the item, for `_lose`, which another thread calls.
-        self._jobs: dict[int, Job] = {}
+        self._jobs = JobsInHand()
+        self.in_doubt = self._jobs.in_doubt
         # Filled by other threads, emptied by the loop.
         self._ended_jobs: deque[tuple[Job, BaseException | None]] = deque()
         self._waits_for_items = False
@@ -86,13 +83,11 @@ class Worker:
         self._busy_s = clock.now()
         self.is_over = False
         self.error: BaseException | None = None
-        self._outcomes: Counter[Outcome] = Counter()
-        self.in_doubt: deque[Job] = deque(maxlen=MOST_IN_DOUBT)
 
     @property
     def outcomes(self) -> Counter[Outcome]:
         """How many jobs ended in which way; those that have not ended are still held."""
-        return self._outcomes + Counter({Outcome.STILL_HELD: len(self._jobs)})
+        return self._jobs.outcomes
 
     @property
     def is_late(self) -> bool:
@@ -128,14 +123,14 @@ class Worker:
             WorkerStuckError: every handler runs longer than `time_limit_s`.
             RuntimeError: the executor accepts no more calls.
         """
-        self._consumer.lost_listeners.insert(0, self._lose)
+        self._consumer.lost_listeners.insert(0, self._jobs.lose)
         try:
             while self._jobs or not self._is_stopping:
                 self._turn()
         except BaseException as error:  # noqa: BLE001 - raised below
             self.error = error
         finally:
-            self._consumer.lost_listeners.remove(self._lose)
+            self._consumer.lost_listeners.remove(self._jobs.lose)
             self._leave()
         if self.error is not None:
             raise self.error
@@ -169,7 +164,8 @@ class Worker:
             self._forget(finished)
             # A pause may have used up the signal of what came since.
             if not self._has_news and not self._is_stopping:
-                self._wait(self._rate.next_s() if self._rate and free > 0 else float("inf"))
+                next_s = self._rate.next_s() if self._rate and free > 0 else float("inf")
+                self._signal.wait(min(next_s, self._due_s()))
         self._touch()
         if self._clock.now() >= self._busy_s + self._settings.idle_s and not self._jobs:
             self.stop()
@@ -190,9 +186,6 @@ class Worker:
             self._busy_s = self._clock.now()
         return items
 
-    def _wait(self, until_s: float) -> None:
-        self._signal.wait(min(until_s, self._due_s()))
-
     @property
     def _has_news(self) -> bool:
         return bool(self._calls.has_ended or self._ended_jobs)
@@ -202,10 +195,7 @@ class Worker:
         if self._rate is not None:
             self._rate.take(len(items))
         jobs = [Job(item, self.end) for item in items]
-        self._jobs.update((id(job.item), job) for job in jobs)
-        for job in jobs:
-            if job.item.hold is Hold.LOST:  # before `_lose` could find the job
-                job.lost.set()
+        self._jobs.add(jobs)
         size = self._settings.batch or 1
         for start in range(0, len(jobs), size):
             try:
@@ -234,7 +224,7 @@ class Worker:
 
     def _judge(self, jobs: Sequence[Job], error: BaseException | None) -> list[Job]:
         """Bring jobs back later if there was an error; else return them."""
-        jobs = [job for job in jobs if id(job.item) in self._jobs]  # the others went back
+        jobs = self._jobs.among(jobs)  # the others went back
         if error is None:
             return jobs
         for job in jobs:
@@ -271,59 +261,34 @@ class Worker:
         late = self._clock.now() >= self._stop_by_s
         self._take_away(self._calls.call_off(also_begun=late), None)
         if late:
-            self._forget_all()
+            self._jobs.count_rest()
         elif self._jobs and not self._has_news:
             self._touch()
-            self._wait(self._stop_by_s)
+            self._signal.wait(min(self._stop_by_s, self._due_s()))
 
     def _forget(self, jobs: Sequence[Job]) -> None:
         """Count jobs that have ended."""
-        for job in jobs:
-            if self._jobs.pop(id(job.item), None) is not None and job.outcome is not None:
-                self._outcomes[job.outcome] += 1
-                if job.outcome is Outcome.UNKNOWN:
-                    self.in_doubt.append(job)
-                if job.outcome in {Outcome.LOST, Outcome.UNKNOWN}:
-                    log.warning("%s: delivery %d: %s", job.id, job.delivery, job.outcome.value)
+        self._jobs.count(jobs)
         if jobs:
             self._busy_s = self._clock.now()
 
-    def _forget_all(self) -> None:
-        """Count what is left. What is held goes back when the queue is closed."""
-        jobs = list(self._jobs.values())
-        for job in jobs:
-            job.lost.set()
-            job.outcome = job.outcome or outcome_of(job, Outcome.GIVEN_BACK)
-        self._forget(jobs)
-
     def _leave(self) -> None:
         self._calls.cancel()
-        self._forget_all()
+        self._jobs.count_rest()
         self.is_over = True
         self._changed.set()
 
     def _touch(self) -> None:
-        """Touch the items whose time to run is a third over."""
-        now_s = self._clock.now()
-        due = [job for job in self._jobs.values() if _touch_s(job.item) <= now_s]
-        if due:
+        if due := self._jobs.to_touch(self._clock.now()):
             self._ending.touch(due)
 
     def _due_s(self, finished: int = 0) -> float:
         """When the loop has to go on at the latest; so many of its jobs are finished."""
         now_s = self._clock.now()
-        due_s = [now_s + TURN_S, *(_touch_s(job.item) for job in self._jobs.values())]
-        due_s += self._calls.due_s(now_s)
+        due_s = [now_s + TURN_S, self._jobs.touch_s, *self._calls.due_s(now_s)]
         if len(self._jobs) == finished:
             due_s.append(self._busy_s + self._settings.idle_s)
         return min(due_s)
-
-    def _lose(self, _: str, items: Sequence[Item]) -> None:
-        """Tell the handlers of lost items, from any thread."""
-        for item in items:
-            job = self._jobs.get(id(item))
-            if job is not None:
-                job.lost.set()
 
     def _pause(self, seconds: float) -> None:
         self._signal.wait(min(self._clock.now() + seconds, self._stop_by_s + GIVE_BACK_S))
@@ -332,11 +297,3 @@ class Worker:
         self._signal.set()
         if self._waits_for_items:
             self._consumer.wake()
-
-
-def _touch_s(item: Item) -> float:
-    """When to touch an item; never if it has no time to run, or is not held."""
-    ttr_s = item.header.get("ttr_s")
-    if ttr_s is None or item.hold is not Hold.HELD:
-        return float("inf")
-    return item.due_s - float(ttr_s) * TOUCH_AT

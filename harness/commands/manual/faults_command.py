@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cluster import quorum
+from cluster import starting
 from cluster.cluster_errors import ContainerGoneError, EngineError
 from cluster.engine import fleet, ledger, leftovers
 from cluster.engine.fleet import Fleet
@@ -93,7 +93,7 @@ def the_quorum(run: str | None) -> DockerQuorum:
     if run not in up_now:
         known = ", ".join(up_now) or "none"
         raise ScenarioError(f"--run: expected the id of a quorum that is up ({known}), got {run!r}")
-    return quorum.attach(found.of(run), run)
+    return starting.attach(found.of(run), run)
 
 
 def status_table(target: DockerQuorum) -> Table:
@@ -145,7 +145,7 @@ def heal_left(found: Fleet, say: Callable[[str], None]) -> None:
         if not left:
             continue
         try:
-            hurt = quorum.attach(found.of(held.run), held.run)
+            hurt = starting.attach(found.of(held.run), held.run)
             healed = undo.heal(hurt, hurt.ledger, left)
         except ContainerGoneError:
             continue  # it has just ended, and its faults with it

@@ -6,7 +6,7 @@ from typing import Annotated, get_args
 import typer
 from rich.console import Console
 
-from cluster import quorum
+from cluster import starting
 from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.engine import fleet, labels, leftovers, processes
 from harness.commands import interrupts
@@ -54,7 +54,7 @@ def up(
     )
     with interrupts.clean_exit():
         held = standing.hold(gateway_port, terminal.say) if gateway else None
-        started = quorum.up(config, by_hand=True, say=terminal.say)
+        started = starting.up(config, by_hand=True, say=terminal.say)
         try:
             took_s = started.wait_ready()
             url = standing.start(started.run, started.hosts, held) if held else None
@@ -80,7 +80,7 @@ def status() -> None:
         kind = "by hand" if one.by_hand else "left behind" if one.left else "of a run in progress"
         console.print(f"quorum {one.run} ({kind})")
         try:
-            attached = quorum.attach(found.of(one.run), one.run)
+            attached = starting.attach(found.of(one.run), one.run)
             table = hurting.status_table(attached)
         except ContainerGoneError:
             console.print("it has just ended")

@@ -14,7 +14,7 @@ from worlds.workers.made import keep_house, worker_of
 from zkmq import Job, Outcome, Queue
 from zkmq.errors import OutcomeUnknownError, WorkerStuckError
 from zkmq.putting.entry import Entry
-from zkmq.working import worker as worker_module
+from zkmq.working import jobs_in_hand
 from zkmq.working.work_settings import WorkSettings
 from zkmq.working.worker import GIVE_BACK_S, Worker
 from zkmq.zookeeper.store import Create
@@ -99,7 +99,7 @@ def test_without_touch_the_same_items_are_taken_back(
     """The control of the test above."""
     queue.put(b"a", ttr_s=3.0)
     keep_house(world)
-    monkeypatch.setattr(worker_module, "_touch_s", lambda _: float("inf"))
+    monkeypatch.setattr(jobs_in_hand, "_touch_s", lambda _: float("inf"))
 
     def handle(_: Job) -> None:
         world.scheduler.sleep(20.0)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cluster import quorum
+from cluster import starting
 from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.engine import fleet, ledger, leftovers
 from cluster.engine.fleet import Fleet
@@ -37,7 +37,7 @@ def healed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(leftovers, "runs", lambda _: held)
     monkeypatch.setattr(leftovers, "clean", lambda *_, **__: [])
     monkeypatch.setattr(ledger.LedgerFile, "left", lambda _: [{"id": 1}])
-    monkeypatch.setattr(quorum, "attach", attach)
+    monkeypatch.setattr(starting, "attach", attach)
     monkeypatch.setattr(undo, "heal", heal)
     return done
 

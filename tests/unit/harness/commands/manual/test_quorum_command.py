@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cluster import quorum
+from cluster import starting
 from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.engine import fleet, labels, leftovers
 from cluster.engine.fleet import Fleet
@@ -47,7 +47,7 @@ def test_a_quorum_that_comes_or_goes_while_it_is_shown_is_no_failure(
 
     monkeypatch.setattr(fleet, "find", lambda: Fleet(hosts=[], unreached={}))
     monkeypatch.setattr(leftovers, "runs", lambda _: runs)
-    monkeypatch.setattr(quorum, "attach", attach)
+    monkeypatch.setattr(starting, "attach", attach)
     monkeypatch.setattr(
         quorum_command.hurting, "status_table", lambda shown: f"table of {end('table', shown)}"
     )

@@ -125,7 +125,7 @@ def test_a_batch_says_once_where_its_servers_come_from(
         say("ZooKeeper 3.9.6: here already")
         raise EngineGoneError("got no engine")
 
-    monkeypatch.setattr("cluster.lending.quorum.up", up)
+    monkeypatch.setattr("cluster.lending.starting.up", up)
     file = tmp_path / "x.yaml"
     file.write_text("description: d\nworkload: [{put-all: {}}]\n")
     Batch(Terminal(), tmp_path / "runs").run_all([(file, loading.load(file))] * 3, by_hand=False)
