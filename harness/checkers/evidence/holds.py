@@ -82,6 +82,14 @@ class Holds:
     endings: Endings
 
 
+def first_acks(held: Holds) -> Ints:
+    """Return the row of each hold's first acknowledgement that succeeded; -1 without one."""
+    ending, rows = held.endings, np.full(len(held.row), -1, np.int64)
+    places = np.flatnonzero((ending.hold >= 0) & (ending.kind == DONE_OK))[::-1]
+    rows[ending.hold[places]] = ending.row[places]
+    return rows
+
+
 @derived
 def holds(history: History) -> Holds:
     """Match each delivery with what ended it. O(n log n)."""

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
@@ -23,6 +23,12 @@ class Violation:
     sentence: str
     rows: tuple[int, ...]
     values: tuple[Value, ...] = ()
+
+    @classmethod
+    def of(cls, reason: str, value: Value | None, rows: Iterable[int], sentence: str) -> Self:
+        """Return one about this item, or about none if `value` is None."""
+        values = () if value is None else (value,)
+        return cls(reason=reason, sentence=sentence, rows=tuple(rows), values=values)
 
 
 def conclude(

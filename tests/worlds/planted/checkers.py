@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 
 from harness import judge as judging
-from harness.checkers import fencing, ownership, total_queue
+from harness.checkers import fencing, overlapping_holds, ownership, total_queue
 from harness.checkers.evidence import account, item_lives, notes
 from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.violations import Violation, conclude
@@ -122,7 +122,7 @@ NO_COUNTS = replaced(item_lives, "_miscounted", nothing)
 NO_CROWD = replaced(window, "crowd", lambda _, __, asked, *___: np.zeros(len(asked), np.int64))
 NO_EXPIRY = replaced(ownership, "_after_expiry", lambda *_: ([], []))
 NO_LOGS = replaced(fencing, "_ended", lambda _: ({}, 0, True))
-NO_OVERLAPS = replaced(ownership, "_overlaps", lambda *_: ([], []))
+NO_OVERLAPS = replaced(overlapping_holds, "_overlaps", lambda *_: ([], []))
 NO_CHAIN = replaced(fifo, "covered_until", each_window_alone)
 CLOSED_WINDOWS = replaced(fifo, "covered_until", closed_windows)
 ALL_DELAYED = replaced(producer_order, "_delayed_from_ns", lambda _: 0)
