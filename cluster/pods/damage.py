@@ -19,7 +19,7 @@ def damaged(content: bytes, file: str, how: Damage) -> bytes:
     """Return the bytes of a file of that kind after the damage.
 
     Raises:
-        ValueError: it has nothing that can be damaged so.
+        ValueError: the file has no part that can be damaged in this way.
     """
     if how == "empty":
         return b""

@@ -1,6 +1,6 @@
 """Damage the files of a server, through its node's sandbox.
 
-Bytes are changed in the file that is there, so a server that runs finds them under its hands.
+Bytes are changed in place, so that a running server reads the damaged file.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ def damage(sandbox: Sandbox, file: FileKind, how: Damage) -> Evidence:
         sandbox, name, wanted[begin:end], begin, len(wanted) if len(wanted) < len(before) else None
     )
     after = _named(sandbox, name)
-    # A server that runs goes on writing behind what it had written.
+    # A running server goes on writing after its last record.
     last = end if len(wanted) == len(before) else len(before.rstrip(b"\0"))
     there, meant = (content.ljust(len(before), b"\0")[begin:last] for content in (after, wanted))
     return {
@@ -57,7 +57,7 @@ def damage(sandbox: Sandbox, file: FileKind, how: Damage) -> Evidence:
 
 
 def put_back_old_snapshot(sandbox: Sandbox) -> Evidence:
-    """Leave the oldest snapshot alone: delete all others and all logs, as a restore does.
+    """Delete all logs and all snapshots but the oldest, as when an old backup is restored.
 
     Raises:
         ClusterError: there is no snapshot.
@@ -87,12 +87,12 @@ def _newest(sandbox: Sandbox, file: FileKind) -> tuple[str, bytes]:
 
 
 def _named(sandbox: Sandbox, name: str) -> bytes:
-    """Return the content of a file; none of one that is gone."""
+    """Return the content of a file; empty if the file is gone."""
     return _files(sandbox).get(name, b"")
 
 
 def _changed(before: bytes, wanted: bytes) -> tuple[int, int]:
-    """Return where what is wanted begins to differ, and where it ends to."""
+    """Return the range of bytes in which the wanted content differs."""
     begin = _same(before, wanted)
     if len(before) != len(wanted):
         return begin, len(wanted)
@@ -100,7 +100,7 @@ def _changed(before: bytes, wanted: bytes) -> tuple[int, int]:
 
 
 def _same(one: bytes, other: bytes) -> int:
-    """Return how many bytes are the same at the beginning."""
+    """Return the number of equal bytes at the beginning."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
@@ -125,7 +125,7 @@ def _files(sandbox: Sandbox) -> dict[str, bytes]:
 
 
 def _write(sandbox: Sandbox, name: str, content: bytes, at: int, size: int | None) -> None:
-    """Write these bytes at a place of the file that is there; cut it to a size, if one is given."""
+    """Overwrite a part of an existing file, from byte `at`; then cut it to `size`, if given."""
     try:
         sandbox.container.put_archive("/", pack({_PARCEL: content}))
     except DockerException as error:

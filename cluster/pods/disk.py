@@ -30,7 +30,7 @@ def fill(sandbox: Sandbox) -> Evidence:
             f"node {sandbox.id}: its disk of {size_kb >> 20} GB is the machine's own; start it "
             f"with `data_mb`"
         )
-    # fallocate leaves less than one block, which dd writes. All of it may be run again.
+    # fallocate leaves less than one block free, and dd fills that. The script can be repeated.
     script = (
         f"{sandbox.lease.take()} && mkdir -p {NEMESIS_FOLDER} && fallocate -l {free_kb}K {FILL}; "
         f"dd if=/dev/zero of={FILL} bs=4k oflag=append conv=notrunc 2>/dev/null; "
@@ -55,7 +55,7 @@ def free(sandbox: Sandbox) -> Evidence:
 
 
 def wipe(sandbox: Sandbox) -> Evidence:
-    """Delete the database, and return its size and what is left on the disk, myid for one.
+    """Delete the database; return its size, and the names that are left, such as myid.
 
     Raises:
         ClusterError: something of the database is left.

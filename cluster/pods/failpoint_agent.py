@@ -35,7 +35,7 @@ _CHECKED = "checked"  # the last line of a check that came to its end
 def install(
     client: docker.DockerClient, sandboxes: Sequence[Sandbox], image: ServerImage, say: Say
 ) -> bool:
-    """Put the agent and the points that the image has on the nodes' volumes, before servers are.
+    """Put the agent and the list of the image's points on the volumes, before servers start.
 
     Return whether servers of that image can load it; `say` tells why not.
 
@@ -57,7 +57,7 @@ def install(
 
 
 def points_of(client: docker.DockerClient, image: ServerImage, sandbox: Sandbox) -> list[str]:
-    """Return which points the classes of a server image have; looks at all that we know.
+    """Return the names of those known points that the classes of a server image have.
 
     Raises:
         UnsupportedError: its Java cannot run the agent.
@@ -78,7 +78,7 @@ def points_of(client: docker.DockerClient, image: ServerImage, sandbox: Sandbox)
         raise UnsupportedError(f"in image {image.name} it cannot be run: {error}") from error
     *found, last = told.decode().split() or [""]
     if last != _CHECKED:
-        raise UnsupportedError(f"in image {image.name} it told {told!r}")
+        raise UnsupportedError(f"in image {image.name} it printed {told!r}")
     return found
 
 
@@ -87,7 +87,7 @@ def set_rule(sandbox: Sandbox, name: str, rule: FailpointRule, *, running: bool)
 
     Raises:
         UnsupportedError: the server has no such point, or a rule of that name is in force.
-        ClusterError: the server did not take it up.
+        ClusterError: the server did not confirm it in time.
     """
     if not _answer(sandbox, f"grep -q ' {rule.point}$' {_POINTS} && echo there"):
         raise UnsupportedError(f"node {sandbox.id}: its ZooKeeper has no point {rule.point}")
@@ -165,7 +165,7 @@ def _rest(rule: FailpointRule) -> str:
 
 
 def _list(sandboxes: Sequence[Sandbox], names: Iterable[str]) -> None:
-    """Write down for the agents which points to look for."""
+    """Write the list of points that the agents look for."""
     lines = "\n".join(FAILPOINTS[name].line for name in names)
     each(sandboxes, lambda sandbox: sandbox.run(["sh", "-c", f"echo '{lines}' > {_POINTS}"]))
 
@@ -174,6 +174,6 @@ def _require_as_listed(release: str, found: Sequence[str]) -> None:
     listed = {point.name for point in FAILPOINTS.values() if release in point.releases}
     if release in RELEASES and (other := listed.symmetric_difference(found)):
         raise ClusterError(
-            f"failpoints: expected of ZooKeeper {release} what failpoint_list says, got it "
-            f"otherwise for {', '.join(sorted(other))}"
+            f"failpoints: ZooKeeper {release}: expected the points that failpoint_list names, "
+            f"got a difference in {', '.join(sorted(other))}"
         )

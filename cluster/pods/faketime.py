@@ -32,8 +32,8 @@ def install(sandbox: Sandbox) -> None:
 def set_offset(sandbox: Sandbox, offset_s: float, *, running: Callable[[], bool]) -> Evidence:
     """Move the clock, and wait until the server itself tells the new time.
 
-    A server that does not serve cannot be asked. Then `offset_s` is None, and the server has the
-    new time when it goes on. A server that is not `running` is asked only once.
+    A server that does not serve cannot be asked. Then `offset_s` is None, and the new time holds
+    as soon as the server goes on. A server that is not `running` is asked only once.
 
     Raises:
         ClusterError: the clock was to be set right, and the server tells another time.
@@ -70,7 +70,7 @@ def strobe(
     seen: set[float] = set()
 
     def look() -> bool:
-        """Note the time that the server tells now; return whether it can be asked."""
+        """Record the offset that the server shows now; return whether it can be asked."""
         if (seen_s := seen_offset_s(sandbox)) is None:
             return running()
         seen.add(next((at_s for at_s in (0.0, offset_s) if _near(seen_s, at_s)), seen_s))
@@ -110,9 +110,9 @@ def _right_ms(sandbox: Sandbox) -> int:
 def _written(offset_s: float) -> str:
     """Return a shell command that replaces the offset's file atomically, also on a full disk.
 
-    libfaketime ends the server's process if it reads an empty file, so the next offset is written
-    into a spare file, which is there and so has its room, and the two change places. `1<>` does not
-    empty a file first, so all offsets are of one length.
+    libfaketime ends the server's process if it reads an empty file. So the next offset is written
+    into a spare file, which already has its block on the disk, and the two files are exchanged.
+    `1<>` does not truncate the file first, so all offsets have the same length.
     """
     now, spare, old = FAKETIME_OFFSET, f"{FAKETIME_OFFSET}.spare", f"{FAKETIME_OFFSET}.old"
     change = f"ln -f {now} {old} && mv {spare} {now} && mv {old} {spare}"

@@ -36,13 +36,13 @@ def keep(server: Container, folder: Path, node: int) -> None:
 
 
 def put_back(server: Container, folder: Path, node: int) -> None:
-    """Give a server that was created, and not started, the database that was kept.
+    """Copy the kept database to a server that was created and not started yet.
 
     Raises:
         ClusterError: it could not be read, or the engine refused.
     """
     kept = kept_disk(folder, node)
-    why = f"node {node}: the kept disk {kept} is of no use"
+    why = f"node {node}: the kept disk {kept} cannot be used"
     try:
         with gzip.open(kept) as packed:
             archive = packed.read()

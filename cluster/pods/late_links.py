@@ -2,7 +2,7 @@
 
 Rules in the table `mangle` lead what a node sends to its peers into a queue (NFQUEUE). There the
 program lets each packet go when its time has come. Clients have other addresses, so their path
-stays as it is unless it is asked for. Without the program, the rules let all pass.
+stays fast unless `clients` is given. If the program is gone, the rules let all packets pass.
 """
 
 import re
@@ -17,7 +17,7 @@ from harness.common.harness_errors import UnsupportedError
 from harness.target import Evidence, RoundTrips
 from harness.target.disturbances import Lateness
 
-QUEUES = 60_000  # a number of its own for each program: an earlier one may not have ended yet
+QUEUES = 60_000  # each program draws its own: an earlier program may still run
 ROUNDS = 3
 SPARE_MS = 1000  # how much longer than its link's delay an answer may take
 _LOG = "/run/nemesis/late.log"
@@ -32,11 +32,11 @@ def put(
     links: Mapping[int, Mapping[int, Lateness]],
     clients: Lateness | None = None,
 ) -> None:
-    """Let what these nodes send to these peers be late, in place of what was late there before.
+    """Delay what these nodes send to these peers; this replaces the delays that they had.
 
     Raises:
         UnsupportedError: the kernel of a node cannot queue packets for a program, or send them
-            twice. Then none of these nodes has anything late.
+            twice. Then no delay is in force on any of these nodes.
     """
     addresses = {id: sandbox.ip for id, sandbox in sandboxes.items()}
 
@@ -52,7 +52,9 @@ def put(
             if refused := re.search(
                 r".*(?:revision 0 not supported|No such file|late-links:).*", str(error)
             ):
-                raise UnsupportedError(f"node {id}: this kernel does not: {refused[0]}") from error
+                raise UnsupportedError(
+                    f"node {id}: this kernel does not support it: {refused[0]}"
+                ) from error
             raise
 
     try:
@@ -63,7 +65,7 @@ def put(
 
 
 def take_off(sandboxes: Collection[Sandbox]) -> None:
-    """Let all that these nodes send go at once."""
+    """End all delays of these nodes."""
     each(list(sandboxes), lambda sandbox: sandbox.repeat(["sh", "-c", f"{LATE_OFF}; true"]))
 
 
@@ -87,7 +89,7 @@ def counted(sandboxes: Mapping[int, Sandbox], nodes: Collection[int]) -> dict[in
 
 
 def counts_of(rules: str, peers: Mapping[str, str]) -> Evidence | None:
-    """Read the counts from the words of iptables-save; None if none of our rules is there."""
+    """Read the counts from the output of iptables-save; None if it has no rule of ours."""
     late: dict[str, int] = {}
     twice: dict[str, int] = {}
     for packets, address, target in _COUNTED.findall(rules):

@@ -1,6 +1,6 @@
-"""The lease on what a sandbox does to its node: the harness renews it, the sandbox enforces it.
+"""The lease on the faults in a sandbox: the harness renews it, and sandbox.sh enforces it.
 
-So no rule outlives a killed harness by more than TERM_S: sandbox.sh then takes it off.
+If the harness is killed, sandbox.sh takes off every rule after TERM_S at the latest.
 """
 
 import threading
@@ -32,7 +32,7 @@ class Lease:
         self._failure: Exception | None = None
 
     def take(self) -> str:
-        """Begin to renew it; return the shell command that sets it to a full term.
+        """Begin to renew the lease; return the shell command that sets it to a full term.
 
         The caller runs that command in the sandbox, in one script with what the lease is for.
 

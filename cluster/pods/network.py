@@ -128,7 +128,7 @@ def shape(sandbox: Sandbox, shape: Shape | None) -> Evidence:
 
 
 def shaped(sandbox: Sandbox) -> Evidence:
-    """Return what the shape let through to peers and held back; `clients` by a way of their own.
+    """Return how many packets the shape let through and held back; `clients` is a second device.
 
     Raises:
         ClusterError: the answer of tc is not a queue with its counts.

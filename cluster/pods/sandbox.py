@@ -24,7 +24,7 @@ from cluster.pods.lease import Lease
 REPEATS = 3
 ASKS = 8
 LINGER_S = 0.2
-# How a command ends that an engine kills because it is too busy to start it in time.
+# Exit status and output of a command that a busy engine killed before it started.
 KILLED = (137, "")
 TABLE = "inet nemesis"
 DEVICE = "eth0"
@@ -37,7 +37,7 @@ LATE_OFF = (
     "iptables -t mangle -F nemesis 2>/dev/null; iptables -t mangle -X nemesis 2>/dev/null"
 )
 """The shell commands after which no packet is late; sandbox.sh has them, too."""
-# What is not there cannot be removed, which is fine; a disk that is not empty is not.
+# A part that is absent cannot be removed, and that is no error. To leave files on the disk is one.
 _PRISTINE = (
     f"{LATE_OFF}; nft delete table {TABLE} 2>/dev/null; {UNSHAPE}; "
     f"rm -rf /run/nemesis/* {SHIM_STATE}/*; find /data -mindepth 1 -delete"
@@ -125,7 +125,7 @@ class Sandbox:
         return Mount(path, client.volumes.create(name, labels=self.tags, **options).name)
 
     def clear(self) -> None:
-        """Leave it as it was created: nothing on the disk, no rule in force."""
+        """Bring it back to its first state: an empty disk, and no rule in force."""
         self.lease.end()
         self.lease = self._new_lease()
         self.repeat(["sh", "-c", _PRISTINE])
@@ -185,7 +185,7 @@ class Sandbox:
         return text
 
     def repeat(self, command: Sequence[str]) -> str:
-        """Run a command again, as `run` does, if the engine killed it: it did not start in time.
+        """Run a command that may be run again, and do so if the engine killed it before it started.
 
         Raises:
             ClusterError: its exit status is not 0, or it was killed REPEATS times.
@@ -198,9 +198,9 @@ class Sandbox:
     def ask(self, command: Sequence[str], what: str) -> str:
         """Run a command that prints something and may be run again; return what it printed.
 
-        A busy engine may lose the output of a command that ended well, so an empty output is no
-        answer, and the command is run again (https://github.com/moby/moby/issues/27289). The engine
-        was not listening yet when the command ended, so each further try ends later.
+        A busy engine may lose the output of a command that succeeded. So the command is run again
+        if there is no output (https://github.com/moby/moby/issues/27289). The output is lost if the
+        command ends before the engine listens, so each further try ends a little later.
 
         Raises:
             ClusterError: its exit status is not 0, or nothing came back ASKS times.

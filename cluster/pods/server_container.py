@@ -137,7 +137,7 @@ class ServerContainer:
         )
 
     def _configuration(self) -> bytes:
-        """Return zoo.cfg, what reconfigurations wrote beside it, and keys; no file of the image."""
+        """Pack zoo.cfg, the files of reconfigurations, and keys, but no file of the image."""
         kept = io.BytesIO()
         with (
             download(self.container, "/conf") as archive,
@@ -155,7 +155,7 @@ class ServerContainer:
         remove(container)
 
     def _reload(self, container: Container) -> None:
-        """Ask the engine for a container's state; a server that we have removed since is fine."""
+        """Refresh a container's state; ignore an error if we have removed it since."""
         try:
             container.reload()
         except DockerException as error:
@@ -163,12 +163,12 @@ class ServerContainer:
                 raise self._failed(container, error) from error
 
     def _failed(self, container: Container, error: Exception) -> ClusterError:
-        """Return the error to raise for a request about a container that the engine failed."""
+        """Return the error to raise when the engine could not answer about a container."""
         if isinstance(error, ClusterError):
             return error
         if isinstance(error, NotFound):
             return ContainerGoneError(
                 f"node {self._sandbox.id}: expected its container {container.name}, got none: "
-                f"somebody outside of this run has removed it"
+                f"another program has removed it"
             )
         return ClusterError(f"node {self._sandbox.id}: {error}")

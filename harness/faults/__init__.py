@@ -19,7 +19,7 @@ Aim = Annotated[
     ),
 ]
 WHOLE_QUORUM = frozenset({"cut", "gateway", "loss", "members"})
-"""Slots that one fault fills for all nodes, whichever it is about."""
+"""Slots of the whole quorum: one fault takes such a slot on all nodes, whichever it hits."""
 
 
 class Fault(Protocol):
@@ -28,17 +28,18 @@ class Fault(Protocol):
     Attributes:
         lasting: its effect stays until it is healed. A fault that is over when `inject` returns
             is not lasting.
-        slot: what it takes hold of. Two faults in one slot exclude each other: on the same node,
-            or altogether for the slots of WHOLE_QUORUM. None: it excludes no other fault.
+        slot: the part of a node that it changes, such as `process` or `disk`. Two faults of one
+            slot exclude each other on the same node, or, for the slots of WHOLE_QUORUM, on any
+            nodes. None: it excludes no other fault.
         needs: keys of `cluster` without which it cannot work, such as `faketime`.
-        ends: faults that are over when this one has taken place on the same nodes.
-        of_host: whether it hits every node of its target's host. Its target means one node.
+        ends: names of faults that end when this one is injected on the same nodes.
+        of_host: whether it hits every node on the host of its target, which is one node.
         of_gateway: whether its target is the gateway, so that it needs `transport: rest`.
         forwarded: whether clients must connect through forwarders, so that they can be cut off.
-        fail_stop: whether the servers that it hits stop, and none goes on answering without the
-            others: an old leader that does may show an old state.
-        patient: whether it waits for the servers to do something: `inject` returns before, and
-            `look` tells whether it has bitten by now.
+        fail_stop: whether each server that it hits stops answering. A server that goes on, such as
+            an old leader behind a partition, may show an old state.
+        patient: whether it takes effect only when a server does something. `inject` returns before
+            that, and `look` returns what has been observed since.
     """
 
     # Its fields are settings of foreign origin: no unknown key, nothing coerced.
@@ -59,18 +60,18 @@ class Fault(Protocol):
         ...
 
     def describe(self, kind: str, nodes: Sequence[int], modes: Modes) -> str:
-        """Return what it does to whom, with the settings that matter: `kill+wipe node 5 (leader)`.
+        """Return what it does to which nodes, in words: `kill+wipe node 5 (leader)`.
 
         Args:
             kind: its registered name.
-            nodes: those it hit; empty if it has not hit any; then its target is named.
-            modes: of all nodes just before.
+            nodes: those it hit. If there are none yet, the result names its target.
+            modes: the mode of each node just before.
         """
         return f"{kind}{self.details} {self.whom(nodes, modes)}".rstrip()
 
     @property
     def details(self) -> str:
-        """Return the settings that matter, with a space or a plus before them."""
+        """Return the settings that differ from their defaults, with a space or plus before them."""
         return description.changed_settings(self)
 
     def whom(self, nodes: Sequence[int], modes: Modes) -> str:
@@ -78,21 +79,22 @@ class Fault(Protocol):
         return description.nodes(nodes, modes) or description.target(self.target)
 
     def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
-        """Return who, while it lasts, is down or cannot exchange with a majority both ways.
+        """Return the nodes that it disables: they are down, or cut off from a majority.
 
-        `everyone` are the servers that vote.
+        A node is cut off if it cannot both send to and receive from a majority of `everyone`, the
+        servers that vote.
         """
         return ()
 
     def choose(self, clients: Clients, nodes: Sequence[int]) -> Sequence[int]:
-        """Return the clients it is about, by number; they become `System.chosen`.
+        """Return the numbers of the clients that it will hit; they become `System.chosen`.
 
         `nodes` are those of its target.
         """
         return ()
 
     def misses(self, clients: Clients, nodes: Sequence[int]) -> str | None:
-        """Return why it would hit nobody now, though it may soon; None if it would hit."""
+        """Return why it would hit no client now, although it may later; None if it would hit."""
         return None
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
@@ -105,7 +107,7 @@ class Fault(Protocol):
         ...
 
     def look(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Return what is observed by now of a `patient` fault that is in force."""
+        """Return what has been observed so far of a `patient` fault that is in force."""
         return {}
 
     def bit(self, evidence: Evidence) -> bool:
@@ -113,19 +115,19 @@ class Fault(Protocol):
         ...
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Undo it, in any process; calling it twice is fine. Here: there is nothing to undo.
+        """Undo it. May be called twice, and by another process. By default it does nothing.
 
         Raises:
-            TargetError: it could not be undone, or what is seen afterwards says that it was not.
+            TargetError: it could not be undone, or it is still seen in force afterwards.
         """
         return {}
 
 
 class Disabling(Fault, Protocol):
-    """A fault that takes its nodes out of service, each of them."""
+    """A fault that disables every node it hits."""
 
     def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
-        """Return all the nodes that it is about."""
+        """Return all nodes that it hits."""
         return nodes
 
 

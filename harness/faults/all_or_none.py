@@ -1,4 +1,4 @@
-"""A fault of several nodes is in force on all of them or on none, though their hosts may differ."""
+"""Inject a fault on all of its nodes or on none, although one of their hosts may not support it."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,10 +11,10 @@ def on_each(
     act: Callable[[int], Evidence],
     undo: Callable[[Sequence[int]], object],
 ) -> list[Evidence]:
-    """Do `act` to one node after the other; return what was seen of each.
+    """Call `act` with one node after the other; return the evidence of each.
 
     Raises:
-        UnsupportedError: one cannot. `undo` was called with those to which it was done before.
+        UnsupportedError: a node does not support it. `undo` was called with the nodes before it.
     """
     seen: list[Evidence] = []
     for place, id in enumerate(nodes):

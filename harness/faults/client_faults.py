@@ -89,7 +89,7 @@ class ClientPause(ClientFault):
 @faults.register("client-cut")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCut(ClientFault):
-    """Cut clients of a workload off from the target's servers; nothing is refused, all is silence.
+    """Cut clients of a workload off from the target's servers: they get no answer, and no refusal.
 
     The quorum itself is whole. The target's default is all servers. `number` counts the clients
     that have a connection to one of them. While there is no such client, for example during an
@@ -113,7 +113,7 @@ class ClientCut(ClientFault):
         return self._numbered([one for one in running if clients.connections(one, nodes)])
 
     def misses(self, clients: Clients, nodes: Sequence[int]) -> str | None:
-        """Return who is not connected."""
+        """Return that none of the clients is connected to these nodes; None if one is."""
         return self._missed(clients, self.choose(clients, nodes), nodes)
 
     def _missed(self, clients: Clients, chosen: Sequence[int], nodes: Sequence[int]) -> str | None:

@@ -10,7 +10,9 @@ from harness.faults import Aim, Disabling, faults
 from harness.target import Evidence, System
 from harness.target.disturbances import Damage
 
-OF_THE_DOWN = frozenset({"drop-record", "old-snapshot"})  # they move what a server still writes
+OF_THE_DOWN = frozenset(
+    {"drop-record", "old-snapshot"}
+)  # a running server still writes these parts
 OF_RECORDS = frozenset({"zero-length", "drop-record", "swap-records"})
 
 
@@ -39,9 +41,10 @@ class Corrupt(Disabling):
         return f" {self.how} of {self.file}" + (" while running," if self.running else "")
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Damage a file of each, and read it again.
+        """Damage one file of each server, and read it back.
 
-        Damage cannot be undone: where a later one has no such file, the evidence says so.
+        Damage cannot be undone. So if a later server has no such file, the fault goes on with the
+        others, and the evidence says why.
         """
         damaged: list[Evidence] = []
         for id in nodes:
@@ -55,5 +58,5 @@ class Corrupt(Disabling):
         return {"damaged": damaged}
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require that each file is another one than before, as it was meant to be."""
+        """Require that each file has changed in the intended way."""
         return all(seen["changed"] for seen in evidence["damaged"])

@@ -152,7 +152,7 @@ class IoError(DiskFault, Disabling):
         )
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Do as other disk faults do; return what the servers say of it, too."""
+        """Inject it as other disk faults, and add what the servers log about it."""
         before = {id: len(system.quorum.nodes[id].log()) for id in nodes}
         evidence = DiskFault.inject(self, system, nodes)
         said = {id: _complaint(system.quorum.nodes[id].log()[before[id] :]) for id in nodes}
@@ -234,7 +234,7 @@ def each_was_hit(disks: Sequence[Evidence]) -> bool:
 
 
 def power_was_lost(evidence: Evidence) -> bool:
-    """Tell whether all were killed, and the shim had noted what they did to their disks."""
+    """Tell whether all were killed, and the shim had recorded their disk operations."""
     dead = all(seen["exit_code"] == SIGKILL_STATUS for seen in evidence["killed"])
     return dead and all(seen["operations"] > 0 for seen in evidence["lost"])
 

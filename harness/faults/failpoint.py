@@ -69,7 +69,7 @@ class Failpoint(Disabling):
         return self.look(system, nodes)
 
     def look(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Return what threads came to the point, and which servers are down."""
+        """Return which threads reached the point, and which servers are down."""
         members = [system.quorum.nodes[id] for id in nodes]
         seen = [node.failpoint_hits(self._rule_name) for node in members]
         down = [node.id for node in members if self.do == "halt" and node.process in DOWN]
@@ -90,7 +90,7 @@ class Failpoint(Disabling):
 
     @property
     def _rule_name(self) -> str:
-        """Return what names the rule on a node: heals in other processes must find it."""
+        """Return the rule's name on a node, which a heal by another process has to find."""
         return f"{self.point}+{self.do}"
 
     @property

@@ -26,13 +26,13 @@ class GatewayKill(Fault):
         return _gateway(system).kill()
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require the death by the signal, and silence after it."""
+        """Require that it died of the signal, and does not answer any more."""
         return evidence["exit_code"] == SIGKILLED and not evidence["answers"]
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Start it again at the same address, and wait until it answers.
 
-        The gateway of a harness that is gone ended with it: then there is none to start.
+        If the harness was killed, its gateway ended with it, and there is none to start.
         """
         return {} if system.gateway is None else system.gateway.start()
 

@@ -26,7 +26,7 @@ class HostDown(Kill):
     needs: ClassVar[frozenset[str]] = ENGINES
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Kill them side by side, as a machine that loses its power does; then wipe."""
+        """Kill them at the same time, as when a machine loses power; then wipe."""
         members = [system.quorum.nodes[id] for id in nodes]
         with ThreadPoolExecutor(max_workers=len(members)) as pool:
             killed = list(pool.map(lambda node: node.kill(), members))
@@ -46,7 +46,7 @@ class HostPause(Pause):
 @faults.register("host-partition")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostPartition(Cut):
-    """Cut the nodes of the target's host, who still hear each other, from all other hosts."""
+    """Cut the nodes of the target's host from all other hosts; they still hear each other."""
 
     target: Aim = "leader"
     of_host: ClassVar[bool] = True

@@ -25,7 +25,7 @@ class Rolling(Fault, Protocol):
     fail_stop: ClassVar[bool] = True
 
     def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
-        """Return one: no more are down at any time."""
+        """Return one node: no more than one is down at a time."""
         return nodes[:1]
 
 
@@ -91,8 +91,8 @@ class RollingUpgrade(Rolling):
 def _one_by_one(quorum: Quorum, nodes: Iterable[int], renew: Callable[[int], Evidence]) -> Evidence:
     """Renew the nodes one at a time, followers first; return what was seen of each, in order.
 
-    If the followers are not all in sync in time, `stuck` says why, and the rest is left as it is: a
-    server that does not come back is a finding, which the end of the run tells of.
+    If the followers are not all in sync in time, the evidence has the reason as `stuck`, and the
+    other nodes are left alone. A server that does not come back is reported at the end of the run.
     """
     leaders = {s.node for s in quorum.statuses() if s.mode == "leader"}
     done: list[Evidence] = []

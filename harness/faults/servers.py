@@ -58,7 +58,7 @@ class Start(Fault):
         return {"started": start_down(system, nodes)}
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require that something was down, and runs."""
+        """Require that at least one server was down, and was started."""
         return bool(evidence["started"])
 
 
@@ -82,7 +82,7 @@ class Pause(Disabling):
         return frozen and UNANSWERED.issuperset(evidence["modes"])
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Let what is paused go on."""
+        """Resume the servers that are paused."""
         members = [system.quorum.nodes[id] for id in nodes]
         return {"resumed": [node.resume() for node in members if node.process == "paused"]}
 

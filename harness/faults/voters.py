@@ -35,7 +35,7 @@ class RemoveVoter(Disabling):
 @faults.register("add-voter")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddVoter(Fault):
-    """Make observers voters by reconfiguration, as an ensemble grows; healing takes the vote away.
+    """Make observers voters by reconfiguration, as an ensemble grows; healing reverts that.
 
     With two observers beside three voters, three grow to five.
     """
@@ -62,7 +62,7 @@ class AddVoter(Fault):
 @faults.register("replace")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replace(Disabling):
-    """Kill members and wipe them; healing removes them by reconfiguration and adds empty ones.
+    """Kill members, wipe them and remove them by reconfiguration; healing adds them again, empty.
 
     The new member takes the dead one's address and id, as a machine with a new disk does.
     """

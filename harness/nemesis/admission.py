@@ -37,9 +37,9 @@ def still_waits(injection: Injection, obstacle: Obstacle, now_s: float) -> bool:
 
 
 class Room:
-    """Tracks which voters are hurt: from a fault's injection until the node serves again.
+    """Tracks which voters are disabled, from a fault's injection until the node serves again.
 
-    What observers suffer leaves a majority as it was, so it is not counted.
+    Observers are not counted, since they are not part of any majority.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Room:
         self._hurt: set[int] = set()
 
     def take(self, fault: Fault, nodes: Sequence[int]) -> None:
-        """Count the nodes that this fault hurts as hurt from now on."""
+        """Count the nodes that this fault disables from now on."""
         self._hurt |= self._hurts(fault, nodes)
 
     def obstacle(self, injection: Injection, in_force: Sequence[Injection]) -> Obstacle | None:
@@ -110,7 +110,7 @@ class Room:
         return set(fault.hurts(nodes, sorted(self._voters))) & self._voters
 
     def _forget_recovered(self, in_force: Sequence[Injection]) -> None:
-        """Stop counting nodes that serve, so are in sync, and that no fault in force hurts."""
+        """Stop counting nodes that serve, and so are in sync, unless a fault disables them."""
         held = {id for i in in_force for id in self._hurts(i.entry.fault, i.nodes)}
         serving = {s.node for s in self._quorum.statuses() if s.serving}
         self._hurt -= serving - held

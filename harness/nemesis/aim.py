@@ -1,4 +1,4 @@
-"""Which nodes a target means in this run: names of `bind`, roles, and what is drawn of them."""
+"""Resolve targets to the nodes of this run: names of `bind`, roles, and random choices."""
 
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -19,7 +19,7 @@ class Aim:
     """Resolves targets to nodes, at random where a role fits several.
 
     Args:
-        pinned: an earlier run, whose nodes all names and roles mean again.
+        pinned: an earlier run. All names and roles then mean the same nodes as in that run.
     """
 
     def __init__(self, scenario: Scenario, pinned: Recorded | None) -> None:
@@ -75,6 +75,6 @@ class Aim:
         return self._stream("roles", injection.planned.name)
 
     def _stream(self, *names: str) -> Random:
-        """Return the random stream of these names; no other use changes what it draws."""
+        """Return the random stream of these names. Streams do not influence each other."""
         key = "/".join(names)
         return self._streams.setdefault(key, plan.stream(self._scenario.seed, *names))

@@ -42,9 +42,9 @@ class FailpointWatch:
         self._rules[injection] = _Held(node=node, name=name, point=at.point)
 
     def struck(self, injection: int) -> Evidence | None:
-        """Return what thread waits for this injection; None for none yet.
+        """Return the evidence of the thread that waits for this injection; None if none does.
 
-        Looks at most every PERIOD_S, and tells of none in between.
+        Asks the server at most every PERIOD_S; between two looks it returns None.
         """
         held, now_s = self._rules.get(injection), self._clock.now_s()
         if held is None or now_s - held.looked_s < PERIOD_S:
@@ -54,12 +54,12 @@ class FailpointWatch:
         return {"point": held.point, **seen} if seen["struck"] else None
 
     def end(self, injection: int) -> None:
-        """Let the thread go on that waits for this injection; doing it twice is fine."""
+        """Release the thread that waits for this injection, if there is one."""
         if (held := self._rules.pop(injection, None)) is not None:
             self._quorum.nodes[held.node].clear_failpoint(held.name)
 
     def end_all(self) -> None:
-        """Let all go on."""
+        """Release all threads that are held."""
         for injection in list(self._rules):
             self.end(injection)
 

@@ -43,7 +43,7 @@ class GuardedThread(ABC):
             RunError: the run cannot go on, or cannot be judged.
         """
         if self._failure is not None:
-            # Our own errors are sentences. Of another one, the type may be all that it tells.
+            # Our own errors explain themselves. Any other may have no text, so add its type.
             ours = isinstance(self._failure, HarnessError)
             why = str(self._failure) if ours else told(self._failure)
             raise RunError(f"{self._name}: {why}") from self._failure

@@ -22,9 +22,9 @@ class Injection:
         elections: how many there had been when it was injected; the next round waits for one more.
         waits_since_s: when it first met an obstacle; None if it never did.
         waits_for: the last obstacle that it met.
-        came_with: what was observed of its trigger.
-        awaited: what was last observed of a patient fault in force that has not bitten yet; None
-            for every other one.
+        came_with: the evidence of its trigger.
+        awaited: the latest evidence of a patient fault that has not taken effect yet; None for
+            all others.
         what: what it does to whom, once its nodes are known, such as `kill node 5 (leader)`.
     """
 
@@ -51,7 +51,7 @@ class Injection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Since:
-    """What triggers count from: counts at the start of the phase, time at its first calls."""
+    """The zero of triggers: counts at the start of a phase, and the time of its first calls."""
 
     time_s: float
     acknowledged: int
@@ -80,7 +80,7 @@ def is_due(
 ) -> bool:
     """Tell whether an injection's time or trigger has come.
 
-    `server_shows` tells it of triggers that are up to one server: `log` and `failpoint`.
+    `server_shows` decides for the triggers that watch one server: `log` and `failpoint`.
     """
     if (at_s := injection.planned.at_s) is not None:
         return clock.now_s() - since.time_s >= at_s
@@ -111,7 +111,7 @@ def _round_before(injection: Injection, earlier: Sequence[Injection]) -> Injecti
 
 
 def _waited_for(injection: Injection, before: Iterable[Injection]) -> list[Injection]:
-    """Return those that must be over first: of the entry named by `after`, or of the one before."""
+    """Return the injections that must end first: of the entry in `after`, or of the one above."""
     if (name := injection.entry.after) is not None:
         return [i for i in before if i.planned.name == name]
     entry = injection.planned.entry

@@ -108,11 +108,11 @@ class Nemesis:
 
     @property
     def all_told(self) -> bool:
-        """Tell whether each fault in force is known to have bitten, or not to."""
+        """Tell whether no fault in force still waits to take effect."""
         return all(injection.awaited is None for injection in self._in_force)
 
     def look(self) -> None:
-        """See which of the faults that wait for a server have bitten by now, each LOOK_S."""
+        """Check, at most every LOOK_S, which of the faults that wait for a server took effect."""
         if not self.all_told and self._clock.now_s() - self._looked_s >= LOOK_S:
             for injection in self._in_force:
                 self._look_at(injection)
@@ -141,7 +141,7 @@ class Nemesis:
         injection.state = "over"
 
     def failpoint_watch(self, injections: Sequence[Injection]) -> FailpointWatch:
-        """Return a watch whose rules hold servers for these injections from now on.
+        """Begin to hold servers for the injections with the trigger `failpoint`; return the watch.
 
         An injection whose server cannot be held is skipped.
         """
@@ -206,7 +206,7 @@ class Nemesis:
         self._settle(injection, fault)
 
     def _look_at(self, injection: Injection, *, last: bool = False) -> None:
-        """Record a patient fault once it has bitten, or what was seen of it at last."""
+        """Record a patient fault once it has taken effect; with `last`, whatever was seen."""
         if injection.awaited is None:
             return
         fault: Fault = injection.entry.fault
@@ -240,7 +240,7 @@ class Nemesis:
             injection.state = "over" if hold_s is None else "in force"
             injection.heal_at_s = None if hold_s is None else self._clock.now_s() + hold_s
             if hold_s is not None and injection.awaited is not None:
-                injection.heal_at_s = math.inf  # its time begins when it bites
+                injection.heal_at_s = math.inf  # its duration begins when it takes effect
             self._progress.in_force[injection.planned.id] = injection.what
         self._wait_until(injection)
 

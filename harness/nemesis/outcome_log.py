@@ -27,7 +27,7 @@ class OutcomeLog:
         self._say(f"{injection.what}: {outcome}")
 
     def awaited(self, injection: Injection) -> None:
-        """Say that a patient fault is in force and has not bitten yet; records nothing."""
+        """Say that a patient fault is in force and has had no effect yet; records nothing."""
         self._say(f"{injection.what}: in force, waits for a thread")
 
     def not_injected(

@@ -26,8 +26,8 @@ def entry(
 ) -> dict[str, Any]:
     """Return the entry of an injection: the fault's registered name and settings, and its targets.
 
-    `id` is the entry's own in the ledger; `name` is the fault's in the scenario. It should end when
-    the machine has been up for `due_s`; None if that is not known.
+    `id` identifies the entry in the ledger; `name` is the fault's name in the scenario. `due_s` is
+    the machine's uptime at which the fault should end; None if that is not known.
     """
     return {
         "id": id,

@@ -179,7 +179,7 @@ class DelayedMover:
         return True
 
     def _learn(self, op: Op, code: Code) -> bool:
-        # A check of a guard concerns both, so both have to read it again.
+        # The mover and the return places both check guards, so both have to read it again.
         knows = (self._tails, self._return_places, self._group_locks)
         learned = [each.learn(op, code) for each in knows]
         return any(learned)

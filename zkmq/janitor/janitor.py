@@ -41,7 +41,8 @@ SWEEP_PERIOD_S = 60.0
 SLICE_S = 0.8
 PATIENCE_S = 3.0
 LISTS_AT_ONCE = 500
-# A janitor without a heartbeat for this long is stuck. The others add up to as much again to it.
+# A janitor without a heartbeat for this long is stuck. The others wait up to twice as long before
+# they depose it, so that they do not all act at once.
 STUCK_S = 30.0
 # Housekeeping that has not begun by this time of a step waits for the next step.
 BUDGET_S = 4.0
@@ -253,7 +254,7 @@ class Janitor:
         return reply.mtime_ms
 
     def _tell(self, session: int) -> None:
-        """Tell once of each election."""
+        """Report each election once: an event, and `on_elected`."""
         if self._told_in == session:
             return
         self._told_in = session

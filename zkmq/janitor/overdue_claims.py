@@ -83,7 +83,7 @@ class OverdueClaims:
             due[path] = over_ms
             if over_ms is not None and over_ms <= now_ms:
                 self._take(consumer, path, node, deadline_s)
-                due.pop(path, None)  # taken back or touched; if neither, read it again next time
+                due.pop(path, None)  # if it was neither taken back nor touched, read it again
 
     def _take(self, consumer: str, path: str, node: Znode, deadline_s: float) -> None:
         """Take back one claim, unless its consumer touched or ended it since the read."""

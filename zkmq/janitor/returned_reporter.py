@@ -31,7 +31,7 @@ class ReturnedReporter:
         if self._waiting.qsize() < MAX_WAITING:
             self._waiting.put(returned)
         else:
-            log.warning("on_returned: not told of %d items: it is too slow", len(returned.names))
+            log.warning("on_returned is too slow: it was not told of %d items", len(returned.names))
 
     def close(self, timeout_s: float) -> None:
         """End the thread after the last report; wait for that `timeout_s` at most."""

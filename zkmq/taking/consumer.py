@@ -27,7 +27,7 @@ GiveUp = Callable[[], bool]
 
 
 def never() -> bool:
-    """Wait until the time is over."""
+    """Never give up: wait for the whole timeout."""
     return False
 
 
@@ -111,7 +111,7 @@ class Consumer:
             raise
 
     def settle(self) -> None:
-        """Find out what became of an operation in doubt; what it claimed has `arrived` then."""
+        """Settle an operation in doubt. Items that it claimed are in `membership.arrived` then."""
         if self.membership.in_doubt:
             self._in_turn(self.membership.settle)
 
@@ -238,7 +238,7 @@ class Consumer:
         self._waiting.run_if_free(min(until_s, self._store.now() + LOOK_AGAIN_S), wait)
 
     def _leave_line(self) -> None:
-        """Leave the waiting line, since puts would wake a place that is left behind in vain."""
+        """Leave the waiting line, so that no put wakes a place whose consumer is gone."""
         with contextlib.suppress(ZkmqError):  # the end of the session does the same
             # If it is held, another thread uses the place.
             self._waiting.run_if_free(self._store.now(), lambda: self._line.leave(done=False))

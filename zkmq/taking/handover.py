@@ -81,7 +81,7 @@ class Holder:
 
     def __init__(self, store: Store, handover: Handover, deadline_s: float) -> None:
         tree, consumer = QueueTree(handover.path), handover.consumer
-        # This syncs: the server may not have seen yet what the first process did.
+        # This syncs, since the server may not know yet what the first process did.
         store = bound = open_tree(store, tree, deadline_s)
         clock = ServerClock(store)
         reads: list[Read] = [GetData(tree.active(consumer)), GetData(tree.consumer(consumer))]

@@ -31,7 +31,8 @@ from zkmq.zookeeper.store import Code, Delete, Op, Store
 class Membership:
     """At most one registration at a time, made when it is first needed. Not thread-safe.
 
-    `ask` is a function that a caller in doubt calls later; it has to call `settle`.
+    `ask` is called when a caller asks for the outcome of an operation in doubt; it has to call
+    `settle`.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ class WaitingLine:
         return [] if self._path is None else [Delete(self._path)]
 
     def leave(self, *, done: bool) -> None:
-        """Leave the line, unless that was `done` with a claim. Does not wait for the answer."""
+        """Leave the line. `done`: a claim has deleted the place. Does not wait for the answer."""
         if self._joining:
             self._leave_unknown()
         elif self._path is not None and not done:
@@ -129,7 +129,7 @@ class WaitingLine:
             raise NoQuorumError("reserve: no answer in time while waiting for items")
 
     def _leave_unknown(self) -> None:
-        """Leave a place whose creation was interrupted. Without an answer, leave it later."""
+        """Delete a place whose creation was interrupted; without an answer, try again later."""
         with suppress(NoQuorumError):
             line = self._list(self._store.now() + LEAVE_S)
             for path in line:
@@ -141,7 +141,7 @@ class WaitingLine:
         self._left = (path, self._store.submit([Delete(path)]))
 
     def _delete_again(self, path: str, pending: Pending) -> None:
-        """Delete the place that was left last if the answer to that was lost, or not come yet."""
+        """Delete the last place again, if no answer to its deletion has come."""
         self._left = None
         with suppress(ZkmqError):
             if isinstance(pending.reply(self._store.now()), Lost):

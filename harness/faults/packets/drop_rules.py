@@ -33,7 +33,7 @@ class Dropping(Fault, Protocol):
         return put(self.slot, system.quorum, self.drops(nodes, system.quorum.nodes))
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require a dropped packet on each node that had something to say."""
+        """Require a dropped packet on each node that sends packets across the cut by itself."""
         return dropped_on_each(evidence)
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
@@ -62,10 +62,10 @@ def put(rule: str, quorum: Quorum, drops: Mapping[int, Drops]) -> Evidence:
 
 
 def dropped_on_each(evidence: Mapping[str, Any]) -> bool:
-    """Require a packet lost to or from each node that had something to say across the cut.
+    """Require a packet lost to or from each node that exchanges packets across the cut by itself.
 
-    Those are the leader and its followers. Each datagram that was sent must be lost, too. If there
-    is neither, one packet anywhere is enough.
+    A leader and its followers do. Each datagram that the harness sent must be lost, too. If there
+    are no such nodes and no datagrams, one lost packet is enough.
     """
     spoken = {frozenset(map(str, pair)) for pair in evidence.get("spoken", ())}
     # A packet is lost at the first rule it meets, which may be its sender's.
@@ -104,7 +104,7 @@ def _silent(drops: Mapping[int, Drops], modes: Mapping[str, str]) -> set[tuple[i
 
 
 def _speaking(cut: Mapping[str, Collection[int]], modes: Mapping[str, str]) -> set[str]:
-    """Return the nodes with a rule that had something to say across it, by their roles."""
+    """Return the nodes that, by their roles, exchange packets across the cut by themselves."""
     talks = _talks(modes)
     return {
         id

@@ -27,7 +27,7 @@ def isolate(nodes: Collection[int], everyone: Collection[int]) -> dict[int, Drop
 
 
 def ring(order: Sequence[int]) -> dict[int, Drops]:
-    """Let each node hear its neighbours only: a majority with itself, no two of them the same."""
+    """Let each node hear only its neighbours: with itself a majority, for each node another one."""
     n = len(order)
     reach = -(-(n // 2) // 2)  # to each side, so that itself and both sides are a majority
     grudge = {}

@@ -38,19 +38,19 @@ Regions = Annotated[
 
 
 class Late(Fault, Protocol):
-    """A fault of links: a subclass says which links are how late, and inherits the rest.
+    """A fault of links. A subclass defines which links are late, and by how much.
 
-    Clients use other links, so they notice only that servers agree later.
+    Clients use other links. They notice only that writes take longer to commit.
     """
 
     slot: ClassVar[str | None] = "late"
 
     @abstractmethod
     def links(self, nodes: Sequence[int], everyone: Collection[int]) -> Links:
-        """Return how late which links are while `nodes` are the target."""
+        """Return the links that are late, and by how much, if `nodes` are the target."""
 
     def of_clients(self) -> Lateness | None:
-        """Return how late what these nodes send to clients is; None if it is not."""
+        """Return the delay of what these nodes send to clients; None if there is none."""
         return None
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
@@ -89,7 +89,7 @@ class Late(Fault, Protocol):
         return any(seen) and False not in seen and (any(copied) or not copied)
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Let packets go at once; return what was late by then.
+        """Stop the delays; return how many packets were late.
 
         Raises:
             TargetError: a node still delays some.
@@ -136,7 +136,7 @@ class Latency(Late):
 @faults.register("link-latency")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkLatency(Late):
-    """Delay what one node sends to another one, for each pair of a list; not the way back.
+    """Delay what one node sends to another, for each pair of a list; replies are not delayed.
 
     A pair holds `leader`, names of `bind` and numbers of nodes.
     """
@@ -182,7 +182,7 @@ class LinkLatency(Late):
 @faults.register("regions")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionLatency(Late):
-    """Model regions: round trips between nodes of different ones take `rtt_ms`, both halves alike.
+    """Model regions: a round trip between two of them takes `rtt_ms`, half of it each way.
 
     A region holds `leader`, names of `bind` and numbers of nodes.
     """

@@ -52,7 +52,7 @@ class Bandwidth(Fault):
 
     target: Aim = "leader"
     rate_kbit: Count = 64
-    """What is left to send."""
+    """The rate that is left, in kbit/s."""
     slot: ClassVar[str | None] = "shape"
 
     @property
@@ -80,10 +80,10 @@ class Bandwidth(Fault):
         return all(seen["held"] for seen in evidence["seen"])
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Take the shape off; return what it had done by then.
+        """Remove the limit; return its counters as they were.
 
         Raises:
-            TargetError: a node still has one.
+            TargetError: a node still has a limit.
         """
         members = [system.quorum.nodes[id] for id in nodes]
         seen = [node.shaped() for node in members]

@@ -50,11 +50,11 @@ class Partition(Cut):
 
     @property
     def details(self) -> str:
-        """Return nothing: the groups are whom it hits."""
+        """Return nothing, since `whom` names the groups."""
         return ""
 
     def whom(self, nodes: Sequence[int], modes: Modes) -> str:
-        """Return the sides as they came out; the groups as they are written if none did yet."""
+        """Return the sides of the cut; before the cut, the groups as the scenario has them."""
         return Cut.whom(self, nodes, modes) if nodes else description.sides(self.groups)
 
     def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:
@@ -66,7 +66,7 @@ class Partition(Cut):
 @faults.register("partition-halves")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionHalves(Cut):
-    """Cut the quorum in two halves drawn at random; of an odd number the bigger one goes on."""
+    """Cut the quorum into two random halves; with an odd number, the larger one is a majority."""
 
     target: Aim = "half"
 
@@ -78,7 +78,7 @@ class PartitionHalves(Cut):
 @faults.register("partition-minority")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionMinority(Cut):
-    """Cut the target's nodes, who still hear each other, from all the rest."""
+    """Cut the target's nodes from all others; they still hear each other."""
 
     target: Aim = "minority"
 
@@ -107,7 +107,7 @@ class PartitionRing(Cut):
 @faults.register("partition-bridge")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionBridge(Cut):
-    """Cut the quorum in two halves that only the target node hears and is heard by."""
+    """Cut the quorum into two halves; only the target node exchanges packets with both."""
 
     target: Aim = "follower"
 
@@ -143,7 +143,7 @@ class OneWay(Cut):
         return " deaf" if self.deaf else " mute"
 
     def whom(self, nodes: Sequence[int], modes: Modes) -> str:
-        """Return the nodes; both sides of the cut would not tell its direction."""
+        """Return the nodes, since the two sides of a cut do not show its direction."""
         return description.nodes(nodes, modes) or description.target(self.target)
 
     def drops(self, nodes: Sequence[int], everyone: Collection[int]) -> dict[int, Drops]:

@@ -73,5 +73,5 @@ def test_a_damaged_disk_is_an_error(tmp_path: Path, content: bytes | None) -> No
     """It names the file."""
     if content is not None:
         kept_disk(tmp_path, 2).write_bytes(content)
-    with pytest.raises(ClusterError, match=r"node-2.tar.gz is of no use"):
+    with pytest.raises(ClusterError, match=r"node-2.tar.gz cannot be used"):
         kept_disks.put_back(container(Server()), tmp_path, 2)

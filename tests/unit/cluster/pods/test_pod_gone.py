@@ -115,7 +115,7 @@ class FailingQuorum(SimpleNamespace):
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every quorum that is started be one that cannot be removed."""
     up = cast(DockerQuorum, FailingQuorum())
-    monkeypatch.setattr(lending.quorum, "up", lambda *_, **__: up)
+    monkeypatch.setattr(lending.starting, "up", lambda *_, **__: up)
 
 
 @pytest.mark.usefixtures("failing")

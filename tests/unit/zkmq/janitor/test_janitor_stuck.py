@@ -261,7 +261,7 @@ def test_a_slow_application_is_not_waited_for(caplog: pytest.LogCaptureFixture) 
     reporter = ReturnedReporter(wait)
     for number in range(200):
         reporter.tell(Returned(str(number), ("name",), (), "items", None))
-    assert "on_returned: not told of 1 items" in caplog.text
+    assert "on_returned is too slow: it was not told of 1 items" in caplog.text
     gate.set()
     reporter.close(timeout_s=30)
 
