@@ -58,7 +58,9 @@ def of_release(release: str) -> list[str]:
 def test_a_release_must_have_what_the_list_says(release: str) -> None:
     """The classes of the image are looked at, each time; a point more or less is an error."""
     assert installed(*of_release(release), "checked", release=release) == (True, [])
-    with pytest.raises(ClusterError, match=f"ZooKeeper {release}: expected the points that failpoint_list"):
+    with pytest.raises(
+        ClusterError, match=f"ZooKeeper {release}: expected the points that failpoint_list"
+    ):
         installed(*of_release(release)[1:], "checked", release=release)
 
 
