@@ -13,7 +13,7 @@ from worlds.crash_points.checks import Reason
 from zkmq.doubt import Write
 from zkmq.putting import producer_ticket
 from zkmq.putting.tail_segments import TailSegments
-from zkmq.taking import membership
+from zkmq.taking import holding
 from zkmq.tree import item_names
 from zkmq.tree.ticket import Refused, Ticket, TookEffect
 from zkmq.zookeeper.store import (
@@ -125,19 +125,19 @@ MUTANTS = [
         name="reserve in two steps",
         operation="reserve-warm",
         reason=Reason.LOST,
-        applied=lambda: mock.patch.object(membership, "Ticket", _TwoSteps),
+        applied=lambda: mock.patch.object(holding, "Ticket", _TwoSteps),
     ),
     Mutant(
         name="the original's _move",
         operation="reserve-warm",
         reason=Reason.OWNED_TWICE,
-        applied=lambda: mock.patch.object(membership, "Ticket", _Move),
+        applied=lambda: mock.patch.object(holding, "Ticket", _Move),
     ),
     Mutant(
         name="done without the fence",
         operation="done",
         reason=Reason.ACK_AFTER_EXPIRY,
-        applied=lambda: mock.patch.object(membership, "Ticket", _NoFence),
+        applied=lambda: mock.patch.object(holding, "Ticket", _NoFence),
     ),
     Mutant(
         name="return under the old name",
