@@ -52,12 +52,10 @@ class DockerQuorum:
 
     @property
     def nodes(self) -> Mapping[int, Pod]:
-        """Return the members by id."""
         return self._pods
 
     @property
     def hosts(self) -> str:
-        """Return the connect string that clients use, all members, comma separated."""
         return ",".join(pod.client_address for pod in self._pods.values())
 
     def statuses(self, *, metrics: bool = False) -> Sequence[NodeStatus]:
@@ -70,7 +68,6 @@ class DockerQuorum:
         return each(self._pods.values(), lambda pod: pod.status(metrics=metrics))
 
     def leader(self, *, within_s: float = 10) -> int:
-        """Return the id of the one that leads now."""
         leader = _the_leader(self._wait(within_s, "one leader", _the_leader))
         assert leader is not None
         return leader
@@ -97,39 +94,31 @@ class DockerQuorum:
         return time.monotonic() - began
 
     def drop(self, rule: str, drops: Mapping[int, Drops]) -> Evidence:
-        """Put the rule of that name in force on all nodes, in place of the one that was."""
         return network.drop(self._sandboxes, rule, drops)
 
     def speak(self, pairs: Collection[tuple[int, int]]) -> None:
-        """Send a datagram that nobody listens for, from one node to another, for each pair."""
         network.speak(self._sandboxes, pairs)
 
     def dropped(self, rule: str) -> Mapping[int, Mapping[int, int]]:
-        """Return how many packets the rule has dropped, by node that has it and by its peer."""
         return network.dropped(self._sandboxes, rule)
 
     def delay_links(
         self, links: Mapping[int, Mapping[int, Lateness]], clients: Lateness | None = None
     ) -> None:
-        """Let what these nodes send to these peers, and to `clients`, be late."""
         late_links.put(self._sandboxes, links, clients)
 
     def delayed(self, nodes: Collection[int]) -> Mapping[int, Evidence]:
-        """Return how many packets were late, and sent twice."""
         return late_links.counted(self._sandboxes, nodes)
 
     def end_delays(self, nodes: Collection[int]) -> None:
-        """Let what these nodes send go at once."""
         late_links.take_off([self._sandboxes[id] for id in nodes])
 
     def round_trips(
         self, links: Mapping[int, Collection[int]], *, within_ms: int = 0
     ) -> RoundTrips:
-        """Measure how long nodes take to reach peers and get an answer."""
         return late_links.round_trips(self._sandboxes, links, within_ms)
 
     def lose_power(self, nodes: Collection[int], model: PowerLossModel) -> Evidence:
-        """Kill these servers at once, and take back what was not made durable before."""
         pods = [self._pods[id] for id in nodes]
         for pod in pods:
             pod.require_disk_shim()
@@ -140,15 +129,12 @@ class DockerQuorum:
         }
 
     def remove_member(self, node: int) -> Evidence:
-        """Take a voter out of the ensemble by reconfiguration."""
         return members.remove(self._serving_beside(node), node)
 
     def add_member(self, node: int, role: Role = "participant") -> Evidence:
-        """Give a server that role in the ensemble."""
         return members.add(self._serving_beside(node), node, self._sandboxes[node].ip, role)
 
     def supports(self, what: str) -> bool:
-        """Tell whether the machine can do what a scenario requires."""
         tries = {"nfqueue": late_links.supported, "netem": network.supports_netem}
         one_each = {sandbox.host: sandbox for sandbox in self._sandboxes.values()}.values()
         return what not in tries or all(each(one_each, tries[what]))
@@ -158,7 +144,6 @@ class DockerQuorum:
         self._upgrades[wanted] = image.on_each(self._hosts, QuorumConfig(zookeeper=wanted), say)
 
     def upgrade(self, node: int, wanted: Software) -> Evidence:
-        """Put another server in the place of one that is down; see Quorum."""
         if wanted not in self._upgrades:
             self.prepare(wanted, lambda _: None)
         to, _ = self._upgrades[wanted][self._pods[node].host]
@@ -166,16 +151,13 @@ class DockerQuorum:
         return {"node": node, "release": to.release, "image": to.name, "origin": to.origin}
 
     def logs(self) -> Iterator[tuple[int, bytes]]:
-        """Give each server's log, whole."""
         for id, pod in self._pods.items():
             yield id, pod.log()
 
     def trees(self, root: str) -> Sequence[ServerTree]:
-        """Read the znodes under `root` from each server by itself."""
         return trees.read_all(self._pods.values(), root)
 
     def session_ends(self) -> Sequence[SessionEnds]:
-        """Read from each server's transaction log when which session ended."""
         return transactions.session_ends(self._pods.values())
 
     def versions(self) -> dict[str, Any]:

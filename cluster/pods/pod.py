@@ -73,7 +73,6 @@ class Pod:
 
     @property
     def process(self) -> str:
-        """Return the engine's word for the server's process."""
         return str(self._server.state()["Status"])
 
     @property
@@ -85,23 +84,18 @@ class Pod:
         return bool(self.server.attrs["State"]["Status"] == "exited")
 
     def start(self) -> Evidence:
-        """Start the server that is down; does not wait until it serves."""
         return self._server.bring("running", self.server.start, "start")
 
     def kill(self) -> Evidence:
-        """End the server with SIGKILL and wait until it is gone."""
         return self._server.bring("exited", lambda: self.server.kill(signal="KILL"), "kill")
 
     def stop(self) -> Evidence:
-        """End the server with SIGTERM and wait until it is gone."""
         return self._server.bring("exited", lambda: self.server.kill(signal="TERM"), "stop")
 
     def pause(self) -> Evidence:
-        """Freeze the server: its sockets stay open, nothing answers."""
         return self._server.bring("paused", lambda: freeze(self.server), "pause")
 
     def resume(self) -> Evidence:
-        """Let a paused server go on."""
         return self._server.bring("running", self.server.unpause, "resume")
 
     def wipe(self) -> Evidence:
@@ -115,33 +109,26 @@ class Pod:
         return disk.wipe(self.sandbox)
 
     def shape(self, shape: Shape | None) -> Evidence:
-        """Slow down what leaves the node; None takes the last shape off."""
         return network.shape(self.sandbox, shape)
 
     def shaped(self) -> Evidence:
-        """Return what the shape did so far."""
         return network.shaped(self.sandbox)
 
     def set_clock(self, offset_s: float) -> Evidence:
-        """Move the server's wall clock."""
         self._require_faketime()
         return faketime.set_offset(self.sandbox, offset_s, running=self._running)
 
     def strobe_clock(self, offset_s: float, period_s: float) -> Evidence:
-        """Jump between both times every half period."""
         self._require_faketime()
         return faketime.strobe(self.sandbox, offset_s, period_s, running=self._running)
 
     def fill_disk(self) -> Evidence:
-        """Leave no byte free on the disk."""
         return disk.fill(self.sandbox)
 
     def free_disk(self) -> Evidence:
-        """Remove what `fill_disk` wrote, if it did."""
         return disk.free(self.sandbox)
 
     def damage(self, file: FileKind, how: Damage, *, running: bool = False) -> Evidence:
-        """Damage the newest file of a kind, of a server that is down, or `running`."""
         state = self.process
         if running and state != "running":
             raise UnsupportedError(
@@ -156,20 +143,16 @@ class Pod:
         return damaged_files.damage(self.sandbox, file, how)
 
     def break_disk(self, rule: DiskRule) -> Evidence:
-        """Put a rule in force on the server's calls to its disk."""
         self.require_disk_shim()
         return shimmed_disk.put(self.sandbox, rule)
 
     def disk_calls(self) -> Evidence:
-        """Return what the rule did so far."""
         return shimmed_disk.calls(self.sandbox)
 
     def mend_disk(self) -> Evidence:
-        """Take the rule off; return what it did."""
         return shimmed_disk.mend(self.sandbox)
 
     def set_failpoint(self, name: str, rule: FailpointRule) -> Evidence:
-        """Put the rule of that name in force."""
         if not self._server.has("SERVER_JVMFLAGS", AGENT):
             raise UnsupportedError(
                 f"node {self.id}: its server does not run under the failpoint agent; start it with "
@@ -178,11 +161,9 @@ class Pod:
         return failpoint_agent.set_rule(self.sandbox, name, rule, running=self._running())
 
     def failpoint_hits(self, name: str) -> Evidence:
-        """Return what the rule of that name has done."""
         return failpoint_agent.hits(self.sandbox, name)
 
     def clear_failpoint(self, name: str) -> Evidence:
-        """Take the rule of that name off; return what it did."""
         return failpoint_agent.clear_rule(self.sandbox, name)
 
     def status(self, *, metrics: bool = False) -> NodeStatus:
@@ -199,7 +180,6 @@ class Pod:
         return seen
 
     def log(self) -> bytes:
-        """Return all that the node's servers have written."""
         return self._server.log()
 
     def _running(self) -> bool:

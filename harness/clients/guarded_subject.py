@@ -83,25 +83,20 @@ class Guarded:
 
     @property
     def session(self) -> str | None:
-        """Return the session's id, for the history."""
         return self._name("session")
 
     @property
     def consumer(self) -> str | None:
-        """Return the consumer's name, if it has one."""
         return self._name("consumer")
 
     @property
     def producer(self) -> str | None:
-        """Return the producer's name, if it has one."""
         return self._name("producer")
 
     def put(self, value: Value, priority: int) -> Applied:
-        """Put an item."""
         return self._applied("put", value, priority)
 
     def put_in_group(self, value: Value, priority: int, group: str) -> Applied:
-        """Put an item of a group."""
         if not hasattr(self._subject, "put_in_group"):
             raise self._broken("put_in_group", "a method, because puts have groups", "none")
         return self._applied("put_in_group", value, priority, group)
@@ -117,11 +112,9 @@ class Guarded:
         return found
 
     def done(self, items: Sequence[Taken]) -> Applied:
-        """Acknowledge items."""
         return self._applied("done", items)
 
     def release(self, items: Sequence[Taken]) -> Applied:
-        """Give items back."""
         return self._applied("release", items)
 
     def leftover(self) -> int:
@@ -134,7 +127,6 @@ class Guarded:
         return found
 
     def close(self) -> None:
-        """End the session."""
         self._asked("close", self._subject.close)
 
     def _applied(self, what: str, *given: Any) -> Applied:

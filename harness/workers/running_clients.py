@@ -21,7 +21,6 @@ class RunningClients:
         self._workers = workers
 
     def running(self, workload: str) -> Sequence[int]:
-        """Return the clients of a workload that run now (`any`: all), in order."""
         return [
             worker.job.process
             for worker in self._workers.all
@@ -29,7 +28,6 @@ class RunningClients:
         ]
 
     def crash(self, client: int) -> Evidence:
-        """End a client with SIGKILL and wait until it is gone."""
         worker = self._worker(client)
         worker.dies = True
         worker.send(signal.SIGKILL)
@@ -44,7 +42,6 @@ class RunningClients:
         return self._signal(client, signal.SIGCONT, frozen=False)
 
     def connections(self, client: int, nodes: Collection[int]) -> int:
-        """Return how many connections it has open to these nodes; 0 without a forwarder."""
         forwarder = self._worker(client).forwarder
         return 0 if forwarder is None else forwarder.connections(nodes)
 
@@ -63,14 +60,12 @@ class RunningClients:
         }
 
     def mend(self, client: int, nodes: Collection[int]) -> Evidence:
-        """Let everything through again between it and these nodes."""
         worker = self._worker(client)
         if worker.forwarder is not None:
             worker.forwarder.mend(nodes)
         return {"client": client, "held": self.held(client)}
 
     def held(self, client: int) -> int:
-        """Return how many messages and connections a cut has held back so far."""
         forwarder = self._worker(client).forwarder
         return 0 if forwarder is None else forwarder.held
 
