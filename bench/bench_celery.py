@@ -29,7 +29,7 @@ from rows import write_row
 
 import zkmq.celery  # noqa: F401 - makes zkmq:// known
 from cluster import lending
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 LEAST_RATIO = 2.0
 QUIET_S = 60.0

@@ -23,8 +23,8 @@ from rows import write_row
 from cluster import starting
 from cluster.quorum import DockerQuorum
 from harness.common.progress import Progress
-from harness.common.quorum_config import QuorumConfig
 from harness.common.run_clock import NS_PER_S, Clock
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.history.record import HistoryWriter
 from harness.nemesis.nemesis import Nemesis
 from harness.nemesis.phase_faults import PhaseOfFaults

@@ -20,7 +20,7 @@ from rich.table import Table
 from rows import write_row
 
 from cluster import starting
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 GOALS = {
     "put-1": 0.9,

@@ -25,7 +25,7 @@ from cluster.config import environment, zoo_cfg
 from cluster.engine import engine, labels
 from cluster.pods import probe
 from cluster.software import image
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 MOST_RATIO = 2.5
 READY_WITHIN_S = 60.0

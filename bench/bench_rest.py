@@ -25,7 +25,7 @@ from rich.console import Console
 from rows import write_row
 
 from cluster import starting
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from zkmq.rest.server.serving import GatewayServer, listen, spare_collections
 from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig
 

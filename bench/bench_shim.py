@@ -24,7 +24,7 @@ from rich.console import Console
 from rows import write_row
 
 from cluster import lending
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 READY_WITHIN_S = 90.0
 BURST = 32

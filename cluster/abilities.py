@@ -6,9 +6,9 @@ from cluster import lending
 from cluster.pods import late_links, network
 from cluster.pods.pod import Pod
 from cluster.software.building import Say
-from harness.common.failpoint_list import FAILPOINTS
 from harness.common.harness_errors import TargetError
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.failpoint_list import FAILPOINTS
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.target.disturbances import Drops, FailpointRule, Shape
 
 JUMP_S = 3600.0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from cluster.software import quorum_keys
-from harness.common.quorum_config import NodeConfig, QuorumConfig, Role
+from harness.common.settings.quorum_config import NodeConfig, QuorumConfig, Role
 
 CLIENT_PORT = 2181
 # Short ticks: a killed leader costs half a second of writes, a silent one two to three.

@@ -18,7 +18,7 @@ from cluster.pods.sandbox import Sandbox
 from cluster.software import quorum_keys
 from cluster.software.building import Say
 from cluster.software.server_image import ServerImage
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 Images = Mapping[str, tuple[ServerImage, Image]]
 """The images of servers and of sandboxes, by the host's name."""

@@ -10,7 +10,7 @@ from cluster import starting
 from cluster.cluster_errors import ClusterError
 from cluster.quorum import DockerQuorum
 from cluster.starting import remove_all_the_same
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 
 @contextmanager

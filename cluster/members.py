@@ -14,7 +14,7 @@ from cluster.pods.pod import Pod
 from cluster.software import server_image
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
-from harness.common.quorum_config import Role
+from harness.common.settings.quorum_config import Role
 from harness.target import Evidence
 
 _MAIN = "org.apache.zookeeper.ZooKeeperMain"

@@ -20,8 +20,8 @@ from cluster.software.building import Say
 from cluster.software.server_image import ORIGIN
 from harness.common.last_words import last_words
 from harness.common.polling import wait_until
-from harness.common.quorum_config import QuorumConfig, Role, Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
+from harness.common.settings.quorum_config import QuorumConfig, Role, Software
 from harness.target import DOWN, Evidence, RoundTrips
 from harness.target.disturbances import Drops, Lateness, PowerLossModel
 

@@ -16,7 +16,7 @@ from cluster.pods.pod import Pod
 from cluster.quorum import DockerQuorum, remove
 from cluster.software import image
 from cluster.software.building import Say
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 
 def up(config: QuorumConfig, *, by_hand: bool = False, say: Say = lambda _: None) -> DockerQuorum:

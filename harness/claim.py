@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from harness.common.setting_types import Fraction, Positive, Strict, refuse
+from harness.common.settings.setting_types import Fraction, Positive, Strict, refuse
 
 Level = Literal["snapshot", "stale", "window", "linearizable", "unordered"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.claim import Claim, Claimed, Course
 from harness.common.harness_errors import HarnessError
-from harness.common.setting_types import shared
+from harness.common.settings.setting_types import shared
 from harness.common.verdict import Verdict
 from harness.faults import Fault, description
 from harness.history.columns import History

@@ -18,10 +18,10 @@ from harness.clients import end_state, server_log
 from harness.clients.subject import QueueSettings, SubjectConfig
 from harness.common.harness_errors import TargetError, UnmetError
 from harness.common.progress import Progress
-from harness.common.quorum_config import QuorumConfig
 from harness.common.run_clock import Clock, utc_stamp
 from harness.common.run_folder import RunFolder
-from harness.common.setting_types import shared
+from harness.common.settings.quorum_config import QuorumConfig
+from harness.common.settings.setting_types import shared
 from harness.history import record
 from harness.history.columns import History
 from harness.history.record import PHASE, WALL_CLOCK, HistoryWriter

@@ -19,7 +19,7 @@ from cluster.cluster_errors import ClusterError
 from cluster.engine import engine
 from cluster.quorum import DockerQuorum
 from cluster.software import image
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 READY_WITHIN_S = 90.0
 NEED_DOCKER = {"quorum", "standalone_zookeeper"}

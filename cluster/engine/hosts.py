@@ -8,7 +8,7 @@ import docker
 from cluster.cluster_errors import EngineError
 from cluster.engine import engine
 from cluster.engine.each import each
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from cluster.engine.each import each
 from cluster.pods.sandbox import Sandbox
 from cluster.software.building import Say
 from cluster.software.server_image import ServerImage
-from harness.common.failpoint_list import FAILPOINTS, RELEASES
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
+from harness.common.settings.failpoint_list import FAILPOINTS, RELEASES
 from harness.target import Evidence
 from harness.target.disturbances import FailpointRule
 

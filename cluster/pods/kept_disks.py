@@ -9,7 +9,7 @@ from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError
 from cluster.engine.containers import download
-from harness.common.quorum_config import kept_disk
+from harness.common.settings.quorum_config import kept_disk
 
 DATA = "/data"
 DATABASE = f"{DATA}/version-2"

@@ -19,7 +19,7 @@ from cluster.software import docker_registry as registry
 from cluster.software.building import Say, find
 from cluster.software.server_image import ServerImage
 from harness.common.harness_errors import UnmetError
-from harness.common.quorum_config import OwnBuild, QuorumConfig
+from harness.common.settings.quorum_config import OwnBuild, QuorumConfig
 
 REPOSITORY = "zkmq"
 

@@ -14,7 +14,7 @@ from docker.models.images import Image
 
 from cluster.software.building import HERE, build
 from harness.common.harness_errors import ScenarioError
-from harness.common.quorum_config import OwnBuild
+from harness.common.settings.quorum_config import OwnBuild
 
 MAX_BYTES = 1 << 30  # of all jars together; a distribution has 25 MB
 MAX_ENTRIES = 100_000  # of a tarball

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import ClassVar, Final, Protocol
 
 from harness.claim import Claim
-from harness.common.registry import Registry
+from harness.common.settings.registry import Registry
 from harness.common.verdict import CheckResult
 from harness.history.columns import History
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 from pydantic import Field
 
 from harness.clients import payload
-from harness.common.registry import Registry
-from harness.common.setting_types import MAX_SECONDS, Positive, Strict
+from harness.common.settings.registry import Registry
+from harness.common.settings.setting_types import MAX_SECONDS, Positive, Strict
 from harness.history.record import Value
 
 Note = Callable[[str, Mapping[str, Any]], None]

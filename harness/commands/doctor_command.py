@@ -20,7 +20,7 @@ from cluster.software import image
 from harness.commands.manual import standing
 from harness.commands.options import DEFAULT_RUNS, RunsOption
 from harness.common.harness_errors import HarnessError, ScenarioError
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.faults import faults
 from harness.report.terminal import Terminal
 from harness.scenario import catalogue, loading

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from harness.checkers import checkers, reasons
 from harness.clients.subject import subjects
-from harness.common.failpoint_list import FAILPOINTS, RELEASES, ServerPoint
 from harness.common.harness_errors import ScenarioError
-from harness.common.registry import Registry
+from harness.common.settings.failpoint_list import FAILPOINTS, RELEASES, ServerPoint
+from harness.common.settings.registry import Registry
 from harness.faults import faults
 from harness.report.terminal import wide
 from harness.scenario import catalogue, reference

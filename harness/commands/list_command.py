@@ -12,7 +12,7 @@ from rich.table import Table
 from harness.checkers import checkers
 from harness.clients.subject import subjects
 from harness.common.harness_errors import ScenarioError
-from harness.common.registry import Registry
+from harness.common.settings.registry import Registry
 from harness.faults import faults
 from harness.report.terminal import wide
 from harness.scenario import catalogue, schema

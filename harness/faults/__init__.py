@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Protocol
 
 from pydantic import ConfigDict, Field
 
-from harness.common.registry import Registry
-from harness.common.setting_types import SETTINGS
+from harness.common.settings.registry import Registry
+from harness.common.settings.setting_types import SETTINGS
 from harness.faults import description
 from harness.faults.description import Modes
 from harness.target import Clients, Evidence, System, Target

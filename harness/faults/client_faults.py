@@ -8,7 +8,7 @@ from pydantic import Field
 
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
-from harness.common.setting_types import Place
+from harness.common.settings.setting_types import Place
 from harness.faults import Aim, Fault, description, faults
 from harness.target import Clients, Evidence, System, Target
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from harness.common.setting_types import Jump, StrobePeriod
+from harness.common.settings.setting_types import Jump, StrobePeriod
 from harness.faults import Aim, Fault, all_or_none, faults
 from harness.target import Evidence, System
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from harness.common.harness_errors import UnsupportedError
-from harness.common.setting_types import refuse
+from harness.common.settings.setting_types import refuse
 from harness.faults import Aim, Disabling, faults
 from harness.target import Evidence, System
 from harness.target.disturbances import Damage

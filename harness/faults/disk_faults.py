@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 from pydantic import Field
 
 from harness.common.polling import wait_until
-from harness.common.setting_types import Count, Milliseconds
+from harness.common.settings.setting_types import Count, Milliseconds
 from harness.faults import Aim, Disabling, Fault, all_or_none, faults
 from harness.faults.servers import SIGKILL_STATUS, start_down
 from harness.target import Evidence, System

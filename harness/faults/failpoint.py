@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.common.failpoint_list import FailpointName
-from harness.common.setting_types import Count, Milliseconds, refuse
+from harness.common.settings.failpoint_list import FailpointName
+from harness.common.settings.setting_types import Count, Milliseconds, refuse
 from harness.faults import Aim, Disabling, all_or_none, faults
 from harness.faults.servers import start_down
 from harness.target import DOWN, Evidence, System

@@ -8,8 +8,8 @@ from typing import ClassVar, Protocol
 from harness.common.harness_errors import TargetError
 from harness.common.last_words import last_words
 from harness.common.polling import wait_until
-from harness.common.quorum_config import Software
 from harness.common.server_states import NodeStatus
+from harness.common.settings.quorum_config import Software
 from harness.faults import Aim, Fault, faults
 from harness.target import Evidence, Quorum, System
 

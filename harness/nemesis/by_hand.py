@@ -11,8 +11,8 @@ from typing import Any
 
 from harness.common.harness_errors import ScenarioError, TargetError, UnsupportedError
 from harness.common.polling import wait_until
-from harness.common.quorum_config import QuorumConfig
 from harness.common.server_states import NodeStatus
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.faults import Fault, faults
 from harness.nemesis import undo
 from harness.scenario import budget, roles

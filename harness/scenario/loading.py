@@ -12,8 +12,8 @@ import pydantic
 from harness.clients import subject_lookup
 from harness.common import files
 from harness.common.harness_errors import ScenarioError, likely, listed
-from harness.common.quorum_config import QuorumConfig
 from harness.common.run_folder import RunFolder
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.scenario import schema, yaml_document
 from harness.scenario.consistency import fault_names
 from harness.scenario.consistency.across_keys import complaints

@@ -9,8 +9,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from harness.common.harness_errors import ScenarioError
-from harness.common.registry import Registry
-from harness.common.setting_types import SETTINGS
+from harness.common.settings.registry import Registry
+from harness.common.settings.setting_types import SETTINGS
 
 
 class SettingsOf:

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from random import Random
 
 from harness.common.harness_errors import expected_one_of, likely, listed
-from harness.common.quorum_config import QuorumConfig
 from harness.common.server_states import NodeStatus
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.target import Target
 
 ROLES = (

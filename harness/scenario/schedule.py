@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from harness.common.failpoint_list import FailpointName
-from harness.common.setting_types import Count, Positive, Seconds, Strict, refuse
+from harness.common.settings.failpoint_list import FailpointName
+from harness.common.settings.setting_types import Count, Positive, Seconds, Strict, refuse
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=100)]
 T = TypeVar("T")

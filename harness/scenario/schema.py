@@ -21,9 +21,9 @@ from pydantic import (
 
 from harness.claim import Claimed
 from harness.clients.subject import QueueSettings, subjects
-from harness.common.quorum_config import QuorumConfig, Software
-from harness.common.registry import Registry
-from harness.common.setting_types import SETTINGS, Line, Positive, Strict, refuse
+from harness.common.settings.quorum_config import QuorumConfig, Software
+from harness.common.settings.registry import Registry
+from harness.common.settings.setting_types import SETTINGS, Line, Positive, Strict, refuse
 from harness.faults import faults
 from harness.faults.rolling import RollingUpgrade
 from harness.scenario.plugin_settings import SettingsOf

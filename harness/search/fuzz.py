@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from harness.common.harness_errors import ScenarioError
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.faults import Fault, faults
 from harness.scenario import loading, plan, roles
 from harness.search.replay import Cause

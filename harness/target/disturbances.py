@@ -88,7 +88,7 @@ class FailpointRule:
     """What happens to threads of a server that come to a point of its code.
 
     Attributes:
-        point: one of `harness.common.failpoint_list`.
+        point: one of `harness.common.settings.failpoint_list`.
         effect: `pause` (until the rule is off), `sleep`, `throw` an exception, or `halt` the server
             there and then, as SIGKILL does.
         nth: the first thread that is struck, counted from when the rule is put in force, also over

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.common.quorum_config import Role, Software
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
+from harness.common.settings.quorum_config import Role, Software
 from harness.target.disturbances import Drops, Lateness, PowerLossModel
 from harness.target.node import Evidence, Node
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
-from harness.common.registry import Registry
+from harness.common.settings.registry import Registry
 
 if TYPE_CHECKING:
     from harness.clients.client import Client

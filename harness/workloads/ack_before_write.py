@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.clients.client import Client
-from harness.common.setting_types import Count, Rate
+from harness.common.settings.setting_types import Count, Rate
 from harness.workloads import Workload, workloads
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.clients.client import Client
-from harness.common.setting_types import Clients, Count, Rate, Seconds
+from harness.common.settings.setting_types import Clients, Count, Rate, Seconds
 from harness.workloads import Workload, workloads
 
 IDLE_HZ = 20.0  # how often an unpaced client looks again at an empty queue

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from harness.clients.client import Client
-from harness.common.setting_types import Count, Seconds
+from harness.common.settings.setting_types import Count, Seconds
 from harness.workloads import Workload, workloads
 
 NAME: Final = "drain"

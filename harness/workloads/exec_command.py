@@ -17,7 +17,7 @@ from harness.clients.command_process import CommandProcess
 from harness.clients.foreign_calls import ForeignCalls
 from harness.clients.guarded_subject import GRACE_S
 from harness.common.harness_errors import SubjectError
-from harness.common.setting_types import Clients, Count
+from harness.common.settings.setting_types import Clients, Count
 from harness.workloads import Workload, workloads
 from harness.workloads.drain import NAME as DRAIN_NOTE
 from harness.workloads.drain import ended

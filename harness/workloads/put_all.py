@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.clients.client import Client
-from harness.common.setting_types import Clients, Count, Priority, Rate, Sizes
+from harness.common.settings.setting_types import Clients, Count, Priority, Rate, Sizes
 from harness.workloads import Workload, workloads
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.clients.client import Client
-from harness.common.setting_types import Priority
+from harness.common.settings.setting_types import Priority
 from harness.workloads import Workload, workloads
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from harness.clients.client import Client
 from harness.clients.subject import Taken
 from harness.common.harness_errors import ScenarioError
-from harness.common.setting_types import Clients, Count, Seconds
+from harness.common.settings.setting_types import Clients, Count, Seconds
 from harness.workloads import Workload, workloads
 from zkmq import Done, Item, Job, NoQuorumError, NotHeldError, Reservation
 from zkmq.taking.consumer import GiveUp

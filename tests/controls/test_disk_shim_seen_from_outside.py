@@ -14,7 +14,7 @@ from kazoo.client import KazooClient
 from cluster import lending
 from cluster.pods.lease import TERM_S
 from cluster.quorum import DockerQuorum
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.faults.disk_faults import DiskStall, PowerLoss, SlowDisk
 from worlds.outside import client_of, system
 

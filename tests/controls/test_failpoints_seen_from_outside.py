@@ -13,7 +13,7 @@ from kazoo.client import KazooClient
 from cluster import lending
 from cluster.quorum import DockerQuorum
 from harness.common.polling import wait_until
-from harness.common.quorum_config import QuorumConfig, Release
+from harness.common.settings.quorum_config import QuorumConfig, Release
 from harness.faults.failpoint import Failpoint
 from worlds.outside import client_of, system
 

@@ -18,8 +18,8 @@ from cluster.members import voters
 from cluster.quorum import DockerQuorum
 from harness.common.polling import wait_until
 from harness.common.progress import Progress
-from harness.common.quorum_config import QuorumConfig
 from harness.common.run_clock import Clock
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.faults import Fault
 from harness.faults.client_faults import ClientCrash, ClientCut, ClientPause
 from harness.faults.clocks import ClockJump, ClockStrobe

@@ -26,7 +26,7 @@ from cluster.config import CLIENT_PORT, environment, files
 from cluster.engine import engine, labels
 from cluster.engine.containers import UID, pack, remove
 from cluster.software import image
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 ITEMS = 100

@@ -7,7 +7,7 @@ import pytest
 
 from cluster import lending
 from cluster.quorum import DockerQuorum
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 pytestmark = pytest.mark.docker
 ELECTION_PORT = 3888

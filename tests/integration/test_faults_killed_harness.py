@@ -30,7 +30,7 @@ from cluster.pods.disk import FILL
 from cluster.pods.lease import TERM_S
 from harness.commands.manual.faults_command import heal_left
 from harness.common.polling import wait_until
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 pytestmark = pytest.mark.docker
 GRACE_S = 3  # the sandbox looks twice a second, and an exec takes its time

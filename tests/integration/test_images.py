@@ -20,7 +20,7 @@ from cluster.software import building, debian, image, server_image
 from cluster.software import docker_registry as registry
 from cluster.software.server_image import ServerImage
 from harness.common.harness_errors import UnmetError
-from harness.common.quorum_config import DEFAULT_RELEASE, OwnBuild, QuorumConfig
+from harness.common.settings.quorum_config import DEFAULT_RELEASE, OwnBuild, QuorumConfig
 from harness.faults.clocks import ClockJump
 from harness.faults.disk_full import DiskFull
 from harness.faults.rolling import RollingUpgrade

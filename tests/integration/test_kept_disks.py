@@ -7,7 +7,7 @@ import pytest
 from kazoo.client import KazooClient
 
 from cluster import lending
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 pytestmark = pytest.mark.docker
 WITHIN_S = 60.0

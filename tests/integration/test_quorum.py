@@ -14,7 +14,7 @@ from cluster.engine.reach import LOOPBACK
 from cluster.quorum import DockerQuorum
 from cluster.software import server_image
 from cluster.starting import attach
-from harness.common.quorum_config import DEFAULT_RELEASE, QuorumConfig
+from harness.common.settings.quorum_config import DEFAULT_RELEASE, QuorumConfig
 from harness.faults.servers import SIGKILL_STATUS
 
 pytestmark = pytest.mark.docker

@@ -10,7 +10,7 @@ from cluster.engine import engine, leftovers
 from cluster.lending import Kept
 from cluster.pods import faketime
 from harness.common.harness_errors import RunError
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.target.disturbances import Drops, Shape
 
 pytestmark = pytest.mark.docker

@@ -19,7 +19,7 @@ import yaml
 from cluster.lending import Kept
 from harness.commands.running.launch import launch, prepare
 from harness.common.harness_errors import HistoryError, RunError, TargetError
-from harness.common.quorum_config import Release
+from harness.common.settings.quorum_config import Release
 from harness.faults.corrupt import OF_RECORDS, OF_THE_DOWN
 from harness.scenario import loading
 from harness.view import Silent

@@ -12,7 +12,7 @@ import typer
 from harness.checkers import checkers
 from harness.claim import AvailabilityBound
 from harness.commands import harness_command
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.faults import faults
 from harness.scenario import loading
 from harness.scenario.schedule import Schedule, Trigger, Until

@@ -9,7 +9,7 @@ from cluster import config, lending
 from cluster.engine import engine
 from cluster.pods.pod import Pod
 from cluster.software import image
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from worlds.certificates import Authority
 
 PROVIDERS = "org.apache.zookeeper.server.auth"

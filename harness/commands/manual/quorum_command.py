@@ -14,7 +14,7 @@ from harness.commands.manual import faults_command as hurting
 from harness.commands.manual import standing
 from harness.commands.options import QuorumOption
 from harness.common.harness_errors import HarnessError, ScenarioError
-from harness.common.quorum_config import DEFAULT_RELEASE, Release
+from harness.common.settings.quorum_config import DEFAULT_RELEASE, Release
 from harness.report.terminal import Terminal, wide
 from harness.scenario import loading
 

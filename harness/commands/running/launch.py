@@ -13,8 +13,8 @@ from cluster.engine import labels
 from harness import run as runs
 from harness.common import run_folder
 from harness.common.harness_errors import ScenarioError
-from harness.common.quorum_config import QuorumConfig
 from harness.common.run_folder import RunFolder
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.recorded import Recorded
 from harness.report import junit, page
 from harness.scenario import loading

@@ -21,8 +21,8 @@ from harness.commands.running.ordered_run import Order
 from harness.commands.searching.trials import Trials
 from harness.commands.searching.trials_on_workers import TrialsOnWorkers
 from harness.common.harness_errors import HarnessError, HistoryError, RunError
-from harness.common.quorum_config import QuorumConfig
 from harness.common.run_folder import RunFolder
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.report.terminal import Terminal
 from harness.run_ending import READY_WITHIN_S
 from harness.scenario import loading

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
-from harness.common.setting_types import Milliseconds, Share
+from harness.common.settings.setting_types import Milliseconds, Share
 from harness.faults import Aim, Fault, description, faults
 from harness.faults.description import Modes
 from harness.faults.packets import grudges

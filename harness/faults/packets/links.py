@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
-from harness.common.setting_types import Count, Percent
+from harness.common.settings.setting_types import Count, Percent
 from harness.faults import Aim, Fault, all_or_none, faults
 from harness.faults.packets.drop_rules import Dropping
 from harness.target import Evidence, System

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar, Protocol
 
-from harness.common.setting_types import Groups
+from harness.common.settings.setting_types import Groups
 from harness.faults import Aim, description, faults
 from harness.faults.description import Modes
 from harness.faults.packets import grudges

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.common import failpoint_list
 from harness.common.harness_errors import expected_one_of, likely, listed
+from harness.common.settings import failpoint_list
 from harness.faults.failpoint import Failpoint
 from harness.scenario import roles
 from harness.scenario.schema import Complaint, FaultEntry, Phase, Scenario

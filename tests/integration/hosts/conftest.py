@@ -9,7 +9,7 @@ import pytest
 from cluster.engine import engine
 from cluster.engine.hosts import Host
 from cluster.software import image
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from worlds import docker_hosts
 from worlds.docker_hosts import DockerHost
 

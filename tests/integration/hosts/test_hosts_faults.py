@@ -9,7 +9,7 @@ import pytest
 from cluster import lending
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.faults.packets.late import Latency
 from harness.faults.packets.links import Bandwidth
 from harness.target import System

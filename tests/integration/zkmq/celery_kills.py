@@ -32,7 +32,7 @@ import zkmq.celery  # noqa: F401 - makes zkmq:// known
 from cluster import lending
 from cluster.cluster_errors import ClusterError
 from cluster.quorum import DockerQuorum
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 LEADER_EVERY_S, DOWN_S = 15.0, 4.0
 SESSION_S = 4.0

@@ -1,7 +1,7 @@
 """What a server finds in its files and its environment."""
 
 from cluster.config import environment, zoo_cfg
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 ADDRESSES = {1: "10.0.0.1", 2: "10.0.0.2", 3: "10.0.0.3"}
 LISTED = QuorumConfig.model_validate(

@@ -11,7 +11,7 @@ from cluster.cluster_errors import ClusterError
 from cluster.config import environment, files, zoo_cfg
 from cluster.software import debian
 from cluster.software.server_image import CLASSPATH
-from harness.common.quorum_config import QuorumConfig, Release
+from harness.common.settings.quorum_config import QuorumConfig, Release
 
 TOLD = """Committed new configuration:
 server.1=10.0.0.1:2888:3888:participant;0.0.0.0:2181

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.common.harness_errors import UnsupportedError
-from harness.common.quorum_config import Role, Software
 from harness.common.server_states import NodeStatus
+from harness.common.settings.quorum_config import Role, Software
 from harness.target import Evidence, RoundTrips
 from harness.target.disturbances import (
     Damage,

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from cluster import lending
 from cluster.cluster_errors import ClusterError
 from cluster.quorum import DockerQuorum
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from zkmq.aio import AsyncItem, AsyncOutcomeUnknownError, Queue
 from zkmq.errors import NoQuorumError, NotHeldError
 

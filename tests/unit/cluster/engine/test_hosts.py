@@ -14,7 +14,7 @@ from cluster.engine import engine, fleet, hosts, leftovers, networks, reach, run
 from cluster.engine.hosts import Host
 from cluster.engine.labels import Owner
 from cluster.software import copying
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 GONE = EngineGoneError("Docker engine b: expected an answer, got none")
 

@@ -13,9 +13,9 @@ from cluster.config import AGENT, environment
 from cluster.pods import failpoint_agent
 from cluster.pods.sandbox import Sandbox
 from cluster.software.server_image import ServerImage
-from harness.common.failpoint_list import FAILPOINTS
 from harness.common.harness_errors import UnsupportedError
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.failpoint_list import FAILPOINTS
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.target.disturbances import FailpointRule
 from worlds.command_engine import CommandEngine
 

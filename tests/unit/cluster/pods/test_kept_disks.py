@@ -14,7 +14,7 @@ from docker.models.containers import Container
 from cluster.cluster_errors import ClusterError
 from cluster.engine.containers import pack
 from cluster.pods import kept_disks
-from harness.common.quorum_config import kept_disk
+from harness.common.settings.quorum_config import kept_disk
 
 
 class Server:

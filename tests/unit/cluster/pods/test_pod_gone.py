@@ -15,7 +15,7 @@ from cluster.cluster_errors import ClusterError, ContainerGoneError, EngineGoneE
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
 from cluster.quorum import DockerQuorum
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 GONE = NotFound("No such container: c")
 Raises = Callable[..., Any]

@@ -12,7 +12,7 @@ from cluster.config import SHIM_LIBRARY, environment
 from cluster.pods import shimmed_disk
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from harness.target.disturbances import DiskRule
 from worlds.command_engine import CommandEngine
 

@@ -11,7 +11,7 @@ from cluster.software import debian, image, server_image
 from cluster.software import docker_registry as registry
 from cluster.software.server_image import ServerImage
 from harness.common.harness_errors import UnmetError
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 
 OFFLINE = "no such host"
 

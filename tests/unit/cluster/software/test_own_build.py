@@ -10,7 +10,7 @@ import pytest
 
 from cluster.software import building, own_build
 from harness.common.harness_errors import ScenarioError
-from harness.common.quorum_config import OwnBuild
+from harness.common.settings.quorum_config import OwnBuild
 
 
 def jar(*names: str) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from cluster.cluster_errors import ClusterError
 from cluster.config import zoo_cfg
 from cluster.software import quorum_keys
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from worlds.command_engine import CommandEngine
 
 PRINTED = b"a2V5cw==\ndHJ1c3Q=\n"

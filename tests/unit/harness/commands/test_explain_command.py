@@ -10,7 +10,7 @@ from harness.checkers import checkers, reasons
 from harness.clients.subject import subjects
 from harness.commands import harness_command
 from harness.common.harness_errors import ScenarioError
-from harness.common.registry import Registry
+from harness.common.settings.registry import Registry
 from harness.faults import faults
 from harness.scenario import reference
 from harness.workloads import workloads

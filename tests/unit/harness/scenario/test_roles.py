@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from harness.common.quorum_config import NodeConfig, QuorumConfig
 from harness.common.server_states import NodeStatus
+from harness.common.settings.quorum_config import NodeConfig, QuorumConfig
 from harness.scenario import roles
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.common.harness_errors import ScenarioError
-from harness.common.quorum_config import OwnBuild
+from harness.common.settings.quorum_config import OwnBuild
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
 

@@ -8,7 +8,7 @@ import pytest
 from harness.commands.running import piece
 from harness.common import run_folder
 from harness.common.harness_errors import ScenarioError
-from harness.common.quorum_config import kept_disk
+from harness.common.settings.quorum_config import kept_disk
 from harness.report import page
 from harness.scenario import loading
 from harness.scenario.pieces import Share

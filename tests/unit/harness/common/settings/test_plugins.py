@@ -12,15 +12,15 @@ import pytest
 from harness import checkers, faults, workloads
 from harness.claim import Claim
 from harness.clients import subject, subject_lookup
-from harness.common import plugins
 from harness.common.harness_errors import ScenarioError
+from harness.common.settings import plugins
 from harness.history.columns import History
 from harness.judge import judge
 from harness.scenario import loading, schema
 from harness.search import fuzz
 from worlds import plugin_package
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[5]
 SCENARIO = """\
 description: One value for a queue that forgets.
 subject: void

@@ -5,9 +5,9 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
-from harness.common import plugins
 from harness.common.harness_errors import ScenarioError, expected_one_of
-from harness.common.plugins import Plugin
+from harness.common.settings import plugins
+from harness.common.settings.plugins import Plugin
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.common.harness_errors import ScenarioError
-from harness.common.registry import Registry
+from harness.common.settings.registry import Registry
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     folder = tmp_path / name
     folder.mkdir()
     (folder / "__init__.py").write_text(
-        "from harness.common.registry import Registry\n"
+        "from harness.common.settings.registry import Registry\n"
         f"things: Registry[object] = Registry('thing', {name!r})\n"
     )
     for entry in ("beta", "alpha"):

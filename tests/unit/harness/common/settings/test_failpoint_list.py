@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.common.failpoint_list import FAILPOINTS, RELEASES, complaint
 from harness.common.harness_errors import ScenarioError
+from harness.common.settings.failpoint_list import FAILPOINTS, RELEASES, complaint
 from harness.scenario import loading
 
 NAME = re.compile(r"[A-Z]\w+\.\w+:(enter|\w+:(before|after))")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from harness.common.setting_types import Line, Strict, refuse
+from harness.common.settings.setting_types import Line, Strict, refuse
 
 
 def kept_disk(folder: Path, node: int) -> Path:

@@ -12,7 +12,7 @@ from typing import Annotated, Final, get_args
 from pydantic import AfterValidator, Field
 
 from harness.common.harness_errors import listed
-from harness.common.quorum_config import Release
+from harness.common.settings.quorum_config import Release
 
 RELEASES: Final = frozenset(get_args(Release))
 NEAREST = 3  # names that an error suggests
