@@ -14,9 +14,11 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
 
+from cluster.cluster_errors import ClusterError
 from cluster.engine.each import each
 from cluster.pods.pod import Pod
 from harness.common.server_states import ServerTree
+from harness.target import DOWN
 
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 10.0
@@ -66,6 +68,8 @@ def _compared(trees: list[ServerTree], *, before: Sequence[ServerTree] = ()) -> 
 
 def read(pod: Pod, root: str) -> ServerTree:
     """Read one server's nodes under `root`; a server that can't be read gives an `error`."""
+    if (why := _down(pod)) is not None:
+        return ServerTree(node=pod.id, error=why)
     client = KazooClient(hosts=pod.client_address, logger=_silent, timeout=READ_TIMEOUT_S)
     try:
         client.start(timeout=CONNECT_TIMEOUT_S)
@@ -76,6 +80,15 @@ def read(pod: Pod, root: str) -> ServerTree:
     finally:
         client.stop()
         client.close()
+
+
+def _down(pod: Pod) -> str | None:
+    """Return that a server is down, so that nobody waits for it; None if it may answer."""
+    try:
+        state = pod.process
+    except ClusterError:
+        return None  # its engine is gone, which does not mean that the server is
+    return f"the server is down: {state}" if state in DOWN else None
 
 
 def _walk(client: KazooClient, root: str) -> Iterator[tuple[str, bytes, int, int]]:
