@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from zkmq.queue import Queue
     from zkmq.taking.finish import Done
     from zkmq.taking.reserve import Reservation
-    from zkmq.tree.charter import Charter
+    from zkmq.tree.compatibility.charter import Charter
     from zkmq.tree.item import Hold, Item
     from zkmq.working.job import Job, Outcome
     from zkmq.working.working import Worked
@@ -108,7 +108,7 @@ _MODULES = {
     "zkmq.queue": ("Queue",),
     "zkmq.taking.finish": ("Done",),
     "zkmq.taking.reserve": ("Reservation",),
-    "zkmq.tree.charter": ("Charter",),
+    "zkmq.tree.compatibility.charter": ("Charter",),
     "zkmq.tree.item": ("Hold", "Item"),
     "zkmq.working.job": ("Job", "Outcome"),
     "zkmq.working.working": ("Worked",),

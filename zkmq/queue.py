@@ -25,8 +25,8 @@ from zkmq.taking.held_items import OnLost, ignore_lost
 from zkmq.taking.order import KEY as ORDER_KEY
 from zkmq.taking.order import ORDERS, Order
 from zkmq.taking.reserve import Reservation
-from zkmq.tree import registrations
-from zkmq.tree.charter import SEGMENT_ITEMS
+from zkmq.tree.compatibility import registrations
+from zkmq.tree.compatibility.charter import SEGMENT_ITEMS
 from zkmq.tree.item import Item
 from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.working import working

@@ -16,7 +16,7 @@ from harness.clients.subject import (
 )
 from harness.history.record import Value
 from zkmq import Item, Queue, Returned
-from zkmq.tree.charter import SEGMENT_ITEMS
+from zkmq.tree.compatibility.charter import SEGMENT_ITEMS
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.raw_copy import decode
 from zkmq.zookeeper.session.kazoo_store import KazooStore

@@ -12,7 +12,7 @@ from zkmq.errors import ClosedError, OutcomeUnknownError, ZkmqError
 from zkmq.operating.changes import Changed
 from zkmq.operating.inspection import Peeked, QueueStats
 from zkmq.operating.overview import Overview
-from zkmq.tree.charter import Charter
+from zkmq.tree.compatibility.charter import Charter
 
 T = TypeVar("T")
 

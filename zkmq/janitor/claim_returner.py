@@ -10,7 +10,7 @@ from zkmq.putting.tail_segments import TailSegments
 from zkmq.taking.group_locks import GroupLocks
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope
-from zkmq.tree.charter import SEGMENT_ITEMS
+from zkmq.tree.compatibility.charter import SEGMENT_ITEMS
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.tree.skipped_nodes import SkippedNodes

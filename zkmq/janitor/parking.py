@@ -9,7 +9,7 @@ segment again, so the janitor parks priorities only if the tree's charter lists 
 from collections.abc import Callable
 
 from zkmq.tree import item_names
-from zkmq.tree.charter import PARKED
+from zkmq.tree.compatibility.charter import PARKED
 from zkmq.tree.guards import Guard, read_guards
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Create, Delete, GetData, Store, Znode

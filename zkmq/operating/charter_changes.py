@@ -9,11 +9,11 @@ from zkmq.errors import (
     OutcomeUnknownError,
     OutdatedClientError,
 )
-from zkmq.tree.charter import PAUSE_VERSION, Charter
-from zkmq.tree.chartered_store import CharteredStore
+from zkmq.tree.compatibility.charter import PAUSE_VERSION, Charter
+from zkmq.tree.compatibility.chartered_store import CharteredStore
+from zkmq.tree.compatibility.registrations import Registered, clients
 from zkmq.tree.item_names import is_consumer
 from zkmq.tree.paths import QueueTree
-from zkmq.tree.registrations import Registered, clients
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.retries import may_retry
 from zkmq.zookeeper.store import Code, Committed, GetData, Lost, Rejected, SetData, Znode

@@ -8,7 +8,7 @@ from zkmq.putting.delayed import due_ms
 from zkmq.taking.head_cache import HeadCache
 from zkmq.taking.order import in_force
 from zkmq.tree import envelope, item_names
-from zkmq.tree.chartered_store import CharteredStore
+from zkmq.tree.compatibility.chartered_store import CharteredStore
 from zkmq.tree.guards import read_guards
 from zkmq.tree.paths import QueueTree, last_part
 from zkmq.zookeeper.request_sizes import cut, read_each, read_nodes

@@ -12,9 +12,10 @@ from zkmq.operating.changes import Changed
 from zkmq.operating.inspection import Peeked, QueueStats
 from zkmq.operating.operator_writes import OperatorWrites
 from zkmq.operating.overview import Overview
-from zkmq.tree import item_names, registrations
-from zkmq.tree.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
-from zkmq.tree.open_tree import open_tree
+from zkmq.tree import item_names
+from zkmq.tree.compatibility import registrations
+from zkmq.tree.compatibility.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
+from zkmq.tree.compatibility.open_tree import open_tree
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.session.kazoo_store import KazooStore
 from zkmq.zookeeper.store import Store

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from zkmq.operating.inspection import QueueStats, stats
 from zkmq.tree import item_names
-from zkmq.tree.charter import SEGMENT_ITEMS
-from zkmq.tree.chartered_store import CharteredStore
+from zkmq.tree.compatibility.charter import SEGMENT_ITEMS
+from zkmq.tree.compatibility.chartered_store import CharteredStore
+from zkmq.tree.compatibility.registrations import Registered, clients
 from zkmq.tree.guards import Guard, read_guards
 from zkmq.tree.paths import QueueTree
-from zkmq.tree.registrations import Registered, clients
 from zkmq.zookeeper.request_sizes import read_each
 from zkmq.zookeeper.store import Store
 

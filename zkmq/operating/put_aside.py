@@ -10,8 +10,8 @@ from zkmq.operating.operator_writes import OperatorWrites
 from zkmq.putting.tail_segments import TailSegments
 from zkmq.taking.return_places import ReturnPlaces
 from zkmq.tree import envelope
-from zkmq.tree.charter import GROUPS, SEGMENT_ITEMS
-from zkmq.tree.chartered_store import CharteredStore
+from zkmq.tree.compatibility.charter import GROUPS, SEGMENT_ITEMS
+from zkmq.tree.compatibility.chartered_store import CharteredStore
 from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.ticket import TookEffect
 from zkmq.zookeeper.request_sizes import read_load, too_large

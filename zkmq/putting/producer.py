@@ -27,8 +27,8 @@ HEADER_BYTES = 100
 class Producer:
     """Puts items, with one ticket that is made at the first put. Not thread-safe.
 
-    `about` is the client's announcement (`zkmq.tree.registrations`). `ask` is a function that a
-    caller in doubt calls later; it has to call `settle`.
+    `about` is the client's announcement (`zkmq.tree.compatibility.registrations`). `ask` is called
+    when a caller asks for the outcome of an operation in doubt; it has to call `settle`.
     """
 
     def __init__(

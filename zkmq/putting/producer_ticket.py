@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from zkmq.tree import registrations
+from zkmq.tree.compatibility import registrations
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.ticket import Ticket
 from zkmq.zookeeper.retries import commit_idempotent
@@ -16,7 +16,7 @@ from zkmq.zookeeper.store import Code, Create, Delete, Pending, Store
 class ProducerTicket:
     """The ticket of one producer. Not thread-safe.
 
-    `about` is the client's announcement (`zkmq.tree.registrations`).
+    `about` is the client's announcement (`zkmq.tree.compatibility.registrations`).
     """
 
     def __init__(

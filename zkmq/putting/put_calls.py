@@ -9,8 +9,8 @@ from zkmq.putting.backlog_limit import BacklogLimit
 from zkmq.putting.batches import Put, PutBatch, puts_of
 from zkmq.putting.entry import Entry
 from zkmq.putting.producer import Producer
-from zkmq.tree.charter import GROUPS
-from zkmq.tree.chartered_store import CharteredStore
+from zkmq.tree.compatibility.charter import GROUPS
+from zkmq.tree.compatibility.chartered_store import CharteredStore
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.call_lock import CallLock
 from zkmq.zookeeper.store import Pending
@@ -21,7 +21,7 @@ class PutCalls:
 
     `deadline` returns the deadline of a call that begins now; `patience_s` how long each answer of
     a call may take; `require_open` raises if the queue is closed. `about` is the client's
-    announcement (`zkmq.tree.registrations`).
+    announcement (`zkmq.tree.compatibility.registrations`).
     """
 
     def __init__(

@@ -35,8 +35,8 @@ class Consumer:
     """Reserves items, and ends what it holds. Thread-safe.
 
     While `is_paused`, by the last look at the queue, it takes none. `deadline` returns the deadline
-    of a call that begins now. `about` is the client's announcement (`zkmq.tree.registrations`). The
-    methods raise what the methods of `Queue` raise.
+    of a call that begins now. `about` is the client's announcement
+    (`zkmq.tree.compatibility.registrations`). The methods raise what the methods of `Queue` raise.
     """
 
     def __init__(

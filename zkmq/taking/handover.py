@@ -15,9 +15,9 @@ from zkmq.taking.finish import Finisher
 from zkmq.taking.held_items import ignore_lost
 from zkmq.taking.membership import Membership
 from zkmq.tree import envelope
+from zkmq.tree.compatibility.open_tree import open_tree
 from zkmq.tree.item import Item
 from zkmq.tree.item_names import parse
-from zkmq.tree.open_tree import open_tree
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.zookeeper.server_clock import ServerClock

@@ -11,7 +11,7 @@ import pytest
 from worlds.sim.editions import NEW, OLD, release
 from zkmq import Queue
 from zkmq.errors import ClientsTooOldError, OutdatedClientError
-from zkmq.tree.charter import Edition
+from zkmq.tree.compatibility.charter import Edition
 
 pytestmark = pytest.mark.docker
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from unittest import mock
 
 from zkmq import Queue
-from zkmq.tree.charter import EDITION, Edition
+from zkmq.tree.compatibility.charter import EDITION, Edition
 
 OLD = EDITION
 # The next release, which writes what older ones cannot read; one they can still read; one that

@@ -22,7 +22,7 @@ from worlds.memory.zookeeper import (
 from worlds.proxy.protocol import Opcode, Operation, Reply, Request
 from worlds.proxy.proxy import Exchange
 from zkmq.tree import envelope, item_names
-from zkmq.tree.charter import EDITION, Charter
+from zkmq.tree.compatibility.charter import EDITION, Charter
 from zkmq.tree.guards import Guard
 
 ITEMS, CLAIMS = "items", "claims"

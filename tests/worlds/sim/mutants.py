@@ -16,7 +16,7 @@ from zkmq.janitor.overdue_claims import OverdueClaims
 from zkmq.putting.dedup import Dedup
 from zkmq.putting.entry import Entry
 from zkmq.tree import envelope
-from zkmq.tree.chartered_store import CharteredStore
+from zkmq.tree.compatibility.chartered_store import CharteredStore
 from zkmq.tree.guards import Guard
 from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.zookeeper.store import Op, Pending, Znode

@@ -24,7 +24,7 @@ from worlds.years.growth import Costs, Month, looked_at
 from zkmq import Queue
 from zkmq.janitor.janitor import Janitor
 from zkmq.putting.entry import Entry
-from zkmq.tree.charter import EDITION, Edition
+from zkmq.tree.compatibility.charter import EDITION, Edition
 from zkmq.tree.paths import QueueTree
 
 ROOT = "/queue"

@@ -12,7 +12,7 @@ from zkmq.operating.by_id import checked_id
 from zkmq.operating.changes import Changed
 from zkmq.operating.inspection import Peeked, QueueStats
 from zkmq.rest.client.exchange import Exchange
-from zkmq.tree.charter import Charter
+from zkmq.tree.compatibility.charter import Charter
 
 
 class OperatorCalls:

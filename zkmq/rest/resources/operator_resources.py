@@ -22,7 +22,7 @@ from zkmq.rest.resources.queue_calls import (
     resource,
 )
 from zkmq.rest.resources.rest_call import RestCall
-from zkmq.tree.charter import Charter
+from zkmq.tree.compatibility.charter import Charter
 
 _MOST_PEEKED = 500
 _MOST_MOVED = 10**9

@@ -6,7 +6,7 @@ from unit.zkmq.celery.test_transport import TASKS, Received, publish
 
 from worlds.memory.store import World
 from zkmq.errors import IncompatibleTreeError, OutdatedClientError
-from zkmq.tree.charter import Charter
+from zkmq.tree.compatibility.charter import Charter
 from zkmq.zookeeper.store import SetData
 
 ROOT = "/celery/queues/tasks"

@@ -23,7 +23,7 @@ from zkmq import Queue
 from zkmq.cli import invocation, top_command, zkmq_command
 from zkmq.errors import NoQuorumError
 from zkmq.taking.reserve import Reservation
-from zkmq.tree.charter import Edition
+from zkmq.tree.compatibility.charter import Edition
 from zkmq.zookeeper.security import Security
 from zkmq.zookeeper.server_status import ServerStatus
 from zkmq.zookeeper.session.kazoo_store import KazooStore

@@ -7,7 +7,7 @@ from worlds.memory.store import MemoryStore, World
 from zkmq import Queue
 from zkmq.janitor.janitor import Janitor
 from zkmq.janitor.parking import IDLE_S
-from zkmq.tree.charter import Edition
+from zkmq.tree.compatibility.charter import Edition
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Delete, Read, ReadResult
 

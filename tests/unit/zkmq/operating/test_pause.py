@@ -10,7 +10,7 @@ from worlds.memory.store import World
 from worlds.sim.editions import release
 from zkmq import Queue
 from zkmq.errors import ClientsTooOldError, OutcomeUnknownError
-from zkmq.tree.charter import PAUSE_VERSION, Charter, Edition
+from zkmq.tree.compatibility.charter import PAUSE_VERSION, Charter, Edition
 from zkmq.zookeeper.store import SetData
 
 # The release before pauses.

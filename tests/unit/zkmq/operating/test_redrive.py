@@ -22,7 +22,7 @@ from zkmq.operating.changes import Changed
 from zkmq.operating.put_aside import OtherQueue
 from zkmq.putting.entry import Entry
 from zkmq.tree import item_names, raw_copy
-from zkmq.tree.chartered_store import CharteredStore
+from zkmq.tree.compatibility.chartered_store import CharteredStore
 
 SOURCE, TARGET = "/queue", "/other"
 PAYLOADS = [b"a", b"b", b"c", b"d", b"e"]

@@ -19,11 +19,11 @@ from zkmq.errors import (
     PartlyPutError,
 )
 from zkmq.janitor.janitor_thread import JanitorThread
-from zkmq.tree import registrations
-from zkmq.tree.charter import Charter, Edition
+from zkmq.tree.compatibility import registrations
+from zkmq.tree.compatibility.charter import Charter, Edition
+from zkmq.tree.compatibility.registrations import clients
 from zkmq.tree.item import Hold
 from zkmq.tree.paths import QueueTree
-from zkmq.tree.registrations import clients
 from zkmq.zookeeper.store import Create, SetData
 
 OpenAs = Callable[..., Queue]

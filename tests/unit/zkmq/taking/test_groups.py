@@ -11,7 +11,7 @@ from zkmq import BadArgumentError, Item, OutcomeUnknownError, OutdatedClientErro
 from zkmq.putting.entry import Entry
 from zkmq.taking import head_cache
 from zkmq.taking.group_locks import lock_name
-from zkmq.tree.charter import GROUPS, Edition
+from zkmq.tree.compatibility.charter import GROUPS, Edition
 from zkmq.zookeeper.store import Create, Delete
 
 # The release before groups.

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from zkmq.errors import IncompatibleTreeError
-from zkmq.tree.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
-from zkmq.tree.chartered_store import CharteredStore
+from zkmq.tree.compatibility.charter import EDITION, SEGMENT_ITEMS, Charter, Edition
+from zkmq.tree.compatibility.chartered_store import CharteredStore
 from zkmq.tree.paths import FIXED, LOCK, QueueTree
 from zkmq.zookeeper.retries import commit_idempotent
 from zkmq.zookeeper.store import Code, Create, GetChildren, GetData, Op, SetData, Store, Znode

@@ -1,7 +1,7 @@
 """The charter of a tree, which says what versions of zkmq may use it, and this release's edition.
 
-The root of the tree holds the charter. `zkmq.tree.chartered_store` makes a client obey it, and
-`zkmq.operating.charter_changes` raises it.
+The root of the tree holds the charter. `zkmq.tree.compatibility.chartered_store` makes a client
+obey it, and `zkmq.operating.charter_changes` raises it.
 """
 
 import json

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from zkmq.tree.charter import FIRST_VERSION
+from zkmq.tree.compatibility.charter import FIRST_VERSION
 from zkmq.tree.json_object import decode_object
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.request_sizes import read_each

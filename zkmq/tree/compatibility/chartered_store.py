@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Sequence
 
 from zkmq.errors import IncompatibleTreeError, NoQuorumError, OutdatedClientError
-from zkmq.tree.charter import Charter, Edition
+from zkmq.tree.compatibility.charter import Charter, Edition
 from zkmq.zookeeper.store import (
     CheckVersion,
     Code,
