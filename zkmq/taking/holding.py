@@ -4,10 +4,10 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from zkmq.doubt import Doubt
-from zkmq.errors import NoQuorumError
+from zkmq.doubt import Doubt, Settled
+from zkmq.errors import AckUnknownError, NoQuorumError, NotHeldError
 from zkmq.taking.held_items import HeldItems, OnLost
-from zkmq.tree.item import Item
+from zkmq.tree.item import Hold, Item
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.ticket import Ticket
 from zkmq.zookeeper.refusal import refusal
@@ -105,3 +105,20 @@ def register(
             case Lost(reason):
                 if not may_retry(store, deadline_s):
                     raise NoQuorumError(f"register: no answer in time ({reason})")
+
+
+def ended_error(item: Item, settled: Settled | None) -> NotHeldError | AckUnknownError | None:
+    """Return the error for an item whose hold has ended, or may have; None for any other.
+
+    `settled` is the outcome of an earlier copy of the request, if that was in doubt.
+    """
+    if settled is not None and settled.took_effect is None:
+        error = AckUnknownError(
+            f"{item.name}: the session ended with an earlier {settled.label} in doubt; "
+            "it took effect before that, or never will"
+        )
+        error.doubt = Doubt.for_ever(settled.label, settled.items)
+        return error
+    if item.hold in {Hold.DONE, Hold.RETURNED}:
+        return NotHeldError(f"{item.name}: expected an item still held, got one {item.hold.value}")
+    return None

@@ -7,7 +7,7 @@ effect any more, whatever its process believes.
 
 from collections.abc import Sequence
 
-from zkmq.doubt import Ask, Doubt, Settled, Write
+from zkmq.doubt import Ask, Doubt, Write
 from zkmq.errors import (
     AckUnknownError,
     BadArgumentError,
@@ -18,8 +18,8 @@ from zkmq.errors import (
     OutcomeUnknownError,
 )
 from zkmq.taking.held_items import ArrivedItems, OnLost
-from zkmq.taking.holding import Apply, Begun, Registration, register
-from zkmq.tree.item import Hold, Item
+from zkmq.taking.holding import Apply, Begun, Registration, ended_error, register
+from zkmq.tree.item import Item
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.ticket import Refused, Ticket, TicketGoneError, TookEffect
 from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES
@@ -272,12 +272,8 @@ class Membership:
         settled = item.settled_by(request)
         if settled is not None and settled.took_effect:
             return
-        if settled is not None and settled.took_effect is None:
-            raise self._never_known(item, settled)
-        if item.hold in {Hold.DONE, Hold.RETURNED}:
-            raise NotHeldError(
-                f"{item.name}: expected an item still held, got one {item.hold.value}"
-            )
+        if (error := ended_error(item, settled)) is not None:
+            raise error
         if registration is not None and item.consumer == self.id:
             raise self.not_held(item)
         raise ConsumerLostError(
@@ -293,14 +289,6 @@ class Membership:
         if late := registration.overdue():
             claimed = self._store.list(self._tree.claims(registration.consumer), deadline_s) or []
             registration.lose([item for item in late if item.name not in claimed])
-
-    def _never_known(self, item: Item, settled: Settled) -> AckUnknownError:
-        error = AckUnknownError(
-            f"{item.name}: the session ended with an earlier {settled.label} in doubt; "
-            "it took effect before that, or never will"
-        )
-        error.doubt = Doubt.for_ever(settled.label, settled.items)
-        return error
 
     def _free_old(self, deadline_s: float) -> None:
         """Delete the session fence of a worn ticket whose session lives, to free its items."""
