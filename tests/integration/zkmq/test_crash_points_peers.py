@@ -33,6 +33,7 @@ def peers(server: str) -> Iterator[Peers]:
         pytest.param("Queue get", {3: Fault.KILL_AFTER}, Verdict.LOST, id="get-dies"),
         pytest.param("LockingQueue get", {3: Fault.CUT_AFTER}, Verdict.WEDGED, id="lock-wedged"),
         pytest.param("LockingQueue get", {3: Fault.CUT_BEFORE}, Verdict.UNKNOWN, id="lock-raises"),
+        pytest.param("LockingQueue get", {3: Fault.EXPIRE_AFTER}, Verdict.WEDGED, id="lock-again"),
         pytest.param("LockingQueue get", {2: Fault.CUT_AFTER}, Verdict.FINE, id="reads-are-fine"),
     ],
 )
