@@ -7,7 +7,7 @@ import pytest
 
 from worlds.interrupted_client import interrupted_client
 from zkmq.doubt import Write
-from zkmq.taking.membership import Membership
+from zkmq.taking.held_items import ArrivedItems
 from zkmq.tree.item import Item
 from zkmq.tree.ticket import Ticket
 from zkmq.zookeeper.store import Op, Pending
@@ -41,13 +41,13 @@ def _sends_first(self: Ticket, write: Write, ops: Sequence[Op]) -> Pending:
     return pending
 
 
-def _forgets(self: Membership, items: Sequence[Item]) -> None:
+def _forgets(self: ArrivedItems, items: Sequence[Item]) -> None:
     """Items that a signal's handler kept from the caller are not kept for the next reserve."""
 
 
 @pytest.mark.parametrize(
     ("owner", "name", "mutant"),
-    [(Ticket, "submit", _sends_first), (Membership, "come", _forgets)],
+    [(Ticket, "submit", _sends_first), (ArrivedItems, "add", _forgets)],
 )
 def test_a_client_that_forgets_is_found(
     owner: type, name: str, mutant: Callable[..., object]
