@@ -9,6 +9,8 @@ from harness.scenario import loading
 from proofs import damage_table
 from proofs.damage_table import UNKNOWN, Cell, NoVerdictError
 
+OF = (("snapshot", "down"), ("snapshot", "all"), ("epoch", "down"))
+
 
 def results(
     *reasons: str, verdict: str = "invalid", lost: int = 0, **patterns: int
@@ -104,3 +106,11 @@ def test_the_page_has_what_was_measured() -> None:
     assert set(found) <= set(damage_table.cells())
     page = damage_table.PAGE.read_text()
     assert damage_table.written(page, found) == page
+
+
+def test_a_snapshot_is_named() -> None:
+    """What a follower does depends on whether an older snapshot is left."""
+    judged = results("server-lost")
+    judged["faults"][0]["evidence"] = {"damaged": [{"file": "snapshot.0"}]}
+    told = [damage_table.which(judged, Cell("empty", file, who, "3.9.6")) for file, who in OF]
+    assert told == [" (snapshot.0)", "", ""]

@@ -119,6 +119,14 @@ def outcome(results: Mapping[str, Any], who: str) -> str:
     return "starts with all" if who == "all" else "starts, and has all again"
 
 
+def which(results: Mapping[str, Any], cell: Cell) -> str:
+    """Return which snapshot of a follower was damaged, in brackets: others may be left."""
+    if cell.file != "snapshot" or cell.who == "all":
+        return ""
+    damaged = (fault["evidence"] for fault in results["faults"] if fault["name"] == "corrupt")
+    return "".join(f" ({one['file']})" for each in damaged for one in each.get("damaged", ()))
+
+
 def undamaged(results: Mapping[str, Any]) -> str | None:
     """Return why a run damaged nothing; None if it did."""
     for fault in results["faults"]:
@@ -203,10 +211,12 @@ def _run(cell: Cell, folder: Path, quorum: Kept) -> str:
             raise NoVerdictError(f"{error!s:.200}") from error
         if (why := undamaged(check(loaded, "cell", into))) is not None:
             raise NoVerdictError(f"{why}: {error!s:.200}") from error
+        if cell.who != "all":
+            raise NoVerdictError(f"two servers are whole, and none led: {error!s:.200}") from error
         return "no server serves"
     if results.get("interrupted"):  # a run makes a verdict of Ctrl-C; the table ends with it
         raise KeyboardInterrupt
-    return outcome(results, cell.who)
+    return outcome(results, cell.who) + which(results, cell)
 
 
 def _tell(text: str) -> None:

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from harness.common.polling import wait_until
 from worlds.faults import file_server
 
 SHIM = Path(cluster.__file__).parent / "disk_shim"
+_COUNTED = ("write", "fdatasync", "lseek", "other")
 _PYTHON = [sys.executable, "-S", "-E", "-s", str(file_server.__file__)]
 
 
@@ -31,6 +33,18 @@ def built() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="zkmq-disk-shim-"))
     subprocess.run([str(SHIM / "build.sh"), str(folder)], check=True, timeout=120)
     return folder
+
+
+@cache
+def _counter() -> Path:
+    """Return the compiled library that counts the shim's system calls."""
+    library = built() / "libcounted_calls.so"
+    source = Path(__file__).with_name("counted_calls.c")
+    flags = ["-D_GNU_SOURCE", "-O2", "-Wall", "-Werror", "-fPIC", "-shared"]
+    subprocess.run(
+        ["gcc", *flags, "-o", str(library), str(source), "-ldl"], check=True, timeout=120
+    )
+    return library
 
 
 class Disk:
@@ -70,9 +84,11 @@ class Disk:
             lambda: self.look()["injected"], lambda seen: seen >= count, within_s=20, every_s=0.01
         )
 
-    def started(self, operations: Sequence[Sequence[Any]]) -> subprocess.Popen[str]:
+    def started(
+        self, operations: Sequence[Sequence[Any]], **environment: str
+    ) -> subprocess.Popen[str]:
         """Start a server that does these operations and ends with SIGKILL."""
-        server = self._server()
+        server = self._server(**environment)
         assert server.stdin is not None
         server.stdin.write(json.dumps(operations))
         server.stdin.close()
@@ -92,33 +108,26 @@ class Disk:
             server.kill()
         return acknowledged
 
-    def calls_to(self, name: str, operations: Sequence[Sequence[Any]]) -> Counter[str]:
-        """Let a server do these operations; return its system calls to a file, by their names."""
-        traced = self.root.parent / "strace"
-        strace = ["strace", "-qq", "-o", str(traced), "-P", str(self.root / name)]
-        shim = [word for key, value in self._shim.items() for word in ("-E", f"{key}={value}")]
-        subprocess.run(
-            [*strace, *shim, *_PYTHON, str(self.root)],
-            input=json.dumps(operations),
-            stdout=subprocess.DEVNULL,
-            text=True,
-            timeout=60,
-            check=False,  # it ends with SIGKILL
-        )
-        return Counter(line.partition("(")[0] for line in traced.read_text().splitlines())
+    def calls_of(self, operations: Sequence[Sequence[Any]]) -> Counter[str]:
+        """Let a server do these operations; return how many system calls the shim made."""
+        counts = self.root.parent / "counted"
+        counts.write_bytes(bytes(8 * len(_COUNTED)))
+        libraries = f"{built() / 'libdisk_shim.so'}:{_counter()}"
+        with self.started(operations, LD_PRELOAD=libraries, COUNTED_CALLS=str(counts)) as server:
+            server.wait(30)
+        found = struct.unpack(f"{len(_COUNTED)}Q", counts.read_bytes())
+        return Counter(dict(zip(_COUNTED, found, strict=True)))
 
-    @property
-    def _shim(self) -> dict[str, str]:
-        return {
-            "LD_PRELOAD": str(built() / "libdisk_shim.so"),
-            "DISK_SHIM_ROOT": str(self.root),
-            "DISK_SHIM_STATE": str(self.state),
-        }
-
-    def _server(self, *words: str) -> subprocess.Popen[str]:
+    def _server(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [*_PYTHON, str(self.root), *words],
-            env={**os.environ, **self._shim},
+            env={
+                **os.environ,
+                "LD_PRELOAD": str(built() / "libdisk_shim.so"),
+                "DISK_SHIM_ROOT": str(self.root),
+                "DISK_SHIM_STATE": str(self.state),
+                **environment,
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
