@@ -36,7 +36,7 @@ GOALS = {
     "aio-take": 1.0,
     "backlog-1m": 0.8,
     "idle-100": 0.9,
-    "consumers-8": 2.0,
+    "consumers-8": 0.9,
 }
 
 
