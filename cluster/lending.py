@@ -23,7 +23,8 @@ def started(
 ) -> Iterator[DockerQuorum]:
     """Start a quorum, and remove it when the context ends; `by_hand` leaves it up.
 
-    `keep_disks` is a folder for the servers' disks, if nothing fails.
+    `keep_disks` is a folder for the servers' disks, if nothing fails. What cannot be removed is
+    said, and is no failure: the record of a run is whole by then.
     """
     up = starting.up(config, by_hand=by_hand, say=say)
     try:
@@ -36,8 +37,7 @@ def started(
             remove_all_the_same(up.run, up.down, say)
         raise
     if not by_hand:
-        with _as_ours(up):
-            up.down()
+        remove_all_the_same(up.run, up.down, say)
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def attach(hosts: Sequence[Host], run: str) -> DockerQuorum:
 
 
 def remove_all_the_same(run: str, remove: Callable[[], None], say: Say) -> None:
-    """Call `remove` after a failure. If it fails too, say so, and do not hide the first one."""
+    """Call `remove` at the end. If it fails, say so; what was before it counts."""
     try:
         remove()
     except (ClusterError, DockerException) as error:

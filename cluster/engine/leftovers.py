@@ -6,9 +6,10 @@ worker processes name its owner, and `labels.Owner.alive` tells whether the owne
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import docker
@@ -23,8 +24,10 @@ from cluster.engine.fleet import Fleet
 from cluster.engine.ledger import LedgerFile
 from harness.common.polling import wait_until
 
-REMOVE_TIMEOUT_S = 20.0
+REMOVE_TIMEOUT_S = 20.0  # an engine needs a moment for a network whose containers it has removed
+STUCK_TIMEOUT_S = 0.5  # for one that had none any more: the engine will not let go of it
 POLL_S = 0.1
+OURS: Mapping[str, str | list[str] | bool] = {"label": labels.PROJECT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,22 +36,25 @@ class HeldRun:
 
     Attributes:
         left: its owner is gone, and it was not started by hand.
+        contained: whether it has a container.
         checkout: the folder that the code that started it was in; empty for an older release.
     """
 
     run: str
     by_hand: bool
     left: bool
+    contained: bool = True
     checkout: str = ""
 
 
 def runs(clients: Iterable[docker.DockerClient]) -> list[HeldRun]:
     """Return every run that has a container, network or volume in one of the engines, by id."""
-    found: dict[str, dict[str, str]] = {}
+    contained, others = dict[str, Mapping[str, str]](), dict[str, Mapping[str, str]]()
     for client in clients:
-        for tags in _all_labels(client):
-            found.setdefault(tags.get(labels.RUN, ""), tags)
-    return [_held(run, tags) for run, tags in sorted(found.items())]
+        contained |= {tags.get(labels.RUN, ""): tags for tags in _of_containers(client)}
+        others |= {tags.get(labels.RUN, ""): tags for tags in _of_things(client)}
+    everything = sorted((others | contained).items())
+    return [_held(run, tags, contained=run in contained) for run, tags in everything]
 
 
 def containers(client: docker.DockerClient, run: str) -> list[Container]:
@@ -57,19 +63,22 @@ def containers(client: docker.DockerClient, run: str) -> list[Container]:
     return client.containers.list(all=True, filters=mine, ignore_removed=True)
 
 
-def remove_run(clients: Sequence[docker.DockerClient], run: str) -> None:
+def remove_run(
+    clients: Sequence[docker.DockerClient], run: str, *, within_s: float = REMOVE_TIMEOUT_S
+) -> None:
     """Remove a run's containers, network, volumes, ledger, and the processes beside it.
 
     Its engines leave the swarm that they joined for it. What is gone already is fine. An engine
     that is gone, or refuses, does not keep the others from being cleaned.
 
     Raises:
-        ClusterError: something could not be removed within REMOVE_TIMEOUT_S.
+        ClusterError: something could not be removed within `within_s`.
     """
     processes.end(processes.beside(run))  # first: it closes its sessions while there is a quorum
     left, refusals = list(clients), list[ClusterError]()
     # Each step on all engines before the next: a network goes once it has no container anywhere.
-    for step in (_remove_containers, _remove_things, swarm.leave, partial(swarm.leave, last=True)):
+    remove_things = partial(_remove_things, within_s=within_s)
+    for step in (_remove_containers, remove_things, swarm.leave, partial(swarm.leave, last=True)):
         ended = each(left, partial(_refusal, step, run))
         refusals += [refusal for refusal in ended if refusal is not None]
         left = [client for client, refusal in zip(left, ended, strict=True) if refusal is None]
@@ -88,7 +97,7 @@ def clean(
     answer.
 
     Raises:
-        ClusterError: a run could not be removed within REMOVE_TIMEOUT_S; the others are.
+        ClusterError: a run could not be removed in time; the others are.
     """
     ledgers = ledger.known()
     standing = processes.beside()  # before the runs: a quorum is there before what stands beside it
@@ -98,7 +107,8 @@ def clean(
     for one in held:
         if everything or one.left:
             try:
-                remove_run(fleet.clients, one.run)
+                within_s = REMOVE_TIMEOUT_S if one.contained else STUCK_TIMEOUT_S
+                remove_run(fleet.clients, one.run, within_s=within_s)
                 removed.append(one.run)
             except ClusterError as error:
                 refusals.append(error)
@@ -144,7 +154,7 @@ def _remove_containers(client: docker.DockerClient, run: str) -> None:
     each(containers(client, run), remove)
 
 
-def _remove_things(client: docker.DockerClient, run: str) -> None:
+def _remove_things(client: docker.DockerClient, run: str, *, within_s: float) -> None:
     """Remove networks and volumes, but the one by which `swarm.leave` knows what it joined.
 
     An overlay goes with a swarm of ours; from the user's swarm its manager removes it.
@@ -155,21 +165,24 @@ def _remove_things(client: docker.DockerClient, run: str) -> None:
     for network in client.networks.list(filters=mine):
         networks.detach_strangers(network)
         if network.attrs.get("Scope") != "swarm" or (not marks and swarm.manages(client)):
-            _remove(network)
+            _remove(network, within_s)
     for volume in volumes:
         if volume not in marks:
-            _remove(volume)
+            _remove(volume, within_s)
 
 
-def _all_labels(client: docker.DockerClient) -> Iterator[dict[str, str]]:
-    ours: dict[str, str | list[str] | bool] = {"label": labels.PROJECT}
-    for container in client.containers.list(all=True, filters=ours, ignore_removed=True):
+def _of_containers(client: docker.DockerClient) -> Iterator[Mapping[str, str]]:
+    for container in client.containers.list(all=True, filters=dict(OURS), ignore_removed=True):
         yield container.labels
-    for thing in [*client.networks.list(filters=ours), *client.volumes.list(filters=ours)]:
+
+
+def _of_things(client: docker.DockerClient) -> Iterator[Mapping[str, str]]:
+    found = client.networks.list(filters=dict(OURS)), client.volumes.list(filters=dict(OURS))
+    for thing in chain(*found):
         yield (thing.attrs or {}).get("Labels") or {}
 
 
-def _held(run: str, tags: dict[str, str]) -> HeldRun:
+def _held(run: str, tags: Mapping[str, str], *, contained: bool = True) -> HeldRun:
     by_hand = labels.BY_HAND in tags
     try:
         alive = labels.Owner.parse(tags.get(labels.OWNER, "")).alive()
@@ -179,11 +192,21 @@ def _held(run: str, tags: dict[str, str]) -> HeldRun:
         run=run,
         by_hand=by_hand,
         left=not by_hand and not alive,
+        contained=contained,
         checkout=tags.get(labels.CHECKOUT, ""),
     )
 
 
-def _remove(thing: Any) -> None:
+def _told(error: DockerException | None) -> str:
+    """Return an engine's words, and what helps if it counts containers of a network that are gone.
+
+    Source: https://github.com/moby/moby/issues/17217
+    """
+    helps = "; restarting the engine helps" if "active endpoints" in str(error) else ""
+    return f"{error}{helps}"
+
+
+def _remove(thing: Any, within_s: float) -> None:
     """Remove a network or volume; the engine may need a moment after its containers went."""
 
     def refusal() -> DockerException | None:
@@ -198,7 +221,7 @@ def _remove(thing: Any) -> None:
     wait_until(
         refusal,
         lambda error: error is None,
-        within_s=REMOVE_TIMEOUT_S,
+        within_s=within_s,
         every_s=POLL_S,
-        late=lambda error: ClusterError(f"{thing}: could not be removed: {error}"),
+        late=lambda error: ClusterError(f"{thing.name} could not be removed: {_told(error)}"),
     )

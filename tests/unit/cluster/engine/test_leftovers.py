@@ -25,6 +25,25 @@ class Vanishing:
         return []
 
 
+class Counting:
+    """A network on which the engine counts a container that is gone, until it starts anew."""
+
+    name, attrs = "zkmq-stuck", {"Labels": {"zkmq.run": "stuck", "zkmq.owner": "no process"}}
+    tries = 0
+
+    def list(self, **_: Any) -> list[Any]:
+        """List it."""
+        return [self]
+
+    def reload(self) -> None:
+        """Show no container."""
+
+    def remove(self) -> None:
+        """Refuse."""
+        self.tries += 1
+        raise APIError("network zkmq-stuck has active endpoints")
+
+
 class Empty:
     """An engine without networks and volumes."""
 
@@ -82,3 +101,25 @@ def test_a_run_that_cannot_be_removed_does_not_keep_the_others(
     with pytest.raises(ClusterError, match=r"run stuck could not be removed: .*busy"):
         leftovers.clean(fleet_of(engine))
     assert removed == ["first", "last"]
+
+
+def test_a_network_that_the_engine_does_not_let_go_costs_little_time(
+    engine: DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has had no container for long is not waited for, and the error says what helps."""
+    monkeypatch.setattr(engine, "networks", Counting())
+    monkeypatch.setattr(engine.containers, "list", Empty().list)
+    waits = list[float]()
+
+    def patience(look: Any, *_: Any, within_s: float, late: Any, **__: Any) -> None:
+        waits.append(within_s)
+        raise late(look())
+
+    monkeypatch.setattr(leftovers, "wait_until", patience)
+    (held,) = leftovers.runs([engine])
+    assert (held.left, held.contained) == (True, False)
+    with pytest.raises(ClusterError, match=r"zkmq-stuck could not .* restarting the engine helps"):
+        leftovers.clean(fleet_of(engine))
+    with pytest.raises(ClusterError):
+        leftovers.remove_run([engine], "stuck")
+    assert waits == [leftovers.STUCK_TIMEOUT_S, leftovers.REMOVE_TIMEOUT_S]

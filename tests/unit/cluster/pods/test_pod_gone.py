@@ -141,7 +141,11 @@ def test_what_a_run_failed_of_is_not_hidden_by_what_its_end_fails_of(
 
 
 @pytest.mark.usefixtures("failing")
-def test_a_quorum_that_cannot_be_removed_is_a_failure() -> None:
-    """A run that went well and leaves containers behind is told."""
-    with pytest.raises(EngineGoneError), lending.started(QuorumConfig(), by_hand=False, say=print):
+def test_a_quorum_that_cannot_be_removed_takes_no_verdict_away() -> None:
+    """What a run that went well leaves behind is said, and the run counts."""
+    said: list[str] = []
+    with lending.started(QuorumConfig(), by_hand=False, say=said.append):
         pass
+    assert said == [
+        "quorum r could not be removed: Docker engine: gone; `harness clean` removes it later"
+    ]
