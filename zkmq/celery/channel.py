@@ -247,6 +247,11 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
         if not self._callbacks[queue] and queue in self._intakes:
             self._intakes[queue].consume(on=False)
 
+    @property
+    def has_consumers(self) -> bool:
+        """Whether somebody consumes by it."""
+        return bool(self._consumers)
+
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002 - kombu's signature
         """Take one message without waiting; None if there is none."""
         while (delivery := self._intake(queue).get()) is not None:

@@ -73,6 +73,7 @@ class Transport(virtual.Transport):  # type: ignore[misc]
         self._session: BrokerSession | None = None
         self._inbox: deque[tuple[BrokerChannel, Delivery]] = deque()
         self._error: BaseException | None = None
+        self._was_told = False
         self._loop: Any = None
         self._pair: tuple[socket.socket, socket.socket] | None = None
 
@@ -88,7 +89,7 @@ class Transport(virtual.Transport):  # type: ignore[misc]
         self._end()
         timeout_s = float(self.client.connect_timeout or self.options.deadline_s)
         session = self._session = self._open(self.url, self.options, timeout_s)
-        self._error = None
+        self._error, self._was_told = None, False
         self._came = session.store.signal()
         self._forget_lost = session.store.on_session_lost(self._lose_session)
         return self
@@ -101,8 +102,15 @@ class Transport(virtual.Transport):  # type: ignore[misc]
             self._end()
 
     def verify_connection(self, connection: Any) -> bool:
-        """Whether the session is still there, as far as the client knows."""
-        return self._session is not None and self._session.is_open and self._error is None
+        """Whether kombu may go on with the session; it opens another one if not, and tells nobody.
+
+        So a session that is over counts as there until somebody who consumes was told: only then
+        does he begin to consume again.
+        """
+        if self._session is None or not self._session.is_open:
+            return False
+        consumes = any(channel.has_consumers for channel in list(self.channels))
+        return self._error is None or (consumes and not self._was_told)
 
     def create_channel(self, connection: Any) -> BrokerChannel:
         """Make a channel."""
@@ -120,8 +128,7 @@ class Transport(virtual.Transport):  # type: ignore[misc]
         Raises:
             SessionLostError: the session is over.
         """
-        if self._error is not None:
-            raise self._error
+        self._require_alive()
 
     def driver_version(self) -> str:
         """The version of zkmq."""
@@ -154,8 +161,7 @@ class Transport(virtual.Transport):  # type: ignore[misc]
         store = self.session.store
         until_s = float("inf") if timeout is None else store.now() + timeout
         while True:
-            if self._error is not None:
-                raise self._error
+            self._require_alive()
             if self._deliver_next():
                 return
             if not self._inbox:
@@ -191,8 +197,7 @@ class Transport(virtual.Transport):  # type: ignore[misc]
         with suppress(BlockingIOError):
             self._pair[0].recv(4096)
         for _ in range(MOST_AT_ONCE):
-            if self._error is not None:
-                raise self._error
+            self._require_alive()
             if not self._inbox:
                 return
             self._deliver_next()
@@ -210,6 +215,11 @@ class Transport(virtual.Transport):  # type: ignore[misc]
         for channel in list(self.channels):
             channel.stop_taking()
         self._notify()
+
+    def _require_alive(self) -> None:
+        if self._error is not None:
+            self._was_told = True
+            raise self._error
 
     def _deliver_next(self) -> bool:
         try:

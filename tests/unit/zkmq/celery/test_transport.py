@@ -403,6 +403,23 @@ def test_a_lost_session_is_a_lost_connection(connect: Connect, broker: World) ->
     other.close()
 
 
+def test_whoever_consumes_is_told_before_kombu_opens_another_session(connect: Connect) -> None:
+    """Celery's heartbeat asks first when a worker wakes up; opened in silence, it consumes no more.
+
+    kombu asks whether it is connected, and opens a session if not, before it asks for a heartbeat.
+    """
+    with connect() as one:
+        publish(one, 1)
+        received = Received(one)
+        received.consume()
+        assert received.drain() == [1]
+        expire(one)
+        one.transport.session.store.sleep(60.0)
+        with pytest.raises(SessionLostError):
+            one.heartbeat_check()
+        assert not one.connected
+
+
 def test_a_connection_is_opened_again_after_its_session_was_lost(connect: Connect) -> None:
     """The reconnect of kombu gives a new session, on which everything works."""
     with connect() as one:
