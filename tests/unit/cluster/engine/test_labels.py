@@ -1,12 +1,11 @@
 """Owners of what a run makes: which of them still run, as far as that can be seen from here."""
 
-import os
 import subprocess
 import sys
 
 import pytest
 
-from cluster.engine import labels, processes
+from cluster.engine import labels
 from cluster.engine.labels import Owner
 
 
@@ -42,22 +41,3 @@ def test_an_owner_in_a_container_is_not_looked_for_by_its_pid(
     assert not Owner(inside.host, inside.boot, gone.pid, gone.start_ticks).alive()
     monkeypatch.undo()
     assert Owner(inside.host, inside.boot, gone.pid, gone.start_ticks).alive()
-
-
-def test_a_worker_of_a_container_is_no_orphan(gone: Owner) -> None:
-    """Only a worker whose harness is surely gone is one."""
-    elsewhere = Owner(f"{gone.host}+1", gone.boot, gone.pid, gone.start_ticks)
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", "input()"],
-            stdin=subprocess.PIPE,
-            env={**os.environ, labels.OWNER_VARIABLE: str(owner)},
-        )
-        for owner in (gone, elsewhere)
-    ]
-    try:
-        found = set(processes.orphans())
-        assert [worker.pid in found for worker in workers] == [True, False]
-    finally:
-        for worker in workers:
-            worker.communicate(b"\n")
