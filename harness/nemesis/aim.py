@@ -1,9 +1,10 @@
 """Resolve targets to the nodes of this run: names of `bind`, roles, and random choices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from harness.common.harness_errors import RunError
+from harness.common.polling import wait_until
 from harness.common.server_states import NodeStatus
 from harness.nemesis.admission import Obstacle
 from harness.nemesis.injection import Injection
@@ -12,6 +13,7 @@ from harness.scenario import plan, roles
 from harness.scenario.schema import Scenario
 from harness.target import Target
 
+LOOK_S = 0.2
 ROLE_WITHIN_S = 15.0  # right after an election no node has the role for a moment
 
 
@@ -28,18 +30,23 @@ class Aim:
         self._streams: dict[str, Random] = {}
         self._bound: dict[str, int] = {}
 
-    def bind(self, statuses: Sequence[NodeStatus]) -> Mapping[str, int]:
-        """Resolve the scenario's `bind` names to nodes, once.
+    def bind(self, look: Callable[[], Sequence[NodeStatus]]) -> Mapping[str, int]:
+        """Resolve the scenario's `bind` names to nodes, once, when all servers answer.
+
+        On a busy machine one may not for a moment. It would be left out, so another node would be
+        drawn than by the same seed elsewhere.
 
         Raises:
             RunError: no node is left for a name.
         """
         if self._pinned is not None:
             self._bound = dict(self._pinned.bound)
+        if self._pinned is not None or not self._scenario.bind:
             return self._bound
+        seen = wait_until(look, _all_serve, within_s=ROLE_WITHIN_S, every_s=LOOK_S)
         try:
             self._bound = roles.bind(
-                self._scenario.bind, statuses, self._stream("bind"), self._observers
+                self._scenario.bind, seen, self._stream("bind"), self._observers
             )
         except ValueError as error:
             raise RunError(str(error)) from error
@@ -78,3 +85,7 @@ class Aim:
         """Return the random stream of these names. Streams do not influence each other."""
         key = "/".join(names)
         return self._streams.setdefault(key, plan.stream(self._scenario.seed, *names))
+
+
+def _all_serve(statuses: Sequence[NodeStatus]) -> bool:
+    return all(status.serving for status in statuses)

@@ -62,7 +62,7 @@ class Nemesis:
         Raises:
             RunError: no node is left for a name.
         """
-        return self._aim.bind(self._quorum.statuses())
+        return self._aim.bind(self._quorum.statuses)
 
     def injections(self, number: int, planned: Sequence[Planned]) -> list[Injection]:
         """Return the injections of one phase, in the order of the plan."""
