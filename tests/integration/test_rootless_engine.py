@@ -9,7 +9,7 @@ import pytest
 
 from cluster.engine import engine, leftovers
 from cluster.software import image
-from harness.common.quorum_config import QuorumConfig
+from harness.common.settings.quorum_config import QuorumConfig
 from worlds import rootless_engine
 from worlds.command_line import harness
 from worlds.rootless_engine import RootlessEngine

@@ -100,7 +100,7 @@ class Round:
         self.ledger = WireLedger(
             self.server.leader, strict=plan.order == "strict", deadline_s=plan.deadline_s
         )
-        self.heard = Testimony()
+        self.heard = Testimony(starvation.since)
         self.drained: list[Item] = []
         self._crew = [
             Member(plan, index, self.heard, starvation) for index in range(plan.processes)

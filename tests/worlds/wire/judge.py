@@ -1,8 +1,9 @@
 """What has to hold in a wire fuzz: by the server's log, by what clients were told, by the clock."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 
 from worlds.crash_points.checks import Reason, Violation
@@ -20,7 +21,8 @@ from zkmq.tree.paths import ACTIVE
 # Who passes over an item that has waited for longer than the deadline of a claim and this, did
 # not merely look too early: the docs promise 50 ms.
 STALE_S = 2.0
-# No call is later than this, without the time for which the machine kept its process from running.
+# No call is later than this, without the time for which the machine kept its process, or that of
+# the servers, from running.
 LATE_S = 0.5
 DUTIES_WITHIN_S = 10.0
 
@@ -71,8 +73,13 @@ class WireLedger(Ledger):
 
 @dataclass
 class Testimony:
-    """What the processes said, in the order in which it came."""
+    """What the processes said, in the order in which it came.
 
+    Attributes:
+        lost_since: the seconds since a moment in which the servers' process got no processor.
+    """
+
+    lost_since: Callable[[float], float] = lambda _: 0.0
     puts: dict[str, PutCall] = field(default_factory=dict)
     done: dict[str, Item] = field(default_factory=dict)
     # By thread: what one certainly did not acknowledge, another may have, at the same place.
@@ -108,7 +115,8 @@ class Testimony:
             case "lost", list(paths), float(at_s):
                 self.lost = dict.fromkeys(paths, at_s) | self.lost
             case "called", Called() as called:
-                self.calls.append(called)
+                lost_s = called.starved_s + self.lost_since(time.monotonic() - called.took_s)
+                self.calls.append(replace(called, starved_s=lost_s))
             case _:
                 self._hear_of(process, message)
 
@@ -170,7 +178,7 @@ def _ours(claims: Mapping[str, Item]) -> dict[str, Item]:
 
 
 def late(call: Called) -> tuple[float, str]:
-    """By how much a call was late, without the time for which its process could not run."""
+    """By how much a call was late, without the time for which it or the servers could not run."""
     what = f"{call.what}: {call.took_s:.2f} s of {call.allowed_s:.2f} s, {call.error or 'ok'}"
     return max(0.0, call.took_s - call.allowed_s - call.starved_s), what
 

@@ -42,7 +42,7 @@ class AlarmExit(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """How long one call took, and how much of that the machine kept its process from running."""
+    """How long one call took, and how much of that the machine kept processes from running."""
 
     what: str
     took_s: float
