@@ -77,16 +77,14 @@ class Kept:
             with _as_ours(self._up):
                 yield self._up
         except BaseException:
-            failed, self._up = self._up, None
-            if failed is not None:
-                remove_all_the_same(failed.run, failed.down, self._say)
+            self.close()
             raise
 
     def close(self) -> None:
-        """Remove the quorum, if there is one."""
-        if self._up is not None:
-            self._up.down()
-        self._up = None
+        """Remove the quorum, if there is one; what cannot be removed is said, as by `started`."""
+        up, self._up = self._up, None
+        if up is not None:
+            remove_all_the_same(up.run, up.down, self._say)
 
     def _renew(self, up: DockerQuorum, config: QuorumConfig) -> None:
         try:

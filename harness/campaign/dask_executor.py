@@ -151,7 +151,7 @@ class DaskExecutor:
         self, coming: Iterator[Task], futures: dict[str, "Future[_Answer]"], moves: _Moves
     ) -> None:
         """Submit tasks until each slot has one, and one at least: a worker may still come."""
-        room = max(1, self.slots if self._quorum else self.slots + AHEAD)
+        room = max(1, self.slots + (0 if self._quorum else AHEAD))
         while len(futures) < room and (task := next(coming, None)) is not None:
             futures[task.key] = self._submit(task, moves)
 

@@ -41,15 +41,12 @@ class Aim:
         """
         if self._pinned is not None:
             self._bound = dict(self._pinned.bound)
-        if self._pinned is not None or not self._scenario.bind:
-            return self._bound
-        seen = wait_until(look, _all_serve, within_s=ROLE_WITHIN_S, every_s=LOOK_S)
-        try:
-            self._bound = roles.bind(
-                self._scenario.bind, seen, self._stream("bind"), self._observers
-            )
-        except ValueError as error:
-            raise RunError(str(error)) from error
+        elif wanted := self._scenario.bind:
+            seen = wait_until(look, _all_serve, within_s=ROLE_WITHIN_S, every_s=LOOK_S)
+            try:
+                self._bound = roles.bind(wanted, seen, self._stream("bind"), self._observers)
+            except ValueError as error:
+                raise RunError(str(error)) from error
         return self._bound
 
     def take(self, injection: Injection, statuses: Sequence[NodeStatus]) -> Obstacle | None:

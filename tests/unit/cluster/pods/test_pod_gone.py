@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -149,3 +150,12 @@ def test_a_quorum_that_cannot_be_removed_takes_no_verdict_away() -> None:
     assert said == [
         "quorum r could not be removed: Docker engine: gone; `harness clean` removes it later"
     ]
+
+
+@pytest.mark.usefixtures("failing")
+def test_a_kept_quorum_that_cannot_be_removed_takes_no_verdict_away() -> None:
+    """What is left after many runs is said, and they count."""
+    said: list[str] = []
+    with closing(lending.Kept(said.append)) as kept, kept.lend(QuorumConfig()):
+        pass
+    assert "quorum r could not be removed: Docker engine: gone" in said[0]
