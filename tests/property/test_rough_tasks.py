@@ -42,6 +42,16 @@ def test_what_a_worker_left_in_doubt_goes_back() -> None:
     assert judged(RoughTasks(228))[0] == []
 
 
+def test_what_a_cancelled_block_could_not_end_goes_back() -> None:
+    """In this run a block's task is cancelled while its `done` is under way, which then fails."""
+    assert judged(RoughTasks(73))[0] == []
+
+
+def test_a_delivery_that_two_tasks_had_is_judged_by_the_last() -> None:
+    """In this run one task is told, rightly, "not done", and the next one ends the same delivery."""
+    assert judged(RoughTasks(370))[0] == []
+
+
 @pytest.mark.parametrize("mutant", TASK_MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_queue_without_a_precaution_is_found(mutant: TaskMutant) -> None:
     """Each is found for its own reason, so the correct queue is not accused of nothing."""

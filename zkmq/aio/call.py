@@ -103,7 +103,11 @@ class ReserveCall(Call[Reservation]):
 class EndCall(Call[Done]):
     """Items whose hold ends, or is prolonged, by `act`.
 
-    Calls with the same `key` act alike. It begins with the name of the operation.
+    Calls with the same `key` act alike. It begins with the name of the operation. With `goes_on`
+    the call is sent whatever becomes of its task.
+
+    Attributes:
+        is_left: whether no task has the items any more, so that they go back if the call fails.
     """
 
     def __init__(
@@ -112,11 +116,16 @@ class EndCall(Call[Done]):
         items: Sequence[Item],
         act: Callable[..., Done],
         *key: Hashable,
+        goes_on: bool = False,
     ) -> None:
         super().__init__(loop)
         self.items = items
         self.act = act
         self.key = key
+        self.goes_on = goes_on
+        self.is_left = False
+        if goes_on:
+            self.begin()
 
     @property
     def label(self) -> str:

@@ -67,6 +67,8 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
     def _declined(self, call: Any, outcome: Any) -> None:
         if isinstance(outcome, Reservation) and outcome.items:
             self.hand_over(Spare(outcome.items))
+        elif isinstance(call, EndCall) and call.is_left:
+            self.leave_items(call)
 
     def look_after(self) -> None:
         """Give back what a worker left that stopped with a call in doubt; in the event loop."""
@@ -81,6 +83,12 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
         came = call.answer.result().items if _is_result(call) else ()
         self.hand_over(Spare(came))  # also if there are none, so that the thread stops waiting
         return not came
+
+    def leave_items(self, call: EndCall) -> None:
+        """Note that no task has the items of a call any more; if it fails, they go to others."""
+        call.is_left = True
+        if isinstance(call.outcome, BaseException):
+            self.hand_over(Spare(tuple(call.items)))
 
     def _forget(self) -> None:
         self._reserves, self._ends = [], []

@@ -62,20 +62,26 @@ class TaskItems:
     ) -> Done:
         """End or prolong the hold of items by `act`; calls with the same `key` act alike.
 
-        With `goes_on` it is sent even if the task is cancelled before.
+        With `goes_on` it is sent even if the task is cancelled before, and if it fails then, the
+        items go back.
 
         Raises:
             ZkmqError: as `act` raises.
             BadArgumentError: an item is not of an asyncio queue, or is given twice; or none is.
         """
         self._require_open()
-        call = EndCall(self._calls.loop, held_by(items), act, *key)
-        earlier = await self.earlier(items, key)
+        call = EndCall(self._calls.loop, held_by(items), act, *key, goes_on=goes_on)
+        try:
+            earlier = await self.earlier(items, key)
+        except asyncio.CancelledError:
+            if goes_on:
+                call.answer.cancel()
+                self._lane.hand_over(call)
+                self._lane.leave_items(call)
+            raise
         if earlier is not None:
             return earlier
         self._calls.hand_over(self._lane, call)
-        if goes_on:
-            call.begin()
         return await self.answer_end(call, items)
 
     async def earlier(self, items: Sequence[AsyncItem], key: tuple[object, ...]) -> Done | None:
@@ -94,7 +100,9 @@ class TaskItems:
         try:
             return await self._calls.answer(self._lane, call)
         except asyncio.CancelledError:
-            if not call.drop():
+            if call.goes_on:
+                self._lane.leave_items(call)
+            elif not call.drop():
                 for item in items:
                     item.unfinished = call
             raise

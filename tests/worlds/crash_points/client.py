@@ -31,7 +31,7 @@ SESSION_TIMEOUT_S = 10.0
 PATIENCE_S = 0.05
 PAUSE_S = 0.002
 DEADLINE_S = 5.0
-# A session is opened within this time, on a machine that others keep busy too.
+# What is no part of the judged call has time enough on a machine that others keep busy.
 PATIENT_S = 60.0
 
 

@@ -26,13 +26,14 @@ from typing import Self
 from worlds.crash_points.checks import Ended, Outcome, Violation, claims_by_item, violations
 from worlds.crash_points.client import (
     PATIENCE_S,
+    PATIENT_S,
     PAUSE_S,
     SESSION_TIMEOUT_S,
     Client,
     SteeredStore,
     run_in_process,
 )
-from worlds.crash_points.epilogue import PATIENT_S, WEDGED_S, Epilogue
+from worlds.crash_points.epilogue import WEDGED_S, Epilogue
 from worlds.crash_points.operation import Operation, Other
 from worlds.crash_points.table import OPERATIONS
 from worlds.proxy.faults import AFTER, HOLDS, KILLS, PASSES_DEADLINE, SILENT, Fault
@@ -128,7 +129,9 @@ class CrashPoints:
             other = Other(self._store, root, segment_items=1000)
             client = Client(proxy.address, root)
             waiting = self._threads.submit(lambda: client.queue.reserve(timeout_s=WEDGED_S))
-            while not self._store.list(f"{root}/waiting/{FIRST_EPOCH}", time.monotonic() + 5):
+            while not self._store.list(
+                f"{root}/waiting/{FIRST_EPOCH}", time.monotonic() + PATIENT_S
+            ):
                 time.sleep(PAUSE_S)
             proxy.cut()
             proxy.await_connections(2)

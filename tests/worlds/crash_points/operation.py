@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from worlds.crash_points.client import Client
+from worlds.crash_points.client import PATIENT_S, Client
 from zkmq.janitor.claim_returner import ClaimReturner
 from zkmq.janitor.reaper import Reaper
 from zkmq.queue import Queue
@@ -88,7 +88,7 @@ class Other:
         registration = self.queue._consumer.membership._registration
         assert registration is not None
         self._dead = registration.consumer
-        self._store.commit([Delete(registration.ticket.path)], self._store.now() + 5)
+        self._store.commit([Delete(registration.ticket.path)], self._store.now() + PATIENT_S)
         registration.end()
 
     def reap(self) -> None:
@@ -96,7 +96,7 @@ class Other:
         assert self._dead is not None
         tree = QueueTree(self.root)
         returner = ClaimReturner(self._store, tree, None)
-        Reaper(self._store, tree, returner).reap(self._dead, self._store.now() + 5)
+        Reaper(self._store, tree, returner).reap(self._dead, self._store.now() + PATIENT_S)
 
 
 def nothing(_: Any) -> None:

@@ -31,6 +31,15 @@ def _drops_declined(self: TakingLane, call: Any, outcome: Any) -> None:
     """Forget what came for a cancelled reserve."""
 
 
+def _drops_failed_ends(self: TakingLane, call: Any, outcome: Any) -> None:
+    """Forget an item whose block was cancelled while it was ended, if that end fails."""
+    if not isinstance(call, EndCall):
+        declined(self, call, outcome)
+
+
+declined = TakingLane._declined
+
+
 def _forgets_unseen(self: TakingLane, call: Call[Any]) -> bool:
     """Forget what had come when the task was cancelled before it got that."""
     if isinstance(call, ReserveCall):
@@ -84,6 +93,18 @@ TASK_MUTANTS = [
         seed=1,
         found="held by no task",
         applied=_patched(TakingLane, "leave", _forgets_unseen),
+    ),
+    TaskMutant(
+        name="drops an item whose end fails after its block was cancelled",
+        seed=73,
+        found="held by no task",
+        applied=_patched(TakingLane, "_declined", _drops_failed_ends),
+    ),
+    TaskMutant(
+        name="says that a cancelled done is not done",
+        seed=13,
+        found="told not done, and that is false",
+        applied=_patched(settling, "settled", _says_not_put),
     ),
     TaskMutant(
         name="says that a cancelled put is not put",

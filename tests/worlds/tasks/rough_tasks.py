@@ -162,7 +162,10 @@ class RoughTasks:
 
     def _judge(self, got: Got, everything: list[Got]) -> Iterator[str]:
         is_acked = got.path in self.ledger.acknowledged
-        if got.is_done is not None and got.is_done is not is_acked:
+        # What one task leaves, another may get as the same delivery, and end it.
+        hands = [each for each in everything if each.path == got.path and each.asked]
+        is_last = not hands or got is hands[-1]
+        if got.is_done is not None and got.is_done is not is_acked and (got.is_done or is_last):
             words = "done" if got.is_done else "not done"
             yield f"{got.path}: told {words}, and that is false"
         if got.item.hold is Hold.LOST and not got.item.lost.is_set():
@@ -403,6 +406,7 @@ class RoughTasks:
         got.asked = True
         was_cancelled = False
         while True:
+            got.is_done = None
             try:
                 await self._limited(process, queue.done(got.item))
             except TimeoutError:

@@ -18,6 +18,7 @@ from zkmq.errors import (
     BadArgumentError,
     ClosedError,
     ConsumerLostError,
+    NoQuorumError,
     NotHeldError,
     QueueFullError,
     ValueTooLargeError,
@@ -202,6 +203,45 @@ def test_a_cancelled_done_is_told_by_the_next(run: Any) -> None:
         call.cancel()
         await asyncio.wait([call])
         assert (await queue.done(item)).zxid is not None or not call.cancelled()
+
+    run(body)
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_an_end_that_fails_after_its_block_was_cancelled_gives_the_item_back(
+    run: Any,
+    earlier: bool,  # noqa: FBT001 - parametrized
+) -> None:
+    """The task is gone when `done` fails, so nobody else could give the item back."""
+    asked, may_fail = threading.Semaphore(0), threading.Event()
+
+    def fail(*_: object) -> None:
+        asked.release()
+        may_fail.wait(WITHIN_S)
+        raise NoQuorumError("not sent")
+
+    async def body(queue: Queue) -> None:
+        await queue.put(b"one")
+        (item,) = (await queue.reserve()).items
+
+        async def work() -> None:
+            async with item:
+                if earlier:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(queue.done(item), 0.2)
+
+        with mock.patch.object(queue._queue, "done", fail):
+            task = asyncio.ensure_future(work())
+            await asyncio.to_thread(asked.acquire)
+            await asyncio.sleep(0.4 if earlier else 0.0)  # until the block waits for its end
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+            may_fail.set()
+            if earlier:
+                await asyncio.to_thread(asked.acquire)
+            (again,) = (await queue.reserve(timeout_s=WITHIN_S)).items
+        assert again.data == b"one"
 
     run(body)
 
