@@ -8,6 +8,7 @@ from harness.checkers import checkers
 from harness.checkers.evidence.episodes import put_rows
 from harness.checkers.evidence.holds import RETURNED, Holds, first_acks, holds
 from harness.checkers.evidence.notes import ends
+from harness.checkers.evidence.overlapping_holds import overlapping
 from harness.checkers.evidence.violations import (
     Found,
     Violation,
@@ -16,7 +17,6 @@ from harness.checkers.evidence.violations import (
     joined,
     nothing_shown,
 )
-from harness.checkers.overlapping_holds import overlapping
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
 from harness.history.columns import INFO, NEVER_NS, OK, PUT, History, Mask

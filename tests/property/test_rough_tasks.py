@@ -48,7 +48,7 @@ def test_what_a_cancelled_block_could_not_end_goes_back() -> None:
 
 
 def test_a_delivery_that_two_tasks_had_is_judged_by_the_last() -> None:
-    """In this run one task is told, rightly, "not done", and the next one ends the same delivery."""
+    """One task is told, rightly, "not done"; then the next one ends the same delivery."""
     assert judged(RoughTasks(370))[0] == []
 
 

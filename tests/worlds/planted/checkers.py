@@ -9,8 +9,8 @@ from unittest import mock
 import numpy as np
 
 from harness import judge as judging
-from harness.checkers import fencing, overlapping_holds, ownership, total_queue
-from harness.checkers.evidence import account, item_lives, notes
+from harness.checkers import fencing, ownership, total_queue
+from harness.checkers.evidence import account, item_lives, notes, overlapping_holds
 from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.violations import Violation, conclude
 from harness.checkers.evidence.windows import Ints, covered_until
