@@ -24,7 +24,7 @@ from harness.common.settings.failpoint_list import FAILPOINTS, RELEASES
 from harness.target import Evidence
 from harness.target.disturbances import FailpointRule
 
-IN_FORCE_WITHIN_S = 10.0  # a server that starts reads its rules before anything else
+IN_FORCE_WITHIN_S = 30.0  # a server that starts reads its rules before anything else
 POLL_S = 0.05
 HALT_STATUS = 86  # of a server that a rule ended: no other end has it
 _POINTS, _RULES, _JOURNAL = (f"{AGENT_STATE}/{name}" for name in ("points", "rules", "journal"))

@@ -18,6 +18,9 @@ Aim = Annotated[
         "minority, half, majority, all, {node: 3} or a name of `bind`."
     ),
 ]
+BITES_WITHIN_S = 30.0
+"""How long a fault waits until it is seen to bite. Most bite at once. A leader speaks every half
+tick, an idle client once in a third of its session, and a busy machine makes all of that late."""
 WHOLE_QUORUM = frozenset({"cut", "gateway", "loss", "members"})
 """Slots of the whole quorum: one fault takes such a slot on all nodes, whichever it hits."""
 

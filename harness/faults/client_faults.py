@@ -9,11 +9,10 @@ from pydantic import Field
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
 from harness.common.settings.setting_types import Place
-from harness.faults import Aim, Fault, description, faults
+from harness.faults import BITES_WITHIN_S, Aim, Fault, description, faults
 from harness.target import Clients, Evidence, System, Target
 
 SIGKILLED = -9  # how Python tells a death by this signal
-BITES_WITHIN_S = 5.0  # a client without work speaks once in a third of its session
 POLL_S = 0.05
 
 

@@ -13,12 +13,11 @@ from pydantic import Field
 
 from harness.common.polling import wait_until
 from harness.common.settings.setting_types import Count, Milliseconds
-from harness.faults import Aim, Disabling, Fault, all_or_none, faults
+from harness.faults import BITES_WITHIN_S, Aim, Disabling, Fault, all_or_none, faults
 from harness.faults.servers import SIGKILL_STATUS, start_down
 from harness.target import Evidence, System
 from harness.target.disturbances import DiskCall, DiskRule, FileKind, PowerLossModel
 
-BITES_WITHIN_S = 10.0  # how long a server may take to make the call that a rule is about
 POLL_S = 0.1
 SHIM = frozenset({"disk_shim"})
 _COMPLAINT = re.compile(rb"[^\n]*(?:Input/output error|No space left on device)[^\n]*")
@@ -208,7 +207,7 @@ class DiskStall(DiskFault, Disabling):
 
 
 def disturbed(system: System, nodes: Sequence[int], rule: DiskRule) -> list[Evidence]:
-    """Put a rule in force; return what it had done once it had hit each node, or after 10 s."""
+    """Put a rule in force; return what it had done once it had hit each node, or at last."""
     all_or_none.on_each(
         nodes,
         lambda id: system.quorum.nodes[id].break_disk(rule),

@@ -13,13 +13,12 @@ from harness.common.harness_errors import ScenarioError, TargetError, Unsupporte
 from harness.common.polling import wait_until
 from harness.common.server_states import NodeStatus
 from harness.common.settings.quorum_config import QuorumConfig
-from harness.faults import Fault, faults
+from harness.faults import BITES_WITHIN_S, Fault, faults
 from harness.nemesis import undo
 from harness.scenario import budget, roles
 from harness.target import Clients, Evidence, Quorum, System
 from harness.workers.running_clients import NO_CLIENTS
 
-BITES_WITHIN_S = 10.0  # how long a server may take to do what a fault waits for
 POLL_S = 0.2
 
 

@@ -6,12 +6,11 @@ from typing import Any, ClassVar, Protocol
 
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
-from harness.faults import Fault
+from harness.faults import BITES_WITHIN_S, Fault
 from harness.faults.packets import grudges
 from harness.target import Evidence, Quorum, System
 from harness.target.disturbances import Drops
 
-BITES_WITHIN_S = 5.0  # a leader speaks to its followers every half tick, half of them every second
 POLL_S = 0.05
 
 

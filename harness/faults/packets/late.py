@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.common.settings.setting_types import Milliseconds, Share
-from harness.faults import Aim, Fault, description, faults
+from harness.faults import BITES_WITHIN_S, Aim, Fault, description, faults
 from harness.faults.description import Modes
 from harness.faults.packets import grudges
 from harness.target import Evidence, RoundTrips, System, Target
@@ -27,7 +27,6 @@ def _between_two(pair: list[str | int]) -> list[str | int]:
     return pair
 
 
-BITES_WITHIN_S = 5.0
 POLL_S = 0.1
 SEEN_SHARE = 0.5  # of the least delay, by which each way must be longer than without
 Member = str | int

@@ -7,13 +7,12 @@ from typing import ClassVar
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.common.settings.setting_types import Count, Percent
-from harness.faults import Aim, Fault, all_or_none, faults
+from harness.faults import BITES_WITHIN_S, Aim, Fault, all_or_none, faults
 from harness.faults.packets.drop_rules import Dropping
 from harness.target import Evidence, System
 from harness.target.disturbances import Drops, Shape
 
 NO_SHAPE = {"noqueue", "pfifo_fast", "fq_codel"}  # what a device has that was never shaped
-BITES_WITHIN_S = 3.0
 POLL_S = 0.1
 
 
