@@ -20,7 +20,7 @@ from cluster.software.building import Say
 from cluster.software.server_image import ORIGIN
 from harness.common.last_words import last_words
 from harness.common.polling import wait_until
-from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
+from harness.common.server_states import NodeStatus, ServerTree, SessionEnds, answered
 from harness.common.settings.quorum_config import QuorumConfig, Role, Software
 from harness.target import DOWN, Evidence, RoundTrips
 from harness.target.disturbances import Drops, Lateness, PowerLossModel
@@ -67,7 +67,7 @@ class DockerQuorum:
         self._require_engines()
         return each(self._pods.values(), lambda pod: pod.status(metrics=metrics))
 
-    def leader(self, *, within_s: float = 10) -> int:
+    def leader(self, *, within_s: float = 30) -> int:
         leader = _the_leader(self._wait(within_s, "one leader", _the_leader))
         assert leader is not None
         return leader
@@ -162,7 +162,7 @@ class DockerQuorum:
 
     def versions(self) -> dict[str, Any]:
         """Return each server's release, image, origin and host, and the engines' versions."""
-        seen = self.statuses(metrics=True)
+        seen = answered(lambda: self.statuses(metrics=True))
         servers = {str(id): pod.server for id, pod in self._pods.items()}
         engines = {h.name: str(h.client.version()["Version"]) for h in self._hosts}
         places = {str(id): pod.host for id, pod in self._pods.items()}
@@ -223,8 +223,13 @@ class DockerQuorum:
             each(self._hosts, lambda h: engine.require(h.client, within_s=ENGINE_ANSWERS_S))
 
     def _serving_beside(self, node: int) -> Pod:
-        self.leader()  # a reconfiguration is a write: it needs one
-        return next(self._pods[s.node] for s in self.statuses() if s.serving and s.node != node)
+        """Return a server to ask for a reconfiguration of `node`: a write, so it needs a leader."""
+
+        def able(seen: Sequence[NodeStatus]) -> list[int]:
+            serving = [s.node for s in seen if s.serving and s.node != node]
+            return serving if _the_leader(seen) is not None else []
+
+        return self._pods[able(self._wait(30, f"a leader, and one beside node {node}", able))[0]]
 
     def _seen(self, seen: Sequence[NodeStatus]) -> str:
         last = ", ".join(f"{s.node} {s.mode}" for s in seen)

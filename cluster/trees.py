@@ -20,8 +20,8 @@ from cluster.pods.pod import Pod
 from harness.common.server_states import ServerTree
 from harness.target import DOWN
 
-CONNECT_TIMEOUT_S = 15.0
-READ_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 30.0
+READ_TIMEOUT_S = 30.0
 LOOK_AGAIN_S = 0.5
 LOOKS = 10  # of servers that still change: 5 s and more, in which sessions may end
 AHEAD = 64  # requests under way at once; a client that waits for each would take minutes

@@ -20,6 +20,7 @@ from harness.common.harness_errors import TargetError, UnmetError
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock, utc_stamp
 from harness.common.run_folder import RunFolder
+from harness.common.server_states import answered
 from harness.common.settings.quorum_config import QuorumConfig
 from harness.common.settings.setting_types import shared
 from harness.history import record
@@ -287,5 +288,5 @@ class _Run:
         return end_state.of_trees(subject, trees, self.scenario.folders)
 
     def _logs(self) -> Notes:
-        counted = self.quorum.statuses(metrics=True)
+        counted = answered(lambda: self.quorum.statuses(metrics=True))
         return end_state.of_logs(self.quorum.logs(), counted, self.quorum.session_ends())

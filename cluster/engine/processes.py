@@ -17,6 +17,7 @@ from harness.common.polling import wait_until
 RUN_VARIABLE = "ZKMQ_BESIDE_RUN"
 URL_VARIABLE = "ZKMQ_BESIDE_URL"
 END_WITHIN_S = 15.0  # a gateway gives its clients and its sessions ten seconds
+KILLED_WITHIN_S = 30.0
 _POLL_S = 0.02
 
 
@@ -55,14 +56,14 @@ def beside(run: str | None = None) -> list[Beside]:
 
 
 def end(ended: Collection[Beside]) -> None:
-    """End processes with SIGTERM, and after END_WITHIN_S with SIGKILL."""
+    """End processes with SIGTERM, and after END_WITHIN_S with SIGKILL; wait until they are gone."""
+    for number, within_s in ((signal.SIGTERM, END_WITHIN_S), (signal.SIGKILL, KILLED_WITHIN_S)):
+        for one in ended:
+            _signal(one, number)
+        wait_until(
+            lambda: not any(one.running for one in ended), within_s=within_s, every_s=_POLL_S
+        )
     for one in ended:
-        _signal(one, signal.SIGTERM)
-    wait_until(
-        lambda: not any(one.running for one in ended), within_s=END_WITHIN_S, every_s=_POLL_S
-    )
-    for one in ended:
-        _signal(one, signal.SIGKILL)
         log_of(one.run).unlink(missing_ok=True)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from cluster.cluster_errors import ClusterError
 
-TERM_S = 15
+TERM_S = 30  # a machine that stands still for less takes no rule off
 RENEW_S = 4.0
 
 

@@ -18,7 +18,7 @@ from cluster.pods.sandbox import Sandbox
 from harness.common.polling import wait_until
 from harness.target import Evidence
 
-STATE_TIMEOUT_S = 10
+STATE_TIMEOUT_S = 30
 ASK_AGAIN_S = 1.0  # how soon the engine is asked again about a server that does not answer
 POLL_S = 0.01
 

@@ -1,7 +1,12 @@
 """What one server is seen to be, to hold and to have logged: what a quorum reports of each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from harness.common.polling import wait_until
+
+ANSWERS_WITHIN_S = 10.0
+LOOK_AGAIN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,16 @@ class NodeStatus:
     def serving(self) -> bool:
         """Tell whether clients get answers from it."""
         return self.mode in {"leader", "follower", "observer", "standalone"}
+
+
+def answered(look: Callable[[], Sequence[NodeStatus]]) -> Sequence[NodeStatus]:
+    """Look until no server is `silent`, for up to 10 s: one that is busy answers a moment later."""
+    return wait_until(
+        look,
+        lambda seen: all(server.mode != "silent" for server in seen),
+        within_s=ANSWERS_WITHIN_S,
+        every_s=LOOK_AGAIN_S,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

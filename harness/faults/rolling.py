@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 from harness.common.harness_errors import TargetError
 from harness.common.last_words import last_words
 from harness.common.polling import wait_until
-from harness.common.server_states import NodeStatus
+from harness.common.server_states import NodeStatus, answered
 from harness.common.settings.quorum_config import Software
 from harness.faults import Aim, Fault, faults
 from harness.target import Evidence, Quorum, System
@@ -76,7 +76,7 @@ class RollingUpgrade(Rolling):
             return {"stopped": stopped, **system.quorum.upgrade(id, self.to), "up": node.start()}
 
         evidence = _one_by_one(system.quorum, nodes, renew)
-        told = system.quorum.statuses(metrics=True)
+        told = answered(lambda: system.quorum.statuses(metrics=True))
         versions = {str(s.node): (s.metrics or {}).get("zk_version", "") for s in told}
         return evidence | {"versions": versions}
 

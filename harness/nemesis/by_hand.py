@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.common.harness_errors import ScenarioError, TargetError, UnsupportedError
 from harness.common.polling import wait_until
-from harness.common.server_states import NodeStatus
+from harness.common.server_states import NodeStatus, answered
 from harness.common.settings.quorum_config import QuorumConfig
 from harness.faults import BITES_WITHIN_S, Fault, faults
 from harness.nemesis import undo
@@ -64,7 +64,7 @@ def inject(
         TargetError: it could not be done.
     """
     fault = undo.fault_of(kind, settings)
-    statuses = quorum.statuses()
+    statuses = answered(quorum.statuses)
     nodes = _aimed(kind, fault, quorum, statuses)
     others = [_held(entry) for entry in in_force]
     if (held := budget.excluder(fault, nodes, others)) is not None:

@@ -50,7 +50,7 @@ class Quorum(Protocol):
         """Look at all servers at once, in order of id."""
         ...
 
-    def leader(self, *, within_s: float = 10) -> int:
+    def leader(self, *, within_s: float = 30) -> int:
         """Return the id of the one that leads now.
 
         Raises:

@@ -13,7 +13,7 @@ from typing import Any
 
 LOOPBACK = "127.0.0.1"
 CHUNK_BYTES = 1 << 16
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 
 
 @dataclass(slots=True)

@@ -16,8 +16,9 @@ from harness.common.polling import wait_until
 from harness.target import Evidence
 
 LOOPBACK = "127.0.0.1"
-READY_WITHIN_S = 20.0
+READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 10.0
+KILLED_WITHIN_S = 60.0
 _POLL_S = 0.02
 
 
@@ -103,7 +104,11 @@ class GatewayProcess:
         if process is None:
             raise TargetError(f"gateway {self.address}: expected it running, got it down")
         process.kill()
-        return {"pid": process.pid, "exit_code": _ended(process), "answers": self.answers()}
+        return {
+            "pid": process.pid,
+            "exit_code": _ended(process, KILLED_WITHIN_S),
+            "answers": self.answers(),
+        }
 
     def answers(self) -> bool:
         """Tell whether a request for its health is answered with success."""
@@ -122,10 +127,10 @@ class GatewayProcess:
         if process is not None:
             process.terminate()
             try:
-                _ended(process)
+                _ended(process, STOP_WITHIN_S)
             except subprocess.TimeoutExpired:
                 process.kill()
-                _ended(process)
+                _ended(process, KILLED_WITHIN_S)
         self._port.close()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -144,9 +149,9 @@ class GatewayProcess:
             )
 
 
-def _ended(process: subprocess.Popen[bytes]) -> int:
+def _ended(process: subprocess.Popen[bytes], within_s: float) -> int:
     """Wait for its end, and close its input."""
-    code = process.wait(STOP_WITHIN_S)
+    code = process.wait(within_s)
     if process.stdin is not None:
         process.stdin.close()
     return code

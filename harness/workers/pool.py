@@ -19,7 +19,7 @@ from harness.scenario.schema import WorkloadEntry
 from harness.workers.forwarder import Forwarder, Forwarding
 from harness.workers.worker_process import FAULTS_OVER, PUTS_OVER, Job
 
-JOIN_TIMEOUT_S = 10
+JOIN_TIMEOUT_S = 60  # after SIGKILL; only a machine that stands still needs more than a moment
 STDERR_TAIL = 2000
 _LAST = ("process", "session", "consumer", "alive_ns")
 

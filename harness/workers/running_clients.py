@@ -10,7 +10,7 @@ from harness.common.polling import wait_until
 from harness.target import Evidence
 from harness.workers.pool import Worker, Workers
 
-STATE_TIMEOUT_S = 5.0
+STATE_TIMEOUT_S = 30.0  # a machine may stand still
 _POLL_S = 0.005
 
 

@@ -25,7 +25,7 @@ def hosts(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def zk(hosts: str) -> Iterator[KazooClient]:
     """A binary client, to look from the other side."""
-    client = KazooClient(hosts)
+    client = KazooClient(hosts, timeout=60)
     client.start()
     client.ensure_path("/rest")
     yield client
@@ -39,10 +39,10 @@ def remove(client: KazooClient, top: str) -> None:
     levels = [[top]]
     while levels[-1]:
         listed = [(path, client.get_children_async(path)) for path in levels[-1]]
-        levels.append([f"{path}/{name}" for path, found in listed for name in found.get(10)])
+        levels.append([f"{path}/{name}" for path, found in listed for name in found.get(60)])
     for level in reversed(levels):
         for deleted in [client.delete_async(path) for path in level]:
-            deleted.get(10)
+            deleted.get(60)
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +90,7 @@ def connect(served: tuple[str, str]) -> Iterator[Callable[..., Queue]]:
     opened: list[Queue] = []
 
     def connect(**settings: Any) -> Queue:
-        opened.append(Queue.connect(served[0], path, **settings))
+        opened.append(Queue.connect(served[0], path, **({"session_s": 60} | settings)))
         return opened[-1]
 
     yield connect

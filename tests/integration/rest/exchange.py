@@ -10,13 +10,17 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from zkmq.rest.server.serving import GatewayServer, listen
-from zkmq.rest.upstream.gateway_config import GatewayConfig
+from zkmq.rest.upstream.gateway_config import GatewayConfig, Limits
 
+# A machine that stands still for a while is no server that is away.
+PATIENT = Limits(request_timeout_s=60, connect_wait_s=60, queue_session_s=60, wait_s=600)
+# No answer of a gateway that waits for a server takes longer.
+ANSWERS_WITHIN_S = 120
 # It gives its requests ten seconds and its sessions ten more; the rest is for a busy machine.
 STOPS_WITHIN_S = 60
 OCTETS = "application/octet-stream"
@@ -52,9 +56,9 @@ class Rest:
         scheme = "https" if context else "http"
         self.base = f"{scheme}://{host}:{port}"
         self._connection = (
-            http.client.HTTPSConnection(host, port, timeout=20, context=context)
+            http.client.HTTPSConnection(host, port, timeout=ANSWERS_WITHIN_S, context=context)
             if context
-            else http.client.HTTPConnection(host, port, timeout=20)
+            else http.client.HTTPConnection(host, port, timeout=ANSWERS_WITHIN_S)
         )
 
     def ask(
@@ -91,7 +95,7 @@ class Rest:
         """DELETE."""
         return self.ask("DELETE", target, **headers)
 
-    def raw(self, data: bytes, *, timeout_s: float = 10) -> bytes:
+    def raw(self, data: bytes, *, timeout_s: float = ANSWERS_WITHIN_S) -> bytes:
         """Send bytes on a connection of their own; return all that comes until it is closed."""
         with socket.create_connection((self.host, self.port), timeout_s) as sock:
             sock.sendall(data)
@@ -107,7 +111,12 @@ class Rest:
 
 @contextmanager
 def running(config: GatewayConfig) -> Iterator[int]:
-    """Run a gateway in a thread; yields the port it listens on."""
+    """Run a gateway in a thread; yields the port it listens on.
+
+    Without limits of its own it has patience with the servers.
+    """
+    if config.limits == Limits():
+        config = replace(config, limits=PATIENT)
     listener = listen(config.host, config.port)
     port = listener.getsockname()[1]
     server = GatewayServer(config)
@@ -123,10 +132,10 @@ def running(config: GatewayConfig) -> Iterator[int]:
 
 
 # What takes so long hangs, on a busy machine too.
-HANGS_S = 20.0
+HANGS_S = 60.0
 
 
-def until(condition: Any, what: str, timeout_s: float = 10) -> None:
+def until(condition: Any, what: str, timeout_s: float = HANGS_S) -> None:
     """Wait for a condition, at most `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -139,16 +148,18 @@ import sys
 from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig, Limits
 from zkmq.rest.server.serving import serve
 endpoint = EndpointConfig(hosts=sys.argv[1])
-limits = Limits(shutdown_s=2, request_timeout_s=1, queue_session_s=2)
+limits = Limits(shutdown_s=2, request_timeout_s=float(sys.argv[3]), queue_session_s=2)
 serve(GatewayConfig(endpoints=(endpoint,), port=int(sys.argv[2]), limits=limits))
 """
 
 
 @contextmanager
-def process(hosts: str, port: int | None = None) -> Iterator[tuple[subprocess.Popen[bytes], Rest]]:
+def process(
+    hosts: str, port: int | None = None, *, request_timeout_s: float = 1.0
+) -> Iterator[tuple[subprocess.Popen[bytes], Rest]]:
     """A gateway in a process of its own."""
     port = port or free_port()
-    command = [sys.executable, "-c", PROGRAM, hosts, str(port)]
+    command = [sys.executable, "-c", PROGRAM, hosts, str(port), str(request_timeout_s)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running_:
         rest = Rest("127.0.0.1", port)
         try:

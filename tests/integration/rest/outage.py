@@ -14,6 +14,8 @@ class Relay:
         self._target = (host, int(port))
         self._thawed = threading.Event()
         self._thawed.set()
+        # How much was read while nothing was passed on.
+        self.gathered_bytes = 0
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._listener = self._listen(0)
         self.hosts = f"127.0.0.1:{self._listener.getsockname()[1]}"
@@ -65,6 +67,8 @@ class Relay:
     def _pass(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):  # cut
             while data := source.recv(65536):
+                if not self._thawed.is_set():
+                    self.gathered_bytes += len(data)
                 self._thawed.wait()
                 sink.sendall(data)
         for sock in (source, sink):

@@ -220,7 +220,7 @@ class FakeQuorum:
         serving = sorted(running - self.slow_to_serve)
         return [self._status(node, serving) for node in self._nodes.values()]
 
-    def leader(self, *, within_s: float = 10) -> int:
+    def leader(self, *, within_s: float = 30) -> int:
         """Return who leads."""
         return next(s.node for s in self.statuses() if s.mode == "leader")
 

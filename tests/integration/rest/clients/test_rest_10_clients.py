@@ -12,6 +12,8 @@ import pytest
 from integration.rest.exchange import Rest, until
 from kazoo.client import KazooClient
 
+from worlds.wire.starvation import unless_starved
+
 pytestmark = pytest.mark.docker
 
 
@@ -28,7 +30,7 @@ class Client:
         if data is not None or method in ("PUT", "POST"):
             request.data = data or b""
             request.add_header("Content-Type", "application/octet-stream")
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
             body = response.read()
         return json.loads(body) if body else None
 
@@ -39,7 +41,7 @@ class Client:
         caught.value.close()
         return caught.value.code
 
-    def start_session(self, expire_s: int = 5) -> None:
+    def start_session(self, expire_s: int = 60) -> None:
         """Open a session."""
         url = f"{self.base}/sessions/v1/?op=create&expire={expire_s}"
         self.session = self.call(url, "POST")["id"]
@@ -104,8 +106,12 @@ def test_library(client: Client, top: str) -> None:
 
 def test_expired_session(client: Client, top: str) -> None:
     """10: a session in use that expired is 401."""
-    client.start_session(1)
-    client.create(f"{top}/e", b"", ephemeral=True)
+
+    def used() -> None:
+        client.start_session(1)
+        client.create(f"{top}/e", b"", ephemeral=True)
+
+    unless_starved(used)
     url = f"{client.base}/znodes/v1{top}?session={client.session}"
     until(lambda: _is_refused(client, url), "the session's end")
     assert client.status(url) == 401
@@ -137,7 +143,7 @@ def test_master_election(rest: Rest, zk: KazooClient, top: str) -> None:
     agents = [Client(rest.base) for _ in range(15)]
 
     def join(agent: Client) -> None:
-        agent.start_session(30)
+        agent.start_session(60)
         agent.create(f"{top}/agent-", agent.session and agent.session.encode(), sequence=True,
                      ephemeral=True)  # fmt: skip
 
@@ -145,7 +151,7 @@ def test_master_election(rest: Rest, zk: KazooClient, top: str) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     masters = []
     while found := agents[0].children(top):
         master = base64.b64decode(agents[0].call(found[0])["data64"]).decode()

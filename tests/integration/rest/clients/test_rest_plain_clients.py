@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 class PlainClient:
     """The queue by GET, PUT, POST and DELETE on znodes."""
 
-    def __init__(self, rest: Rest, root: str, *, expire_s: int = 10) -> None:
+    def __init__(self, rest: Rest, root: str, *, expire_s: int = 60) -> None:
         self._rest, self._root = rest, f"/znodes/v1{root}"
         made = rest.post(f"/sessions/v1/?op=create&expire={expire_s}")
         self.session = made.json()["id"]

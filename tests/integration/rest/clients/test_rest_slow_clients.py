@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from integration.rest.exchange import Rest, running
+from integration.rest.exchange import HANGS_S, Rest, running
 
+from worlds.wire.starvation import Starvation
 from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig, Limits
 
 pytestmark = pytest.mark.docker
@@ -76,9 +77,13 @@ def test_200_half_open(patient: Rest, sent: bytes) -> None:
 def test_half_open_is_ended(impatient: Rest, sent: bytes) -> None:
     """A request that does not arrive in time is 408."""
     started = time.monotonic()
-    with socket.create_connection((impatient.host, impatient.port), DEFAULT_S) as sock:
+    with (
+        Starvation() as starvation,
+        socket.create_connection((impatient.host, impatient.port), HANGS_S) as sock,
+    ):
         sock.sendall(sent)
         assert sock.recv(65536).startswith(b"HTTP/1.1 408 ")
+        assert starvation.ran_s(started) < DEFAULT_S
     assert time.monotonic() - started > 0.9
 
 

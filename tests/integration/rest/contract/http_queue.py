@@ -29,7 +29,7 @@ class HttpQueue:
         items = [{"data64": b64(data), "priority": priority} for data in payloads]
         return self.post("items", items)
 
-    def consumer(self, session_s: float = 10) -> str:
+    def consumer(self, session_s: float = 60) -> str:
         """Open a consumer."""
         answer = self.post("consumers", {"session_s": session_s})
         assert answer.status == 201, answer

@@ -42,7 +42,7 @@ class TestPut:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
         put()
         assert {answer.status for answer in answers} == {201}
         assert len({answer.body for answer in answers}) == 1
@@ -120,7 +120,7 @@ class TestPut:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         taken = queue.take(queue.consumer(), 250)
         assert len(set(taken)) == len(taken) == 200
         for client in range(8):

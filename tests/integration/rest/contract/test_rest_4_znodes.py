@@ -190,7 +190,7 @@ class TestPost:
         self, *, rest: Rest, zk: KazooClient, top: str, url: str, flag: str, accept: str
     ) -> None:
         """4.4: any value but `false` is ephemeral, owned by the session, in every format."""
-        session = rest.post("/sessions/v1/?op=create&expire=5").json()["id"]
+        session = rest.post("/sessions/v1/?op=create&expire=60").json()["id"]
         made = rest.post(f"{url}?name=n&{flag}&session={session}", Accept=accept)
         assert made.status == 201
         assert zk.get(f"{top}/n")[1].ephemeralOwner != 0

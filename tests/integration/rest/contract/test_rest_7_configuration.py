@@ -215,11 +215,11 @@ def test_no_jsonp(hosts: str) -> None:
 
 def test_stops_cleanly_on_a_signal(hosts: str, zk: KazooClient, top: str, url: str) -> None:
     """9: SIGTERM ends the process with status 0, after its sessions."""
-    with process(hosts) as (running_, rest):
+    with process(hosts, request_timeout_s=30.0) as (running_, rest):
         session = rest.post("/sessions/v1/?op=create&expire=600").json()["id"]
         assert rest.post(f"{url}?name=e&ephemeral&session={session}").status == 201
         running_.terminate()
-        assert running_.wait(15) == 0
+        assert running_.wait(HANGS_S) == 0
         assert zk.get_children(top) == []
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from integration.rest.exchange import Answer, Rest, until
+from integration.rest.exchange import HANGS_S, Answer, Rest, until
 from kazoo.client import KazooClient
 
 pytestmark = pytest.mark.docker
@@ -58,47 +58,47 @@ class TestLongPoll:
         """9: a change is answered when it happens."""
         stat = zk.exists(top)
         query = f"&since={stat.mzxid}" if since == "since" else ""
-        thread, answers = in_background(rest, f"{url}?watch=data&wait=10{query}")
+        thread, answers = in_background(rest, f"{url}?watch=data&wait=60{query}")
         until(lambda: waiting(rest) == 1, "the waiter")
         time.sleep(0.1)
         zk.set(top, b"news")
-        thread.join(5)
+        thread.join(60)
         assert base64.b64decode(answers[0].json()["data64"]) == b"news"
-        assert waiting(rest) == 0
+        until(lambda: waiting(rest) == 0, "the waiter to be counted no more")
 
     def test_children(self, rest: Rest, zk: KazooClient, top: str, url: str) -> None:
         """9: a new child is answered with CHILD, compared by pzxid."""
         before = rest.get(f"{url}?view=children").headers["zookeeper-pzxid"]
-        thread, answers = in_background(rest, f"{url}?watch=children&since={before}&wait=10")
+        thread, answers = in_background(rest, f"{url}?watch=children&since={before}&wait=60")
         until(lambda: waiting(rest) == 1, "the waiter")
         zk.set(top, b"no news for this one")
         time.sleep(0.2)
         assert answers == []
         zk.create(f"{top}/kid")
-        thread.join(5)
+        thread.join(60)
         assert answers[0].json()["children"] == ["kid"]
 
     def test_exists(self, rest: Rest, zk: KazooClient, top: str, url: str) -> None:
         """9: `exists` waits for a znode to be made; its end is 404."""
-        thread, answers = in_background(rest, f"{url}/n?watch=exists&wait=10")
+        thread, answers = in_background(rest, f"{url}/n?watch=exists&wait=60")
         until(lambda: waiting(rest) == 1, "the waiter")
         zk.create(f"{top}/n", b"x")
-        thread.join(5)
+        thread.join(60)
         fields = answers[0].json()
         assert (fields["path"], "data64" in fields) == (f"{top}/n", False)
-        assert rest.get(f"{url}/n?watch=exists&wait=10").json() == fields  # it does: at once
+        assert rest.get(f"{url}/n?watch=exists&wait=60").json() == fields  # it does: at once
         thread, answers = in_background(
-            rest, f"{url}/n?watch=exists&since={fields['mzxid']}&wait=10"
+            rest, f"{url}/n?watch=exists&since={fields['mzxid']}&wait=60"
         )
         until(lambda: waiting(rest) == 1, "the waiter")
         zk.delete(f"{top}/n")
-        thread.join(5)
+        thread.join(60)
         assert answers[0].status == 404
 
     def test_missing(self, rest: Rest, url: str) -> None:
         """9: data and children of no znode are 404 at once."""
         for watch in ("data", "children"):
-            assert rest.get(f"{url}/none?watch={watch}&wait=10").status == 404
+            assert rest.get(f"{url}/none?watch={watch}&wait=60").status == 404
 
     @pytest.mark.parametrize(
         "query", ["watch=x", "watch=data&wait=x", "watch=data&wait=-1", "watch=data&wait=99999",
@@ -130,18 +130,18 @@ class TestLongPoll:
             zk.set(top, str(number).encode())
         until(lambda: seen[-1:] == [199], "the last change")
         done.set()
-        thread.join(5)
+        thread.join(60)
         assert seen == sorted(set(seen))
 
     def test_one_watch_for_many(self, rest: Rest, zk: KazooClient, top: str, url: str) -> None:
         """9: forty waiters share one ZooKeeper watch, and all are answered."""
-        waiters = [in_background(rest, f"{url}?watch=data&wait=10") for _ in range(40)]
+        waiters = [in_background(rest, f"{url}?watch=data&wait=60") for _ in range(40)]
         until(lambda: waiting(rest) == 40, "the waiters")
         time.sleep(0.3)
         before = watches_in_zookeeper(zk)
         zk.set(top, b"x")
         for thread, answers in waiters:
-            thread.join(5)
+            thread.join(60)
             assert answers[0].json()["version"] == 1
         assert before - watches_in_zookeeper(zk) <= 1
 
@@ -155,7 +155,7 @@ def watches_in_zookeeper(zk: KazooClient) -> int:
 @contextmanager
 def events(rest: Rest, target: str, **headers: str) -> Iterator[Any]:
     """Read a stream of events: yields a function that returns the next."""
-    with socket.create_connection((rest.host, rest.port), 10) as sock:
+    with socket.create_connection((rest.host, rest.port), HANGS_S) as sock:
         lines = [f"GET {target} HTTP/1.1", "Host: h", "Accept: text/event-stream"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())

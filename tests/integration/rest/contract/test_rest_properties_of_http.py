@@ -229,7 +229,7 @@ class TestOpenApi:
                 nonlocal count
                 count += 1
                 steer(case, count, consumer)
-                case.call_and_validate(base_url=sandbox.base, checks=checks, timeout=10)
+                case.call_and_validate(base_url=sandbox.base, checks=checks, timeout=60)
 
             conforms()
         assert count > 200

@@ -1,7 +1,9 @@
 """Processes found by their environment: what stands beside a quorum, and how it ends."""
 
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,4 +62,19 @@ def test_one_that_will_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(processes, "END_WITHIN_S", 0.1)
     with standing("unit-f", STUBBORN):
         processes.end(processes.beside("unit-f"))
-    assert processes.beside("unit-f") == []
+        assert processes.beside("unit-f") == []
+
+
+def test_one_that_is_killed_is_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine may need a moment to end a process by SIGKILL, and that is waited for."""
+    monkeypatch.setattr(processes, "END_WITHIN_S", 0.0)
+    signal_one = processes._signal
+
+    def late(one: processes.Beside, number: signal.Signals) -> None:
+        if number is signal.SIGKILL:
+            threading.Timer(0.2, signal_one, (one, number)).start()
+
+    monkeypatch.setattr(processes, "_signal", late)
+    with standing("unit-g"):
+        processes.end(processes.beside("unit-g"))
+        assert processes.beside("unit-g") == []
