@@ -57,6 +57,9 @@ def attach(hosts: Sequence[Host], run: str) -> DockerQuorum:
         for container in leftovers.containers(host.client, run):
             tags = container.labels
             parts.setdefault(int(tags[labels.NODE]), {})[tags[labels.PART]] = container
+        if bare := sorted(id for id, found in parts.items() if "sandbox" not in found):
+            told = f"got no sandbox of nodes {bare}"
+            raise ContainerGoneError(f"quorum {run}: expected containers of it, {told}")
         pods |= {id: Pod.attach(host.client, found) for id, found in parts.items()}
     if not pods:
         raise ContainerGoneError(f"quorum {run}: expected containers of it, got none")

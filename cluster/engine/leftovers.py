@@ -4,6 +4,7 @@ Nothing here relies on the process that made a thing. Labels in the engine and t
 worker processes name its owner, and `labels.Owner.alive` tells whether the owner still runs.
 """
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -113,7 +114,8 @@ def clean(
             except ClusterError as error:
                 refusals.append(error)
     for pid in processes.orphans():
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(pid, signal.SIGKILL)
     for run in ledgers - up:
         if not LedgerFile(run).open():
             LedgerFile(run).remove()

@@ -1,5 +1,6 @@
 """What `clean` finds: others may be cleaning at the same time."""
 
+import subprocess
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -72,6 +73,16 @@ def test_two_cleans_at_once_do_no_harm(engine: DockerClient) -> None:
     """A container that another clean removed first is no error."""
     assert leftovers.containers(engine, "1234abcd") == []
     leftovers.remove_run([engine], "1234abcd")
+
+
+def test_a_worker_that_ends_by_itself_is_no_error(
+    engine: DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its harness is gone, so it ends, perhaps between the look and the kill."""
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    monkeypatch.setattr(leftovers.processes, "orphans", lambda: iter([ended.pid]))
+    leftovers.clean(fleet_of(engine))
 
 
 def test_ledgers_of_runs_that_are_gone_are_forgotten(engine: DockerClient) -> None:
