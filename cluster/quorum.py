@@ -75,7 +75,8 @@ class DockerQuorum:
     def wait_ready(self, *, within_s: float = 60, nodes: Collection[int] | None = None) -> float:
         """Wait until `nodes` (all) serve and one leads; return the seconds it took.
 
-        It ends early if each server that does not serve has ended: none will begin by itself.
+        It ends early if one of `nodes` does not serve, and each server that does not has ended:
+        none will begin by itself.
         """
         began = time.monotonic()
         wanted = set(nodes if nodes is not None else self._pods)
@@ -85,7 +86,9 @@ class DockerQuorum:
             return led and all(s.serving for s in seen if s.node in wanted)
 
         def settled(seen: Sequence[NodeStatus]) -> bool:
-            return ready(seen) or all(s.serving or self._pods[s.node].has_ended for s in seen)
+            idle = {s.node for s in seen if not s.serving}
+            given_up = wanted & idle and all(self._pods[id].has_ended for id in idle)
+            return ready(seen) or bool(given_up)
 
         what = f"nodes {sorted(wanted)} serving and one leader"
         seen = self._wait(within_s, what, settled)

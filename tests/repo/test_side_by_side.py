@@ -20,7 +20,16 @@ def test_of(number):
     time.sleep(0.1)  # so that a process that is free would take the next
     with open(r"{told}", "a") as out:
         out.write(f"{name} {{os.getpid()}}\\n")
+    until_s = time.monotonic() + {waits_s}
+    while processes() < 2 and time.monotonic() < until_s:
+        time.sleep(0.01)  # the other process may stand still for a while
+
+
+def processes():
+    with open(r"{told}") as told:
+        return len({{line for line in told if line.startswith("{name} ")}})
 """
+WAITS_S = 60.0
 
 
 @pytest.mark.parametrize("paths", [paths for _, paths in TOGETHER])
@@ -51,7 +60,7 @@ def test_two_processes_share_the_rest(pytester: pytest.Pytester) -> None:
         "unit/test_more": "unit",
     }
     for file, name in names.items():
-        text = TELLS.format(told=told, name=name)
+        text = TELLS.format(told=told, name=name, waits_s=WAITS_S if name == "unit" else 0.0)
         (pytester.path / f"tests/{file}.py").write_text(text)
     result = pytester.runpytest_subprocess("-n", "2", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=42)

@@ -40,7 +40,7 @@ class Opened:
 
     def __init__(self, browser: Browser, width: int) -> None:
         self.page: Page = browser.new_page(viewport={"width": width, "height": WIDTHS[width]})
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(60_000)
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", self._heard)

@@ -61,7 +61,7 @@ class Disk:
             [str(built() / "disk-nemesis"), command, str(self.state), *words],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -81,7 +81,7 @@ class Disk:
     def wait_for_injections(self, count: int) -> None:
         """Wait until the rule has changed so many calls."""
         assert wait_until(
-            lambda: self.look()["injected"], lambda seen: seen >= count, within_s=20, every_s=0.01
+            lambda: self.look()["injected"], lambda seen: seen >= count, within_s=60, every_s=0.01
         )
 
     def started(
@@ -114,7 +114,7 @@ class Disk:
         counts.write_bytes(bytes(8 * len(_COUNTED)))
         libraries = f"{built() / 'libdisk_shim.so'}:{_counter()}"
         with self.started(operations, LD_PRELOAD=libraries, COUNTED_CALLS=str(counts)) as server:
-            server.wait(30)
+            server.wait(60)
         found = struct.unpack(f"{len(_COUNTED)}Q", counts.read_bytes())
         return Counter(dict(zip(_COUNTED, found, strict=True)))
 
