@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -37,7 +37,8 @@ TOGETHER = (
     (None, r"tests/(integration/(rest/|zkmq/test_celery|\w+_browser)|property/test_wire_fuzz)"),
 )
 
-settings.register_profile("untimed", deadline=None)  # a busy machine is no defect
+# A busy machine is no defect.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 

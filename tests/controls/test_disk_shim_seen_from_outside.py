@@ -3,24 +3,27 @@
 The faults' own evidence is the shim's counts, which these tests do not look at.
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
 
 from cluster import lending
-from cluster.pods.lease import TERM_S
 from cluster.quorum import DockerQuorum
+from harness.common.polling import wait_until
 from harness.common.settings.quorum_config import QuorumConfig
 from harness.faults.disk_faults import DiskStall, PowerLoss, SlowDisk
-from worlds.outside import client_of, system
+from worlds.outside import client_of, must_come, system
 
 pytestmark = pytest.mark.docker
 READY_WITHIN_S = 90.0
 ITEMS = 100
+TERM_S = 8  # longer than most busy machines take from the injection to the look
 
 
 @contextmanager
@@ -72,20 +75,29 @@ def test_a_slow_disk_is_slow_for_a_client_and_then_no_more() -> None:
             slow.inject(system(up), [1])
         assert create_s(client, "/slow") >= 0.7
         slow.heal(system(up), [1])
-        assert min(create_s(client, f"/quick-{n}") for n in range(5)) < 0.7
+        assert any(create_s(client, f"/quick-{n}") < 0.7 for n in range(20))
 
 
 def test_a_stall_ends_with_its_lease_when_nobody_renews_it() -> None:
     """The sandbox takes the rule off by itself, and the write that hung comes to its end."""
     # A single server whose log hangs answers no ping either: the session has to outlast the stall.
-    with one_server() as up, client_of(up, timeout_s=60) as client:
+    with one_server() as up, client_of(up) as client:
         up.limit_faults(TERM_S)
-        with steady(client):
-            DiskStall().inject(system(up), [1])
-        hanging = client.create_async("/hangs")
-        assert not hanging.wait(1.0), "it hangs"
-        assert hanging.get(timeout=3 * TERM_S) == "/hangs"
-        assert not up.nodes[1].disk_calls()["in_force"]
+        numbers = itertools.count()
+
+        def hangs() -> Any:
+            with steady(client):
+                DiskStall().inject(system(up), [1])
+            hanging = client.create_async(f"/hangs-{next(numbers)}")
+            if not hanging.wait(1.0):
+                return hanging
+            DiskStall().heal(system(up), [1])  # a machine that stood still came to look too late
+            return None
+
+        hanging = wait_until(hangs, within_s=READY_WITHIN_S, every_s=0)
+        assert hanging, "it hangs"
+        assert hanging.get(timeout=READY_WITHIN_S).startswith("/hangs")
+        must_come(lambda: not up.nodes[1].disk_calls()["in_force"])
 
 
 def create_s(client: KazooClient, path: str) -> float:

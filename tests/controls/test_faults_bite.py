@@ -16,6 +16,7 @@ from harness.faults.servers import Kill
 from harness.target import System
 from harness.target.disturbances import Drops
 from harness.workers.running_clients import NoClients
+from worlds.outside import PATIENT_S, in_mode, must_come
 
 pytestmark = pytest.mark.docker
 ELECTION_PORT = 3888
@@ -29,6 +30,11 @@ def reaches(quorum: DockerQuorum, sender: int, receiver: int) -> bool:
     return quorum.nodes[sender].sandbox.run(["sh", "-c", script]).strip() == "yes"
 
 
+def opens(quorum: DockerQuorum, sender: int, receiver: int) -> bool:
+    """Tell whether a connection opens; a machine that is busy may need several tries."""
+    return wait_until(lambda: reaches(quorum, sender, receiver), within_s=PATIENT_S, every_s=0.1)
+
+
 def tables(quorum: DockerQuorum, node: int) -> str:
     """Return the names of a node's tables."""
     return quorum.nodes[node].sandbox.ask(["nft", "list", "tables"], "nft list")
@@ -36,12 +42,12 @@ def tables(quorum: DockerQuorum, node: int) -> str:
 
 def test_packets_stop_and_go_on(quorum: DockerQuorum) -> None:
     """Across a cut no connection opens, on one side of it every one does, and after it all do."""
-    assert reaches(quorum, 1, 3)
+    assert opens(quorum, 1, 3)
     quorum.drop("cut", grudges.split([[1, 2], [3, 4, 5]]))
-    assert [reaches(quorum, 1, 2), reaches(quorum, 3, 4)] == [True, True]
+    assert [opens(quorum, 1, 2), opens(quorum, 3, 4)] == [True, True]
     assert [reaches(quorum, 1, 3), reaches(quorum, 4, 2)] == [False, False]
     quorum.drop("cut", {})
-    assert [reaches(quorum, 1, 3), reaches(quorum, 4, 2)] == [True, True]
+    assert [opens(quorum, 1, 3), opens(quorum, 4, 2)] == [True, True]
 
 
 def test_a_cut_leaves_what_is_not_ours(quorum: DockerQuorum) -> None:
@@ -65,14 +71,14 @@ def test_two_rules_are_apart(quorum: DockerQuorum) -> None:
 
 def test_an_isolated_leader_leads_no_more(quorum: DockerQuorum) -> None:
     """The others elect another one while the leader hears nobody."""
-    first = quorum.leader()
-    quorum.drop("cut", grudges.isolate([first], EVERYONE))
+    old = quorum.leader()
+    quorum.drop("cut", grudges.isolate([old], EVERYONE))
     try:
         assert wait_until(
-            lambda: any(s.mode == "leader" and s.node != first for s in quorum.statuses()),
-            within_s=20,
+            lambda: any(s.mode == "leader" and s.node != old for s in quorum.statuses()),
+            within_s=PATIENT_S,
             every_s=0.1,
-        ), "nobody else leads after 20 s"
+        ), "nobody else leads"
     finally:
         quorum.drop("cut", {})
 
@@ -83,12 +89,14 @@ def test_a_lease_that_nobody_renews_ends_the_cut(quorum: DockerQuorum) -> None:
     node.lease.end()
     node.lease = node.lease.unrenewed(2)
     try:
-        quorum.drop("cut", {1: Drops(deaf_to=frozenset({2, 3, 4, 5}))})
-        assert "inet nemesis" in tables(quorum, 1)
-        assert wait_until(
-            lambda: "inet nemesis" not in tables(quorum, 1), within_s=5, every_s=0.2
-        ), "the rule outlived its lease by 3 s"
-        assert reaches(quorum, 2, 1)
+
+        def cut() -> bool:
+            quorum.drop("cut", {1: Drops(deaf_to=frozenset({2, 3, 4, 5}))})
+            return "inet nemesis" in tables(quorum, 1)
+
+        must_come(cut)  # on a busy machine the lease may be over before the look
+        must_come(lambda: "inet nemesis" not in tables(quorum, 1))
+        assert opens(quorum, 2, 1)
     finally:
         node.lease = Lease(lambda command: node.run(["sh", "-c", command]))
 
@@ -133,7 +141,7 @@ def test_a_kill_behind_a_slow_link_is_healed(quorum: DockerQuorum) -> None:
 
 def test_a_disk_that_is_empty_has_nothing_to_wipe(quorum: DockerQuorum) -> None:
     """The first wipe deletes some KB, and the next one, before the server ran again, none."""
-    follower = next(s.node for s in quorum.statuses() if s.mode == "follower")
+    follower = in_mode(quorum, "follower").node
     system, kill = System(quorum=quorum, clients=NoClients()), Kill(wipe=True)
     first = kill.inject(system, [follower])
     again = first | {"wiped": [quorum.nodes[follower].wipe()]}

@@ -6,7 +6,7 @@ the worker gets anywhere.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from cluster.quorum import DockerQuorum
 from harness.common.polling import wait_until
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
+from harness.common.server_states import answered
 from harness.common.settings.quorum_config import QuorumConfig
 from harness.faults import Fault
 from harness.faults.client_faults import ClientCrash, ClientCut, ClientPause
@@ -33,7 +34,7 @@ from harness.target import System
 from harness.workers.forwarder import Forwarding
 from harness.workers.pool import Workers
 from harness.workers.running_clients import RunningClients
-from worlds.outside import client_of, system
+from worlds.outside import PATIENT_S, client_of, in_mode, must_come, system
 
 pytestmark = pytest.mark.docker
 READY_WITHIN_S = 90.0
@@ -58,19 +59,20 @@ def processes(quorum: DockerQuorum) -> dict[int, int]:
 
 def ahead_s(client: KazooClient) -> float:
     """Return how far ahead of ours the clock is by which the leader stamps a write."""
-    path = client.create("/stamp", ephemeral=True, sequence=True)
-    _, stat = client.get(path)
+    path = client.retry(client.create, "/stamp", ephemeral=True, sequence=True)
+    _, stat = client.retry(client.get, path)
     return float(stat.created - time.time())  # noqa: TID251 -- the wall clock is what is asked for
 
 
 def members(client: KazooClient) -> list[int]:
     """Return who votes, by the configuration that the servers have agreed on."""
-    return voters(client.get("/zookeeper/config")[0].decode())
+    return voters(client.retry(client.get, "/zookeeper/config")[0].decode())
 
 
-def must_come(seen: Callable[[], bool]) -> None:
-    """Wait up to 20 s for something that must come."""
-    assert wait_until(seen, within_s=20, every_s=0.05)
+def releases(quorum: DockerQuorum) -> set[str]:
+    """Return the releases that the servers say they are of."""
+    seen = answered(lambda: quorum.statuses(metrics=True))
+    return {(one.metrics or {})["zk_version"][:5] for one in seen}
 
 
 def test_a_restart_is_another_process(three: DockerQuorum) -> None:
@@ -88,7 +90,7 @@ def test_a_rolling_restart_renews_all(three: DockerQuorum) -> None:
     RollingRestart().inject(system(three), [1, 2, 3])
     after = processes(three)
     assert all(before[id] != after[id] for id in before)
-    assert all(seen.serving for seen in three.statuses())
+    must_come(lambda: all(seen.serving for seen in three.statuses()))
 
 
 def test_a_clock_that_jumped_stamps_writes(three: DockerQuorum) -> None:
@@ -133,7 +135,7 @@ def test_a_full_disk_ends_its_server(three: DockerQuorum) -> None:
 def test_a_removed_voter_votes_no_more(three: DockerQuorum) -> None:
     """The ensemble's configuration is without it, and with it after healing."""
     remove = RemoveVoter()
-    follower = next(s.node for s in three.statuses() if s.mode == "follower")
+    follower = in_mode(three, "follower").node
     with client_of(three) as client:
         remove.inject(system(three), [follower])
         assert members(client) == sorted({1, 2, 3} - {follower})
@@ -144,28 +146,26 @@ def test_a_removed_voter_votes_no_more(three: DockerQuorum) -> None:
 def test_a_replaced_member_comes_back_with_everything(three: DockerQuorum) -> None:
     """An empty server in a dead one's place votes, and holds what was written before."""
     replace = Replace()
-    follower = next(s.node for s in three.statuses() if s.mode == "follower")
+    follower = in_mode(three, "follower").node
     with client_of(three) as client:
-        client.ensure_path("/kept")
+        client.retry(client.ensure_path, "/kept")
         replace.inject(system(three), [follower])
         assert follower not in members(client)
         replace.heal(system(three), [follower])
         assert members(client) == [1, 2, 3]
     three.wait_ready(within_s=READY_WITHIN_S)
-    alone = KazooClient(three.nodes[follower].client_address)
-    alone.start(timeout=30)
-    assert alone.exists("/kept")
+    alone = KazooClient(three.nodes[follower].client_address, timeout=PATIENT_S)
+    alone.start(timeout=PATIENT_S)
+    assert alone.retry(alone.exists, "/kept")
     alone.stop()
     alone.close()
 
 
 def test_an_upgrade_changes_the_release(three: DockerQuorum) -> None:
     """Each server says another release than before; last, since it does not go back."""
-    before = {s.node: (s.metrics or {})["zk_version"] for s in three.statuses(metrics=True)}
+    assert releases(three) == {"3.9.3"}
     RollingUpgrade(to="3.9.6").inject(system(three), [1, 2, 3])
-    after = {s.node: (s.metrics or {})["zk_version"] for s in three.statuses(metrics=True)}
-    assert {v[:5] for v in before.values()} == {"3.9.3"}
-    assert {v[:5] for v in after.values()} == {"3.9.6"}
+    assert releases(three) == {"3.9.6"}
 
 
 def test_losing_everything_is_silence(quorum: DockerQuorum) -> None:
@@ -234,7 +234,11 @@ def test_a_client_that_hangs_goes_on(
 def test_a_client_cut_off_from_some_finds_the_others(putting: tuple[System, Path]) -> None:
     """A client cut off from two of five servers goes on through a third."""
     cut, system, file = ClientCut(target="minority", number=0), *putting
-    own = [id for id in system.quorum.nodes if system.clients.connections(0, [id])]
+    own = wait_until(
+        lambda: [id for id in system.quorum.nodes if system.clients.connections(0, [id])],
+        within_s=PATIENT_S,
+        every_s=0.01,
+    )
     nodes = [*own, own[0] % 5 + 1]
     hurt = aimed(cut, system, nodes)
     assert cut.bit(cut.inject(hurt, nodes))

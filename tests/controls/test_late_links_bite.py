@@ -1,8 +1,8 @@
 """Controls of late links on a real quorum: who is late, and who is not, is timed from outside.
 
 The shell's own connections are timed, and clients' words; the fault's evidence comes from another
-program. What is late cannot be faster than its delay. What is not late is faster once of three
-times, however busy the machine is.
+program. What is late cannot be faster than its delay. What is not late is faster once of ten times,
+however busy the machine is.
 """
 
 import time
@@ -13,11 +13,11 @@ import pytest
 from cluster.pods.lease import Lease
 from cluster.pods.probe import four_letter_word
 from cluster.quorum import DockerQuorum
-from harness.common.polling import wait_until
 from harness.faults.packets.late import LinkLatency
 from harness.target import System
 from harness.target.disturbances import Lateness
 from harness.workers.running_clients import NoClients
+from worlds.outside import PATIENT_S, must_come
 
 pytestmark = pytest.mark.docker
 DELAY_S = 1.0
@@ -41,13 +41,18 @@ def connects_s(quorum: DockerQuorum, sender: int, receiver: int) -> float:
 def answers_s(quorum: DockerQuorum, node: int) -> float:
     """Return how long a server takes to answer a client's word."""
     began = time.monotonic()
-    assert four_letter_word(quorum.nodes[node].sandbox.address, "ruok", timeout_s=30) == "imok"
+    assert (
+        four_letter_word(quorum.nodes[node].sandbox.address, "ruok", timeout_s=PATIENT_S) == "imok"
+    )
     return time.monotonic() - began
 
 
 def least(look: Callable[[], float]) -> float:
-    """Return the shortest of three times."""
-    return min(look() for _ in range(3))
+    """Return the first of ten times that is no delay, or the shortest."""
+    times: list[float] = []
+    while len(times) < 10 and min(times, default=DELAY_S) >= DELAY_S:
+        times.append(look())
+    return min(times)
 
 
 def test_one_link_is_late_in_one_direction(quorum: DockerQuorum) -> None:
@@ -78,13 +83,15 @@ def test_a_lease_that_nobody_renews_ends_the_delay(quorum: DockerQuorum) -> None
     node.lease.end()
     node.lease = node.lease.unrenewed(2)
     try:
-        quorum.delay_links({1: {2: LATE}})
-        assert 1 in quorum.delayed([1])
-        assert wait_until(lambda: not quorum.delayed([1]), within_s=10, every_s=0.2)
+
+        def late() -> bool:
+            quorum.delay_links({1: {2: LATE}})
+            return 1 in quorum.delayed([1])
+
+        must_come(late)  # on a busy machine the lease may be over before the look
+        must_come(lambda: not quorum.delayed([1]))
         assert least(lambda: connects_s(quorum, 1, 2)) < DELAY_S
         running = "cat /proc/[0-9]*/comm | grep -c late-links; true"
-        assert wait_until(
-            lambda: node.ask(["sh", "-c", running], "programs") == "0", within_s=10, every_s=0.2
-        )
+        must_come(lambda: node.ask(["sh", "-c", running], "programs") == "0")
     finally:
         node.lease = Lease(lambda command: node.run(["sh", "-c", command]))

@@ -33,8 +33,9 @@ from harness.common.polling import wait_until
 from harness.common.settings.quorum_config import QuorumConfig
 
 pytestmark = pytest.mark.docker
-GRACE_S = 3  # the sandbox looks twice a second, and an exec takes its time
+GRACE_S = 30  # the sandbox looks twice a second, and an exec takes its time where others work
 AT_ONCE = 6
+FAULT_WITHIN_S = 180.0  # three servers start, where others work
 LATEST_S = 24.0  # by then a quorum of three has been hurt for ten seconds or more
 TEXT = """\
 description: all that a sandbox can do to its node, drawn at random, so that something is in force
@@ -152,7 +153,7 @@ def nothing_is_left(dead: list[Killed], client: docker.DockerClient) -> None:
     assert [held for held in leftovers.runs([client]) if held.left] == []
     assert set().union(*(one.runs for one in dead)) & ledger.known() == set()
     # Workers that were not frozen end by themselves.
-    orphans = wait_until(lambda: list(processes.orphans()), operator.not_, within_s=10, every_s=0.1)
+    orphans = wait_until(lambda: list(processes.orphans()), operator.not_, within_s=60, every_s=0.1)
     assert orphans == []
 
 
@@ -160,11 +161,11 @@ def test_nothing_outlives_two_kills(tmp_path: Path, client: docker.DockerClient)
     """Killed at a random moment, and when something surely is in force, it leaves nothing."""
     hurting = start(tmp_path, seed=2)
     dead = killed([Random(1).uniform(0, LATEST_S)], tmp_path, client)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + FAULT_WITHIN_S
     try:
         while not in_force(sandboxes(client, hurting.pid)):
             assert hurting.poll() is None, "the run ended by itself"
-            assert time.monotonic() < deadline, "no fault after 60 s"
+            assert time.monotonic() < deadline, "no fault in time"
     finally:
         dead.append(kill(hurting, client))
     nothing_is_left(dead, client)
@@ -191,7 +192,7 @@ def test_an_injection_by_hand_whose_injector_died_is_healed(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     up = starting.up(QuorumConfig(nodes=1), by_hand=True)
     try:
-        up.wait_ready(within_s=60)
+        up.wait_ready(within_s=90)
         up.nodes[1].pause()
         owner = "/".join(
             [*str(labels.Owner.me()).split("/")[:3], "1"]

@@ -28,6 +28,7 @@ from harness.faults.servers import Pause
 from harness.faults.voters import RemoveVoter, Replace
 from harness.target import System
 from harness.workers.running_clients import NoClients
+from worlds.outside import PATIENT_S, in_mode
 from worlds.registry import official
 from worlds.registry.registry import Shelf, serving
 
@@ -76,6 +77,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing be built or pulled yet, and no registry answer."""
     monkeypatch.setattr(image, "REPOSITORY", TESTS_OWN)
     monkeypatch.setenv(registry.MIRROR_VARIABLE, "127.0.0.1:1")
+    monkeypatch.setattr(registry, "ANSWER_WITHIN_S", PATIENT_S)
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ def test_every_fault_works_on_the_official_image(mirror: str, tmp_path: Path) ->
         assert all(origin.startswith(mirror) for origin in versions["origins"].values())
         system = System(quorum=up, clients=NoClients())
         for fault in (RemoveVoter(), Replace(), ClockJump(offset_s=3600), DiskFull(), Pause()):
-            node = next(s.node for s in up.statuses() if s.mode == "follower")
+            node = in_mode(up, "follower").node
             evidence = fault.inject(system, [node])
             assert fault.bit(evidence), (fault, evidence)
             fault.heal(system, [node])

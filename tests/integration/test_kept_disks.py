@@ -18,16 +18,16 @@ def test_the_next_quorum_goes_on_with_the_tree(tmp_path: Path) -> None:
     first = QuorumConfig(nodes=1)
     with lending.started(first, by_hand=False, say=print, keep_disks=tmp_path) as quorum:
         quorum.wait_ready(within_s=WITHIN_S)
-        with closing(KazooClient(quorum.hosts)) as client:
-            client.start()
+        with closing(KazooClient(quorum.hosts, timeout=WITHIN_S)) as client:
+            client.start(timeout=WITHIN_S)
             client.create("/left", b"behind")
             before = client.exists("/left").czxid
             client.stop()
     again = QuorumConfig(nodes=1, disks=str(tmp_path))
     with lending.started(again, by_hand=False, say=print) as quorum:
         quorum.wait_ready(within_s=WITHIN_S)
-        with closing(KazooClient(quorum.hosts)) as client:
-            client.start()
+        with closing(KazooClient(quorum.hosts, timeout=WITHIN_S)) as client:
+            client.start(timeout=WITHIN_S)
             assert client.get("/left")[0] == b"behind"
             client.create("/next")
             assert client.exists("/next").czxid > before

@@ -14,15 +14,20 @@ from cluster.engine.reach import LOOPBACK
 from cluster.quorum import DockerQuorum
 from cluster.software import server_image
 from cluster.starting import attach
+from harness.common.polling import wait_until
+from harness.common.server_states import answered
 from harness.common.settings.quorum_config import DEFAULT_RELEASE, QuorumConfig
+from harness.faults.rolling import synced
 from harness.faults.servers import SIGKILL_STATUS
+from worlds.outside import PATIENT_S, in_mode, must_come
 
 pytestmark = pytest.mark.docker
+READY_WITHIN_S = 90.0
 
 
 def follower_of(quorum: DockerQuorum) -> int:
     """Return the id of a node that follows."""
-    return next(s.node for s in quorum.statuses() if s.mode == "follower")
+    return in_mode(quorum, "follower").node
 
 
 def mine(client: docker.DockerClient) -> set[str]:
@@ -38,7 +43,9 @@ def mine(client: docker.DockerClient) -> set[str]:
 
 def test_five_nodes_and_one_leader(quorum: DockerQuorum) -> None:
     """A ready quorum of five has one leader and four followers, and the leader sees them synced."""
-    seen = quorum.statuses(metrics=True)
+    seen = wait_until(
+        lambda: quorum.statuses(metrics=True), synced, within_s=PATIENT_S, every_s=0.1
+    )
     assert sorted(s.mode for s in seen) == ["follower"] * 4 + ["leader"]
     leader = next(s for s in seen if s.mode == "leader")
     assert quorum.leader() == leader.node
@@ -67,27 +74,27 @@ def test_kill_is_sigkill_and_another_leads(quorum: DockerQuorum) -> None:
     evidence = quorum.nodes[old].kill()
     assert evidence["exit_code"] == SIGKILL_STATUS
     assert quorum.nodes[old].status().mode == "down"
-    new = quorum.leader(within_s=30)
+    new = quorum.leader(within_s=PATIENT_S)
     assert new != old
     quorum.nodes[old].start()
-    quorum.wait_ready()
-    assert quorum.nodes[old].status().mode == "follower"
+    quorum.wait_ready(within_s=READY_WITHIN_S)
+    must_come(lambda: quorum.nodes[old].status().mode == "follower")
 
 
 def test_a_wiped_node_resyncs(quorum: DockerQuorum) -> None:
     """Wipe deletes the database and keeps the id; the node comes back with what the others have."""
     victim = follower_of(quorum)
     pod = quorum.nodes[victim]
-    before = next(s.zxid for s in quorum.statuses() if s.node == victim)
+    before = next(s.zxid for s in answered(quorum.statuses) if s.node == victim)
     pod.kill()
     evidence = pod.wipe()
     assert evidence["wiped_kb"] > 0
     assert "version-2" not in evidence["left"]
     assert pod.sandbox.run(["cat", "/data/myid"]).strip() == str(victim)
     pod.start()
-    quorum.wait_ready()
-    after = pod.status()
-    assert after.mode == "follower"
+    quorum.wait_ready(within_s=READY_WITHIN_S)
+    must_come(lambda: pod.status().mode == "follower")
+    after = next(s for s in answered(quorum.statuses) if s.node == victim)
     assert before is not None
     assert after.zxid is not None
     assert after.zxid >= before
@@ -109,13 +116,13 @@ def test_pause_leaves_sockets_open(quorum: DockerQuorum) -> None:
     pod = quorum.nodes[follower_of(quorum)]
     pod.pause()
     assert pod.status().mode == "paused"
-    with socket.create_connection(pod.sandbox.address, timeout=1) as connection:
+    with socket.create_connection(pod.sandbox.address, timeout=PATIENT_S) as connection:
         connection.sendall(b"ruok")
         connection.settimeout(0.3)
         with pytest.raises(TimeoutError):
             connection.recv(4)
     pod.resume()
-    quorum.wait_ready()
+    quorum.wait_ready(within_s=READY_WITHIN_S)
 
 
 def test_another_process_finds_it_by_its_labels(quorum: DockerQuorum) -> None:
@@ -147,12 +154,12 @@ def test_its_log_is_the_servers_own(quorum: DockerQuorum) -> None:
 def test_two_quorums_do_not_collide(standalone_zookeeper: str) -> None:
     """A second quorum has ports and names of its own, and its going down leaves the first be."""
     with lending.started(QuorumConfig(nodes=1), by_hand=False, say=print) as second:
-        second.wait_ready()
+        second.wait_ready(within_s=READY_WITHIN_S)
         assert second.hosts != standalone_zookeeper
         client, run = second._hosts[0].client, second.run
     assert leftovers.containers(client, run) == []
     host, _, port = standalone_zookeeper.partition(":")
-    with socket.create_connection((host, int(port)), timeout=1) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENT_S) as connection:
         connection.sendall(b"ruok")
         assert connection.recv(4) == b"imok"
 

@@ -10,11 +10,13 @@ from cluster.engine import engine, leftovers
 from cluster.lending import Kept
 from cluster.pods import faketime
 from harness.common.harness_errors import RunError
+from harness.common.polling import wait_until
 from harness.common.settings.quorum_config import QuorumConfig
 from harness.target.disturbances import Drops, Shape
+from worlds.outside import PATIENT_S
 
 pytestmark = pytest.mark.docker
-WITHIN_S = 60.0
+WITHIN_S = 90.0
 STARTED = b"Starting quorum peer"
 THREE = QuorumConfig(nodes=3, faketime=True)
 
@@ -30,8 +32,8 @@ def test_the_next_run_finds_nothing_of_the_last(kept: Kept) -> None:
     """Data, rules, a moved clock, dead and frozen servers and their logs are gone; ports stay."""
     with kept.lend(THREE) as quorum:
         quorum.wait_ready(within_s=WITHIN_S)
-        with closing(KazooClient(quorum.hosts)) as client:
-            client.start()
+        with closing(KazooClient(quorum.hosts, timeout=PATIENT_S)) as client:
+            client.start(timeout=PATIENT_S)
             client.create("/left", b"behind")
             client.stop()
         quorum.drop("cut", {1: Drops(deaf_to=frozenset({2}))})
@@ -44,13 +46,18 @@ def test_the_next_run_finds_nothing_of_the_last(kept: Kept) -> None:
     with kept.lend(THREE) as quorum:
         quorum.wait_ready(within_s=WITHIN_S)
         assert (quorum.hosts, quorum.run) == (hosts, run)
-        with closing(KazooClient(quorum.hosts)) as client:
-            client.start()
+        with closing(KazooClient(quorum.hosts, timeout=PATIENT_S)) as client:
+            client.start(timeout=PATIENT_S)
             assert client.get_children("/") == ["zookeeper"]
             client.stop()
         assert quorum.dropped("cut") == {}
         assert quorum.nodes[1].shaped()["kind"] != "tbf"
-        offset_s = faketime.seen_offset_s(quorum.nodes[2].sandbox)
+        offset_s = wait_until(
+            lambda: faketime.seen_offset_s(quorum.nodes[2].sandbox),
+            lambda seen: seen is not None,
+            within_s=PATIENT_S,
+            every_s=0.1,
+        )
         assert offset_s is not None
         assert abs(offset_s) < 60
         assert quorum.ledger.open() == []

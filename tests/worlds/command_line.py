@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def harness(*words: str, within_s: float = 120) -> subprocess.CompletedProcess[str]:
+def harness(*words: str, within_s: float = 400) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     return subprocess.run(
         [sys.executable, "-m", "harness.commands.harness_command", *words],

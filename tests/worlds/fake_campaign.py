@@ -30,7 +30,7 @@ from harness.commands.running.ordered_run import Delivered, Order
 from harness.scenario.schema import Scenario
 from worlds.histories.judged_runs import judged, lives
 
-SLEEPS_S = 60.0
+SLEEPS_S = 600.0
 
 
 @dataclass(frozen=True)

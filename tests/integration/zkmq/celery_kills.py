@@ -159,7 +159,7 @@ class Breeder:
         assert self.process.stdout is not None
         self.process.stdin.close()
         try:
-            self.process.wait(20)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -19,14 +19,14 @@ import zkmq.celery  # noqa: F401 - makes zkmq:// known
 
 pytestmark = pytest.mark.docker
 
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 APP = """
 import os
 import zkmq.celery
 from celery import Celery
 
 app = Celery("checked", broker=os.environ["BROKER"], backend="rpc://")
-app.conf.update(task_acks_late=True, broker_transport_options={"session_timeout_s": 4},
+app.conf.update(task_acks_late=True, broker_transport_options={"session_timeout_s": 60},
                 worker_prefetch_multiplier=1)
 
 
@@ -62,7 +62,7 @@ def broker(server: str) -> str:
 @pytest.fixture
 def connection(broker: str) -> Iterator[Connection]:
     """Give one client."""
-    with Connection(broker, transport_options={"session_timeout_s": 6}) as one:
+    with Connection(broker, transport_options={"session_timeout_s": 60}) as one:
         yield one
 
 
@@ -218,14 +218,12 @@ def test_a_worker_executes_tasks(app: Any) -> None:
 
 def test_a_worker_keeps_the_time(app: Any) -> None:
     """A task with a countdown is executed when it is due; an expired one is not."""
-    from celery.exceptions import TimeoutError as NoResult  # noqa: PLC0415
-
     app.add.delay(0, 0).get(timeout=3 * WITHIN_S)
+    began_s = time.monotonic()
     late = app.add.apply_async((1, 1), countdown=1.5)
     expired = app.add.apply_async((2, 2), countdown=0.5, expires=0.1)
-    with pytest.raises(NoResult):
-        late.get(timeout=0.2)
     assert late.get(timeout=WITHIN_S) == 2
+    assert time.monotonic() - began_s >= 1.4  # the worker's clock may be read a little later
     assert not expired.successful()
 
 
@@ -250,7 +248,8 @@ def test_a_task_survives_the_worker_that_executes_it(broker: str, tmp_path: Path
     """SIGKILL in the middle of a task: another worker executes it, once, when the session ends."""
     notes, go = tmp_path / "notes", tmp_path / "go"
     notes.mkdir()
-    breeder, application = Breeder.start(broker, notes), app_of(broker, "zkmq")
+    breeder = Breeder.start(broker, notes, "--session-s", "10")
+    application = app_of(broker, "zkmq")
     try:
         breeder.spawn()
         application.send_task("kills.wait", (1, str(go)))

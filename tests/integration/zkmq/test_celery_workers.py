@@ -16,10 +16,12 @@ import pytest
 from integration.zkmq.celery_suite import Suite, opened
 
 from harness.common.polling import wait_until
-from worlds.celery_application import BROKEN, SESSION_S, WITHIN_S, CeleryWorker
+from worlds.celery_application import BROKEN, WITHIN_S, CeleryWorker
 
 pytestmark = pytest.mark.docker
 
+SHORT_S = 4.0  # the session of a worker whose session has to end
+SHORT = {"broker_transport_options": {"session_timeout_s": SHORT_S}}
 SOFT_S = 5.0  # Celery waits for all of it, whatever ends before
 MORE = ("a", "b", "c", "d", "e")
 
@@ -137,7 +139,7 @@ def test_a_process_of_the_pool_that_dies_gives_its_task_back(suite: Suite) -> No
 @pytest.mark.slow
 def test_a_worker_that_is_killed_loses_nothing_but_what_it_acknowledged(suite: Suite) -> None:
     """Acknowledged early, a task dies with its worker, as Celery says; the others do not."""
-    with worker(suite, task_acks_late=False) as one:
+    with worker(suite, task_acks_late=False, **SHORT) as one:
         occupied(suite, one, takes=4)  # what it executes has left the queue
         os.killpg(one.process.pid, signal.SIGKILL)
         one.ended()
@@ -157,10 +159,10 @@ def test_a_worker_that_was_frozen_for_longer_than_its_session_goes_on(suite: Sui
     Celery asks for the heartbeat before it reads, so this once ended with a worker that consumed
     no more.
     """
-    with worker(suite) as one:
+    with worker(suite, **SHORT) as one:
         occupied(suite, one)
         os.killpg(one.process.pid, signal.SIGSTOP)
-        time.sleep(2 * SESSION_S)
+        time.sleep(2 * SHORT_S)
         os.killpg(one.process.pid, signal.SIGCONT)
         suite.go("h")
         suite.noted("begin h", 2)

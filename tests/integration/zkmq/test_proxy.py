@@ -10,6 +10,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss, KazooException, SessionExpiredError
 from kazoo.retry import KazooRetry
 
+from worlds.proxy import proxy as proxy_module
 from worlds.proxy.faults import AFTER, EXPIRES, Fault
 from worlds.proxy.protocol import Opcode
 from worlds.proxy.proxy import Exchange, Proxy
@@ -17,16 +18,18 @@ from worlds.proxy.proxy import Exchange, Proxy
 pytestmark = pytest.mark.docker
 
 _numbers = itertools.count(1)
+PATIENT_S = 60.0
 
 
 def connected(hosts: str) -> KazooClient:
     """A client that reconnects at once and resends nothing."""
     client = KazooClient(
         hosts=hosts,
+        timeout=PATIENT_S,
         connection_retry=KazooRetry(max_tries=-1, delay=0.002, max_delay=0.02),
         logger=logging.getLogger("zkmq.kazoo"),
     )
-    client.start()
+    client.start(timeout=PATIENT_S)
     return client
 
 
@@ -171,10 +174,11 @@ def test_what_is_overtaken_waits_for_the_others(
 
 
 def test_nobody_connects_between_a_deadline_and_the_healing(
-    proxy: Proxy, client: KazooClient, path: str
+    proxy: Proxy, client: KazooClient, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock is moved, the connection breaks, and comes back only with `heal`."""
     passed: list[bool] = []
+    monkeypatch.setattr(proxy_module, "REFUSES_S", 3600.0)
     proxy.pass_deadline = lambda: passed.append(True)
     proxy.arm({1: Fault.DEADLINE_AFTER})
     with pytest.raises(ConnectionLoss):

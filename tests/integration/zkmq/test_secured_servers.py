@@ -49,7 +49,9 @@ class Secured:
 
     def queue(self, security: Security, path: str, **settings: object) -> Queue:
         """Open a queue; its servers may be starting."""
-        connection = {"security": security, "connect_timeout_s": 60.0}
+        connection = {
+            "security": security, "connect_timeout_s": 60.0, "session_timeout_s": 60.0,
+        }  # fmt: skip
         return Queue.connect(self.hosts, path, connection=connection, **settings)  # type: ignore[arg-type]
 
 
@@ -240,7 +242,7 @@ def command(secured: Secured, *words: str) -> "subprocess.CompletedProcess[str]"
         env=os.environ | where | secured.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -258,7 +260,7 @@ def test_a_gateway_is_who_its_settings_say(
         assert made.status_code == 201
         with RestQueue.connect(url, "/served") as queue:
             queue.put(b"a")
-            (item,) = queue.reserve(timeout_s=20).items
+            (item,) = queue.reserve(timeout_s=60).items
             queue.done(item)
         refused = EndpointConfig(
             hosts=secured.hosts,

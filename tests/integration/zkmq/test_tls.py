@@ -145,7 +145,9 @@ def test_one_server_with_a_bad_certificate_is_not_the_end(ours: Authority, serve
     other = Server(ours.sign("elsewhere.example"))
     for _ in range(5):  # kazoo tries them in a random order
         hosts = f"127.0.0.1:{other.port},127.0.0.1:{server.port}"
-        store = KazooStore.connect(hosts, security=Security(ca=str(ours.path)))
+        store = KazooStore.connect(
+            hosts, security=Security(ca=str(ours.path)), connect_timeout_s=60.0
+        )
         assert store.session_id == SESSION
         store.close()
     other.close()
@@ -161,8 +163,8 @@ def test_a_gateway_speaks_tls_with_the_servers(ours: Authority, server: Server) 
         session = AsyncSession(
             endpoint.hosts,
             session_timeout_s=10,
-            timeout_s=30,
-            connect_wait_s=30,
+            timeout_s=60,
+            connect_wait_s=60,
             arguments=endpoint.kazoo_arguments(),
         )
         await session.ready()

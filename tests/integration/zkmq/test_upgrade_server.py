@@ -16,6 +16,8 @@ from zkmq.tree.compatibility.charter import Edition
 pytestmark = pytest.mark.docker
 
 EACH = 300
+# A machine that stands still ends no session.
+PATIENT = {"session_timeout_s": 60.0, "connect_timeout_s": 60.0}
 OpenAs = Callable[..., Queue]
 
 
@@ -26,7 +28,9 @@ def opened_as(server: str, request: pytest.FixtureRequest) -> Iterator[OpenAs]:
 
         def open_queue(edition: Edition, **settings: object) -> Queue:
             with release(edition):
-                queue = Queue.connect(server, f"/{request.node.name}", **settings)
+                queue = Queue.connect(
+                    server, f"/{request.node.name}", connection=PATIENT, **settings
+                )
             return stack.enter_context(queue)
 
         yield open_queue
@@ -100,13 +104,13 @@ def test_a_forced_upgrade_under_load_is_exact(opened_as: OpenAs) -> None:
         while len(put) < EACH:
             time.sleep(0.01)
         new.upgrade(force=True)
-        error = producing.exception(timeout=30)
+        error = producing.exception(timeout=60)
     assert isinstance(error, OutdatedClientError)
     with pytest.raises(OutdatedClientError):
         holder.done(held)
     holder.close()
     taken: list[bytes] = []
-    while len(taken) <= len(put) and (items := new.reserve(100, timeout_s=15).items):
+    while len(taken) <= len(put) and (items := new.reserve(100, timeout_s=60).items):
         new.done(*items)
         taken += [item.data for item in items]
     assert sorted(taken) == sorted([b"held", *put])

@@ -25,7 +25,7 @@ def zkmq(server: str, request: pytest.FixtureRequest) -> Zkmq:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 

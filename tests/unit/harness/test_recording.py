@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness.target import Quorum
 
 pytestmark = pytest.mark.medium
 
+WITHIN_S = 60.0
 QUORUM = cast(Quorum, SimpleNamespace(hosts="h:1", nodes={}))
 
 
@@ -45,6 +47,16 @@ class FileQueue(Subject):
 
     def close(self) -> None:
         """End."""
+
+
+class WaitingQueue(FileQueue):
+    """A queue whose puts wait until the test lets them go."""
+
+    def put(self, value: object, priority: int) -> Applied:
+        """Put a file, late."""
+        while not (self._folder / "go").exists():
+            time.sleep(0.01)
+        return super().put(value, priority)
 
 
 class ForgetfulQueue(FileQueue):
@@ -182,14 +194,15 @@ def test_client_processes_find_the_tests_own_class(
     assert valid or result.reasons == ("lost",)
 
 
-def test_faults_hit_the_client_processes(recordings: Any) -> None:
+def test_faults_hit_the_client_processes(recordings: Any, tmp_path: Path) -> None:
     """A frozen client goes on when it is healed; a killed one is no failure of the test."""
-    with recordings() as h:
+    with recordings(WaitingQueue, deadline_s=WITHIN_S) as h:
         h.start("check-all", clients=2)
-        h.start("put-all", count=60, rate_hz=20)
+        h.start("put-all", count=60)
         (putter,) = h.clients.running("put-all")
         assert h.clients.pause(putter)["state"] == "T"
         h.clients.resume(putter)
+        (tmp_path / "queue/go").touch()
         h.clients.crash(h.clients.running("check-all")[0])
         h.drain()
     assert h.check("total-queue", min_acknowledged=0.9).verdict.word in {"valid", "unknown"}
@@ -199,7 +212,7 @@ def test_faults_hit_the_client_processes(recordings: Any) -> None:
 
 def raise_after(h: Recording) -> None:
     """Fail as a test does, while clients run."""
-    h.start("put-all", count=100_000)
+    h.start("put-all", count=10_000_000)
     raise ZeroDivisionError
 
 
@@ -215,7 +228,7 @@ def test_leaving_it_ends_all_clients_whatever_happens(recordings: Any) -> None:
 def test_clients_that_do_not_end_are_named(recordings: Any) -> None:
     """A wait has a limit, and says who still runs."""
     h = recordings()
-    h.start("put-all", count=100_000)
+    h.start("put-all", count=10_000_000)
     with pytest.raises(RunError, match=r"within 0.1 s; still running: put-all"), h:
         h.wait(within_s=0.1)
 

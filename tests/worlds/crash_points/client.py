@@ -26,7 +26,7 @@ from zkmq.zookeeper.session.kazoo_store import KazooStore
 from zkmq.zookeeper.signals import ThreadSignal
 from zkmq.zookeeper.store import Op, Reply
 
-SESSION_TIMEOUT_S = 10.0
+SESSION_TIMEOUT_S = 60.0  # the proxy ends sessions; a machine that stands still ends none
 # How long a client waits for an answer on a connection that has gone silent.
 PATIENCE_S = 0.05
 PAUSE_S = 0.002

@@ -33,7 +33,7 @@ from worlds.crash_points.client import (
     SteeredStore,
     run_in_process,
 )
-from worlds.crash_points.epilogue import WEDGED_S, Epilogue
+from worlds.crash_points.epilogue import Epilogue
 from worlds.crash_points.operation import Operation, Other
 from worlds.crash_points.table import OPERATIONS
 from worlds.proxy.faults import AFTER, HOLDS, KILLS, PASSES_DEADLINE, SILENT, Fault
@@ -43,7 +43,7 @@ from worlds.wire.starvation import Starvation
 from zkmq.errors import PartlyPutError, ZkmqError
 from zkmq.taking.waiting import FIRST_EPOCH
 
-START_WITHIN_S = 20.0
+START_WITHIN_S = 90.0
 AT_ONCE = 4
 TRIES = 5
 BASELINES = 3
@@ -128,7 +128,7 @@ class CrashPoints:
         with Proxy(self._server) as proxy:
             other = Other(self._store, root, segment_items=1000)
             client = Client(proxy.address, root)
-            waiting = self._threads.submit(lambda: client.queue.reserve(timeout_s=WEDGED_S))
+            waiting = self._threads.submit(lambda: client.queue.reserve(timeout_s=PATIENT_S))
             while not self._store.list(
                 f"{root}/waiting/{FIRST_EPOCH}", time.monotonic() + PATIENT_S
             ):

@@ -217,6 +217,8 @@ def _drain(other: Adapter, seen: Counter[bytes], most: int = 100) -> None:
         if isinstance(other, KazooLockingQueue) and not other.available():
             return
         payload = other.get()
+        if payload is None and isinstance(other, KazooLockingQueue):
+            continue  # a busy machine let its time pass; what is there is looked for again
         if payload is None:
             return
         if other.done():

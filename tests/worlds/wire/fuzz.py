@@ -96,7 +96,7 @@ class Round:
     def __init__(self, plan: Plan, starvation: Starvation) -> None:
         self.plan = plan
         self._starvation = starvation
-        self.server = WireZooKeeper()
+        self.server = WireZooKeeper(shortest_timeout_ms=0)
         self.ledger = WireLedger(
             self.server.leader, strict=plan.order == "strict", deadline_s=plan.deadline_s
         )

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.docker
 BOUNDED = settings(
     max_examples=25,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 PRIORITIES = (1, 100, 100, 500)
 KINDS = ("put", "put", "put_many", "reserve", "reserve", "fused", "done", "release", "back")

@@ -85,7 +85,7 @@ def test_a_stall_ends_when_it_is_mended(disk: Disk) -> None:
         disk.wait_for_injections(1)
         assert disk.content()[LOG] == b""
         disk.tool("mend")
-        server.wait(10)
+        server.wait(60)
     assert disk.content()[LOG] == b"x"
 
 
@@ -105,7 +105,7 @@ def test_a_torn_write_that_is_mended_becomes_whole(disk: Disk) -> None:
     with disk.started([["append", LOG, "defghi"]]) as server:
         disk.wait_for_injections(1)
         disk.tool("mend")
-        server.wait(10)
+        server.wait(60)
     assert disk.content()[LOG] == b"defghi"
 
 

@@ -139,7 +139,7 @@ class Forgetful(UnderAgent):
     def run(self, command: Sequence[str]) -> str:
         """Run it; the engine loses what the first one says."""
         self.asked.append(command[-1])
-        done = subprocess.run([*command], capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run([*command], capture_output=True, text=True, check=False, timeout=120)
         puts = sum("echo put" in asked for asked in self.asked)
         return "" if puts == 1 and "echo put" in command[-1] else done.stdout
 

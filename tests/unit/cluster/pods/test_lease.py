@@ -24,29 +24,28 @@ def test_the_command_sets_a_full_term() -> None:
 
 def test_by_hand_nobody_renews() -> None:
     """A lease that is not renewed starts no thread."""
-    before = threading.active_count()
-    Lease(lambda _: None, term_s=7).unrenewed(60).take()
-    assert threading.active_count() == before
+    lease = Lease(lambda _: None, term_s=7).unrenewed(60)
+    lease.take()
+    assert lease._thread is None
 
 
 def test_an_injector_that_ends_limits_all_its_faults() -> None:
     """By hand each sandbox's lease lasts as long as asked for, and no thread renews it."""
     client = cast(docker.DockerClient, None)
     pods = {id: Pod(client, Sandbox(id=id, run="r", tags={})) for id in (1, 2)}
-    before = threading.active_count()
     DockerQuorum([], "r", pods, timings={}).limit_faults(60)
     assert all("+ 60 ))" in pod.sandbox.lease.take() for pod in pods.values())
-    assert threading.active_count() == before
+    assert [pod.sandbox.lease._thread for pod in pods.values()] == [None, None]
 
 
 def test_renewed_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once taken it is renewed again and again, until `end`."""
     monkeypatch.setattr(leases, "RENEW_S", 0.001)
     twice = threading.Semaphore(0)
-    lease = Lease(lambda _: twice.release())
+    lease = Lease(lambda _: twice.release(), term_s=600)
     lease.take()
-    assert twice.acquire(timeout=5)
-    assert twice.acquire(timeout=5)
+    assert twice.acquire(timeout=60)
+    assert twice.acquire(timeout=60)
     lease.end()
     lease.check()
 
@@ -66,7 +65,7 @@ def test_a_renewal_that_fails_is_noticed(
     lease = Lease(refuse)
     lease.take()
     assert lease._thread is not None
-    lease._thread.join(5)
+    lease._thread.join(60)
     with pytest.raises(ClusterError, match="lease: node 1: gone"):
         lease.check()
     with pytest.raises(ClusterError, match="lease: node 1: gone"):
@@ -79,6 +78,6 @@ def test_a_renewal_that_comes_late_is_noticed(monkeypatch: pytest.MonkeyPatch) -
     lease = Lease(lambda _: None, term_s=0)
     lease.take()
     assert lease._thread is not None
-    lease._thread.join(5)
+    lease._thread.join(60)
     with pytest.raises(ClusterError, match="too late"):
         lease.check()

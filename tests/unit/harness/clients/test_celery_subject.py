@@ -13,7 +13,7 @@ from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 pytestmark = pytest.mark.medium
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 Connect = Callable[[], Any]
 
@@ -106,7 +106,7 @@ def copied(store: KazooStore, path: str) -> Iterator[tuple[str, bytes]]:
     """Each node below a path, with its data."""
     from zkmq.zookeeper.store import GetData, Znode  # noqa: PLC0415
 
-    deadline_s = store.now() + 10
+    deadline_s = store.now() + WAIT_S
     (node,) = store.read_many([GetData(path)], deadline_s).results
     if isinstance(node, Znode):
         yield path, node.data

@@ -38,7 +38,7 @@ BROKEN = {
     "shop": "broken_shop:Shop",
 }
 CLAIM = Claim(level="unordered")
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def client(server: WireZooKeeper, name: str, path: str = "/queue") -> Any:
         kind=SUBJECTS.get(name, name),
         folders=[str(EXAMPLES)],
         hosts=server.address,
-        deadline_s=20.0,
+        deadline_s=60.0,
         path=path,
     )
     return connect(config, lambda *_: None)

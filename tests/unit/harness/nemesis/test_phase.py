@@ -1,5 +1,6 @@
 """The faults of one phase: when they are injected, and how they end."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -29,7 +30,7 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
             after.callback(stage.close)
             with stage.phase() as faults:
                 stage.progress.add({"acknowledged": acknowledged})
-                assert wait_until(lambda: faults.over, within_s=10, every_s=0.001)
+                assert wait_until(lambda: faults.over, within_s=60, every_s=0.001)
             return stage
 
         yield play
@@ -115,7 +116,7 @@ def seen_within(faults: PhaseOfFaults, wanted: Callable[[], bool]) -> None:
         faults.raise_failure()
         return wanted()
 
-    assert wait_until(look, within_s=10, every_s=0.001)
+    assert wait_until(look, within_s=60, every_s=0.001)
 
 
 def test_each_new_leader_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,17 +139,31 @@ def test_each_new_leader_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [i.planned.round for i in stage.injections] == [0, 1, 2]
 
 
+def held_until(event: threading.Event, call: Callable[[], Any]) -> Callable[[], Any]:
+    """Return the call, which waits for the event."""
+
+    def held() -> Any:
+        assert event.wait(60)
+        return call()
+
+    return held
+
+
 def test_an_election_while_a_round_lasts_counts_for_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next round waits until the one before is healed, and then for no further election."""
     monkeypatch.setattr("harness.nemesis.phase_faults.TICK_S", 0.001)
-    text = "faults: [{kill: {}, at: {event: leader-elected}, times: 2, down_s: 0.1}]"
-    stage = Stage(tmp_path, text, FakeQuorum())
+    text = "faults: [{kill: {}, at: {event: leader-elected}, times: 2, down_s: 0}]"
+    quorum, counted = FakeQuorum(), threading.Event()
+    for node in quorum.nodes.values():
+        node.start = held_until(counted, node.start)  # type: ignore[method-assign]
+    stage = Stage(tmp_path, text, quorum)
     with stage.phase() as faults:
         stage.progress.elections += 1
         seen_within(faults, lambda: len(stage.told()) == 1)
         stage.progress.elections += 1
+        counted.set()
         seen_within(faults, lambda: faults.over)
     stage.close()
     assert [phase for _, phase, _ in stage.told()] == ["inject", "heal"] * 2

@@ -20,7 +20,7 @@ from zkmq.working.graceful_stop import stopping_on
 
 pytestmark = pytest.mark.medium
 
-SOON_S = 20.0
+SOON_S = 60.0
 
 
 class HandlerError(Exception):

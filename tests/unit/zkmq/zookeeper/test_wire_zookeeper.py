@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.common.polling import wait_until
 from worlds.proxy import link
 from worlds.proxy.faults import Fault
 from worlds.proxy.protocol import REQUEST_HEADER, Opcode, frame, write_handshake
@@ -25,7 +26,7 @@ from zkmq.zookeeper.store import (
     Znode,
 )
 
-SOON_S = 10.0
+SOON_S = 60.0
 
 
 @pytest.fixture
@@ -82,21 +83,19 @@ def test_a_watch_is_called_once(server: WireZooKeeper, store: KazooStore) -> Non
 
 def test_a_session_ends_with_its_client(server: WireZooKeeper) -> None:
     """Of a client that has gone silent nothing ephemeral is left after its time-out."""
+    server.shortest_timeout_ms = 0
     with Proxy(server.address) as proxy:
         store = KazooStore.connect(proxy.address, session_timeout_s=0.5)
         store.commit([Create("/here", ephemeral=True)], store.now() + SOON_S)
-        ended = threading.Event()
-        with server.leader_now() as leader:
-            leader.observers.append(lambda _: "/here" in leader.tree.nodes or ended.set())
         proxy.refusing = True
         proxy.cut()
-        assert ended.wait(SOON_S)
+        assert wait_until(lambda: "/here" not in server.dump(), within_s=SOON_S, every_s=0.02)
         store.close()
 
 
 def test_it_refuses_what_it_is_told_to(server: WireZooKeeper) -> None:
     """A quota is told as servers tell it, and nothing is applied."""
-    with Queue.connect(server.address, "/q", deadline_s=1.0) as queue:
+    with Queue.connect(server.address, "/q") as queue:
         queue.put(b"a")
         server.refuses = lambda *_: (-125, False)
         with pytest.raises(ZkmqError):
@@ -105,7 +104,7 @@ def test_it_refuses_what_it_is_told_to(server: WireZooKeeper) -> None:
         assert [item.data for item in queue.reserve(9, sync=True).items] == [b"a"]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("number", "fault"), [(2, Fault.CUT_BEFORE), (1, Fault.CUT_AFTER)])
 def test_a_proxy_waits_for_no_answer_on_a_broken_connection(
     monkeypatch: pytest.MonkeyPatch, number: int, fault: Fault
