@@ -179,7 +179,7 @@ def test_sigterm_removes_the_quorum(pytester: pytest.Pytester) -> None:
     )
     command = [sys.executable, "-m", "pytest", "-p", "harness.pytest_plugin"]
     done = subprocess.run(
-        [*command, "-p", "no:cacheprovider"], capture_output=True, timeout=120, check=False
+        [*command, "-p", "no:cacheprovider"], capture_output=True, timeout=300, check=False
     )
     assert done.returncode == 2, done.stdout
     assert not Path("up").exists()
@@ -266,6 +266,6 @@ def test_every_pytest_starts_as_fast_as_before() -> None:
     """The plugin is loaded wherever the package is installed: alone it imports only pytest."""
     script = "import sys, pytest, harness.pytest_plugin; print(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
     )
     assert not {"docker", "pydantic", "numpy", "kazoo", "yaml"} & set(done.stdout.split())

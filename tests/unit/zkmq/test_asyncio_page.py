@@ -60,7 +60,7 @@ def test_the_crawler_visits_every_page_once(tmp_path: Path) -> None:
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         web.shutdown()

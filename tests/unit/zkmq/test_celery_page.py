@@ -38,11 +38,11 @@ def test_the_example_runs(tmp_path: Path) -> None:
         ) as worker:
             try:
                 done = subprocess.run(
-                    [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120,
+                    [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=300,
                     check=False, **there,
                 )  # fmt: skip
                 assert (done.returncode, done.stdout) == (0, "receipt for order 7\n"), done.stderr
-                _, said = worker.communicate(timeout=60)
+                _, said = worker.communicate(timeout=120)
                 assert worker.returncode == 0, said
             finally:
                 worker.kill()

@@ -30,7 +30,7 @@ SESSION_TIMEOUT_S = 60.0  # the proxy ends sessions; a machine that stands still
 # How long a client waits for an answer on a connection that has gone silent.
 PATIENCE_S = 0.05
 PAUSE_S = 0.002
-DEADLINE_S = 5.0
+DEADLINE_S = 20.0
 # What is no part of the judged call has time enough on a machine that others keep busy.
 PATIENT_S = 60.0
 

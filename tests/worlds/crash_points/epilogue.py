@@ -16,8 +16,9 @@ from zkmq.tree.item import Hold, Item
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import GetChildren, GetData, Read, Znode
 
-# A call that is struck once and then healed has no reason to take so long.
-WEDGED_S = 4.0
+# A call that is struck once and then healed has no reason to take so long; one that is wedged ends
+# at its deadline, which is later. A server that stands still for ten seconds wedges none.
+WEDGED_S = 15.0
 
 
 @dataclass

@@ -48,7 +48,11 @@ def test_a_queue_works_on_it(server: WireZooKeeper) -> None:
         assert [item.data for item in queue.reserve(9, sync=True).items] == [b"a", b"b", b"c"]
         assert queue.reserve(timeout_s=0.01).items == ()
         assert queue.stats().held == 3
-    assert not [path for path in server.dump() if path.startswith("/q/consumers/")]
+    assert wait_until(
+        lambda: not [path for path in server.dump() if path.startswith("/q/consumers/")],
+        within_s=SOON_S,
+        every_s=0.02,
+    )
 
 
 def test_a_multi_is_all_or_none(store: KazooStore) -> None:

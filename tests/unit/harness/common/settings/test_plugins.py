@@ -147,7 +147,7 @@ def test_the_list_shows_plugins_and_where_they_come_from(site: Path) -> None:
         [sys.executable, "-m", "harness", "list", "--folder", str(site)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{site}", "COLUMNS": "300"},
     )
