@@ -10,6 +10,9 @@ from zkmq.zookeeper.signals import Changes
 
 Answer = TypeVar("Answer")
 
+FAIR_AFTER_S = 0.05  # before that, whoever comes first may have it, which saves switches of threads
+HAND_OVER_S = 0.25  # enough for a thread of a busy machine to wake up
+
 
 class CallLock:
     """A reentrant lock with deadlines that a raising signal handler cannot leave locked.
@@ -17,6 +20,10 @@ class CallLock:
     A call that ends in any way leaves the lock. The lock also holds only weak references to calls.
     So if a second handler raises while a call leaves because of the first, the lock is free as
     soon as the exception is forgotten, which keeps the frames of that call.
+
+    A thread that calls again at once could keep all others out. So the free lock is kept for the
+    call that has waited for longest, if that is more than FAIR_AFTER_S, but for HAND_OVER_S at
+    most: a waiter that a handler ended blocks nobody.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -25,6 +32,8 @@ class CallLock:
         self._mutex = threading.Lock()
         # The calls that hold the lock: of one thread, each within the one before.
         self._calls: list[weakref.ref[_Call]] = []
+        # Those that wait for it, in the order of their coming.
+        self._waiting: list[weakref.ref[_Call]] = []
         self._freed = Changes()
 
     @property
@@ -65,11 +74,14 @@ class CallLock:
         return left_s > 0 and self._freed.wait_for(lambda: self._take(call), left_s)
 
     def _take(self, call: "_Call") -> bool:
-        """Hold the lock, unless a call of another thread does."""
+        """Hold the lock, unless a call of another thread does, or is to have it next."""
         with self._mutex:
             holding = [holder for each in self._calls if (holder := each()) is not None]
-            if any(each.thread != call.thread for each in holding):
+            others = any(each.thread != call.thread for each in holding)
+            if others or (not holding and self._is_kept_from(call)):
+                self._line_up(call)
                 return False
+            self._forget_waiting(call)
             # Beside those of the same thread, so that none of them frees it for all.
             ours = [*holding, call]
             self._calls = [weakref.ref(each, self._vanished) for each in ours]
@@ -78,7 +90,29 @@ class CallLock:
     def _leave(self, call: "_Call") -> None:
         with self._mutex:
             self._calls = [each for each in self._calls if each() is not call]
+            self._forget_waiting(call)
         self._freed.tell()
+
+    def _line_up(self, call: "_Call") -> None:
+        if not any(each() is call for each in self._waiting):
+            call.since_s, call.kept_until_s = self._now(), None
+            self._waiting = [*self._waiting, weakref.ref(call)]
+
+    def _forget_waiting(self, call: "_Call") -> None:
+        self._waiting = [each for each in self._waiting if each() not in {None, call}]
+
+    def _is_kept_from(self, call: "_Call") -> bool:
+        """Whether the free lock is another call's; one that does not come loses its place."""
+        now_s = self._now()
+        for first in [waiting for each in self._waiting if (waiting := each()) is not None]:
+            if first is call or now_s - first.since_s < FAIR_AFTER_S:
+                return False
+            if first.kept_until_s is None:
+                first.kept_until_s = now_s + HAND_OVER_S
+            if now_s < first.kept_until_s:
+                return True
+            self._forget_waiting(first)
+        return False
 
     def _vanished(self, _: "weakref.ref[_Call]") -> None:
         self._freed.tell()
@@ -89,9 +123,16 @@ def _refuse() -> NoReturn:
 
 
 class _Call:
-    """One call that holds the lock, or waits for it."""
+    """One call that holds the lock, or waits for it.
 
-    __slots__ = ("__weakref__", "thread")
+    Attributes:
+        since_s: when it began to wait.
+        kept_until_s: until when the free lock is kept for it, once it is.
+    """
+
+    __slots__ = ("__weakref__", "kept_until_s", "since_s", "thread")
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
+        self.since_s = 0.0
+        self.kept_until_s: float | None = None

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 from unittest import mock
 
@@ -242,6 +242,27 @@ def test_an_end_that_fails_after_its_block_was_cancelled_gives_the_item_back(
                 await asyncio.to_thread(asked.acquire)
             (again,) = (await queue.reserve(timeout_s=WITHIN_S)).items
         assert again.data == b"one"
+
+    run(body)
+
+
+def test_what_a_worker_left_in_doubt_is_settled(run: Any) -> None:
+    """When a worker has ended, a call of its that had no answer is settled without another call."""
+    settled = threading.Event()
+
+    async def body(queue: Queue) -> None:
+        await queue.put(b"one")
+        async with aclosing(queue.consume(stop_on=())) as jobs:
+            async for item in jobs:
+                async with item:
+                    await asyncio.sleep(0.2)  # until the lane has nothing to do
+                break
+            settle = mock.patch.object(queue._queue, "settle", settled.set)
+            settle.start()
+        try:
+            assert await asyncio.to_thread(settled.wait, WITHIN_S)
+        finally:
+            settle.stop()
 
     run(body)
 

@@ -14,7 +14,8 @@ from worlds.memory.queues import Open
 from worlds.memory.store import World
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import ClosedError, NoQuorumError, Queue
-from zkmq.zookeeper.call_lock import CallLock
+from zkmq.zookeeper.call_lock import FAIR_AFTER_S, HAND_OVER_S, CallLock, _Call
+from zkmq.zookeeper.signals import Changes
 
 pytestmark = pytest.mark.medium
 
@@ -194,3 +195,86 @@ def test_a_handler_that_raises_anywhere_leaves_the_lock_free() -> None:
         threads.join()
         assert not threads.errors, f"interrupted at {error}"
     assert place > (20 if HAS_MORE_PLACES else 15)
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now_s
+
+
+def call_of(thread: int) -> _Call:
+    """Return a call of a thread that is not there."""
+    call = _Call()
+    call.thread = thread
+    return call
+
+
+def test_a_thread_that_calls_again_at_once_does_not_keep_the_others_out() -> None:
+    """It may for a moment; then the lock is free only for the one that has waited for longest."""
+    clock = Clock()
+    lock = CallLock(clock)
+    first, second = call_of(1), call_of(2)
+    busy = call_of(9)
+    assert lock._take(busy)
+    assert not lock._take(first)
+    assert not lock._take(second)
+    lock._leave(busy)
+    assert lock._take(busy)
+    clock.now_s += 2 * FAIR_AFTER_S
+    assert lock._take(call_of(9))  # within the call that holds it
+    gc.collect()
+    lock._leave(busy)
+    for waiting in (first, second):
+        assert not lock._take(busy)
+        assert lock._take(waiting)
+        lock._leave(waiting)
+    assert lock._take(busy)
+
+
+def test_a_waiter_that_does_not_come_blocks_the_others_for_a_moment_only() -> None:
+    """As when two handlers ended it, so that it could not leave, and its exception is kept."""
+    clock = Clock()
+    lock = CallLock(clock)
+    ghost, holder = call_of(1), call_of(2)
+    assert lock._take(holder)
+    assert not lock._take(ghost)
+    lock._leave(holder)
+    clock.now_s += 2 * FAIR_AFTER_S
+    other = call_of(3)
+    assert not lock._take(other)
+    clock.now_s += 2 * HAND_OVER_S
+    for _ in range(3):  # and once only
+        assert lock._take(other)
+        lock._leave(other)
+        clock.now_s += 2 * FAIR_AFTER_S
+    assert lock._take(other)
+    assert not lock._take(ghost)  # it lives after all, and lines up again
+    lock._leave(other)
+    clock.now_s += 2 * FAIR_AFTER_S
+    assert not lock._take(other)
+    assert lock._take(ghost)
+
+
+def test_a_waiter_that_is_interrupted_anywhere_blocks_nobody() -> None:
+    """Whatever it was doing, and while its exception is still known."""
+    for place in count(1):
+        clock = Clock()
+        warm_up(lambda: CallLock(time.monotonic).run_if_free(0.0, lambda: None))
+        turn, holder = CallLock(clock), call_of(1)
+        assert turn._take(holder)
+        with mock.patch.object(Changes, "wait_for", lambda _, changed, __: changed()):
+            error = interrupted(place, lambda: turn.run_if_free(1.0, lambda: None))  # noqa: B023
+        if error is None:
+            break
+        turn._leave(holder)
+        clock.now_s += 2 * FAIR_AFTER_S
+        other = call_of(2)
+        if not turn._take(other):
+            clock.now_s += 2 * HAND_OVER_S
+            assert turn._take(other), f"interrupted at {error}"
+    assert place > 20
