@@ -80,7 +80,7 @@ def test_refused_content_types(
 
 def test_content_type_of_sessions(rest: Rest) -> None:
     """2.2: creating a session and every DELETE ignore the type; a heart-beat does not."""
-    made = rest.post("/sessions/v1/?op=create&expire=2", b"x", Content_Type="text/plain")
+    made = rest.post("/sessions/v1/?op=create&expire=60", b"x", Content_Type="text/plain")
     session = f"/sessions/v1/{made.json()['id']}"
     assert rest.put(session, Content_Type="text/plain").status == 415
     assert rest.put(session, Content_Type=OCTETS).status == 200

@@ -157,7 +157,7 @@ class TestAccess:
         with running(GatewayConfig(endpoints=(endpoint,), port=0)) as port:
             rest = Rest("127.0.0.1", port)
             assert rest.put(f"{url}/n", b"x").status == 200
-            session = rest.post("/sessions/v1/?op=create").json()["id"]
+            session = rest.post("/sessions/v1/?op=create&expire=60").json()["id"]
             assert rest.put(f"{url}/n?session={session}", b"y").status == 200
             rest.close()
         zk.delete(f"{top}/n")

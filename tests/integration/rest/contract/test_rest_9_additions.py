@@ -174,7 +174,7 @@ class TestMulti:
 
     def test_ephemeral(self, rest: Rest, zk: KazooClient, top: str) -> None:
         """9: ephemeral znodes belong to the session named."""
-        session = rest.post("/sessions/v1/?op=create").json()["id"]
+        session = rest.post("/sessions/v1/?op=create&expire=60").json()["id"]
         operation = {"op": "create", "path": f"{top}/e", "ephemeral": True}
         assert self.multi(rest, [operation], f"?session={session}").status == 200
         assert zk.get(f"{top}/e")[1].ephemeralOwner != 0
