@@ -26,7 +26,7 @@ class AsyncOutcomeUnknownError(OutcomeUnknownError):
             ClosedError: the queue was closed before there was one.
         """
         if self.ask is None:
-            return Doubt.for_ever("call").resolve()
+            return Doubt.for_ever("call", self.doubtful).resolve()
         return await self.ask()
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from signal import SIGTERM, Signals
@@ -10,7 +11,7 @@ from typing import Any, Literal, Self
 from weakref import WeakKeyDictionary
 
 from zkmq import checks
-from zkmq.aio import async_working, settling
+from zkmq.aio import async_working
 from zkmq.aio.async_item import AsyncItem
 from zkmq.aio.async_operator_queue import AsyncOperatorQueue
 from zkmq.aio.bridged_queue import BridgedQueue
@@ -19,7 +20,7 @@ from zkmq.aio.lane import Lane
 from zkmq.aio.putting_lane import PuttingLane
 from zkmq.aio.taking_lane import TakingLane
 from zkmq.aio.task_calls import TaskCalls
-from zkmq.aio.task_items import TaskItems, held_by
+from zkmq.aio.task_items import TOUCH, TaskItems, held_by
 from zkmq.aio.threads import LoopThreads
 from zkmq.doubt import Settled
 from zkmq.errors import BadArgumentError, NotAppliedError
@@ -121,7 +122,7 @@ class AsyncQueue(AsyncOperatorQueue):
         for name in ("lost", "on_returned"):
             if settings.get(name) is not None:
                 settings[name] = partial(threads.tell, settings[name])
-        queue = await threads.call(
+        queue = await threads.open(
             "zkmq-aio-connect",
             partial(BridgedQueue.connect, hosts, path, connection=connection, **settings),
             BridgedQueue.close,
@@ -208,7 +209,7 @@ class AsyncQueue(AsyncOperatorQueue):
         call = self._interrupted.get(task) if task is not None else None
         if call is None:
             return ()
-        answer = await settling.settled(call)
+        answer = await self._calls.settled(call)
         self._interrupted.pop(task, None)  # type: ignore[arg-type]  # there is a call of it
         return answer
 
@@ -236,16 +237,17 @@ class AsyncQueue(AsyncOperatorQueue):
         checks.number("reserve: n", n, 1, MAX_BATCH)
         checks.seconds("reserve: timeout_s", timeout_s, endless=True)
         self._require_open()
-        acked = await self._items.earlier(done, (DONE,))
-        ending = None
-        if done and acked is None:
+        acked, ending = None, None
+        if done:
             ending = EndCall(self._threads.loop, held_by(done), self._queue.done, DONE)
+            acked = await self._items.earlier(done, (DONE,))
+        if ending is not None and acked is None:
             self._calls.hand_over(self._taking, ending)
         until_s = self._queue.store.now() + timeout_s
         call = ReserveCall(self._threads.loop, n, until_s=until_s, sync=sync)
         # Before the wait for the other, so that they go together.
         self._calls.hand_over(self._taking, call, timeout_s)
-        if ending is not None:
+        if ending is not None and acked is None:
             try:
                 acked = await self._items.answer_end(ending, done)
             except BaseException:
@@ -257,6 +259,10 @@ class AsyncQueue(AsyncOperatorQueue):
             if acked is None:
                 raise
             return AsyncReservation((), done=acked, looked=False)
+        except BaseException:
+            if ending is not None and ending.outcome is not None:
+                self._items.remember(ending, done)  # the same call again tells
+            raise
         items = tuple(map(self._items.item_of, found.items))
         return AsyncReservation(
             items,
@@ -295,8 +301,11 @@ class AsyncQueue(AsyncOperatorQueue):
         return await self._items.end(act, items, "release", delay_s, to)
 
     async def touch(self, *items: AsyncItem) -> Done:
-        """Start the time to run (`ttr_s`) of the items again. It fails as `done` does."""
-        return await self._items.end(self._queue.touch, items, "touch")
+        """Start the time to run (`ttr_s`) of the items again. It fails as `done` does.
+
+        If the task is cancelled, it takes effect or it does not. The same call again is sent again.
+        """
+        return await self._items.end(self._queue.touch, items, TOUCH)
 
     async def bury(self, *items: AsyncItem, reason: str) -> Done:
         """Put items aside as dead letters. It is cancelled, and fails, as `done` is."""
@@ -351,8 +360,11 @@ class AsyncQueue(AsyncOperatorQueue):
         """Give back what is held, remove the registration, and end the session if it is ours.
 
         Ends within `deadline_s`, and within about six seconds, also without a server. Calls that
-        wait end with a ClosedError. If the task is cancelled, the queue is closed all the same.
+        wait end with a ClosedError. If the task is cancelled, the queue is closed all the same. In
+        a forked child this ends nothing, because the queue is the parent's.
         """
+        if self._threads.is_forked:
+            return
         self._threads.require_here()
         if self._closing is None:
             self._is_closed = True
@@ -368,10 +380,23 @@ class AsyncQueue(AsyncOperatorQueue):
     async def _close(self) -> None:
         for lane in self._lanes:
             lane.stop()
-        await self._threads.call("zkmq-aio-close", self._queue.close)
-        await asyncio.wait([lane.ended for lane in self._lanes], timeout=LANES_END_S)
-        for lane in self._lanes:
-            lane.abandon()
+        closed = self._threads.call("zkmq-aio-close", self._queue.close)
+        try:
+            await self._finish([closed])
+            await self._finish([lane.ended for lane in self._lanes], LANES_END_S)
+        finally:
+            for lane in self._lanes:
+                lane.abandon()
+        closed.result()
+
+    async def _finish(
+        self, futures: Sequence[asyncio.Future[Any]], timeout_s: float | None = None
+    ) -> None:
+        """Wait for futures, also if the end of the loop cancels all tasks."""
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(futures, timeout=timeout_s)
+                return
 
     def _close_without_loop(self) -> None:
         """Give back what is held when the loop ended before the queue was closed; on a thread."""
@@ -392,6 +417,8 @@ class AsyncQueue(AsyncOperatorQueue):
             return await self._calls.answer(self._putting, call)
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if task is not None and not call.drop():
-                self._interrupted[task] = call
+            if task is not None:
+                self._interrupted.pop(task, None)  # `resolve` tells of this put
+                if not call.drop():
+                    self._interrupted[task] = call
             raise

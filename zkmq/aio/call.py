@@ -3,12 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from zkmq.putting.batches import Put
 from zkmq.putting.entry import Entry
 from zkmq.taking.finish import Done
-from zkmq.taking.reserve import Reservation
+from zkmq.taking.reserve import MAX_BATCH, Reservation
 from zkmq.tree.item import Item
 
 T = TypeVar("T")
@@ -27,6 +28,9 @@ class Call(Generic[T]):
         is_answered: whether the outcome is in `answer`. If the task is cancelled at that moment, it
             does not get it.
     """
+
+    # How many items it puts, takes at once, or ends.
+    count = 1
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.answer: asyncio.Future[T] = loop.create_future()
@@ -71,12 +75,14 @@ class Call(Generic[T]):
             self.timer.cancel()
             self.timer = None
 
-    async def known(self) -> T | BaseException:
-        """Wait for the outcome, and return it, also an error."""
-        while self.outcome is None:
+    async def known(self, within_s: float) -> T | BaseException | None:
+        """Wait for the outcome, and return it, also an error; None if it does not come in time."""
+        if self.outcome is None:
             came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._curious.append(came)
-            await came
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await came
         return self.outcome
 
 
@@ -86,6 +92,7 @@ class PutCall(Call[list[Put]]):
     def __init__(self, loop: asyncio.AbstractEventLoop, entries: Sequence[Entry]) -> None:
         super().__init__(loop)
         self.entries = entries
+        self.count = len(entries)
 
 
 class ReserveCall(Call[Reservation]):
@@ -120,6 +127,7 @@ class EndCall(Call[Done]):
     ) -> None:
         super().__init__(loop)
         self.items = items
+        self.count = len(items)
         self.act = act
         self.key = key
         self.goes_on = goes_on
@@ -131,3 +139,25 @@ class EndCall(Call[Done]):
     def label(self) -> str:
         """The name of the operation."""
         return str(self.key[0])
+
+
+def groups_of(calls: Sequence[EndCall]) -> tuple[list[list[EndCall]], list[EndCall]]:
+    """Put calls together that act alike; return those that have to wait for others.
+
+    A call waits for one about the same item. A group has at most MAX_BATCH items, unless one call
+    has more. A call that repeats one in doubt goes with those that were in that doubt: only they
+    can learn what became of it.
+    """
+    groups: dict[object, list[EndCall]] = {}
+    later: list[EndCall] = []
+    seen: set[int] = set()
+    for call in calls:
+        mine = {id(item) for item in call.items}
+        group = groups.setdefault((call.key, call.items[0].in_doubt), [])
+        full = group and sum(len(each.items) for each in group) + len(mine) > MAX_BATCH
+        if full or not seen.isdisjoint(mine):
+            later.append(call)
+        else:
+            group.append(call)
+        seen |= mine
+    return [group for group in groups.values() if group], later

@@ -40,6 +40,10 @@ class Lane(ABC, Generic[Handed]):
         # Filled by the event loop, emptied by the thread.
         self._handed: deque[Handed] = deque()
         self._is_stopping = False
+        # In the event loop: whether nothing is served any more.
+        self._is_over = False
+        # Whether calls wait to be told of something unforeseen.
+        self._is_failing = False
         # Done when the thread has ended.
         self.ended: asyncio.Future[None] = threads.loop.create_future()
 
@@ -48,11 +52,17 @@ class Lane(ABC, Generic[Handed]):
         self._threads.spawn(f"zkmq-aio-{self.name}", self._run)
 
     def hand_over(self, handed: Handed) -> None:
-        """Give the thread something to do; in the event loop."""
+        """Give the thread something to do; in the event loop, or where garbage is collected."""
         if self._threads.loop.is_closed():  # a task that never ended is garbage, with its blocks
+            return
+        if not self._threads.is_here:
+            self._threads.tell(self.hand_over, handed)
             return
         if isinstance(handed, Call):
             self._open[handed] = None
+            if self._is_over:
+                self.abandon()
+                return
         if not self._gathered:
             self._threads.loop.call_soon(self._flush)
         self._gathered.append(handed)
@@ -73,13 +83,18 @@ class Lane(ABC, Generic[Handed]):
         return dropped
 
     def abandon(self) -> None:
-        """End all calls without an outcome, when the queue was closed; in the event loop."""
+        """End all calls without an outcome, when the queue was closed; in the event loop.
+
+        Those that come later end at once.
+        """
+        self._is_over = True
         for call in tuple(self._open):
             error: ZkmqError = ClosedError("the queue was closed; connect a new one")
             if not self.leave(call):
-                error = AsyncOutcomeUnknownError(
+                error = unknown = AsyncOutcomeUnknownError(
                     "the queue was closed while the call was under way"
                 )
+                unknown.doubtful = call.count
             self._deliver([(call, error)])
 
     def tell(self, answers: Sequence[Answer]) -> None:
@@ -115,9 +130,16 @@ class Lane(ABC, Generic[Handed]):
             except Exception as error:
                 log.exception("%s: unforeseen", self.name)
                 self._forget()
+                self._is_failing = True
                 self._threads.tell(self._fail_all, error)
-                self._signal.wait(self._store.now() + PAUSE_S)
+                self._pause()
         self._threads.tell(self._mark_ended)
+
+    def _pause(self) -> None:
+        """Take nothing up for a moment, and before calls were told: else they fail, too."""
+        until_s = self._store.now() + PAUSE_S
+        while not self._is_stopping and (self._is_failing or self._store.now() < until_s):
+            self._signal.wait(max(until_s, self._store.now() + PAUSE_S))
 
     def _mark_ended(self) -> None:
         if not self.ended.done():
@@ -129,4 +151,6 @@ class Lane(ABC, Generic[Handed]):
     def _fail_all(self, error: Exception) -> None:
         # Only those that the thread had: the others wait for it.
         waiting = {id(each) for each in (*self._gathered, *self._handed)}
-        self._deliver([(call, error) for call in self._open if id(call) not in waiting])
+        self._deliver([(call, error) for call in tuple(self._open) if id(call) not in waiting])
+        self._is_failing = False
+        self._wake()

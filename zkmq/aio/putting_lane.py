@@ -42,7 +42,7 @@ class PuttingLane(Lane[PutCall]):
             call = self._handed.popleft()
             if call.begin():
                 group.append(call)
-                count += len(call.entries)
+                count += call.count
         if group:
             self._put(group)
         else:
@@ -50,7 +50,7 @@ class PuttingLane(Lane[PutCall]):
 
     def _put(self, group: Sequence[PutCall]) -> None:
         """Put what these calls want, and each alone that was refused with others."""
-        spans = put_outcomes.spans([len(call.entries) for call in group])
+        spans = put_outcomes.spans([call.count for call in group])
         try:
             puts = self._put_many([entry for call in group for entry in call.entries])
             outcomes: list[list[Put] | ZkmqError] = [puts[s.start : s.stop] for s in spans]

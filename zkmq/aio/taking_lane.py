@@ -1,32 +1,35 @@
 """The lane of reserves and acknowledgements: those that wait share a write."""
 
 import logging
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from zkmq.aio.bridged_queue import BridgedQueue
-from zkmq.aio.call import Call, EndCall, ReserveCall
+from zkmq.aio.call import Call, EndCall, ReserveCall, groups_of
 from zkmq.aio.group_doubt import GroupDoubt, own
 from zkmq.aio.lane import PAUSE_S, Answer, Lane
+from zkmq.aio.spare_items import SpareItems
 from zkmq.aio.threads import LoopThreads
 from zkmq.errors import (
     AckUnknownError,
+    BadArgumentError,
     ClosedError,
+    IncompatibleTreeError,
     NoQuorumError,
     NotAppliedError,
     NotHeldError,
     OutcomeUnknownError,
+    OutdatedClientError,
     ZkmqError,
 )
-from zkmq.taking.finish import DONE
+from zkmq.taking.finish import DONE, Done
 from zkmq.taking.reserve import MAX_BATCH, Reservation
 from zkmq.tree.item import Hold, Item
 
-# How long items that came for a cancelled reserve wait for another one, before they go back.
-SPARE_S = 0.05
+# What may be about one item that cannot go back.
+STUCK = (IncompatibleTreeError, BadArgumentError)
 
 log = logging.getLogger("zkmq.aio")
 
@@ -52,9 +55,7 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
         self._queue = queue
         self._reserves: list[ReserveCall] = []
         self._ends: list[EndCall] = []
-        self._spares: deque[Item] = deque()
-        # When the spare items go back.
-        self._return_s = float("inf")
+        self._spares = SpareItems()
         # A take without an answer: what it claimed is held, and nobody waits for it.
         self._in_doubt: OutcomeUnknownError | None = None
         self._waits_for_items = False
@@ -96,8 +97,7 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
     def _turn(self) -> None:
         self._receive()
         dones = self._end_calls()
-        if not dones and not self._ends:  # which may be about spare items
-            self._hand_out_spares()
+        self._hand_out_spares([*dones, *self._ends])
         self._reserves = [call for call in self._reserves if not call.answer.done()]
         if self._reserves:
             self._take(self._reserves[:], dones)
@@ -120,7 +120,7 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
 
     def _end_calls(self) -> list[EndCall]:
         """End items, calls that act alike together; leave one group of `done` for the next take."""
-        groups, self._ends = _groups(self._ends)
+        groups, self._ends = groups_of(self._ends)
         dones: list[EndCall] = []
         for group in groups:
             if group[0].label == DONE and not dones:
@@ -145,7 +145,8 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
 
     def _take(self, calls: Sequence[ReserveCall], dones: Sequence[EndCall]) -> None:
         """Take items for these calls, and acknowledge in the same write."""
-        at_once = dones or self._ends
+        # A look settles what is in doubt about spare items.
+        at_once = dones or self._ends or self._spares
         until_s = 0.0 if at_once else min(call.until_s for call in calls)
         for call in calls:
             call.begin()
@@ -160,7 +161,7 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
             )
         except AckUnknownError as error:
             # What the reserves claimed is in the queue again, and they wait on.
-            self._tell_error(dones, error)
+            self._tell_error(self._without_ended(dones), error)
         except (NoQuorumError, ClosedError) as error:
             self._tell_error([*dones, *calls], error)
         except NotAppliedError as error:
@@ -172,13 +173,19 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
         except ZkmqError as error:
             if isinstance(error, OutcomeUnknownError):
                 self._in_doubt = error
-            self._tell_error([*dones, *calls], error)
+            self._tell_error([*self._without_ended(dones), *calls], error)
         else:
             self._in_doubt = None
             self.tell([(call, found.done) for call in dones])
             self._found(calls, found)
         finally:
             self._waits_for_items = False
+
+    def _without_ended(self, dones: Sequence[EndCall]) -> Sequence[EndCall]:
+        """Tell calls that took effect before the claim that is in doubt; return the others."""
+        ended = [call for call in dones if all(item.hold is Hold.DONE for item in call.items)]
+        self.tell([(call, Done(None, 0)) for call in ended])
+        return [call for call in dones if call not in ended]
 
     def _found(self, calls: Sequence[ReserveCall], found: Reservation) -> None:
         """Give out items in the order of the calls; end calls whose time is over."""
@@ -212,26 +219,21 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
         doubt = None
         if isinstance(error, OutcomeUnknownError):
             doubt = GroupDoubt(error, self._threads)
-        self._answer([(call, own(error, doubt, ((0, _size(call)),))) for call in calls])
+        self._answer([(call, own(error, doubt, ((0, call.count),))) for call in calls])
 
     def _keep(self, items: Sequence[Item]) -> None:
         """Keep items for the next reserve, for a moment."""
-        known = set(map(id, self._spares))
-        if items:
-            self._spares.extend(item for item in items if id(item) not in known)
-            self._return_s = min(self._return_s, self._store.now() + SPARE_S)
+        self._spares.keep(items, self._store.now())
 
-    def _hand_out_spares(self) -> None:
-        """Give spare items to the reserves that wait."""
+    def _hand_out_spares(self, ends: Sequence[EndCall]) -> None:
+        """Give spare items to the reserves that wait, but none that a call is about."""
         if not self._spares or not self._reserves:
             return
-        # One that may be on its way back is no more to be had.
-        sure = [i for i in self._spares if i.hold is Hold.HELD and i.in_doubt is None]
+        sure = self._spares.sure({id(item) for call in ends for item in call.items})
         for call in self._reserves:
             call.begin()
         left = self._hand_out(sure, Reservation((), sure[0].fence if sure else None))
-        gone = {id(item) for item in sure} - {id(item) for item in left}
-        self._spares = deque(item for item in self._spares if id(item) not in gone)
+        self._spares.remove(sure[: len(sure) - len(left)])
 
     def _tidy_up(self) -> None:
         """Settle and give back what nobody waits for; or wait for something to do."""
@@ -246,48 +248,37 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
                     arrived, timeout_s=0.0, done=(), sync=False, give_up=lambda: True
                 )
                 self._keep(found.items)
-            elif self._spares and now_s >= self._return_s:
+            elif now_s >= self._spares.return_s:
                 self._return_spares()
             else:
-                self._signal.wait(self._return_s if self._spares else float("inf"))
+                self._signal.wait(self._spares.return_s)
         except ZkmqError as error:
             log.debug("tries again: %s", error)
             self._signal.wait(now_s + PAUSE_S)
 
     def _return_spares(self) -> None:
         """Let spare items go back to their places, as if they had not been taken."""
-        self._spares = deque(item for item in self._spares if item.hold is Hold.HELD)
-        if not self._spares:
-            self._return_s = float("inf")
-            return
-        with suppress(NotHeldError):  # the lost one says so now, and the others go next
-            self._queue.give_back(tuple(self._spares))
+        held = self._spares.held()
+        try:
+            if held:
+                self._queue.give_back(held)
+        except NotHeldError:
+            pass  # the lost one says so now, and the others go next
+        except STUCK as error:
+            if isinstance(error, OutdatedClientError):
+                raise
+            self._return_each(held)
+
+    def _return_each(self, held: Sequence[Item]) -> None:
+        """Do the same one by one, because one of them cannot go back."""
+        for item in held:
+            try:
+                with suppress(NotHeldError):
+                    self._queue.give_back([item])
+            except STUCK as error:
+                log.error("%s: stays held until the queue is closed: %s", item.id, error)  # noqa: TRY400 - the error says it
+                self._spares.remove([item])
 
 
 def _is_result(call: ReserveCall) -> bool:
     return call.is_answered and call.answer.exception() is None
-
-
-def _size(call: Call[Any]) -> int:
-    return len(call.items) if isinstance(call, EndCall) else 1
-
-
-def _groups(calls: Sequence[EndCall]) -> tuple[list[list[EndCall]], list[EndCall]]:
-    """Put calls together that act alike; return those that have to wait for others.
-
-    A call waits for one about the same item. A group has at most MAX_BATCH items, unless one call
-    has more.
-    """
-    groups: dict[object, list[EndCall]] = {}
-    later: list[EndCall] = []
-    seen: set[int] = set()
-    for call in calls:
-        mine = {id(item) for item in call.items}
-        group = groups.setdefault(call.key, [])
-        full = group and sum(len(each.items) for each in group) + len(mine) > MAX_BATCH
-        if full or not seen.isdisjoint(mine):
-            later.append(call)
-        else:
-            group.append(call)
-        seen |= mine
-    return [group for group in groups.values() if group], later

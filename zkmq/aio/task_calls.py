@@ -1,15 +1,13 @@
 """What a task does with a call: it hands it to a lane, and waits until its answer or deadline."""
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from zkmq.aio import settling
-from zkmq.aio.async_errors import AsyncOutcomeUnknownError
 from zkmq.aio.call import Call, EndCall, PutCall
 from zkmq.aio.lane import Lane
-from zkmq.errors import NoQuorumError
+from zkmq.doubt import Settled
+from zkmq.errors import NoQuorumError, ZkmqError
 
 T = TypeVar("T")
 # The lanes know more than a call's timer does, so the timer lets them tell first.
@@ -22,7 +20,7 @@ class TaskCalls:
     `deadline_s` says how long a call that begins now may take.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, deadline_s: Callable[[], float]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, deadline_s: settling.Within) -> None:
         self.loop = loop
         self._deadline_s = deadline_s
 
@@ -34,14 +32,28 @@ class TaskCalls:
         lane.hand_over(call)
 
     async def answer(self, lane: Lane[Any], call: Call[T]) -> T:
-        """Wait for the answer of a call; leave the call if the task is cancelled."""
+        """Wait for the answer of a call; leave the call if the task is cancelled, or ends."""
         try:
             return await call.answer
-        except asyncio.CancelledError:
+        except ZkmqError:
+            raise
+        except BaseException:
             self.leave(lane, call)
             raise
         finally:
             call.end_timer()
+
+    async def outcome_of(self, call: Call[Any]) -> Any:
+        """Wait for the outcome of a call that was left; return it, also an error.
+
+        Raises:
+            AsyncOutcomeUnknownError: it has none before the deadline.
+        """
+        return await settling.outcome_of(call, self._deadline_s)
+
+    async def settled(self, call: PutCall | EndCall) -> tuple[Settled, ...]:
+        """Find out what a call that was left did; raises as `outcome_of`."""
+        return await settling.settled(call, self._deadline_s)
 
     def leave(self, lane: Lane[Any], call: Call[Any]) -> None:
         """Wait no more for a call, whose answer may have come without the task's getting it."""
@@ -59,10 +71,4 @@ class TaskCalls:
                 NoQuorumError("no answer before the deadline; nothing took effect for this call")
             )
             return
-        error = AsyncOutcomeUnknownError(
-            "no answer before the deadline; it may have taken effect, or may yet"
-        )
-        if isinstance(call, PutCall | EndCall):
-            error.ask = partial(settling.settled, call)
-            error.doubtful = len(call.entries if isinstance(call, PutCall) else call.items)
-        call.answer.set_exception(error)
+        call.answer.set_exception(settling.under_way(call, self._deadline_s))

@@ -1,12 +1,12 @@
 """The items that tasks hold, and how each of them ends."""
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from weakref import WeakValueDictionary
 
+from zkmq.aio.async_errors import AsyncOutcomeUnknownError
 from zkmq.aio.async_item import AsyncItem
 from zkmq.aio.bridged_queue import BridgedQueue
 from zkmq.aio.call import EndCall
@@ -18,6 +18,8 @@ from zkmq.taking.finish import DONE, Done
 from zkmq.tree.item import Hold, Item
 from zkmq.working.ending import said
 from zkmq.working.work_settings import WorkSettings
+
+TOUCH = "touch"
 
 log = logging.getLogger("zkmq.aio")
 
@@ -73,7 +75,9 @@ class TaskItems:
         call = EndCall(self._calls.loop, held_by(items), act, *key, goes_on=goes_on)
         try:
             earlier = await self.earlier(items, key)
-        except asyncio.CancelledError:
+        except ZkmqError:
+            raise
+        except BaseException:
             if goes_on:
                 call.answer.cancel()
                 self._lane.hand_over(call)
@@ -85,27 +89,41 @@ class TaskItems:
         return await self.answer_end(call, items)
 
     async def earlier(self, items: Sequence[AsyncItem], key: tuple[object, ...]) -> Done | None:
-        """What the same call did, if it was cancelled under way, and took effect."""
+        """What the same call did, if it was left under way, or in doubt, and took effect.
+
+        Raises:
+            AsyncOutcomeUnknownError: it is still under way at the deadline.
+        """
         wanted = [item.item for item in items]
         for item in items:
             before = item.unfinished
             if before is not None and before.key == key and before.items == wanted:
-                outcome = await before.known()
+                outcome = await self._calls.outcome_of(before)
                 if isinstance(outcome, Done):
                     return outcome
         return None
 
     async def answer_end(self, call: EndCall, items: Sequence[AsyncItem]) -> Done:
-        """Wait for the outcome of a call; if the task is cancelled, `earlier` knows of it."""
+        """Wait for the outcome of a call; if the task does not get it, `earlier` knows of it."""
         try:
             return await self._calls.answer(self._lane, call)
-        except asyncio.CancelledError:
+        except AsyncOutcomeUnknownError:
+            self.remember(call, items)
+            raise
+        except ZkmqError:
+            raise
+        except BaseException:
             if call.goes_on:
                 self._lane.leave_items(call)
             elif not call.drop():
-                for item in items:
-                    item.unfinished = call
+                self.remember(call, items)
             raise
+
+    def remember(self, call: EndCall, items: Sequence[AsyncItem]) -> None:
+        """Let `earlier` know of a call; but a touch is sent again, as it starts the time anew."""
+        if call.label != TOUCH:
+            for item in items:
+                item.unfinished = call
 
     def item_of(self, item: Item) -> AsyncItem:
         """Return the one object that tasks have for a delivery."""
@@ -118,7 +136,7 @@ class TaskItems:
     async def end_block(self, item: AsyncItem, error: BaseException | None) -> bool:
         """End an item after its `async with`; the error, if there is one, goes on.
 
-        If the task is cancelled now, the end goes on. If that fails, the item goes back.
+        If the task is cancelled now, the end goes on. If it fails, the item goes back.
         """
         try:
             if error is None and item.hold in {Hold.HELD, Hold.LOST}:  # else the block ended it
@@ -127,7 +145,7 @@ class TaskItems:
                 await self._retry(item, error)
             elif error is not None:
                 self._give_back(item)
-        except ZkmqError as trouble:
+        except Exception as trouble:
             self._give_back(item)
             if error is None:
                 raise

@@ -24,6 +24,19 @@ class LoopThreads:
         self.on_loop_closed: Callable[[], object] = lambda: None
         self._process = os.getpid()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller is in this event loop."""
+        try:
+            return asyncio.get_running_loop() is self.loop
+        except RuntimeError:
+            return False
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether the caller is in a forked child, which has none of the threads."""
+        return os.getpid() != self._process
+
     def require_here(self) -> None:
         """Make sure that the caller is in this process, and in this event loop.
 
@@ -31,12 +44,23 @@ class LoopThreads:
             ClosedError: it is in a forked child.
             WrongLoopError: it is in another event loop.
         """
-        if os.getpid() != self._process:
+        if self.is_forked:
             raise ClosedError(
                 f"the queue belongs to process {self._process}; a forked child connects its own"
             )
-        if asyncio.get_running_loop() is not self.loop:
+        if not self.is_here:
             raise WrongLoopError
+
+    async def open(self, name: str, function: Callable[[], T], abandoned: Callable[[T], None]) -> T:
+        """Call a function on a thread; if the task does not get the result, `abandoned` does."""
+        answer = self.call(name, function, abandoned)
+        try:
+            return await answer
+        except BaseException:
+            # The result may have come in the moment of the cancellation.
+            if answer.done() and not answer.cancelled() and answer.exception() is None:
+                self.spawn(name, lambda: abandoned(answer.result()))
+            raise
 
     def call(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from zkmq import checks
-from zkmq.errors import ConsumerLostError, NoQuorumError
+from zkmq.errors import ConsumerLostError, NotAppliedError
 from zkmq.taking.finish import DONE, Done, Finisher, ended_before
 from zkmq.taking.group_locks import lock_of
 from zkmq.taking.head_cache import Candidate, HeadCache
@@ -38,8 +38,8 @@ class Reservation:
         window: in relaxed order, how many items this consumer chose from. In the state it last
             looked at, fewer than this many smaller items waited before each of `items`.
         paused: whether there are no items because the queue is paused.
-        looked: whether the queue was looked at. If not, no time was left, or no quorum after the
-            acknowledgement of `done`, and no items says nothing of the queue.
+        looked: whether the queue was looked at. If not, no time was left, or the claim failed after
+            the acknowledgement of `done`, and no items says nothing of the queue.
     """
 
     items: tuple[Item, ...]
@@ -132,7 +132,7 @@ class Reserver:
         try:
             while found is None and self._store.now() < deadline_s:
                 found = self._once(n, (), extra, deadline_s)
-        except NoQuorumError:
+        except NotAppliedError:
             if acked is None:
                 raise
             return Reservation((), done=acked, looked=False)
