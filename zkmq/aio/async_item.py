@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -35,8 +36,7 @@ class AsyncItem(ItemView):
 
     __slots__ = (
         "__weakref__",
-        "_block",
-        "_cancelling",
+        "_blocks",
         "_end",
         "_interrupts",
         "lost",
@@ -48,9 +48,8 @@ class AsyncItem(ItemView):
         self.lost = asyncio.Event()
         self._end = end
         self._interrupts = interrupts
-        # The task in the block, and how many cancellations it had when it came there.
-        self._block: asyncio.Task[object] | None = None
-        self._cancelling = 0
+        # The tasks in a block of it, and how many cancellations each had when it came there.
+        self._blocks: dict[asyncio.Task[object], int] = {}
         # A call about it that was under way when its task was cancelled.
         self.unfinished: EndCall | None = None
         if item.hold is Hold.LOST:
@@ -70,12 +69,13 @@ class AsyncItem(ItemView):
         """Tell the tasks that work on it, in the event loop."""
         if not self.lost.is_set():
             self.lost.set()
-            if self._block is not None and self._interrupts:
-                self._block.cancel()
+            for task in self._blocks:
+                task.cancel()
 
     async def __aenter__(self) -> Self:
-        if self._interrupts and (task := asyncio.current_task()) is not None:
-            self._block, self._cancelling = task, task.cancelling()
+        task = asyncio.current_task() if self._interrupts else None
+        if task is not None and task not in self._blocks:
+            self._blocks[task] = task.cancelling()
             if self.lost.is_set():  # the block gets to its first await
                 task.cancel()
         return self
@@ -86,19 +86,17 @@ class AsyncItem(ItemView):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        block, self._block = self._block, None
-        if (
-            block is not None
-            and self.lost.is_set()
-            # Else the task was cancelled for another reason as well.
-            and block.uncancel() <= self._cancelling
-            and (error is None or isinstance(error, asyncio.CancelledError))
-        ):
-            lost = self._lost_error()
-            if await self._end(self, lost):
-                return True
-            raise lost from error
-        return await self._end(self, error)
+        # Where garbage is collected, there is no task.
+        task = None if not self._blocks or kind is GeneratorExit else asyncio.current_task()
+        if task not in self._blocks or task is None:
+            return await self._end(self, error)
+        cancelled = self._blocks.pop(task)
+        if not self.lost.is_set() or not await _was_only(task, cancelled, error):
+            return await self._end(self, error)
+        lost = self._lost_error()
+        if await self._end(self, lost):
+            return True
+        raise lost from error
 
     def _lost_error(self) -> ConsumerLostError:
         return ConsumerLostError(
@@ -108,3 +106,15 @@ class AsyncItem(ItemView):
 
     def __repr__(self) -> str:
         return f"AsyncItem({self.id!r}, delivery={self.delivery}, {self.hold.value})"
+
+
+async def _was_only(task: "asyncio.Task[object]", before: int, error: BaseException | None) -> bool:
+    """Take back the cancellation of a block; whether it was cancelled for no other reason."""
+    if task.uncancel() > before:
+        return False
+    if error is None:  # it got to no await, and the cancellation would come at the next one
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        if task.cancelling() > before:
+            raise asyncio.CancelledError
+    return error is None or isinstance(error, asyncio.CancelledError)

@@ -13,7 +13,7 @@ from zkmq.aio.async_item import AsyncItem
 from zkmq.aio.bridged_queue import BridgedQueue
 from zkmq.aio.threads import LoopThreads
 from zkmq.errors import BadArgumentError
-from zkmq.tree.item import Hold
+from zkmq.tree.item import Hold, Item
 from zkmq.working.graceful_stop import stopping_on
 from zkmq.working.job import Job
 from zkmq.working.work_settings import WorkSettings
@@ -39,23 +39,28 @@ class LostSignal(threading.Event):
 class AsyncJobs:
     """Makes jobs of a worker's thread into items of the event loop.
 
-    `left` is called in the event loop when a worker has ended.
+    `left` is called in the event loop when a worker has ended, with the items that it still holds.
     """
 
     def __init__(
-        self, threads: LoopThreads, *, interrupts: bool, left: Callable[[], object]
+        self,
+        threads: LoopThreads,
+        *,
+        interrupts: bool,
+        left: Callable[[Sequence[Item]], object],
     ) -> None:
         self.threads = threads
         self.interrupts = interrupts
-        self.left = left
+        self.left = partial(threads.tell, left)
 
     def item_of(self, job: Job, on_lost: Callable[[], object] = lambda: None) -> AsyncItem:
         """Return the item; `on_lost` is called in the event loop, after its `lost` is set."""
         item = AsyncItem(job.item, partial(_end_job, job), interrupts=self.interrupts)
 
         def lose() -> None:
-            item.be_lost()
-            on_lost()
+            if not item.lost.is_set():  # a second cancellation would interrupt the handler's end
+                item.be_lost()
+                on_lost()
 
         before, job.lost = job.lost, LostSignal(lambda: self.threads.tell(lose))
         # Whoever set `before` a moment ago had noted this first.
@@ -159,7 +164,7 @@ async def work(
             "function, or use zkmq.Queue.work"
         )
     tasks = HandlerTasks(jobs, handler, batch=settings.batch is not None)
-    worker = queue.worker(settings, tasks.begin)
+    worker = queue.worker(settings, tasks.begin, left=jobs.left)
     with stopping_on(stop_on, worker.stop):
         over = _started(worker, jobs)
         try:
@@ -184,7 +189,7 @@ async def consume(
         jobs.threads.tell(came.put_nowait, (job, jobs.item_of(job), future))
         return future
 
-    worker, job = queue.worker(settings, begin), None
+    worker, job = queue.worker(settings, begin, left=jobs.left), None
     with stopping_on(stop_on, worker.stop):
         over = _started(worker, jobs)
         over.add_done_callback(lambda _: came.put_nowait(None))
@@ -207,6 +212,4 @@ async def consume(
 
 
 def _started(worker: Worker, jobs: AsyncJobs) -> "asyncio.Future[Worked]":
-    over = jobs.threads.call("zkmq-aio-work", partial(run, worker, (), jobs.threads.spawn))
-    over.add_done_callback(lambda _: jobs.left())
-    return over
+    return jobs.threads.call("zkmq-aio-work", partial(run, worker, (), jobs.threads.spawn))

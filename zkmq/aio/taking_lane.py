@@ -71,9 +71,9 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
         elif isinstance(call, EndCall) and call.is_left:
             self.leave_items(call)
 
-    def look_after(self) -> None:
-        """Give back what a worker left that stopped with a call in doubt; in the event loop."""
-        self.hand_over(Spare(()))
+    def look_after(self, items: Sequence[Item]) -> None:
+        """Give back what a worker left, also what a call of it in doubt took; in the event loop."""
+        self.hand_over(Spare(tuple(items)))
 
     def leave(self, call: Call[Any]) -> bool:
         """Note that no task waits for a call any more; items that came, or come, go to others."""

@@ -137,7 +137,7 @@ class Consumer:
                 acked = acked or found.done
                 if found.items or self._store.now() >= until_s or give_up():
                     return replace(found, done=acked)
-                self._wait(until_s)
+                self._wait(until_s, give_up)
                 if give_up():
                     return replace(found, done=acked)
         except NotAppliedError:
@@ -228,12 +228,14 @@ class Consumer:
 
         return self._in_turn(look)
 
-    def _wait(self, until_s: float) -> None:
+    def _wait(self, until_s: float, give_up: GiveUp) -> None:
         """Wait in the waiting line, one thread at a time."""
 
         def wait() -> None:
             self._require_open()
-            self._line.wait(self.reserver.cache.seen(), until_s, self._deadline())
+            # The thread that waited until now may have got the signal that was for this one.
+            if not give_up():
+                self._line.wait(self.reserver.cache.seen(), until_s, self._deadline())
 
         self._waiting.run_if_free(min(until_s, self._store.now() + LOOK_AGAIN_S), wait)
 

@@ -163,6 +163,9 @@ class JobEnding:
         size = (lambda job: len(job.data) + ITEM_OVERHEAD_BYTES, MAX_MOVED_BYTES)
         for part in cut(list(jobs), MAX_BATCH, size):
             self._end(part, self._release, Outcome.GIVEN_BACK)
+            for job in part:
+                if job.item.hold is Hold.HELD:
+                    job.item.header["forgiven"] -= 1
 
     def touch(self, jobs: Sequence[Job]) -> None:
         """Start the time to run of the jobs again; if that fails now, the caller tries again."""

@@ -24,10 +24,17 @@ class JobsInHand:
         self._jobs: dict[int, Job] = {}
         self._outcomes: Counter[Outcome] = Counter()
         self.in_doubt: deque[Job] = deque(maxlen=MOST_IN_DOUBT)
+        # Of jobs that have ended: what the servers did not take, or may not have taken.
+        self._held: list[Item] = []
 
     def __len__(self) -> int:
         """The number of jobs that have not ended."""
         return len(self._jobs)
+
+    @property
+    def still_held(self) -> list[Item]:
+        """The items of jobs that have ended, but are held all the same."""
+        return [item for item in self._held if item.hold is Hold.HELD]
 
     @property
     def outcomes(self) -> Counter[Outcome]:
@@ -58,6 +65,8 @@ class JobsInHand:
             if self._jobs.pop(id(job.item), None) is None or job.outcome is None:
                 continue
             self._outcomes[job.outcome] += 1
+            if job.item.hold is Hold.HELD:
+                self._held.append(job.item)
             if job.outcome is Outcome.UNKNOWN:
                 self.in_doubt.append(job)
             if job.outcome in {Outcome.LOST, Outcome.UNKNOWN}:

@@ -8,7 +8,7 @@ new items. So a worker that is busy needs less than one write for an item.
 import logging
 import random
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from zkmq.errors import WorkerStuckError
@@ -43,8 +43,8 @@ class WorkerClock(Protocol):
 class Worker:
     """Takes items and ends them, from `run` to `stop`.
 
-    `begin` starts a handler and returns its future; it must not block. What `run` raises is also
-    in `error`, since it may run on a thread of its own.
+    `begin` starts a handler and returns its future; it must not block. `left` gets what is still
+    held at the end. What `run` raises is also in `error`, since it may run on its own thread.
     """
 
     def __init__(
@@ -55,8 +55,9 @@ class Worker:
         begin: Begin,
         *,
         rng: random.Random | None = None,
+        left: Callable[[Sequence[Item]], object] = list,
     ) -> None:
-        self._consumer = consumer
+        self._consumer, self._left = consumer, left
         self._clock = clock
         self._settings = settings
         self._calls = HandlerCalls(begin, limit_s=settings.time_limit_s, ended=self._wake)
@@ -69,9 +70,8 @@ class Worker:
             given_up=lambda: self.is_late,
             pause=self._pause,
         )
-        self._rate: RateLimit | None = None
-        if settings.rate_hz is not None:
-            self._rate = RateLimit(settings.rate_hz, settings.batch or 1)
+        rate_hz = settings.rate_hz
+        self._rate = RateLimit(rate_hz, settings.batch or 1) if rate_hz is not None else None
         self._jobs = JobsInHand()
         self.in_doubt = self._jobs.in_doubt
         # Filled by other threads, emptied by the loop.
@@ -173,12 +173,9 @@ class Worker:
     def _take(self, n: int, finished: Sequence[Job]) -> Sequence[Item]:
         self._waits_for_items = True
         try:
-            timeout_s = max(0.0, self._due_s(len(finished)) - self._clock.now())
+            wait_s = max(0.0, self._due_s(len(finished)) - self._clock.now())
             items = self._ending.take(
-                n,
-                finished,
-                timeout_s=timeout_s,
-                give_up=lambda: self._has_news or self._is_stopping,
+                n, finished, timeout_s=wait_s, give_up=lambda: self._has_news or self._is_stopping
             )
         finally:
             self._waits_for_items = False
@@ -212,23 +209,25 @@ class Worker:
                 log.error(
                     "a handler failed after its items had ended: %s", said(error), exc_info=error
                 )
-            finished += self._judge(jobs, error)
+            # At the end of an event loop all handlers are cancelled.
+            counts = isinstance(error, Exception) or not self._is_stopping
+            finished += self._judge(jobs, error, counts=counts)
         while self._ended_jobs:
             job, error = self._ended_jobs.popleft()
-            if error is None or isinstance(error, Exception):
-                finished += self._judge([job], error)
-            else:
-                self._ending.give_back([job])
-                self._forget([job])
+            finished += self._judge([job], error, counts=isinstance(error, Exception))
         return finished
 
-    def _judge(self, jobs: Sequence[Job], error: BaseException | None) -> list[Job]:
-        """Bring jobs back later if there was an error; else return them."""
+    def _judge(
+        self, jobs: Sequence[Job], error: BaseException | None, *, counts: bool = True
+    ) -> list[Job]:
+        """Return jobs that ended well; bring others back later, or at once if it does not count."""
         jobs = self._jobs.among(jobs)  # the others went back
         if error is None:
             return jobs
-        for job in jobs:
+        for job in jobs if counts else ():
             self._ending.retry(job, error)
+        if not counts:
+            self._ending.give_back(jobs)
         self._forget(jobs)
         return []
 
@@ -277,6 +276,7 @@ class Worker:
         self._jobs.count_rest()
         self.is_over = True
         self._changed.set()
+        self._left(self._jobs.still_held)
 
     def _touch(self) -> None:
         if due := self._jobs.to_touch(self._clock.now()):

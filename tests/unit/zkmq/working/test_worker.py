@@ -466,3 +466,28 @@ def test_an_outage_is_not_taken_for_an_idle_queue(world: World, queue: Queue) ->
     worker = worker_of(world, queue, handle, prefetch=0, idle_s=2.0)
     worker.run()
     assert worker.outcomes == {Outcome.DONE: 2}
+
+
+def test_a_handler_that_was_cancelled_as_all_stopped_has_not_failed(
+    world: World, queue: Queue
+) -> None:
+    """Its item goes back at once, and the delivery does not count; without a stop it does."""
+
+    def outcome_of(*, stops: bool) -> Outcome:
+        queue.put(b"a" if stops else b"b")
+
+        def begin(jobs: list[Job]) -> Future[None]:
+            future: Future[None] = Future()
+            future.set_running_or_notify_cancel()
+            if stops:
+                worker.stop()
+            future.set_exception(KeyboardInterrupt())
+            return future
+
+        worker = Worker(queue._consumer, queue._store, WorkSettings(idle_s=0.0), begin)
+        worker.run()
+        (outcome,) = worker.outcomes
+        return outcome
+
+    assert outcome_of(stops=False) is Outcome.RETRIED
+    assert outcome_of(stops=True) is Outcome.GIVEN_BACK

@@ -253,6 +253,26 @@ def test_the_second_signal_does_what_it_did_before() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_signal_stops_all_workers_of_an_event_loop() -> None:
+    """In whatever order they begin and end; afterwards the handler is the one from before."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    told = [threading.Event() for _ in range(3)]
+    try:
+        first, second, third = (stopping_on([signal.SIGTERM], each.set) for each in told)
+        first.__enter__()
+        with second:
+            third.__enter__()
+            first.__exit__(None, None, None)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert all(each.wait(SOON_S) for each in told[1:])
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        third.__exit__(None, None, None)
+        assert not told[0].is_set()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_only_the_main_thread_handles_signals() -> None:
     """On another thread, work goes without: `Worker.stop` and `idle_s` end it."""
     handlers = []
