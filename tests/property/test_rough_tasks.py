@@ -1,8 +1,11 @@
 """The asyncio queue loses nothing, and tells each task the truth, whatever is cancelled when."""
 
+from unittest import mock
+
 import pytest
 
 from worlds.rough_runs import judge_all, judged
+from worlds.tasks.handed import Got
 from worlds.tasks.mutants import TASK_MUTANTS, TaskMutant
 from worlds.tasks.rough_tasks import RoughTasks
 
@@ -21,6 +24,8 @@ def test_nothing_is_lost_and_each_outcome_is_true() -> None:
     expected = {
         "put cancelled", "put dropped", "put unknown", "reserve cancelled", "done cancelled",
         "block cancelled", "block failed", "loop left", "killed", "not held", "done unknown",
+        "worker ended", "worker cancelled", "touched", "touch cancelled", "buried", "kicked",
+        "bury cancelled", "done with a reserve", "done with a reserve again", "duplicate",
     }  # fmt: skip
     assert {name for name in expected if not tally[name]} == set()
     assert tally["got"] > RUNS * 100
@@ -37,9 +42,13 @@ def test_a_seed_runs_the_same_way_again() -> None:
     assert judged(RoughTasks(3)) == judged(RoughTasks(3))
 
 
-def test_what_a_cancelled_block_could_not_end_goes_back() -> None:
-    """In this run a block's task is cancelled while its `done` is under way, which then fails."""
-    assert judged(RoughTasks(106))[0] == []
+def test_a_delivery_that_two_tasks_had_is_judged_by_the_last() -> None:
+    """One task is told, rightly, "not done"; then the next one ends the same delivery."""
+    run, item = RoughTasks(0), mock.Mock(data=b"a")
+    first, last = (Got(item, "/claim", 1, asked=True, is_done=done) for done in (False, True))
+    run.ledger.acknowledged.add("/claim")
+    assert [list(run._judge(got, [first, last])) for got in (first, last)] == [[], []]
+    assert list(run._judge(first, [first])) == ["/claim: told not done, and that is false"]
 
 
 @pytest.mark.parametrize("mutant", TASK_MUTANTS, ids=lambda mutant: mutant.name)

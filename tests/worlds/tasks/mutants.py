@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from zkmq.aio import put_outcomes, settling
-from zkmq.aio.call import Call, EndCall, ReserveCall
+from zkmq.aio import AsyncQueue, put_outcomes, settling
+from zkmq.aio.call import Call, EndCall, PutCall, ReserveCall
 from zkmq.aio.taking_lane import Spare, TakingLane
 from zkmq.aio.task_items import TaskItems
 from zkmq.doubt import Settled
 from zkmq.errors import NoQuorumError, OutcomeUnknownError, ZkmqError
+from zkmq.taking.finish import Done
+from zkmq.taking.group_locks import GroupLocks
 
 outcome = put_outcomes.outcome
 
@@ -31,15 +33,6 @@ def _drops_declined(self: TakingLane, call: Any, outcome: Any) -> None:
     """Forget what came for a cancelled reserve."""
 
 
-def _drops_failed_ends(self: TakingLane, call: Any, outcome: Any) -> None:
-    """Forget an item whose block was cancelled while it was ended, if that end fails."""
-    if not isinstance(call, EndCall):
-        declined(self, call, outcome)
-
-
-declined = TakingLane._declined
-
-
 def _forgets_unseen(self: TakingLane, call: Call[Any]) -> bool:
     """Forget what had come when the task was cancelled before it got that."""
     if isinstance(call, ReserveCall):
@@ -49,7 +42,7 @@ def _forgets_unseen(self: TakingLane, call: Call[Any]) -> bool:
     return call.drop()
 
 
-async def _says_not_put(call: Any) -> tuple[Settled, ...]:
+async def _says_not_put(call: Any, _: Any) -> tuple[Settled, ...]:
     count = len(call.items if isinstance(call, EndCall) else call.entries)
     return (Settled("put", took_effect=False, zxid=None, items=count),)
 
@@ -65,6 +58,26 @@ def _takes_doubt_for_success(mine: range, error: ZkmqError, doubt: Any) -> Any:
     if isinstance(error, OutcomeUnknownError):
         return [None] * len(mine)
     return outcome(mine, error, doubt)
+
+
+def _remembers_touches(self: TaskItems, call: EndCall, items: Any) -> None:
+    """Take an earlier touch for a later one."""
+    for item in items:
+        item.unfinished = call
+
+
+def _remembers_nothing(self: TaskItems, call: EndCall, items: Any) -> None:
+    """Forget an end whose task was cancelled, or got no answer."""
+
+
+async def _buries_nothing(self: AsyncQueue, *items: Any, reason: str) -> Done:
+    return await self.touch(*items)
+
+
+def _forgets_dedup_ids(self: PutCall, loop: Any, entries: Any) -> None:
+    Call.__init__(self, loop)
+    self.entries = [replace(entry, dedup_id=None) for entry in entries]
+    self.count = len(entries)
 
 
 async def _keeps_block(self: TaskItems, item: Any, error: BaseException | None) -> bool:
@@ -84,25 +97,19 @@ def _patched(owner: Any, name: str, new: Any) -> Callable[[], AbstractContextMan
 TASK_MUTANTS = [
     TaskMutant(
         name="drops the items of a cancelled reserve",
-        seed=3,
+        seed=0,
         found="held by no task",
         applied=_patched(TakingLane, "_declined", _drops_declined),
     ),
     TaskMutant(
         name="drops items that came at the moment of the cancellation",
-        seed=1,
+        seed=0,
         found="held by no task",
         applied=_patched(TakingLane, "leave", _forgets_unseen),
     ),
     TaskMutant(
-        name="drops an item whose end fails after its block was cancelled",
-        seed=106,
-        found="held by no task",
-        applied=_patched(TakingLane, "_declined", _drops_failed_ends),
-    ),
-    TaskMutant(
         name="says that a cancelled done is not done",
-        seed=17,
+        seed=2,
         found="told not done, and that is false",
         applied=_patched(settling, "settled", _says_not_put),
     ),
@@ -114,19 +121,49 @@ TASK_MUTANTS = [
     ),
     TaskMutant(
         name="takes a put in doubt for one that was not sent",
-        seed=63,
+        seed=17,
         found="told not put, and that is false",
         applied=_patched(put_outcomes, "outcome", _all_or_nothing),
     ),
     TaskMutant(
         name="takes a put in doubt for success",
-        seed=2,
+        seed=5,
         found="told put, and that is false",
         applied=_patched(put_outcomes, "outcome", _takes_doubt_for_success),
     ),
     TaskMutant(
+        name="takes an earlier touch for a later one",
+        seed=0,
+        found="told touched, and that is false",
+        applied=_patched(TaskItems, "remember", _remembers_touches),
+    ),
+    TaskMutant(
+        name="forgets an end whose task got no answer",
+        seed=0,
+        found="told not held, and it was done by this task",
+        applied=_patched(TaskItems, "remember", _remembers_nothing),
+    ),
+    TaskMutant(
+        name="buries nothing",
+        seed=0,
+        found="told buried, and that is false",
+        applied=_patched(AsyncQueue, "bury", _buries_nothing),
+    ),
+    TaskMutant(
+        name="forgets the dedup_id of a put",
+        seed=0,
+        found="duplicated",
+        applied=_patched(PutCall, "__init__", _forgets_dedup_ids),
+    ),
+    TaskMutant(
+        name="lets claims lock no group",
+        seed=0,
+        found="owned-twice",
+        applied=lambda: mock.patch.multiple(GroupLocks, lock=lambda *_: [], unlocks=lambda *_: []),
+    ),
+    TaskMutant(
         name="keeps the items of cancelled blocks",
-        seed=1,
+        seed=0,
         found="held by no task",
         applied=_patched(TaskItems, "end_block", _keeps_block),
     ),

@@ -7,8 +7,7 @@ and compared at the end with the leader's log.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Iterator
-from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
 from functools import partial
 from random import Random
 from types import SimpleNamespace
@@ -20,13 +19,15 @@ from worlds.memory.network import MemoryClient, no_faults
 from worlds.memory.store import MemoryStore, World
 from worlds.rough_runs import ROOT, cut_all, keep_house, opened
 from worlds.sim.ledger import Ledger
-from worlds.sim.scheduler import Actor
 from worlds.sim.simulation import seeded
+from worlds.tasks.handed import Got, SimProcess, Told
+from worlds.tasks.item_calls import BlockError, ItemCalls
 from worlds.tasks.virtual_loop import VirtualChanges, VirtualLoop, spawner
 from zkmq import Queue
 from zkmq.aio import AsyncItem, AsyncOutcomeUnknownError, AsyncQueue, task_items
 from zkmq.aio.bridged_queue import BridgedQueue
 from zkmq.errors import ClosedError, NoQuorumError, NotAppliedError, PartlyPutError
+from zkmq.putting.entry import Entry
 from zkmq.tree.item import Hold
 from zkmq.working import worker
 from zkmq.zookeeper import call_lock
@@ -43,49 +44,7 @@ OFTEN = (0.004, 0.03)
 CLOSED_WITHIN_S = 7.0
 
 
-class BlockError(Exception):
-    """What a block of `async with item:` raises."""
-
-
-@dataclass(eq=False, slots=True)
-class Told:
-    """What a task was told about one payload that it wanted to put; None if nothing certain."""
-
-    data: bytes
-    is_put: bool | None = None
-
-
-@dataclass(eq=False, slots=True)
-class Got:
-    """One item in the hands of a task, and what was told about its end."""
-
-    item: AsyncItem
-    path: str
-    delivery: int
-    # Whether `done` was called for it, and what was told: True, False, or nothing certain.
-    asked: bool = False
-    is_done: bool | None = None
-    # Whether the task has nothing to do with it any more.
-    is_left: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class SimProcess:
-    """One process: a session, a queue, an event loop and its tasks."""
-
-    name: str
-    store: MemoryStore
-    actors: list[Actor] = field(default_factory=list)
-    tasks: list["asyncio.Task[None]"] = field(default_factory=list)
-    got: list[Got] = field(default_factory=list)
-    in_hand: set[int] = field(default_factory=set)
-    # The limits of calls that are under way, as a set.
-    limits: dict[asyncio.Timeout, None] = field(default_factory=dict)
-    was_killed: bool = False
-    is_over: bool = False
-
-
-class RoughTasks:
+class RoughTasks(ItemCalls):
     """One run from one seed: `run` it, then ask for `wrong`."""
 
     def __init__(self, seed: int) -> None:
@@ -168,7 +127,7 @@ class RoughTasks:
         if got.is_done is not None and got.is_done is not is_acked and (got.is_done or is_last):
             words = "done" if got.is_done else "not done"
             yield f"{got.path}: told {words}, and that is false"
-        if got.item.hold is Hold.LOST and not got.item.lost.is_set():
+        if got.item.hold is Hold.LOST and not (got.item.lost.is_set() or got.is_over):
             yield f"{got.path}: lost, and `lost` does not tell"
         later = [
             o.path for o in everything if o.item.data == got.item.data and o.delivery > got.delivery
@@ -209,7 +168,7 @@ class RoughTasks:
         )
         bodies = [self._produce(process, queue, number) for number in range(PRODUCERS)]
         bodies += [self._consume(process, queue) for _ in range(CONSUMERS)]
-        bodies += [self._run_consumer(process, queue)]
+        bodies += [self._run_workers(process, queue), self._operate(process, queue)]
         process.tasks = [asyncio.ensure_future(body) for body in bodies]
         while not self._is_over and not process.was_killed:
             await asyncio.sleep(0.004)
@@ -250,27 +209,38 @@ class RoughTasks:
         if not isinstance(waiter.exception(), ClosedError):
             self.trouble.append(f"{process.name}: a waiting call ended with {waiter!r}")
 
-    async def _run_consumer(self, process: SimProcess, queue: AsyncQueue) -> None:
-        """Iterate over `consume`, and leave the loop now and then."""
+    async def _run_workers(self, process: SimProcess, queue: AsyncQueue) -> None:
         while not process.was_killed:
-            turns = self.rng.choice((1, 3, 10))
-            jobs = queue.consume(prefetch=2, retry_s=0.5, retry_most_s=2.0)
-            async with aclosing(jobs):
-                async for item in jobs:
-                    got = self._take(process, item)
-                    got.asked = True
-                    try:
-                        async with item:
-                            await asyncio.sleep(self.rng.choice((0.0, 0.01, 1.0)))
-                            got.asked = False
-                            self._fail_at_times()
-                            got.asked = True
-                    finally:
-                        process.in_hand.discard(id(item.item))
-                    turns -= 1
-                    if not turns:
-                        break
-            self.tally["loop left"] += 1
+            if self.rng.random() < 0.5:
+                await self._run_worker(process, queue)
+            else:
+                await self._run_consumer(process, queue)
+
+    async def _run_consumer(self, process: SimProcess, queue: AsyncQueue) -> None:
+        """Iterate over `consume`, and leave the loop, which may then be garbage."""
+        turns = self.rng.choice((1, 3, 10))
+        jobs = queue.consume(prefetch=2, retry_s=0.5, retry_most_s=2.0)
+        async with AsyncExitStack() as stack:
+            # Garbage that an exception holds is no garbage yet.
+            stack.push_async_exit(aclosing(jobs))
+            async for item in jobs:
+                got = self._take(process, item)
+                got.asked = True
+                try:
+                    async with item:
+                        await asyncio.sleep(self.rng.choice((0.0, 0.01, 1.0)))
+                        got.asked = False
+                        self._fail_at_times()
+                        got.asked = True
+                finally:
+                    got.is_over = True
+                    process.in_hand.discard(id(item.item))
+                turns -= 1
+                if not turns:
+                    break
+            if self.rng.random() < 0.3:
+                stack.pop_all()
+        self.tally["loop left"] += 1
 
     async def _limited(self, process: SimProcess, call: Awaitable[T]) -> T:
         """Await a call, of which one in three is cancelled at some time."""
@@ -299,14 +269,18 @@ class RoughTasks:
             await asyncio.sleep(self.rng.choice((0.0, 0.01, 0.5, 3.0)))
 
     async def _put(self, process: SimProcess, queue: AsyncQueue, telling: list[Told]) -> None:
-        many = [told.data for told in telling]
-        put = queue.put(many[0]) if len(many) == 1 else queue.put_many(many)
+        many = [self._entry(told.data) for told in telling]
+        put = queue.put_many(many) if len(many) > 1 else queue.put(**_options(many[0]))
         flags: list[bool | None] = []
         try:
             await self._limited(process, put)  # type: ignore[arg-type]
             flags = [True] * len(many)
         except TimeoutError:
             self.tally["put cancelled"] += 1
+            if many[0].dedup_id is not None:
+                await self._put_again(queue, many[0])
+                telling[0].is_put = True
+                return
             settled = await self._settled(queue.resolve)
             flags = [one.took_effect for one in settled for _ in range(one.items)]
             if not settled:
@@ -325,6 +299,20 @@ class RoughTasks:
         for told, flag in zip(telling, flags, strict=True):
             told.is_put = flag
 
+    def _entry(self, data: bytes) -> Entry:
+        group, ttr_s = self.rng.choice((None, None, "a", "b")), self.rng.choice((None, None, 4.0))
+        dedup_id = data.decode() if data.endswith(b"/0") and self.rng.random() < 0.3 else None
+        return Entry(data=data, group=group, ttr_s=ttr_s, dedup_id=dedup_id)
+
+    async def _put_again(self, queue: AsyncQueue, entry: Entry) -> None:
+        """Put what may be put already; its `dedup_id` lets in one."""
+        while True:
+            with suppress(NoQuorumError, AsyncOutcomeUnknownError):
+                put = await queue.put(**_options(entry))
+                self.tally["duplicate"] += put.duplicate
+                return
+            await asyncio.sleep(0.1)
+
     async def _settled(self, resolve: Any) -> tuple[Any, ...]:
         while True:
             with suppress(NoQuorumError, AsyncOutcomeUnknownError):
@@ -333,30 +321,46 @@ class RoughTasks:
             await asyncio.sleep(0.1)
 
     async def _consume(self, process: SimProcess, queue: AsyncQueue) -> None:
-        while not process.was_killed:
-            n, timeout_s = self.rng.choice((1, 1, 4)), self.rng.choice((0.0, 0.1, 2.0))
-            try:
-                found = await self._limited(process, queue.reserve(n, timeout_s=timeout_s))
-            except TimeoutError:
-                self.tally["reserve cancelled"] += 1
-                continue
-            except (NotAppliedError, AsyncOutcomeUnknownError):
-                self.tally["reserve failed"] += 1
-                continue
-            gotten = [self._take(process, item) for item in found.items]
-            try:
-                for got in gotten:
-                    try:
+        acks: list[Got] = []
+        try:
+            while not process.was_killed:
+                await self._consume_once(process, queue, acks)
+        finally:
+            for got in acks:
+                await self._leave(process, queue, got)
+
+    async def _consume_once(self, process: SimProcess, queue: AsyncQueue, acks: list[Got]) -> None:
+        n, timeout_s = self.rng.choice((1, 1, 4)), self.rng.choice((0.0, 0.1, 2.0))
+        try:
+            found = await self._reserve(process, queue, acks, n, timeout_s)
+        except TimeoutError:
+            self.tally["reserve cancelled"] += 1
+            return
+        except (NotAppliedError, AsyncOutcomeUnknownError):
+            self.tally["reserve failed"] += 1
+            return
+        gotten = [self._take(process, item) for item in found.items]
+        try:
+            for got in gotten:
+                try:
+                    if not acks and self.rng.random() < 0.1:
+                        acks.append(got)
+                    else:
                         await self._work(process, queue, got)
-                    finally:
+                finally:
+                    if got not in acks:
                         process.in_hand.discard(id(got.item.item))
-            finally:
-                # A program that does not do this holds them until `close`.
-                for got in gotten:
-                    process.in_hand.discard(id(got.item.item))
-                    if not got.is_left:
-                        await queue._items.end_block(got.item, asyncio.CancelledError())
-            await asyncio.sleep(self.rng.choice((0.0, 0.0, 0.02)))
+        finally:
+            # A program that does not do this holds them until `close`.
+            for got in gotten:
+                if got not in acks:
+                    await self._leave(process, queue, got)
+        await asyncio.sleep(self.rng.choice((0.0, 0.0, 0.02)))
+
+    async def _leave(self, process: SimProcess, queue: AsyncQueue, got: Got) -> None:
+        process.in_hand.discard(id(got.item.item))
+        if not got.is_left:
+            await queue._items.end_block(got.item, asyncio.CancelledError())
 
     def _take(self, process: SimProcess, item: AsyncItem) -> Got:
         self.tally["got"] += 1
@@ -372,8 +376,13 @@ class RoughTasks:
 
     async def _work(self, process: SimProcess, queue: AsyncQueue, got: Got) -> None:
         chance = self.rng.random()
-        if chance < 0.15:
+        if self.rng.random() < 0.1:
+            await self._touch(process, queue, got)
+        if chance < 0.13:
             await self._done(process, queue, got)
+            return
+        if chance < 0.2:
+            await self._bury(process, queue, got)
             return
         if chance < 0.75:  # most go round, so that there is always something to take
             with suppress(NotAppliedError, AsyncOutcomeUnknownError):
@@ -418,6 +427,7 @@ class RoughTasks:
                 self.tally["done refused"] += 1
             except NotAppliedError:
                 self.tally["not held"] += 1
+                self._judge_not_held(got)
                 # If one was cancelled, the session may have ended with that in doubt.
                 got.is_done = None if was_cancelled else False
                 return
@@ -477,3 +487,8 @@ class RoughTasks:
                 self.trouble.append(f"{actor.name}: goes on after the end")
             if actor.error is not None:
                 self.trouble.append(f"{actor.name}: {actor.error!r}")
+
+
+def _options(entry: Entry) -> dict[str, Any]:
+    """The arguments of a put of one entry."""
+    return {name: getattr(entry, name) for name in ("data", "group", "ttr_s", "dedup_id")}

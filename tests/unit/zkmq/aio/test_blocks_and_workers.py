@@ -9,10 +9,11 @@ import pytest
 
 from zkmq.aio import AsyncItem, Queue
 from zkmq.aio.async_working import AsyncJobs
-from zkmq.errors import ConsumerLostError, NoQuorumError
+from zkmq.errors import ConsumerLostError, NoQuorumError, OutcomeUnknownError
 from zkmq.taking import consumer, waiting
 from zkmq.tree.item import Hold
 from zkmq.working.job import Job
+from zkmq.working.worker import Worker
 
 WITHIN_S = 60.0
 FOREVER = float("inf")
@@ -109,6 +110,36 @@ def test_what_the_servers_did_not_take_from_a_worker_goes_to_others(run: Any) ->
         (again,) = (await queue.reserve(timeout_s=FOREVER)).items
         assert again.id == item.id
         assert again.item.header.get("forgiven", 0) <= 1
+
+    run(body)
+
+
+def test_what_a_worker_took_in_doubt_goes_back(run: Any) -> None:
+    """The worker stops while its take has no answer, and no task waits for an item."""
+
+    async def body(queue: Queue) -> None:
+        await queue.put(b"one")
+        made, taking = queue._queue.worker, queue._queue._consumer
+        reserve, workers = taking.reserve, list[Worker]()
+
+        def noted(*arguments: Any, **options: Any) -> Worker:
+            workers.append(made(*arguments, **options))
+            return workers[-1]
+
+        def in_doubt(*arguments: Any, **options: Any) -> Any:
+            found = reserve(*arguments, **options)
+            taking.membership.arrived.add(found.items)
+            workers[0].stop(0.0)
+            raise OutcomeUnknownError("no answer")
+
+        with (
+            mock.patch.object(queue._queue, "worker", noted),
+            mock.patch.object(taking, "reserve", in_doubt),
+        ):
+            assert [item async for item in queue.consume()] == []
+        while (await queue.stats()).held:  # noqa: ASYNC110 - the lane returns it
+            await asyncio.sleep(0.05)
+        assert [each.deliveries for each in await queue.peek()] == [1]
 
     run(body)
 
