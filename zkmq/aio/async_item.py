@@ -112,9 +112,11 @@ async def _was_only(task: "asyncio.Task[object]", before: int, error: BaseExcept
     """Take back the cancellation of a block; whether it was cancelled for no other reason."""
     if task.uncancel() > before:
         return False
-    if error is None:  # it got to no await, and the cancellation would come at the next one
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(0)
-        if task.cancelling() > before:
-            raise asyncio.CancelledError
-    return error is None or isinstance(error, asyncio.CancelledError)
+    if isinstance(error, asyncio.CancelledError):
+        return True
+    # Maybe it got to no await, and the cancellation would come at the next one.
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    if task.cancelling() > before:
+        raise asyncio.CancelledError
+    return error is None

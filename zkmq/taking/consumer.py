@@ -1,6 +1,7 @@
 """The consumer of one client: its threads share one registration and one place in the line."""
 
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Store
 
 CONTENDED_S = 1.0
+
+log = logging.getLogger("zkmq")
 Answer = TypeVar("Answer")
 GiveUp = Callable[[], bool]
 
@@ -56,7 +59,7 @@ class Consumer:
         self._deadline = deadline
         self._closed = False
         self.policy = policy
-        # Called in this order; a listener must not raise.
+        # Called in this order.
         self.lost_listeners = [on_lost]
         self._lock = CallLock(store.now)
         self._waiting = CallLock(store.now)
@@ -185,7 +188,10 @@ class Consumer:
 
     def _tell_lost(self, consumer: str, items: Sequence[Item]) -> None:
         for listener in list(self.lost_listeners):
-            listener(consumer, items)
+            try:
+                listener(consumer, items)
+            except Exception:
+                log.exception("lost: failed for items of %s", consumer)
 
     def _give_back_all(self, deadline_s: float) -> None:
         self._line.leave(done=False)

@@ -29,6 +29,9 @@ def test_a_lost_block_without_an_await_leaves_no_cancellation(run: Any) -> None:
         with pytest.raises(ConsumerLostError):
             async with item:
                 pass
+        with pytest.raises(ValueError, match="bad"):
+            async with item:
+                raise ValueError("bad")
         await asyncio.sleep(0)
         assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
 

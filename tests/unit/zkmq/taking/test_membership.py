@@ -1,6 +1,7 @@
 """Registrations: one per session, never reused, and told at once when lost."""
 
 from collections.abc import Sequence
+from unittest import mock
 
 import pytest
 
@@ -45,6 +46,22 @@ def test_lost_is_told_once_with_the_items(opened: Open, world: World) -> None:
     queue._store.expire()
     world.scheduler.sleep(30)
     assert told == [(consumer, list(items))]
+
+
+def test_a_lost_callback_that_raises_hides_nothing(
+    opened: Open, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The call gets its own error, others are told as well, and the log has what was raised."""
+    told: list[Sequence[Item]] = []
+    queue = opened(lost=mock.Mock(side_effect=ValueError("bad callback")))
+    queue._consumer.lost_listeners.append(lambda _, items: told.append(items))
+    queue.put(b"x")
+    (item,) = queue.reserve().items
+    queue._store.expire()
+    with pytest.raises(ConsumerLostError):
+        queue.done(item)
+    assert told == [[item]]
+    assert "bad callback" in caplog.text
 
 
 def test_silence_for_the_whole_time_out_is_a_loss(opened: Open, world: World) -> None:
