@@ -84,6 +84,8 @@ class MemoryClient:
         self.sessions = [self._session]
         self._seen_zxid = 0
         self._connection: Connection | None = None
+        # The one that was opened last, which may be broken.
+        self._last: Connection | None = None
         self._attach()
 
     def close(self, deadline_s: float | None = None) -> None:
@@ -166,9 +168,9 @@ class MemoryClient:
             self._scheduler.set(request.flag)
 
     def _moved(self, connection: Connection) -> bool:
-        """Whether the session has been taken up on another connection since."""
-        current = self._connection
-        return connection.broken and current is not None and current.session == connection.session
+        """Whether the session has been taken up on another connection since, also if that broke."""
+        last = self._last
+        return last is not None and last is not connection and last.session == connection.session
 
     def _break(
         self,
@@ -224,7 +226,7 @@ class MemoryClient:
             self.sessions.append(self._session)
             self._seen_zxid = leader.zxid
         follower.catch_up(self._seen_zxid)
-        self._connection = Connection(self._session, follower)
+        self._connection = self._last = Connection(self._session, follower)
         self._scheduler.set(self._connecting)
 
     def _tell_lost(self, session: int) -> None:
