@@ -33,7 +33,7 @@ from zkmq.working import worker
 from zkmq.zookeeper import call_lock
 
 T = TypeVar("T")
-DEADLINE_S = 5.0
+DEADLINE_S = 3.0
 WORKS_FOR_S = 12.0
 # Then tasks are cancelled without other faults, so that nothing else frees what one has lost.
 QUIET_S = 4.0
@@ -240,6 +240,7 @@ class RoughTasks(ItemCalls):
                     break
             if self.rng.random() < 0.3:
                 stack.pop_all()
+                del jobs  # the traceback of a block's error, which a log keeps, has this frame
         self.tally["loop left"] += 1
 
     async def _limited(self, process: SimProcess, call: Awaitable[T]) -> T:
