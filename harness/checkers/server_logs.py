@@ -77,8 +77,9 @@ class _Seen:
 
     @property
     def sentence(self) -> str:
-        what = self.sample if self.defect is None else f"{self.defect.name}: {self.defect.what}"
-        return f"Node {self.node} has {self.pattern} {self.count} times in its log: {what}."
+        defect = self.defect
+        what = f"{self.sample}." if defect is None else f"{defect.name}: {defect.what}"
+        return f"Node {self.node} has {self.pattern} {self.count} times in its log: {what}"
 
 
 def _seen(logs: list[dict[str, Any]]) -> Iterator[_Seen]:

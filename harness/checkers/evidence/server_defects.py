@@ -95,6 +95,16 @@ DEFECTS: Final = (
         "nobody, and its client hears nothing of it.",
     ),
     ServerDefect(
+        name="request-after-following",
+        at=(f"{QUORUM}FollowerRequestProcessor.run", f"{QUORUM}Learner.writePacketNow"),
+        through=f"{QUORUM}FollowerRequestProcessor.run",
+        releases=frozenset({"3.8.0", "3.9.3", "3.9.6"}),
+        issue=None,
+        finding="scenarios/findings/request-after-following.yaml",
+        what="A follower that has just lost its leader goes on with a write that waited; it goes "
+        "to nobody, and its client hears nothing of it.",
+    ),
+    ServerDefect(
         name="command-while-starting",
         at=(f"{SERVER}ZooKeeperServer.removeCnxn",),
         through=f"{SERVER}ServerCnxn.cleanupWriterSocket",

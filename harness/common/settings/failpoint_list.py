@@ -71,6 +71,8 @@ _QUORUM = {
     "its disk and has not acknowledged it.",
     "LearnerZooKeeperServer.revalidateSession:getLearner:before": "A follower is about to ask the "
     "leader for the session of a client that reconnects.",
+    "FollowerRequestProcessor.run:getFollower:before": "A follower is about to send a "
+    "client's write to the leader.",
     "LearnerZooKeeperServer.shutdown:enter": "A follower stops following.",
     # A leader begins, proposes, and ends.
     "Leader.lead:setCurrentEpoch:before": "A quorum has accepted the leader's epoch, which it is "

@@ -113,6 +113,23 @@ def test_a_request_that_outlives_its_leader_is_known() -> None:
     assert judged(traced(*way, release="3.8.0")).reasons == ("null-pointer",), "not seen there"
 
 
+@pytest.mark.parametrize("way", [["Learner.writePacketNow", "Learner.request"], []])
+def test_a_write_that_outlives_its_leader_is_known(way: list[str]) -> None:
+    """The follower is gone when its thread comes to the write, or is not connected again yet."""
+    frames = [f"{QUORUM}{each}" for each in [*way, "FollowerRequestProcessor.run"]]
+    (known,) = judged(traced(*frames)).details["known_defects"]
+    assert known["name"] == "request-after-following"
+    elsewhere = f"{QUORUM}FollowerRequestProcessor.processRequest"
+    assert judged(traced(*frames[:-1], elsewhere)).reasons == ("null-pointer",)
+
+
+def test_a_sentence_about_a_known_defect_ends_once() -> None:
+    """What happens is said in a sentence, which has its full stop."""
+    run = history(traced(f"{QUORUM}FollowerRequestProcessor.run"))
+    (witness,) = ServerLogs().check(run, Claim(because="null-pointer")).witnesses
+    assert witness.sentence.endswith("hears nothing of it.")
+
+
 def test_the_harness_own_probe_of_a_starting_server_is_no_finding() -> None:
     """A lone server that is asked `srvr` before it has a database fails to close the connection."""
     close = "org.apache.zookeeper.server.NIOServerCnxn.close"
