@@ -25,7 +25,7 @@ from cluster.engine.docker_endpoint import Endpoint
 from cluster.engine.far_connections import FarAdapter
 
 REQUEST_TIMEOUT_S = 120.0
-ANSWER_WITHIN_S = 20.0  # to the first question; an engine that is slower than this is of no use
+ANSWER_WITHIN_S = 5.0  # to the first question; an engine that is slower than this is of no use
 _FAR = ("http://", "https://")
 POOL_SIZE = 32  # nodes are worked on at the same time, one connection each
 
