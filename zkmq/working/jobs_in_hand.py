@@ -66,7 +66,7 @@ class JobsInHand:
                 continue
             self._outcomes[job.outcome] += 1
             if job.item.hold is Hold.HELD:
-                self._held.append(job.item)
+                self._held = [*self.still_held, job.item]  # without those that ended meanwhile
             if job.outcome is Outcome.UNKNOWN:
                 self.in_doubt.append(job)
             if job.outcome in {Outcome.LOST, Outcome.UNKNOWN}:

@@ -1,0 +1,21 @@
+"""The jobs of one worker, from their beginning to their end."""
+
+from zkmq.tree.item import Hold, Item
+from zkmq.working.job import Job, Outcome
+from zkmq.working.jobs_in_hand import MOST_IN_DOUBT, JobsInHand
+
+
+def test_what_was_in_doubt_once_is_not_kept_for_ever() -> None:
+    """A worker that runs for years keeps only items that it still holds."""
+    jobs = JobsInHand()
+    for number in range(3 * MOST_IN_DOUBT):
+        item = Item(b"", f"item-{number}", "consumer", 1, None, None, {})
+        job = Job(item)
+        jobs.add([job])
+        job.outcome = Outcome.UNKNOWN
+        jobs.count([job])
+        assert jobs.still_held == [item]
+        item.hold = Hold.DONE
+    assert jobs.still_held == []
+    assert len(jobs._held) == 1
+    assert len(jobs.in_doubt) == MOST_IN_DOUBT
