@@ -196,7 +196,8 @@ class Nemesis:
             injection.state = "over"
             raise
         took_ms = (self._clock.now_ns() - began_ns) // 1_000_000
-        evidence |= {"before": before, "took_ms": took_ms, **injection.came_with}
+        # A fault that looked at the roles itself is judged by what it saw, which may be newer.
+        evidence = {"before": before} | evidence | {"took_ms": took_ms, **injection.came_with}
         if fault.patient and not fault.bit(evidence):
             injection.awaited = evidence
             self._log.awaited(injection)

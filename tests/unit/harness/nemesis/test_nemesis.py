@@ -50,6 +50,24 @@ def test_what_shows_no_effect_is_indeterminate(stage: Callable[..., Stage]) -> N
     assert played.told() == [("isolate", "inject", "indeterminate")]
 
 
+def test_a_cut_is_judged_by_the_roles_that_it_saw_itself(stage: Callable[..., Stage]) -> None:
+    """A leader that just lost its role sends nothing; the datagrams of the harness are enough."""
+    quorum = FakeQuorum()
+    begin = quorum.ledger.begin
+
+    def begin_in_an_election(entry: dict[str, Any]) -> None:
+        quorum.slow_to_serve.add(5)
+        begin(entry)
+
+    quorum.ledger.begin = begin_in_an_election  # type: ignore[method-assign]
+    played = stage("faults: [{isolate: {target: leader}, first_s: 0, for_s: 1}]", quorum)
+    played.all()
+    assert played.told() == [("isolate", "inject", "installed")]
+    (event,) = played.events()
+    assert event["value"]["nodes"] == [5]
+    assert event["value"]["evidence"]["before"]["5"] == "looking"
+
+
 def test_what_the_machine_cannot_do_is_skipped(stage: Callable[..., Stage]) -> None:
     """A fault that is not possible here is skipped with the reason, and leaves nothing open."""
     quorum = FakeQuorum()
