@@ -14,7 +14,7 @@ from harness.scenario.schema import Scenario
 from harness.target import Target
 
 LOOK_S = 0.2
-ROLE_WITHIN_S = 15.0  # right after an election no node has the role for a moment
+ROLE_WITHIN_S = 30.0  # after an election, or a start, no node has the role for a moment
 
 
 class Aim:
