@@ -7,8 +7,8 @@ from zkmq.queue import Queue
 from zkmq.taking.consumer import GiveUp
 from zkmq.taking.held_items import OnLost
 from zkmq.taking.reserve import MAX_BATCH, Reservation
-from zkmq.tree.item import Hold, Item
-from zkmq.tree.redelivery_policy import RedeliveryPolicy
+from zkmq.tree.item import Item
+from zkmq.tree.redelivery_policy import RedeliveryPolicy, uncounted
 from zkmq.working.ending import MAX_MOVED_BYTES
 from zkmq.working.handler_calls import Begin
 from zkmq.working.work_settings import WorkSettings
@@ -62,14 +62,8 @@ class BridgedQueue(Queue):
         """Release the first of these items that one write can move; the delivery does not count."""
         size = (lambda item: len(item.data) + ITEM_OVERHEAD_BYTES, MAX_MOVED_BYTES)
         items = next(cut(items, MAX_BATCH, size))
-        for item in items:
-            item.header["forgiven"] = item.header.get("forgiven", 0) + 1
-        try:
+        with uncounted(items):
             self.release(*items)
-        finally:
-            for item in items:
-                if item.hold is Hold.HELD:
-                    item.header["forgiven"] -= 1
 
     def listen(self, on_lost: OnLost) -> None:
         """Call `on_lost` with lost items, on any thread. Does not block."""

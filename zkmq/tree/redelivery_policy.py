@@ -1,10 +1,13 @@
 """Where an item goes when a consumer gives it back or dies. Each registration holds its policy."""
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from zkmq.tree import envelope
+from zkmq.tree.item import Hold, Item
 from zkmq.tree.json_object import decode_object
 
 
@@ -44,3 +47,16 @@ class RedeliveryPolicy:
         """Where an item of a dead consumer goes: "items", "partial" or "dead"."""
         place = self.place(header)
         return "partial" if place == "items" and self.on_crash == "partial" else place
+
+
+@contextmanager
+def uncounted(items: Sequence[Item]) -> Iterator[None]:
+    """Give items back in the block so that their deliveries do not count."""
+    for item in items:
+        item.header["forgiven"] = item.header.get("forgiven", 0) + 1
+    try:
+        yield
+    finally:
+        for item in items:
+            if item.hold is Hold.HELD:
+                item.header["forgiven"] -= 1

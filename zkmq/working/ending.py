@@ -25,7 +25,7 @@ from zkmq.taking.finish import MAX_REASON, Done
 from zkmq.taking.held_items import OnLost
 from zkmq.taking.reserve import MAX_BATCH, Reservation
 from zkmq.tree.item import Hold, Item
-from zkmq.tree.redelivery_policy import RedeliveryPolicy
+from zkmq.tree.redelivery_policy import RedeliveryPolicy, uncounted
 from zkmq.working.job import Job, Outcome
 from zkmq.working.work_settings import WorkSettings
 from zkmq.zookeeper.request_sizes import ITEM_OVERHEAD_BYTES, cut
@@ -158,14 +158,10 @@ class JobEnding:
 
     def give_back(self, jobs: Sequence[Job]) -> None:
         """Give jobs back that no handler finished. Their deliveries are forgiven."""
-        for job in jobs:
-            job.item.header["forgiven"] = job.item.header.get("forgiven", 0) + 1
         size = (lambda job: len(job.data) + ITEM_OVERHEAD_BYTES, MAX_MOVED_BYTES)
         for part in cut(list(jobs), MAX_BATCH, size):
-            self._end(part, self._release, Outcome.GIVEN_BACK)
-            for job in part:
-                if job.item.hold is Hold.HELD:
-                    job.item.header["forgiven"] -= 1
+            with uncounted(_items(part)):
+                self._end(part, self._release, Outcome.GIVEN_BACK)
 
     def touch(self, jobs: Sequence[Job]) -> None:
         """Start the time to run of the jobs again; if that fails now, the caller tries again."""
