@@ -40,6 +40,7 @@ import zkmq.celery  # noqa: F401 - makes zkmq:// known
 from cluster import lending
 from harness.common.polling import wait_until
 from harness.common.settings.quorum_config import QuorumConfig
+from harness.workers.gateway import hold_port
 
 LEAST_RATIO = 2.0
 QUIET_S = 60.0
@@ -135,10 +136,9 @@ def broker_of(kind: str, hosts: str) -> str:
 @contextmanager
 def redis_server(settings: list[str]) -> Iterator[str]:
     """Give the URL of a Redis server on a free port of loopback, with its files in a new folder."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+    with hold_port() as free:
         port = free.getsockname()[1]
-        free.close()
+    with tempfile.TemporaryDirectory() as folder:
         command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
         with subprocess.Popen([*command, *settings], stdout=subprocess.DEVNULL) as server:
             try:
