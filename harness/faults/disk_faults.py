@@ -99,7 +99,7 @@ class DiskFault(Fault, Protocol):
         """Return what happens to which calls."""
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Put the rule in force, and wait up to 10 s until it has hit a call of each server."""
+        """Put the rule in force, and wait until it has hit each server, up to BITES_WITHIN_S."""
         return {"disks": disturbed(system, nodes, self.rule())}
 
     def bit(self, evidence: Evidence) -> bool:
@@ -207,7 +207,7 @@ class DiskStall(DiskFault, Disabling):
 
 
 def disturbed(system: System, nodes: Sequence[int], rule: DiskRule) -> list[Evidence]:
-    """Put a rule in force; return what it had done once it had hit each node, or at last."""
+    """Put a rule in force; return what it had done after it hit each node or BITES_WITHIN_S."""
     all_or_none.on_each(
         nodes,
         lambda id: system.quorum.nodes[id].break_disk(rule),

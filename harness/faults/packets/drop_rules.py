@@ -41,7 +41,7 @@ class Dropping(Fault, Protocol):
 
 
 def put(rule: str, quorum: Quorum, drops: Mapping[int, Drops]) -> Evidence:
-    """Put a rule in force, and wait up to 5 s until each node has dropped a packet by it.
+    """Put a rule in force; wait up to BITES_WITHIN_S until each node has dropped a packet by it.
 
     Followers send each other nothing until an election. So if a rule cuts followers from each
     other, the harness sends a datagram that the rule has to drop.

@@ -53,7 +53,7 @@ class Late(Fault, Protocol):
         return None
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Measure round trips, delay the links, and wait up to 5 s until round trips are longer."""
+        """Delay the links, and wait up to BITES_WITHIN_S until their round trips are longer."""
         quorum, links = system.quorum, self.links(nodes, system.quorum.nodes)
         within_ms = 2 * max(
             each.delay_ms + each.jitter_ms for to in links.values() for each in to.values()

@@ -60,7 +60,7 @@ class Bandwidth(Fault):
         return f" {self.rate_kbit} kbit/s"
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Shape the nodes, and wait up to 3 s until each has held a packet back."""
+        """Shape the nodes, and wait up to BITES_WITHIN_S until each has held a packet back."""
         members = [system.quorum.nodes[id] for id in nodes]
         shaped = all_or_none.on_each(
             nodes,
