@@ -1,7 +1,6 @@
 """The items that tasks hold, and how each of them ends."""
 
 import logging
-import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from weakref import WeakValueDictionary
@@ -16,10 +15,13 @@ from zkmq.aio.threads import LoopThreads
 from zkmq.errors import BadArgumentError, ZkmqError
 from zkmq.taking.finish import DONE, Done
 from zkmq.tree.item import Hold, Item
+from zkmq.tree.redelivery_policy import counted_deliveries
 from zkmq.working.ending import said
 from zkmq.working.work_settings import WorkSettings
 
 TOUCH = "touch"
+# When the item of a failed block comes back: as that of a failed handler, by default.
+RETRIES = WorkSettings()
 
 log = logging.getLogger("zkmq.aio")
 
@@ -173,8 +175,7 @@ class TaskItems:
             act = partial(self._queue.bury, reason=reason)
             await self.end(act, [item], "bury", reason, goes_on=True)
             return
-        failures = header.get("deliveries", 1) - header.get("forgiven", 0)
-        delay_s = WorkSettings().delay_s(failures, random.Random())  # noqa: S311 - spreads retries
+        delay_s = RETRIES.delay_s(counted_deliveries(header))
         act = partial(self._queue.release, delay_s=delay_s, to="place")
         await self.end(act, [item], "release", delay_s, "place", goes_on=True)
 

@@ -6,7 +6,6 @@ messages are acknowledged, and the next write acknowledges them together and tak
 
 from collections import deque
 from collections.abc import Callable
-from random import Random
 
 from zkmq.celery.credits import Credits
 from zkmq.celery.deliveries import PAUSE_S, STOP_WITHIN_S, TURN_S, Delivery, End
@@ -28,8 +27,7 @@ class TakingQueue(Queue):
 
     def ending(self, given_up: GiveUp, pause: Callable[[float], None]) -> JobEnding:
         """What ends the messages: each call is repeated until its outcome is known."""
-        random = Random()  # noqa: S311 - unused: kombu decides when to retry
-        return JobEnding(self._consumer, WorkSettings(), random, given_up=given_up, pause=pause)
+        return JobEnding(self._consumer, WorkSettings(), given_up=given_up, pause=pause)
 
     def wake(self) -> None:
         """Let a wait for messages ask `give_up`."""

@@ -40,13 +40,19 @@ class RedeliveryPolicy:
 
     def place(self, header: envelope.Header) -> str:
         """Where an item goes that its consumer gives back: "items" or "dead"."""
-        often: int = header.get("deliveries", 0) - header.get("forgiven", 0)
+        often = counted_deliveries(header)
         return "dead" if self.max_deliveries and often >= self.max_deliveries else "items"
 
     def place_after_crash(self, header: envelope.Header) -> str:
         """Where an item of a dead consumer goes: "items", "partial" or "dead"."""
         place = self.place(header)
         return "partial" if place == "items" and self.on_crash == "partial" else place
+
+
+def counted_deliveries(header: envelope.Header) -> int:
+    """How many deliveries of an item count; while it is held, this one too."""
+    deliveries: int = header.get("deliveries", 0)
+    return deliveries - header.get("forgiven", 0)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from zkmq.taking.finish import MAX_REASON, Done
 from zkmq.taking.held_items import OnLost
 from zkmq.taking.reserve import MAX_BATCH, Reservation
 from zkmq.tree.item import Hold, Item
-from zkmq.tree.redelivery_policy import RedeliveryPolicy, uncounted
+from zkmq.tree.redelivery_policy import RedeliveryPolicy, counted_deliveries, uncounted
 from zkmq.working.job import Job, Outcome
 from zkmq.working.work_settings import WorkSettings
 from zkmq.zookeeper.request_sizes import ITEM_OVERHEAD_BYTES, cut
@@ -84,10 +84,10 @@ class JobEnding:
         self,
         consumer: WorkerConsumer,
         settings: WorkSettings,
-        rng: Random,
         *,
         given_up: Callable[[], bool],
         pause: Callable[[float], None],
+        rng: Random | None = None,
     ) -> None:
         self._consumer = consumer
         self._settings = settings
@@ -140,8 +140,7 @@ class JobEnding:
             )  # fmt: skip
             self.bury(job, reason)
             return
-        failures = header.get("deliveries", 1) - header.get("forgiven", 0)
-        delay_s = self._settings.delay_s(failures, self._rng)
+        delay_s = self._settings.delay_s(counted_deliveries(header), self._rng)
         log.warning(
             "%s: delivery %d failed, the item comes back in %.1f s: %s",
             job.id, job.delivery, delay_s, said(error), exc_info=error,

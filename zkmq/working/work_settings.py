@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from random import Random
+from random import Random, uniform
 
 from zkmq import checks
 from zkmq.taking.reserve import MAX_BATCH
@@ -59,7 +59,8 @@ class WorkSettings:
         at_once = self.concurrency * (self.batch or 1)
         return at_once + (at_once if self.prefetch is None else self.prefetch)
 
-    def delay_s(self, failures: int, rng: Random) -> float:
+    def delay_s(self, failures: int, rng: Random | None = None) -> float:
         """How long an item stays away after it failed this often."""
+        draw = uniform if rng is None else rng.uniform
         doublings = min(failures - 1, 60)
-        return min(self.retry_most_s, self.retry_s * 2.0**doublings) * rng.uniform(0.5, 1.0)
+        return min(self.retry_most_s, self.retry_s * 2.0**doublings) * draw(0.5, 1.0)

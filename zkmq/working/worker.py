@@ -6,9 +6,9 @@ new items. So a worker that is busy needs less than one write for an item.
 """
 
 import logging
-import random
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import Protocol
 
 from zkmq.errors import WorkerStuckError
@@ -54,7 +54,7 @@ class Worker:
         settings: WorkSettings,
         begin: Begin,
         *,
-        rng: random.Random | None = None,
+        rng: Random | None = None,
         left: Callable[[Sequence[Item]], object] = list,
     ) -> None:
         self._consumer, self._left = consumer, left
@@ -66,9 +66,9 @@ class Worker:
         self._ending = JobEnding(
             consumer,
             settings,
-            rng or random.Random(),  # noqa: S311 - spreads retries, protects nothing
             given_up=lambda: self.is_late,
             pause=self._pause,
+            rng=rng,
         )
         rate_hz = settings.rate_hz
         self._rate = RateLimit(rate_hz, settings.batch or 1) if rate_hz is not None else None
