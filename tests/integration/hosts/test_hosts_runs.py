@@ -14,7 +14,7 @@ HOST_FAULTS = """
 description: Each fault of a host, on the one that may hold a majority.
 budget: majority
 cluster: {engines: [host-1, host-2]}
-claim: snapshot
+claim: stale
 workload: [{put-all: {count: 250, rate_hz: 15}}, {check-all: {rate_hz: 30}}]
 faults:
   - {host-down: {target: {node: 1}, wipe: false}, first_s: 1, down_s: 2}

@@ -13,6 +13,7 @@ from harness.scenario.claimed_order import order_claimed
 from harness.scenario.schema import Scenario
 from worlds.histories.by_hand import history, op
 
+STRICTEST_FIRST = ("linearizable", "snapshot", "stale", "window", "unordered")
 SYNCED = "workload: [put-all: {count: 9}, check-all: {sync: true}]\n"
 
 
@@ -45,6 +46,15 @@ def loaded(folder: Path, text: str) -> Scenario:
 def test_the_strictest_order_that_zkmq_keeps(tmp_path: Path, text: str, level: str) -> None:
     """Without `claim` it depends on how clients read, and on what faults let servers show."""
     assert order_claimed(loaded(tmp_path, text)) == level
+
+
+@pytest.mark.parametrize("path", sorted(Path("scenarios").rglob("*.yaml")), ids=str)
+def test_a_scenario_that_expects_valid_claims_what_zkmq_keeps(path: Path) -> None:
+    """Else a queue that keeps its promises may be found invalid."""
+    scenario = loading.load(path)
+    kept = order_claimed(scenario.model_copy(update={"level": None}))
+    if scenario.expect == "valid" and scenario.subject == "zkmq":
+        assert STRICTEST_FIRST.index(order_claimed(scenario)) >= STRICTEST_FIRST.index(kept)
 
 
 def test_what_a_lagging_server_shows_is_no_violation(tmp_path: Path) -> None:
