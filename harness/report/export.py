@@ -119,7 +119,7 @@ def _porcupine(all_calls: list[ExportedCall]) -> Iterator[str]:
         operation = {
             "ClientId": call.process,
             "Input": {"f": call.f, **asked},
-            "ExportedCall": call.invoke_ns,
+            "Call": call.invoke_ns,
             "Output": {"unknown": unknown, **({"value": call.value} if got else {})},
             "Return": NEVER_RETURNED_NS if call.complete_ns is None else call.complete_ns,
         }

@@ -93,6 +93,18 @@ def test_what_touches_overlaps() -> None:
     assert [(m[":time"], m[":type"]) for m in jepsen(given)[1:3]] == [(20, ":invoke"), (20, ":ok")]
 
 
+def test_a_call_has_the_fields_of_porcupines_operation() -> None:
+    """Go fills `porcupine.Operation` from them, by their names."""
+    (put,) = porcupine(history(op("put", 1, 10, 15)))
+    assert put == {
+        "ClientId": 0,
+        "Input": {"f": "enqueue", "value": 1, "priority": 100},
+        "Call": 10,
+        "Output": {"unknown": False},
+        "Return": 15,
+    }
+
+
 def test_an_unknown_outcome_stays_open_for_porcupine() -> None:
     """A call of unknown outcome returns at the end of time and says so."""
     (put,) = porcupine(history(op("put", 1, 10, None)))
