@@ -32,8 +32,8 @@ class Groups:
         group-overlap   two items of a group were surely held at the same moment
         group-order     an item was delivered while an earlier one of its group and priority, put
                         before its own put began, was surely in the queue
-    Sound. It cannot see holds of unknown calls, and takes no item for earlier whose done it does
-    not know: `total-queue` says what became of that one.
+    Sound. It cannot see holds of unknown calls, and takes no item for earlier that was put with a
+    delay, or whose done it does not know: `total-queue` says what became of that one.
     """
 
     finds: ClassVar[frozenset[str]] = frozenset({"group-overlap", "group-order"})
@@ -63,11 +63,14 @@ class Groups:
 
 
 def _over_ns(held: Holds) -> Ints:
-    """Return until when each hold surely lasted: what ended it, or may have, had not begun."""
+    """Return until when each hold surely lasted: what ended it, or may have, had not begun.
+
+    A take ends as it begins, since it removes its item at once.
+    """
     first_ns = np.full(len(held.row), NEVER_NS, np.int64)
     known = held.endings.hold >= 0
     np.minimum.at(first_ns, held.endings.hold[known], held.endings.begin_ns[known])
-    return np.minimum(first_ns, held.over_ns)
+    return np.where(_takes(held), held.begin_ns, np.minimum(first_ns, held.over_ns))
 
 
 def _stayed_ns(history: History, held: Holds) -> Ints:
@@ -126,7 +129,7 @@ def _disorder(
         earlier = sorted(
             _Put(int(history.complete_ns[row]), int(stayed_ns[value]), value)
             for value in {int(held.value[place]) for place in mine}
-            if history.outcome[row := put[value]] == OK
+            if history.outcome[row := put[value]] == OK and history.to[row] == 0
         )
         there_ns = [each.there_ns for each in earlier]
         last = list(_last_to_stay(earlier))

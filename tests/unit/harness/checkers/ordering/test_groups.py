@@ -86,9 +86,14 @@ def test_overlap_and_disorder_are_told_with_their_calls() -> None:
         # The first failed: it is not there.
         [op("put", 1, 0, 5, group="g", outcome="fail"), op("put", 2, 10, 15, group="g"),
          held(2, 20, 30, 5)],
+        # Takes hold nothing: each item is gone at once.
+        [*puts("g", "g"), op("take", 1, 20, 25, process=5), op("take", 2, 30, 35, process=6)],
+        # The first is delayed, and comes into the line behind the second.
+        [op("put", 1, 0, 5, group="g", to="delayed"), op("put", 2, 10, 15, group="g"),
+         held(2, 20, 30, 5), held(1, 40, 50, 5)],
     ],
     ids=["touching", "concurrent-puts", "urgent", "other-groups", "ended", "to-back", "aside",
-         "lost", "unknown-done", "lost-after-it-came-back", "failed-put"],
+         "lost", "unknown-done", "lost-after-it-came-back", "failed-put", "takes", "delayed"],
 )  # fmt: skip
 def test_what_may_be_so_is_not_accused(case: list[list[dict[str, Any]]]) -> None:
     """A history that a right queue can have is valid."""
@@ -111,8 +116,11 @@ def test_what_may_be_so_is_not_accused(case: list[list[dict[str, Any]]]) -> None
         # A batch of a group.
         ([op("put", [1, 2], 0, 5, group="g"), op("reserve", [1, 2], 20, 25, process=5),
           op("done", [1, 2], 30, 35, process=5)], "group-overlap"),
+        # The second was taken before the first.
+        ([*puts("g", "g"), op("take", 2, 20, 25, process=5), op("take", 1, 30, 35, process=6)],
+         "group-order"),
     ],
-    ids=["released", "came-back", "beside-the-longest", "batch"],
+    ids=["released", "came-back", "beside-the-longest", "batch", "takes"],
 )  # fmt: skip
 def test_what_no_right_queue_does_is_accused(case: list[list[dict[str, Any]]], reason: str) -> None:
     """Each is found for its reason."""
