@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 NS_PER_S = 1_000_000_000
+STAMP = "%Y%m%dT%H%M%S.%f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +33,12 @@ class Clock:
 
 def utc_stamp() -> str:
     """Return the wall clock's UTC time to the millisecond: for a run's name and to place logs."""
-    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z"
+    return datetime.now(UTC).strftime(STAMP)[:-3] + "Z"
+
+
+def moment(stamp: object) -> datetime | None:
+    """Return when `utc_stamp` was asked for this; None if it never said so."""
+    try:
+        return datetime.strptime(str(stamp), f"{STAMP}%z")
+    except ValueError:
+        return None

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.common import files
+from harness.common import files, run_clock
 from harness.common.harness_errors import ScenarioError
 from harness.common.run_folder import RunFolder
 from harness.history.columns import WALL_CLOCK, History
@@ -59,12 +59,8 @@ def began_at(history: History) -> datetime | None:
     """Return the date at which the run's clock stood at 0; None if it was not recorded."""
     for note in history.notes_named(WALL_CLOCK):
         value = note.value if isinstance(note.value, Mapping) else {}
-        try:
-            noted = datetime.fromisoformat(str(value.get("utc")))
-        except ValueError:
-            continue
-        if noted.tzinfo is not None:
-            return datetime.fromtimestamp(noted.timestamp() - note.time_ns / 1e9, UTC)
+        if (noted := run_clock.moment(value.get("utc"))) is not None:
+            return noted - timedelta(microseconds=note.time_ns / 1000)
     return None
 
 

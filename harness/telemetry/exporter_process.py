@@ -10,12 +10,12 @@ import os
 import sys
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from harness.common import run_clock
 from harness.history.record import DECODE_ERRORS, WALL_CLOCK, Event
 from harness.telemetry.measures import Measures
 from harness.telemetry.otlp import Collector
@@ -131,7 +131,8 @@ def _epoch_ns(events: list[Event]) -> int | None:
     """Return the date of the run clock's zero, by the run's own note; None before that."""
     for event in events:
         if event.f == WALL_CLOCK:
-            at = datetime.strptime(event.value["utc"], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+            at = run_clock.moment(event.value["utc"])
+            assert at is not None  # the harness of this release wrote it
             return round(at.timestamp() * 1e6) * 1000 - event.time_ns
     return None
 

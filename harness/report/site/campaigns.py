@@ -4,11 +4,12 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from harness.campaign import outcome_file
 from harness.campaign.outcome_file import Ended, Outcomes
+from harness.common import run_clock
 from harness.common.harness_errors import HistoryError, ScenarioError
 from harness.common.rate import Rate
 from harness.report import page
@@ -17,7 +18,6 @@ from harness.report.site.layout import render
 
 BINS = 60  # of the time between the first and the last end
 STATES = ("as expected", "skipped", "unknown", "not as expected", "failed")
-_STAMP = "%Y%m%dT%H%M%S.%f%z"
 _Seen = tuple[tuple[int, int], Outcomes]
 
 
@@ -114,7 +114,7 @@ def _finding(
 
 def over_time(ended: Sequence[Ended], bins: int = BINS) -> list[Bin]:
     """Return how many ended when, in equal parts of the time; empty without any."""
-    at = [(moment, state(one)) for one in ended if (moment := _moment(one.at)) is not None]
+    at = [(moment, state(one)) for one in ended if (moment := run_clock.moment(one.at)) is not None]
     if not at:
         return []
     first, last = min(at)[0], max(at)[0]
@@ -168,12 +168,5 @@ def campaign_page(
 
 def when(stamp: str) -> str:
     """Return a time of the file as people read it, to the second; one of another shape as it is."""
-    moment = _moment(stamp)
-    return stamp if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _moment(stamp: str) -> datetime | None:
-    try:
-        return datetime.strptime(f"{stamp.removesuffix('Z')}+0000", _STAMP).astimezone(UTC)
-    except ValueError:
-        return None
+    at = run_clock.moment(stamp)
+    return stamp if at is None else at.strftime("%Y-%m-%d %H:%M:%S")

@@ -4,18 +4,18 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from harness import words
+from harness.common import run_clock
 from harness.common.harness_errors import ScenarioError
 from harness.common.run_folder import RunFolder
 from harness.report import judged, page
 
 NOT_JUDGED, DAMAGED, RUNNING = "not judged", "damaged", "running"
 VERDICTS = (RUNNING, "invalid", "unknown", "valid", DAMAGED, NOT_JUDGED)
-_STAMP = "%Y%m%dT%H%M%S.%f%z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,8 @@ def _in_progress(run: RunFolder) -> bool:
 
 def _row(runs: Path, run: RunFolder, *, running: bool) -> RunRow:
     name = run.path.relative_to(runs).as_posix()
-    report, began = (run.path / page.FILE).is_file(), _began(run.path.name)
+    report = (run.path / page.FILE).is_file()
+    began = run_clock.moment(run.path.name.partition("-")[0])
     try:
         results = judged.load_if_any(run)
     except ScenarioError:
@@ -170,10 +171,3 @@ def _releases(versions: Mapping[str, Any]) -> tuple[str, ...]:
     told = versions.get("zookeeper")
     found = told.values() if isinstance(told, dict) else [told] if told else []
     return tuple(sorted({str(each).partition("-")[0] for each in found}))
-
-
-def _began(name: str) -> datetime | None:
-    try:
-        return datetime.strptime(name.partition("Z-")[0] + "+0000", _STAMP).astimezone(UTC)
-    except ValueError:
-        return None
