@@ -134,13 +134,8 @@ class CampaignOfRuns:
         Raises:
             StoreError: the disk is full, or does not accept the files.
         """
-        order, delivered = self.orders[done.key], delivered_by(done)
-        try:
-            folder = ordered_run.keep(order, delivered, self.runs)
-        except OSError as error:
-            raise cannot_keep(self.runs, error) from error
-        place = "" if folder is None else folder.path.relative_to(self.runs.resolve()).as_posix()
-        return _outcome(folder, delivered), ended(done, order, run=place)
+        folder, line = kept(done, self.orders[done.key], self.runs, runs=self.runs)
+        return _outcome(folder, delivered_by(done)), line
 
 
 @contextmanager
@@ -180,6 +175,20 @@ def delivered_by(done: Done) -> Delivered:
         return came
     ours = done.error if isinstance(done.error, HarnessError) else RunError(told(done.error))
     return Delivered(failure=ours, took_s=done.took_s)
+
+
+def kept(done: Done, order: Order, into: Path, *, runs: Path) -> tuple[RunFolder | None, Ended]:
+    """Store what an order left below `into`, itself below `runs`, and what the file says of it.
+
+    Raises:
+        StoreError: the disk is full, or does not accept the files.
+    """
+    try:
+        folder = ordered_run.keep(order, delivered_by(done), into)
+    except OSError as error:
+        raise cannot_keep(into, error) from error
+    place = "" if folder is None else folder.path.relative_to(runs.resolve()).as_posix()
+    return folder, ended(done, order, run=place)
 
 
 def ended(done: Done, order: Order, *, run: str = "", **figures: Any) -> Ended:

@@ -12,10 +12,10 @@ from typing import Any
 from cluster import lending
 from cluster.lending import Kept
 from harness import run as runs
-from harness.campaign.outcome_file import OutcomeFile, cannot_keep
+from harness.campaign.outcome_file import OutcomeFile
 from harness.campaign.tasks import Done, Executor, Task
 from harness.commands.running import ordered_run
-from harness.commands.running.campaign_of_runs import began, delivered_by, ended
+from harness.commands.running.campaign_of_runs import began, delivered_by, kept
 from harness.commands.running.launch import Lend, Ran, launch, prepare, publish
 from harness.commands.running.ordered_run import Order
 from harness.commands.searching.trials import Trials
@@ -194,12 +194,8 @@ class BenchOnWorkers(Bench):
                 full.
         """
         order, came = self._orders.pop(number), delivered_by(done)
-        try:
-            folder = ordered_run.keep(order, came, self.folder)
-        except OSError as error:
-            raise cannot_keep(self.folder, error) from error
-        place = "" if folder is None else folder.path.relative_to(self.runs.resolve()).as_posix()
-        self.outcomes.ended(ended(done, order, run=place))
+        folder, line = kept(done, order, self.folder, runs=self.runs)
+        self.outcomes.ended(line)
         if came.results is None:
             if folder is None or not isinstance(came.failure, RunError | HistoryError):
                 raise came.failure
