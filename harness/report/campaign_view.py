@@ -4,7 +4,6 @@ import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self
 
 from rich.console import Group
@@ -58,12 +57,7 @@ class CampaignView:
         self._stack.callback(self._over.set)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def line(self) -> str:

@@ -48,9 +48,7 @@ def write(folder: RunFolder, items: Iterable[str] = ()) -> Path:
     history = History.load(folder.history)
     page = render(history, results, folder, _known(history, items))
     target = folder.path / FILE
-    partial = target.with_suffix(".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(target)
+    files.write(target, page.encode())
     return target
 
 

@@ -41,9 +41,7 @@ def plan(
 
 
 def _table(chosen: Scenario, planned: Sequence[Planned]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("id", "phase", "fault", "when", "for"):
-        table.add_column(heading)
+    table = Table("id", "phase", "fault", "when", "for", box=None, pad_edge=False)
     for one in planned:
         phase = chosen.phases[one.phase].name or str(one.phase + 1)
         hold = "" if one.hold_s is None else f"{one.hold_s:g} s"
