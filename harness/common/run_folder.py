@@ -167,8 +167,8 @@ def open_run(path: Path) -> RunFolder:
     return run
 
 
-def make_folder(path: Path, option: str) -> None:
-    """Make the folder that an option names, if it does not exist.
+def make_folder(path: Path) -> None:
+    """Make a folder for runs, if it does not exist.
 
     Raises:
         ScenarioError: it cannot be made.
@@ -177,7 +177,7 @@ def make_folder(path: Path, option: str) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ScenarioError(
-            f"{option}: expected a folder that can be written to, got {path}: {error.strerror}"
+            f"--runs: expected a folder that can be written to, got {path}: {error.strerror}"
         ) from error
 
 

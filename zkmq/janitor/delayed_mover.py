@@ -157,7 +157,7 @@ class DelayedMover:
                 guard = self._tails.guard(priority, deadline_s)
                 checks[priority] = self._tails.check(priority, guard)
                 appends.append(self._tails.append(priority, guard, envelope.wrap(payload, header)))
-                self._tails.expect(priority, 1)
+                self._tails.expect(priority)
         places = self._return_places.returns(back, deadline_s)
         return [
             *ops, *checks.values(), *appends, *places, *self._group_locks.unlocks(returned),

@@ -34,10 +34,9 @@ class JanitorThread:
     still delete its lock.
     """
 
-    def __init__(self, janitor: Janitor, store: Store, *, period_s: float = PERIOD_S) -> None:
+    def __init__(self, janitor: Janitor, store: Store) -> None:
         self._janitor = janitor
         self._store = store
-        self._period_s = period_s
         self._away_s = AWAY_S
         self._told: dict[str, float] = {}
         self._stopping = Latch()
@@ -79,14 +78,14 @@ class JanitorThread:
         else:
             if self._store.now() - began_s < STEP_S:
                 self._away_s = AWAY_S
-                return 0.0 if self._janitor.busy else self._period_s
+                return 0.0 if self._janitor.busy else PERIOD_S
             self._tell(None)
         return self._stand_back()
 
     def _stand_back(self) -> float:
         """Leave the work to other clients for some time; return how long to wait then."""
         if not self._janitor.elected or not self._resign():
-            return self._period_s
+            return PERIOD_S
         away_s, self._away_s = self._away_s, min(self._away_s * 2, MAX_AWAY_S)
         self._stopping.wait(away_s)
         return 0.0

@@ -124,7 +124,7 @@ class Pipeline:
         pending = ticket.submit(batch.write, ops)
         for entry in batch.open:
             if not entry.delay_s:
-                self._tails.expect(entry.priority, 1)
+                self._tails.expect(entry.priority)
         self._sent.append(_Sent(pending, ops, batch, guards))
         return True
 

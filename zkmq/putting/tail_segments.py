@@ -78,9 +78,9 @@ class TailSegments:
             creates.append(self.append(parsed.priority, guard, data))
         return [*checks.values(), *creates]
 
-    def expect(self, priority: int, count: int) -> None:
-        """Count appends that are being sent, so that the roll comes in time."""
-        self._tails[priority].filled += count
+    def expect(self, priority: int) -> None:
+        """Count an append that is being sent, so that the roll comes in time."""
+        self._tails[priority].filled += 1
 
     def note(self, priority: int, guard: Guard, number: int) -> None:
         """Learn from a new item's number how full its segment is."""

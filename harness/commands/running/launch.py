@@ -46,7 +46,7 @@ def prepare(file: Path, scenario: Scenario, keep_in: Path, *, name: str | None =
         ScenarioError: no folder can be made in `keep_in`, or the subject cannot be used.
     """
     loading.require_runnable(scenario)
-    run_folder.make_folder(keep_in, "--runs")
+    run_folder.make_folder(keep_in)
     try:
         return run_folder.create(
             keep_in.resolve(), name or run_folder.name_of(file), scenario.seed, scenario.text

@@ -103,7 +103,7 @@ def run(
             loaded = [(file, scenarios.on_engines(scenario, on)) for file, scenario in loaded]
         if not loaded:
             terminal.say(f"no scenario is in share {shard}; there are {len(files)}")
-        run_folder.make_folder(keep_in, "--runs")
+        run_folder.make_folder(keep_in)
         with interrupts.clean_exit():
             hurting.tidy(terminal.say)
             update = {} if seed is None else {"seed": seed}

@@ -57,7 +57,7 @@ def fuzz_(
     _require(producer, subject)
     others = [word for word in (producer, subject) if word not in {"put-all", "zkmq"}]
     folder = keep_in / "fuzz" / "-".join([str(seed), *others])
-    run_folder.make_folder(folder, "--runs")
+    run_folder.make_folder(folder)
     terminal, until_s = Terminal(), time.monotonic() + 60 * minutes
     where = {
         "folder": folder,

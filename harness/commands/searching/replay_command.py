@@ -105,7 +105,7 @@ def _side_by_side(
     order: Order, crew: Crew, times: int, keep_in: Path, terminal: Terminal
 ) -> Generator[Ran, None, None]:
     """Replay on workers, until Ctrl-C; say of which replays nothing is known."""
-    run_folder.make_folder(keep_in, "--runs")
+    run_folder.make_folder(keep_in)
     elsewhere = replace(order, scenario=order.scenario.for_elsewhere())
     campaign = CampaignOfRuns(
         command="replay",
