@@ -382,12 +382,8 @@ class Queue(OperatorQueue):
                 `with job:`.
         """
         self._require_open()
-        for name in ("concurrency", "batch"):
-            if name in settings:
-                raise BadArgumentError(f"consume: {name}: expected none, the loop is the handler")
-        return working.consume(
-            self._consumer, self._store, WorkSettings(**settings), stop_on=stop_on
-        )
+        chosen = WorkSettings.of_loop(**settings)
+        return working.consume(self._consumer, self._store, chosen, stop_on=stop_on)
 
     def close(self) -> None:
         """Give back what is held, remove the registration, and end the session if it is ours.

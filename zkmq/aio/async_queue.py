@@ -23,7 +23,7 @@ from zkmq.aio.task_calls import TaskCalls
 from zkmq.aio.task_items import TOUCH, TaskItems, held_by
 from zkmq.aio.threads import LoopThreads
 from zkmq.doubt import Settled
-from zkmq.errors import BadArgumentError, NotAppliedError
+from zkmq.errors import NotAppliedError
 from zkmq.operating.operator_queue import MAX_REASON
 from zkmq.putting.batches import Put
 from zkmq.putting.entry import Entry, entries_of
@@ -351,10 +351,8 @@ class AsyncQueue(AsyncOperatorQueue):
                 `async with item:`.
         """
         self._require_open()
-        for name in ("concurrency", "batch"):
-            if name in settings:
-                raise BadArgumentError(f"consume: {name}: expected none, the loop is the handler")
-        return async_working.consume(self._queue, self._jobs, WorkSettings(**settings), stop_on)
+        chosen = WorkSettings.of_loop(**settings)
+        return async_working.consume(self._queue, self._jobs, chosen, stop_on)
 
     async def close(self) -> None:
         """Give back what is held, remove the registration, and end the session if it is ours.

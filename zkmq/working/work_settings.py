@@ -3,8 +3,10 @@
 import math
 from dataclasses import dataclass
 from random import Random, uniform
+from typing import Any, Self
 
 from zkmq import checks
+from zkmq.errors import BadArgumentError
 from zkmq.taking.reserve import MAX_BATCH
 
 MAX_CONCURRENCY = 1000
@@ -52,6 +54,18 @@ class WorkSettings:
             checks.seconds(f"work: {name}", getattr(self, name))
         for name in ("time_limit_s", "idle_s"):
             checks.seconds(f"work: {name}", getattr(self, name), endless=True)
+
+    @classmethod
+    def of_loop(cls, **settings: Any) -> Self:
+        """The settings of `consume`, whose one handler is the body of the caller's loop.
+
+        Raises:
+            BadArgumentError: one is not accepted, or is of handlers.
+        """
+        for name in ("concurrency", "batch"):
+            if name in settings:
+                raise BadArgumentError(f"consume: {name}: expected none, the loop is the handler")
+        return cls(**settings)
 
     @property
     def capacity(self) -> int:
