@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from zkmq.errors import NoQuorumError, OutcomeUnknownError
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES, read_each
-from zkmq.zookeeper.retries import commit_idempotent, may_retry
+from zkmq.zookeeper.retries import commit_answered, commit_idempotent, may_retry
 from zkmq.zookeeper.store import (
     Code,
     Committed,
@@ -211,22 +211,18 @@ class BrokerTree:
 
     def _remove(self, path: str, deadline_s: float) -> bool:
         """Delete one znode; False if it has children."""
-        while True:
-            match self._store.commit([Delete(path)], deadline_s):
-                case Committed() | Rejected(_, Code.NO_NODE):
-                    return True
-                case Rejected(_, Code.NOT_EMPTY):
-                    return False
-                case Rejected(_, code, number):
-                    raise refusal(path, "delete", code, number)
-                case Lost(reason):
-                    if not may_retry(self._store, deadline_s):
-                        raise NoQuorumError(f"{path}: delete: no answer in time ({reason})")
+        match commit_answered(self._store, f"{path}: delete", [Delete(path)], deadline_s):
+            case Committed() | Rejected(_, Code.NO_NODE):
+                return True
+            case Rejected(_, Code.NOT_EMPTY):
+                return False
+            case Rejected(_, code, number):
+                raise refusal(path, "delete", code, number)
 
     def _make(self, ops: Sequence[Create], deadline_s: float) -> None:
         """Create nodes, and what is above them, whoever else does the same."""
         while True:
-            match self._store.commit(ops, deadline_s):
+            match commit_answered(self._store, ops[0].path, ops, deadline_s):
                 case Committed() | Rejected(_, Code.NODE_EXISTS):
                     return
                 case Rejected(index, Code.NO_NODE):
@@ -238,9 +234,6 @@ class BrokerTree:
                         )
                 case Rejected(index, code, number):
                     raise refusal(ops[index].path, "create", code, number)
-                case Lost(reason):
-                    if not may_retry(self._store, deadline_s):
-                        raise NoQuorumError(f"{ops[0].path}: no answer in time ({reason})")
 
     def _session(self, deadline_s: float) -> int:
         while (session := self._store.session_id) is None:
