@@ -51,8 +51,8 @@ class RedeliveryPolicy:
 
 def counted_deliveries(header: envelope.Header) -> int:
     """How many deliveries of an item count; while it is held, this one too."""
-    deliveries: int = header.get("deliveries", 0)
-    return deliveries - header.get("forgiven", 0)
+    often: int = header.get("deliveries", 0) - header.get("forgiven", 0)
+    return often
 
 
 @contextmanager
