@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -30,6 +32,7 @@ _ANSWERS = 10_000
 class EndpointQueues:
     """Opens queues at first use, and keeps them open. Opens and expires consumers.
 
+    When there are too many queues, it closes the one that was not used for the longest time.
     `run` runs a blocking call in a thread.
     """
 
@@ -38,8 +41,11 @@ class EndpointQueues:
         self._limits = limits
         self._shared = shared
         self.run = BlockingCalls().run
+        # The one whose last call ended first comes first.
         self._queues: dict[str, asyncio.Task[OpenQueue]] = {}
+        self._calls: Counter[str] = Counter()
         self._consumers: dict[str, RemoteConsumer] = {}
+        self._opening = 0
         self._ending: set[asyncio.Task[None]] = set()
 
     @property
@@ -47,16 +53,29 @@ class EndpointQueues:
         """The number of open consumers."""
         return len(self._consumers)
 
+    @contextmanager
+    def in_call(self, name: str) -> Iterator[None]:
+        """Keep a queue open while a call of it runs."""
+        self._calls[name] += 1
+        try:
+            yield
+        finally:
+            self._calls[name] -= 1
+            if not self._calls[name]:
+                del self._calls[name]
+            if name in self._queues:
+                self._queues[name] = self._queues.pop(name)
+
     async def queue(self, name: str) -> "OpenQueue":
         """Return a queue. Open it at first use, and make its tree if there is none.
 
         Raises:
-            HttpError: 503, too many queues.
+            HttpError: 503, too many queues that are in use.
             ZkmqError: the queue cannot be opened.
         """
         opening = self._queues.get(name)
         if opening is None:
-            if len(self._queues) >= self._limits.queues:
+            if len(self._queues) >= self._limits.queues and not self._close_idle():
                 most = self._limits.queues
                 raise HttpError(503, f"queues: at most {most} at a time", headers=RETRY)
             opening = asyncio.ensure_future(self._open(name))
@@ -79,13 +98,25 @@ class EndpointQueues:
     ) -> RemoteConsumer:
         """Open a consumer with its own ZooKeeper session; `settings` are those of `Queue`.
 
+        The queue is opened too: its janitor brings back what is due, and the items of the dead.
+
         Raises:
-            HttpError: 503, too many consumers.
+            HttpError: 503, too many consumers or queues.
             ZkmqError: the consumer cannot be opened.
         """
-        if len(self._consumers) >= self._limits.consumers:
+        if len(self._consumers) + self._opening >= self._limits.consumers:
             most = self._limits.consumers
             raise HttpError(503, f"consumers: at most {most} at a time", headers=RETRY)
+        self._opening += 1
+        try:
+            await self.queue(name)
+            return await self._open_consumer(name, session_s, settings)
+        finally:
+            self._opening -= 1
+
+    async def _open_consumer(
+        self, name: str, session_s: float, settings: Mapping[str, Any]
+    ) -> RemoteConsumer:
         id = f"consumer-{secrets.token_hex(8)}"
         loop = asyncio.get_running_loop()
 
@@ -142,6 +173,16 @@ class EndpointQueues:
         queue = await self.run(self._connect, name, timeout_s, None, janitor=janitor)
         return OpenQueue(name, queue, self.run, self._shared)
 
+    def _close_idle(self) -> bool:
+        """Begin to close a queue without calls and consumers; return whether there was one."""
+        consumed = {consumer.queue.path for consumer in self._consumers.values()}
+        for name, task in self._queues.items():
+            if _succeeded(task) and name not in self._calls and f"/{name}" not in consumed:
+                del self._queues[name]
+                self._in_background(self.run(task.result().queue.close))
+                return True
+        return False
+
     def _opened(self, name: str, task: "asyncio.Task[OpenQueue]") -> None:
         if not _succeeded(task):  # the next request tries again
             del self._queues[name]
@@ -182,9 +223,12 @@ class EndpointQueues:
     def _end(self, id: str) -> None:
         consumer = self._forget(id)
         if consumer is not None:
-            task = asyncio.ensure_future(self._close_quietly(consumer))
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+            self._in_background(self._close_quietly(consumer))
+
+    def _in_background(self, ending: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(ending)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     def _forget(self, id: str) -> RemoteConsumer | None:
         consumer = self._consumers.pop(id, None)

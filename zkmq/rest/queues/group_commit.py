@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from zkmq import Put, ZkmqError
+from zkmq import Put
 from zkmq.putting.batches import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, write_bytes
 from zkmq.putting.entry import Entry
 
@@ -50,7 +50,7 @@ class GroupCommit:
             group = self._next_group()
             try:
                 puts = await self._put_many([entry for each in group for entry in each.entries])
-            except ZkmqError as error:
+            except Exception as error:  # noqa: BLE001 -- raised where each answer is awaited
                 for each in group:
                     if not each.answer.done():
                         each.answer.set_exception(error)

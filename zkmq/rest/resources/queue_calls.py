@@ -28,9 +28,10 @@ def on_queue(handler: QueueHandler) -> Handler:
     """Call the handler with the open queues and the name of this one; answer the queue's errors."""
 
     async def handle(call: RestCall) -> Response:
-        name = decode_path(f"/{call.parts[0]}")[1:]
+        name, queues = decode_path(f"/{call.parts[0]}")[1:], _queues_of(call)
         try:
-            return await handler(call, _queues_of(call), name)
+            with queues.in_call(name):
+                return await handler(call, queues, name)
         except ZkmqError as error:
             raise to_http(error, name) from error
 

@@ -131,7 +131,7 @@ class Writes:
 
     def __init__(self) -> None:
         self.groups: list[list[bytes]] = []
-        self.error: zkmq.ZkmqError | None = None
+        self.error: Exception | None = None
 
     async def put_many(self, entries: Sequence[Entry]) -> list[zkmq.Put]:
         """Put."""
@@ -181,13 +181,16 @@ class TestGroupCommit:
         assert max(sum(len(data) + 200 for data in each) for each in groups) <= 256 * 1024
         assert sum(len(each) for each in groups) == 1002
 
-    def test_failure(self) -> None:
+    @pytest.mark.parametrize(
+        "error", [zkmq.NoQuorumError("away"), RuntimeError("can't start new thread")], ids=repr
+    )
+    def test_failure(self, error: Exception) -> None:
         """What becomes of a write is told to every request in it, and the next goes on."""
 
         async def run() -> list[Any]:
             writes = Writes()
             group = GroupCommit(writes.put_many)
-            writes.error = zkmq.NoQuorumError("away")
+            writes.error = error
             failed = await asyncio.gather(
                 *(group.put([Entry(data=b"x")]) for _ in range(3)), return_exceptions=True
             )
@@ -195,7 +198,7 @@ class TestGroupCommit:
             return [*failed, await group.put([Entry(data=b"y")])]
 
         *failed, fine = asyncio.run(run())
-        assert [type(each) for each in failed] == [zkmq.NoQuorumError] * 3
+        assert [type(each) for each in failed] == [type(error)] * 3
         assert fine[0].name == "y"
 
 

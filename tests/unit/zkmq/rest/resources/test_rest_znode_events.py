@@ -2,13 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
+from urllib.parse import quote
 
 import pytest
 from kazoo.protocol.states import EventType, KeeperState, WatchedEvent, ZnodeStat
+from starlette.types import Message
 
 from zkmq.rest.http.http_errors import HttpError
-from zkmq.rest.resources.znode_events import Cursor
+from zkmq.rest.http.request_target import Query
+from zkmq.rest.resources.rest_call import HeaderFields, RestCall
+from zkmq.rest.resources.znode_events import Cursor, follow
+from zkmq.rest.upstream.async_session import AsyncSession
+from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig
 from zkmq.rest.upstream.shared_watches import SharedWatches, Snapshot
 
 ABSENT = Snapshot()
@@ -36,6 +42,28 @@ def state(mzxid: int, pzxid: int = 1) -> Snapshot:
 def test_since(kind: str, since: int, now: Snapshot, news: bool) -> None:  # noqa: FBT001
     """9: newer than `since` is news; so is the end of a znode the client has seen."""
     assert Cursor(kind, since).is_news(now) is news
+
+
+@pytest.mark.parametrize("since", ["", "-1", "x", "\u0663", "9" * 19, "0" * 5000, "1" * 5000])
+def test_a_since_that_is_no_zxid_is_refused(since: str) -> None:
+    """9: it is 400, however long it is."""
+    call = RestCall(
+        config=GatewayConfig(endpoints=(EndpointConfig(hosts="h"),)),
+        scope={},
+        receive=never,
+        method="GET",
+        path="/znodes/v1/a",
+        query=Query(f"watch=data&since={quote(since)}"),
+        headers=HeaderFields(()),
+    )
+    with pytest.raises(HttpError, match="expected a zxid") as caught:
+        asyncio.run(follow(call, SharedWatches(cast(AsyncSession, None), most=1), "/a"))
+    assert caught.value.status == 400
+
+
+async def never() -> Message:
+    """Have no body."""
+    raise AssertionError("no body is asked for")
 
 
 def test_advance() -> None:
