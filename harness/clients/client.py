@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 from harness.clients import payload
-from harness.clients.foreign_calls import PROCESS_STRIDE, ForeignCalls
+from harness.clients.foreign_calls import PROCESS_STRIDE, ForeignCalls, counted, session_end
 from harness.clients.subject import Applied, Reserved, Subject, SubjectConfig, Taken
 from harness.common.harness_errors import SubjectError, told
 from harness.common.run_clock import Clock
@@ -151,22 +151,12 @@ class Client:
         subject, self._subject = self._subject, None
         if subject is None:
             return
-        session, consumer = subject.session, subject.consumer
+        names = {"session": subject.session, "consumer": subject.consumer}
         alive_ns = self._clock.now_ns() if why == "closed" else self._alive_ns
         with suppress(Exception):  # a session that cannot be closed ends by its timeout
             subject.close()
-        end = {
-            "session": session,
-            "consumer": consumer,
-            "why": why,
-            "alive_until_ns": alive_ns,
-            "zxid": None,
-        }
-        # The process number says whose end it is, even if the client never had a name.
         now_ns = self._clock.now_ns()
-        self._append(
-            Event(time_ns=now_ns, process=self.process, type="info", f="session-end", value=end)
-        )
+        self._append(session_end(self.process, now_ns, names, why, alive_until_ns=alive_ns))
         self._report({"process": None, "session": None, "consumer": None})
         self.process += PROCESS_STRIDE
 
@@ -190,7 +180,8 @@ class Client:
         if not isinstance(answer, Reserved) or answer.items:
             self._alive_ns = invoked.time_ns
         self._append(self._event("ok", f, _with_answer(fields, answer), subject=subject))
-        self._report(_counted(f, answer, fields) | self._session_of(subject))
+        got = len(answer.items) if isinstance(answer, Reserved) else 0
+        self._report(counted(f, fields["value"], got) | self._session_of(subject))
         return answer
 
     def _failed(self, f: str, fields: Mapping[str, Any], error: Exception) -> None:
@@ -259,14 +250,3 @@ def _with_answer(fields: Mapping[str, Any], answer: Applied) -> dict[str, Any]:
         if answer.consumer is not None:
             told["consumer"] = answer.consumer
     return told
-
-
-def _counted(f: str, answer: Applied, fields: Mapping[str, Any]) -> dict[str, Any]:
-    if f == "put":
-        return {"acknowledged": 1}
-    if isinstance(answer, Reserved):
-        return {"delivered": len(answer.items), "empty": int(not answer.items)}
-    values = fields["value"]
-    return {
-        "completed" if f == "done" else "released": len(values) if isinstance(values, list) else 1
-    }

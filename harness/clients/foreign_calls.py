@@ -3,7 +3,7 @@
 Each line that it writes is one event, with the keys of history.jsonl: docs/your-own-queue.md.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -193,7 +193,8 @@ class ForeignCalls:
         beside = {"priority": call.priority} | ({"n": call.n} if line.f in _GETS else {})
         now_ns = self._clock.now_ns()
         self._append(self._event(line, caller, now_ns, value=value, **beside))
-        self._tell(line.process, caller, _counted(line, value, items))
+        counts = counted(line.f, value, len(items)) if line.type == "ok" else {line.type: 1}
+        self._tell(line.process, caller, counts)
         if line.type == "info":
             self._over(line.process, caller, "in-doubt")
 
@@ -210,16 +211,9 @@ class ForeignCalls:
         """Record that a process of the history has ended; its caller goes on as another one."""
         del self._callers[number]
         now_ns = self._clock.now_ns()
-        end = {
-            "session": caller.session,
-            "consumer": caller.consumer,
-            "why": why,
-            "alive_until_ns": now_ns if why == "closed" else caller.alive_ns,
-            "zxid": None,
-        }
-        self._append(
-            Event(time_ns=now_ns, process=caller.process, type="info", f=SESSION_END, value=end)
-        )
+        alive_ns = now_ns if why == "closed" else caller.alive_ns
+        names = {"session": caller.session, "consumer": caller.consumer}
+        self._append(session_end(caller.process, now_ns, names, why, alive_until_ns=alive_ns))
         self._report({"caller": number, "process": None, "session": None, "consumer": None})
 
     def _new(self, number: int) -> _Caller:
@@ -258,12 +252,22 @@ class ForeignCalls:
         self._report({**about, **alive, **counts})
 
 
-def _counted(line: CallLine, value: Any, items: Sequence[Value]) -> dict[str, int]:
-    if line.type != "ok":
-        return {line.type: 1}
-    if line.f == "put":
+def counted(f: str, value: Any, got: int) -> dict[str, int]:
+    """Return what a call that was ok counts as; `got` is how many items it took."""
+    if f == "put":
         return {"acknowledged": 1}
-    if line.f in _GETS:
-        return {"delivered": len(items), "empty": int(not items)}
+    if f in _GETS:
+        return {"delivered": got, "empty": int(not got)}
     number = len(value) if isinstance(value, list) else 1
-    return {"completed" if line.f == "done" else "released": number}
+    return {"completed" if f == "done" else "released": number}
+
+
+def session_end(
+    process: int, now_ns: int, names: Mapping[str, str | None], why: str, *, alive_until_ns: int
+) -> Event:
+    """Return the note that a process of the history has ended, with the `names` of its session.
+
+    The process number says whose end it is, even if the client never had a name.
+    """
+    end = {**names, "why": why, "alive_until_ns": alive_until_ns, "zxid": None}
+    return Event(time_ns=now_ns, process=process, type="info", f=SESSION_END, value=end)
