@@ -17,9 +17,7 @@ from harness.clients.subject import (
 from harness.history.record import Value
 from zkmq import Item, Queue, Returned
 from zkmq.tree.compatibility.charter import SEGMENT_ITEMS
-from zkmq.tree.paths import QueueTree
 from zkmq.tree.raw_copy import decode
-from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 # What a call may take beyond its deadline on a busy machine.
 GRACE_S = 10.0
@@ -98,6 +96,11 @@ class _ZkmqSubject:
         done = self._queue.release(*(item.handle for item in items))
         return Applied(zxid=done.zxid, attempts=done.attempts)
 
+    def leftover(self) -> int:
+        """Count what all consumers hold, this one included, and what is delayed."""
+        stats = self._queue.stats()
+        return stats.held + stats.delayed
+
     def close(self) -> None:
         """Release what is held, and end the session."""
         self._queue.close()
@@ -114,6 +117,21 @@ class _ZkmqSubject:
     @staticmethod
     def _holder(item: Any) -> str:
         return str(item.consumer)
+
+    def _settings(self, config: SubjectConfig) -> dict[str, Any]:
+        """Return the settings of a queue over ZooKeeper's own protocol."""
+        return {
+            "connection": {
+                "session_timeout_s": config.session_timeout_s,
+                "connect_timeout_s": config.deadline_s,
+                "multi_read": True,  # every release the harness starts is 3.6 or later
+            },
+            "order": config.order,
+            "deadline_s": config.deadline_s,
+            "lost": self._on_lost,
+            "on_returned": self._on_returned,
+            "segment_items": config.segment_items or SEGMENT_ITEMS,
+        }
 
     def _on_lost(self, consumer: str, items: Sequence[Item]) -> None:
         values = [value_of(item.data) for item in items]
@@ -137,33 +155,8 @@ class ZkmqSubject(_ZkmqSubject):
 
     def __init__(self, config: SubjectConfig, note: Note) -> None:
         super().__init__(note)
-        self._deadline_s, self._tells_window = config.deadline_s, config.order == "relaxed"
-        self._store = KazooStore.connect(
-            config.hosts,
-            session_timeout_s=config.session_timeout_s,
-            connect_timeout_s=config.deadline_s,
-            multi_read=True,  # every release the harness starts is 3.6 or later
-        )
-        self._tree = QueueTree(config.path)
-        self._queue = Queue(
-            self._store,
-            config.path,
-            order=config.order,
-            deadline_s=config.deadline_s,
-            lost=self._on_lost,
-            on_returned=self._on_returned,
-            segment_items=config.segment_items or SEGMENT_ITEMS,
-            close_store=True,
-        )
-
-    def leftover(self) -> int:
-        """Count claims of all consumers, this one's included, and delayed items."""
-        deadline_s = self._store.now() + self._deadline_s
-        consumers = self._store.list(self._tree.consumers, deadline_s) or []
-        minutes = self._store.list(self._tree.place("delayed"), deadline_s) or []
-        parents = [self._tree.claims(consumer) for consumer in consumers]
-        parents += [f"{self._tree.place('delayed')}/{minute}" for minute in minutes]
-        return sum(len(self._store.list(parent, deadline_s) or []) for parent in parents)
+        self._tells_window = config.order == "relaxed"
+        self._queue = Queue.connect(config.hosts, config.path, **self._settings(config))
 
 
 class AwaitedQueue:
@@ -210,22 +203,8 @@ class AioSubject(_ZkmqSubject):
             config.hosts,
             config.path,
             within_s=config.deadline_s + GRACE_S,
-            connection={
-                "session_timeout_s": config.session_timeout_s,
-                "connect_timeout_s": config.deadline_s,
-                "multi_read": True,
-            },
-            order=config.order,
-            deadline_s=config.deadline_s,
-            lost=self._on_lost,
-            on_returned=self._on_returned,
-            segment_items=config.segment_items or SEGMENT_ITEMS,
+            **self._settings(config),
         )
-
-    def leftover(self) -> int:
-        """Count what anybody holds and what is delayed."""
-        stats = self._queue.stats()
-        return stats.held + stats.delayed
 
     @staticmethod
     def _holder(item: Any) -> str:
@@ -249,8 +228,3 @@ class RestZkmqSubject(_ZkmqSubject):
             lost=self._on_lost,
             http={"trust_env": False},  # a proxy of the machine has no part in a run
         )
-
-    def leftover(self) -> int:
-        """Count what anybody holds and what is delayed, as the gateway counts it."""
-        stats = self._queue.stats()
-        return stats.held + stats.delayed

@@ -38,7 +38,6 @@ from worlds.memory.queues import janitor_of, swept
 from worlds.memory.store import MemoryStore, World
 from zkmq import NoQuorumError, Queue
 from zkmq.janitor.janitor import Janitor
-from zkmq.tree.paths import QueueTree
 
 SERVERS = 5
 PUTS = 24
@@ -73,10 +72,7 @@ class MemorySubject(ZkmqSubject):
     takes: ClassVar[bool] = False
 
     def __init__(self, store: MemoryStore, note: Note) -> None:
-        self._note, self._deadline_s, self._relaxed = note, 30.0, False
-        self._memory = store
-        self._store = store  # type: ignore[assignment]  # the part of it that `leftover` uses
-        self._tree = QueueTree("/queue")
+        self._note, self._memory = note, store
         self._queue = Queue(
             store, order="strict", janitor=False, lost=self._on_lost, close_store=True
         )

@@ -1,4 +1,4 @@
-"""The queue for asyncio as a subject: real tasks on a real event loop, on a server in memory."""
+"""zkmq's own queues as subjects, that for asyncio on a real event loop: on a server in memory."""
 
 import threading
 from collections.abc import Iterator
@@ -24,16 +24,23 @@ def server() -> Iterator[WireZooKeeper]:
 
 
 @pytest.fixture
-def subject(server: WireZooKeeper) -> Iterator[Any]:
-    """Give one client of the subject `aio`."""
-    made = connect(SubjectConfig(kind="aio", hosts=server.address), lambda *_: None)
+def kind() -> str:
+    """Give the name of the subject, where a test asks for no other."""
+    return "aio"
+
+
+@pytest.fixture
+def subject(server: WireZooKeeper, kind: str) -> Iterator[Any]:
+    """Give one client of a subject."""
+    made = connect(SubjectConfig(kind=kind, hosts=server.address), lambda *_: None)
     yield made
     made.close()
     assert not loops()
 
 
+@pytest.mark.parametrize("kind", ["aio", "zkmq"])
 def test_its_calls_are_those_of_the_queue(subject: Any) -> None:
-    """Each call is awaited, and tells what the history of a run records of it."""
+    """Each call tells what the history of a run records of it; those of `aio` are awaited."""
     assert subject.consumer is None
     put = subject.put("a", 100)
     assert put.zxid > 0
