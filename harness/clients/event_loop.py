@@ -1,8 +1,8 @@
-"""An event loop on a thread of its own, for subjects whose queue is awaited."""
+"""An event loop on a thread of its own: for subjects whose queue is awaited, and forwarders."""
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
@@ -31,8 +31,14 @@ class EventLoop:
         """
         return self.begin(call).result(within_s)
 
+    def tell(self, act: Callable[[], object]) -> None:
+        """Let the loop call something soon."""
+        self._loop.call_soon_threadsafe(act)
+
     def close(self) -> None:
-        """End the thread; what runs is cancelled, and given a moment to end."""
+        """End the thread; what runs is cancelled, and given a moment to end. Twice is fine."""
+        if self._loop.is_closed():
+            return
         cancelling = asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop)
         try:
             cancelling.result(END_WITHIN_S)

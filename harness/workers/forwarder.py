@@ -6,10 +6,11 @@ mended, what was held back goes on.
 """
 
 import asyncio
-import threading
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from harness.clients.event_loop import EventLoop
 
 LOOPBACK = "127.0.0.1"
 CHUNK_BYTES = 1 << 16
@@ -41,7 +42,7 @@ class _Link:
 class Forwarder:
     """One client's connections to all nodes, through one listening port for each."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, servers: Mapping[int, str]) -> None:
+    def __init__(self, loop: EventLoop, servers: Mapping[int, str]) -> None:
         self._loop = loop
         self._links: dict[int, _Link] = {}
         for id, address in servers.items():
@@ -67,12 +68,12 @@ class Forwarder:
     def cut(self, nodes: Collection[int]) -> None:
         """Let nothing through to and from these nodes."""
         for id in nodes:
-            self._loop.call_soon_threadsafe(self._links[id].open.clear)
+            self._loop.tell(self._links[id].open.clear)
 
     def mend(self, nodes: Collection[int]) -> None:
         """Let everything through again to and from these nodes."""
         for id in nodes:
-            self._loop.call_soon_threadsafe(self._links[id].open.set)
+            self._loop.tell(self._links[id].open.set)
 
     async def listen(self) -> None:
         """Listen on one port for each node."""
@@ -87,32 +88,24 @@ class Forwarder:
 
 
 class Forwarding:
-    """The forwarders of all clients of a run, on one event loop in one thread."""
+    """The forwarders of all clients of a run, on one event loop."""
 
     def __init__(self, servers: Mapping[int, str]) -> None:
         self._servers = servers
         self._all: list[Forwarder] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="forwarders")
-        self._thread.daemon = True
-        self._thread.start()
+        self._loop = EventLoop()
 
     def forwarder(self) -> Forwarder:
         """Return a new client's forwarder, which listens."""
         new = Forwarder(self._loop, self._servers)
-        asyncio.run_coroutine_threadsafe(new.listen(), self._loop).result(TIMEOUT_S)
+        self._loop.wait(new.listen(), TIMEOUT_S)
         self._all.append(new)
         return new
 
     def close(self) -> None:
         """Close every connection and end the thread; doing it twice is fine."""
-        if not self._thread.is_alive():
-            return
-        for forwarder in self._all:
-            asyncio.run_coroutine_threadsafe(forwarder.close(), self._loop).result(TIMEOUT_S)
-        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(TIMEOUT_S)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        while self._all:
+            self._loop.wait(self._all.pop().close(), TIMEOUT_S)
         self._loop.close()
 
 
@@ -150,10 +143,3 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link
         await link.passed()
         writer.write(data)
         await writer.drain()
-
-
-async def _cancel_all() -> None:
-    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)

@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
+from harness.clients.foreign_calls import session_end
 from harness.common import process_group
 from harness.common.harness_errors import WorkerError
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
-from harness.history.record import Event, HistoryWriter
+from harness.history.record import HistoryWriter
 from harness.scenario.schema import WorkloadEntry
 from harness.workers.forwarder import Forwarder, Forwarding
 from harness.workers.worker_process import FAULTS_OVER, PUTS_OVER, Job
@@ -218,20 +219,10 @@ class Workers:
 
     def _record_death(self, last: Mapping[str, Any]) -> None:
         """Record the end of a process, and of its session, if it had one that is known."""
+        names = {name: last.get(name) for name in ("session", "consumer")}
+        now_ns, alive_ns = self._clock.now_ns(), last.get("alive_ns", 0)
         self._history.append(
-            Event(
-                time_ns=self._clock.now_ns(),
-                process=last["process"],
-                type="info",
-                f="session-end",
-                value={
-                    "session": last.get("session"),
-                    "consumer": last.get("consumer"),
-                    "why": "killed",
-                    "alive_until_ns": last.get("alive_ns", 0),
-                    "zxid": None,
-                },
-            )
+            session_end(last["process"], now_ns, names, "killed", alive_until_ns=alive_ns)
         )
 
 
