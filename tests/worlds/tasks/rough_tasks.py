@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
 from functools import partial
 from random import Random
-from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -24,12 +23,12 @@ from worlds.tasks.handed import Got, SimProcess, Told
 from worlds.tasks.item_calls import BlockError, ItemCalls
 from worlds.tasks.virtual_loop import VirtualChanges, VirtualLoop, spawner
 from zkmq import Queue
-from zkmq.aio import AsyncItem, AsyncOutcomeUnknownError, AsyncQueue, task_items
+from zkmq.aio import AsyncItem, AsyncOutcomeUnknownError, AsyncQueue
 from zkmq.aio.bridged_queue import BridgedQueue
 from zkmq.errors import ClosedError, NoQuorumError, NotAppliedError, PartlyPutError
 from zkmq.putting.entry import Entry
 from zkmq.tree.item import Hold
-from zkmq.working import worker
+from zkmq.working import work_settings
 from zkmq.zookeeper import call_lock
 
 T = TypeVar("T")
@@ -63,9 +62,8 @@ class RoughTasks(ItemCalls):
         scheduler = self.world.scheduler
         make = partial(VirtualChanges, scheduler)
         changes = mock.patch.object(call_lock, "Changes", make)
-        ours = SimpleNamespace(Random=lambda: self.rng)
-        draws = [mock.patch.object(module, "random", ours) for module in (worker, task_items)]
-        with seeded(self.world.rng), changes, draws[0], draws[1], self._unblocked():
+        draws = mock.patch.object(work_settings, "uniform", self.rng.uniform)
+        with seeded(self.world.rng), changes, draws, self._unblocked():
             try:
                 faults, self.world.faults = self.world.faults, no_faults
                 Queue(self.world.client("maker"), ROOT, janitor=False, segment_items=5).close()
