@@ -14,7 +14,7 @@ from unittest import mock
 from worlds.crash_points import weakened
 from worlds.wire.plan import Plan, Trouble
 from zkmq.errors import ClosedError, ZkmqError
-from zkmq.janitor.janitor_thread import JanitorThread
+from zkmq.janitor.janitor_thread import PERIOD_S, JanitorThread
 from zkmq.tree.ticket import Refused, Ticket, TookEffect
 from zkmq.zookeeper.session.failure_detector import FailureDetector
 from zkmq.zookeeper.session.kazoo_session import KazooSession
@@ -69,7 +69,7 @@ def _only_once(self: JanitorThread) -> float:
     """A janitor whose thread ends while it holds the office."""
     if self._janitor.step(self._store.now() + STEP_S):
         raise ClosedError("a janitor that dies")
-    return self._period_s
+    return PERIOD_S
 
 
 MUTANTS = {
