@@ -9,7 +9,7 @@ import typer
 
 from harness.commands import interrupts
 from harness.common.harness_errors import HarnessError
-from zkmq.cli.lazy_group import LazyGroup, VersionOption
+from zkmq.cli.lazy_group import USAGE_ERROR, LazyGroup, VersionOption
 
 EXIT_USAGE, EXIT_FAILED, EXIT_INTERRUPTED = 254, 255, 2
 _EPILOG = (
@@ -84,8 +84,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-# The parser's usage errors have no public name in typer, only this one's base.
-_USAGE_ERROR: Any = typer.BadParameter.__base__
 
 
 @app.callback()
@@ -105,7 +103,7 @@ def _status(command: Callable[..., Any]) -> int:
         status = command(standalone_mode=False)
     except typer.Exit as ended:
         return ended.exit_code
-    except _USAGE_ERROR as error:
+    except USAGE_ERROR as error:
         error.show()
         return EXIT_USAGE
     except HarnessError as error:

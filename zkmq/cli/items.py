@@ -58,7 +58,7 @@ def redrive(
     ids: Annotated[
         list[str] | None, typer.Option("--id", help="These items; may be given more than once.")
     ] = None,
-    place: Annotated[Aside, typer.Option(help="Where from.")] = Aside.DEAD,
+    place: Annotated[Aside, typer.Option(help="Where from.")] = "dead",
     *,
     to: Annotated[str, typer.Option(help="The path of the other queue, on the same servers.")],
 ) -> int:
@@ -67,5 +67,5 @@ def redrive(
     Each is in one of the two queues at any moment. In the other queue it is new.
     """
     with context.obj.queue(make=False) as queue:
-        print(queue.redrive(to, n, ids=ids, place=place.value).count)
+        print(queue.redrive(to, n, ids=ids, place=place).count)
     return Status.OK

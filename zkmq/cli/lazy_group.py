@@ -17,6 +17,8 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer calls it with
         raise typer.Exit
 
 
+# The parser's usage errors have no public name in typer, only this one's base.
+USAGE_ERROR: Any = typer.BadParameter.__base__
 VersionOption = Annotated[
     bool,
     typer.Option("--version", callback=_print_version, is_eager=True, help="Show the release."),

@@ -5,8 +5,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -16,23 +15,10 @@ from zkmq.cli.invocation import JsonOption, Status, described
 from zkmq.errors import BadArgumentError
 from zkmq.operating.inspection import QueueStats
 
+# Where items can be looked at, and where they can be brought back from.
+Place = Literal["items", "dead", "partial", "delayed"]
+Aside = Literal["dead", "partial"]
 COLUMNS = ("waiting", "held", "delayed", "partial", "dead", "consumers", "producers", "skipped")
-
-
-class AsidePlace(StrEnum):
-    """Where items can be looked at."""
-
-    ITEMS = "items"
-    DEAD = "dead"
-    PARTIAL = "partial"
-    DELAYED = "delayed"
-
-
-class Aside(StrEnum):
-    """Where items can be brought back from."""
-
-    DEAD = "dead"
-    PARTIAL = "partial"
 
 
 def register(app: typer.Typer) -> None:
@@ -50,13 +36,13 @@ def register(app: typer.Typer) -> None:
 def peek(
     context: typer.Context,
     n: Annotated[int, typer.Argument(help="How many, at most.", min=1)] = 10,
-    place: Annotated[AsidePlace, typer.Option(help="Where.")] = AsidePlace.ITEMS,
+    place: Annotated[Place, typer.Option(help="Where.")] = "items",
     *,
     as_json: JsonOption = False,
 ) -> int:
     """Look at the first items without taking them; status 1 if there are none."""
     with context.obj.queue(make=False) as queue:
-        found = queue.peek(n, place=place.value)
+        found = queue.peek(n, place=place)
     if as_json:
         for each in found:
             about = {key: value for key, value in asdict(each).items() if key != "data"}
@@ -119,11 +105,11 @@ def watch(
 def kick(
     context: typer.Context,
     n: Annotated[int, typer.Argument(help="How many, at most.", min=1)],
-    place: Annotated[Aside, typer.Option(help="Where from.")] = Aside.DEAD,
+    place: Annotated[Aside, typer.Option(help="Where from.")] = "dead",
 ) -> int:
     """Bring items that were put aside back to their old places; prints how many came."""
     with context.obj.queue(make=False) as queue:
-        print(queue.kick(n, place=place.value).count)
+        print(queue.kick(n, place=place).count)
     return Status.OK
 
 

@@ -8,9 +8,8 @@ import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -42,21 +41,10 @@ HoldFile = Annotated[
 DelayOption = Annotated[float, typer.Option(help="How long an item stays away when it is back.")]
 
 
-class Failed(StrEnum):
-    """What becomes of an item whose command failed."""
-
-    RELEASE = "release"
-    BURY = "bury"
-
-
-PAST = {Failed.RELEASE: "released", Failed.BURY: "buried"}
-
-
-class OnCrash(StrEnum):
-    """What becomes of an item whose consumer died."""
-
-    REQUEUE = "requeue"
-    PARTIAL = "partial"
+# What becomes of an item whose command failed, and of one whose consumer died.
+Failed = Literal["release", "bury"]
+OnCrash = Literal["requeue", "partial"]
+PAST: dict[Failed, str] = {"release": "released", "bury": "buried"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +77,12 @@ def reserve(  # noqa: PLR0917 - typer makes options of them
         float, typer.Option(help="With --hold: for how long; servers allow 40 s unless told.")
     ] = 30.0,
     wait_s: Annotated[float, typer.Option(help="How long to wait for an item.")] = 0.0,
-    failed: Annotated[Failed, typer.Option(help="What if COMMAND fails.")] = Failed.RELEASE,
+    failed: Annotated[Failed, typer.Option(help="What if COMMAND fails.")] = "release",
     delay_s: DelayOption = 0.0,
     max_deliveries: Annotated[
         int | None, typer.Option(help="An item that comes back so often is dead instead.", min=1)
     ] = None,
-    on_crash: Annotated[OnCrash, typer.Option(help="What if this process dies.")] = OnCrash.REQUEUE,
+    on_crash: Annotated[OnCrash, typer.Option(help="What if this process dies.")] = "requeue",
     *,
     every: Annotated[
         bool, typer.Option("--all", help="Go on until no item comes within --wait-s.")
@@ -121,7 +109,7 @@ def reserve(  # noqa: PLR0917 - typer makes options of them
             "reserve: expected either -- COMMAND or --hold FILE: "
             "a reservation ends with the process that made it"
         )
-    policy = {"max_deliveries": max_deliveries, "on_crash": on_crash.value}
+    policy = {"max_deliveries": max_deliveries, "on_crash": on_crash}
     if hold is not None:
         return hold_file.reserve_to(hold, hold_s, wait_s, settings, policy)
     work = _Work(command=command or [], failed=failed, delay_s=delay_s)
@@ -185,7 +173,7 @@ class _Worker:
             return True
         reason = f"{self._work.command[0]}: status {status}"
         complain(f"{item.id}: {reason}; {PAST[self._work.failed]}")
-        if self._work.failed is Failed.BURY:
+        if self._work.failed == "bury":
             queue.bury(item, reason=reason)
         else:
             queue.release(item, delay_s=self._work.delay_s)

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,7 +19,7 @@ from zkmq.cli.invocation import (
     sentence,
     status_of,
 )
-from zkmq.cli.lazy_group import LazyGroup, VersionOption
+from zkmq.cli.lazy_group import USAGE_ERROR, LazyGroup, VersionOption
 from zkmq.errors import ZkmqError
 from zkmq.zookeeper.security import CA, CERTIFICATE, DIGEST_MD5, KEY, PASSWORD_FILE, SASL, USER
 
@@ -82,8 +82,6 @@ app = typer.Typer(
     ),
     pretty_exceptions_enable=False,
 )
-# The parser's usage errors have no public name in typer, only this one's base.
-_USAGE_ERROR: Any = typer.BadParameter.__base__
 
 
 def main() -> None:
@@ -102,7 +100,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except typer.Exit as ended:
         return ended.exit_code
-    except _USAGE_ERROR as error:
+    except USAGE_ERROR as error:
         where = error.ctx.command_path if error.ctx else "zkmq"
         complain(f"{error.format_message()} See `{where} --help`.")
         return Status.USAGE
