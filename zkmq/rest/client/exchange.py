@@ -2,14 +2,22 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import httpx
 
-from zkmq.errors import AckUnknownError, NoQuorumError, OutcomeUnknownError, ZkmqError
+from zkmq.doubt import Doubt
+from zkmq.errors import (
+    AckUnknownError,
+    NoQuorumError,
+    NotAppliedError,
+    OutcomeUnknownError,
+    ZkmqError,
+)
 from zkmq.rest.queues.error_translation import NO_SUCH_ITEM, from_http
 
 # How long one attempt may take, besides what the gateway was asked to wait.
@@ -165,6 +173,20 @@ class _Attempt:
                 f"{error}; an attempt before it was not answered, and may have taken effect"
             )
         raise error
+
+
+@contextmanager
+def answering(doubt: Doubt) -> Iterator[None]:
+    """Tell a call in doubt what a refusal of the same, asked for again, says of it."""
+    try:
+        yield
+    except AckUnknownError:
+        doubt.settle(took_effect=None)
+    except OutcomeUnknownError as error:
+        error.doubt = doubt
+        raise
+    except NotAppliedError:  # nor was the first copy: the gateway remembers what it did
+        doubt.settle(took_effect=False)
 
 
 def _says(response: httpx.Response, code: str) -> bool:

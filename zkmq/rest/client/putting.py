@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from zkmq.doubt import Doubt, Write
-from zkmq.errors import AckUnknownError, NotAppliedError, OutcomeUnknownError
+from zkmq.errors import AckUnknownError, OutcomeUnknownError
 from zkmq.putting.batches import Put
 from zkmq.putting.entry import Entry
-from zkmq.rest.client.exchange import Exchange, Reply
+from zkmq.rest.client.exchange import Exchange, Reply, answering
 
 # After that a key may be forgotten, and a put that is asked for again would be put again.
 KEPT_S = 3600.0
@@ -87,16 +87,9 @@ class Putting:
             if self._exchange.now() - request.sent_s > KEPT_S:
                 doubt.settle(took_effect=None)
                 return
-            try:
+            with answering(doubt):
                 zxid = self._send(request, self._deadline(), unsure=True).value["zxid"]
                 doubt.settle(took_effect=True, zxid=zxid)
-            except AckUnknownError:
-                doubt.settle(took_effect=None)
-            except OutcomeUnknownError as error:
-                error.doubt = doubt
-                raise
-            except NotAppliedError:  # a refusal that every copy of it would have had
-                doubt.settle(took_effect=False)
 
     def _send(self, request: _Request, deadline_s: float, *, unsure: bool) -> Reply:
         return self._exchange.ask(

@@ -3,8 +3,7 @@
 import base64
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +12,9 @@ from zkmq.errors import (
     AckUnknownError,
     ConsumerLostError,
     NoQuorumError,
-    NotAppliedError,
     OutcomeUnknownError,
 )
-from zkmq.rest.client.exchange import Reply
+from zkmq.rest.client.exchange import Reply, answering
 from zkmq.rest.client.registration import RemoteRegistration
 from zkmq.taking.finish import DONE, Done
 from zkmq.taking.reserve import Reservation
@@ -147,20 +145,6 @@ class Reserving:
             paused=told.get("Zkmq-Paused") == "true",
             looked=told.get("Zkmq-Looked") != "false",
         )
-
-
-@contextmanager
-def answering(doubt: Doubt) -> Iterator[None]:
-    """Tell a call in doubt what a refusal of the same, asked for again, says of it."""
-    try:
-        yield
-    except AckUnknownError:
-        doubt.settle(took_effect=None)
-    except OutcomeUnknownError as error:
-        error.doubt = doubt
-        raise
-    except NotAppliedError:  # nor was the first copy: the gateway remembers what it did
-        doubt.settle(took_effect=False)
 
 
 def _item(each: Mapping[str, Any], consumer: str) -> Item:

@@ -8,9 +8,9 @@ from typing import Any
 
 from zkmq.doubt import Doubt, Write
 from zkmq.errors import AckUnknownError, ConsumerLostError, OutcomeUnknownError
-from zkmq.rest.client.exchange import Exchange
+from zkmq.rest.client.exchange import Exchange, answering
 from zkmq.rest.client.registration import RemoteRegistration, require_held
-from zkmq.rest.client.reserving import Request, Reserving, answering
+from zkmq.rest.client.reserving import Request, Reserving
 from zkmq.taking.finish import DONE, Done, ended_before
 from zkmq.taking.held_items import OnLost
 from zkmq.taking.reserve import Reservation
