@@ -17,7 +17,7 @@ _STYLES: Mapping[State, str] = {
     "not as expected": "bold red",
     "failed": "bold red",
 }
-_ORDER = tuple(_STYLES)
+STATES = tuple(_STYLES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,9 @@ class Row:
     def of(cls, results: Mapping[str, Any], took_s: float, report: str) -> Self:
         """Return the row of a judged run."""
         verdict, because = results["verdict"], results["because"]
-        bad: State = "unknown" if verdict == "unknown" else "not as expected"
         return cls(
             scenario=results["scenario"],
-            state="as expected" if results["as_expected"] else bad,
+            state=state_of(verdict, as_expected=results["as_expected"]),
             verdict=verdict,
             expected=results["expect"] + (f" because {because}" if because else ""),
             reason=_reason(results),
@@ -56,6 +55,13 @@ class Row:
         )
 
 
+def state_of(verdict: str, *, as_expected: bool) -> State:
+    """Return how a run ended that has a verdict."""
+    if as_expected:
+        return "as expected"
+    return "unknown" if verdict == "unknown" else "not as expected"
+
+
 def table(rows: Sequence[Row]) -> Table:
     """Return a line for each scenario, those that need a look last."""
     made = Table(box=None, pad_edge=False)
@@ -63,7 +69,7 @@ def table(rows: Sequence[Row]) -> Table:
         made.add_column(heading, overflow="fold")
     made.add_column("time", justify="right", no_wrap=True)
     made.add_column("report", overflow="fold")
-    for row in sorted(rows, key=lambda row: _ORDER.index(row.state)):
+    for row in sorted(rows, key=lambda row: STATES.index(row.state)):
         made.add_row(
             row.scenario,
             Text(row.verdict, style=_STYLES[row.state]),

@@ -118,18 +118,15 @@ class Terminal:
             self.console.print()
             self._line_is_open = False
 
-    def batch(self, rows: Sequence[Row]) -> None:
-        """Print what came of several scenarios: a table, and each failure in words."""
-        self.console.print()
-        wide(self.console).print(batch_summary.table(rows))
-        for line in batch_summary.closing(rows):
-            self.console.print(line, soft_wrap=True)
+    def batch(self, rows: Sequence[Row], *, of_many: bool = False) -> None:
+        """Print what came of several scenarios: a table, and each failure in words.
 
-    def batch_of_many(self, rows: Sequence[Row]) -> None:
-        """Print what came of so many scenarios that only those that need a look have a line."""
-        if bad := [row for row in rows if row.state not in {"as expected", "skipped"}]:
+        With `of_many`, only those that need a look are in the table.
+        """
+        bad = [row for row in rows if row.state not in {"as expected", "skipped"}]
+        if shown := bad if of_many else rows:
             self.console.print()
-            wide(self.console).print(batch_summary.table(bad))
+            wide(self.console).print(batch_summary.table(shown))
         for line in batch_summary.closing(rows):
             self.console.print(line, soft_wrap=True)
 

@@ -154,7 +154,7 @@ class Batch:
         finally:
             for key in campaign.left:
                 self._untried(files[key][0], why)
-            self._terminal.batch_of_many(self._rows)
+            self._terminal.batch(self._rows, of_many=True)
             if campaign.left:
                 self._terminal.say(f"{counted(len(campaign.left), 'run')} unknown: {why}")
             if times > 1:

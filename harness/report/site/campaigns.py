@@ -13,11 +13,11 @@ from harness.common import run_clock
 from harness.common.harness_errors import HistoryError, ScenarioError
 from harness.common.rate import Rate
 from harness.report import page
+from harness.report.batch_summary import STATES, state_of
 from harness.report.campaign_view import tally
 from harness.report.site.layout import render
 
 BINS = 60  # of the time between the first and the last end
-STATES = ("as expected", "skipped", "unknown", "not as expected", "failed")
 _Seen = tuple[tuple[int, int], Outcomes]
 
 
@@ -82,9 +82,7 @@ def state(ended: Ended) -> str:
     """Return how a task ended: one of STATES."""
     if ended.verdict in {"skipped", "failed"}:
         return ended.verdict
-    if ended.as_expected:
-        return "as expected"
-    return "unknown" if ended.verdict == "unknown" else "not as expected"
+    return state_of(ended.verdict, as_expected=ended.as_expected)
 
 
 def findings(ended: Sequence[Ended]) -> list[CommonFailure]:
