@@ -193,8 +193,8 @@ class ForeignCalls:
         beside = {"priority": call.priority} | ({"n": call.n} if line.f in _GETS else {})
         now_ns = self._clock.now_ns()
         self._append(self._event(line, caller, now_ns, value=value, **beside))
-        counts = counted(line.f, value, len(items)) if line.type == "ok" else {line.type: 1}
-        self._tell(line.process, caller, counts)
+        told = counted(line.f, value, len(items)) if line.type == "ok" else {str(line.type): 1}
+        self._tell(line.process, caller, told)
         if line.type == "info":
             self._over(line.process, caller, "in-doubt")
 
