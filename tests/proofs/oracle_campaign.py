@@ -34,7 +34,6 @@ def compared(
         HarnessError: it could not go on; what was added stands.
     """
     crew = Crew(workers=given.workers, scheduler=given.scheduler, campaign=given.campaign)
-    crew.require_sound()
     tallies |= {mix: Tally() for mix in chunks}
     work = {f"{mix} {seeds.start}": (mix, seeds) for of in chunks.values() for mix, seeds in of}
     terminal = Terminal()

@@ -47,7 +47,11 @@ class Everywhere(Executor, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crew:
-    """What the options --workers, --scheduler and --campaign say."""
+    """What the options --workers, --scheduler and --campaign say.
+
+    Raises:
+        ScenarioError: two of them exclude each other, or one has no sound value.
+    """
 
     workers: str | None = None
     scheduler: str | None = None
@@ -63,12 +67,7 @@ class Crew:
         """The campaign's name; a new one by the time if none was given."""
         return self.campaign or utc_stamp()
 
-    def require_sound(self) -> None:
-        """Refuse, before anything is started, what cannot be meant.
-
-        Raises:
-            ScenarioError: two of the options exclude each other, or one has no sound value.
-        """
+    def __post_init__(self) -> None:
         if self.workers is not None and self.scheduler is not None:
             raise ScenarioError(
                 "--workers: expected it without --scheduler, whose workers are there already"

@@ -53,7 +53,6 @@ def fuzz_(
     a run broke off, 2 if nothing was judged, or more than a fifth of the runs showed nothing.
     """
     crew = Crew(workers=workers, scheduler=scheduler, campaign=campaign)
-    crew.require_sound()
     _require(producer, subject)
     others = [word for word in (producer, subject) if word not in {"put-all", "zkmq"}]
     folder = keep_in / "fuzz" / "-".join([str(seed), *others])

@@ -48,7 +48,6 @@ def replay(
 ) -> int:
     """Run a recorded plan again, and say at what rate its failure shows."""
     crew = Crew(workers=workers, scheduler=scheduler, campaign=campaign)
-    crew.require_sound()
     folder = run_folder.open_run(run)
     before, old = recorded.load(folder), judged.load(folder)
     chosen = loaded(folder, old)

@@ -55,7 +55,6 @@ def shrink_(
     far is written then, too.
     """
     crew = Crew(workers=workers, scheduler=scheduler, campaign=campaign)
-    crew.require_sound()
     folder = run_folder.open_run(run)
     old, terminal = judged.load(folder), Terminal()
     cause = Cause.of(old).gravest

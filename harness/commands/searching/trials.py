@@ -22,6 +22,7 @@ from harness.search.replay import Cause
 from harness.search.shrink import Data
 from harness.view import Silent
 
+CANDIDATE = Path("candidate.yaml")  # what errors and runs call each
 PATIENCE = 2.0  # a candidate may take that many times as long as what it was made from,
 SPARE_S = 10.0  # and this: a smaller scenario that takes longer waits for what will not come
 
@@ -73,8 +74,13 @@ class Candidates:
         told = f"still fails {rate}" if fails else f"does not fail any more ({rate})"
         self.terminal.say(f"{self.runs:4} runs, {left_s / 60:4.1f} min left  {what}: {told}")
 
-    def _within_limit(self, loaded: Scenario) -> Scenario:
-        """Return a candidate that ends soon if it waits for what will not come."""
+    def _loaded(self, candidate: Data) -> Scenario:
+        """Return a candidate that ends soon if it waits for what will not come.
+
+        Raises:
+            ScenarioError: it is no valid scenario.
+        """
+        loaded = loading.of_text(yaml.safe_dump(candidate, sort_keys=False), CANDIDATE)
         if self.longest_s is None:
             return loaded
         limit_s = PATIENCE * self.longest_s + SPARE_S
@@ -138,13 +144,11 @@ class Trials(Candidates):
             ScenarioError: it is no valid scenario.
             RunError: the first candidate of all could not be run; later ones do not fail, then.
         """
+        loaded = self._loaded(candidate)
         with tempfile.TemporaryDirectory() as place:
-            file = Path(place) / "candidate.yaml"
-            file.write_text(yaml.safe_dump(candidate, sort_keys=False))
-            loaded = self._within_limit(loading.load(file))
             failed: list[Ran] = []
             for number in range(times):
-                ran = self._run(loaded, file)
+                ran = self._run(loaded, Path(place))
                 if ran is not None and self.cause.shows_in(ran.results):
                     failed.append(ran)
                 if number + 1 - len(failed) > allowed:
@@ -153,10 +157,10 @@ class Trials(Candidates):
             self.results, self.longest_s = failed[-1].results, max(ran.took_s for ran in failed)
         return Rate(count=len(failed), of=times)
 
-    def _run(self, loaded: Scenario, file: Path) -> Ran | None:
+    def _run(self, loaded: Scenario, place: Path) -> Ran | None:
         """Run a candidate once; None if it came to no verdict, as one that makes no sense may."""
         self.runs += 1
-        folder = prepare(file, loaded, file.parent / f"runs-{self.runs}")
+        folder = prepare(CANDIDATE, loaded, place / f"runs-{self.runs}")
         try:
             ran = launch(loaded, self.name, folder, Silent(), lend=self.quorum.lend)
         except (RunError, HistoryError) as error:

@@ -5,14 +5,10 @@ comes to the same scenario as one candidate after the other, of the same runs.
 """
 
 import hashlib
-import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from harness.campaign.outcome_file import OutcomeFile
 from harness.campaign.tasks import Done, Executor, Task
@@ -22,7 +18,6 @@ from harness.commands.running.ordered_run import Order
 from harness.commands.searching.trials import BudgetSpentError, Candidates, key_of
 from harness.common.harness_errors import ScenarioError
 from harness.common.rate import Rate
-from harness.scenario import loading
 from harness.search import shrink
 from harness.search.shrink import Data
 
@@ -120,11 +115,8 @@ class TrialsOnWorkers(Candidates):
         Raises:
             ScenarioError: it is no valid scenario.
         """
-        with tempfile.TemporaryDirectory() as place:
-            file = Path(place) / "candidate.yaml"
-            file.write_text(yaml.safe_dump(candidate, sort_keys=False))
-            loaded = self._within_limit(loading.load(file))
-        return Order(scenario=loaded.for_elsewhere(), name=self.name, wanted="none")
+        scenario = self._loaded(candidate).for_elsewhere()
+        return Order(scenario=scenario, name=self.name, wanted="none")
 
     def _trials(self, orders: Mapping[str, Order]) -> Generator[tuple[str, _Trial], None, None]:
         """Yield what came of each order, first of those that an earlier command made."""
