@@ -120,9 +120,7 @@ def undrawn(scenario: Scenario, planned: Sequence[Planned]) -> list[str]:
 
 def rounds(entry: FaultEntry, limit_s: float) -> Iterator[float]:
     """Yield an entry's nominal times up to `limit_s`, at most `times` of them."""
-    elapsed_s = entry.at.elapsed_s if entry.at is not None else None
-    first_s = entry.first_s if entry.first_s is not None else elapsed_s
-    at_s = first_s if first_s is not None else entry.every_s or 0.0
+    at_s = entry.begin_s if entry.begin_s is not None else entry.every_s or 0.0
     for done in count():
         if at_s > limit_s or (entry.times is not None and done >= entry.times):
             return
@@ -138,9 +136,7 @@ def injections(entry: FaultEntry, phase: Phase) -> float:
         return phase.limit_s / ((entry.hold_s or 0.0) + phase.mix_s / entry.weight)
     if entry.every_s is None:
         return entry.times or 1
-    elapsed_s = entry.at.elapsed_s if entry.at is not None else None
-    first_s = entry.first_s if entry.first_s is not None else elapsed_s
-    rounds = 1 + (phase.limit_s - (first_s or 0.0)) / entry.every_s
+    rounds = 1 + (phase.limit_s - (entry.begin_s or 0.0)) / entry.every_s
     return rounds if entry.times is None else min(rounds, entry.times)
 
 

@@ -104,6 +104,12 @@ class Schedule(Strict):
     """In a phase with `mix_s`: how often at random, beside the weights of the others."""
 
     @property
+    def begin_s(self) -> float | None:
+        """Return at which time of the phase it comes first; None if no time says so."""
+        elapsed_s = self.at.elapsed_s if self.at is not None else None
+        return elapsed_s if self.first_s is None else self.first_s
+
+    @property
     def hold_s(self) -> float | None:
         """Return how long the fault stays; None for the rest of the phase, or for ever."""
         return self.down_s if self.down_s is not None else self.for_s

@@ -98,9 +98,8 @@ def the_quorum(run: str | None) -> DockerQuorum:
 
 def status_table(target: DockerQuorum) -> Table:
     """Return who is what, where and how far."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("node", "mode", "address", "zxid", "synced followers"):
-        table.add_column(heading)
+    headings = ("node", "mode", "address", "zxid", "synced followers")
+    table = Table(*headings, box=None, pad_edge=False)
     for seen in target.statuses(metrics=True):
         zxid = "" if seen.zxid is None else f"0x{seen.zxid:x}"
         synced = (seen.metrics or {}).get("zk_synced_followers", "")
