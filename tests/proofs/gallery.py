@@ -4,9 +4,10 @@
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, Literal
 from unittest import mock
@@ -71,9 +72,11 @@ class Mutant:
     applied: wrong.Applied
 
     def reasons(self) -> set[str]:
-        """Return what of this gallery the mutant judges differently."""
+        """Return its reason if the mutant gives it; else all that it judges differently."""
         with self.applied():
-            return {*_missed(), *_alarms()}
+            if MISJUDGED[self.reason]():
+                return {self.reason}
+            return {reason for reason, misjudged in MISJUDGED.items() if misjudged()}
 
 
 def _queue(name: str, kind: type[queues.Correct], checker: str, reason: str) -> Planted:
@@ -245,6 +248,21 @@ SOUND: dict[str, Callable[[], History]] = {
     **zxids.SOUND,
 }
 
+
+def _missed(planted: Planted) -> bool:
+    return planted.reason not in planted.reasons()
+
+
+def _accused(made: Callable[[], History]) -> bool:
+    return judge(made(), Claim(level="linearizable")).verdict is Verdict.INVALID
+
+
+MISJUDGED: dict[str, Callable[[], bool]] = {
+    **{MISSED + planted.name: partial(_missed, planted) for planted in (*QUEUES, *HISTORIES)},
+    **{ALARM + name: partial(_accused, made) for name, made in SOUND.items()},
+}
+"""What a broken checker can judge differently, and whether it does now."""
+
 CHECKERS = [
     _mutant("the original's check_all", MISSED + "lost head", wrong.ORIGINAL),
     _mutant("check_all again", MISSED + "lost tail", wrong.ORIGINAL),
@@ -297,23 +315,11 @@ def main() -> int:
             if entry.reason not in reasons:
                 got = ", ".join(sorted(reasons)) or "nothing"
                 print(f"not found: {kind}: {entry.name}: expected {entry.reason}, got {got}")
-    alarms = sorted(_alarms())
+    alarms = [name for name in sorted(MISJUDGED) if name.startswith(ALARM) and MISJUDGED[name]()]
     for alarm in alarms:
         print(alarm)
     print(f"gallery: found {found} / planted {planted}")
     return int(found < planted or bool(alarms))
-
-
-def _missed() -> Iterator[str]:
-    for planted in (*QUEUES, *HISTORIES):
-        if planted.reason not in planted.reasons():
-            yield MISSED + planted.name
-
-
-def _alarms() -> Iterator[str]:
-    for name, made in SOUND.items():
-        if judge(made(), Claim(level="linearizable")).verdict is Verdict.INVALID:
-            yield ALARM + name
 
 
 if __name__ == "__main__":
