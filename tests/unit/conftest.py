@@ -1,10 +1,10 @@
 """What all unit tests share: no engine, so that they say the same on every machine."""
 
-from pathlib import Path
-
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def _no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
+def _no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    # A folder for each of thousands of tests would cost more than most of these tests.
+    nowhere = tmp_path_factory.getbasetemp() / "no-engine.sock"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{nowhere}")
