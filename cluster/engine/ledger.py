@@ -53,7 +53,8 @@ class LedgerFile:
     def _append(self, entry: Mapping[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            # On a line of its own, also behind one that was cut off.
+            file.write("\n" + json.dumps(entry) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -63,7 +64,11 @@ class LedgerFile:
 
 def held(entry: Mapping[str, Any]) -> bool:
     """Tell whether an entry's owner lives, or its time (by hand) is not over yet."""
-    return labels.Owner.parse(entry["owner"]).alive() or entry.get("until_s", 0) > uptime_s()
+    owner = labels.Owner.parse(entry["owner"])
+    if owner.alive():
+        return True
+    # A machine that was started again counts its uptime anew.
+    return owner.boot == labels.Owner.me().boot and entry.get("until_s", 0) > uptime_s()
 
 
 def uptime_s() -> float:

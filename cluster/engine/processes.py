@@ -74,8 +74,15 @@ def orphans() -> Iterator[int]:
     """
     for pid, variables in _environments():
         owner = variables.get(labels.OWNER_VARIABLE)
-        if owner and pid != os.getpid() and not labels.Owner.parse(owner).alive():
+        if owner and pid != os.getpid() and _has_ended(owner):
             yield pid
+
+
+def _has_ended(owner: str) -> bool:
+    try:
+        return not labels.Owner.parse(owner).alive()
+    except ValueError:
+        return False  # not written by us, so not ours to end
 
 
 def _environments() -> Iterator[tuple[int, Mapping[str, str]]]:

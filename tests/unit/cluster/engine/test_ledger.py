@@ -49,6 +49,28 @@ def test_a_line_cut_off_is_no_entry(book: LedgerFile) -> None:
     assert [entry["id"] for entry in book.open()] == [1]
 
 
+@pytest.mark.parametrize("cut_off", ['{"id": 2, "fau', "\0\0\0", '{"end": 1'])
+def test_what_follows_a_line_cut_off_is_read(book: LedgerFile, cut_off: str) -> None:
+    """A line that a full disk cut off does not swallow the next: that fault is in force."""
+    book.begin({"id": 1})
+    with book.path.open("a") as file:
+        file.write(cut_off)
+    book.begin({"id": 3})
+    book.end(1)
+    assert [entry["id"] for entry in book.open()] == [3]
+
+
+def test_a_machine_that_started_again_holds_nothing(
+    book: LedgerFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry by hand ends with its time or with the boot whose uptime it counts."""
+    monkeypatch.setattr(ledger, "uptime_s", lambda: 100.0)
+    me = labels.Owner.me()
+    earlier = labels.Owner(me.host, "another-boot", me.pid, me.start_ticks)
+    book._append({"id": 1, "owner": str(earlier), "until_s": 5000.0})
+    assert [entry["id"] for entry in book.left()] == [1]
+
+
 def test_left_is_what_nobody_holds(book: LedgerFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry is left when its owner is gone and no lease of it runs."""
     monkeypatch.setattr(ledger, "uptime_s", lambda: 100.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.engine import processes
+from cluster.engine import labels, processes
 
 SLEEPER = "import time; print(flush=True); time.sleep(60)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + SLEEPER
@@ -55,6 +55,30 @@ def test_end_ends_what_it_is_given_and_its_log() -> None:
         assert not log.exists()
         assert other.poll() is None
         assert len(processes.beside("unit-e")) == 1
+
+
+def test_whoever_has_a_foreign_owner_is_no_orphan() -> None:
+    """A variable that is not ours does not keep `clean` from the others, nor ends its process."""
+    me = labels.Owner.me()
+    gone = str(labels.Owner(me.host, me.boot, me.pid, me.start_ticks + 1))
+    with owned("somebody") as foreign, owned(gone) as orphan:
+        found = set(processes.orphans())
+    assert orphan.pid in found
+    assert foreign.pid not in found
+
+
+@contextmanager
+def owned(owner: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Have a process with this owner in its environment."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEPER],
+        stdout=subprocess.PIPE,
+        env={labels.OWNER_VARIABLE: owner},
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
 
 
 def test_one_that_will_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
