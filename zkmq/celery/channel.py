@@ -18,6 +18,7 @@ from zkmq.celery.messages import entry_of, shortest_s
 from zkmq.celery.publishing import Publication
 from zkmq.celery.unacknowledged import Unacknowledged
 from zkmq.errors import ClosedError
+from zkmq.putting.entry import Entry
 
 PUBLICATION = "zkmq-publication"
 TRANSIENT = 1
@@ -189,14 +190,17 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
         if publication.queues is None:
             names = self._lookup(exchange, routing_key) if exchange else [routing_key]
             self._route(publication, names, properties)
-        queues = publication.queues or []
-        entry = entry_of(
-            {**message, "properties": {k: v for k, v in properties.items() if k != PUBLICATION}},
-            priority=self._get_message_priority(message, reverse=True),
-            ttl_s=self._ttl_s.get(queues[0]) if queues else None,
-            eta_in_queue=bool(queues) and self._session.options.eta_in_queue,
-        )
-        self._session.publisher.publish(publication, entry)
+        own = {k: v for k, v in properties.items() if k != PUBLICATION}
+
+        def entry_for(queue: str) -> Entry:
+            return entry_of(
+                {**message, "properties": own},
+                priority=self._get_message_priority(message, reverse=True),
+                ttl_s=self._ttl_s.get(queue),
+                eta_in_queue=self._session.options.eta_in_queue,
+            )
+
+        self._session.publisher.publish(publication, entry_for)
 
     def _route(
         self, publication: Publication, names: Iterable[str], properties: dict[str, Any]
@@ -287,8 +291,11 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
         if len(callbacks) > 1:  # the next message is for the next consumer
             callbacks[tag] = callbacks.pop(tag)
         message = self._message(delivery, no_ack=no_ack, consumer_tag=tag)
+        if message is not None and self._is_stale(delivery, message):
+            self.qos.forget(message.delivery_tag)
+            message = None
         self.credits.deliver(acknowledged=no_ack or message is None)
-        if message is None or self._is_stale(delivery, message):
+        if message is None:
             return False
         callback(message)
         return True

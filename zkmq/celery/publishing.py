@@ -49,8 +49,8 @@ class Publisher:
         self._open_queue = open_queue
         self._deadline_s = deadline_s
 
-    def publish(self, publication: Publication, entry: Entry) -> None:
-        """Put a routed message where it is not yet.
+    def publish(self, publication: Publication, entry_of: Callable[[str], Entry]) -> None:
+        """Put a routed message where it is not yet; `entry_of` makes it for the queue of a name.
 
         Raises:
             OutcomeUnknownError: still in doubt at the deadline. The same publication again settles
@@ -60,14 +60,14 @@ class Publisher:
         """
         deadline_s = self._store.now() + self._deadline_s
         if publication.mailboxes:
-            letter = Letter(publication.id, entry.data)
+            letter = Letter(publication.id, entry_of(publication.mailboxes[0]).data)
             self._tree.post(publication.mailboxes, letter, deadline_s)
             publication.mailboxes.clear()
         while publication.queues:
             if publication.doubt is None or not self._settled(publication.doubt, deadline_s):
                 publication.doubt = None
                 try:
-                    self._put(publication.queues[0], entry)
+                    self._put(publication.queues[0], entry_of(publication.queues[0]))
                 except OutcomeUnknownError as error:
                     publication.doubt = error
                     continue

@@ -21,6 +21,10 @@ class Unacknowledged(virtual.QoS):  # type: ignore[misc]
         """Note a message that was delivered and has to be acknowledged."""
         self._deliveries[tag] = delivery
 
+    def forget(self, tag: str) -> None:
+        """Forget a message that will not be delivered after all."""
+        self._deliveries.pop(tag, None)
+
     def can_consume(self) -> bool:
         """Whether the prefetch count lets one more message be delivered."""
         return not self.prefetch_count or len(self._deliveries) < self.prefetch_count

@@ -276,6 +276,20 @@ def test_a_message_expires(connect: Connect, broker: World) -> None:
             assert sorted(received.drain()) == ["long", "never"]
 
 
+def test_a_queues_time_to_live_is_that_queues_alone(connect: Connect, broker: World) -> None:
+    """A message to two queues expires in the one that says so, and not in the other."""
+    topics = Exchange("topics", type="topic")
+    short = Queue("a", topics, routing_key="#", message_ttl=2)
+    long = Queue("b", topics, routing_key="#")
+    with connect() as one:
+        for queue in (short, long):
+            queue(one.default_channel).declare()
+        Producer(one.default_channel, exchange=topics, serializer="json").publish("x")
+        broker.scheduler.sleep(5)
+        with receiving(one, short, long) as received:
+            assert received.drain() == ["x"]
+
+
 def test_a_task_with_an_eta_waits_in_the_queue(connect: Connect, broker: World) -> None:
     """A message with Celery's `eta` header is held by no consumer before that time."""
     due = datetime.now(tz=UTC) + timedelta(seconds=60)
@@ -351,6 +365,19 @@ def test_a_message_of_a_mailbox_that_waited_too_long_is_not_delivered(
         broker.scheduler.sleep(5)
         broadcast(one, "new", expiration=2)
         assert received.drain() == ["new"]
+
+
+def test_a_message_that_waited_too_long_takes_no_credit(connect: Connect, broker: World) -> None:
+    """What is dropped is not waited for: the prefetch count is free for what comes next."""
+    mine = Queue("mine", NEWS, exclusive=True)
+    with connect() as one, receiving(one, TASKS, mine, prefetch_count=1) as received:
+        broadcast(one, "old", expiration=2)
+        broker.scheduler.sleep(5)
+        assert received.drain() == []
+        for n in range(2):
+            publish(one, n)
+            assert received.drain() == [n]
+            received.messages[-1].ack()
 
 
 def test_remote_control_works_between_connections(connect: Connect, broker: World) -> None:
