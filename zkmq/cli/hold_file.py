@@ -58,9 +58,11 @@ def reserve_to(
         try:
             sys.stdout.buffer.write(found[0].data)
             sys.stdout.flush()
-        except BrokenPipeError as error:  # nobody has the value: the item goes back
+        except OSError as error:  # nobody has the value: the item goes back
             forget_output()
-            raise BadArgumentError("reserve: expected a reader of the value, got none") from error
+            raise BadArgumentError(
+                f"reserve: expected a reader of the value, got none ({error})"
+            ) from error
         undo.pop_all()
         file.close()
     return Status.OK

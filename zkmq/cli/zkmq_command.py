@@ -1,6 +1,7 @@
 """`zkmq`: the queue for people with a shell."""
 
 import io
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -86,6 +87,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and end with the status that scripts read."""
+    _open_closed_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names and values are shown on any terminal, also one that knows ASCII only.
@@ -97,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
     """Do what the arguments say; an error is one line on standard error, and a status."""
     try:
         status = app(args=list(arguments), prog_name="zkmq", standalone_mode=False)
-        sys.stdout.flush()
+        return _flushed(status if isinstance(status, int) else Status.OK)
     except typer.Exit as ended:
         return ended.exit_code
     except USAGE_ERROR as error:
@@ -116,7 +118,6 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return Status.UNKNOWN
-    return status if isinstance(status, int) else Status.OK
 
 
 @app.callback()
@@ -168,10 +169,38 @@ def settings(  # noqa: PLR0917 - typer makes options of them
     )
 
 
+def _open_closed_streams() -> None:
+    """Open what the caller has closed of the standard streams: input fails, output goes nowhere.
+
+    Python has None for a closed one, and the next socket would get its number.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if vars(sys)[name] is None:
+            os.open(os.devnull, os.O_WRONLY)  # gets the lowest number that is free: this one
+            setattr(sys, name, os.fdopen(number, mode))
+
+
+def _flushed(status: int) -> int:
+    """Write out what a command has printed; return its status, or one that says that this failed.
+
+    By then the command is over, and what it did has taken effect.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return status or _stream_failed(error)
+    return status
+
+
 def _stream_failed(error: OSError) -> Status:
     """Tell of a file or stream; a reader that has seen enough, as `head` has, is no error."""
     if isinstance(error, BrokenPipeError):
         forget_output()
         return Status.OK  # what was to be done is done
     complain(f"expected a file or a stream that can be used, got {error}")
+    try:
+        sys.stdout.flush()
+    except OSError:  # so it was this one, and something may have been done before
+        forget_output()
+        return Status.UNKNOWN
     return Status.USAGE

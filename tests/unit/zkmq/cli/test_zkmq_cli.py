@@ -581,6 +581,68 @@ def test_a_real_pipe_that_is_closed_ends_in_silence() -> None:
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
+class _FullDisk(io.TextIOWrapper):
+    """Standard output whose disk is full, or whose reader has gone, as is seen when it flushes."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(io.BytesIO())
+        self._error = error
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        raise self._error
+
+
+FULL, GONE = OSError(28, "No space left on device"), BrokenPipeError(32, "Broken pipe")
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "status"),
+    [
+        (["put", "x"], FULL, 2),
+        (["put", "x"], GONE, 0),
+        (["inspect", "item-100-0000000000-0000000099"], GONE, 1),
+        (["reserve", "--", *FAIL], GONE, 5),
+        (["reserve", "--", *FAIL], FULL, 5),
+    ],
+)
+@pytest.mark.usefixtures("one_item")
+def test_what_took_effect_is_told_by_the_status_also_if_it_cannot_be_printed(
+    zkmq: Zkmq, monkeypatch: pytest.MonkeyPatch, words: list[str], error: OSError, status: int
+) -> None:
+    """An item that was put is not `bad arguments`, and a command that failed is no success."""
+    monkeypatch.setattr("sys.stdout", _FullDisk(error))
+    assert zkmq(*words) == status
+
+
+@pytest.fixture
+def one_item(queue: Queue) -> None:
+    """Have an item in the queue."""
+    queue.put(b"first")
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize(
+    ("closed", "words", "status", "said"),
+    [
+        (1, ["--help"], 0, b""),
+        (2, ["nonsense"], 254, b""),
+        (0, ["--hosts", "127.0.0.1:1", "put"], 254, b"stream that can be used"),
+    ],
+)
+def test_a_closed_standard_stream_is_no_traceback(
+    closed: int, words: list[str], status: int, said: bytes
+) -> None:
+    """A daemon's command has a status that means something: Python's own is 1."""
+    command = ["sh", "-c", f'exec "$0" -m zkmq "$@" {closed}>&-', sys.executable, *words]
+    ended = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert ended.returncode == status
+    assert b"Traceback" not in ended.stderr
+    assert said in ended.stderr
+
+
 def test_a_value_whose_reader_has_gone_goes_back(
     zkmq: Zkmq, queue: Queue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
