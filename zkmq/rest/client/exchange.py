@@ -37,6 +37,8 @@ _VAGUE = frozenset(
         "incompatible-tree",
     }
 )
+# Those that name no code and say the same of every copy of a request: they are about its content.
+_STEADY = frozenset({400, 413, 415, 422})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +138,16 @@ class _Attempt:
         except _UNSENT as error:
             self.trouble = f"not reachable ({error})"
             return None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             self.trouble = f"no answer ({type(error).__name__})"
             self.unsure = True
             return None
         if response.is_success:
-            value = response.json() if response.content else None
+            try:
+                value = response.json() if response.content else None
+            except ValueError:
+                self.trouble, self.unsure = f"{response.status_code} without JSON", True
+                return None
             return Reply(response.status_code, response.headers, value, sent_s, self._count)
         if response.status_code == HTTPStatus.NOT_FOUND and _says(response, NO_SUCH_ITEM):
             return Reply(response.status_code, response.headers, None, sent_s, self._count)
@@ -168,7 +174,8 @@ class _Attempt:
                 self.unsure = True
             return
         error = from_http(response.status_code, body)
-        if self.unsure and body.get("error") in _VAGUE:
+        code = body.get("error")
+        if self.unsure and (code in _VAGUE if code else response.status_code not in _STEADY):
             raise AckUnknownError(
                 f"{error}; an attempt before it was not answered, and may have taken effect"
             )

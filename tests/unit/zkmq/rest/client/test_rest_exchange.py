@@ -45,7 +45,7 @@ def answer(status: int, **body: Any) -> Step:
     return lambda _: httpx.Response(status, json=body)
 
 
-def fail(error: type[httpx.TransportError]) -> Step:
+def fail(error: type[httpx.RequestError]) -> Step:
     """Fail."""
 
     def step(request: httpx.Request) -> httpx.Response:
@@ -61,13 +61,16 @@ def forever(step: Step) -> Iterator[Step]:
 
 
 LOST = fail(httpx.ReadError)
+GARBLED = fail(httpx.DecodingError)
 UNSENT = fail(httpx.ConnectError)
 BUSY = answer(503, error="no-quorum", message="away")
 UNKNOWN = answer(504, error="outcome-unknown", outcome="unknown", message="late")
 FINE = answer(200, zxid=7)
 
 
-@pytest.mark.parametrize("trouble", [LOST, UNSENT, BUSY, UNKNOWN, answer(500), answer(502)])
+@pytest.mark.parametrize(
+    "trouble", [LOST, UNSENT, BUSY, UNKNOWN, GARBLED, answer(500), answer(502)]
+)
 def test_sends_again(trouble: Step) -> None:
     """After trouble the very same request is sent again, until it is answered."""
     asked, seen = exchange(iter([trouble, trouble, FINE]))
@@ -122,6 +125,41 @@ def test_refusals(
         with pytest.raises(expected) as caught:
             asked.ask("POST", "x", 5)
         assert type(caught.value) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "alone", "after_loss"),
+    [
+        (401, zkmq.AccessDeniedError, zkmq.AckUnknownError),
+        (403, zkmq.AccessDeniedError, zkmq.AckUnknownError),
+        (404, zkmq.BadArgumentError, zkmq.AckUnknownError),
+        (400, zkmq.BadArgumentError, zkmq.BadArgumentError),
+        (413, zkmq.BadArgumentError, zkmq.BadArgumentError),
+    ],
+)
+def test_refusals_without_a_code(
+    status: int, alone: type[Exception], after_loss: type[Exception]
+) -> None:
+    """A password that was changed, or an endpoint that is gone, says nothing of a lost attempt."""
+    for steps, expected in (([answer(status)], alone), ([LOST, answer(status)], after_loss)):
+        asked, _ = exchange(iter(steps))
+        with pytest.raises(expected) as caught:
+            asked.ask("POST", "x", 5)
+        assert type(caught.value) is expected
+
+
+def garbage(_: httpx.Request) -> httpx.Response:
+    """Answer as no gateway does."""
+    return httpx.Response(200, text="<html>welcome</html>")
+
+
+def test_an_answer_that_is_no_gateways_is_none() -> None:
+    """What a proxy says in a gateway's place is no success: it is asked again."""
+    asked, _ = exchange(iter([garbage, FINE]))
+    assert asked.ask("POST", "x", 5).attempts == 2
+    asked, _ = exchange(forever(garbage))
+    with pytest.raises(zkmq.OutcomeUnknownError, match="200 without JSON"):
+        asked.ask("POST", "x", 5)
 
 
 def test_not_to_be_repeated() -> None:
