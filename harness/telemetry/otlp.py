@@ -87,11 +87,6 @@ class Collector:
         """Return how many spans the collector has not taken."""
         return self._added - self.sent
 
-    @property
-    def waiting(self) -> bool:
-        """Tell whether there is something to send."""
-        return bool(self._waiting)
-
     def add(self, span: RunSpan) -> None:
         """Note a span to send; the oldest is dropped if too many wait."""
         self._waiting.append(span)

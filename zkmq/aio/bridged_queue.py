@@ -30,11 +30,6 @@ class BridgedQueue(Queue):
         """After how many deliveries an item is dead."""
         return self._consumer.policy
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
-
     def take(
         self, n: int, *, timeout_s: float, done: Sequence[Item], sync: bool, give_up: GiveUp
     ) -> Reservation:

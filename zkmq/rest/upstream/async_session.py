@@ -66,12 +66,6 @@ class AsyncSession:
         """Whether the session is connected at this moment."""
         return bool(self._client.connected)
 
-    @property
-    def session_id(self) -> int | None:
-        """The ZooKeeper session's id; None while it is not connected."""
-        client_id = self._client.client_id
-        return client_id[0] if client_id else None
-
     async def ready(self, subject: str = "") -> None:
         """Wait until connected, at most `connect_wait_s`. Starts the session if need be.
 
