@@ -82,9 +82,9 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
     ) -> None:
         """Bind a queue to an exchange, for all clients."""
         session, binding = self._session, Binding(routing_key or "", queue)
-        owned = session.is_mailbox(queue)
-        session.tree.bind(exchange or "amq.direct", binding, session.deadline(), owned=owned)
-        self.state.binding_declare(queue, exchange or "amq.direct", routing_key, arguments)
+        exchange, owned = exchange or "amq.direct", session.is_mailbox(queue)
+        session.tree.bind(exchange, binding, session.deadline(), owned=owned)
+        self.state.binding_declare(queue, exchange, routing_key, arguments)
 
     def queue_unbind(
         self,
@@ -96,7 +96,8 @@ class BrokerChannel(virtual.Channel):  # type: ignore[misc]
     ) -> None:
         """Remove a binding, for all clients."""
         session, binding = self._session, Binding(routing_key or "", queue)
-        session.tree.unbind(exchange or "amq.direct", binding, session.deadline())
+        exchange = exchange or "amq.direct"
+        session.tree.unbind(exchange, binding, session.deadline())
         self.state.binding_delete(queue, exchange, routing_key)
 
     def get_table(self, exchange: str) -> list[tuple[str, Any, str]]:

@@ -321,6 +321,17 @@ def test_a_message_goes_to_each_queue_that_is_bound(connect: Connect) -> None:
         assert counts(one, "all")[0] == 2
 
 
+def test_a_binding_without_an_exchange_is_gone_once_it_is_unbound(connect: Connect) -> None:
+    """The channel forgets it too: an exchange that is not named is the same one in both calls."""
+    with connect() as one:
+        channel = one.default_channel
+        channel.queue_declare("tasks")
+        channel.queue_bind("tasks", routing_key="a")
+        assert list(channel.state.bindings) == [("tasks", "amq.direct", "a")]
+        channel.queue_unbind("tasks", routing_key="a")
+        assert not channel.state.bindings
+
+
 def test_a_fanout_reaches_every_process(connect: Connect) -> None:
     """Each consumer of a broadcast gets each message, wherever it was published, once."""
     with connect() as one, connect() as two, connect() as three:
