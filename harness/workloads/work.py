@@ -91,9 +91,8 @@ class RecordedConsumer:
             self.done(done)
         until_s = time.monotonic() + timeout_s
         while True:
-            puts_were_over = (
-                self._client.puts_over()
-            )  # before the reserve: what it misses came later
+            # Before the reserve: what it misses came later.
+            puts_were_over = self._client.puts_over()
             process = self._client.process
             taken = self._client.reserve(n, min(timeout_s, LOOK_S), sync=sync)
             self._lose_ended(process)
