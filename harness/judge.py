@@ -8,10 +8,11 @@ from harness.checkers import Checker
 from harness.checkers import checkers as registered
 from harness.checkers.availability import measure
 from harness.checkers.evidence.account import account
+from harness.checkers.evidence.episodes import put_twice
 from harness.checkers.evidence.violations import SHOWN
 from harness.claim import Claim, Course
 from harness.common.verdict import CheckResult, Verdict, Witness
-from harness.history.columns import History
+from harness.history.columns import History, went_back
 
 # What a checker of order finds.
 OF_ORDER = frozenset(
@@ -59,9 +60,10 @@ def judge(
 
     A checker that raises gives UNKNOWN; so does a named one whose needs are not met. The history
     of a run, whose claim has a course, is always judged by the checkers that every valid run must
-    pass. If lines are malformed or missing, or calls of one process overlapped, every verdict
-    becomes UNKNOWN: a missing line, or another pairing, may explain what was found. So does that of
-    each checker of order if items of groups were put under a claim of order.
+    pass. If lines are malformed or missing, calls of one process overlapped or are in another order
+    by their times, or a value was put twice, every verdict becomes UNKNOWN: a missing line, another
+    pairing or another order may explain what was found. So does that of each checker of order if
+    items of groups were put under a claim of order.
 
     Raises:
         ScenarioError: no checker has one of these names.
@@ -152,6 +154,12 @@ def _doubted(result: CheckResult, history: History, *, of_order: bool) -> CheckR
     if history.overlapping:
         reasons.add("overlapping-calls")
         details["overlapping_calls"] = history.overlapping[:SHOWN]
+    if twice := put_twice(history):
+        reasons.add("put-twice")
+        details["put_twice"] = twice[:SHOWN]
+    if wrong := went_back(history):
+        reasons.add("times-went-back")
+        details["times_went_back"] = wrong[:SHOWN]
     if reasons == set(result.reasons) or result.verdict is Verdict.UNKNOWN:
         return result
     return replace(result, verdict=Verdict.UNKNOWN, reasons=tuple(sorted(reasons)), details=details)

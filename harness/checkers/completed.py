@@ -8,6 +8,7 @@ from harness.checkers.evidence.notes import end_trees, last_drain
 from harness.claim import Claim, Course
 from harness.common.verdict import CheckResult, Verdict, Witness
 from harness.history.columns import ENDED, PHASE, RECOVERED, History
+from harness.history.note_shapes import NEMESIS
 
 NAME = "completed"
 Doubt = tuple[str, str]
@@ -19,10 +20,12 @@ class Completed:
 
     O(notes). A run is valid only by what its history shows, so each missing part is UNKNOWN:
         no-end-mark         the history does not end with the mark that the harness writes last
+        several-runs        it has the marks of several ends, so it is of several runs
         phase-not-over      a phase, with its workloads and faults, was not gone through
         injection-missing   nothing tells what became of a planned injection
         plan-missing        plan.jsonl cannot be read, so what was planned is not known
-        not-recovered       nothing was recorded after the last heal
+        not-recovered       nothing was recorded after the last fault and heal, or not all servers
+                            served then
         not-drained         no drain after that came to its end
         trees-missing       not every server's tree was read after the drain
         logs-missing        not every server's log was read
@@ -61,6 +64,8 @@ def _end_mark(history: History) -> Iterator[Doubt]:
     if last is None or last.f != ENDED or last.index != history.events - 1:
         why = "the run failed or was killed, its history was cut, or it is of an older release"
         yield "no-end-mark", f"The history does not end with the harness' own end mark: {why}."
+    if (ends := sum(1 for _ in history.notes_named(ENDED))) > 1:
+        yield "several-runs", f"The history has {ends} end marks, so it is of several runs."
 
 
 def _phases(history: History, course: Course) -> Iterator[Doubt]:
@@ -75,7 +80,7 @@ def _injections(history: History, course: Course) -> Iterator[Doubt]:
     if course.injections is None:
         yield "plan-missing", "The file plan.jsonl cannot be read: what was planned is not known."
         return
-    notes = (note.value for note in history.notes if note.process == "nemesis")
+    notes = (note.value for note in history.notes if note.process == NEMESIS)
     told = {v.get("id") for v in notes if isinstance(v, dict) and v.get("phase") == "inject"}
     for id, name in course.injections.items():
         if id not in told:
@@ -84,10 +89,15 @@ def _injections(history: History, course: Course) -> Iterator[Doubt]:
 
 def _drained(history: History) -> Iterator[Doubt]:
     drain = last_drain(history)
-    healed = [note.time_ns for note in history.notes_named(RECOVERED)]
+    last_ns = max((note.time_ns for note in history.notes if note.process == NEMESIS), default=0)
+    healed = [note for note in history.notes_named(RECOVERED) if note.time_ns >= last_ns]
     if not healed:
         yield "not-recovered", "Nothing was recorded after the last heal: faults may be in force."
-    if drain is None or not drain.complete or not any(at <= drain.begin_ns for at in healed):
+    elif lost := _object(healed[-1].value).get("lost"):
+        told = f"Nodes {', '.join(map(str, lost))}: they did not serve after the last heal"
+        yield "not-recovered", f"{told}, and the drain began without them."
+    healed_ns = (note.time_ns for note in healed)
+    if drain is None or not drain.complete or not any(at <= drain.begin_ns for at in healed_ns):
         yield "not-drained", "No drain after the last heal came to its end."
 
 
@@ -110,3 +120,7 @@ def _missing(course: Course, seen: Collection[Any]) -> list[int]:
 def _told(history: History, f: str) -> Iterator[dict[str, Any]]:
     notes = (note.value for note in history.notes_named(f) if note.process == "harness")
     return (value for value in notes if isinstance(value, dict))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

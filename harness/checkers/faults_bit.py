@@ -1,7 +1,7 @@
 """Whether the planned faults took effect: a run without them shows nothing."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ class FaultsBit:
     Never INVALID; UNKNOWN:
         faults-did-not-bite   an entry was installed too few times, or never came
         nothing-drawn         the seed draws no time at all for an entry of a mix
-        not-healed            a heal did not work, or nothing tells of it
+        not-healed            a heal did not work, or none is told after the injection
 
     Details: for each entry, how many injections ended in each outcome.
     """
@@ -41,7 +41,8 @@ class FaultsBit:
         """Compare what was planned with what was told of it."""
         heals = _told(history, "heal")
         entries = list(_entries(_told(history, "inject"), _planned(claim)))
-        doubts = [doubt for entry in entries for doubt in _doubts(entry, heals)]
+        in_force = _in_force(history)
+        doubts = [doubt for entry in entries for doubt in _doubts(entry, in_force)]
         doubts += [("not-healed", _not_healed(v)) for v in heals if v.get("outcome") != INSTALLED]
         return CheckResult(
             name=NAME,
@@ -105,17 +106,27 @@ def _outcome(value: Told, fault: PlannedFault) -> str:
     return INSTALLED if shown else INDETERMINATE
 
 
-def _doubts(entry: _Entry, heals: Sequence[Told]) -> Iterator[Doubt]:
+def _doubts(entry: _Entry, in_force: Collection[Any]) -> Iterator[Doubt]:
     fault, installed = entry.planned, entry.installed
     if fault is not None and not fault.ids:
         why = "the seed draws no time for it; another seed, more weight or a longer phase may"
         yield "nothing-drawn", f"The fault {entry.name!r} was never planned: {why}."
     elif len(installed) < (wanted := 1 if fault is None else fault.wanted):
         yield "faults-did-not-bite", _too_few(entry, wanted)
-    healed = {value.get("id") for value in heals}
     for id in installed if fault is not None and fault.lasting else ():
-        if id not in healed:
+        if id in in_force:
             yield "not-healed", f"Nothing tells that {entry.name!r} ({id}) was ever healed."
+
+
+def _in_force(history: History) -> set[Any]:
+    """Return the injections after which no heal of theirs is told."""
+    left: set[Any] = set()
+    for value in _of_nemesis(history):
+        if value.get("phase") == "inject":
+            left.add(value.get("id"))
+        elif value.get("phase") == "heal":
+            left.discard(value.get("id"))
+    return left
 
 
 def _too_few(entry: _Entry, wanted: int) -> str:
@@ -143,5 +154,9 @@ def _planned(claim: Claim) -> Sequence[PlannedFault]:
 
 
 def _told(history: History, phase: str) -> list[Told]:
+    return [value for value in _of_nemesis(history) if value.get("phase") == phase]
+
+
+def _of_nemesis(history: History) -> Iterator[Told]:
     notes = (note.value for note in history.notes if note.process == "nemesis")
-    return [value for value in notes if isinstance(value, dict) and value.get("phase") == phase]
+    return (value for value in notes if isinstance(value, dict))

@@ -35,6 +35,7 @@ class TotalQueue:
         nothing-acknowledged    such a history shows nothing
         few-acknowledged        less than `min_acknowledged` of the puts that were tried
         no-drain        items are not accounted for, and the queue was not drained
+        put-after-drain acknowledged items that are not accounted for were put after it began
         drain-gave-up   the last drain stopped before the queue was empty and every hold was over
         maybe-taken     items are missing, and as many takes of unknown outcome may have them
     Details are sorted lists of values; `recovered` (outcome unknown, delivered) is no error.
@@ -168,6 +169,9 @@ def _doubts(history: History, books: Account, claim: Claim) -> Iterator[tuple[st
     elif drain is None and books.owed.any():
         told = f"Acknowledged items that are not accounted for: {int(books.owed.sum())}"
         yield "no-drain", f"{told}; the queue was not drained."
+    if books.late.any():
+        told = f"Acknowledged items that are not accounted for: {int(books.late.sum())}"
+        yield "put-after-drain", f"{told}; they were put after the last drain began."
     if books.missing is not None and books.missing.any() and not books.lost:
         told = f"Items that are missing: {int(books.missing.sum())}"
         yield "maybe-taken", f"{told}; takes of unknown outcome may have removed them."

@@ -54,6 +54,7 @@ __all__ = [
     "by_process",
     "derived",
     "merge",
+    "went_back",
 ]
 
 PUT, RESERVE, TAKE, DONE, RELEASE = range(5)
@@ -291,3 +292,23 @@ def _gets(history: History) -> Mask:
 def by_process(history: History) -> Ints:
     """Return the rows of each process together, in their order. O(n)."""
     return grouped(history.process)
+
+
+@derived
+def went_back(history: History) -> list[int | str]:
+    """Return the processes whose own calls, one after the other, go back in time. O(n).
+
+    A run's times are of one clock that never goes back, so a history was edited, or is of another
+    clock: an interval says nothing then. A completion alone, which counts as begun at 0, is no sign
+    of that.
+    """
+    rows = by_process(history)
+    process, begin_ns, outcome = (
+        column[rows] for column in (history.process, history.invoke_ns, history.outcome)
+    )
+    end_ns = np.where(outcome == INFO, begin_ns, history.complete_ns[rows])
+    wrong = end_ns < begin_ns
+    wrong[1:] |= (process[1:] == process[:-1]) & (begin_ns[1:] < end_ns[:-1]) & (begin_ns[1:] > 0)
+    # The items of a batch are one call.
+    wrong[1:] &= history.call[rows][1:] != history.call[rows][:-1]
+    return [history.processes[number] for number in np.unique(process[wrong])]

@@ -106,7 +106,7 @@ def expected(scenario: Scenario, planned: Sequence[Planned]) -> tuple[PlannedFau
     for one in planned:
         ids.setdefault((one.phase, one.entry), []).append(one.id)
     return tuple(
-        _expected(entry, ids.get((number, place), []))
+        _expected(phase, entry, ids.get((number, place), []))
         for number, phase in enumerate(scenario.phases)
         for place, entry in enumerate(phase.faults)
         if entry.fault is not None
@@ -140,14 +140,21 @@ def injections(entry: FaultEntry, phase: Phase) -> float:
     return rounds if entry.times is None else min(rounds, entry.times)
 
 
-def _expected(entry: FaultEntry, ids: Sequence[int]) -> PlannedFault:
+def _expected(phase: Phase, entry: FaultEntry, ids: Sequence[int]) -> PlannedFault:
     return PlannedFault(
         name=entry.label,
         ids=tuple(ids),
-        wanted=len(ids) if entry.times is not None else 1,
+        wanted=max(1, len(ids), _repeated(phase, entry)) if entry.times is not None else 1,
         lasting=entry.fault.lasting,
         shows=entry.fault.bit,
     )
+
+
+def _repeated(phase: Phase, entry: FaultEntry) -> int:
+    """Return how often an entry with `times` comes, whatever the plan on disk has of it."""
+    if _trigger(entry) is not None:
+        return entry.times or 1
+    return sum(1 for _ in rounds(entry, phase.limit_s))
 
 
 def _times(seed: int, phase: Phase, number: int, entry: FaultEntry) -> Iterator[dict[str, Any]]:

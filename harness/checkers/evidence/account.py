@@ -20,6 +20,8 @@ class Account:
     Attributes:
         owed: acknowledged before the last drain began (without a drain: ever), and neither taken
             nor acknowledged by a `done` that succeeded or may have.
+        late: acknowledged after the last drain began, and otherwise as `owed`: no drain had to find
+            it.
         missing: owed, and not put aside as the scenario allows; None without a finished drain.
         extra: deliveries beyond what its put and its returns explain.
         takers: rows of takes of unknown outcome, which may have removed an item unseen.
@@ -33,6 +35,7 @@ class Account:
     extra: Ints
     completed: Mask
     owed: Mask
+    late: Mask
     missing: Mask | None
     takers: Ints
     capacity: int
@@ -83,12 +86,13 @@ class Account:
 
 
 def account(history: History, aside: Collection[str] = ()) -> Account:
-    """Count every item of the history; those in a place of `aside` are not missing. O(n)."""
+    """Count every item of the history; those in a place of `aside` are accounted for. O(n)."""
     books = _account(history)
     if books.missing is None or not aside:
         return books
     numbers = np.array(sorted(put_aside(history, aside)), np.int64)
-    return replace(books, missing=books.missing & ~_marked(len(history.values), numbers))
+    found = _marked(len(history.values), numbers)
+    return replace(books, missing=books.missing & ~found, late=books.late & ~found)
 
 
 @derived
@@ -112,6 +116,7 @@ def _account(history: History) -> Account:
         extra=np.maximum(deliveries - allowed, 0),
         completed=_marked(size, _completed(history, held)),
         owed=owed,
+        late=_late(history),
         missing=owed if drain is not None and drain.complete else None,
         takers=takers,
         capacity=int(capacity(history, takers).sum()),
@@ -131,10 +136,24 @@ def _completed(history: History, held: Holds) -> Ints:
 
 
 def _owed(history: History) -> Mask:
-    size, drain = len(history.values), last_drain(history)
-    put = history.is_(PUT, OK) & (history.value >= 0)
-    if drain is not None:
-        put &= history.complete_ns <= drain.begin_ns
+    drain, put = last_drain(history), _acknowledged_puts(history)
+    early = put if drain is None else put & (history.complete_ns <= drain.begin_ns)
+    return _marked(len(history.values), history.value[early]) & ~_gone(history)
+
+
+def _late(history: History) -> Mask:
+    drain, put = last_drain(history), _acknowledged_puts(history)
+    after = put & False if drain is None else put & (history.complete_ns > drain.begin_ns)
+    return _marked(len(history.values), history.value[after]) & ~_gone(history)
+
+
+def _acknowledged_puts(history: History) -> Mask:
+    mask: Mask = history.is_(PUT, OK) & (history.value >= 0)
+    return mask
+
+
+@derived
+def _gone(history: History) -> Mask:
+    """Return the items that were taken, or acknowledged by a `done` that succeeded or may have."""
     over = ((history.f == DONE) & (history.outcome != FAIL)) | history.is_(TAKE, OK)
-    gone = _marked(size, history.value[over & (history.value >= 0)])
-    return _marked(size, history.value[put]) & ~gone
+    return _marked(len(history.values), history.value[over & (history.value >= 0)])

@@ -19,6 +19,7 @@ from harness.history.columns import (
     History,
     Ints,
     Mask,
+    Value,
     derived,
 )
 
@@ -77,14 +78,23 @@ def put_rows(history: History) -> Ints:
     Raises:
         HistoryError: a value was put twice; its deliveries could not be told apart.
     """
-    rows = np.flatnonzero((history.f == PUT) & (history.outcome != FAIL) & (history.value >= 0))
+    if twice := put_twice(history):
+        raise HistoryError(f"put of {twice[0]!r}: expected one put of each value, got another")
+    rows = _puts(history)
     found = np.full(len(history.values), -1, np.int64)
     found[history.value[rows]] = rows
-    twice = rows[found[history.value[rows]] != rows]
-    if len(twice):
-        value = history.values[history.value[twice[0]]]
-        raise HistoryError(f"put of {value!r}: expected one put of each value, got another")
     return found
+
+
+@derived
+def put_twice(history: History) -> list[Value]:
+    """Return the values with two puts that did not certainly fail: which one came is not known."""
+    puts = np.bincount(history.value[_puts(history)], minlength=len(history.values))
+    return [history.values[number] for number in np.flatnonzero(puts > 1)]
+
+
+def _puts(history: History) -> Ints:
+    return np.flatnonzero((history.f == PUT) & (history.outcome != FAIL) & (history.value >= 0))
 
 
 def episodes(history: History) -> Episodes:

@@ -150,6 +150,41 @@ def test_an_answer_that_is_missing_is_no_overlap() -> None:
     assert (given.unmatched, given.overlapping) == (1, [])
 
 
+@pytest.mark.parametrize("deliveries", [1, 2])
+def test_a_value_that_was_put_twice_leaves_nothing_certain(deliveries: int) -> None:
+    """Two items of one name hide a loss, and both of them delivered are no duplicate."""
+    puts = [op("put", 1, 0, 5), op("put", 1, 6, 8, process=2)]
+    taken = [op("take", 1, 10 * n, 10 * n + 5, process=1) for n in range(1, deliveries + 1)]
+    twice = history(*puts, *taken, drained(50, 60))
+    (result,) = judge(twice, Claim(level="unordered"), checkers=["total-queue"]).results
+    assert (result.verdict, result.details["put_twice"]) == (Verdict.UNKNOWN, [1])
+    assert "put-twice" in result.reasons
+    again = history(op("put", 1, 0, 5, outcome="fail"), puts[1], taken[0], drained(50, 60))
+    (right,) = judge(again, Claim(level="unordered"), checkers=["total-queue"]).results
+    assert right.verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize(
+    "puts",
+    [
+        [op("put", 1, 100, 5), op("put", 2, 110, 120)],
+        [op("put", 1, 100, 105), op("put", 2, 6, 8)],
+        [op("put", 1, 100, None), op("put", 2, 6, 8)],
+    ],
+    ids=["a call", "two calls", "after a call without an answer"],
+)
+def test_times_that_go_back_leave_nothing_certain(puts: list[list[dict[str, Any]]]) -> None:
+    """A process's own calls are one after the other, so a clock that differs orders nothing."""
+    taken = [*op("take", 1, 130, 135, process=1), *op("take", 2, 140, 145, process=1)]
+    lines = [line for put in puts for line in put] + taken + drained(150, 160)
+    given = History.from_events(lines)
+    judgement = judge(given, Claim(level="linearizable"))
+    assert judgement.verdict is Verdict.UNKNOWN
+    told = {each.name: each for each in judgement.results if "times-went-back" in each.reasons}
+    assert {"fifo", "ownership", "total-queue"} <= {*told}
+    assert told["fifo"].details["times_went_back"] == [0]
+
+
 def grouped(*more: list[dict[str, Any]]) -> History:
     """Return a right run of two groups: 2 waits for 1, of its group, and 3 is taken before it."""
     puts = [

@@ -29,11 +29,15 @@ Line = dict[str, Any]
 
 def lived() -> list[Line]:
     """Return what clients and nemesis record of a run with one fault."""
+    return events(queue_events(3), hurt())
+
+
+def hurt() -> list[Line]:
+    """Return what the nemesis records of the fault."""
     told = {"id": 0, "name": "kill", "target": "leader", "nodes": [1], "outcome": "installed"}
     seen = {"killed": [{"node": 1, "exit_code": 137}], "wiped": []}
-    hurt = note("kill", 20, process="nemesis", phase="inject", evidence=seen, **told)
-    healed = note("kill", 40, process="nemesis", phase="heal", evidence={}, **told)
-    return events(queue_events(3), hurt, healed)
+    injected = note("kill", 20, process="nemesis", phase="inject", evidence=seen, **told)
+    return injected + note("kill", 40, process="nemesis", phase="heal", evidence={}, **told)
 
 
 def whole() -> list[Line]:
@@ -68,6 +72,19 @@ def judged(run: History, wanted: Scenario) -> Judgement:
 def completed(run: History, wanted: Scenario) -> CheckResult:
     """Return what the checker says."""
     return next(r for r in judged(run, wanted).results if r.name == "completed")
+
+
+def lacking(node: int) -> list[Line]:
+    """Return the valid run, but that a server did not serve when the drain began."""
+    lost = {"took_s": None, "lost": [node], "why": "its log ends"}
+    return [line | {"value": lost} if line["f"] == "recovered" else line for line in whole()]
+
+
+def hurt_late(at_ns: int) -> list[Line]:
+    """Return the valid run with another heal at this time; the drain is from 120 to 130."""
+    told = {"id": 0, "name": "kill", "target": "leader", "nodes": [1], "outcome": "installed"}
+    late = note("kill", at_ns, process="nemesis", phase="heal", evidence={}, **told)
+    return ended_run(queue_events(3, drain=False), drained(120, 130), hurt(), late)
 
 
 def without(*unwanted: str) -> list[Line]:
@@ -127,6 +144,9 @@ def test_a_history_with_all_its_notes_removed_is_unknown(wanted: Scenario) -> No
         (lambda: without("phase"), {"phase-not-over"}),
         (lambda: without("kill"), {"injection-missing"}),
         (lambda: without("recovered"), {"not-recovered", "not-drained"}),
+        (lambda: lacking(3), {"not-recovered"}),
+        (lambda: hurt_late(125), {"not-recovered", "not-drained"}),
+        (lambda: events(whole(), note("run-ended", 50)), {"several-runs"}),
         (lambda: without("drain"), {"not-drained", "trees-missing"}),
         (lambda: without("tree"), {"trees-missing"}),
         (lambda: without("server-log"), {"logs-missing"}),
@@ -147,6 +167,11 @@ def test_each_part_of_a_run_is_asked_for(
     result = completed(history(lines()), wanted)
     assert (result.verdict, {*result.reasons}) == (Verdict.UNKNOWN, reasons)
     assert len(result.witnesses) >= len(reasons)
+
+
+def test_a_heal_before_the_drain_is_no_doubt(wanted: Scenario) -> None:
+    """What the heal in the drain is compared with."""
+    assert completed(history(hurt_late(119)), wanted).reasons == ()
 
 
 @pytest.mark.parametrize("node", range(1, 6))

@@ -141,6 +141,12 @@ def test_a_fault_that_nobody_healed_is_unknown() -> None:
     assert judged(installed, faults=[planned("a", 0, lasting=False)]) == ()
 
 
+def test_a_heal_before_the_injection_healed_another_one() -> None:
+    """Only a heal that comes after an injection ends it."""
+    (installed, healed) = lived(0)
+    assert judged(healed, installed, faults=[planned("a", 0)]) == ("not-healed",)
+
+
 def test_an_older_run_that_wiped_nothing_is_seen_as_such(tmp_path: Path) -> None:
     """`harness check` of a wipe of 0 KB that was called installed makes it unknown."""
     path = tmp_path / "x.yaml"

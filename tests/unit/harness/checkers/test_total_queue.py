@@ -102,7 +102,10 @@ DRAINED = drained(30, 40)
             id="more-missing-than-unanswered-calls",
         ),
         pytest.param(
-            history(drained(0, 3), op("put", 1, 5, 8)), "valid", (), id="put-after-the-drain"
+            history(drained(0, 3), op("put", 1, 5, 8)),
+            "unknown",
+            ("put-after-drain",),
+            id="put-after-the-drain",
         ),
     ],
 )

@@ -177,3 +177,5 @@ def test_how_often_a_fault_must_have_been(planned: Plan, when: str, wanted: int)
     (kill,) = plan.expected(loaded, plan.make(loaded))
     assert (kill.name, kill.wanted, kill.lasting) == ("kill", wanted, True)
     assert kill.ids == tuple(p.id for p in plan.make(loaded))
+    (cut,) = plan.expected(loaded, plan.make(loaded)[:1])
+    assert (cut.ids, cut.wanted) == ((0,), wanted), "a plan with fewer lines asks for no less"
