@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from harness.clients.foreign_calls import session_end
+from harness.clients.foreign_calls import first_process, session_end
 from harness.common import process_group
 from harness.common.harness_errors import WorkerError
 from harness.common.progress import Progress
@@ -162,8 +162,8 @@ class Workers:
     def _start(
         self, kind: str, settings: dict[str, Any], number: int, *, dies: bool, where: str
     ) -> Worker:
-        process = len(self._all)
-        name = f"{process:02d}-{kind}"
+        place = len(self._all)
+        name = f"{place:02d}-{kind}"
         history = self._folder / "history" / f"{name}.jsonl"
         forwarder = None if self._forwarding is None else self._forwarding.forwarder()
         hosts = {} if forwarder is None else {"hosts": forwarder.hosts}
@@ -172,7 +172,7 @@ class Workers:
             kind=kind,
             settings=settings,
             number=number,
-            process=process,
+            process=first_process(place),
             origin_ns=self._clock.origin_ns,
             history=str(history),
             subject=self._subject | hosts,

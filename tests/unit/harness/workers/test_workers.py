@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.checkers.evidence.notes import ends
+from harness.clients.foreign_calls import PROCESS_STRIDE
+from harness.common import process_group
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
 from harness.history.columns import NEVER_NS, History
@@ -41,6 +43,34 @@ def test_a_client_that_dies_in_its_first_call_leaves_its_end(
     history = History.load(tmp_path / "history.jsonl")
     seen = ends(history)
     assert (seen.alive_ns[0] < NEVER_NS, bool(seen.killed[0])) == (ended, ended)
+
+
+def test_no_client_of_a_long_run_is_taken_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of many phases starts more than 1,000 clients, each with sessions that follow it."""
+
+    def start(*_: object, stderr: object) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["sh", "-c", "read job"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    monkeypatch.setattr(process_group, "start", start)
+    with HistoryWriter(tmp_path / "harness.jsonl") as of_harness:
+        workers = Workers(
+            folder=tmp_path, clock=Clock(), progress=Progress(), history=of_harness,
+            subject={}, environment={}, forwarding=None,
+        )  # fmt: skip
+        (first,) = workers.start_kind("put-all", {})
+        workers._all = [first] * 1000
+        (last,) = workers.start_kind("put-all", {})
+        workers._all = [first, last]
+        workers.stop()
+    chains = [
+        {each.job.process + n * PROCESS_STRIDE for n in range(2000)} for each in (first, last)
+    ]
+    assert chains[0].isdisjoint(chains[1])
+    assert (first.job.name, last.job.name) == ("00-put-all", "1000-put-all")
 
 
 def _job() -> Job:
