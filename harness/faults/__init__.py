@@ -1,6 +1,6 @@
 """Faults by family. Each is a class that registers itself; its fields are its YAML keys."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, ClassVar, Protocol
 
 from pydantic import ConfigDict, Field
@@ -124,6 +124,12 @@ class Fault(Protocol):
             TargetError: it could not be undone, or it is still seen in force afterwards.
         """
         return {}
+
+
+def each(seen: Iterable[object]) -> bool:
+    """Tell whether there is something, and all of it is so: no evidence shows nothing."""
+    told = [bool(one) for one in seen]
+    return bool(told) and all(told)
 
 
 class Disabling(Fault, Protocol):

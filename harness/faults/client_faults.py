@@ -9,7 +9,7 @@ from pydantic import Field
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
 from harness.common.settings.setting_types import Place
-from harness.faults import BITES_WITHIN_S, Aim, Fault, description, faults
+from harness.faults import BITES_WITHIN_S, Aim, Fault, description, each, faults
 from harness.target import Clients, Evidence, System, Target
 
 SIGKILLED = -9  # how Python tells a death by this signal
@@ -137,9 +137,10 @@ class ClientCut(ClientFault):
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that something was held back, of each client that had a connection cut."""
-        pairs = zip(evidence["cut"], evidence.get("held_each", ()), strict=False)
-        unmet = [seen for seen, held in pairs if seen["connections"] and not held]
-        return bool(evidence["held"]) and not unmet
+        cut, held = evidence["cut"], evidence["held"]
+        held_each = evidence.get("held_each", [held] * len(cut))  # older runs have the sum alone
+        met = (some or not seen["connections"] for seen, some in zip(cut, held_each, strict=True))
+        return bool(held) and each(met)
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Let everything through that was held back."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from harness.common.settings.setting_types import Jump, StrobePeriod
-from harness.faults import Aim, Fault, all_or_none, faults
+from harness.faults import Aim, Fault, all_or_none, each, faults
 from harness.target import Evidence, System
 
 TOLERANCE_S = 1.5  # both clocks are asked one after the other, on a machine that may be busy
@@ -47,7 +47,7 @@ class ClockJump(WrongClock):
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server's time was seen to be off by that much."""
-        return all(_near(seen["offset_s"], evidence["wanted_s"]) for seen in evidence["clocks"])
+        return each(_near(seen["offset_s"], evidence["wanted_s"]) for seen in evidence["clocks"])
 
 
 @faults.register("clock-strobe")
@@ -77,7 +77,7 @@ class ClockStrobe(WrongClock):
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server told the right time and the other one."""
-        return all(
+        return each(
             any(_near(seen_s, wanted_s) for seen_s in clock["seen_s"])
             for clock in evidence["clocks"]
             for wanted_s in (0.0, self.offset_s)

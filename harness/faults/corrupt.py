@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from harness.common.harness_errors import UnsupportedError
 from harness.common.settings.setting_types import refuse
-from harness.faults import Aim, Disabling, faults
+from harness.faults import Aim, Disabling, each, faults
 from harness.target import Evidence, System
 from harness.target.disturbances import Damage
 
@@ -59,4 +59,4 @@ class Corrupt(Disabling):
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each file has changed in the intended way."""
-        return all(seen["changed"] for seen in evidence["damaged"])
+        return each(seen["changed"] for seen in evidence["damaged"])

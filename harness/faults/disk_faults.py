@@ -13,7 +13,7 @@ from pydantic import Field
 
 from harness.common.polling import wait_until
 from harness.common.settings.setting_types import Count, Milliseconds
-from harness.faults import BITES_WITHIN_S, Aim, Disabling, Fault, all_or_none, faults
+from harness.faults import BITES_WITHIN_S, Aim, Disabling, Fault, all_or_none, each, faults
 from harness.faults.servers import SIGKILL_STATUS, start_down
 from harness.target import Evidence, System
 from harness.target.disturbances import DiskCall, DiskRule, FileKind, PowerLossModel
@@ -229,13 +229,13 @@ def mended(system: System, nodes: Sequence[int]) -> Evidence:
 
 def each_was_hit(disks: Sequence[Evidence]) -> bool:
     """Tell whether the rule has changed a call on each of the disks."""
-    return all(seen["injected"] > 0 for seen in disks)
+    return each(seen["injected"] > 0 for seen in disks)
 
 
 def power_was_lost(evidence: Evidence) -> bool:
     """Tell whether all were killed, and the shim had recorded their disk operations."""
-    dead = all(seen["exit_code"] == SIGKILL_STATUS for seen in evidence["killed"])
-    return dead and all(seen["operations"] > 0 for seen in evidence["lost"])
+    dead = each(seen["exit_code"] == SIGKILL_STATUS for seen in evidence["killed"])
+    return dead and each(seen["operations"] > 0 for seen in evidence["lost"])
 
 
 def _complaint(log: bytes) -> str | None:

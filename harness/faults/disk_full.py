@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.faults import Aim, Disabling, all_or_none, faults
+from harness.faults import Aim, Disabling, all_or_none, each, faults
 from harness.faults.servers import start_down
 from harness.target import Evidence, System
 
@@ -29,7 +29,7 @@ class DiskFull(Disabling):
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that a write failed on each."""
-        return all(seen["write_failed"] for seen in evidence["disks"])
+        return each(seen["write_failed"] for seen in evidence["disks"])
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Free the disks, and start those that ended."""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from harness.common.settings.failpoint_list import FailpointName
 from harness.common.settings.setting_types import Count, Milliseconds, refuse
-from harness.faults import Aim, Disabling, all_or_none, faults
+from harness.faults import Aim, Disabling, all_or_none, each, faults
 from harness.faults.servers import start_down
 from harness.target import DOWN, Evidence, System
 from harness.target.disturbances import FailpointEffect, FailpointRule
@@ -79,7 +79,7 @@ class Failpoint(Disabling):
         """Require a thread that was stopped on each node, and of `halt` that the server is down."""
         points = evidence["points"]
         ended = self.do != "halt" or len(evidence["down"]) == len(points)
-        return ended and all(seen["struck"] > 0 for seen in points)
+        return ended and each(seen["struck"] > 0 for seen in points)
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Take the rule off, and start a server that the fault ended."""

@@ -10,7 +10,7 @@ from harness.common.last_words import last_words
 from harness.common.polling import wait_until
 from harness.common.server_states import NodeStatus, answered
 from harness.common.settings.quorum_config import Software
-from harness.faults import Aim, Fault, faults
+from harness.faults import Aim, Fault, each, faults
 from harness.target import Evidence, Quorum, System
 
 SYNCED_WITHIN_S = 60.0
@@ -47,7 +47,7 @@ class RollingRestart(Rolling):
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server is another process than before."""
-        return "stuck" not in evidence and all(
+        return "stuck" not in evidence and each(
             seen["stopped"]["started_at"] != seen["started"]["started_at"]
             for seen in evidence["renewed"]
         )
@@ -83,7 +83,7 @@ class RollingUpgrade(Rolling):
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server says it is of the release."""
         told = evidence["versions"]
-        return "stuck" not in evidence and all(
+        return "stuck" not in evidence and each(
             told[str(seen["node"])].startswith(seen["release"]) for seen in evidence["renewed"]
         )
 

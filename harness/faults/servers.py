@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from harness.faults import Aim, Disabling, Fault, faults
+from harness.faults import Aim, Disabling, Fault, each, faults
 from harness.target import DOWN, Evidence, System
 
 SIGKILL_STATUS = 137  # no other death has this exit status
@@ -35,8 +35,9 @@ class Kill(Disabling):
 
     def bit(self, evidence: Evidence) -> bool:
         """Require SIGKILL's exit status, and disks that had something to wipe."""
-        dead = all(seen["exit_code"] == SIGKILL_STATUS for seen in evidence["killed"])
-        return dead and bool(evidence["wiped"]) == self.wipe and wiped_something(evidence["wiped"])
+        dead = each(seen["exit_code"] == SIGKILL_STATUS for seen in evidence["killed"])
+        wiped = wiped_something(evidence["wiped"]) if self.wipe else not evidence["wiped"]
+        return dead and wiped
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Start the servers that are down."""
@@ -78,7 +79,7 @@ class Pause(Disabling):
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that the engine says it is frozen and that nothing answers."""
-        frozen = all(seen["state"] == "paused" for seen in evidence["paused"])
+        frozen = each(seen["state"] == "paused" for seen in evidence["paused"])
         return frozen and UNANSWERED.issuperset(evidence["modes"])
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
@@ -105,7 +106,7 @@ class Restart(Disabling):
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server is another process than before."""
         before = {seen["node"]: seen["started_at"] for seen in evidence["stopped"]}
-        return all(seen["started_at"] != before[seen["node"]] for seen in evidence["started"])
+        return each(seen["started_at"] != before[seen["node"]] for seen in evidence["started"])
 
 
 def start_down(system: System, nodes: Sequence[int]) -> list[Evidence]:
@@ -119,4 +120,4 @@ def start_down(system: System, nodes: Sequence[int]) -> list[Evidence]:
 
 def wiped_something(wiped: Sequence[Evidence]) -> bool:
     """Tell whether each of the disks that were wiped had something on it."""
-    return all(seen["wiped_kb"] > 0 for seen in wiped)
+    return each(seen["wiped_kb"] > 0 for seen in wiped)

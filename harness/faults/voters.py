@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.faults import Aim, Disabling, Fault, faults
+from harness.faults import Aim, Disabling, Fault, each, faults
 from harness.faults.servers import start_down, wiped_something
 from harness.target import Evidence, System
 
@@ -51,7 +51,7 @@ class AddVoter(Fault):
 
     def bit(self, evidence: Evidence) -> bool:
         """Require observers, which the ensemble's own configuration has as voters now."""
-        voted = all(seen["node"] in seen["voters"] for seen in evidence["added"])
+        voted = each(seen["node"] in seen["voters"] for seen in evidence["added"])
         return voted and set(evidence["modes"].values()) == {"observer"}
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
@@ -95,4 +95,4 @@ def _modes(system: System, nodes: Sequence[int]) -> dict[str, str]:
 
 
 def _removed(evidence: Evidence) -> bool:
-    return all(seen["node"] not in seen["voters"] for seen in evidence["removed"])
+    return each(seen["node"] not in seen["voters"] for seen in evidence["removed"])

@@ -7,7 +7,7 @@ from typing import ClassVar
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.common.settings.setting_types import Count, Percent
-from harness.faults import BITES_WITHIN_S, Aim, Fault, all_or_none, faults
+from harness.faults import BITES_WITHIN_S, Aim, Fault, all_or_none, each, faults
 from harness.faults.packets.drop_rules import Dropping
 from harness.target import Evidence, System
 from harness.target.disturbances import Drops, Shape
@@ -76,7 +76,7 @@ class Bandwidth(Fault):
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that packets were held back on every node."""
-        return all(seen["held"] for seen in evidence["seen"])
+        return each(seen["held"] for seen in evidence["seen"])
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Remove the limit; return its counters as they were.

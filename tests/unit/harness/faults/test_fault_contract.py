@@ -82,6 +82,15 @@ def test_bites_and_says_so(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(faults))
+def test_evidence_of_nothing_shows_nothing(name: str) -> None:
+    """A record whose lists were emptied shows no node and no client that was hit."""
+    fault, system = fault_named(name), system_for(name)
+    evidence = fault.inject(aimed(fault, system), targets(fault, system))
+    some = {key: seen for key, seen in evidence.items() if isinstance(seen, list | dict)}
+    assert not some or not fault.bit({**evidence, **{k: type(seen)() for k, seen in some.items()}})
+
+
+@pytest.mark.parametrize("name", list(faults))
 def test_never_bites_where_nothing_takes_effect(name: str) -> None:
     """On servers that obey in words only, no fault claims to have been installed."""
     fault, system = fault_named(name), system_for(name, numb=True)
