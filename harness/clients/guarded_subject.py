@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, Final, TypeVar
 
@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from harness.clients.subject import Applied, Note, Reserved, SubjectConfig, Taken
 from harness.common.harness_errors import SubjectError, told
+from harness.history import note_shapes
 from harness.history.record import Number, Value, Zxid
 
 A = TypeVar("A", bound=Applied)
@@ -71,7 +72,7 @@ class Guarded:
         self._deadline_s, self._limit = config.deadline_s, limit
         self._file = getattr(sys.modules.get(made.__module__), "__file__", None)
         try:
-            self._subject = self._asked("__init__", made, config, note)
+            self._subject = self._asked("__init__", made, config, self._noting(note))
         except NOT_CONNECTED as error:
             raise NotConnectedError(told(error)) from error
         except SubjectError:
@@ -80,6 +81,16 @@ class Guarded:
             if getattr(error, "definite", False):
                 raise
             raise self._broken("__init__", "a client", told(error), error) from error
+
+    def _noting(self, note: Note) -> Note:
+        """Return what takes the subject's notes, and none of those that tell of the run itself."""
+
+        def told(f: str, value: Mapping[str, Any]) -> None:
+            if f in note_shapes.BY_HARNESS:
+                raise self._broken("note", "a name that the harness does not write", f"{f!r}")
+            note(f, value)
+
+        return told
 
     @property
     def session(self) -> str | None:

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from harness.history.record import (
     ENDED,
+    OPERATIONS,
     PHASE,
     RECOVERED,
     TRUNCATED,
@@ -139,6 +140,9 @@ _SHAPES: Final[Mapping[str, Any]] = {
     TRUNCATED: _Truncated,
 }
 _OTHER: Final[Any] = dict[str, Any]
+BY_SUBJECTS: Final = frozenset({"session-end", "returned", "hold-lost"})
+BY_HARNESS: Final = frozenset({*_SHAPES, *OPERATIONS}) - BY_SUBJECTS
+"""What no subject may write: the record of a run's course, and of calls."""
 
 
 def fits(note: Event) -> bool:

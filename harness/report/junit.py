@@ -40,7 +40,8 @@ class Suite:
     """The cases of one scenario.
 
     Attributes:
-        tried: whether the run took place; one that did not counts in no rate.
+        tried: whether the run took place, and was not interrupted before it found anything; one
+            that did not counts in no rate.
     """
 
     scenario: str
@@ -51,7 +52,13 @@ class Suite:
     @classmethod
     def of(cls, results: Mapping[str, Any], took_s: float) -> "Suite":
         """Return the suite of a judged run."""
-        return cls(scenario=results["scenario"], cases=tuple(_cases(results)), took_s=took_s)
+        broken_off = "interrupted" in results and results["verdict"] == "unknown"
+        return cls(
+            scenario=results["scenario"],
+            cases=tuple(_cases(results)),
+            took_s=took_s,
+            tried=not broken_off,
+        )
 
     @classmethod
     def failed(cls, scenario: str, error: str, took_s: float) -> "Suite":
@@ -108,8 +115,10 @@ def write(suites: Sequence[Suite], path: Path) -> None:
 
 def _cases(results: Mapping[str, Any]) -> Iterator[Case]:
     told = _verdict_text(results)
-    bad: Outcome = "error" if results["verdict"] == "unknown" else "failure"
-    yield Case(name="verdict", outcome="passed" if results["as_expected"] else bad, text=told)
+    interrupted = "interrupted" in results  # such a run is never a success
+    bad: Outcome = "error" if interrupted or results["verdict"] == "unknown" else "failure"
+    passed = results["as_expected"] and not interrupted
+    yield Case(name="verdict", outcome="passed" if passed else bad, text=told)
     for check in results["checks"]:
         yield _check(check, as_expected=results["as_expected"])
     for left_out in results["not_run"]:

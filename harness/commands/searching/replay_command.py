@@ -60,7 +60,7 @@ def replay(
     terminal, cause = Terminal(), Cause.of(old)
     terminal.say(f"{old['scenario']}: recorded as {old['verdict']}{_of(cause)}; seed {chosen.seed}")
     order = Order(scenario=chosen, name=old["scenario"], again=before, same_nodes=same_nodes)
-    statuses, shown = [], 0
+    statuses, shown, told = [], 0, 0
     rans = (
         _side_by_side(order, crew, times, keep_in, terminal)
         if crew.wanted
@@ -69,10 +69,11 @@ def replay(
     with closing(rans):
         for number, ran in enumerate(rans, 1):
             statuses.append(results.exit_status(ran.results))
-            shown += again_as(old, cause, ran)
+            again = again_as(old, cause, ran)
+            shown, told = shown + again, told + (again or not _broken_off(ran))
             _tell(terminal, before, ran, number)
     what = "the failure" if cause.reasons else f"the verdict {old['verdict']}"
-    terminal.say(f"{what} showed in {Rate(count=shown, of=len(statuses))} replays")
+    terminal.say(f"{what} showed in {Rate(count=shown, of=told)} replays")
     if crew.wanted and len(statuses) < times:
         statuses.append(results.EXIT_UNKNOWN)
     return results.merge_exit_statuses(statuses)
@@ -152,7 +153,12 @@ def again_as(old: Mapping[str, Any], cause: Cause, ran: Ran) -> bool:
     """Tell whether a replay failed of the same, or, of a run that did not fail, ended the same."""
     if cause.reasons:
         return cause.shows_in(ran.results)
-    return bool(ran.results["verdict"] == old["verdict"])
+    return not _broken_off(ran) and bool(ran.results["verdict"] == old["verdict"])
+
+
+def _broken_off(ran: Ran) -> bool:
+    """Tell whether a replay was interrupted before it found anything: it says nothing."""
+    return "interrupted" in ran.results and ran.results["verdict"] == "unknown"
 
 
 def _tell(terminal: Terminal, before: Recorded, ran: Ran, number: int) -> None:

@@ -10,7 +10,7 @@ from kazoo.exceptions import ConnectionLoss
 
 from harness.clients.client import Client
 from harness.clients.guarded_subject import GRACE_S, Guarded, unlimited
-from harness.clients.subject import Applied, Reserved, Subject, SubjectConfig, Taken
+from harness.clients.subject import Applied, Note, Reserved, Subject, SubjectConfig, Taken
 from harness.common.harness_errors import SubjectError
 from harness.common.run_clock import Clock
 from harness.history.columns import History
@@ -153,6 +153,24 @@ def test_an_error_of_the_queue_is_an_outcome(answer: Any) -> None:
     with pytest.raises(Exception) as error:  # noqa: PT011 -- which it is, is the claim
         CALLS["put"](guarded(put=answer))
     assert not isinstance(error.value, SubjectError)
+
+
+@pytest.mark.parametrize("f", ["run-ended", "recovered", "drain", "tree", "phase", "put"])
+def test_no_subject_tells_of_the_run_itself(f: str) -> None:
+    """A run would be valid by what its queue says of it."""
+    told: list[str] = []
+
+    class Telling(Q):
+        def __init__(self, config: SubjectConfig, note: Note) -> None:
+            super().__init__(config, note)
+            self.note = note
+
+    client = Guarded(Telling, CONFIG, lambda f, _: told.append(f), unlimited)
+    for own in ("returned", "hold-lost", "session-end", "cache-miss"):
+        client._subject.note(own, {})
+    with pytest.raises(SubjectError, match=f"q:Q: note: expected a name .*, got '{f}'"):
+        client._subject.note(f, {})
+    assert told == ["returned", "hold-lost", "session-end", "cache-miss"]
 
 
 def test_ctrl_c_is_no_mistake() -> None:

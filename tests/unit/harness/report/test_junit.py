@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from harness.report import junit
 from harness.report.junit import Suite
 
@@ -89,6 +91,16 @@ def test_unknown_is_an_error(tmp_path: Path) -> None:
     """A run that shows nothing neither passes nor fails."""
     root = written(tmp_path, Suite.of(results("unknown", as_expected=False), 1.0))
     assert outcomes(root) == {"verdict": "error", "total-queue": "error", "fifo": "skipped"}
+
+
+@pytest.mark.parametrize(("verdict", "rate"), [("unknown", "1 of 1"), ("invalid", "1 of 2")])
+def test_an_interrupted_run_never_passes(tmp_path: Path, verdict: str, rate: str) -> None:
+    """Its status is 2 whatever was expected; it counts in a rate if it found something."""
+    broken_off = results(verdict, as_expected=True) | {"interrupted": "Ctrl-C"}
+    suite = Suite.of(broken_off, 1.0)
+    assert outcomes(written(tmp_path, suite))["verdict"] == "error"
+    whole = Suite.of(results("valid", as_expected=True), 1.0)
+    assert str(junit.rates([whole, suite])["seed/x"]).startswith(rate)
 
 
 def test_a_harness_that_failed_is_an_error(tmp_path: Path) -> None:
