@@ -18,7 +18,7 @@ from harness.common.run_clock import Clock
 from harness.history.record import HistoryWriter
 from harness.scenario.schema import WorkloadEntry
 from harness.workers.forwarder import Forwarder, Forwarding
-from harness.workers.worker_process import FAULTS_OVER, PUTS_OVER, Job
+from harness.workers.worker_process import FAULTS_OVER, OVER, PUTS_OVER, Job
 
 JOIN_TIMEOUT_S = 60  # after SIGKILL; only a machine that stands still needs more than a moment
 STDERR_TAIL = 2000
@@ -35,6 +35,7 @@ class Worker:
         dies: whether its death is intended.
         forwarder: what it connects through, if clients can be cut off.
         ended: whether its end was noticed and its pipes are closed.
+        over: whether it said that it did all of its job.
         told: the lines that it was told: that no more puts come, that the faults are over.
     """
 
@@ -45,6 +46,7 @@ class Worker:
     last: dict[int, dict[str, Any]] = field(default_factory=dict)
     reader: threading.Thread | None = None
     ended: bool = False
+    over: bool = False
     told: set[bytes] = field(default_factory=set)
     forwarder: Forwarder | None = None
 
@@ -129,16 +131,18 @@ class Workers:
         """Close the pipes of those that ended; a death that was not intended ends the run.
 
         Raises:
-            WorkerError: a worker failed; says what it printed last.
+            WorkerError: a worker failed, or ended before its job was done, whatever its status;
+                says what it printed last.
         """
         for worker in self._all:
             if worker.ended or worker.running:
                 continue
             self._close(worker)
             status = worker.process.returncode
-            if status != 0 and not worker.dies:
+            if not worker.dies and (status != 0 or not worker.over):
+                early = " before its job was done" if status == 0 else ""
                 raise WorkerError(
-                    f"worker {worker.job.name}: exit {status}: {_tail(worker.errors)} "
+                    f"worker {worker.job.name}: exit {status}{early}: {_tail(worker.errors)} "
                     f"(all of it: {worker.errors})"
                 )
 
@@ -196,6 +200,9 @@ class Workers:
     def _read(self, worker: Worker) -> None:
         assert worker.process.stdout is not None
         for line in worker.process.stdout:
+            if line == OVER:
+                worker.over = True
+                continue
             try:
                 told = msgspec.json.decode(line)
             except msgspec.DecodeError:

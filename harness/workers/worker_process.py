@@ -2,7 +2,7 @@
 
 The harness writes one line of JSON (a Job) to standard input, later the lines `puts-over` and
 `faults-over`, and closes it to end the worker at once. The worker writes its history to its own
-file, and lines of JSON with counts to standard output.
+file, and lines of JSON with counts to standard output, the last of which says that it did its job.
 """
 
 import os
@@ -27,6 +27,8 @@ from harness.workers.watchdog import Watchdog
 from harness.workloads import workloads
 
 PUTS_OVER, FAULTS_OVER = b"puts-over\n", b"faults-over\n"
+OVER = b"over\n"
+"""The last line of a worker that did all of its job."""
 
 
 class Job(msgspec.Struct, kw_only=True, frozen=True):
@@ -102,6 +104,7 @@ def work(job: Job, out: BinaryIO, over: Mapping[bytes, threading.Event]) -> None
             workload.run(client, job.number)
         finally:
             client.close()
+    out.write(OVER)
 
 
 def _obey(stdin: BinaryIO, over: Mapping[bytes, threading.Event]) -> None:

@@ -107,6 +107,14 @@ def test_a_subject_that_breaks_the_protocol_ends_the_run(
     assert all_ended(pool.all)
 
 
+def test_a_subject_that_ends_its_process_ends_the_run(pool: Workers, tmp_path: Path) -> None:
+    """Status 0 does not show that the workload was done; only its own last word does."""
+    with pytest.raises(WorkerError, match="exit 0 before its job was done: 17 "):
+        played(pool, tmp_path, "__import__('os')._exit(0)")
+    history = History.load(tmp_path / "history.jsonl")
+    assert [history.operation(row).value for row in range(len(history))] == [1]
+
+
 def test_an_error_of_the_queue_ends_no_run(pool: Workers, tmp_path: Path) -> None:
     """An error without `definite` is an unknown outcome, and the client goes on."""
     calls = played(pool, tmp_path, "raise RuntimeError('no reply')")
