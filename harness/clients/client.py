@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 from harness.clients import payload
-from harness.clients.foreign_calls import PROCESS_STRIDE, ForeignCalls, counted, session_end
+from harness.clients.foreign_calls import ForeignCalls, counted, session_end
 from harness.clients.subject import Applied, Reserved, Subject, SubjectConfig, Taken
 from harness.common.harness_errors import SubjectError, told
 from harness.common.run_clock import Clock
-from harness.history.record import Event, HistoryWriter, Value
+from harness.history.record import PROCESS_STRIDE, Event, HistoryWriter, Value
 
 T = TypeVar("T", bound=Applied)
 RECONNECT_S = 0.5

@@ -12,21 +12,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from harness.common.harness_errors import SubjectError
 from harness.common.run_clock import Clock
-from harness.history.record import DECODE_ERRORS, Event, Number, Value, Zxid
+from harness.history.record import DECODE_ERRORS, PROCESS_STRIDE, Event, Number, Value, Zxid
 
-PROCESS_STRIDE: Final = 1000  # process p, p + 1000, ... are the same client one after the other
-_WORKERS: Final = 1000 * PROCESS_STRIDE * PROCESS_STRIDE  # more sessions than a client can have
 MAX_CALLERS: Final = 1000
 EXAMPLE: Final = '{"type":"invoke","f":"put","value":1}'
 SESSION_END: Final = "session-end"
 _GETS: Final = frozenset({"reserve", "take"})
 _SHOWN: Final = 100
-
-
-def first_process(worker: int) -> int:
-    """Return the number of a worker's first process: none that follows it is another worker's."""
-    thousands, place = divmod(worker, PROCESS_STRIDE)
-    return thousands * _WORKERS + place
 
 
 class CallLine(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -80,6 +80,24 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     producer: Value | UnsetType | None = UNSET
     attempts: int | UnsetType = UNSET
     error: str | UnsetType = UNSET
+
+
+PROCESS_STRIDE: Final = 1000  # process p, p + 1000, ... are the same client one after the other
+_WORKERS: Final = 1000 * PROCESS_STRIDE * PROCESS_STRIDE  # more sessions than a client can have
+
+
+def first_process(worker: int) -> int:
+    """Return the number of a worker's first process: none that follows it is another worker's."""
+    thousands, place = divmod(worker, PROCESS_STRIDE)
+    return thousands * _WORKERS + place
+
+
+def same_worker(process: int | str, other: int | str) -> bool:
+    """Tell whether two processes are of one worker, whose callers may share a session."""
+    if isinstance(process, str) or isinstance(other, str):
+        return process == other
+    one, two = (divmod(number, _WORKERS) for number in (process, other))
+    return one[0] == two[0] and (one[1] - two[1]) % PROCESS_STRIDE == 0
 
 
 DECODE_ERRORS = (ValueError, RecursionError)

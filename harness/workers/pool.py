@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from harness.clients.foreign_calls import first_process, session_end
+from harness.clients.foreign_calls import session_end
 from harness.common import process_group
 from harness.common.harness_errors import WorkerError
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
-from harness.history.record import HistoryWriter
+from harness.history.record import HistoryWriter, first_process
 from harness.scenario.schema import WorkloadEntry
 from harness.workers.forwarder import Forwarder, Forwarding
 from harness.workers.worker_process import FAULTS_OVER, OVER, PUTS_OVER, Job

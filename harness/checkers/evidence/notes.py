@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness.history.columns import NEVER_NS, Event, History, Ints, Mask, derived
+from harness.history.record import same_worker
 
 Tree = Mapping[str, Any]
 PLACES = ("items", "claims", "partial", "dead", "delayed", "purged")
@@ -72,7 +73,7 @@ def ends(history: History) -> Ends:
     for note in history.notes_named("session-end"):
         value = _object(note)
         writer = history.number_of_process.get(note.process, -1)
-        for process in _holders(history, value) or ([writer] if writer >= 0 else []):
+        for process in _of_writer(history, writer, _holders(history, value)):
             alive[process] = min(alive[process], value.get("alive_until_ns", 0))
             zxid[process] = value.get("zxid") or -1
             closed[process] = value.get("why") == "closed"
@@ -193,6 +194,17 @@ def _holders(history: History, value: Mapping[str, Any]) -> list[int]:
         if value.get(kind) is not None and (kind, value[kind]) in table:
             return table[kind, value[kind]]
     return []
+
+
+def _of_writer(history: History, writer: int, holders: list[int]) -> list[int]:
+    """Return whose end a process told: of those with its names, its own worker's.
+
+    A subject may give all its clients one name, and then the end of one is not that of the others.
+    """
+    if writer not in holders:
+        return holders or ([writer] if writer >= 0 else [])
+    names = history.processes
+    return [one for one in holders if same_worker(names[one], names[writer])]
 
 
 def _per_item(history: History, f: str) -> Returns:

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from harness.checkers.evidence.notes import ends
-from harness.clients.foreign_calls import PROCESS_STRIDE
 from harness.common import process_group
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
 from harness.history.columns import NEVER_NS, History
-from harness.history.record import Event, HistoryWriter, merge
+from harness.history.record import PROCESS_STRIDE, Event, HistoryWriter, merge
 from harness.workers.pool import Worker, Workers
 from harness.workers.worker_process import Job
 
