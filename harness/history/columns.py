@@ -116,6 +116,7 @@ class History:
         number_of_session: sessions' numbers by id.
         registrations: by process number, its sessions, consumers and producers, where recorded,
             in their order: one whose session ended between two calls has a new one in the next.
+        sessions_of: by consumer, the numbers of the sessions in which it was seen.
         groups: by value's number, the group that it was put into, for those that have one.
         notes: all other events, in order.
         events: how many lines were events.
@@ -163,6 +164,7 @@ class History:
         self.processes = list(pairing.processes)
         self.number_of_process: Mapping[int | str, int] = pairing.processes
         self.registrations = pairing.registrations
+        self.sessions_of = pairing.sessions_of
         self.destinations = list(pairing.destinations)
         self.number_of_session: Mapping[int | str, int] = pairing.sessions
         self.groups: Mapping[int, str | int] = pairing.groups

@@ -65,6 +65,7 @@ class Pairing:
         self.sessions = _Numbers({None: _NONE, UNSET: _NONE})
         self.destinations: dict[str, int] = _Numbers({"items": 0})
         self.registrations: dict[int, dict[str, list[Any]]] = {}
+        self.sessions_of: dict[Any, set[int]] = {}
         self.groups: dict[int, str | int] = {}
         self.notes: list[Event] = []
         self.unmatched = 0
@@ -195,6 +196,8 @@ class Pairing:
                 name = getattr(first, kind)
                 if name is not UNSET and name is not None and name not in known.get(kind, ()):
                     known.setdefault(kind, []).append(name)
+            if known.get("consumer") and first.consumer in known["consumer"]:
+                self.sessions_of.setdefault(first.consumer, set()).add(int(chunk["session"][place]))
 
     def _pair(self, events: Columns) -> tuple[Places, Places]:
         """Return the places of invoke and completion of each operation, -1 for a missing one."""

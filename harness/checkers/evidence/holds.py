@@ -28,12 +28,13 @@ KINDS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endings:
-    """Acknowledgements, releases, returns and losses: what ended holds, or tried to.
+    """Acknowledgements, releases, returns and losses of items: what ended holds, or tried to.
 
     `hold` is the place of the hold it belongs to, -1 where its process had reserved no such item;
     `row` is the operation's, -1 for a note.
     """
 
+    value: Ints
     hold: Ints
     kind: Ints
     row: Ints
@@ -46,6 +47,12 @@ class Endings:
     def final(self) -> Mask:
         """Acknowledged or released for certain, by an operation."""
         mask: Mask = (self.kind == DONE_OK) | (self.kind == RELEASE_OK)
+        return mask
+
+    @property
+    def of_unseen(self) -> Mask:
+        """Told by a note, of a hold that no call has recorded."""
+        mask: Mask = (self.row < 0) & (self.hold < 0)
         return mask
 
 
@@ -186,6 +193,7 @@ def _endings(history: History, starts: _Starts) -> Endings:
     # A process makes one call at a time, so its rows are in order even where clocks are not.
     own = last_before((starts.value, starts.process, starts.row), (value, process, row))
     called = (
+        value,
         own,
         kind,
         row,
@@ -196,18 +204,19 @@ def _endings(history: History, starts: _Starts) -> Endings:
     )
     let_go = _let_go(history, len(starts.row), own, kind, row)
     noted = [
-        _noted(notes, which, starts, let_go)
+        _noted(history, notes, which, starts, let_go)
         for notes, which in ((returns(history), RETURNED), (losses(history), LOST))
     ]
     merged = [np.concatenate(columns) for columns in zip(called, *noted, strict=True)]
     return Endings(
-        hold=merged[0],
-        kind=merged[1],
-        row=merged[2],
-        begin_ns=merged[3],
-        end_ns=merged[4],
-        back=merged[5],
-        zxid=merged[6],
+        value=merged[0],
+        hold=merged[1],
+        kind=merged[2],
+        row=merged[3],
+        begin_ns=merged[4],
+        end_ns=merged[5],
+        back=merged[6],
+        zxid=merged[7],
     )
 
 
@@ -225,13 +234,13 @@ def _let_go(history: History, size: int, hold: Ints, kind: Ints, row: Ints) -> M
     return mask
 
 
-def _noted(notes: Returns, kind: int, starts: _Starts, let_go: Mask) -> tuple[NDArray[Any], ...]:
+def _noted(
+    history: History, notes: Returns, kind: int, starts: _Starts, let_go: Mask
+) -> tuple[NDArray[Any], ...]:
     size = len(notes.value)
-    hold = last_before(
-        (starts.value, starts.process, starts.begin_ns),
-        (notes.value, notes.process, notes.time_ns),
-    )
+    hold = _held_before(history, notes, starts)
     return (
+        notes.value,
         np.where((hold >= 0) & np.append(let_go, [False])[hold], -1, hold),
         np.full(size, kind, np.int64),
         np.full(size, -1, np.int64),
@@ -240,6 +249,38 @@ def _noted(notes: Returns, kind: int, starts: _Starts, let_go: Mask) -> tuple[ND
         np.array([to == "items" for to in notes.to], np.bool_),
         notes.zxid,
     )
+
+
+def _held_before(history: History, notes: Returns, starts: _Starts) -> Ints:
+    """Return the hold that each note is about; -1 if its process had none then.
+
+    A client that registers again is the same process, and one reserve can get an item again that
+    its process lost while the call was under way. So a hold that was claimed after the note, or
+    in a session of another registration, is not what the note is about: an earlier one may be.
+    """
+    hold = last_before(
+        (starts.value, starts.process, starts.begin_ns),
+        (notes.value, notes.process, notes.time_ns),
+    )
+    order = np.lexsort((starts.begin_ns, starts.process, starts.value))
+    same = (starts.value[order][1:] == starts.value[order][:-1]) & (
+        starts.process[order][1:] == starts.process[order][:-1]
+    )
+    earlier = np.full(len(order), -1, np.int64)
+    earlier[order[1:]] = np.where(same, order[:-1], -1)
+    zxid, session = history.zxid[starts.row], history.session[starts.row]
+    sessions = [history.sessions_of.get(consumer, set()) for consumer in notes.consumer]
+    while True:
+        later = (hold >= 0) & (notes.zxid >= 0)
+        later[later] = zxid[hold[later]] > notes.zxid[later]
+        others = [
+            place >= 0 and bool(known) and session[place] >= 0 and session[place] not in known
+            for place, known in zip(hold.tolist(), sessions, strict=True)
+        ]
+        wrong = later | np.array(others, np.bool_)
+        if not wrong.any():
+            return hold
+        hold[wrong] = earlier[hold[wrong]]
 
 
 def last_before(starts: tuple[Ints, Ints, Ints], ends: tuple[Ints, Ints, Ints]) -> Ints:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from harness.checkers.evidence.episodes import put_rows
+from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.violations import Violation
 from harness.history.columns import DONE, INFO, NEVER_NS, OK, History, Ints, Mask
 
@@ -17,7 +18,7 @@ def by_item(history: History, view: History) -> list[Violation]:
     """
     kinds = (
         [_never(view, int(row)) for row in _never_put(view)],
-        [_miscount(view, *pair) for pair in _miscounted(view)],
+        [_miscount(view, *pair) for pair in _miscounted(history, view)],
         [_left(history, int(row)) for row in _left_after_done(history)],
     )
     return [violation for kind in kinds for violation in kind]
@@ -38,10 +39,11 @@ def _never(view: History, row: int) -> Violation:
     return Violation(reason="never-put", sentence=said, rows=(row,), values=(value,))
 
 
-def _miscounted(view: History) -> Iterator[tuple[int, int]]:
+def _miscounted(history: History, view: History) -> Iterator[tuple[int, int]]:
     """Yield (delivery, the one before or -1) whose delivery counts do not follow each other.
 
-    A gap is no violation where a call of unknown outcome may have had the item in between.
+    A gap is no violation where a call of unknown outcome may have had the item in between, or
+    where notes tell of as many holds that no call recorded.
     """
     got = _delivered(view)
     rows = np.flatnonzero(got & (view.zxid >= 0) & (view.delivery > 0))
@@ -52,7 +54,10 @@ def _miscounted(view: History) -> Iterator[tuple[int, int]]:
     unseen = got & (view.zxid < 0)
     unseen |= view.got(INFO)
     unseen_from = view.invoke_ns[unseen].min(initial=NEVER_NS)
-    bad = (count <= counted) | ((count > counted + 1) & (view.complete_ns[rows] < unseen_from))
+    ending = holds(history).endings
+    told = np.bincount(ending.value[ending.of_unseen], minlength=len(view.values))
+    gap = count - counted - 1 > told[view.value[rows]]
+    bad = (count <= counted) | (gap & (view.complete_ns[rows] < unseen_from))
     yield from zip(rows[bad].tolist(), before[bad].tolist(), strict=True)
 
 

@@ -45,6 +45,7 @@ class Returns:
     time_ns: Ints
     zxid: Ints
     to: tuple[str, ...]
+    consumer: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +209,7 @@ def _of_writer(history: History, writer: int, holders: list[int]) -> list[int]:
 
 
 def _per_item(history: History, f: str) -> Returns:
-    rows, to = [], []
+    rows, to, consumer = [], [], []
     for note in history.notes_named(f):
         value = _object(note)
         numbers = [history.number_of.get(item, -1) for item in value.get("values", ())]
@@ -217,7 +218,13 @@ def _per_item(history: History, f: str) -> Returns:
                 if number >= 0:
                     rows.append((number, process, note.time_ns, value.get("zxid") or -1))
                     to.append(str(value.get("to", "items")))
+                    consumer.append(value.get("consumer"))
     columns = np.array(rows, np.int64).reshape(-1, 4).T
     return Returns(
-        value=columns[0], process=columns[1], time_ns=columns[2], zxid=columns[3], to=tuple(to)
+        value=columns[0],
+        process=columns[1],
+        time_ns=columns[2],
+        zxid=columns[3],
+        to=tuple(to),
+        consumer=tuple(consumer),
     )
