@@ -19,6 +19,7 @@ from harness.target import Evidence, System
 from harness.target.disturbances import DiskCall, DiskRule, FileKind, PowerLossModel
 
 POLL_S = 0.1
+REST_WITHIN_S = 2.0  # for the servers that are not hit when a majority is, and nobody can write
 SHIM = frozenset({"disk_shim"})
 _COMPLAINT = re.compile(rb"[^\n]*(?:Input/output error|No space left on device)[^\n]*")
 
@@ -68,20 +69,21 @@ class TornWrite(Disabling):
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Let the next longer write hang after its first bytes, then cut the power.
 
-        If a server makes no write that long within 10 s, it goes on unharmed.
+        Unless enough servers make a write that long (`enough`), all go on unharmed.
         """
         members = [system.quorum.nodes[id] for id in nodes]
         rule = DiskRule(
             effect="tear", call="write", file=self.file, keep_bytes=self.keep_bytes, times=1
         )
-        disks = disturbed(system, nodes, rule)
-        if not each_was_hit(disks):
-            return {"disks": [node.mend_disk() for node in members], "killed": [], "lost": []}
-        return {"disks": disks} | system.quorum.lose_power(nodes, self.model)
+        seen = disturbed(system, nodes, rule, enough(system, nodes))
+        if not enough_were_hit(seen):
+            mended_disks = [node.mend_disk() for node in members]
+            return seen | {"disks": mended_disks, "killed": [], "lost": []}
+        return seen | system.quorum.lose_power(nodes, self.model)
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require a torn write on each node, and then a power cut."""
-        return each_was_hit(evidence["disks"]) and power_was_lost(evidence)
+        """Require torn writes on enough nodes, and then a power cut of all."""
+        return enough_were_hit(evidence) and power_was_lost(evidence)
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Let writes be whole again, and start the servers that are down."""
@@ -99,12 +101,14 @@ class DiskFault(Fault, Protocol):
         """Return what happens to which calls."""
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Put the rule in force, and wait until it has hit each server, up to BITES_WITHIN_S."""
-        return {"disks": disturbed(system, nodes, self.rule())}
+        """Put the rule in force, and wait until it has hit the servers, up to BITES_WITHIN_S."""
+        rule = self.rule()
+        hits = len(nodes) if rule.effect == "delay" else enough(system, nodes)
+        return disturbed(system, nodes, rule, hits)
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require that on each node a call was hit."""
-        return each_was_hit(evidence["disks"])
+        """Require that on enough nodes a call was hit."""
+        return enough_were_hit(evidence)
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Take the rule off, and start the servers that ended."""
@@ -206,19 +210,33 @@ class DiskStall(DiskFault, Disabling):
         return DiskRule(effect="stall", call=self.call, file=self.file)
 
 
-def disturbed(system: System, nodes: Sequence[int], rule: DiskRule) -> list[Evidence]:
-    """Put a rule in force; return what it had done after it hit each node or BITES_WITHIN_S."""
+def enough(system: System, nodes: Sequence[int]) -> int:
+    """Return on how many of these nodes a fault that ends writes must have hit one.
+
+    On each, but for those that are left when a majority of the ensemble cannot write: then nothing
+    is written any more, so nothing more can be hit.
+    """
+    return min(len(nodes), len(system.quorum.nodes) // 2 + 1)
+
+
+def disturbed(system: System, nodes: Sequence[int], rule: DiskRule, hits: int) -> Evidence:
+    """Put a rule in force; return what it had done after it hit the nodes, or BITES_WITHIN_S.
+
+    Once `hits` of them are hit, the others have REST_WITHIN_S.
+    """
     all_or_none.on_each(
         nodes,
         lambda id: system.quorum.nodes[id].break_disk(rule),
         lambda done: mended(system, done),
     )
-    return wait_until(
-        lambda: [system.quorum.nodes[id].disk_calls() for id in nodes],
-        each_was_hit,
-        within_s=BITES_WITHIN_S,
-        every_s=POLL_S,
-    )
+
+    def look() -> Evidence:
+        return {"disks": [system.quorum.nodes[id].disk_calls() for id in nodes], "enough": hits}
+
+    seen = wait_until(look, enough_were_hit, within_s=BITES_WITHIN_S, every_s=POLL_S)
+    if not enough_were_hit(seen):
+        return seen
+    return wait_until(look, _all_were_hit, within_s=REST_WITHIN_S, every_s=POLL_S)
 
 
 def mended(system: System, nodes: Sequence[int]) -> Evidence:
@@ -227,9 +245,14 @@ def mended(system: System, nodes: Sequence[int]) -> Evidence:
     return {"disks": disks, "started": start_down(system, nodes)}
 
 
-def each_was_hit(disks: Sequence[Evidence]) -> bool:
-    """Tell whether the rule has changed a call on each of the disks."""
-    return each(seen["injected"] > 0 for seen in disks)
+def enough_were_hit(evidence: Evidence) -> bool:
+    """Tell whether the rule has changed a call on enough of the disks, or on each."""
+    hit: list[bool] = [seen["injected"] > 0 for seen in evidence["disks"]]
+    return sum(hit) >= max(1, int(evidence.get("enough", len(hit))))
+
+
+def _all_were_hit(evidence: Evidence) -> bool:
+    return each(seen["injected"] > 0 for seen in evidence["disks"])
 
 
 def power_was_lost(evidence: Evidence) -> bool:
