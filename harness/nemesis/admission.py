@@ -23,11 +23,6 @@ class Obstacle:
     within_s: float = 0.0
 
 
-def waits_s(injection: Injection) -> float:
-    """Return how long an injection waits; one of a random mix does not."""
-    return WITHIN_S if injection.entry.weight is None else 0.0
-
-
 def still_waits(injection: Injection, obstacle: Obstacle, now_s: float) -> bool:
     """Note the obstacle that an injection met, and tell whether it still waits for its end."""
     if injection.waits_since_s is None:
@@ -48,19 +43,25 @@ class Room:
         self._quorum, self._clients, self._voters = quorum, clients, frozenset(voters)
         self._most = budget.allowed(wanted, len(voters))
         self._hurt: set[int] = set()
+        self._had: set[str] = set()
 
     def take(self, fault: Fault, nodes: Sequence[int]) -> None:
         """Count the nodes that this fault disables from now on."""
         self._hurt |= self._hurts(fault, nodes)
 
+    def note_installed(self, name: str) -> None:
+        """Note that an entry has taken effect, so that its further draws of a mix do not wait."""
+        self._had.add(name)
+
     def obstacle(self, injection: Injection, in_force: Sequence[Injection]) -> Obstacle | None:
         """Return why an injection must wait or be skipped; None if it can happen now.
 
-        A planned injection waits for an obstacle that clears by itself. An injection of a random
-        mix does not wait.
+        An injection waits for an obstacle that clears by itself. One of a random mix does so only
+        as long as its entry was never installed.
         """
         beside = [i for i in in_force if i.planned.name != injection.entry.replaces]
-        within_s = waits_s(injection)
+        drawn_again = injection.entry.weight is not None and injection.planned.name in self._had
+        within_s = 0.0 if drawn_again else WITHIN_S
         return (
             self._excluded(injection, beside, within_s)
             or self._over_budget(injection, in_force, within_s)

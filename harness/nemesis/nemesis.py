@@ -202,9 +202,16 @@ class Nemesis:
             injection.awaited = evidence
             self._log.awaited(injection)
         else:
-            self._log.injected(injection, evidence, time_ns=began_ns)
+            self._note(injection, evidence, began_ns)
         self._end_others(injection, fault)
         self._settle(injection, fault)
+
+    def _note(self, injection: Injection, evidence: Evidence, began_ns: int) -> None:
+        fault: Fault = injection.entry.fault
+        bit = fault.bit(evidence)
+        if bit:
+            self._room.note_installed(injection.planned.name)
+        self._log.injected(injection, evidence, bit=bit, time_ns=began_ns)
 
     def _look_at(self, injection: Injection, *, last: bool = False) -> None:
         """Record a patient fault once it has taken effect; with `last`, whatever was seen."""
@@ -214,7 +221,7 @@ class Nemesis:
         evidence = injection.awaited | fault.look(self._system_of(injection), injection.nodes)
         if last or fault.bit(evidence):
             injection.awaited = None
-            self._log.injected(injection, evidence, time_ns=self._clock.now_ns())
+            self._note(injection, evidence, self._clock.now_ns())
             if (hold_s := injection.entry.hold_s) is not None:
                 injection.heal_at_s = self._clock.now_s() + hold_s
 

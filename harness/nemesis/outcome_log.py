@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from harness.common.harness_errors import TargetError
 from harness.common.run_clock import Clock
-from harness.faults import Fault
 from harness.history.record import Event, HistoryWriter
 from harness.nemesis.injection import Injection
 from harness.target import Evidence
@@ -19,10 +18,11 @@ class OutcomeLog:
     def __init__(self, history: HistoryWriter, clock: Clock, say: Callable[[str], None]) -> None:
         self._history, self._clock, self._say = history, clock, say
 
-    def injected(self, injection: Injection, evidence: Evidence, *, time_ns: int) -> None:
-        """Record a fault that began at `time_ns`, with what its evidence shows."""
-        fault: Fault = injection.entry.fault
-        outcome: Outcome = "installed" if fault.bit(evidence) else "indeterminate"
+    def injected(
+        self, injection: Injection, evidence: Evidence, *, bit: bool, time_ns: int
+    ) -> None:
+        """Record a fault that began at `time_ns`, and whether its evidence shows that it bit."""
+        outcome: Outcome = "installed" if bit else "indeterminate"
         self._record(injection, "inject", outcome, evidence, time_ns=time_ns)
         self._say(f"{injection.what}: {outcome}")
 

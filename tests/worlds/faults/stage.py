@@ -29,6 +29,7 @@ class Stage:
         self._history = HistoryWriter(self._file)
         self._clock, self.progress = Clock(), Progress()
         self.said: list[str] = []
+        self._had = 0
         self.nemesis = Nemesis(
             loaded,
             quorum,
@@ -47,6 +48,22 @@ class Stage:
             self.nemesis.inject(injection)
         return self.injections
 
+    def draws(self, name: str) -> list[Injection]:
+        """Return the injections of an entry of a mix."""
+        return [injection for injection in self.injections if injection.planned.name == name]
+
+    def had(self, *names: str) -> None:
+        """Inject and heal the first draw of each; nothing is told of them."""
+        for name in names:
+            self.nemesis.inject(self.draws(name)[0])
+            self.nemesis.heal(self.draws(name)[0])
+        self._had = len(self.events())
+
+    def again(self, *names: str) -> None:
+        """Inject the second draw of each."""
+        for name in names:
+            self.nemesis.inject(self.draws(name)[1])
+
     def told(self) -> list[tuple[str, str, str]]:
         """Return name, phase and outcome of each record."""
         values = [event["value"] for event in self.events()]
@@ -54,7 +71,7 @@ class Stage:
 
     def events(self) -> list[dict[str, Any]]:
         """Return the records."""
-        return [json.loads(line) for line in self._file.read_text().splitlines()]
+        return [json.loads(line) for line in self._file.read_text().splitlines()[self._had :]]
 
     def phase(self) -> PhaseOfFaults:
         """Return the thread that injects what is due."""

@@ -100,9 +100,8 @@ def test_observers_take_no_room(stage: Callable[..., Stage]) -> None:
         "  - {name: q, pause: {target: {node: 4}}, weight: 1, for_s: 9}\n",
         quorum,
     )
-    first = {injection.planned.name: injection for injection in reversed(played.injections)}
-    for name in "opq":
-        played.nemesis.inject(first[name])
+    played.had(*"opq")
+    played.again(*"opq")
     assert [(name, outcome) for name, _, outcome in played.told()] == [
         ("o", "installed"),
         ("p", "installed"),
@@ -118,9 +117,8 @@ def test_over_the_budget_is_skipped(stage: Callable[..., Stage]) -> None:
         "  - {name: two, pause: {}, weight: 1, for_s: 1}\n"
         "  - {name: three, kill: {}, weight: 1, down_s: 1}\n"
     )
-    first = {i.planned.name: i for i in reversed(played.injections)}
-    for name in ("one", "two", "three"):
-        played.nemesis.inject(first[name])
+    played.had("one", "two", "three")
+    played.again("one", "two", "three")
     assert [outcome for _, _, outcome in played.told()] == ["installed", "installed", "skipped"]
     assert "budget: nodes [3, 4, 5]" in played.events()[-1]["value"]["evidence"]["why"]
 
@@ -131,9 +129,8 @@ def test_excluded_is_skipped(stage: Callable[..., Stage]) -> None:
         "mix_s: 1\nfaults:\n"
         "  - {isolate: {}, weight: 1, for_s: 1}\n  - {partition-ring: {}, weight: 1, for_s: 1}\n"
     )
-    first = {i.planned.name: i for i in reversed(played.injections)}
-    played.nemesis.inject(first["isolate"])
-    played.nemesis.inject(first["partition-ring"])
+    played.had("isolate", "partition-ring")
+    played.again("isolate", "partition-ring")
     assert [outcome for _, _, outcome in played.told()] == ["installed", "skipped"]
     assert "excluded by 'isolate'" in played.events()[-1]["value"]["evidence"]["why"]
 
@@ -192,10 +189,42 @@ def test_a_planned_cut_waits_for_a_connected_client(stage: Callable[..., Stage])
 def test_a_cut_of_a_mix_does_not_wait(stage: Callable[..., Stage]) -> None:
     """A random mix goes on to its next draw."""
     played = stage("mix_s: 9\nfaults: [{client-cut: {}, weight: 1, for_s: 1}]")
-    cut = played.injections[0]
+    played.had("client-cut")
     played.clients.connected = dict.fromkeys(played.clients.connected, 0)
-    played.nemesis.inject(cut)
+    played.again("client-cut")
     assert played.told() == [("client-cut", "inject", "skipped")]
+
+
+def test_a_draw_of_a_mix_waits_if_its_entry_was_never_installed(
+    stage: Callable[..., Stage],
+) -> None:
+    """A run without one of its faults proves nothing, so the first one is worth a wait."""
+    played = stage(
+        "mix_s: 1\nfaults:\n"
+        "  - {isolate: {}, weight: 1, for_s: 1}\n  - {partition-ring: {}, weight: 1, for_s: 1}\n"
+    )
+    isolate, ring = played.draws("isolate")[0], played.draws("partition-ring")[0]
+    played.nemesis.inject(isolate)
+    played.nemesis.inject(ring)
+    assert (ring.state, "excluded by 'isolate'" in ring.waits_for) == ("pending", True)
+    played.nemesis.heal(isolate)
+    played.nemesis.inject(ring)
+    assert played.told()[-1] == ("partition-ring", "inject", "installed")
+
+
+def test_what_did_not_bite_was_not_installed(stage: Callable[..., Stage]) -> None:
+    """The next draw of the entry waits as the first would have."""
+    played = stage(
+        "mix_s: 1\nfaults:\n"
+        "  - {isolate: {}, weight: 1, for_s: 1}\n  - {partition-ring: {}, weight: 1, for_s: 1}\n",
+        FakeQuorum(numb=True),
+    )
+    ring, again = played.draws("partition-ring")[:2]
+    played.nemesis.inject(ring)
+    played.nemesis.heal(ring)
+    played.nemesis.inject(played.draws("isolate")[0])
+    played.nemesis.inject(again)
+    assert (again.state, played.told()[0][2]) == ("pending", "indeterminate")
 
 
 def test_who_waited_in_vain_says_for_what(
