@@ -44,6 +44,7 @@ class Room:
         self._most = budget.allowed(wanted, len(voters))
         self._hurt: set[int] = set()
         self._had: set[str] = set()
+        self._first: Injection | None = None  # of a mix; it waits, and room is kept for it
 
     def take(self, fault: Fault, nodes: Sequence[int]) -> None:
         """Count the nodes that this fault disables from now on."""
@@ -57,16 +58,32 @@ class Room:
         """Return why an injection must wait or be skipped; None if it can happen now.
 
         An injection waits for an obstacle that clears by itself. One of a random mix does so only
-        as long as its entry was never installed.
+        as long as its entry was never installed. Room is kept for the first that does: other draws
+        that disable voters come after it, or it would never find all that it needs free.
         """
         beside = [i for i in in_force if i.planned.name != injection.entry.replaces]
         drawn_again = injection.entry.weight is not None and injection.planned.name in self._had
         within_s = 0.0 if drawn_again else WITHIN_S
-        return (
+        found = (
             self._excluded(injection, beside, within_s)
             or self._over_budget(injection, in_force, within_s)
+            or self._kept(injection, within_s)
             or self._would_miss(injection, within_s)
         )
+        if injection is self._first or self._first is None:
+            waits = found is not None and found.within_s > 0 and injection.entry.weight is not None
+            self._first = injection if waits else None
+        return found
+
+    def _kept(self, injection: Injection, within_s: float) -> Obstacle | None:
+        first = self._first
+        if first is None or first is injection or first.state != "pending":
+            return None
+        if injection.entry.weight is None or not self._hurts(
+            injection.entry.fault, injection.nodes
+        ):
+            return None
+        return Obstacle(why=f"room is kept for {first.planned.name!r}", within_s=within_s)
 
     def _excluded(
         self, injection: Injection, beside: Sequence[Injection], within_s: float

@@ -212,6 +212,53 @@ def test_a_draw_of_a_mix_waits_if_its_entry_was_never_installed(
     assert played.told()[-1] == ("partition-ring", "inject", "installed")
 
 
+def test_room_is_kept_for_a_draw_that_waits(stage: Callable[..., Stage]) -> None:
+    """What needs two servers finds them, though single ones are wanted all the time."""
+    played = stage(
+        "mix_s: 1\nfaults:\n"
+        "  - {name: one, kill: {target: {node: 1}}, weight: 1, down_s: 1}\n"
+        "  - {name: two, pause: {target: {node: 2}}, weight: 1, for_s: 1}\n"
+        "  - {partition-halves: {}, weight: 1, for_s: 1}\n"
+        "  - {slow-disk: {}, weight: 1, for_s: 1}\n"
+        "cluster: {disk_shim: true}\n"
+    )
+    played.had("one", "two")
+    played.again("one")
+    halves = played.draws("partition-halves")[0]
+    played.nemesis.inject(halves)
+    played.again("two")
+    assert played.told()[-1] == ("two", "inject", "skipped")
+    assert "room is kept for 'partition-halves'" in played.events()[-1]["value"]["evidence"]["why"]
+    played.nemesis.inject(played.draws("slow-disk")[0])
+    assert played.told()[-1] == ("slow-disk", "inject", "installed")
+    played.nemesis.heal(played.draws("one")[1])
+    played.nemesis.inject(halves)
+    assert played.told()[-1] == ("partition-halves", "inject", "installed")
+    played.nemesis.heal(halves)
+    played.nemesis.inject(played.draws("two")[2])
+    assert played.told()[-1] == ("two", "inject", "installed")
+
+
+def test_room_is_kept_no_longer_than_somebody_waits(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A draw that has waited long enough is skipped, and the others go on."""
+    played = stage(
+        "mix_s: 1\nfaults:\n"
+        "  - {name: one, kill: {target: {node: 1}}, weight: 1, down_s: 1}\n"
+        "  - {name: two, pause: {target: {node: 2}}, weight: 1, for_s: 1}\n"
+        "  - {partition-halves: {}, weight: 1, for_s: 1}\n"
+    )
+    played.had("one", "two")
+    played.again("one")
+    halves = played.draws("partition-halves")[0]
+    played.nemesis.inject(halves)
+    monkeypatch.setattr("harness.nemesis.admission.WITHIN_S", 0.0)
+    played.nemesis.inject(halves)
+    played.again("two")
+    assert [outcome for _, _, outcome in played.told()[-2:]] == ["skipped", "installed"]
+
+
 def test_what_did_not_bite_was_not_installed(stage: Callable[..., Stage]) -> None:
     """The next draw of the entry waits as the first would have."""
     played = stage(
