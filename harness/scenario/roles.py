@@ -127,8 +127,9 @@ def _of_role(
 
 def size_of_role(role: str, cluster: QuorumConfig) -> int:
     """Return how many nodes of a cluster a role means."""
-    sizes = {"observers": len(cluster.observers), "all": cluster.size}
-    return sizes[role] if role in sizes else _size(role, len(cluster.voters))
+    if role == "all":
+        return cluster.size
+    return len(cluster.observers) if role == "observers" else _size(role, len(cluster.voters))
 
 
 def _size(role: str, voters: int) -> int:

@@ -143,6 +143,7 @@ def generate(
     Faults that this machine is `without` are left out, and all else is as it would be with them.
     """
     rng = plan.stream(seed, "fuzz", number)
+    kinds = drawable()
     data: Data = {
         "description": f"Drawn by `harness fuzz`: number {number} of seed {seed}.",
         "seed": rng.randrange(1, 1_000_000),
@@ -155,7 +156,7 @@ def generate(
     first = 1
     for _ in range(rng.choice(PHASES)):
         begun_s, rate_hz = rng.uniform(*LASTS_S), rng.choice((20, 30, 50))
-        drawn = [_drawn_fault(rng, lasts_s=begun_s) for _ in range(rng.choice(FAULTS))]
+        drawn = [_drawn_fault(rng, kinds, lasts_s=begun_s) for _ in range(rng.choice(FAULTS))]
         lasts_s = _lasts_s(begun_s, drawn)
         count = round(lasts_s * rate_hz)
         workload = _workload(rng, producer, first, count, rate_hz)
@@ -215,8 +216,8 @@ def _workload(rng: Random, producer: str, first: int, count: int, rate_hz: int) 
     ]
 
 
-def _drawn_fault(rng: Random, *, lasts_s: float) -> tuple[str, Data]:
-    kind = rng.choice(drawable())
+def _drawn_fault(rng: Random, kinds: Sequence[str], *, lasts_s: float) -> tuple[str, Data]:
+    kind = rng.choice(kinds)
     fault = faults[kind]
     settings, when = _settings(rng, fault), _when(rng, fault, lasts_s)
     if kind in _OF_CLIENTS:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
@@ -75,6 +75,9 @@ class NodeConfig(Strict):
     """Lines of its zoo.cfg that override or add to those of all."""
     jvm: Properties = Field(default={})
     """System properties of its JVM that override or add to those of all."""
+
+
+_PLAIN: Final = NodeConfig()
 
 
 def _form(value: object) -> str:
@@ -152,7 +155,7 @@ class QuorumConfig(Strict):
     @property
     def each(self) -> Mapping[int, NodeConfig]:
         """Return what is special about each server, by id."""
-        listed = [NodeConfig()] * self.nodes if isinstance(self.nodes, int) else self.nodes
+        listed = [_PLAIN] * self.nodes if isinstance(self.nodes, int) else self.nodes
         return dict(enumerate(listed, start=1))
 
     @property

@@ -22,7 +22,8 @@ numbers = st.tuples(st.integers(0, 10**6), st.integers(0, 10**4))
 def kinds(data: Data) -> list[str]:
     """Return the kinds of all faults of a scenario."""
     entries = [entry for phase in data["phases"] for entry in phase.get("faults", [])]
-    return [key for entry in entries for key in entry if key in fuzz.drawable()]
+    drawable = set(fuzz.drawable())
+    return [key for entry in entries for key in entry if key in drawable]
 
 
 @settings(max_examples=60, deadline=None)

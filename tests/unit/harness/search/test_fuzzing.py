@@ -23,7 +23,8 @@ def entries(data: Data) -> list[Data]:
 
 def in_force(data: Data) -> list[Data]:
     """Return the faults of results: all of a scenario, in force for ever."""
-    kinds = [key for entry in entries(data) for key in entry if key in fuzz.drawable()]
+    drawable = set(fuzz.drawable())
+    kinds = [key for entry in entries(data) for key in entry if key in drawable]
     return [{"fault": kind, "outcome": "installed", "heal_ns": None} for kind in kinds]
 
 
