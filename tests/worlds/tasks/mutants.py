@@ -121,7 +121,7 @@ TASK_MUTANTS = [
     ),
     TaskMutant(
         name="takes a put in doubt for one that was not sent",
-        seed=4,
+        seed=7,
         found="told not put, and that is false",
         applied=_patched(put_outcomes, "outcome", _all_or_nothing),
     ),
