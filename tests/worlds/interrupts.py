@@ -39,6 +39,8 @@ CHECKED_AFTER = CALLS | {"JUMP_BACKWARD", "RESUME"}
 MADE_BY = frozenset({"__init__", "__post_init__", "__new__"})
 # From Python 3.12 on, a list comprehension is no function, whose entry is a place.
 HAS_MORE_PLACES = sys.version_info < (3, 12)
+# Of each offset: whether handlers may run after it, whether it may wait. None: it has no line.
+Instructions = dict[int, tuple[bool, bool] | None]
 WAITS = re.compile(r"\b(acquire|get|sleep|wait|wait_for|join|send|select)\(")
 
 
@@ -68,9 +70,9 @@ class Interrupt:
             frame.f_trace_opcodes = False
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
-        traced = _Traced(self)
+        traced = _Traced(self, _instructions(frame.f_code))
         if frame.f_code.co_flags & inspect.CO_GENERATOR:
-            traced.before = "RESUME"  # unless it is being closed, which is no entry
+            traced.checked = True  # unless it is being closed, which is no entry
         else:
             self.come(frame)
         return traced
@@ -95,21 +97,21 @@ class Interrupt:
 class _Traced:
     """One frame that is traced."""
 
-    def __init__(self, interrupt: Interrupt) -> None:
+    def __init__(self, interrupt: Interrupt, instructions: Instructions) -> None:
         self.entered_python = False
+        self.checked = False
         self._interrupt = interrupt
-        self.before = ""
+        self._instructions = instructions
 
     def __call__(self, frame: FrameType, event: str, _: object) -> Any:
         # Since 3.12 a generator that is closed has instructions of no line, where no handler runs.
-        if event != "opcode" or frame.f_lineno is None:
+        if event != "opcode" or (now := self._instructions[frame.f_lasti]) is None:
             return self
-        before, now = self.before, _names(frame.f_code)[frame.f_lasti]
-        self.before = now
         # The interpreter looks for no signal when a function that it interprets has returned.
-        checked = before in CHECKED_AFTER and not self.entered_python
+        comes = self.checked and not self.entered_python
+        self.checked, may_wait = now
         self.entered_python = False
-        if checked or (now in CALLS and _may_wait(frame)):
+        if comes or may_wait:
             self._interrupt.come(frame)
         return self
 
@@ -150,16 +152,19 @@ def warm_up(call: Callable[[], object], within: tuple[str, ...] = QUEUE) -> None
 
 
 _warmed: list[bool] = []
-_known: dict[CodeType, dict[int, str]] = {}
+_known: dict[CodeType, Instructions] = {}
 
 
-def _names(code: CodeType) -> dict[int, str]:
-    """The name of the instruction at each offset."""
+def _instructions(code: CodeType) -> Instructions:
+    """What there is to know of a function's instructions, which are too many to ask each time."""
     if code not in _known:
-        _known[code] = {each.offset: each.opname for each in dis.get_instructions(code)}
+        _known[code] = {each.offset: _about(each, code) for each in dis.get_instructions(code)}
     return _known[code]
 
 
-def _may_wait(frame: FrameType) -> bool:
-    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-    return WAITS.search(line) is not None
+def _about(instruction: dis.Instruction, code: CodeType) -> tuple[bool, bool] | None:
+    if instruction.positions is None or (number := instruction.positions.lineno) is None:
+        return None
+    line = linecache.getline(code.co_filename, number)
+    waits = instruction.opname in CALLS and WAITS.search(line) is not None
+    return instruction.opname in CHECKED_AFTER, waits
