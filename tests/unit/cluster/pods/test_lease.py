@@ -1,6 +1,8 @@
 """The lease: who renews it, and what is noticed when nobody did."""
 
+import subprocess
 import threading
+from pathlib import Path
 from typing import cast
 
 import docker
@@ -12,6 +14,7 @@ from cluster.pods.lease import Lease
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
 from cluster.quorum import DockerQuorum
+from cluster.software import image
 
 
 def test_the_command_sets_a_full_term() -> None:
@@ -20,6 +23,46 @@ def test_the_command_sets_a_full_term() -> None:
     assert "/proc/uptime" in command
     assert "+ 7 ))" in command
     assert command.endswith("mv /run/nemesis/lease.$$ /run/nemesis/lease")
+
+
+# Say when they were called, by the uptime; `sleep` lets it pass and stops at the end.
+_TOOL = 'read -r now_s _ < uptime; echo "${0##*/} ${now_s%%.*}" >> called\n'
+_SLEEP = """read -r now_s _ < uptime
+[ "${now_s%%.*}" -lt 1100 ] || kill "$PPID"
+echo "$((${now_s%%.*} + 1)).00 0" > uptime
+"""
+
+
+@pytest.mark.medium
+def test_what_a_killed_harness_left_in_force_ends_after_30_s(tmp_path: Path) -> None:
+    """By what the harness writes last and what the sandbox makes of it; no time passes but theirs.
+
+    docs/architecture.md and the log of changes promise it, and no fault may outlast it.
+    """
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("nft", "tc", "iptables", "sleep"):
+        tool = tools / name
+        tool.write_text(f"#!/bin/sh\n{_SLEEP if name == 'sleep' else _TOOL}")
+        tool.chmod(0o755)
+    (tmp_path / "uptime").write_text("1000.00 0\n")
+
+    def run(script: str) -> None:
+        for place in ("/proc/uptime", "/run/nemesis", "/data/nemesis", "/nemesis"):
+            script = script.replace(place, place.rpartition("/")[2])
+        subprocess.run(
+            ["sh", "-c", script],
+            cwd=tmp_path,
+            env={"PATH": f"{tools}:/usr/bin:/bin"},
+            timeout=60,
+            check=True,
+        )
+
+    run(Sandbox(id=1, run="r", tags={}).lease.take())
+    run(Path(image.__file__).with_name("sandbox.sh").read_text())
+    called = [line.split() for line in (tmp_path / "called").read_text().splitlines()]
+    assert {name for name, _ in called} == {"nft", "tc", "iptables"}
+    assert {int(when_s) for _, when_s in called} == {1030}
 
 
 def test_by_hand_nobody_renews() -> None:
