@@ -26,7 +26,8 @@ from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_ANSWERS = 10_000
+# What answers to puts count for that are kept: one for each id, and ten for the answer.
+_MOST_KEPT, _ANSWER = 100_000, 10
 
 
 class EndpointQueues:
@@ -158,6 +159,11 @@ class EndpointQueues:
         if consumer is not None:
             await self.run(consumer.queue.close)
 
+    def shut(self) -> None:
+        """Let each reserve end that waits for items, within a few seconds."""
+        for consumer in self._consumers.values():
+            consumer.shut()
+
     async def close(self) -> None:
         """End all consumers and close all queues."""
         for id in list(self._consumers):
@@ -264,7 +270,9 @@ class OpenQueue:
         self._name = name
         self._shared = shared
         self._group = GroupCommit(self._put_many)
-        self._answers: IdempotentAnswers[Accepted] = IdempotentAnswers(_ANSWERS)
+        self._answers = IdempotentAnswers[Accepted](
+            _MOST_KEPT, lambda accepted: _ANSWER + len(accepted.ids)
+        )
 
     async def put(self, entries: Sequence[Entry], key: str | None) -> Accepted:
         """Put entries that fit in one write.

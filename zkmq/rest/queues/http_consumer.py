@@ -33,6 +33,7 @@ class RemoteConsumer:
         self.session_s = session_s
         self.lost = False
         self.calls = 0
+        self._shut = False
         self.expiry: asyncio.TimerHandle | None = None
         self.reserves: IdempotentAnswers[Reservation] = IdempotentAnswers(_ANSWERS)
         self._run = run
@@ -62,8 +63,12 @@ class RemoteConsumer:
             # Forget the items whose time to run was over.
             self._held = {name: item for name, item in self._held.items() if item.hold is Hold.HELD}
             self._held.update((item.name, item) for item in found.items)
-            if found.items or loop.time() >= until_s:
+            if found.items or self._shut or loop.time() >= until_s:
                 return replace(found, done=done_at)
+
+    def shut(self) -> None:
+        """Let a reserve that waits end after its slice: the gateway is shutting down."""
+        self._shut = True
 
     async def end(self, verb: str, names: Sequence[str], **options: Any) -> int | None:
         """Do `done`, `release` or `bury` to items, all or none; return the zxid if it is known."""

@@ -54,9 +54,10 @@ class GatewayApp:
             await self._serve(scope, receive, send)
 
     def shut(self) -> None:
-        """Wake all requests that wait for changes, so that the server can drain."""
+        """End all requests that wait for changes or items, so that the server can drain."""
         for endpoint in self._endpoints:
             endpoint.watches.shut()
+            endpoint.queues.shut()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

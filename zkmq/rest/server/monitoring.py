@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from urllib.parse import unquote
 
 from zkmq.rest.resources.rest_call import RestCall
 
@@ -15,7 +16,6 @@ access_log = logging.getLogger("zkmq.rest.access")
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _KNOWN_METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"})
 _SECRET_SEGMENT = re.compile("(/sessions/v1/|/consumers/)[^/?]+")
-_SECRET_PARAMETER = re.compile("((?:^|&)session=)[^&]*")
 
 
 class Metrics:
@@ -86,5 +86,10 @@ def log_access(call: RestCall, request_id: str, route: str, status: int, elapsed
 def redact(path: str, query: str) -> str:
     """Return a request target without the ids with which a reader could act for the client."""
     path = _SECRET_SEGMENT.sub(r"\1-", path)
-    query = _SECRET_PARAMETER.sub(r"\1-", query)
+    query = "&".join(map(_redacted, query.split("&")))
     return f"{path}?{query}" if query else path
+
+
+def _redacted(parameter: str) -> str:
+    name, _, _ = parameter.partition("=")
+    return f"{name}=-" if unquote(name) == "session" else parameter

@@ -1,6 +1,7 @@
 """Serve a gateway with uvicorn, TLS and signals."""
 
 import asyncio
+import contextlib
 import gc
 import signal
 import socket
@@ -14,7 +15,7 @@ import uvicorn
 from zkmq.rest.http.http_errors import ConfigError
 from zkmq.rest.server.app import GatewayApp
 from zkmq.rest.server.http_protocol import LimitedProtocol
-from zkmq.rest.upstream.gateway_config import GatewayConfig, Tls
+from zkmq.rest.upstream.gateway_config import UNREAD_S, GatewayConfig, Tls
 
 
 def serve(config: GatewayConfig, *, say: Callable[[str], None] = lambda _: None) -> None:
@@ -26,7 +27,7 @@ def serve(config: GatewayConfig, *, say: Callable[[str], None] = lambda _: None)
         ConfigError: the address is taken, or the certificate cannot be used.
     """
     server = GatewayServer(config)
-    listener = listen(config.host, config.port)
+    listener = listen(config.host, config.port, unread_s=config.limits.unread_s)
     spare_collections()
     for endpoint in config.endpoints:
         say(f"{_url(config, listener)}{endpoint.context} -> {endpoint.hosts}")
@@ -50,8 +51,10 @@ def spare_collections() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, unread_s: int = UNREAD_S) -> socket.socket:
     """Return a listening socket; port 0 is any free one.
+
+    The kernel ends a connection if its client takes, or confirms, nothing for `unread_s`.
 
     Raises:
         ConfigError: the address cannot be listened on.
@@ -62,6 +65,8 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; what is accepted inherits it
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unread_s * 1000)
         listener.bind((host, port))
         listener.listen(2048)
     except OSError as error:
@@ -118,9 +123,11 @@ class GatewayServer(uvicorn.Server):
         seen = _stamps(self._tls)
         while True:
             await asyncio.sleep(self._tls.check_s)
-            now = _stamps(self._tls)
-            if now != seen and _load(self.config.ssl, self._tls):
-                seen = now
+            # They may be missing or differ while somebody replaces them: look again.
+            with contextlib.suppress(OSError, ssl.SSLError):
+                now = _stamps(self._tls)
+                if now != seen and _load(self.config.ssl, self._tls):
+                    seen = now
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
@@ -132,7 +139,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(tls.certificate, tls.key, tls.password)
+        _load_files(context, tls)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
             f"{tls.certificate}, {tls.key}: expected a PEM certificate and its key, got {error}"
@@ -150,8 +157,20 @@ def _load(context: ssl.SSLContext, tls: Tls) -> bool:
         tls_context(tls)  # a half-written pair must not damage the context in use
     except ConfigError:
         return False
-    context.load_cert_chain(tls.certificate, tls.key, tls.password)
+    _load_files(context, tls)
     return True
+
+
+def _load_files(context: ssl.SSLContext, tls: Tls) -> None:
+    def password() -> str:
+        if tls.password is None:  # OpenSSL would ask the terminal, and wait
+            raise ConfigError(
+                f"{tls.key}: expected a key without a password, got an encrypted one; "
+                "`openssl pkey -in FILE` writes it without"
+            )
+        return tls.password
+
+    context.load_cert_chain(tls.certificate, tls.key, password)
 
 
 def _stamps(tls: Tls) -> list[int]:

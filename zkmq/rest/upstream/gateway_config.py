@@ -9,6 +9,7 @@ from zkmq.rest.http.http_errors import ConfigError
 from zkmq.zookeeper.security import Security
 
 DEFAULT_PORT = 9998
+UNREAD_S = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +64,7 @@ class Limits:
     header_bytes: int = 32 * 1024
     header_timeout_s: float = 10
     body_timeout_s: float = 30
+    unread_s: int = UNREAD_S  # an answer of which the client takes nothing for so long is given up
     keep_alive_s: int = 75
     request_timeout_s: float = 5
     connect_wait_s: float = 2

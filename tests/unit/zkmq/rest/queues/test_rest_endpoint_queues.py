@@ -9,6 +9,7 @@ import pytest
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import Queue
 from zkmq.rest.http.http_errors import HttpError
+from zkmq.rest.queues import http_consumer
 from zkmq.rest.queues.endpoint_queues import EndpointQueues
 from zkmq.rest.upstream.async_session import AsyncSession
 from zkmq.rest.upstream.gateway_config import EndpointConfig, Limits
@@ -57,6 +58,22 @@ def test_a_gateway_of_consumers_alone_brings_back_the_items_of_the_dead(
         return [item.data for item in found.items]
 
     assert run(server, body) == [b"a"]
+
+
+def test_a_reserve_does_not_outlast_a_shutdown(
+    server: WireZooKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that stops ends the waits of its clients: they are answered that nothing came."""
+    monkeypatch.setattr(http_consumer, "_SLICE_S", 0.05)
+
+    async def body(queues: EndpointQueues) -> Any:
+        consumer = await queues.open_consumer("jobs", 60, {})
+        waiting = asyncio.create_task(consumer.reserve(1, wait_s=3600, done=(), sync=False))
+        await asyncio.sleep(0)
+        queues.shut()
+        return (await waiting).items
+
+    assert run(server, body) == ()
 
 
 def test_consumers_that_open_at_once_keep_the_limit(server: WireZooKeeper) -> None:

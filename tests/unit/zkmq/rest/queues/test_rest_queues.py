@@ -108,6 +108,28 @@ class TestOnce:
 
         assert asyncio.run(run()) == 5
 
+    def test_bounded_by_size(self) -> None:
+        """A large answer takes the place of several, and the last is kept whatever its size."""
+
+        async def run() -> list[str]:
+            done: list[str] = []
+            once: IdempotentAnswers[str] = IdempotentAnswers(5, len)
+
+            async def ask(key: str, answer: str) -> None:
+                async def work() -> str:
+                    done.append(key)
+                    return answer
+
+                await once.do(key, 1, work)
+
+            for key, answer in (("a", "x"), ("b", "x"), ("c", "xxxx"), ("b", "x"), ("a", "x")):
+                await ask(key, answer)
+            await ask("d", "x" * 50)
+            await ask("d", "")
+            return done
+
+        assert asyncio.run(run()) == ["a", "b", "c", "a", "d"]
+
     def test_survives_its_client(self) -> None:
         """The work goes on when the client that asked first goes away."""
 

@@ -11,6 +11,7 @@ from zkmq.rest.server.monitoring import Metrics, redact
         ("/znodes/v1/a", "", "/znodes/v1/a"),
         ("/znodes/v1/a", "session=secret", "/znodes/v1/a?session=-"),
         ("/znodes/v1/a", "x=1&session=secret&y", "/znodes/v1/a?x=1&session=-&y"),
+        ("/znodes/v1/a", "%73ession=secret", "/znodes/v1/a?%73ession=-"),
         ("/zk/sessions/v1/secret", "", "/zk/sessions/v1/-"),
         ("/queues/v1/q/consumers/secret/done", "", "/queues/v1/q/consumers/-/done"),
         ("/znodes/v1/a", "mysession=ok", "/znodes/v1/a?mysession=ok"),
