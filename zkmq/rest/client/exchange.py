@@ -13,6 +13,7 @@ import httpx
 from zkmq.doubt import Doubt
 from zkmq.errors import (
     AckUnknownError,
+    ClosedError,
     NoQuorumError,
     NotAppliedError,
     OutcomeUnknownError,
@@ -142,6 +143,10 @@ class _Attempt:
             self.trouble = f"no answer ({type(error).__name__})"
             self.unsure = True
             return None
+        except RuntimeError as error:
+            if client.is_closed:  # by another thread
+                raise self._closed() from error
+            raise
         if response.is_success:
             try:
                 value = response.json() if response.content else None
@@ -163,6 +168,12 @@ class _Attempt:
         if self.unsure:
             return OutcomeUnknownError(f"{message}; it may have taken effect, or may yet")
         return NoQuorumError(message)
+
+    def _closed(self) -> ZkmqError:
+        message = f"{self._method} {self._path}: the queue was closed"
+        if self.unsure:
+            return AckUnknownError(f"{message} while this was asked for again")
+        return ClosedError(f"{message}; connect a new one")
 
     def _judge(self, response: httpx.Response) -> None:
         """Raise an error that a repetition cannot mend; note one that it may mend."""

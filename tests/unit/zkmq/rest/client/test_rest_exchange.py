@@ -162,6 +162,22 @@ def test_an_answer_that_is_no_gateways_is_none() -> None:
         asked.ask("POST", "x", 5)
 
 
+@pytest.mark.parametrize(
+    ("trouble", "expected"), [(UNSENT, zkmq.ClosedError), (LOST, zkmq.AckUnknownError)]
+)
+def test_closed_under_way(trouble: Step, expected: type[Exception]) -> None:
+    """A call that another thread's `close` ends says that, and whether it may have arrived."""
+
+    def closing(request: httpx.Request) -> httpx.Response:
+        asked._client.close()
+        return trouble(request)
+
+    asked, _ = exchange(iter([closing]))
+    with pytest.raises(expected) as caught:
+        asked.ask("POST", "x", 5)
+    assert type(caught.value) is expected
+
+
 def test_not_to_be_repeated() -> None:
     """What may not be done twice is sent again only if it was certainly not received."""
     asked, seen = exchange(iter([UNSENT, BUSY, LOST, FINE]))
