@@ -109,6 +109,15 @@ def _status(command: Callable[..., Any]) -> int:
     except HarnessError as error:
         interrupts.complain(str(error))
         return error.exit_status
+    except SystemExit as ended:
+        # The parser's 1 for a closed pipe would be a verdict.
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        from zkmq.cli.invocation import forget_output  # noqa: PLC0415 -- --help needs no kazoo
+
+        forget_output()
+        interrupts.complain("standard output was closed before all was said")
+        status = EXIT_FAILED
     except (KeyboardInterrupt, typer.Abort) as ended:
         interrupts.complain(f"interrupted by {str(ended) or 'Ctrl-C'}")
         return EXIT_INTERRUPTED

@@ -1,7 +1,10 @@
 """The command line: every command's bad input ends with 254 and a line that helps, no traceback."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -233,6 +236,18 @@ def test_how_it_ends(error: BaseException, status: int) -> None:
         raise error
 
     assert harness_command._status(command) == status
+
+
+@pytest.mark.medium
+def test_a_reader_that_has_gone_is_no_verdict() -> None:
+    """`harness ... | head` breaks off: that is 255, and not the 1 of an unexpected verdict."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "harness", "list"]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(writer)
+    said = b"harness: standard output was closed before all was said\n"
+    assert (ended.returncode, ended.stderr) == (255, said)
 
 
 @pytest.mark.parametrize(
