@@ -4,6 +4,7 @@ from kazoo import exceptions as zk
 from kazoo.handlers.threading import KazooTimeoutError
 
 from zkmq.rest.http.http_errors import HttpError
+from zkmq.zookeeper.session.kazoo_connection import ServerError
 
 RETRY = {"Retry-After": "1"}
 
@@ -44,7 +45,7 @@ def http_error(error: Exception, subject: str, *, changes: bool) -> HttpError:
     for kind, status, text in _UNKNOWN:
         if isinstance(error, kind):
             return _unknown(status, f"{subject} {text}", changes=changes)
-    if isinstance(error, zk.KazooException):
+    if isinstance(error, zk.KazooException | ServerError):
         return HttpError(502, f"{subject} failed in ZooKeeper ({getattr(error, 'code', '?')})")
     return HttpError(500, f"{subject} failed in the gateway")
 

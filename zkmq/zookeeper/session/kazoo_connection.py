@@ -54,7 +54,7 @@ class ServerError(Exception):
 
 
 class DiscreetConnection(ConnectionHandler):  # type: ignore[misc]
-    """kazoo's connection, which writes no password to the log."""
+    """kazoo's connection, which writes no password to the log, and outlives unknown errors."""
 
     def _submit(self, request: Any, timeout: float, xid: int | None = None) -> None:
         if not isinstance(request, SECRET):
@@ -64,6 +64,19 @@ class DiscreetConnection(ConnectionHandler):  # type: ignore[misc]
         head = b"".join(int_struct.pack(part) for part in (xid, request.type) if part)
         body = head + request.serialize()
         self._write(int_struct.pack(len(body)) + body, timeout)
+
+    def _read_response(self, header: Any, buffer: bytes, offset: int) -> Any:
+        pending = self.client._pending  # noqa: SLF001 - as kazoo's own does
+        request, result, _ = pending[0]
+        is_absent = header.err == NoNodeError.code and request.type == Exists.type
+        if not header.err or is_absent or result is None:
+            return super()._read_response(header, buffer, offset)
+        pending.popleft()
+        known = header.err in EXCEPTIONS
+        error: Any = EXCEPTIONS[header.err]() if known else ServerError(header.err)
+        error.zxid = header.zxid
+        result.set_exception(error)
+        return None
 
 
 class StoreConnection(DiscreetConnection):
@@ -195,19 +208,6 @@ class StoreConnection(DiscreetConnection):
     def _read_socket(self, read_timeout: float) -> Any:
         with self._surviving():
             return super()._read_socket(read_timeout)
-
-    def _read_response(self, header: Any, buffer: bytes, offset: int) -> Any:
-        pending = self.client._pending  # noqa: SLF001 - as kazoo's own does
-        request, result, _ = pending[0]
-        is_absent = header.err == NoNodeError.code and request.type == Exists.type
-        if not header.err or is_absent or result is None:
-            return super()._read_response(header, buffer, offset)
-        pending.popleft()
-        known = header.err in EXCEPTIONS
-        error: Any = EXCEPTIONS[header.err]() if known else ServerError(header.err)
-        error.zxid = header.zxid
-        result.set_exception(error)
-        return None
 
     def _send_request(self, read_timeout: float, connect_timeout: float) -> None:
         """Send the queued requests. One wake-up may stand for several requests, or for none."""
