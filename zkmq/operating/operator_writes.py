@@ -38,7 +38,9 @@ class OperatorWrites:
         self._deadline = deadline
         self._now = store.now
         self._lock = CallLock(store.now)
-        self._producer_ticket = ProducerTicket(store, tree, ServerClock(store), about)
+        self._producer_ticket = ProducerTicket(
+            store, tree, ServerClock(store, tree.place("dedup")), about
+        )
         # What took effect of the current call, and what is in doubt.
         self._writes: list[Write] = []
 

@@ -42,7 +42,7 @@ class Producer:
     ) -> None:
         self._store = store
         self._tree = tree
-        clock = ServerClock(store)
+        clock = ServerClock(store, tree.place("dedup"))
         self._producer_ticket = ProducerTicket(store, tree, clock, about)
         self._pipeline = Pipeline(
             store, tree, self._producer_ticket, clock, segment_items=segment_items

@@ -63,7 +63,7 @@ class Consumer:
         self.lost_listeners = [on_lost]
         self._lock = CallLock(store.now)
         self._waiting = CallLock(store.now)
-        clock = ServerClock(store)
+        clock = ServerClock(store, tree.place("dedup"))
         self.membership = Membership(
             store,
             tree,

@@ -83,7 +83,7 @@ class Holder:
         tree, consumer = QueueTree(handover.path), handover.consumer
         # This syncs, since the server may not know yet what the first process did.
         store = bound = open_tree(store, tree, deadline_s)
-        clock = ServerClock(store)
+        clock = ServerClock(store, tree.place("dedup"))
         reads: list[Read] = [GetData(tree.active(consumer)), GetData(tree.consumer(consumer))]
         reads.append(GetChildren(tree.claims(consumer)))
         active, about, names = store.read_many(reads, deadline_s).results

@@ -35,7 +35,7 @@ def store(world: World) -> MemoryStore:
 @pytest.fixture
 def ticket(store: MemoryStore) -> Ticket:
     """Give the ticket."""
-    return Ticket(store, "/ticket", ServerClock(store))
+    return Ticket(store, "/ticket", ServerClock(store, "/clock"))
 
 
 def items(world: World) -> list[str]:
