@@ -35,7 +35,7 @@ def test_many_clients(part: int) -> None:
 
 def _sends_first(self: Ticket, write: Write, ops: Sequence[Op]) -> Pending:
     """A write that is in doubt only once it was sent."""
-    version, doubts = self._at
+    version, doubts, _ = self._at
     pending = self._store.submit(self._multi(write.label, ops, version + len(doubts)))
     self._at = self._at._replace(doubts=(*doubts, write))
     return pending

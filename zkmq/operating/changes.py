@@ -48,17 +48,19 @@ def purge(
     chosen = priorities if priorities is not None else item_names.priorities(children)
     flat = [child for child in children if _is_flat(child, chosen)]
     _purge_flat(store, tree, flat, deadline_s)
+    is_begun = bool(flat)
     purged, zxid = 0, None
     for count, priority in enumerate(sorted(chosen)):
         try:
             there, written = _purge_one(store, tree, priority, writes, deadline_s)
             purged, zxid = purged + there, written if there else zxid
         except NotAppliedError as error:
-            if not count:
+            if not is_begun:
                 raise
             raise OutcomeUnknownError(
                 f"{error}; {count} of {len(chosen)} priorities were purged before"
             ) from error
+        is_begun = True
     return Changed(purged, zxid)
 
 
@@ -111,9 +113,11 @@ def _purge_flat(store: Store, tree: QueueTree, flat: Sequence[str], deadline_s: 
 
     It does not matter whether another client deleted or took one first.
     """
-    for name in flat:
+    for count, name in enumerate(flat):
         delete = [Delete(f"{tree.items}/{name}")]
         try:
             commit_idempotent(store, "purge", delete, deadline_s, as_good={Code.NO_NODE})
-        except NoQuorumError as error:
+        except NotAppliedError as error:
+            if not count and not isinstance(error, NoQuorumError):
+                raise
             raise OutcomeUnknownError(f"{error}; some of it may have taken effect") from error

@@ -1,12 +1,13 @@
 """The part of a queue that operators use, which needs neither a producer nor a consumer."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Collection
 from typing import Any, ClassVar, Literal, Self
 
 from zkmq import checks
-from zkmq.errors import BadArgumentError, ClosedError
+from zkmq.errors import BadArgumentError, ClosedError, ZkmqError
 from zkmq.operating import by_id, changes, charter_changes, inspection, overview, put_aside
 from zkmq.operating.changes import Changed
 from zkmq.operating.inspection import Peeked, QueueStats
@@ -281,10 +282,18 @@ class OperatorQueue:
         )
 
     def close(self) -> None:
-        """Refuse further calls, and end the session if this queue opened it."""
+        """Refuse further calls, and end the session if this queue opened it.
+
+        In a forked child this ends nothing, because the queue is the parent's.
+        """
+        if self._process != os.getpid():
+            return
         self._closed = True
-        self._leave_writes(self._deadline())
-        self._end_session(self._deadline())
+        try:
+            with contextlib.suppress(ZkmqError):  # the janitor does the same after a day
+                self._leave_writes(self._deadline())
+        finally:
+            self._end_session(self._deadline())
 
     def __enter__(self) -> Self:
         return self

@@ -15,6 +15,7 @@ from zkmq.errors import NoQuorumError, ZkmqError
 from zkmq.tree import item_names
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.armed_watches import ArmedWatches
+from zkmq.zookeeper.refusal import require_access
 from zkmq.zookeeper.retries import may_retry
 from zkmq.zookeeper.store import Code, Committed, Create, Delete, Lost, Op, Pending, Rejected, Store
 
@@ -74,6 +75,7 @@ class WaitingLine:
 
         Raises:
             NoQuorumError: no answer before `deadline_s`.
+            AccessDeniedError, ServerRefusedError: the servers refused a place in the line.
         """
         until_s = min(until_s, self._store.now() + LOOK_AGAIN_S)
         ahead = self._take_place(deadline_s)
@@ -120,11 +122,14 @@ class WaitingLine:
         epoch = epochs[-1] if epochs else FIRST_EPOCH
         node = Create(f"{self._root}/{epoch}/{self._prefix}", ephemeral=True, sequence=True)
         self._joining = True
-        match self._store.commit([node], deadline_s):
-            case Committed():
-                return
-            case Rejected(_, Code.NO_NODE):
-                self._store.commit([Create(f"{self._root}/{epoch}")], deadline_s)
+        reply = self._store.commit([node], deadline_s)
+        if isinstance(reply, Committed):
+            return
+        if isinstance(reply, Rejected):
+            if reply.code is Code.NO_NODE:
+                path = f"{self._root}/{epoch}"
+                reply = self._store.commit([Create(path)], deadline_s)
+            require_access(node.path, reply)
         if not may_retry(self._store, deadline_s):
             raise NoQuorumError("reserve: no answer in time while waiting for items")
 

@@ -92,6 +92,8 @@ class _At(NamedTuple):
     version: int
     # The operations in doubt: the first has that version, the next one the next.
     doubts: tuple[Write, ...] = ()
+    # Whether a burn of that version was sent, and not entered.
+    burning: bool = False
 
 
 class Ticket:
@@ -137,7 +139,7 @@ class Ticket:
         The caller enters every answer, in order. From the first answer that is no success, the
         caller sends that operation and the later ones again with `commit`.
         """
-        version, doubts = self._at
+        version, doubts, _ = self._at
         self._at = _At(version, (*doubts, write))
         return self._store.submit(self._multi(write.label, ops, version + len(doubts)))
 
@@ -151,7 +153,7 @@ class Ticket:
 
         `used` says whether its version was used up, by the operation or by `settle`.
         """
-        version, doubts = self._at
+        version, doubts, _ = self._at
         self._at = _At(version + used, doubts[1:])
 
     def be_in_doubt(self, writes: Iterable[Write]) -> None:
@@ -189,6 +191,8 @@ class Ticket:
         """
         burn = self._multi(BURNT, [], self.version)
         label = self._at.doubts[0].label
+        burning = self._at.burning
+        self._at = self._at._replace(burning=True)
         while True:
             try:
                 reply = self._store.commit(burn, deadline_s)
@@ -202,12 +206,13 @@ class Ticket:
                     return Outcome(took_effect=False)
                 case Rejected(_, Code.BAD_VERSION):
                     # A copy of the burn itself may have used the version. The data tells which.
-                    return self._read_outcome(deadline_s)
+                    return self._read_outcome(deadline_s, burning=burning)
                 case Rejected(_, Code.NO_NODE):
                     return Outcome(took_effect=None, used=False)
                 case Rejected(_, code, number):
                     raise refusal(self.path, "settle", code, number)
                 case Lost():
+                    burning = burning or reply.sent
                     self._wait(label, 0, deadline_s)
 
     def _commit(
@@ -248,8 +253,11 @@ class Ticket:
             )
         return Refused(reply.index - 1, reply.code, attempts)
 
-    def _read_outcome(self, deadline_s: float) -> Outcome:
+    def _read_outcome(self, deadline_s: float, *, burning: bool) -> Outcome:
+        """Who used the version; `burning` says that it may have been an earlier burn."""
         node = self._read_spent(deadline_s)
+        if node is None and burning:
+            return Outcome(took_effect=None, used=False)
         burn = f"{BURNT}{self._mark}".encode()
         if node is not None and node.version == self.version + 1 and node.data == burn:
             return Outcome(took_effect=False)
@@ -296,8 +304,9 @@ class Ticket:
                 raise
             raise _still_in_doubt(label, error) from error
         match reply:
-            case Rejected(0, Code.OTHER) if unsure:
-                # The servers refused this copy as such. That says nothing about earlier copies.
+            case Rejected(0, Code.OTHER | Code.NO_AUTH) if unsure:
+                # The servers refused this copy before they looked at the ticket's version. That
+                # says nothing about earlier copies.
                 raise _still_in_doubt(label, refusal(self.path, label, *_why(reply)))
             case Lost(reason, False) if not unsure:
                 if not may_retry(self._store, deadline_s):

@@ -1,5 +1,8 @@
 """What an operator's calls did is told: how much, and at which zxid."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from worlds.memory.faults import Strike
@@ -8,6 +11,8 @@ from worlds.memory.queues import Open
 from worlds.memory.store import World
 from zkmq import OutcomeUnknownError, Queue
 from zkmq.operating.changes import Changed
+from zkmq.operating.operator_queue import OperatorQueue
+from zkmq.zookeeper.store import Code, Create, Delete, Op, Rejected
 
 
 def buried(queue: Queue, count: int) -> None:
@@ -61,3 +66,45 @@ def test_nothing_to_do_has_no_zxid(queue: Queue, opened: Open) -> None:
     """What wrote nothing took effect nowhere."""
     assert queue.kick(5) == Changed(0, None)
     assert opened("other").purge(900) == Changed(0, None)
+
+
+@pytest.mark.parametrize("denied", ["/queue/items/item-", "/queue/items/100"])
+def test_a_purge_that_deleted_items_of_the_original_never_says_nothing_took_effect(
+    queue: Queue, world: World, monkeypatch: pytest.MonkeyPatch, denied: str
+) -> None:
+    """Whether it then fails at the next of them, or at the first priority."""
+    queue.put(b"a")
+    store = world.clients[0]
+    flat = [Create(f"/queue/items/item-100-000000000{number}", b"x") for number in range(2)]
+    store.commit(flat, store.now() + 9)
+    commit, deleted = store.submit, list[str]()
+
+    def submit(ops: Sequence[Op]) -> Any:
+        path = ops[0].path
+        if isinstance(ops[0], Delete) and path.startswith("/queue/items/item-"):
+            deleted.append(path)
+        if any(op.path.startswith(denied) for op in ops) and deleted[:1] != [path]:
+            return Denial()
+        return commit(ops)
+
+    monkeypatch.setattr(store, "submit", submit)
+    with pytest.raises(OutcomeUnknownError):
+        queue.purge()
+    assert deleted[0] not in world.dump()
+
+
+class Denial:
+    """The answer to a write that the servers refuse to this client."""
+
+    def reply(self, deadline_s: float) -> Rejected:
+        return Rejected(0, Code.NO_AUTH)
+
+
+def test_an_operator_may_close_twice_and_without_a_session(opened: Open, world: World) -> None:
+    """As `with` does after a close by hand."""
+    opened("client").put(b"a")
+    store = world.client("operator")
+    with OperatorQueue(store, close_store=True) as operator:
+        operator.purge()
+        operator.close()
+    assert store.sessions[-1] not in world.leader.sessions

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from worlds.memory.faults import Strike
-from worlds.memory.network import Fault
+from worlds.memory.network import Fault, no_faults
 from worlds.memory.store import MemoryStore, World
 from zkmq.doubt import Write
 from zkmq.errors import (
@@ -180,6 +180,38 @@ def test_settle_of_a_ticket_that_is_gone(ticket: Ticket, store: MemoryStore) -> 
     ticket.be_in_doubt([Write("put")])
     store.commit([Delete("/ticket")], store.now() + 1)
     assert ticket.settle(store.now() + 1).took_effect is None
+
+
+@pytest.mark.parametrize(
+    ("burn", "took_effect"), [(Fault.LOSE_REPLY, None), (None, True)], ids=["twice", "once"]
+)
+def test_settle_of_a_ticket_that_goes_before_it_is_read(
+    ticket: Ticket,
+    store: MemoryStore,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    burn: Fault | None,
+    *,
+    took_effect: bool | None,
+) -> None:
+    """If an earlier burn may have used the number, nothing tells any more what did."""
+    world.faults = Strike("put", Fault.LOSE_REQUEST if burn else Fault.LOSE_REPLY, times=99)
+    with pytest.raises(OutcomeUnknownError):
+        ticket.commit(Write("put"), ITEM, store.now() + 0.5)
+    if burn:
+        world.faults = Strike("burnt", burn, times=99)
+        with pytest.raises(OutcomeUnknownError):
+            ticket.settle(store.now() + 0.5)
+    world.faults = no_faults
+    janitor, sync = world.client("janitor"), store.sync
+
+    def synced(path: str, deadline_s: float) -> None:
+        janitor.commit([Delete("/ticket")], store.now() + 1)
+        sync(path, deadline_s)
+
+    monkeypatch.setattr(store, "sync", synced)
+    assert ticket.settle(store.now() + 9).took_effect is took_effect
+    assert len(items(world)) == int(took_effect or False)
 
 
 def test_settle_without_an_answer_can_be_asked_again(

@@ -7,9 +7,19 @@ import pytest
 from worlds.memory.network import Fault, Request
 from worlds.memory.queues import places_of
 from worlds.memory.store import MemoryStore, World
-from zkmq import AccessDeniedError, OutcomeUnknownError, Queue
+from zkmq import AccessDeniedError, OutcomeUnknownError, Queue, ServerRefusedError
 from zkmq.zookeeper.refusal import refusal
-from zkmq.zookeeper.store import Code, Create, Delete, Op, Pending, Rejected, Reply
+from zkmq.zookeeper.store import (
+    Code,
+    Create,
+    Delete,
+    Lost,
+    Op,
+    Pending,
+    Rejected,
+    Reply,
+    SetData,
+)
 
 
 class Answered:
@@ -64,16 +74,25 @@ CALLS: dict[str, tuple[str, Callable[[Queue], object]]] = {
 
 @pytest.mark.parametrize(("path", "call"), CALLS.values(), ids=CALLS)
 def test_a_refusal_is_access_denied(
-    denied: Queue, client: Denied, queue: Queue, path: str, call: Callable[[Queue], object]
+    denied: Queue,
+    client: Denied,
+    queue: Queue,
+    world: World,
+    *,
+    path: str,
+    call: Callable[[Queue], object],
 ) -> None:
     """The error is AccessDeniedError, certainly without effect, and names the credentials."""
     queue.put(b"seven", priority=7)
     queue.put(b"dead", priority=1)
     queue.bury(*queue.reserve(1, sync=True).items, reason="bad")
-    client.commit([Create("/queue/items/item-007-0000000001", b"flat")], client.now() + 5)
+    if path == "/queue/items/item-007":  # else it would be purged before the refusal
+        client.commit([Create(f"{path}-0000000001", b"flat")], client.now() + 5)
     client.denied = (path,)
+    before = places_of(world)
     with pytest.raises(AccessDeniedError, match="credentials"):
         call(denied)
+    assert places_of(world) == before
 
 
 def test_a_pipelined_put_that_is_refused_is_access_denied(denied: Queue, client: Denied) -> None:
@@ -119,3 +138,47 @@ def test_servers_that_demand_sasl_are_told_as_such() -> None:
     refused = refusal("/q", "create", Code.OTHER, -124)
     assert isinstance(refused, AccessDeniedError)
     assert "authenticate by SASL" in str(refused)
+
+
+class DeniedAgain(Denied):
+    """A client whose put is carried out and not answered, and whose later copies are denied."""
+
+    def submit(self, ops: Sequence[Op]) -> Pending:
+        if not (isinstance(ops[0], SetData) and ops[0].data.startswith(b"put")):
+            return super().submit(ops)
+        if self.denied:
+            return Answered(Rejected(0, Code.NO_AUTH))
+        self.denied = ("/nothing",)
+        super().submit(ops).reply(self.now() + 1)
+        return Answered(Lost("the connection broke"))
+
+
+def test_a_later_copy_that_is_denied_tells_nothing_of_the_first(world: World) -> None:
+    """It reached a server that knows no identity of this client: the put is in the queue."""
+    client = DeniedAgain(world, "denied")
+    queue = Queue(client, janitor=False, segment_items=3, deadline_s=5.0)
+    with pytest.raises(OutcomeUnknownError, match="a copy was in doubt"):
+        queue.put(b"a")
+    assert places_of(world).items == [(100, b"a")]
+
+
+class NoPlaces(MemoryStore):
+    """A client to which the servers give no place in the line, by their quota."""
+
+    refused = 0
+
+    def submit(self, ops: Sequence[Op]) -> Pending:
+        if isinstance(ops[0], Create) and ops[0].sequence and ops[0].ephemeral:
+            self.refused += 1
+            self.sleep(0.001)
+            return Answered(Rejected(0, Code.OTHER, -125))
+        return super().submit(ops)
+
+
+def test_a_place_in_the_line_that_is_refused_is_told_at_once(world: World) -> None:
+    """And is not asked for again and again."""
+    client = NoPlaces(world, "refused")
+    queue = Queue(client, janitor=False, deadline_s=5.0)
+    with pytest.raises(ServerRefusedError, match="QuotaExceeded"):
+        queue.reserve(timeout_s=60)
+    assert client.refused == 1
