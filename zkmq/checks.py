@@ -9,6 +9,9 @@ from typing import Any
 
 from zkmq.errors import BadArgumentError
 
+# 3,170 years. Readers take a longer time in a header for damage.
+MOST_ITEM_S = 1e11
+
 
 def choice(name: str, value: str, choices: Sequence[str]) -> str:
     """Check that a word is one of `choices`."""
@@ -24,7 +27,9 @@ def number(name: str, value: Any, least: int, most: int) -> int:
     return value
 
 
-def seconds(name: str, value: Any, *, zero: bool = True, endless: bool = False) -> float:
+def seconds(
+    name: str, value: Any, *, zero: bool = True, endless: bool = False, most: float = math.inf
+) -> float:
     """Check a length of time. It may be 0 with `zero`, and infinite with `endless`."""
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
     if not numeric or math.isnan(value) or (math.isinf(value) and not endless):
@@ -32,7 +37,14 @@ def seconds(name: str, value: Any, *, zero: bool = True, endless: bool = False) 
     if value < 0 or (not zero and value == 0):
         least = "0 or more" if zero else "more than 0"
         raise BadArgumentError(f"{name}: expected {least}, got {value!r}")
+    if value > most:
+        raise BadArgumentError(f"{name}: expected at most {most:g}, got {value!r}")
     return float(value)
+
+
+def item_seconds(name: str, value: Any, *, zero: bool = True) -> float:
+    """Check a length of time that the header of an item, or the name of a bucket, can hold."""
+    return seconds(name, value, zero=zero, most=MOST_ITEM_S)
 
 
 def rate(name: str, value: Any) -> float:

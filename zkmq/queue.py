@@ -306,7 +306,7 @@ class Queue(OperatorQueue):
             OutcomeUnknownError: no answer before the deadline.
         """
         checks.choice("to", to, ("place", "back"))
-        checks.seconds("release: delay_s", delay_s)
+        checks.item_seconds("release: delay_s", delay_s)
         if delay_s and to == "back":
             raise BadArgumentError(f"release: delay_s: expected 0 with to='back', got {delay_s!r}")
         return self._consumer.release(items, delay_s=delay_s, to=to)

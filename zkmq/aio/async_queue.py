@@ -296,7 +296,7 @@ class AsyncQueue(AsyncOperatorQueue):
         The options are those of `zkmq.Queue.release`. It is cancelled, and fails, as `done` is.
         """
         checks.choice("to", to, ("place", "back"))
-        checks.seconds("release: delay_s", delay_s)
+        checks.item_seconds("release: delay_s", delay_s)
         act = partial(self._queue.release, delay_s=delay_s, to=to)
         return await self._items.end(act, items, "release", delay_s, to)
 

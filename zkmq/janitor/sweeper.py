@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from zkmq.putting.dedup import HOUR_MS
-from zkmq.tree import item_names
+from zkmq.tree import envelope, item_names
 from zkmq.tree.guards import read_guards
 from zkmq.tree.json_object import decode_object
 from zkmq.tree.paths import QueueTree, last_part
@@ -221,4 +221,4 @@ class Sweeper:
 def _marked(data: bytes) -> str | None:
     """The path of the skipped node that a mark names; None if the data is no mark."""
     path = (decode_object(data) or {}).get("path")
-    return path if isinstance(path, str) else None
+    return path if envelope.is_text(path) else None

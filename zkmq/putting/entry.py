@@ -51,13 +51,13 @@ class Entry:
             raise ValueTooLargeError(len(self.data), MAX_VALUE_BYTES)
         if type(self.priority) is not int or not 0 <= self.priority <= item_names.MAX_PRIORITY:
             raise BadPriorityError(self.priority)
-        checks.seconds("put: delay_s", self.delay_s)
+        checks.item_seconds("put: delay_s", self.delay_s)
         if self.ttr_s is not None:
-            checks.seconds("put: ttr_s", self.ttr_s, zero=False)
+            checks.item_seconds("put: ttr_s", self.ttr_s, zero=False)
         if self.dedup_id is not None:
             checks.text("put: dedup_id", self.dedup_id, MAX_ID, least=1)
         if self.expires_s is not None:
-            checks.seconds("put: expires_s", self.expires_s, zero=False)
+            checks.item_seconds("put: expires_s", self.expires_s, zero=False)
         if self.content_type is not None:
             _check_printable("put: content_type", self.content_type)
         if self.headers is not None:

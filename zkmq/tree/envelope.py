@@ -9,7 +9,7 @@ work on one tree.
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 from zkmq.tree import item_names
 from zkmq.tree.json_object import decode_object
@@ -75,11 +75,18 @@ def _is_seconds(value: object) -> bool:
 
 def _is_headers(value: object) -> bool:
     texts = [*value, *value.values()] if isinstance(value, dict) else [None]
-    return all(map(_is_text, texts))
+    return all(map(is_text, texts))
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether a value that JSON held is a text that UTF-8 can hold."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell
+        return False
+    return True
 
 
 ALL_PRIORITIES = range(item_names.MAX_PRIORITY + 1)
@@ -93,10 +100,10 @@ KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "expires_s": ("seconds", _is_seconds),
     "put_ms": ("a count", _is_count),
     "priority": ("0 to 999", lambda value: value in ALL_PRIORITIES and _is_count(value)),
-    "owner": ("the id of a consumer", _is_text),
-    "reason": ("text", _is_text),
-    "last_owner": ("the id of a consumer", _is_text),
+    "owner": ("the id of a consumer", is_text),
+    "reason": ("text", is_text),
+    "last_owner": ("the id of a consumer", is_text),
     "headers": ("texts by name", _is_headers),
-    "content_type": ("text", _is_text),
-    "group": ("text", _is_text),
+    "content_type": ("text", is_text),
+    "group": ("text", is_text),
 }

@@ -9,6 +9,7 @@ import pytest
 from worlds.memory.queues import Open
 from worlds.memory.store import World
 from zkmq import Queue
+from zkmq.checks import MOST_ITEM_S
 from zkmq.errors import BadArgumentError, ClosedError
 
 CALLS: dict[str, Callable[[Queue, Any], object]] = {
@@ -16,6 +17,8 @@ CALLS: dict[str, Callable[[Queue, Any], object]] = {
     "put: priority": lambda queue, value: queue.put(b"x", priority=value),
     "put: delay_s": lambda queue, value: queue.put(b"x", delay_s=value),
     "put: ttr_s": lambda queue, value: queue.put(b"x", ttr_s=value),
+    "put: expires_s": lambda queue, value: queue.put(b"x", expires_s=value),
+    "release: delay_s": lambda queue, value: queue.release(delay_s=value),
     "put: dedup_id": lambda queue, value: queue.put(b"x", dedup_id=value),
     "put_many: batch": lambda queue, value: queue.put_many([b"x"], batch=value),
     "reserve: n": lambda queue, value: queue.reserve(value),
@@ -33,8 +36,10 @@ NO_SECONDS = (-1, math.nan, "1", None, True)
     [
         *(("put: data", value) for value in ("text", None, 1, bytearray(b"x"))),
         *(("put: priority", value) for value in (-1, 1000, 1.0, True, "100", None)),
-        *(("put: delay_s", value) for value in (*NO_SECONDS, math.inf)),
-        *(("put: ttr_s", value) for value in (-1, 0, math.nan, "1", True, math.inf)),
+        *(("put: delay_s", value) for value in (*NO_SECONDS, math.inf, 1e12)),
+        *(("put: ttr_s", value) for value in (-1, 0, math.nan, "1", True, math.inf, 1e12)),
+        *(("put: expires_s", value) for value in (-1, 0, math.nan, "1", True, math.inf, 1e12)),
+        *(("release: delay_s", value) for value in (*NO_SECONDS, math.inf, 1e12)),
         *(("put: dedup_id", value) for value in (b"x", 1, "", "a\ud800b", "x" * 10_001)),
         *(("put_many: batch", value) for value in (0, 501, 1.5, None)),
         *(("reserve: n", value) for value in (0, 501, "1", None, True)),
@@ -105,3 +110,12 @@ def test_a_closed_queue_says_so(queue: Queue, call: Callable[[Queue], object]) -
     with pytest.raises(ClosedError, match="connect a new one"):
         call(queue)
     queue.close()
+
+
+@pytest.mark.parametrize("option", ["ttr_s", "expires_s", "delay_s"])
+def test_the_longest_time_is_kept(queue: Queue, option: str) -> None:
+    """What put takes, consumers and operators can read."""
+    queue.put(b"x", **{option: MOST_ITEM_S})
+    place = "delayed" if option == "delay_s" else "items"
+    assert [item.data for item in queue.peek(place=place)] == [b"x"]
+    assert [item.data for item in queue.reserve().items] == ([] if option == "delay_s" else [b"x"])

@@ -161,6 +161,8 @@ class MemoryStore(MemoryClient):
         return answer
 
     def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
+        path.encode()  # as the real connection does, which breaks if that fails
+
         def serve(connection: Connection) -> Znode | None:
             node = connection.follower.tree.nodes.get(path)
             if watch is not None:

@@ -128,6 +128,8 @@ def test_a_child_below_an_item_holds_up_that_one_alone(queue: Queue, world: Worl
         b'{"ttr_s":Infinity}',
         b'{"forgiven":null}',
         b'{"owner":5}',
+        b'{"group":"\\ud800"}',
+        b'{"headers":{"a":"\\udfff"}}',
     ],
 )
 def test_an_item_that_cannot_be_delivered_goes_to_the_dead(
@@ -143,6 +145,25 @@ def test_an_item_that_cannot_be_delivered_goes_to_the_dead(
     assert "cannot be delivered: its header" in (dead.reason or "")
     assert queue.kick(1).count == 1
     assert drained(queue) == [b"raw"]
+
+
+def test_half_a_surrogate_pair_stops_no_janitor(queue: Queue, opened: Open, world: World) -> None:
+    """Not in a claim, not in a delayed item, and not in the mark of a skipped node."""
+    consumer = opened("consumer")
+    queue.put_many([b"1", b"2"])
+    first, _ = consumer.reserve(2).items
+    data = b'ZKMQ1 {"group":"\\ud800"}\n3'
+    store = world.client("anybody")
+    claim = f"/queue/consumers/{first.consumer}/item/{first.name}"
+    store.commit([SetData(claim, data, -1)], store.now() + 9)
+    make(world, "/queue/delayed/0000000001", "/queue/skipped")
+    make(world, "/queue/delayed/0000000001/d-100-x", data=data)
+    make(world, "/queue/skipped/0", data=b'{"path":"/queue/\\ud800"}')
+    consumer._store.crash()  # type: ignore[attr-defined]
+    world.scheduler.sleep(20)
+    swept(janitor_of(world), world, 2)
+    assert drained(queue) == [b"2", b"3"]
+    assert places_of(world).dead == [(100, b"3")]
 
 
 def test_an_item_too_large_to_be_moved_stays(
