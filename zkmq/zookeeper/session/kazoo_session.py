@@ -166,9 +166,16 @@ class KazooSession:
         """Follow the state of the connection. kazoo's thread calls this, so it must not block."""
         if state == KazooState.CONNECTED:
             session = self._client._session_id  # noqa: SLF001 - client_id hides it here
-            self._session = session
-            self._detector.connected(session, self._connection.granted_s)
-            self._set_connected(connected=not self._closed)
+            with self._lock:
+                is_usable = session != self._told
+                if is_usable:
+                    self._session, self._is_connected = session, not self._closed
+            if is_usable:
+                self._detector.connected(session, self._connection.granted_s)
+                self._changes.tell()
+            else:
+                # It was reported as lost while this connection began. The next one closes it.
+                self._connection.drop()
             return
         self._set_connected(connected=False)
         self._detector.disconnected()
@@ -200,10 +207,16 @@ class KazooSession:
 
     def _tell_lost(self, session: int | None) -> None:
         """Report the end of a session, once. From now on it is not used, and closed if it lives."""
-        if session is None or session == self._told:
-            return
-        self._connection.forsaken = self._told = session
-        self._session = None
+        with self._lock:
+            if session is None or session == self._told:
+                return
+            self._connection.forsaken = self._told = session
+            is_up = False
+            if session == self._session:
+                is_up, self._is_connected, self._session = self._is_connected, False, None
+        if is_up:
+            # A connection of the session began at this moment. The next one closes the session.
+            self._connection.drop()
         for callback in list(self._lost_callbacks):
             # On another thread, because kazoo's must not wait for an application's callback.
             self._client.handler.spawn(_logged, callback, session)

@@ -22,6 +22,7 @@ from zkmq import (
     BadArgumentError,
     ClosedError,
     ConsumerLostError,
+    Hold,
     NoQuorumError,
     Queue,
     Security,
@@ -249,6 +250,38 @@ def lost_in_an_outage(server: WireZooKeeper, proxy: Proxy, path: str) -> bool:
             first.done(item)
         assert first.session_id != session
     return True
+
+
+@pytest.mark.parametrize("connected_first", [True, False])
+def test_a_session_told_to_be_lost_just_as_it_reconnects_is_not_used(
+    server: WireZooKeeper, *, connected_first: bool
+) -> None:
+    """Its items are free for others at once, and the client goes on in a new session."""
+    lost: list[int] = []
+    with Queue.connect(server.address, "/q", janitor=False) as queue:
+        store = queue._store
+        assert isinstance(store, KazooStore)
+        queue.put(b"a")
+        assert queue.reserve(sync=True).items
+        old = store.session_id
+        assert old is not None
+        store.on_session_lost(lost.append)
+        kazoo = store._session
+        if connected_first:  # the failure detector has decided, and tells it only now
+            kazoo._tell_lost(old)
+        else:
+            kazoo._connection.drop()
+            until(lambda: not kazoo._is_connected or store.session_id != old)
+            kazoo._tell_lost(old)
+        until(lambda: old in server.leader.ended)
+        until(lambda: store.session_id not in {None, old})
+        until(lambda: lost == [old])
+        with Queue.connect(server.address, "/q") as other:
+            (item,) = other.reserve(timeout_s=SOON_S).items
+            other.release(item)
+        (item,) = queue.reserve(timeout_s=SOON_S).items
+        assert item.hold is Hold.HELD
+        queue.done(item)
 
 
 @pytest.mark.parametrize("code", [-125, -127, -999])
