@@ -414,9 +414,17 @@ class Queue(OperatorQueue):
 
     def _leave(self, deadline_s: float) -> None:
         if self._janitor is not None:
-            self._janitor.stop(max(0.0, deadline_s - self._store.now()))
-        if self._reporter is not None:
-            self._reporter.close(max(0.0, min(LEAVE_S, deadline_s - self._store.now())))
+            self._janitor.stop_soon()
+        try:
+            self._give_back(deadline_s)
+        finally:
+            # Last, because a step of a janitor with much to do may take all of the time.
+            if self._janitor is not None:
+                self._janitor.stop(max(0.0, deadline_s - self._store.now()))
+            if self._reporter is not None:
+                self._reporter.close(max(0.0, min(LEAVE_S, deadline_s - self._store.now())))
+
+    def _give_back(self, deadline_s: float) -> None:
         leaving = self._puts.leave()
         self._consumer.close(deadline_s)
         self._leave_writes(deadline_s)

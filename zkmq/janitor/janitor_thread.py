@@ -46,10 +46,14 @@ class JanitorThread:
         """Start the thread; call it once."""
         self._thread.start()
 
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Finish the step under way and give the lock back; wait for that `timeout_s` at most."""
+    def stop_soon(self) -> None:
+        """Finish the step under way and give the lock back; does not wait."""
         self._stopping.set()
         self._janitor.wake.set()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Finish the step under way and give the lock back; wait for that `timeout_s` at most."""
+        self.stop_soon()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 

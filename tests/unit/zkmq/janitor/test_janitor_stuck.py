@@ -119,6 +119,24 @@ def test_a_queue_that_closes_gives_the_office_back(queue: Queue, world: World) -
     swept(janitor_of(world), world)
 
 
+def test_a_queue_that_closes_gives_items_back_before_it_waits_for_its_janitor(
+    opened: Open, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of a janitor with much to do may take all the time that `close` has."""
+    queue = opened("client")
+    queue.put(b"x")
+    queue.reserve()
+    thread = JanitorThread(janitor_of(world), world.client("thread"))
+
+    def stop(timeout_s: float) -> None:
+        world.scheduler.sleep(timeout_s)
+
+    monkeypatch.setattr(thread, "stop", stop)
+    monkeypatch.setattr(queue, "_janitor", thread)
+    queue.close()
+    assert places_of(world).items == [(100, b"x")]
+
+
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), NoQuorumError("nobody answers")])
 def test_a_step_that_fails_resigns(
     queue: Queue,
