@@ -63,6 +63,11 @@ class Doubt:
         write.settle(took_effect=None)
         return cls([write], lambda _: None)
 
+    def after(self, known: Settled) -> "Doubt":
+        """The same call with one write more, which came before these and took effect."""
+        write = Write(known.label, known.items, known)
+        return Doubt([write, *self._writes], self._ask)
+
     @property
     def label(self) -> str:
         """The name of the operation."""

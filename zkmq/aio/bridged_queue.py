@@ -51,7 +51,7 @@ class BridgedQueue(Queue):
 
     def arrived(self) -> int:
         """How many items the next `take` returns without a look. Does not block."""
-        return len(self._consumer.membership.arrived.items)
+        return len(self._consumer.membership.arrived.held())
 
     def give_back(self, items: Sequence[Item]) -> None:
         """Release the first of these items that one write can move; the delivery does not count."""

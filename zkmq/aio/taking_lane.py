@@ -219,7 +219,8 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
         doubt = None
         if isinstance(error, OutcomeUnknownError):
             doubt = GroupDoubt(error, self._threads)
-        self._answer([(call, own(error, doubt, ((0, call.count),))) for call in calls])
+        # The last write: calls that an acknowledgement before it ended are not among these.
+        self._answer([(call, own(error, doubt, ((-1, call.count),))) for call in calls])
 
     def _keep(self, items: Sequence[Item]) -> None:
         """Keep items for the next reserve, for a moment."""

@@ -8,16 +8,25 @@ from typing import Any, TypeVar
 
 from zkmq import events
 from zkmq.doubt import Doubt
-from zkmq.errors import BadArgumentError, ClosedError, NotAppliedError, NotHeldError, ZkmqError
+from zkmq.errors import (
+    BadArgumentError,
+    ClosedError,
+    IncompatibleTreeError,
+    NotAppliedError,
+    NotHeldError,
+    OutcomeUnknownError,
+    OutdatedClientError,
+    ZkmqError,
+)
 from zkmq.taking.finish import Done, Finisher
 from zkmq.taking.held_items import OnLost
 from zkmq.taking.membership import Membership
 from zkmq.taking.order import Order
-from zkmq.taking.reserve import Reservation, Reserver
+from zkmq.taking.reserve import Reservation, Reserver, acknowledged
 from zkmq.taking.waiting import LOOK_AGAIN_S, WaitingLine
 from zkmq.tree.item import Item
 from zkmq.tree.paths import QueueTree
-from zkmq.tree.redelivery_policy import RedeliveryPolicy
+from zkmq.tree.redelivery_policy import RedeliveryPolicy, uncounted
 from zkmq.zookeeper.call_lock import CallLock
 from zkmq.zookeeper.server_clock import ServerClock
 from zkmq.zookeeper.store import Store
@@ -136,7 +145,8 @@ class Consumer:
         acked: Done | None = None
         try:
             while True:
-                found = self._look(n, () if acked else list(done), taken, sync=sync)
+                with acknowledged(acked, len(done)):
+                    found = self._look(n, () if acked else list(done), taken, sync=sync)
                 acked = acked or found.done
                 if found.items or self._store.now() >= until_s or give_up():
                     return replace(found, done=acked)
@@ -196,15 +206,36 @@ class Consumer:
     def _give_back_all(self, deadline_s: float) -> None:
         self._line.leave(done=False)
         self.membership.settle(deadline_s)
-        while held := self._finisher.that_fit(self.membership.held):
-            # An item that is not held any more leaves `held`, and the others go back.
-            with contextlib.suppress(NotHeldError):
-                self._finisher.release(held, delay_s=0.0, to="place", deadline_s=deadline_s)
+        # What no caller got was not delivered.
+        with uncounted(self.membership.arrived.held()):
+            self._release_all(deadline_s)
         self.membership.leave(deadline_s)
 
-    def _settle(self, _: Doubt) -> None:
-        """Settle the operation in doubt, in the caller's turn."""
-        self._in_turn(self.membership.settle)
+    def _release_all(self, deadline_s: float) -> None:
+        """Give back what is held, but for items that cannot go back."""
+        stuck: set[str] = set()
+        most = len(self.membership.held)
+        while left := [item for item in self.membership.held if item.name not in stuck]:
+            part = self._finisher.that_fit(left)[:most]
+            try:
+                self._finisher.release(part, delay_s=0.0, to="place", deadline_s=deadline_s)
+            except NotHeldError:
+                pass  # an item that is not held any more leaves `held`
+            except IncompatibleTreeError as error:
+                if isinstance(error, OutdatedClientError):
+                    raise
+                # One of them has children, or the guard of its priority is damaged.
+                most = 1
+                if len(part) == 1:
+                    stuck.add(part[0].name)
+
+    def _settle(self, doubt: Doubt) -> None:
+        """Settle the operation in doubt, in the caller's turn, for the call with that doubt."""
+        try:
+            self._in_turn(self.membership.settle)
+        except OutcomeUnknownError as error:
+            error.doubt = doubt
+            raise
 
     def _in_turn(self, act: Callable[[float], Answer]) -> Answer:
         """Call `act` with its deadline once no other thread calls."""
@@ -227,7 +258,8 @@ class Consumer:
             leave = self._line.departure()
             found = self.reserver.reserve(n, done, sync=sync, extra=leave, deadline_s=deadline_s)
             if found.items:
-                self._line.leave(done=self.reserver.used_extra)
+                with contextlib.suppress(ZkmqError):  # the claim took effect all the same
+                    self._line.leave(done=self.reserver.used_extra)
             taken.extend(found.items)
             self.membership.arrived.remove(found.items)
             return found

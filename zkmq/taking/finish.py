@@ -123,11 +123,12 @@ class Finisher:
         ]
 
         versions = [item.version + 1 for item in items]
+        began_s = self._store.now()
 
         def apply(_: Registration, __: int | None) -> None:
             for item, version in zip(items, versions, strict=True):
                 item.version = version
-                item.run_from(self._store.now())
+                item.run_from(began_s)
 
         result = membership.commit("touch", ops, apply, deadline_s, count=len(items))
         if isinstance(result, TookEffect):

@@ -9,6 +9,7 @@ MAX_AGE_S at most, the cache offers items from memory. A claim of a taken item f
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from zkmq.errors import NoQuorumError
 from zkmq.taking.group_locks import GroupGate
 from zkmq.taking.head_items import Head, needed, read_head
 from zkmq.tree.paths import QueueTree, last_part
@@ -83,6 +84,8 @@ class HeadCache:
         self.zxid: int | None = None
         # Whether the last batch, if it is empty, is what a whole look found.
         self.looked = False
+        # Whether the last batch found items that could not be taken.
+        self.passed = False
 
     def drop(self) -> None:
         """Make the next batch look again."""
@@ -99,7 +102,7 @@ class HeadCache:
         Raises:
             NoQuorumError: no answer before the deadline.
         """
-        fresh = False
+        fresh = self.passed = False
         skipped: set[str] = set()
         while True:
             if self._store.now() - self._looked_s > MAX_AGE_S and not fresh:
@@ -116,6 +119,9 @@ class HeadCache:
                 skipped.update(each.path for each in found if self.gate.is_open(each.path))
                 # Others took the items after the look. So that look saw no empty queue.
                 fresh = False
+                self.passed = self.passed or bool(found)
+                if self._store.now() >= deadline_s:
+                    raise NoQuorumError("reserve: items that cannot be taken took all the time")
             elif fresh or self._store.now() >= deadline_s:
                 # The rest waits for the holders of its groups.
                 self.looked = fresh
@@ -191,6 +197,7 @@ class HeadCache:
     def _look_past(self, skipped: set[str], n: int, deadline_s: float) -> None:
         self.look(n + len(skipped), deadline_s)
         if skipped:
+            skipped.intersection_update(self._paths)  # the others are dead letters by now
             self._paths = [path for path in self._paths if path not in skipped]
 
     def seen(self) -> Iterator[tuple[str, frozenset[str]]]:

@@ -75,6 +75,12 @@ class ArrivedItems:
             new = [item for item in items if id(item) not in known and item.hold is Hold.HELD]
             self.items = (*self.items, *new)
 
+    def held(self) -> tuple[Item, ...]:
+        """Forget those of them that are not held any more; return the others, for the caller."""
+        with self._lock:
+            self.items = tuple(item for item in self.items if item.hold is Hold.HELD)
+            return self.items
+
     def remove(self, items: Sequence[Item]) -> None:
         """Remove items that the caller gets."""
         known = set(map(id, items))

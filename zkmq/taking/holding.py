@@ -47,10 +47,13 @@ class Registration(HeldItems):
         # The last operation; whether it is in doubt, the ticket says.
         self.begun: Begun | None = None
 
-    def add(self, items: Sequence[Item]) -> None:
-        """Add claimed items. If the session has ended since the claim, they are lost at once."""
+    def add(self, items: Sequence[Item], since_s: float | None = None) -> None:
+        """Add items that were claimed not before `since_s`; None is now.
+
+        If the session has ended since the claim, they are lost at once.
+        """
         for item in items:
-            item.run_from(self._store.now())
+            item.run_from(self._store.now() if since_s is None else since_s)
             self.due_s = min(self.due_s, item.due_s)
         super().add(items)
 

@@ -1,12 +1,19 @@
 """Reserve items: one multi moves them from where they wait to the consumer."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from zkmq import checks
-from zkmq.errors import ConsumerLostError, NotAppliedError
+from zkmq.doubt import Settled
+from zkmq.errors import (
+    ConsumerLostError,
+    NoQuorumError,
+    NotAppliedError,
+    OutcomeUnknownError,
+)
 from zkmq.taking.finish import DONE, Done, Finisher, ended_before
 from zkmq.taking.group_locks import lock_of
 from zkmq.taking.head_cache import Candidate, HeadCache
@@ -50,6 +57,18 @@ class Reservation:
     window: int = 1
     paused: bool = False
     looked: bool = True
+
+
+@contextmanager
+def acknowledged(acked: Done | None, count: int) -> Iterator[None]:
+    """Let a claim in doubt also tell of the acknowledgement before it, of `count` items."""
+    try:
+        yield
+    except OutcomeUnknownError as error:
+        if acked is not None and error.doubt is not None:
+            known = Settled(DONE, took_effect=True, zxid=acked.zxid, items=count)
+            error.doubt = error.doubt.after(known)
+        raise
 
 
 class Reserver:
@@ -109,13 +128,14 @@ class Reserver:
         checks.number("reserve: n", n, 1, MAX_BATCH)
         self._membership.ready(deadline_s, done, DONE)
         earlier, left = ended_before(done, DONE)
-        found = self._reserve(n, left, sync=sync, extra=extra, deadline_s=deadline_s)
+        with acknowledged(earlier, len(done) - len(left)):
+            found = self._reserve(n, left, sync=sync, extra=extra, deadline_s=deadline_s)
         return found if found.done or earlier is None else replace(found, done=earlier)
 
     def _reserve(
         self, n: int, done: Sequence[Item], *, sync: bool, extra: Sequence[Op], deadline_s: float
     ) -> Reservation:
-        arrived = self._membership.arrived.items
+        arrived = self._membership.arrived.held()
         if arrived:
             acked = self._finisher.done(done, deadline_s) if done else None
             return Reservation(arrived, arrived[0].fence, done=acked)
@@ -130,8 +150,9 @@ class Reserver:
         # The acknowledgements must not wait for a race to be won.
         acked = self._finisher.done(done, deadline_s) if done else None
         try:
-            while found is None and self._store.now() < deadline_s:
-                found = self._once(n, (), extra, deadline_s)
+            with acknowledged(acked, len(done)):
+                while found is None and self._store.now() < deadline_s:
+                    found = self._once(n, (), extra, deadline_s)
         except NotAppliedError:
             if acked is None:
                 raise
@@ -158,7 +179,14 @@ class Reserver:
             self._window = self._relaxed_order.window(n, registration.consumer, deadline_s)
         held = (lock_of(item.header) for item in done)
         self.cache.gate.own = frozenset(lock for lock in held if lock is not None)
-        found = self.cache.batch(n, deadline_s, lambda each: self._usable(each, deadline_s))
+        try:
+            found = self.cache.batch(n, deadline_s, lambda each: self._usable(each, deadline_s))
+        except NoQuorumError:
+            if done or not self.cache.passed:
+                raise
+            # The servers did answer. There was more to bury than there was time.
+            self.cache.drop()
+            return Reservation((), looked=False)
         if self.cache.gate.is_on:
             self._window = 1
         paused = self._is_paused()
@@ -195,12 +223,14 @@ class Reserver:
         ops += [*self._unlocks(done), *locks]
         claims_end = len(ops)
         ops += extra
+        # The answer may come much later, and the times to run do not wait for it.
+        began_s = self._store.now()
 
         def apply(registration: Registration, zxid: int | None) -> None:
             for item in items:
                 item.fence = zxid
             registration.remove(done, Hold.DONE)
-            registration.add(items)
+            registration.add(items, began_s)
 
         try:
             result = self._membership.commit(
@@ -290,6 +320,7 @@ class Reserver:
         """Whether an item can be delivered, may be by its group, and is not tagged."""
         return (
             self.cache.gate.is_open(candidate.path)
-            and self._undeliverable.is_fit(candidate.path, candidate.node, deadline_s)
+            # First, because one that is held does not expire.
             and not self._undeliverable.is_tagged(candidate.node, deadline_s)
+            and self._undeliverable.is_fit(candidate.path, candidate.node, deadline_s)
         )

@@ -2,11 +2,13 @@
 
 import pytest
 
-from worlds.memory.queues import Open, drained, janitor_of, swept
+from worlds.memory.queues import Open, drained, janitor_of, places_of, swept
 from worlds.memory.store import World
 from zkmq import Queue
 from zkmq.errors import BadArgumentError
 from zkmq.putting.entry import Entry
+from zkmq.tree import envelope
+from zkmq.zookeeper.store import SetData
 
 REASON = "cannot be delivered: it expired 10 s after it was put"
 
@@ -100,3 +102,31 @@ def test_many_expired_items_stop_no_consumer(world: World, queue: Queue) -> None
     (item,) = queue.reserve(sync=True).items
     assert item.data == b"last"
     assert queue.stats().dead == 30
+
+
+def test_what_a_rest_client_holds_in_place_does_not_expire(world: World, queue: Queue) -> None:
+    """It may acknowledge the item after its time, as any consumer; then it is gone."""
+    owner = Queue(world.client("owner"), janitor=False)
+    owner.reserve()
+    put = queue.put(b"x", expires_s=5)
+    path = f"/queue/items/100/0000000000/{put.name}"
+    tag = envelope.wrap(b"x", {"expires_s": 5, "deliveries": 1, "owner": owner.consumer_id})
+    world.leader.multi(1, [SetData(path, tag, 0)])
+    world.scheduler.sleep(7)
+    assert queue.reserve(sync=True).items == ()
+    assert places_of(world).items == [(100, b"x")]
+    owner.close()
+    assert queue.reserve(sync=True).items == ()
+    assert places_of(world).dead == [(100, b"x")]
+
+
+def test_more_expired_items_than_a_call_can_bury_are_no_outage(world: World, queue: Queue) -> None:
+    """A reserve that gets no further by its deadline says that it did not look to the end."""
+    queue.put_many([Entry(data=b"x", expires_s=1) for _ in range(400)])
+    queue.put(b"y")
+    world.scheduler.sleep(5)
+    queue.deadline_s = 1.0
+    found = queue.reserve()
+    assert (found.items, found.read_zxid, found.looked) == ((), None, False)
+    queue.deadline_s = 30.0
+    assert [item.data for item in queue.reserve().items] == [b"y"]

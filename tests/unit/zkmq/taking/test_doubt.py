@@ -9,7 +9,7 @@ import pytest
 
 from worlds.memory.faults import Strike
 from worlds.memory.network import Fault, no_faults
-from worlds.memory.queues import Open, drained, places_of
+from worlds.memory.queues import Open, drained, janitor_of, places_of, swept
 from worlds.memory.store import World
 from zkmq import Hold, Item, Queue, Settled
 from zkmq.errors import (
@@ -282,3 +282,67 @@ def test_whatever_ends_a_wait_leaves_a_doubt(
     queue.done(two)
     assert one.hold is Hold.DONE
     assert queue.done(one).attempts == 0
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_claim_in_doubt_tells_of_the_acknowledgement_before_it(
+    opened: Open, queue: Queue, world: World, *, arrived: bool
+) -> None:
+    """The acknowledgement went in a write of its own, since the fused one lost its race."""
+    slow, fast = opened("slow", order="strict"), opened("fast", order="strict")
+    fast.reserve(1)
+    queue.put_many([b"a", b"b", b"c", b"d"])
+    slow.reserve(1)
+    (item,) = slow.reserve(1).items  # knows the next one, too
+    fast.reserve(1, sync=True)
+    fault = Fault.LOSE_REPLY if arrived else Fault.LOSE_REQUEST
+    world.faults = Strike("reserve", fault, times=10_000, skip=1)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        slow.reserve(1, done=[item])
+    world.faults = no_faults
+    assert item.hold is Hold.DONE
+    done, claim = caught.value.resolve()
+    assert (done.label, done.took_effect, done.items) == ("done", True, 1)
+    assert done.zxid is not None
+    assert (claim.label, claim.took_effect) == ("reserve", arrived)
+    assert caught.value.resolve() == (done, claim)
+
+
+def test_what_a_call_in_doubt_claimed_was_not_delivered(opened: Open, world: World) -> None:
+    """If the queue is closed before a caller got it, it is no dead letter, but waits again."""
+    queue = opened("client", max_deliveries=1)
+    queue.put_many([b"got", b"not got"])
+    queue.reserve()
+    unknown(world, "reserve", Fault.LOSE_REPLY, lambda: queue.reserve(sync=True))
+    queue.close()
+    places = places_of(world)
+    assert (places.dead, places.items) == ([(100, b"got")], [(100, b"not got")])
+
+
+def test_what_was_taken_back_meanwhile_is_not_handed_out(
+    opened: Open, queue: Queue, world: World
+) -> None:
+    """The time to run of what a call in doubt claimed began at its claim."""
+    queue.put(b"x", ttr_s=30)
+    unknown(world, "reserve", Fault.LOSE_REPLY, queue.reserve)
+    world.scheduler.sleep(1)
+    swept(janitor_of(world), world)
+    assert opened("other").reserve(sync=True).items
+    assert queue.reserve().items == ()
+    assert queue.held == ()
+
+
+def test_a_place_that_cannot_be_left_hides_no_claim(queue: Queue, world: World) -> None:
+    """Another thread has closed the session at this moment. What took effect is told."""
+    queue.put_many([b"x", b"y"])
+    (item,) = queue.reserve().items
+    line, left = queue._consumer._line, []
+
+    def leave(*, done: bool) -> None:
+        left.append(done)
+        raise ClosedError("closed")
+
+    line.leave = leave  # type: ignore[method-assign]
+    found = queue.reserve(done=[item])
+    assert ([each.data for each in found.items], item.hold) == ([b"y"], Hold.DONE)
+    assert left

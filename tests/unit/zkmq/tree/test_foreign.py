@@ -214,6 +214,23 @@ def test_a_child_below_a_held_item_is_told(queue: Queue, world: World) -> None:
     queue.done(item)
 
 
+def test_a_child_below_a_held_item_keeps_no_other_from_going_back(
+    queue: Queue, opened: Open, world: World
+) -> None:
+    """`close` gives back all but that one, also if the guard of a priority is damaged."""
+    consumer = opened("consumer")
+    queue.put_many([b"1", b"2", b"3"])
+    queue.put(b"7", priority=7)
+    items = consumer.reserve(4).items
+    item = next(each for each in items if each.data == b"2")
+    make(world, f"/queue/consumers/{item.consumer}/item/{item.name}/child")
+    store = world.client("anybody")
+    store.commit([SetData("/queue/items/007", b"hello", -1)], store.now() + 9)
+    consumer.close()
+    assert places_of(world).items == [(100, b"1"), (100, b"3")]
+    assert sorted(places_of(world).claims) == [(7, b"7"), (100, b"2")]
+
+
 def test_a_dead_consumer_with_foreign_nodes_gives_back_what_it_held(
     queue: Queue, opened: Open, world: World
 ) -> None:
