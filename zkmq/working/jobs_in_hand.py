@@ -82,17 +82,18 @@ class JobsInHand:
 
     def to_touch(self, now_s: float) -> list[Job]:
         """Return the jobs whose time to run is a third over."""
-        return [job for job in self._jobs.values() if _touch_s(job.item) <= now_s]
+        return [job for job in self._jobs.values() if _touch_s(job) <= now_s]
 
     @property
     def touch_s(self) -> float:
         """When the next job has to be touched; infinity if none has to."""
-        return min((_touch_s(job.item) for job in self._jobs.values()), default=float("inf"))
+        return min((_touch_s(job) for job in self._jobs.values()), default=float("inf"))
 
 
-def _touch_s(item: Item) -> float:
-    """When to touch an item; never if it has no time to run, or is not held."""
+def _touch_s(job: Job) -> float:
+    """When to touch a job; never if it has no time to run, is not held, or has ended."""
+    item = job.item
     ttr_s = item.header.get("ttr_s")
-    if ttr_s is None or item.hold is not Hold.HELD:
+    if ttr_s is None or item.hold is not Hold.HELD or job.outcome is not None:
         return float("inf")
     return item.due_s - float(ttr_s) * TOUCH_AT

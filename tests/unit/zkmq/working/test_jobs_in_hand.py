@@ -19,3 +19,13 @@ def test_what_was_in_doubt_once_is_not_kept_for_ever() -> None:
     assert jobs.still_held == []
     assert len(jobs._held) == 1
     assert len(jobs.in_doubt) == MOST_IN_DOUBT
+
+
+def test_a_job_that_has_ended_is_not_touched() -> None:
+    """Else a worker whose job waits to be counted would look for it again without a pause."""
+    jobs = JobsInHand()
+    job = Job(Item(b"", "item", "consumer", 1, None, None, {"ttr_s": 3.0}, due_s=3.0))
+    jobs.add([job])
+    assert jobs.to_touch(2.5) == [job]
+    job.outcome = Outcome.DONE
+    assert (jobs.to_touch(2.5), jobs.touch_s) == ([], float("inf"))
