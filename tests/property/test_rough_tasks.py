@@ -9,7 +9,7 @@ from worlds.tasks.handed import Got
 from worlds.tasks.mutants import TASK_MUTANTS, TaskMutant
 from worlds.tasks.rough_tasks import RoughTasks
 
-RUNS = 4
+RUNS = 5
 MANY = 300
 # How many runs a mutant gets until it must have been found.
 FOUND_WITHIN = 12

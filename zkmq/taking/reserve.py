@@ -126,6 +126,7 @@ class Reserver:
             NoQuorumError: no answer before the deadline; nothing took effect.
         """
         checks.number("reserve: n", n, 1, MAX_BATCH)
+        self.used_extra = False
         self._membership.ready(deadline_s, done, DONE)
         earlier, left = ended_before(done, DONE)
         with acknowledged(earlier, len(done) - len(left)):
@@ -142,7 +143,6 @@ class Reserver:
         if sync:
             self._store.sync(self._tree.root, deadline_s)
             self.cache.drop()
-        self.used_extra = False
         # A worn registration is replaced only when nothing is held, so acknowledge first.
         found = None if self._membership.worn else self._once(n, done, extra, deadline_s)
         if found is not None:

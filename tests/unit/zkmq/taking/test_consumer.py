@@ -71,6 +71,21 @@ def test_a_place_whose_deletion_was_lost_is_left_by_the_next_call(
     assert places_in_line(world) == []
 
 
+def test_who_gets_what_another_call_did_not_leaves_the_line(opened: Open, world: World) -> None:
+    """That call, which a signal's handler ended, had deleted its own place, and not this one."""
+    waiting, other = opened("waiting"), opened("other")
+    later(world, 1.0, lambda: other.put(b"a"))
+    items = waiting.reserve(timeout_s=60).items  # the claim deletes the place
+    assert places_in_line(world) == []
+    consumer = waiting._consumer
+    consumer.membership.arrived.add(items)
+    consumer._line._take_place(world.scheduler.now_s + 9)
+    assert len(places_in_line(world)) == 1
+    assert waiting.reserve(timeout_s=60).items == items
+    world.scheduler.sleep(1)
+    assert places_in_line(world) == []
+
+
 def test_a_reserve_that_acknowledges_ends_without_an_item(queue: Queue, world: World) -> None:
     """At its time-out it says what it has done."""
     queue.put(b"x")
