@@ -64,8 +64,8 @@ class Stats:
         barren = any(figures["ok"] == 0 for figures in made.values())
         doubts = ["never-succeeded"] if barren and not claim.availability else []
         answered = (history.outcome != INFO) & (history.part == 0)
-        begin_ns = np.sort(history.invoke_ns[answered])
-        end_ns = np.sort(history.complete_ns[answered])
+        begin_ns = np.sort(history.invoke_ns[answered], kind="stable")
+        end_ns = np.sort(history.complete_ns[answered], kind="stable")
         details = {
             "calls": made,
             "concurrency": _concurrency(begin_ns, end_ns),

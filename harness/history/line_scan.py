@@ -84,12 +84,12 @@ class Scan(NamedTuple):
 
 def scan(chunk: bytes) -> Scan:
     """Read a chunk of whole lines; the last one ends with its newline, too. O(n)."""
-    lines = chunk.count(b"\n")
+    text = np.frombuffer(chunk, np.uint8)
+    lines = int(np.count_nonzero(text == NEWLINE))
     rows = np.full((len(_KEYS), lines), ABSENT, np.int64)
     begin, read = np.zeros(lines + 1, np.int64), np.zeros(lines, np.bool_)
     most = lines * sum(bool(allowed & INTERNED) for allowed, _ in _KEYS.values())
-    slots, words = np.full(1 << most.bit_length(), ABSENT, np.int32), np.zeros((5, most), np.int64)
-    text = np.frombuffer(chunk, np.uint8)
+    slots, words = np.full(1 << most.bit_length(), ABSENT, np.int32), np.empty((5, most), np.int64)
     keys = (_KEY_BYTES, _RULES.copy())
     count = compiled(scan_lines)(text, keys, rows, (begin, read), (slots, words))
     rows[:, ~read] = ABSENT

@@ -117,21 +117,24 @@ class Pairing:
 
     def columns(self) -> Columns:
         """Pair invocations with completions; one row per item, in order of invocation."""
-        events = {name: self._column(name) for name in _DTYPES}
-        invoke, complete = self._pair(events)
+        invoke, complete = self._pair()
         first = np.where(invoke >= 0, invoke, complete)
         last = np.where(complete >= 0, complete, invoke)
-        rows: Columns = {name: events[name][first] for name in ("f", "process", "index", "n")}
+        rows: Columns = {name: self._column(name)[first] for name in ("f", "process", "n")}
         answers = ("zxid", "read_zxid", "window", "delivery", "session")
-        rows |= {name: events[name][last] for name in answers}
-        rows["invoke_ns"] = np.where(invoke >= 0, events["time_ns"][first], 0)
-        rows["complete_ns"] = events["time_ns"][last]
-        rows["outcome"] = np.where(complete >= 0, events["type"][last], _INFO).astype(np.int8)
-        rows["to"] = np.maximum(events["to"][first], events["to"][last])
-        for name in ("value", "priority"):
-            said = events[name][last]
-            rows[name] = np.where(said == _NONE, events[name][first], said)
-        rows = self._spread(rows, rows["index"], events["index"][last])
+        rows |= {name: self._column(name)[last] for name in answers}
+        for name in ("to", "value", "priority"):
+            column = self._column(name)
+            asked, said = column[first], column[last]
+            rows[name] = np.where(said == _ABSENT.get(name, _NONE), asked, said)
+        column = self._column("time_ns")
+        rows["invoke_ns"] = np.where(invoke >= 0, column[first], 0)
+        rows["complete_ns"] = column[last]
+        kinds = self._column("type")[last]
+        rows["outcome"] = np.where(complete >= 0, kinds, _INFO).astype(np.int8)
+        column = self._column("index")
+        rows["index"] = column[first]
+        rows = self._spread(rows, rows["index"], column[last])
         self.values.closed = self.processes.closed = True
         put, missing = rows["f"] == _PUT, rows["priority"] < 0
         rows["priority"] = np.where(
@@ -140,8 +143,10 @@ class Pairing:
         return rows
 
     def _column(self, name: str) -> NDArray[Any]:
-        parts = [chunk.pop(name) for chunk in self._chunks]
-        return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, _DTYPES[name]), *parts])
+        """Return a column of all events; one at a time, as it takes as much memory as they do."""
+        return np.concatenate(
+            [np.zeros(0, _DTYPES[name]), *(chunk[name] for chunk in self._chunks)]
+        )
 
     def _add_operations(self, events: list[Event], indices: list[int]) -> None:
         values = [self._number(event, index) for event, index in zip(events, indices, strict=True)]
@@ -199,11 +204,12 @@ class Pairing:
             if known.get("consumer") and first.consumer in known["consumer"]:
                 self.sessions_of.setdefault(first.consumer, set()).add(int(chunk["session"][place]))
 
-    def _pair(self, events: Columns) -> tuple[Places, Places]:
+    def _pair(self) -> tuple[Places, Places]:
         """Return the places of invoke and completion of each operation, -1 for a missing one."""
-        order = grouped(events["process"])
-        process, f = events["process"][order], events["f"][order]
-        invokes = events["type"][order] == _INVOKE
+        process = self._column("process")
+        order = grouped(process)
+        process, f = process[order], self._column("f")[order]
+        invokes = self._column("type")[order] == _INVOKE
         more = np.append(process[1:] == process[:-1], [False])[: len(order)]
         answered = (
             invokes & more & np.append(~invokes[1:] & (f[1:] == f[:-1]), [False])[: len(order)]

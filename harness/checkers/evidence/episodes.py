@@ -111,7 +111,6 @@ def episodes(history: History) -> Episodes:
     return _keyed(stays, _sent_back(history, again, len(first)))
 
 
-@derived
 def _stays(history: History) -> tuple[Episodes, Episodes]:
     """Return the first stays and the later ones, all ordered by their puts. O(n log n)."""
     put_row, held = put_rows(history), holds(history)

@@ -39,7 +39,7 @@ def run(
 def points(*times: Ints) -> tuple[Ints, list[Ints]]:
     """Return the distinct times, sorted, and each argument's places among them. O(n log n)."""
     every = np.concatenate(times)
-    order = every.argsort()
+    order = every.argsort(kind="stable")
     sorted_ = every[order]
     first = np.ones(len(every), np.bool_)
     first[1:] = sorted_[1:] != sorted_[:-1]

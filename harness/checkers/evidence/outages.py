@@ -79,7 +79,7 @@ def _outages(history: History, kinds: Sequence[int]) -> Outages:
     order = np.argsort(history.invoke_ns[good], kind="stable")
     success_ns, return_ns = history.invoke_ns[good][order], history.complete_ns[good][order]
     soonest_ns = np.append(np.minimum.accumulate(return_ns[::-1])[::-1], [seen_ns])
-    begin_ns = np.sort(begin_ns)
+    begin_ns = np.sort(begin_ns, kind="stable")
     return Outages(
         begin_ns=begin_ns,
         end_ns=soonest_ns[np.searchsorted(success_ns, begin_ns, side="left")],
