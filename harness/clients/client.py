@@ -1,7 +1,8 @@
 """A client that records every call in the history before it sends it, and the outcome after.
 
 After an unknown outcome, or when its registration is lost, it closes its session, records the
-session's end, and goes on as a new process with a new registration.
+session's end, and goes on as a new process with a new registration. So it does if a subject has
+registered again by itself, during a call: what the first registration did of that call is unknown.
 """
 
 import sys
@@ -170,6 +171,7 @@ class Client:
         invoked = self._event("invoke", f, fields)
         self._append(invoked)
         self._report({"invoked": 1, "process": self.process})
+        was = {"session": subject.session, "consumer": subject.consumer}
         try:
             answer = action(subject)
         except Exception as error:  # unmarked means unknown, the safe side
@@ -177,12 +179,32 @@ class Client:
             if isinstance(error, SubjectError):
                 raise
             return None
+        if isinstance(answer, Reserved) and was["consumer"] not in (None, subject.consumer):
+            self._registered_again(f, fields, was, invoked.time_ns)
         if not isinstance(answer, Reserved) or answer.items:
             self._alive_ns = invoked.time_ns
         self._append(self._event("ok", f, _with_answer(fields, answer), subject=subject))
         got = len(answer.items) if isinstance(answer, Reserved) else 0
         self._report(counted(f, fields["value"], got) | self._session_of(subject))
         return answer
+
+    def _registered_again(
+        self, f: str, fields: Mapping[str, Any], was: Mapping[str, Any], invoke_ns: int
+    ) -> None:
+        """Record one call as two: the first registration's, of unknown outcome, and the second's.
+
+        The first may have claimed items that nobody was told of, and that came back with its end.
+        """
+        lost = self._event("info", f, {**was, **fields, "error": "its registration was lost"})
+        self._append(lost)
+        self._append(
+            session_end(self.process, lost.time_ns, was, "in-doubt", alive_until_ns=self._alive_ns)
+        )
+        self.process += PROCESS_STRIDE
+        again = self._event("invoke", f, fields)
+        again.time_ns = invoke_ns  # when it began is not known
+        self._append(again)
+        self._report({"invoked": 1, "info": 1, "process": self.process})
 
     def _failed(self, f: str, fields: Mapping[str, Any], error: Exception) -> None:
         subject = self._subject

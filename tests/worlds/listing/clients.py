@@ -22,6 +22,8 @@ class Mix:
         tick: chance that the clock moves between two steps.
         unknown: chance that the reply of a call is lost.
         ends: chance that a session ends, or its client dies, instead of its next call.
+        again: chance that a session ends with a claim whose reply has not come, in a client that
+            holds nothing else: the same call then registers again, and goes on.
         noted: chance that the client that gives items back for a dead one says so.
     """
 
@@ -34,6 +36,7 @@ class Mix:
     unknown: float
     ends: float
     release: float
+    again: float
     noted: float
 
     @classmethod
@@ -49,6 +52,7 @@ class Mix:
             unknown=rng.choice((0.0, 0.04, 0.15)),
             ends=rng.choice((0.0, 0.04, 0.15)),
             release=rng.choice((0.0, 0.3, 0.6)),
+            again=rng.choice((0.0, 0.1, 0.4)),
             noted=rng.choice((0.5, 1.0)),
         )
 
@@ -83,7 +87,7 @@ class Calls:
     def event(self, client: Client, type_: str, f: str, **fields: Any) -> None:
         """Record one line of a call."""
         if type_ == "invoke":
-            client.invoke_ns = self.lines.now_ns
+            client.invoke_ns = fields.get("time_ns", self.lines.now_ns)
         who = {"session": client.session.id}
         who["producer" if f == "put" else "consumer"] = client.session.consumer
         event = {"process": client.process, "type": type_, "f": f, **fields}
@@ -136,6 +140,14 @@ class Calls:
                 return
             if taken:
                 zxid = self.servers.claim(client.session, taken)
+                if self.rng.random() < self.mix.again and not client.session.mine:
+                    yield
+                    self.servers.end(client.session)
+                    began_ns = client.invoke_ns
+                    self.doubt(client, "reserve", asked)
+                    self.event(client, "invoke", "reserve", time_ns=began_ns, **asked)
+                    yield
+                    continue
                 answer = {"zxid": self.lines.told(zxid)} | batched(
                     taken, [self.servers.deliveries[value] for value in taken]
                 )

@@ -19,8 +19,8 @@ class Lines:
 
     def write(self, file: str, event: dict[str, Any]) -> None:
         """Append a line to one file, as the worker does whose file it is."""
-        event["time_ns"] = self.now_ns
-        self._lines.append((self.now_ns, file, len(self._lines), event))
+        event.setdefault("time_ns", self.now_ns)
+        self._lines.append((event["time_ns"], file, len(self._lines), event))
 
     def note(self, file: str, f: str, *, process: int | str = "harness", **value: Any) -> None:
         """Append a note."""

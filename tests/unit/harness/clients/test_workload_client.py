@@ -161,3 +161,47 @@ def test_each_reserve_says_how_many_it_asked_for(deaf: Client, tmp_path: Path) -
     merge(tmp_path / "parts", tmp_path / "history.jsonl")
     h = History.load(tmp_path / "history.jsonl")
     assert h.n.tolist() == [1, 7]
+
+
+class Renewed(Nameless):
+    """A subject that registers again by itself, as zkmq does, while its second reserve waits."""
+
+    consumer = session = None
+
+    def __init__(self) -> None:
+        self.zxid = 10
+
+    def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
+        """Deliver the next item, in the next registration."""
+        self.zxid += 10
+        self.consumer, self.session = f"c{self.zxid}", f"0x{self.zxid}"
+        taken = Taken(value=self.zxid, handle=None, delivery=1)
+        return Reserved(items=(taken,), zxid=self.zxid, consumer=self.consumer)
+
+
+def test_a_call_in_which_its_subject_registered_again_is_two(tmp_path: Path) -> None:
+    """What the first registration may have claimed is in doubt, and the second is a new process."""
+    with HistoryWriter(tmp_path / "parts/0.jsonl") as writer:
+        client = Client(
+            connect=lambda _: Renewed(),
+            history=writer,
+            clock=Clock(),
+            process=3,
+            report=lambda _: None,
+            puts_over=lambda: True,
+        )
+        client.reserve()
+        client.reserve()
+        client.close()
+    merge(tmp_path / "parts", tmp_path / "history.jsonl")
+    history = History.load(tmp_path / "history.jsonl")
+    calls = [history.operation(row) for row in range(len(history.f))]
+    assert [(call.process, call.outcome, call.value) for call in calls] == [
+        (3, "ok", 20), (3, "info", None), (1003, "ok", 30),
+    ]  # fmt: skip
+    assert calls[1].invoke_ns == calls[2].invoke_ns
+    number, ended = history.number_of_process, ends(history)
+    assert history.registrations[number[3]]["consumer"] == ["c20"]
+    assert history.registrations[number[1003]]["consumer"] == ["c30"]
+    assert ended.alive_ns[number[3]] == calls[0].invoke_ns
+    assert (ended.closed[number[3]], ended.closed[number[1003]]) == (False, True)
