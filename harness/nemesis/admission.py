@@ -9,6 +9,7 @@ from harness.scenario import budget
 from harness.target import Clients, Quorum
 
 WITHIN_S = 30.0  # how long a planned fault waits; a follower may look for its leader for ever
+STEP_S = 1.0  # at most this counts of the time between two tries: another fault may take long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +25,15 @@ class Obstacle:
 
 
 def still_waits(injection: Injection, obstacle: Obstacle, now_s: float) -> bool:
-    """Note the obstacle that an injection met, and tell whether it still waits for its end."""
-    if injection.waits_since_s is None:
-        injection.waits_since_s = now_s
+    """Note the obstacle that an injection met, and tell whether it still waits for its end.
+
+    Only the time counts in which it was tried again and again.
+    """
+    if injection.tried_s is not None:
+        injection.waited_s += min(now_s - injection.tried_s, STEP_S)
+    injection.tried_s = now_s
     injection.waits_for = obstacle.why
-    return now_s - injection.waits_since_s < obstacle.within_s
+    return injection.waited_s < obstacle.within_s
 
 
 class Room:

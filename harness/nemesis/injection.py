@@ -20,7 +20,8 @@ class Injection:
         nodes, clients: its targets, fixed when it is injected, and its heal's too.
         came_s: when its time or trigger came; None if it has not yet.
         elections: how many there had been when it was injected; the next round waits for one more.
-        waits_since_s: when it first met an obstacle; None if it never did.
+        tried_s: when it last met an obstacle; None if it never did.
+        waited_s: for how long it has met obstacles.
         waits_for: the last obstacle that it met.
         came_with: the evidence of its trigger.
         awaited: the latest evidence of a patient fault that has not taken effect yet; None for
@@ -36,7 +37,8 @@ class Injection:
     heal_at_s: float | None = None
     came_s: float | None = None
     elections: int = 0
-    waits_since_s: float | None = None
+    tried_s: float | None = None
+    waited_s: float = 0.0
     waits_for: str = ""
     came_with: Evidence = field(default_factory=dict)
     awaited: Evidence | None = None

@@ -4,12 +4,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from harness.common.harness_errors import ScenarioError, TargetError
 from harness.faults import faults
 from harness.nemesis import by_hand, undo
+from harness.nemesis.admission import Obstacle, still_waits
+from harness.nemesis.injection import Injection
 from worlds.faults.fake_quorum import FakeQuorum, UnableNode
 from worlds.faults.required import REQUIRED
 from worlds.faults.stage import Stage
@@ -170,6 +173,16 @@ def test_a_planned_fault_waits_for_one_whose_end_is_set(stage: Callable[..., Sta
     played.nemesis.inject(ring)
     played.nemesis.inject(last)
     assert played.told()[-2:] == [("next", "inject", "installed"), ("last", "inject", "skipped")]
+
+
+def test_time_in_which_another_fault_holds_up_the_nemesis_is_no_wait() -> None:
+    """One try a minute is two tries, and not a minute in which nothing was to be had."""
+    rare, often = (Injection(planned=mock.Mock(), entry=mock.Mock()) for _ in range(2))
+    obstacle = Obstacle(why="budget", within_s=30.0)
+    assert all(still_waits(rare, obstacle, 60.0 * n) for n in range(30))
+    assert [still_waits(often, obstacle, 0.5 * n) for n in (*range(60), 60)] == [True] * 60 + [
+        False
+    ]
 
 
 def test_a_planned_cut_waits_for_a_connected_client(stage: Callable[..., Stage]) -> None:
