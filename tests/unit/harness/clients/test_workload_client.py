@@ -1,6 +1,7 @@
 """The recording client: what its history says of a session whose end is in doubt."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -47,24 +48,35 @@ class Nameless:
         """End."""
 
 
-@pytest.fixture
-def history(tmp_path: Path) -> History:
-    """A put, then a reserve in doubt, then an end, by one client."""
-    with HistoryWriter(tmp_path / "parts/0.jsonl") as writer:
-        client = Client(
-            connect=lambda _: Nameless(),
+@contextmanager
+def client_of(kind: Callable[[], Nameless], folder: Path) -> Iterator[Client]:
+    """A client, process 3 at first, of such subjects."""
+    with HistoryWriter(folder / "parts/0.jsonl") as writer:
+        yield Client(
+            connect=lambda _: kind(),
             history=writer,
             clock=Clock(),
             process=3,
             report=lambda _: None,
             puts_over=lambda: True,
         )
+
+
+def recorded(folder: Path) -> History:
+    """What that client has recorded."""
+    merge(folder / "parts", folder / "history.jsonl")
+    return History.load(folder / "history.jsonl")
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    """A put, then a reserve in doubt, then an end, by one client."""
+    with client_of(Nameless, tmp_path) as client:
         client.put(1)
         assert client.reserve() == list[Taken]()
         client.put(2)
         client.close()
-    merge(tmp_path / "parts", tmp_path / "history.jsonl")
-    return History.load(tmp_path / "history.jsonl")
+    return recorded(tmp_path)
 
 
 def test_a_session_in_doubt_was_alive_at_its_last_success(history: History) -> None:
@@ -99,20 +111,11 @@ class Empty(Nameless):
 
 def test_what_changed_nothing_does_not_show_that_the_session_lived(tmp_path: Path) -> None:
     """A server that lags answers a read of a session that has ended; a write it cannot."""
-    with HistoryWriter(tmp_path / "parts/0.jsonl") as writer:
-        client = Client(
-            connect=lambda _: Empty(),
-            history=writer,
-            clock=Clock(),
-            process=3,
-            report=lambda _: None,
-            puts_over=lambda: True,
-        )
+    with client_of(Empty, tmp_path) as client:
         client.put(1)
         client.reserve()
         client.reserve()
-    merge(tmp_path / "parts", tmp_path / "history.jsonl")
-    history = History.load(tmp_path / "history.jsonl")
+    history = recorded(tmp_path)
     assert ends(history).alive_ns[history.number_of_process[3]] == history.operation(0).invoke_ns
 
 
@@ -127,15 +130,8 @@ class Deaf(Nameless):
 @pytest.fixture
 def deaf(tmp_path: Path) -> Iterator[Client]:
     """A client of that subject."""
-    with HistoryWriter(tmp_path / "parts/0.jsonl") as writer:
-        yield Client(
-            connect=lambda _: Deaf(),
-            history=writer,
-            clock=Clock(),
-            process=3,
-            report=lambda _: None,
-            puts_over=lambda: True,
-        )
+    with client_of(Deaf, tmp_path) as client:
+        yield client
 
 
 def test_a_look_that_fails_is_no_answer_and_no_end(deaf: Client) -> None:
@@ -181,20 +177,11 @@ class Renewed(Nameless):
 
 def test_a_call_in_which_its_subject_registered_again_is_two(tmp_path: Path) -> None:
     """What the first registration may have claimed is in doubt, and the second is a new process."""
-    with HistoryWriter(tmp_path / "parts/0.jsonl") as writer:
-        client = Client(
-            connect=lambda _: Renewed(),
-            history=writer,
-            clock=Clock(),
-            process=3,
-            report=lambda _: None,
-            puts_over=lambda: True,
-        )
+    with client_of(Renewed, tmp_path) as client:
         client.reserve()
         client.reserve()
         client.close()
-    merge(tmp_path / "parts", tmp_path / "history.jsonl")
-    history = History.load(tmp_path / "history.jsonl")
+    history = recorded(tmp_path)
     calls = [history.operation(row) for row in range(len(history.f))]
     assert [(call.process, call.outcome, call.value) for call in calls] == [
         (3, "ok", 20), (3, "info", None), (1003, "ok", 30),
