@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,9 +28,11 @@ from harness.history.record import Value
 from zkmq import ClosedError, Job, Queue
 from zkmq.aio import AsyncItem
 from zkmq.tree.item_view import ItemView
+from zkmq.tree.raw_copy import decode
 
 SITE = "http://site.example/"
 END_WITHIN_S = 10.0
+PLACES = ("items", "claims", "partial", "dead", "delayed", "purged")
 ONE_AT_A_TIME = {"concurrency": 1, "prefetch": 0, "retry_s": 0.0, "stop_on": ()}
 
 
@@ -72,6 +74,14 @@ def responses_closed() -> Iterator[None]:
     except HTTPError as error:
         error.close()
         raise
+
+
+def places_of(
+    nodes: Mapping[str, bytes], root: str, value: Callable[[bytes], Value]
+) -> dict[str, list[Value]]:
+    """Sort a raw copy of a queue's tree into places; `value` reads it from an example's data."""
+    found = decode(nodes, root)
+    return {place: [value(data) for _, data in getattr(found, place)] for place in PLACES}
 
 
 class ZkmqExample(WorkedSubject):
@@ -133,6 +143,11 @@ class Webhooks(ZkmqExample):
         super().__init__(config, note)
         self._jobs: dict[str, Job] = {}
         self._web = Web(self._received)
+
+    @staticmethod
+    def places(nodes: Mapping[str, bytes], root: str) -> dict[str, list[Value]]:
+        """Sort a raw copy of the tree: an event that nobody took ten times is a dead letter."""
+        return places_of(nodes, root, lambda event: json.loads(event)["value"])
 
     connect = staticmethod(webhooks.connect)
     send = staticmethod(webhooks.send)
@@ -227,6 +242,11 @@ class Crawler(WorkedSubject):
             raise
 
     visit = staticmethod(crawler.visit)
+
+    @staticmethod
+    def places(nodes: Mapping[str, bytes], root: str) -> dict[str, list[Value]]:
+        """Sort a raw copy of the tree: a page that was given back three times is a dead letter."""
+        return places_of(nodes, root, lambda link: value_of(link.removeprefix(SITE.encode())))
 
     @property
     def session(self) -> str | None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kazoo.client import KazooClient
 
 from harness.claim import Claim
 from harness.clients.client import Client
 from harness.clients.subject import SubjectConfig, Taken
-from harness.clients.subject_lookup import connect
+from harness.clients.subject_lookup import connect, places
 from harness.common.run_clock import Clock
 from harness.common.verdict import Verdict
 from harness.history.columns import History
@@ -117,6 +118,33 @@ def test_the_end_of_a_client_gives_its_item_back(
     again = taken(second)
     assert again.value == 1
     second.done([again])
+
+
+@pytest.mark.parametrize(("name", "most"), [("crawler", 3), ("webhooks", 10)])
+def test_what_failed_too_often_is_put_aside_under_its_value(
+    name: str, most: int, server: WireZooKeeper, opened: Callable[[str], Any]
+) -> None:
+    """A run in which that happens has lost nothing, and its last look at the servers shows it."""
+    subject = opened(name)
+    put(subject, name, 7)
+    for _ in range(most):
+        subject.release([taken(subject)])
+    reader = KazooClient(server.address)
+    reader.start(60.0)
+    try:
+        nodes = dict(copied(reader, "/queue"))
+    finally:
+        reader.stop()
+        reader.close()
+    found = places(SUBJECTS[name], [str(EXAMPLES)], nodes, "/queue")
+    assert {place: values for place, values in found.items() if values} == {"dead": [7]}
+
+
+def copied(reader: KazooClient, path: str) -> Iterator[tuple[str, bytes]]:
+    """Yield path and data of a node and of all below it."""
+    yield path, reader.get(path)[0]
+    for child in reader.get_children(path, include_data=True)[0]:
+        yield from copied(reader, f"{path}/{child}")
 
 
 def test_the_edits_of_an_image_are_made_in_order(opened: Callable[[str], Any]) -> None:
