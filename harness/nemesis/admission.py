@@ -75,7 +75,7 @@ class Room:
             or self._kept(injection, within_s)
             or self._would_miss(injection, within_s)
         )
-        if injection is self._first or self._first is None:
+        if self._first is None or self._first is injection or self._first.state != "pending":
             waits = found is not None and found.within_s > 0 and injection.entry.weight is not None
             self._first = injection if waits else None
         return found

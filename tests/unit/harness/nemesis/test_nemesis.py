@@ -272,6 +272,29 @@ def test_room_is_kept_no_longer_than_somebody_waits(
     assert [outcome for _, _, outcome in played.told()[-2:]] == ["skipped", "installed"]
 
 
+def test_room_is_kept_for_the_next_that_waits(stage: Callable[..., Stage]) -> None:
+    """One that has waited in vain keeps room from nobody, and for nobody else either."""
+    played = stage(
+        "mix_s: 1\nfaults:\n"
+        "  - {name: one, kill: {target: {node: 1}}, weight: 1, down_s: 1}\n"
+        "  - {name: two, pause: {target: {node: 2}}, weight: 1, for_s: 1}\n"
+        "  - {partition-halves: {}, weight: 1, for_s: 1}\n"
+        "  - {partition-ring: {}, weight: 1, for_s: 1}\n"
+        "  - {isolate: {target: {node: 3}}, weight: 1, for_s: 1}\n"
+    )
+    played.had("one", "two", "isolate")
+    played.again("one")
+    halves, next_ = played.draws("partition-halves")[:2]
+    played.nemesis.inject(halves)
+    halves.waited_s = 60.0
+    played.nemesis.inject(halves)
+    assert played.told()[-1] == ("partition-halves", "inject", "skipped")
+    played.nemesis.inject(next_)
+    played.again("two")
+    assert played.told()[-1] == ("two", "inject", "skipped")
+    assert "room is kept for 'partition-halves'" in played.events()[-1]["value"]["evidence"]["why"]
+
+
 def test_what_did_not_bite_was_not_installed(stage: Callable[..., Stage]) -> None:
     """The next draw of the entry waits as the first would have."""
     played = stage(
