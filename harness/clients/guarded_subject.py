@@ -85,12 +85,12 @@ class Guarded:
     def _noting(self, note: Note) -> Note:
         """Return what takes the subject's notes, and none of those that tell of the run itself."""
 
-        def told(f: str, value: Mapping[str, Any]) -> None:
+        def noted(f: str, value: Mapping[str, Any]) -> None:
             if f in note_shapes.BY_HARNESS:
                 raise self._broken("note", "a name that the harness does not write", f"{f!r}")
             note(f, value)
 
-        return told
+        return noted
 
     @property
     def session(self) -> str | None:

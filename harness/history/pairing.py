@@ -201,7 +201,7 @@ class Pairing:
                 name = getattr(first, kind)
                 if name is not UNSET and name is not None and name not in known.get(kind, ()):
                     known.setdefault(kind, []).append(name)
-            if known.get("consumer") and first.consumer in known["consumer"]:
+            if first.consumer is not UNSET and first.consumer is not None:
                 self.sessions_of.setdefault(first.consumer, set()).add(int(chunk["session"][place]))
 
     def _pair(self) -> tuple[Places, Places]:

@@ -4,10 +4,9 @@ It is exact to a round trip, and only chooses buckets. What is due, or too old, 
 timestamps that servers made.
 """
 
-from zkmq.errors import NoQuorumError
 from zkmq.zookeeper.refusal import refusal
-from zkmq.zookeeper.retries import may_retry
-from zkmq.zookeeper.store import Committed, GetData, Lost, Rejected, SetData, Store, Znode
+from zkmq.zookeeper.retries import commit_answered
+from zkmq.zookeeper.store import Committed, GetData, Rejected, SetData, Store, Znode
 
 
 class ServerClock:
@@ -46,13 +45,9 @@ class ServerClock:
         return self._store.now() * 1000 + self._offset_ms
 
     def _ask(self, deadline_s: float) -> None:
-        while True:
-            match self._store.commit([SetData(self._place, b"", -1)], deadline_s):
-                case Committed(_, _, mtime_ms):
-                    self.note(mtime_ms)
-                    return
-                case Rejected(_, code, number):
-                    raise refusal(self._place, "clock", code, number)
-                case Lost(reason):
-                    if not may_retry(self._store, deadline_s):
-                        raise NoQuorumError(f"{self._place}: no answer in time ({reason})")
+        ask = [SetData(self._place, b"", -1)]
+        match commit_answered(self._store, self._place, ask, deadline_s):
+            case Committed(_, _, mtime_ms):
+                self.note(mtime_ms)
+            case Rejected(_, code, number):
+                raise refusal(self._place, "clock", code, number)

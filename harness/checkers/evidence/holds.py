@@ -262,12 +262,6 @@ def _held_before(history: History, notes: Returns, starts: _Starts) -> Ints:
         (starts.value, starts.process, starts.begin_ns),
         (notes.value, notes.process, notes.time_ns),
     )
-    order = np.lexsort((starts.begin_ns, starts.process, starts.value))
-    same = (starts.value[order][1:] == starts.value[order][:-1]) & (
-        starts.process[order][1:] == starts.process[order][:-1]
-    )
-    earlier = np.full(len(order), -1, np.int64)
-    earlier[order[1:]] = np.where(same, order[:-1], -1)
     zxid, session = history.zxid[starts.row], history.session[starts.row]
     sessions = [history.sessions_of.get(consumer, set()) for consumer in notes.consumer]
     while True:
@@ -280,7 +274,17 @@ def _held_before(history: History, notes: Returns, starts: _Starts) -> Ints:
         wrong = later | np.array(others, np.bool_)
         if not wrong.any():
             return hold
-        hold[wrong] = earlier[hold[wrong]]
+        hold[wrong] = _earlier(starts)[hold[wrong]]
+
+
+def _earlier(starts: _Starts) -> Ints:
+    """Return, for each delivery, the one before of the same item to the same process; or -1."""
+    order = np.lexsort((starts.begin_ns, starts.process, starts.value))
+    value, process = starts.value[order], starts.process[order]
+    same = (value[1:] == value[:-1]) & (process[1:] == process[:-1])
+    earlier = np.full(len(order), -1, np.int64)
+    earlier[order[1:]] = np.where(same, order[:-1], -1)
+    return earlier
 
 
 def last_before(starts: tuple[Ints, Ints, Ints], ends: tuple[Ints, Ints, Ints]) -> Ints:
