@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, ClassVar
 
 from harness.checkers import checkers
-from harness.checkers.evidence.notes import end_trees, last_drain
+from harness.checkers.evidence.notes import end_trees, last_drain, object_of, of_nemesis
 from harness.claim import Claim, Course
 from harness.common.verdict import CheckResult, Verdict, Witness
 from harness.history.columns import ENDED, PHASE, RECOVERED, History
@@ -80,8 +80,7 @@ def _injections(history: History, course: Course) -> Iterator[Doubt]:
     if course.injections is None:
         yield "plan-missing", "The file plan.jsonl cannot be read: what was planned is not known."
         return
-    notes = (note.value for note in history.notes if note.process == NEMESIS)
-    told = {v.get("id") for v in notes if isinstance(v, dict) and v.get("phase") == "inject"}
+    told = {v.get("id") for v in of_nemesis(history) if v.get("phase") == "inject"}
     for id, name in course.injections.items():
         if id not in told:
             yield "injection-missing", f"Nothing tells what became of the planned {name} ({id})."
@@ -93,7 +92,7 @@ def _drained(history: History) -> Iterator[Doubt]:
     healed = [note for note in history.notes_named(RECOVERED) if note.time_ns >= last_ns]
     if not healed:
         yield "not-recovered", "Nothing was recorded after the last heal: faults may be in force."
-    elif lost := _object(healed[-1].value).get("lost"):
+    elif lost := object_of(healed[-1]).get("lost"):
         told = f"Nodes {', '.join(map(str, lost))}: they did not serve after the last heal"
         yield "not-recovered", f"{told}, and the drain began without them."
     healed_ns = (note.time_ns for note in healed)
@@ -120,7 +119,3 @@ def _missing(course: Course, seen: Collection[Any]) -> list[int]:
 def _told(history: History, f: str) -> Iterator[dict[str, Any]]:
     notes = (note.value for note in history.notes_named(f) if note.process == "harness")
     return (value for value in notes if isinstance(value, dict))
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from harness.checkers import checkers
+from harness.checkers.evidence.notes import of_nemesis
 from harness.claim import Claim, PlannedFault
 from harness.common.verdict import CheckResult, Verdict, Witness
 from harness.history.columns import History
@@ -121,7 +122,7 @@ def _doubts(entry: _Entry, in_force: Collection[Any]) -> Iterator[Doubt]:
 def _in_force(history: History) -> set[Any]:
     """Return the injections after which no heal of theirs is told."""
     left: set[Any] = set()
-    for value in _of_nemesis(history):
+    for value in of_nemesis(history):
         if value.get("phase") == "inject":
             left.add(value.get("id"))
         elif value.get("phase") == "heal":
@@ -154,9 +155,4 @@ def _planned(claim: Claim) -> Sequence[PlannedFault]:
 
 
 def _told(history: History, phase: str) -> list[Told]:
-    return [value for value in _of_nemesis(history) if value.get("phase") == phase]
-
-
-def _of_nemesis(history: History) -> Iterator[Told]:
-    notes = (note.value for note in history.notes if note.process == "nemesis")
-    return (value for value in notes if isinstance(value, dict))
+    return [value for value in of_nemesis(history) if value.get("phase") == phase]

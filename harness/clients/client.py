@@ -152,7 +152,7 @@ class Client:
         subject, self._subject = self._subject, None
         if subject is None:
             return
-        names = {"session": subject.session, "consumer": subject.consumer}
+        names = _names(subject)
         alive_ns = self._clock.now_ns() if why == "closed" else self._alive_ns
         with suppress(Exception):  # a session that cannot be closed ends by its timeout
             subject.close()
@@ -171,7 +171,7 @@ class Client:
         invoked = self._event("invoke", f, fields)
         self._append(invoked)
         self._report({"invoked": 1, "process": self.process})
-        was = {"session": subject.session, "consumer": subject.consumer}
+        was = _names(subject)
         try:
             answer = action(subject)
         except Exception as error:  # unmarked means unknown, the safe side
@@ -246,11 +246,11 @@ class Client:
             self._history.append(event)
 
     def _session_of(self, subject: Subject) -> dict[str, Any]:
-        return {
-            "session": subject.session,
-            "consumer": subject.consumer,
-            "alive_ns": self._alive_ns,
-        }
+        return {**_names(subject), "alive_ns": self._alive_ns}
+
+
+def _names(subject: Subject) -> dict[str, str | None]:
+    return {"session": subject.session, "consumer": subject.consumer}
 
 
 def _values(items: Sequence[Taken]) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 rely on them; other keys are left as they are.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
@@ -196,6 +197,11 @@ def load_if_any(folder: RunFolder) -> dict[str, Any] | None:
         ScenarioError: what is there is not one.
     """
     return load(folder) if folder.results.exists() else None
+
+
+def broken_off(results: Mapping[str, Any]) -> bool:
+    """Tell whether a run was interrupted before it found anything: it says nothing."""
+    return "interrupted" in results and results["verdict"] == "unknown"
 
 
 def versions(folder: RunFolder) -> dict[str, Any]:

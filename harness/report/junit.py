@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 from harness import words
 from harness.common import files
 from harness.common.rate import Rate
+from harness.report.judged import broken_off
 
 FILE = "junit.xml"
 _NOT_IN_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
@@ -52,12 +53,11 @@ class Suite:
     @classmethod
     def of(cls, results: Mapping[str, Any], took_s: float) -> "Suite":
         """Return the suite of a judged run."""
-        broken_off = "interrupted" in results and results["verdict"] == "unknown"
         return cls(
             scenario=results["scenario"],
             cases=tuple(_cases(results)),
             took_s=took_s,
-            tried=not broken_off,
+            tried=not broken_off(results),
         )
 
     @classmethod

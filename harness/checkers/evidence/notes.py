@@ -1,12 +1,13 @@
 """Session ends, returned items, trees at the end and drains, read from a history's notes."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from harness.history.columns import NEVER_NS, Event, History, Ints, Mask, derived
+from harness.history.note_shapes import NEMESIS
 from harness.history.record import same_worker
 
 Tree = Mapping[str, Any]
@@ -72,7 +73,7 @@ def ends(history: History) -> Ends:
     zxid = np.full(size, -1, np.int64)
     closed, killed = np.zeros((2, size), np.bool_)
     for note in history.notes_named("session-end"):
-        value = _object(note)
+        value = object_of(note)
         writer = history.number_of_process.get(note.process, -1)
         for process in _of_writer(history, writer, _holders(history, value)):
             alive[process] = min(alive[process], value.get("alive_until_ns", 0))
@@ -109,7 +110,7 @@ def end_trees(history: History) -> tuple[Tree, ...]:
     drain = last_drain(history)
     last: dict[Any, Tree] = {}
     for note in history.notes_named("tree"):
-        value = _object(note)
+        value = object_of(note)
         if drain is not None and drain.end_ns is not None and note.time_ns >= drain.end_ns:
             last[value.get("node")] = value
     return tuple(last[node] for node in sorted(last) if last[node].get("reachable", True))
@@ -145,7 +146,7 @@ def last_drain(history: History) -> DrainOutcome | None:
     """Return the last drain that began; None if none did."""
     drain = None
     for note in history.notes_named("drain"):
-        value = _object(note)
+        value = object_of(note)
         if value.get("phase") == "begin":
             drain = DrainOutcome(begin_ns=note.time_ns)
         elif drain is not None:
@@ -158,14 +159,20 @@ def last_drain(history: History) -> DrainOutcome | None:
     return drain
 
 
-def _object(note: Event) -> dict[str, Any]:
+def object_of(note: Event) -> dict[str, Any]:
+    """Return a note's value; an empty object for a value of another shape."""
     return note.value if isinstance(note.value, dict) else {}
+
+
+def of_nemesis(history: History) -> Iterator[dict[str, Any]]:
+    """Yield what the nemesis told of each injection and heal, in order."""
+    return (object_of(note) for note in history.notes if note.process == NEMESIS)
 
 
 def _recovered(history: History, alive_ns: Ints) -> Ints:
     last = np.full(len(alive_ns), -1, np.int64)
     for note in history.notes_named("returned"):
-        value = _object(note)
+        value = object_of(note)
         for process in _holders(history, value) if value.get("to", "items") == "items" else ():
             if _is_latest(history, process, value.get("consumer")):
                 last[process] = max(last[process], note.time_ns)
@@ -211,7 +218,7 @@ def _of_writer(history: History, writer: int, holders: list[int]) -> list[int]:
 def _per_item(history: History, f: str) -> Returns:
     rows, to, consumer = [], [], []
     for note in history.notes_named(f):
-        value = _object(note)
+        value = object_of(note)
         numbers = [history.number_of.get(item, -1) for item in value.get("values", ())]
         for process in _holders(history, value):
             for number in numbers:

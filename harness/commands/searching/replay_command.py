@@ -70,7 +70,7 @@ def replay(
         for number, ran in enumerate(rans, 1):
             statuses.append(results.exit_status(ran.results))
             again = again_as(old, cause, ran)
-            shown, told = shown + again, told + (again or not _broken_off(ran))
+            shown, told = shown + again, told + (again or not judged.broken_off(ran.results))
             _tell(terminal, before, ran, number)
     what = "the failure" if cause.reasons else f"the verdict {old['verdict']}"
     terminal.say(f"{what} showed in {Rate(count=shown, of=told)} replays")
@@ -153,12 +153,7 @@ def again_as(old: Mapping[str, Any], cause: Cause, ran: Ran) -> bool:
     """Tell whether a replay failed of the same, or, of a run that did not fail, ended the same."""
     if cause.reasons:
         return cause.shows_in(ran.results)
-    return not _broken_off(ran) and bool(ran.results["verdict"] == old["verdict"])
-
-
-def _broken_off(ran: Ran) -> bool:
-    """Tell whether a replay was interrupted before it found anything: it says nothing."""
-    return "interrupted" in ran.results and ran.results["verdict"] == "unknown"
+    return not judged.broken_off(ran.results) and bool(ran.results["verdict"] == old["verdict"])
 
 
 def _tell(terminal: Terminal, before: Recorded, ran: Ran, number: int) -> None:
