@@ -18,6 +18,7 @@ from zkmq.rest.http.representations import Stat
 from zkmq.rest.http.statuses import http_error, not_connected
 from zkmq.rest.upstream.blocking_calls import BlockingCalls
 from zkmq.rest.upstream.kazoo_io import LoopHandler
+from zkmq.rest.upstream.transaction_request import TransactionRequest
 from zkmq.zookeeper.session.kazoo_client import kazoo_logger, keep_passwords
 
 Watcher = Callable[[WatchedEvent], None]
@@ -117,9 +118,8 @@ class AsyncSession:
 
     async def commit(self, operations: Sequence[Any]) -> list[Any]:
         """Run kazoo's request objects as one transaction; return results or errors, in order."""
-        transaction = self._client.transaction()
-        transaction.operations.extend(operations)
-        results: list[Any] = await self._change("transaction", transaction.commit_async)
+        request = TransactionRequest(tuple(operations))
+        results: list[Any] = await self._change("transaction", self._send, request)
         return results
 
     @property
@@ -175,6 +175,11 @@ class AsyncSession:
             self._started = False
         if state == KazooState.LOST and self._on_lost:
             self._on_lost()
+
+    def _send(self, request: Any) -> AsyncResult:
+        result = self._client.handler.async_result()
+        self._client._call(request, result)  # noqa: SLF001 - as kazoo's own transaction does
+        return result
 
     async def _change(self, subject: str, call: Callable[..., Any], *arguments: Any) -> Any:
         return await self._ask(subject, call, *arguments, changes=True)

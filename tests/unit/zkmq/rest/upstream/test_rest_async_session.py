@@ -1,13 +1,19 @@
 """One session of the gateway, on a server in memory."""
 
 import asyncio
+from typing import Any
 
 import pytest
-from kazoo.protocol.serialization import Create
+from kazoo.protocol.serialization import CheckVersion, Create, Delete, SetData
+from kazoo.protocol.states import ZnodeStat
+from starlette.types import Message
 
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq.rest.http.http_errors import HttpError
+from zkmq.rest.resources import multi
+from zkmq.rest.resources.rest_call import RestCall
 from zkmq.rest.upstream.async_session import AsyncSession
+from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig
 
 
 def test_an_unknown_error_number_ends_nothing() -> None:
@@ -25,3 +31,52 @@ def test_an_unknown_error_number_ends_nothing() -> None:
 
     with WireZooKeeper() as server:
         assert asyncio.run(run(server)) == (502, 1)
+
+
+def test_the_results_of_a_transaction() -> None:
+    """A path for a create, a stat for a set, True for a check and a delete, in order."""
+
+    async def run(server: WireZooKeeper) -> list[Any]:
+        session = AsyncSession(server.address, session_timeout_s=30, timeout_s=60, connect_wait_s=5)
+        results = await session.commit(
+            [
+                Create("/a", b"1", session.acl, 0),
+                Create("/n", b"", session.acl, 2),
+                SetData("/a", b"2", 0),
+                CheckVersion("/a", 1),
+                Delete("/a", 1),
+            ]
+        )
+        await session.close()
+        return results
+
+    with WireZooKeeper() as server:
+        created, numbered, stat, checked, deleted = asyncio.run(run(server))
+    assert (created, numbered, checked, deleted) == ("/a", "/n0000000001", True, True)
+    assert isinstance(stat, ZnodeStat)
+
+
+@pytest.mark.parametrize(("number", "status"), [(-999, 502), (-125, 502), (-103, 412)])
+def test_a_transaction_tells_why_an_operation_was_refused(number: int, status: int) -> None:
+    """Also by a number that only a newer server knows; and the session goes on."""
+    body = b'[{"op": "create", "path": "/a"}, {"op": "create", "path": "/b"}]'
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def run(server: WireZooKeeper) -> tuple[HttpError, int]:
+        session = AsyncSession(server.address, session_timeout_s=30, timeout_s=60, connect_wait_s=5)
+        server.refuses = lambda *_: (number, False)
+        config = GatewayConfig(endpoints=(EndpointConfig(hosts="h"),))
+        scope = {"method": "POST", "raw_path": b"/multi/v1/", "query_string": b"", "headers": []}
+        with pytest.raises(HttpError) as caught:
+            await multi.post(RestCall.of(scope, receive, config), session)
+        assert await session.exists("/") is not None
+        await session.close()
+        return caught.value, session.connects
+
+    with WireZooKeeper() as server:
+        error, connects = asyncio.run(run(server))
+    assert (error.status, connects) == (status, 1)
+    assert error.extra == {"index": 0}
+    assert error.message.startswith("multi[0] /a ")
