@@ -13,12 +13,18 @@ from harness.report.campaign_view import CampaignView
 from harness.report.terminal import Terminal
 
 
+def ended(task: int, verdict: str, expected: str = "valid") -> Ended:
+    """Return the end of a task with this verdict."""
+    right = verdict == expected
+    cause = "lost" if verdict == "invalid" and not right else ""
+    return Ended(task=f"{task}", name="x", verdict=verdict, at="", as_expected=right, cause=cause)
+
+
 def outcomes(*verdicts: str, running: int = 0) -> Outcomes:
     """Return what a campaign's file says of tasks that came to these verdicts."""
     told = Outcomes()
     for number, verdict in enumerate(verdicts):
-        cause = "lost" if verdict == "invalid" else ""
-        told.take(Ended(task=f"{number}", name="x", verdict=verdict, at="", cause=cause))
+        told.take(ended(number, verdict))
     for number in range(running):
         told.take(Started(task=f"r{number}", worker=f"w{number}", attempt=number + 1, at=""))
     return told
@@ -42,11 +48,21 @@ def test_one_line_says_how_far_it_is(now: list[float]) -> None:
     """Verdicts, what runs, the rate since this start, and how long the rest will take."""
     told = outcomes("valid", "valid")
     seen = view(told, 10)
-    told.take(Ended(task="2", name="x", verdict="valid", at=""))
-    told.take(Ended(task="3", name="x", verdict="invalid", at=""))
+    told.take(ended(2, "valid"))
+    told.take(ended(3, "invalid"))
     now[0] = 60.0
     assert seen.line() == (
         "4 of 10 done (3 valid, 1 invalid), 0 running, 2.0 a minute, about 3 min left"
+    )
+
+
+def test_a_control_that_is_invalid_as_it_must_be_is_no_bad_news() -> None:
+    """What came as expected, and what did not, are counted apart."""
+    ends = [ended(0, "valid"), ended(1, "invalid"), ended(2, "invalid", expected="invalid")]
+    ends += [ended(3, "valid", expected="invalid"), ended(4, "unknown", expected="unknown")]
+    assert campaign_view.tally(ends) == (
+        "1 valid, 1 valid against expectation, 1 unknown as expected, "
+        "1 invalid, 1 invalid as expected"
     )
 
 
