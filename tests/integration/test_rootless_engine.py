@@ -12,6 +12,7 @@ from cluster.software import image
 from harness.common.settings.quorum_config import QuorumConfig
 from worlds import rootless_engine
 from worlds.command_line import harness
+from worlds.host_runs import A_FAULT_OF_EACH_FAMILY
 from worlds.rootless_engine import RootlessEngine
 
 pytestmark = [
@@ -21,20 +22,6 @@ pytestmark = [
         rootless_engine.why_not() is not None, reason=str(rootless_engine.why_not())
     ),
 ]
-ROUGH = """
-description: A fault of each family.
-cluster: {nodes: 3, faketime: true, disk_shim: true, data_mb: 64}
-workload:
-  - put-all: {count: 6000, rate_hz: 10, while_faults: true}
-  - check-all: {rate_hz: 60}
-faults:
-  - {kill: {target: leader, wipe: true}, first_s: 1, down_s: 1}
-  - {isolate: {target: leader}, after: kill, for_s: 2}
-  - {latency: {target: leader, delay_ms: 50}, after: isolate, for_s: 1}
-  - {clock: {target: leader, offset_s: 3600}, after: latency, for_s: 1}
-  - {disk-full: {target: follower}, after: clock, for_s: 1}
-  - {power-loss: {target: leader}, after: disk-full, down_s: 1}
-"""
 PAUSE = """
 description: A fault that needs control groups.
 cluster: {nodes: 3}
@@ -73,7 +60,7 @@ def test_the_doctor_names_what_a_rootless_engine_lacks(
 
 def test_a_user_without_root_runs_scenarios(rootless: RootlessEngine) -> None:
     """The engine is found by itself, each fault takes effect, and nothing is left in it."""
-    rootless.write("rough.yaml", ROUGH)
+    rootless.write("rough.yaml", A_FAULT_OF_EACH_FAMILY)
     status, told = rootless.harness("run", "rough.yaml")
     print(told)
     assert status == 0

@@ -21,9 +21,13 @@ from cluster.engine import engine
 from harness.common.polling import wait_until
 
 FOLDER = Path(tempfile.gettempdir()) / "zkmq-docker-hosts"
-PROGRAMS = ("dockerd", "ip", "iptables", "nsenter", "umount")
+PROGRAMS = ("dockerd", "ip", "iptables", "nsenter", "umount", "unshare")
 STARTS_WITHIN_S = 60.0
 ENDS_WITHIN_S = 30.0
+_CGROUP_V2_ONLY = """
+umount -R -l /sys/fs/cgroup
+mount -t cgroup2 none /sys/fs/cgroup && exec "$@"
+"""
 
 
 def why_not() -> str | None:
@@ -35,10 +39,17 @@ def why_not() -> str | None:
 
 
 class DockerHost:
-    """One of them, by its number from 1."""
+    """One of them, by its number from 1.
 
-    def __init__(self, number: int) -> None:
+    Args:
+        cgroup_v2: show its engine control groups of version 2 alone, as newer machines have them.
+            Controllers that this machine has given to version 1 (memory, cpu) are then missing;
+            freezing is not among them.
+    """
+
+    def __init__(self, number: int, *, cgroup_v2: bool = False) -> None:
         self.number = number
+        self._cgroup_v2 = cgroup_v2
         self.address = f"198.51.100.{number}"
         self.namespace = f"zkmq-host-{number}"
         self.folder = FOLDER / str(number)
@@ -89,8 +100,10 @@ class DockerHost:
         """Start the engine, also again after it was killed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         # `ip netns exec` would hide the control groups.
-        command = ["nsenter", f"--net=/run/netns/{self.namespace}", "dockerd"]
-        command += [f"--data-root={self.folder}/data", f"--exec-root={self.folder}/exec"]
+        command = ["nsenter", f"--net=/run/netns/{self.namespace}"]
+        if self._cgroup_v2:
+            command += ["unshare", "--mount", "sh", "-c", _CGROUP_V2_ONLY, "sh"]
+        command += ["dockerd", f"--data-root={self.folder}/data", f"--exec-root={self.folder}/exec"]
         command += [f"--pidfile={self.folder}/dockerd.pid", f"--host={self.socket}"]
         command += [f"--host={self.url}", "--tls=false"]
         command += [f"--containerd-namespace={self.namespace}"]
@@ -152,14 +165,14 @@ class DockerHost:
 
 
 @contextmanager
-def started(count: int) -> Iterator[list[DockerHost]]:
+def started(count: int, *, cgroup_v2: bool = False) -> Iterator[list[DockerHost]]:
     """Lend so many hosts.
 
     One process has them at a time. What a killed test left is removed first.
     """
     with (FOLDER.parent / f"{FOLDER.name}.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        hosts = [DockerHost(number) for number in range(1, count + 1)]
+        hosts = [DockerHost(number, cgroup_v2=cgroup_v2) for number in range(1, count + 1)]
         _remove()
         with ExitStack() as ending:
             ending.callback(_remove)

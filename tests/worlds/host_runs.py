@@ -39,6 +39,21 @@ workload: [{put-all: {count: 150, rate_hz: 15}}, {check-all: {rate_hz: 30}}]
 faults: [{kill: {target: leader, wipe: true}, first_s: 2, down_s: 3}]
 """
 
+A_FAULT_OF_EACH_FAMILY = """
+description: A fault of each family, but pause.
+cluster: {nodes: 3, faketime: true, disk_shim: true, data_mb: 64}
+workload:
+  - put-all: {count: 6000, rate_hz: 10, while_faults: true}
+  - check-all: {rate_hz: 60}
+faults:
+  - {kill: {target: leader, wipe: true}, first_s: 1, down_s: 1}
+  - {isolate: {target: leader}, after: kill, for_s: 2}
+  - {latency: {target: leader, delay_ms: 50}, after: isolate, for_s: 1}
+  - {clock: {target: leader, offset_s: 3600}, after: latency, for_s: 1}
+  - {disk-full: {target: follower}, after: clock, for_s: 1}
+  - {power-loss: {target: leader}, after: disk-full, down_s: 1}
+"""
+
 
 def left_on(client: DockerClient) -> tuple[Any, ...]:
     """Return what an engine has of ours, and its networks and swarm, which it has by itself."""
