@@ -1,6 +1,6 @@
 """Accounting: every acknowledged item comes out, once, and nothing else does."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar
@@ -9,15 +9,24 @@ import numpy as np
 
 from harness.checkers import checkers
 from harness.checkers.evidence.account import Account, account
-from harness.checkers.evidence.notes import end_trees, last_drain, stands
-from harness.checkers.evidence.violations import SHOWN, Violation, conclude, in_order, named
+from harness.checkers.evidence.notes import end_trees, last_drain, stands, still_there
+from harness.checkers.evidence.violations import (
+    SHOWN,
+    Found,
+    Violation,
+    conclude,
+    described,
+    in_order,
+    named,
+)
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Finding, Witness
-from harness.history.columns import PUT, RESERVE, TAKE, History, Mask, Value
+from harness.history.columns import DONE, PUT, RESERVE, TAKE, History, Mask, Value
 
 NAME = "total-queue"
 _ROWS = 12
 _VALUES = 5
+_ENDED = {DONE: "acknowledged", TAKE: "taken"}
 
 
 @checkers.register(NAME)
@@ -31,6 +40,8 @@ class TotalQueue:
         duplicated      delivered again, though it was not given back and no session ended with it
         unexpected      delivered, never put in this run: invented, or left by another run
         phantom         delivered, though its put certainly failed
+        left-after-done acknowledged by a consumer, or taken, and every server that was read
+                        afterwards still has it
     UNKNOWN:
         nothing-acknowledged    such a history shows nothing
         few-acknowledged        less than `min_acknowledged` of the puts that were tried
@@ -38,12 +49,16 @@ class TotalQueue:
         put-after-drain acknowledged items that are not accounted for were put after it began
         drain-gave-up   the last drain stopped before the queue was empty and every hold was over
         maybe-taken     items are missing, and as many takes of unknown outcome may have them
+        maybe-left      as `left-after-done`, but the subject has no `places`: what every server
+                        still has may be something else with the item's value
     Details are sorted lists of values; `recovered` (outcome unknown, delivered) is no error.
     A reserve of unknown outcome excuses nothing, since a drain ends only when no item is held.
     Source: Jepsen's checker of the same name, which passes duplicates and an empty history.
     """
 
-    finds: ClassVar[frozenset[str]] = frozenset({"duplicated", "lost", "phantom", "unexpected"})
+    finds: ClassVar[frozenset[str]] = frozenset(
+        {"duplicated", "left-after-done", "lost", "phantom", "unexpected"}
+    )
 
     def unmet(self, history: History, claim: Claim) -> str | None:
         """Return None: any history can be counted."""
@@ -52,15 +67,16 @@ class TotalQueue:
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Count, and name what is wrong."""
         books = account(history, claim.put_aside)
+        left, left_others = _left_after_done(history)
         violations = [*_extra(history, books), *_invented(history, books), *_lost(history, books)]
         doubts = dict(_doubts(history, books, claim))
         result = conclude(
             NAME,
             history,
-            violations,
+            [*violations, *left],
             doubts=[*doubts],
             details=_details(history, books),
-            others=_undescribed(history, books),
+            others=[*_undescribed(history, books), *left_others],
         )
         told = (Witness(sentence=sentence) for sentence in doubts.values())
         return replace(result, witnesses=(*result.witnesses, *told))
@@ -128,6 +144,25 @@ def _invented(history: History, books: Account) -> Iterator[Violation]:
         )
 
 
+def _left_after_done(history: History) -> Found:
+    rows, guessed = still_there(history)
+    if guessed:
+        return [], []
+    return described(
+        history,
+        "left-after-done",
+        rows,
+        history.value[rows],
+        lambda row: Violation(
+            reason="left-after-done",
+            sentence=f"Item {history.values[history.value[row]]!r} was "
+            f"{_ENDED[int(history.f[row])]}, and every server that was read has it at the end.",
+            rows=(row,),
+            values=(history.values[history.value[row]],),
+        ),
+    )
+
+
 def _smallest(history: History, mask: Mask) -> list[tuple[int, Value]]:
     """Return the numbers and values of the smallest items, as many as a result shows."""
     numbers = np.flatnonzero(mask)
@@ -172,6 +207,10 @@ def _doubts(history: History, books: Account, claim: Claim) -> Iterator[tuple[st
     if books.late.any():
         told = f"Acknowledged items that are not accounted for: {int(books.late.sum())}"
         yield "put-after-drain", f"{told}; they were put after the last drain began."
+    rows, guessed = still_there(history)
+    if guessed and len(rows):
+        told = f"which had ended: {_few(history, history.value[rows])}"
+        yield "maybe-left", f"Every server still has values of items {told}; no `places` tell why."
     if books.missing is not None and books.missing.any() and not books.lost:
         told = f"Items that are missing: {int(books.missing.sum())}"
         yield "maybe-taken", f"{told}; takes of unknown outcome may have removed them."
@@ -187,7 +226,7 @@ def _left(history: History) -> str:
     return f"; what the servers still have: {', '.join(told)}" if told else ""
 
 
-def _few(history: History, numbers: Sequence[int]) -> str:
+def _few(history: History, numbers: Iterable[int]) -> str:
     values = named(history, numbers)
     return ", ".join(map(str, values[:_VALUES])) + (", ..." if len(values) > _VALUES else "")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from harness.clients import server_log
-from harness.clients.subject_lookup import places
+from harness.clients.subject_lookup import has_places, places
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
 
 QUEUE_ROOT = "/queue"
@@ -46,6 +46,7 @@ def _tree_note(subject: str | None, folders: Sequence[str], tree: ServerTree) ->
         "digest": tree.digest,
         "settled": tree.settled,
         "places": places(subject, folders, tree.data, QUEUE_ROOT),
+        "guessed": not has_places(subject, folders),
         "consumers": sorted(consumers),
     }
 

@@ -82,6 +82,11 @@ def places(
         ) from error
 
 
+def has_places(kind: str | None, folders: Sequence[str]) -> bool:
+    """Tell whether a subject itself sorts its tree; else its places are a guess."""
+    return kind is not None and _sorting(find(kind, folders)) is not Subject.places
+
+
 def _sorting(found: type[Subject]) -> Callable[..., Any]:
     sort: Callable[..., Any] = getattr(found, "places", Subject.places)
     return sort

@@ -279,6 +279,7 @@ CHECKERS = [
     _mutant("any place will do", MISSED + "a dead one's item moved to partial", wrong.ANY_PLACE),
     _mutant("giving up is fine", MISSED + "a dead one keeps its item", wrong.NO_DOUBTS),
     _mutant("inventions pass", MISSED + "not empty at the start", wrong.NO_INVENTED),
+    _mutant("what is done may stay", MISSED + "done, and still there", wrong.NOTHING_LEFT),
     _mutant("unknown takes excuse nothing", MISSED + "missing, perhaps taken", wrong.NO_EXCUSE),
     _mutant("unknown takes excuse all", MISSED + "more than a take can have", wrong.ANY_EXCUSE),
     _mutant("sessions never end", MISSED + "woken after death", wrong.NO_EXPIRY),

@@ -1,14 +1,13 @@
-"""Violations that one item shows by itself: never put, miscounted, left after its end."""
+"""Violations that one item shows by its zxids alone: never put, or miscounted."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from harness.checkers.evidence.episodes import put_rows
 from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.violations import Violation
-from harness.history.columns import DONE, INFO, NEVER_NS, OK, History, Ints, Mask
+from harness.history.columns import INFO, NEVER_NS, OK, History, Ints, Mask
 
 
 def by_item(history: History, view: History) -> list[Violation]:
@@ -19,7 +18,6 @@ def by_item(history: History, view: History) -> list[Violation]:
     kinds = (
         [_never(view, int(row)) for row in _never_put(view)],
         [_miscount(view, *pair) for pair in _miscounted(history, view)],
-        [_left(history, int(row)) for row in _left_after_done(history)],
     )
     return [violation for kind in kinds for violation in kind]
 
@@ -70,26 +68,3 @@ def _miscount(view: History, row: int, before: int) -> Violation:
         rows=tuple(row for row in (before, row) if row >= 0),
         values=(value,),
     )
-
-
-def _left_after_done(history: History) -> Ints:
-    """Return acknowledgements, over before the trees were read, of items in every tree."""
-    read = [note for note in history.last_by_node("tree") if note.value.get("reachable")]
-    if not read:
-        return np.zeros(0, np.int64)
-    left = set.intersection(*({*_everything(note.value)} for note in read))
-    numbers = [history.number_of[value] for value in left if value in history.number_of]
-    done = history.is_(DONE, OK) & (history.zxid >= 0) & np.isin(history.value, numbers)
-    done &= history.complete_ns < min(note.time_ns for note in read)
-    return np.flatnonzero(done)
-
-
-def _everything(tree: Any) -> Iterator[Any]:
-    for values in tree.get("places", {}).values():
-        yield from values
-
-
-def _left(history: History, row: int) -> Violation:
-    value = history.values[history.value[row]]
-    said = f"Item {value!r} was acknowledged, and every server that was read has it at the end."
-    return Violation(reason="left-after-done", sentence=said, rows=(row,), values=(value,))

@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from harness.history.columns import NEVER_NS, Event, History, Ints, Mask, derived
+from harness.history.columns import (
+    DONE,
+    NEVER_NS,
+    OK,
+    TAKE,
+    Event,
+    History,
+    Ints,
+    Mask,
+    derived,
+)
 from harness.history.note_shapes import NEMESIS
 from harness.history.record import same_worker
 
@@ -114,6 +124,29 @@ def end_trees(history: History) -> tuple[Tree, ...]:
         if drain is not None and drain.end_ns is not None and note.time_ns >= drain.end_ns:
             last[value.get("node")] = value
     return tuple(last[node] for node in sorted(last) if last[node].get("reachable", True))
+
+
+@derived
+def still_there(history: History) -> tuple[Ints, bool]:
+    """Return acknowledgements and takes of items that every server read afterwards still has.
+
+    Rows of calls that were over before the first of the trees was read, and whether the places in
+    the trees are guesses, so that what stands there need not be an item.
+    """
+    read = [n for n in history.last_by_node("tree") if object_of(n).get("reachable") is True]
+    if not read:
+        return np.zeros(0, np.int64), False
+    trees = [object_of(note) for note in read]
+    left = set.intersection(*({*_in_places(tree)} for tree in trees))
+    numbers = [history.number_of[value] for value in left if value in history.number_of]
+    over = (history.is_(DONE, OK) | history.is_(TAKE, OK)) & np.isin(history.value, numbers)
+    over &= history.complete_ns < min(note.time_ns for note in read)
+    return np.flatnonzero(over), any(tree.get("guessed") is True for tree in trees)
+
+
+def _in_places(tree: Tree) -> Iterator[Any]:
+    for place in PLACES:
+        yield from tree.get("places", {}).get(place, ())
 
 
 @derived

@@ -48,7 +48,6 @@ class Zxid:
                         after an earlier call of its own process, with a smaller one; for
                         `linearizable` also: found nothing in a state older than the call
         never-put       delivered, though no put of it can have taken effect
-        left-after-done acknowledged, and still in every tree that could be read at the end
         delivery-count  an item's deliveries are not counted 1, 2, 3, ...
         double-ownership, redelivered-after-done, stale-ack, double-ack, ack-without-hold,
         success-after-expiry, delivered-before-put    as in `ownership`, by zxid
@@ -71,7 +70,6 @@ class Zxid:
     finds: ClassVar[frozenset[str]] = Ownership.finds | {
         "real-time",
         "never-put",
-        "left-after-done",
         "delivery-count",
         "fifo-order",
         "priority-order",

@@ -70,6 +70,20 @@ def hidden_by_a_reserve() -> History:
     return history(op("put", 1, 0, 5), unanswered, DRAINED, trees({}, {}))
 
 
+def done_without_an_effect() -> History:
+    """A consumer's acknowledgement is answered, and every server still has the item."""
+    left = {"items": [1]}
+    done = op("done", 1, 20, 25, process=1, consumer="c1")
+    return history(HELD, done, DRAINED, trees(left, left))
+
+
+def taken_without_an_effect() -> History:
+    """A taken item is put back by an election, after the drain has looked."""
+    left = {"items": [2]}
+    done = op("done", 1, 20, 25, process=1, consumer="c1")
+    return history(HELD, done, DRAINED, trees(left, left))
+
+
 CASES: dict[str, tuple[str, Callable[[], History]]] = {
     "a dead one's item deleted": ("lost", deleted_by_the_reaper),
     "a dead one's item moved to partial": ("lost", moved_to_partial),
@@ -78,5 +92,7 @@ CASES: dict[str, tuple[str, Callable[[], History]]] = {
     "gone after the hold was lost": ("lost", hold_lost_then_gone),
     "gone after its release": ("lost", released_then_gone),
     "on one server only": ("lost", on_one_server_only),
+    "done, and still there": ("left-after-done", done_without_an_effect),
+    "taken, and still there": ("left-after-done", taken_without_an_effect),
     "not with the unanswered reserve": ("lost", hidden_by_a_reserve),
 }

@@ -120,7 +120,9 @@ CASES: dict[str, Case] = {
     "swapped while all overlap": Case(reason="fifo-order", history=swapped_while_all_overlap),
     "delivered before its return": Case(reason="double-ownership", history=returned_too_late),
     "counted twice as first": Case(reason="delivery-count", history=counted_twice_as_first),
-    "done and still there": Case(reason="left-after-done", history=done_and_still_there),
+    "done and still there": Case(
+        checker="total-queue", reason="left-after-done", history=done_and_still_there
+    ),
     "mostly unknown places": Case(reason="few-zxids", history=mostly_unknown_places),
     "beyond its window": Case(
         checker="window", reason="window-exceeded", history=beyond_its_window, claim="window"

@@ -168,6 +168,15 @@ def test_items_are_the_znodes_with_data(tmp_path: Path) -> None:
     assert subject_lookup.places("a:Q", [str(tmp_path)], nodes, "/queue") == {"items": [1, 2]}
 
 
+def test_places_are_a_guess_unless_a_subject_sorts_its_tree(tmp_path: Path) -> None:
+    """All of ours do; a program that is no class cannot."""
+    (tmp_path / "a.py").write_text(GOOD)
+    (tmp_path / "b.py").write_text(GOOD + "\n    def places(nodes, root):\n        return {}\n")
+    own = ("a:Q", "b:Q", *subject_lookup.subjects.builtin, None)
+    told = {kind: subject_lookup.has_places(kind, [str(tmp_path)]) for kind in own}
+    assert {kind for kind, has in told.items() if not has} == {"a:Q", None}
+
+
 def test_places_that_fail_are_an_error_of_the_subject(tmp_path: Path) -> None:
     """What a class raises when it sorts a tree is told as its mistake."""
     (tmp_path / "a.py").write_text(GOOD + "\n    def places(nodes, root):\n        return 1 / 0\n")

@@ -1,5 +1,7 @@
 """The notes on the servers' end state: the log's patterns, and what the server counted itself."""
 
+import pytest
+
 from harness.clients import end_state
 from harness.common.server_states import NodeStatus, ServerTree, SessionEnds
 
@@ -29,6 +31,16 @@ def test_the_tree_note_says_whether_it_is_settled() -> None:
     tree = ServerTree(node=1, data={"/queue": b""}, digest="a", settled=True)
     ((_, note),) = end_state.of_trees("zkmq", [tree])
     assert note["settled"] is True
+
+
+@pytest.mark.parametrize(("subject", "guessed"), [("zkmq", False), (None, True)])
+def test_the_tree_note_says_whether_its_places_are_a_guess(
+    subject: str | None, *, guessed: bool
+) -> None:
+    """A checker must know whether what stands in a place need not be an item."""
+    tree = ServerTree(node=1, data={"/queue": b""}, digest="a", settled=True)
+    ((_, note),) = end_state.of_trees(subject, [tree])
+    assert note["guessed"] is guessed
 
 
 def test_sessions_that_ended_are_told_by_server() -> None:

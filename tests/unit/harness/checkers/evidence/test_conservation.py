@@ -104,6 +104,55 @@ def test_what_was_acknowledged_or_taken_is_accounted_for(h: History) -> None:
     assert total(h).verdict.word == "valid"
 
 
+DONE_1 = op("done", 1, 16, 18, process=1)
+TAKEN_1 = op("take", 1, 10, 15, process=1)
+
+
+@pytest.mark.parametrize("place", ["items", "claims", "partial", "dead", "delayed", "purged"])
+@pytest.mark.parametrize("end", [DONE_1, op("done", 1, 16, 18, process=1, zxid=30)])
+def test_what_was_acknowledged_is_gone_from_the_trees(
+    place: str, end: list[dict[str, object]]
+) -> None:
+    """With a zxid or without; one server alone may be behind, which is for `replicas`."""
+    parts = PUT_1 + GOT_1 + end + DRAINED
+    left = tree(1, 70, **{place: [1]}), tree(2, 71, **{place: [1]})
+    result = total(history(parts, *left), aside=("partial", "dead"))
+    assert (result.verdict.word, result.reasons) == ("invalid", ("left-after-done",))
+    assert "1 was acknowledged, and every server that was read has" in result.witnesses[0].sentence
+    for fine in [
+        (left[0], tree(2, 71)),
+        (tree(1, 17, **{place: [1]}), left[1]),
+        (tree(1, 70, archive=[1]), tree(2, 71, archive=[1])),
+    ]:
+        assert total(history(parts, *fine)).verdict.word == "valid"
+
+
+def test_what_was_taken_is_gone_from_the_trees() -> None:
+    """A take removes its item."""
+    h = history(PUT_1, TAKEN_1, DRAINED, tree(1, items=[1]), tree(2, items=[1]))
+    assert total(h).reasons == ("left-after-done",)
+    assert "1 was taken, and every server" in total(h).witnesses[0].sentence
+
+
+@pytest.mark.parametrize("outcome", ["info", "fail"])
+def test_what_was_perhaps_acknowledged_may_stand_there(outcome: str) -> None:
+    """Only a `done` that is known to have taken effect must have removed the item."""
+    end = op("done", 1, 16, 18, process=1, outcome=outcome)
+    h = history(PUT_1, GOT_1, end, DRAINED, tree(1, items=[1]), tree(2, items=[1]))
+    assert "left-after-done" not in total(h).reasons
+
+
+def test_where_places_are_guesses_what_is_left_may_be_no_item() -> None:
+    """A correct queue may keep a done item's value, to know it again: that is for people to say."""
+    guessed = [
+        note("tree", 70, node=n, reachable=True, places={"items": [1]}, guessed=True)
+        for n in (1, 2)
+    ]
+    result = total(history(PUT_1, GOT_1, DONE_1, DRAINED, *guessed))
+    assert (result.verdict.word, result.reasons) == ("unknown", ("maybe-left",))
+    assert "has values of items which had ended: 1; no" in result.witnesses[0].sentence
+
+
 @pytest.mark.parametrize("place", ["partial", "dead"])
 def test_only_what_the_scenario_allows_is_put_aside(place: str) -> None:
     """An item in such a place of every server is put aside on purpose, or lost."""

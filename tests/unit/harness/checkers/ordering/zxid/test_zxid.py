@@ -43,11 +43,6 @@ def back(values: list[int], zxid: int | None, at_ns: int, by: int = 1, to: str =
     return note("returned", at_ns, consumer=f"c{by}", values=values, to=to, zxid=zxid)
 
 
-def tree(node: int, at_ns: int, *items: int) -> Lines:
-    """Return what one server has at the end."""
-    return note("tree", at_ns, node=node, reachable=True, places={"items": list(items)})
-
-
 WHOLE = (0, 99)  # as long as all the rest: only zxids order such calls
 
 
@@ -274,14 +269,6 @@ def test_an_unknown_reserve_may_have_been_counted() -> None:
     taken = op("reserve", 1, 20, 25, process=1, consumer="c1", zxid=40, delivery=2)
     assert not reasons(put(1, 10, (0, 5)), unknown, taken)
     assert reasons(put(1, 10, (0, 5)), taken) == {"delivery-count"}
-
-
-def test_what_was_acknowledged_is_gone_from_the_trees() -> None:
-    """Every server still has it; one alone may just be behind, which is for `replicas`."""
-    parts = put(1, 10, (0, 5)) + reserve(1, 20, (6, 9)) + done(1, 30, (10, 12))
-    assert reasons(parts, tree(1, 50, 1), tree(2, 51, 1)) == {"left-after-done"}
-    assert not reasons(parts, tree(1, 50, 1), tree(2, 51))
-    assert not reasons(parts, tree(1, 11, 1), tree(2, 51, 1))
 
 
 def test_mostly_without_zxids_it_is_unknown() -> None:
