@@ -6,10 +6,14 @@
  * overtake others. The address 0.0.0.0 means all that are not named. Ends when FILE is gone. The rules that lead
  * packets here let them pass when this program does not run.
  *
+ * FILE gets a line for each address, ADDRESS WAITED OVERTOOK: how many packets were let go after they had waited, and
+ * how many of those that did not wait overtook one to the same address.
+ *
  * Source: the kernel's uapi/linux/netfilter/nfnetlink_queue.h. No library: all that is needed are four messages.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <linux/netlink.h>
@@ -33,17 +37,20 @@ struct peer {
     uint32_t address; /* in the network's order; 0: all others */
     int64_t delay_us, jitter_us;
     int reorder_percent;
+    int waiting;
+    unsigned long long waited, overtook;
 };
 struct waiting {
     int64_t due_us;
     uint32_t id;
+    struct peer *peer;
 };
 
 static struct peer peers[MOST_PEERS];
 static int peer_count;
 static struct waiting heap[MOST_WAITING]; /* a binary heap: the first is due first */
 static int heap_size;
-static int netlink;
+static int netlink, report, changed;
 static uint16_t queue;
 
 static int64_t now_us(void)
@@ -149,20 +156,50 @@ static void let_go(uint32_t id)
     tell(NFQNL_MSG_VERDICT, NFQA_VERDICT_HDR, &verdict, sizeof verdict, 0);
 }
 
-static int64_t wait_us(uint32_t address)
+static void let_first_go(void)
 {
-    for (int i = 0; i < peer_count; i++) {
-        struct peer *peer = &peers[i];
-        if (peer->address && peer->address != address)
-            continue;
-        if (random() % 100 < peer->reorder_percent)
-            return 0;
-        int64_t late_us = peer->delay_us;
-        if (peer->jitter_us)
-            late_us += random() % (2 * peer->jitter_us + 1) - peer->jitter_us;
-        return late_us > 0 ? late_us : 0;
+    struct waiting packet = pop();
+    let_go(packet.id);
+    packet.peer->waiting--;
+    packet.peer->waited++;
+    changed = 1;
+}
+
+static struct peer *peer_of(uint32_t address)
+{
+    for (int i = 0; i < peer_count; i++)
+        if (!peers[i].address || peers[i].address == address)
+            return &peers[i];
+    return NULL;
+}
+
+static int64_t wait_us(struct peer *peer)
+{
+    if (random() % 100 < peer->reorder_percent) {
+        if (peer->waiting) {
+            peer->overtook++;
+            changed = 1;
+        }
+        return 0;
     }
-    return 0;
+    int64_t late_us = peer->delay_us;
+    if (peer->jitter_us)
+        late_us += random() % (2 * peer->jitter_us + 1) - peer->jitter_us;
+    return late_us > 0 ? late_us : 0;
+}
+
+/* Write the counts over those of before. Lines keep their length, so a reader never sees a part of two. */
+static void tell_counts(void)
+{
+    static char lines[MOST_PEERS * 80];
+    int size = 0;
+    for (int i = 0; i < peer_count; i++) {
+        struct in_addr address = {peers[i].address};
+        size += snprintf(lines + size, sizeof lines - size, "%-15s %20llu %20llu\n", inet_ntoa(address),
+                         peers[i].waited, peers[i].overtook);
+    }
+    if (pwrite(report, lines, size, 0) == size)
+        changed = 0;
 }
 
 /* Take in one packet: its number, and where it goes. */
@@ -188,11 +225,14 @@ static void take(struct nlmsghdr *header)
     }
     if (!known)
         return;
-    int64_t late_us = wait_us(address);
-    if (late_us == 0 || heap_size == MOST_WAITING)
+    struct peer *peer = peer_of(address);
+    int64_t late_us = peer ? wait_us(peer) : 0;
+    if (late_us == 0 || heap_size == MOST_WAITING) {
         let_go(id);
-    else
-        push((struct waiting){now_us() + late_us, id});
+    } else {
+        push((struct waiting){now_us() + late_us, id, peer});
+        peer->waiting++;
+    }
 }
 
 static void receive(void)
@@ -218,10 +258,17 @@ int main(int count, char **words)
     }
     queue = (uint16_t)atoi(words[1]);
     for (int i = 3; i < count; i += 4, peer_count++)
-        peers[peer_count] = (struct peer){inet_addr(words[i]), atoll(words[i + 1]), atoll(words[i + 2]),
-                                          atoi(words[i + 3])};
+        peers[peer_count] = (struct peer){.address = inet_addr(words[i]), .delay_us = atoll(words[i + 1]),
+                                          .jitter_us = atoll(words[i + 2]), .reorder_percent = atoi(words[i + 3])};
+    report = open(words[2], O_WRONLY | O_CLOEXEC);
+    if (report < 0) {
+        perror("late-links: open");
+        return 1;
+    }
     srandom((unsigned)now_us());
     bind_queue();
+    tell_counts();
+    int64_t told_us = now_us();
     puts("bound");
     fflush(stdout);
     while (access(words[2], F_OK) == 0) {
@@ -232,9 +279,13 @@ int main(int count, char **words)
         if (ppoll(&ready, 1, &sleep, NULL) > 0)
             receive();
         while (heap_size && heap[0].due_us <= now_us())
-            let_go(pop().id);
+            let_first_go();
+        if (changed && now_us() - told_us >= LOOK_MS * 1000) {
+            tell_counts();
+            told_us = now_us();
+        }
     }
     while (heap_size)
-        let_go(pop().id);
+        let_first_go();
     return 0;
 }

@@ -25,6 +25,9 @@ _ALL = "0.0.0.0"  # noqa: S104 -- to the program it means: any address
 _COUNTED = re.compile(
     r"^\[(\d+):\d+\] -A nemesis (?:-d ([\d.]+)/32 )?.*-j (NFQUEUE|TEE)", re.MULTILINE
 )
+# What the program writes: an address, how many packets have waited, how many overtook one.
+_TOLD = re.compile(r"^([\d.]+) +(\d+) +(\d+)$", re.MULTILINE)
+_COUNTS = f"iptables-save -c -t mangle; cat {LATE_RUNS}[0-9]* 2>/dev/null; echo all"
 
 
 def put(
@@ -70,31 +73,35 @@ def take_off(sandboxes: Collection[Sandbox]) -> None:
 
 
 def counted(sandboxes: Mapping[int, Sandbox], nodes: Collection[int]) -> dict[int, Evidence]:
-    """Return what the rules of these nodes did: packets that were late, and sent twice, by peer.
+    """Return packets of these nodes that were late, sent twice, waited, and overtook, by peer.
 
-    A node without rules is left out.
+    The rules count the first two, the program the others. A node without rules is left out.
 
     Raises:
         ClusterError: a lease was not renewed, so rules may have ended by themselves.
     """
-    peers = {sandbox.ip: str(id) for id, sandbox in sandboxes.items()} | {"": "clients"}
+    peers = {sandbox.ip: str(id) for id, sandbox in sandboxes.items()}
+    peers |= dict.fromkeys(("", _ALL), "clients")
 
     def count(id: int) -> Evidence | None:
         sandboxes[id].lease.check()
-        told = sandboxes[id].ask(["sh", "-c", "iptables-save -c -t mangle; echo all"], "rules")
+        told = sandboxes[id].ask(["sh", "-c", _COUNTS], "rules")
         return counts_of(told, peers)
 
     seen = each(sorted(nodes), count)
     return {id: told for id, told in zip(sorted(nodes), seen, strict=True) if told is not None}
 
 
-def counts_of(rules: str, peers: Mapping[str, str]) -> Evidence | None:
-    """Read the counts from the output of iptables-save; None if it has no rule of ours."""
+def counts_of(told: str, peers: Mapping[str, str]) -> Evidence | None:
+    """Read the counts from what _COUNTS prints; None if there is no rule of ours."""
     late: dict[str, int] = {}
     twice: dict[str, int] = {}
-    for packets, address, target in _COUNTED.findall(rules):
+    for packets, address, target in _COUNTED.findall(told):
         (late if target == "NFQUEUE" else twice)[peers[address]] = int(packets)
-    return {"late": late, "twice": twice} if late else None
+    program = _TOLD.findall(told)
+    waited = {peers[address]: int(packets) for address, packets, _ in program}
+    overtook = {peers[address]: int(packets) for address, _, packets in program}
+    return {"late": late, "twice": twice, "waited": waited, "overtook": overtook} if late else None
 
 
 def round_trips(

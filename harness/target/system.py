@@ -95,7 +95,11 @@ class Quorum(Protocol):
         ...
 
     def delayed(self, nodes: Collection[int]) -> Mapping[int, Evidence]:
-        """Return how many packets were `late`, and sent `twice`, by node with delays and peer."""
+        """Return how many packets were late, by node with delays, kind, and peer or `clients`.
+
+        The kinds: `late`, sent `twice`, let go after they `waited`, and, of those that did not
+        wait, `overtook` one that did.
+        """
         ...
 
     def end_delays(self, nodes: Collection[int]) -> None:

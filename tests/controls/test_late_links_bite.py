@@ -71,10 +71,27 @@ def test_one_link_is_late_in_one_direction(quorum: DockerQuorum) -> None:
 
 
 def test_clients_are_late_if_asked(quorum: DockerQuorum) -> None:
-    """Then a server's answers are late, and those of others are not."""
+    """Then a server's answers are late, and are counted; those of others are not."""
     quorum.delay_links({1: {2: LATE}}, clients=LATE)
     assert answers_s(quorum, 1) >= DELAY_S
+    must_come(lambda: quorum.delayed([1])[1]["waited"]["clients"] > 0)
     assert least(lambda: answers_s(quorum, 3)) < DELAY_S
+
+
+def test_packets_that_overtake_others_are_counted(quorum: DockerQuorum) -> None:
+    """Half of them do not wait, and overtake those of the same link that do."""
+
+    def overtook() -> bool:
+        quorum.speak({(1, 2)})
+        told = quorum.delayed([1])[1]
+        return told["overtook"]["2"] > 0 and told["waited"]["2"] > 0
+
+    quorum.delay_links({1: {2: Lateness(delay_ms=1000, reorder_percent=50)}})
+    must_come(overtook)
+    quorum.delay_links({1: {2: LATE}})
+    quorum.speak({(1, 2)})
+    must_come(lambda: quorum.delayed([1])[1]["waited"]["2"] > 0)
+    assert quorum.delayed([1])[1]["overtook"]["2"] == 0
 
 
 def test_a_lease_that_nobody_renews_ends_the_delay(quorum: DockerQuorum) -> None:

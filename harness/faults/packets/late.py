@@ -76,16 +76,22 @@ class Late(Fault, Protocol):
         )
 
     def bit(self, evidence: Evidence) -> bool:
-        """Require longer round trips on each link that had any, and a copy where some are sent."""
+        """Require longer round trips on each link that had any, and what else was asked for.
+
+        A copy where some are sent, a packet that overtook another where some do not wait, and one
+        to a client that waited.
+        """
         links = evidence["links"]
         pairs = [(id, peer) for id, to in links.items() for peer in to]
         seen = [_is_late(links, id, peer, evidence) for id, peer in pairs]
-        copied = [
-            evidence["packets"].get(id, {}).get("twice", {}).get(peer, 0) > 0
-            for id, peer in pairs
-            if links[id][peer]["duplicate_percent"]
+        packets = evidence.get("packets", {})
+        wanted = [
+            _counted(packets, kind, [pair for pair in pairs if links[pair[0]][pair[1]].get(share)])
+            for share, kind in (("duplicate_percent", "twice"), ("reorder_percent", "overtook"))
         ]
-        return any(seen) and False not in seen and (any(copied) or not copied)
+        if self.of_clients() is not None:
+            wanted.append(_counted(packets, "waited", [(id, "clients") for id in links]))
+        return any(seen) and False not in seen and all(wanted)
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Stop the delays; return how many packets were late.
@@ -265,6 +271,22 @@ def _is_late(
     wanted_ms = sum(least_ms) - (1 - SEEN_SHARE) * min(least_ms)
     now = _known(evidence["rtt_ms"], id, peer)
     return bool(now) and median(now) - min(before) >= wanted_ms
+
+
+def _counted(
+    packets: Mapping[str, Mapping[str, Mapping[str, int]]],
+    kind: str,
+    pairs: Sequence[tuple[str, str]],
+) -> bool:
+    """Tell whether any of these links had a packet of this kind; so it is if there are none.
+
+    A record of an earlier release counts only those that were late, and sent twice.
+    """
+    told = [packets.get(id, {}) for id, _ in pairs]
+    if any("twice" in each and kind not in each for each in told):
+        return True
+    counts = [each.get(kind, {}).get(to, 0) for each, (_, to) in zip(told, pairs, strict=True)]
+    return any(counts) or not counts
 
 
 def _known(times: RoundTrips, id: str, peer: str) -> list[float]:

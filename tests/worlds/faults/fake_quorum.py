@@ -197,6 +197,8 @@ class FakeQuorum:
         self._nodes = {id: FakeNode(id, numb=numb) for id in range(1, nodes + 1)}
         self.rules: dict[str, dict[int, Drops]] = {}
         self.late: dict[int, dict[int, Lateness]] = {}
+        self.late_clients = False
+        self.uncounted = set[str]()  # kinds of late packets of which there are none
         self.voters = set(self._nodes)
         self.releases = dict.fromkeys(self._nodes, "3.9.3")
         self.ledger = FakeLedger()
@@ -254,11 +256,18 @@ class FakeQuorum:
     ) -> None:
         """Be late."""
         self.late |= {} if self.numb else {id: dict(to) for id, to in links.items()}
+        self.late_clients = clients is not None
 
     def delayed(self, nodes: Collection[int]) -> Mapping[int, Evidence]:
-        """Count one packet of each kind on each late link."""
+        """Count one packet of each kind that there is on each late link."""
+        clients = ["clients"] if self.late_clients else []
         return {
-            id: {kind: {str(peer): 1 for peer in self.late[id]} for kind in ("late", "twice")}
+            id: {
+                kind: dict.fromkeys(
+                    map(str, [*self.late[id], *clients]), int(kind not in self.uncounted)
+                )
+                for kind in ("late", "twice", "waited", "overtook")
+            }
             for id in nodes
             if id in self.late
         }

@@ -20,9 +20,11 @@ SAVED = """\
 [7:420] -A nemesis -d 10.0.0.2/32 -j NFQUEUE --queue-num 5 --queue-bypass
 [9:540] -A nemesis -p tcp -m tcp --sport 2181 -j NFQUEUE --queue-num 5 --queue-bypass
 COMMIT
+10.0.0.2                           6                    1
+0.0.0.0                            8                    0
 all
 """
-PEERS = {"10.0.0.1": "1", "10.0.0.2": "2", "": "clients"}
+PEERS = {"10.0.0.1": "1", "10.0.0.2": "2", "": "clients", late_links._ALL: "clients"}
 
 
 class Node(Sandbox):
@@ -69,11 +71,17 @@ def test_copies_are_sent_before_a_packet_waits() -> None:
 
 
 def test_what_rules_counted() -> None:
-    """Counts are told by peer; those of other rules are left out."""
-    assert late_links.counts_of(SAVED, PEERS) == {
+    """Counts are told by peer, with those of the program; those of other rules are left out."""
+    expected = {
         "late": {"2": 7, "clients": 9},
         "twice": {"2": 2},
+        "waited": {"2": 6, "clients": 8},
+        "overtook": {"2": 1, "clients": 0},
     }
+    assert late_links.counts_of(SAVED, PEERS) == expected
+    node = Node(SAVED, id=2)
+    assert late_links.counted({2: node}, [2]) == {2: expected}
+    assert "cat /run/nemesis/late.[0-9]*" in node.commands[-1]
     assert late_links.counts_of("*mangle\n:OUTPUT ACCEPT [4:9]\nCOMMIT\nall\n", PEERS) is None
 
 
