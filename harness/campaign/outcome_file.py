@@ -32,7 +32,7 @@ class Opened(msgspec.Struct, kw_only=True, tag_field="event", tag="opened"):
         command: such as `run` or `oracle`.
         work: a digest of all tasks, so that a campaign goes on with nothing else.
         tasks: how many there are; 0 if that is not known before.
-        code: a digest of the code that does them.
+        code: a digest of the code that does them; outcomes of two kinds of code are not mixed.
     """
 
     campaign: str
@@ -93,6 +93,7 @@ class Outcomes:
     Attributes:
         ended: the newest end of each task, in the order of the file.
         running: the newest begin of each task that has not ended since.
+        code: of each decided task, the code that decided it.
         malformed: lines in the middle of the file that are none of ours.
         whole_bytes: where the last whole line ends.
     """
@@ -100,14 +101,16 @@ class Outcomes:
     opened: Opened | None = None
     ended: dict[str, Ended] = field(default_factory=dict)
     running: dict[str, Started] = field(default_factory=dict)
+    code: dict[str, str] = field(default_factory=dict)
     malformed: int = 0
     whole_bytes: int = 0
+    _newest: Opened | None = None
 
     def take(self, line: Opened | Started | Ended) -> None:
         """Add what one line says."""
         match line:
             case Opened():
-                self.opened = self.opened or line
+                self.opened, self._newest = self.opened or line, line
                 self.running.clear()  # nobody works any more for a process that has ended
             case Started():
                 self.running[line.task] = line
@@ -115,6 +118,9 @@ class Outcomes:
                 self.running.pop(line.task, None)
                 self.ended.pop(line.task, None)
                 self.ended[line.task] = line
+                self.code.pop(line.task, None)
+                if line.decided and self._newest is not None:
+                    self.code[line.task] = self._newest.code
 
 
 def read(path: Path) -> Outcomes:
@@ -189,6 +195,13 @@ class OutcomeFile:
                 f"--campaign: expected a new name, or the work of {opened.campaign!r} again "
                 f"({before.command}, {before.tasks} tasks), got other work ({opened.command}, "
                 f"{opened.tasks} tasks)"
+            )
+        if others := {*self.outcomes.code.values()} - {opened.code}:
+            raise ScenarioError(
+                f"--campaign: expected a new name, or the code that decided tasks of "
+                f"{opened.campaign!r} ({', '.join(sorted(others))}), got other code "
+                f"({opened.code}): files of zkmq, harness or cluster have changed since. With a "
+                f"new name all tasks are done by the code as it is now"
             )
 
 

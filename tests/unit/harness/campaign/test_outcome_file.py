@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign import outcome_file
+from harness.campaign import code_identity, outcome_file
 from harness.campaign.outcome_file import Ended, OutcomeFile, StoreError, read
 from harness.common.harness_errors import ScenarioError
 
 Open = Callable[..., AbstractContextManager[OutcomeFile]]
+Code = Callable[[str], None]
 
 
 @pytest.fixture
@@ -29,6 +30,17 @@ def opened(tmp_path: Path) -> Open:
         return outcome_file.opened(tmp_path, "c", command=command, work=[work], tasks=2)
 
     return open_it
+
+
+@pytest.fixture
+def code(monkeypatch: pytest.MonkeyPatch) -> Code:
+    """Give a function that lets other code run here; it is `1111` first."""
+
+    def be(digest: str) -> None:
+        monkeypatch.setattr(code_identity, "digest", lambda: digest)
+
+    be("1111")
+    return be
 
 
 def ended(task: str, **more: object) -> Ended:
@@ -120,6 +132,63 @@ def test_it_goes_on_with_nothing_else(opened: Open, other: dict[str, str]) -> No
         opened(**other).__enter__()
     with opened() as file:
         assert file.decided("a") is not None
+
+
+def test_it_goes_on_with_no_other_code(opened: Open, path: Path, code: Code) -> None:
+    """What one code decided is not mixed with what another does; nothing is written."""
+    with opened() as file:
+        file.ended(ended("a"))
+        file.ended(ended("b", decided=False))
+    kept = path.read_bytes()
+    code("2222")
+    with pytest.raises(
+        ScenarioError,
+        match=r"expected a new name, or the code that decided tasks of 'c' \(1111\), got other "
+        r"code \(2222\): files of zkmq, harness or cluster have changed",
+    ):
+        opened().__enter__()
+    assert path.read_bytes() == kept
+    code("1111")
+    with opened() as file:
+        assert file.decided("a") is not None
+
+
+def test_other_code_goes_on_where_nothing_is_decided(opened: Open, code: Code) -> None:
+    """What began, or is to be tried again, was decided by no code; then the newer one decides."""
+    with opened() as file:
+        file.began("a", "worker 0", 1)
+        file.ended(ended("b", decided=False))
+    code("2222")
+    with opened() as file:
+        file.ended(ended("a"))
+    with opened() as file:
+        assert file.decided("a") is not None
+    code("1111")
+    with pytest.raises(ScenarioError, match=r"tasks of 'c' \(2222\), got other code \(1111\)"):
+        opened().__enter__()
+
+
+@pytest.mark.parametrize(
+    ("changed", "differs"),
+    [
+        ("zkmq/a.py", True),
+        ("harness/b.py", True),
+        ("cluster/c.py", True),
+        ("cluster/late_links/d.c", True),
+        ("cluster/software/sandbox.sh", True),
+        ("harness/report/report.css", False),
+        ("cluster/__pycache__/c.cpython-311.pyc", False),
+        ("docs/e.py", False),
+    ],
+)
+def test_what_counts_as_other_code(tmp_path: Path, changed: str, *, differs: bool) -> None:
+    """Modules, and what images are made of; not how a report looks, nor what Python compiled."""
+    file = tmp_path / changed
+    file.parent.mkdir(parents=True)
+    file.write_text("1")
+    before = code_identity.digest_of(tmp_path)
+    file.write_text("2")
+    assert (code_identity.digest_of(tmp_path) != before) is differs
 
 
 @pytest.mark.parametrize("fits", [0, 20])
