@@ -1,8 +1,11 @@
 """Load a scenario file: strictly, and with file, line and key in every complaint."""
 
+import copy
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from harness.common.run_folder import RunFolder
 from harness.common.settings.quorum_config import QuorumConfig
 from harness.scenario import schema, yaml_document
 from harness.scenario.consistency import fault_names
-from harness.scenario.consistency.across_keys import complaints
+from harness.scenario.consistency.across_keys import complaints, of_names
 from harness.scenario.schema import Scenario
 from harness.scenario.yaml_document import Document
 from harness.workloads.exec_command import COMMANDS, complaint_of_command
@@ -24,6 +27,7 @@ from harness.workloads.exec_command import COMMANDS, complaint_of_command
 SHOWN = 20  # mistakes of one file
 MAX_VERSIONS_BYTES = 1 << 20
 MAX_SHOWN = 200  # characters of a wrong value
+_INSTEAD: dict[str | int, Any] = {"faults": {"heal": "all"}, "workload": {"check-all": {}}}
 _QUOTED = re.compile("'([^']*)'")
 
 __all__ = ["Scenario", "cluster", "load", "of", "on_engines", "require_runnable"]
@@ -74,7 +78,7 @@ def _checked(file: Document, folder: Path | None = None) -> Scenario:
         # As JSON, since strict validation takes a mapping for a dataclass only from there.
         scenario = schema.model().model_validate_json(json.dumps(data))
     except pydantic.ValidationError as error:
-        raise _together(_of_keys(file, error)) from None
+        raise _together([*_of_keys(file, error), *_of_names(file, error)]) from None
     if wrong := list(islice(complaints(scenario), SHOWN + 1)):
         raise _together(file.error(_place_in_file(file, place), what) for place, what in wrong)
     return fault_names.unique(scenario).loaded_from(file, folder)
@@ -158,6 +162,47 @@ def _of_keys(file: Document, error: pydantic.ValidationError) -> Iterator[Scenar
         if place not in told:
             told.add(place)
             yield file.error(place, _sentence(wrong, place))
+
+
+def _of_names(file: Document, error: pydantic.ValidationError) -> Iterator[ScenarioError]:
+    """Give the names that mean nothing in a file some of whose keys are wrong, as far as is known.
+
+    What is wrong is left out, key by key or else by entries of `faults` and `workload`. Without the
+    right nodes and bound names nothing is said.
+    """
+    data, rest = copy.deepcopy(file.data), error
+    for whole in (False, True):
+        for wrong in rest.errors():
+            place = _steps_in_file(file, _place_in_file(file, wrong["loc"]))
+            if place[:1] in {("bind",), ("cluster",)}:
+                return
+            with suppress(LookupError, TypeError):  # of something that is left out already
+                _leave_out(data, place, whole=whole)
+        try:
+            known = _with_phases(replace(file, data=data))
+            scenario = schema.model().model_validate_json(json.dumps(known))
+        except pydantic.ValidationError as again:
+            rest = again
+        else:
+            for where, what in of_names(scenario):
+                yield file.error(_place_in_file(file, where), what)
+            return
+
+
+def _leave_out(data: dict[str, Any], place: Sequence[str | int], *, whole: bool) -> None:
+    """Leave out a key, or, if `whole` or if no key is wrong, put another entry in its place."""
+    if not place:
+        data.setdefault("description", "none")
+    there: Any = data
+    for at, step in enumerate(place):
+        rest = place[at + 1 :]
+        if step in _INSTEAD and rest[:1] and (whole or len(rest) == 1):
+            there[step][rest[0]] = _INSTEAD[step]
+            return
+        if isinstance(step, str) and all(isinstance(number, int) for number in rest):
+            del there[step]
+            return
+        there = there[step]
 
 
 def _together(errors: Iterable[ScenarioError]) -> ScenarioError:

@@ -25,6 +25,17 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from wrong or _of_worst_case(named)
 
 
+def of_names(scenario: Scenario) -> Iterator[Complaint]:
+    """Yield the names that mean nothing by themselves, whatever else a scenario says."""
+    yield from _of_subject(scenario)
+    yield from _of_checkers(scenario)
+    yield from _of_bindings(scenario)
+    for number, phase in enumerate(scenario.phases):
+        for place, entry in enumerate(phase.faults):
+            for where, what in fault_entries.of_nodes(scenario, entry):
+                yield ("phases", number, "faults", place, *where), what
+
+
 def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
     yield from _of_subject(scenario)
     yield from _of_checkers(scenario)

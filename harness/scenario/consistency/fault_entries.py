@@ -91,10 +91,11 @@ def complaints(
     scenario: Scenario, phase: Phase, entry: FaultEntry, known: Known
 ) -> Iterator[Complaint]:
     """Give what is wrong with one entry; `known` counts the names of all entries."""
+    yield from of_nodes(scenario, entry)
     yield from _of_fault(scenario, entry)
     yield from _of_trigger(scenario, phase, entry)
     yield from _of_first(phase, entry)
-    yield from _of_names(scenario, entry, known)
+    yield from _of_names(entry, known)
     if entry.weight is not None and phase.mix_s is None:
         yield ("weight",), "expected mix_s beside it in the phase, got none"
     if entry.weight is not None and entry.hold_s is None and _lasts(entry):
@@ -114,15 +115,26 @@ def _lasts(entry: FaultEntry) -> bool:
     return entry.fault is not None and entry.fault.lasting
 
 
+def of_nodes(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
+    """Require that a target, and each other node that is named, exists in this cluster."""
+    if entry.fault is not None:
+        target, alone = entry.fault.target, entry.fault.of_host
+        what = roles.complaint_of_target(target, scenario.cluster, scenario.bind, alone=alone)
+        if what is not None:
+            keys = (key for key in ("groups", "pairs", "target") if hasattr(entry.fault, key))
+            yield (entry.kind, next(keys)), what
+    if entry.at is not None and entry.at.log is not None:
+        yield from _of_node(scenario, entry.at.log.node, ("at", "log", "node"))
+    if entry.at is not None and entry.at.failpoint is not None:
+        yield from _of_node(scenario, entry.at.failpoint.node, ("at", "failpoint", "node"))
+    if entry.until is not None:
+        yield from _of_node(scenario, entry.until.node, ("until", "node"))
+
+
 def _of_fault(scenario: Scenario, entry: FaultEntry) -> Iterator[Complaint]:
-    """Require a target that exists, and the cluster settings that the fault needs."""
+    """Require the workload that a fault is about, and the cluster settings that it needs."""
     if entry.fault is None:
         return
-    target, cluster, alone = entry.fault.target, scenario.cluster, entry.fault.of_host
-    what = roles.complaint_of_target(target, cluster, scenario.bind, alone=alone)
-    if what is not None:
-        keys = (key for key in ("groups", "pairs", "target") if hasattr(entry.fault, key))
-        yield (entry.kind, next(keys)), what
     kinds = ["any", *dict.fromkeys(work.kind for work in scenario.workloads)]
     workload = getattr(entry.fault, "workload", "any")
     if workload not in kinds:
@@ -149,10 +161,7 @@ def _of_trigger(scenario: Scenario, phase: Phase, entry: FaultEntry) -> Iterator
         yield ("at", what), f"expected at most {reach}, the phase's puts, got {told}"
     if entry.at.event is not None and scenario.cluster.size == 1:
         yield ("at", "event"), "expected several nodes for an election, got one"
-    if entry.at.log is not None:
-        yield from _of_node(scenario, entry.at.log.node, ("at", "log", "node"))
     if (at := entry.at.failpoint) is not None:
-        yield from _of_node(scenario, at.node, ("at", "failpoint", "node"))
         yield from _of_point(scenario, at.point, ("at", "failpoint"))
 
 
@@ -179,16 +188,14 @@ def _of_first(phase: Phase, entry: FaultEntry) -> Iterator[Complaint]:
             )
 
 
-def _of_names(scenario: Scenario, entry: FaultEntry, known: Known) -> Iterator[Complaint]:
-    """Require that `heal`, `replaces` and `until` name faults and nodes that exist."""
+def _of_names(entry: FaultEntry, known: Known) -> Iterator[Complaint]:
+    """Require that `heal` and `replaces` name faults that exist."""
     if entry.heal is not None:
         never = entry.fault is not None
         right = entry.heal == "never" if never else _names_a_fault(entry.heal, known)
         if not right:
             names = ["never"] if never else ["all", *sorted(set(known) - {"heal"})]
             yield ("heal",), expected_one_of(names, entry.heal)
-    if entry.until is not None:
-        yield from _of_node(scenario, entry.until.node, ("until", "node"))
     if entry.replaces is not None:
         itself = entry.replaces == entry.label
         if known.get(entry.replaces, 0) <= itself:

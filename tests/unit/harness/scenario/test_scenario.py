@@ -273,13 +273,61 @@ def test_refused_with_the_place_and_the_reason(tmp_path: Path, case: str) -> Non
             "  - {kill: {target: lead}}\n  - {pause: {}, after: nothing}\n",
             ["3: checkers[0]:", "5: faults[0].kill.target:", "6: faults[1].after:"],
         ),
+        (
+            (
+                "seeed: 1\nbind: {a: leader}\nsubject: zkmqq\nworkload: [{put-all: {cout: 3}}]\n"
+                "faults:\n"
+                "  - {kill: {target: laeder, foo: 1}, first_s: 2, down_s: 5}\n"
+                "  - {kil: {target: nobody}, first_s: 2, down_s: 5}\n"
+                "  - {pause: {target: b}, first_s: x, for_s: 5}\n"
+                "  - {link-latency: {delay_ms: 3}, first_s: 1}\n"
+                "  - {pause: {target: a}, first_s: 1, until: {mode: down, node: 9}}\n"
+                "checkers: [fiffo]\n"
+            ),
+            [
+                "11: checkers[0]:",
+                "1: description:",
+                "1: seeed:",
+                "3: subject:",
+                "4: workload[0].put-all.cout:",
+                "6: faults[0].kill.foo:",
+                "6: faults[0].kill.target:",
+                "7: faults[1].kil:",
+                "8: faults[2].first_s:",
+                "8: faults[2].pause.target:",
+                "9: faults[3].link-latency.pairs:",
+                "10: faults[4].until.node:",
+            ],
+        ),
+        (
+            HEAD + "workload: [{put-all: {count: 1}}, 7]\nfaults: [{kill: {target: lead}}]\n",
+            ["2: workload[1]:", "3: faults[0].kill.target:"],
+        ),
+        (
+            HEAD + "phases:\n  - {name: a b, faults: [{kill: {target: lead}}]}\n  - {faults: 7}\n",
+            ["3: phases[0].faults[0].kill.target:", "3: phases[0].name:", "4: phases[1].faults:"],
+        ),
     ],
-    ids=["of-keys", "of-names"],
+    ids=["of-keys", "of-names", "of-both", "of-an-entry", "of-phases"],
 )
 def test_every_mistake_is_told(tmp_path: Path, text: str, told: list[str]) -> None:
     """A file with several mistakes is answered with a line for each, in one go."""
     lines = complaint(tmp_path, text).replace(f"{tmp_path}/", "").splitlines()
-    assert [" ".join(line.split()[:2]).removeprefix("x.yaml:") for line in sorted(lines)] == told
+    assert sorted(" ".join(line.split()[:2]).removeprefix("x.yaml:") for line in lines) == sorted(
+        told
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["bind: {a: 3}", "bind: {a: leader, b: 3}", "cluster: {node: 7}", "cluster: {nodes: x}"],
+)
+def test_a_mistake_makes_no_other_name_wrong(tmp_path: Path, wrong: str) -> None:
+    """Where the nodes or the bound names are not known, nothing is said of a target."""
+    text = f"{GOOD}faults: [{{kill: {{target: a}}}}, {{pause: {{target: {{node: 7}}}}}}]\n{wrong}\n"
+    told = complaint(tmp_path, text)
+    assert told.count("\n") == 0
+    assert "x.yaml:4: " in told
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
