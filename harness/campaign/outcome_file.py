@@ -4,11 +4,9 @@ Each line is on disk before the next task is counted, and a reader may follow th
 at a time writes it. A campaign that was stopped goes on with what the file does not decide.
 """
 
-import fcntl
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,12 @@ from typing import Any
 import msgspec
 
 from harness.campaign import code_identity
-from harness.common import files
-from harness.common.harness_errors import HarnessError, ScenarioError
+from harness.campaign.line_file import LineFile, whole_lines
+from harness.common.harness_errors import ScenarioError
 from harness.common.run_clock import utc_stamp
 
 FILE = "campaign.jsonl"
 FOLDER = "campaigns"  # below the folder of runs
-MAX_BYTES = 1 << 30
 
 
 class Opened(msgspec.Struct, kw_only=True, tag_field="event", tag="opened"):
@@ -79,10 +76,6 @@ class Ended(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="event",
     figures: dict[str, Any] = {}
 
 
-class StoreError(HarnessError):
-    """The disk does not take what a campaign found; what was kept before stands."""
-
-
 _LINE = msgspec.json.Decoder(Opened | Started | Ended)
 
 
@@ -95,7 +88,6 @@ class Outcomes:
         running: the newest begin of each task that has not ended since.
         code: of each decided task, the code that decided it.
         malformed: lines in the middle of the file that are none of ours.
-        whole_bytes: where the last whole line ends.
     """
 
     opened: Opened | None = None
@@ -103,8 +95,18 @@ class Outcomes:
     running: dict[str, Started] = field(default_factory=dict)
     code: dict[str, str] = field(default_factory=dict)
     malformed: int = 0
-    whole_bytes: int = 0
     _newest: Opened | None = None
+
+    @classmethod
+    def of(cls, lines: Iterable[bytes]) -> "Outcomes":
+        """Return what lines say."""
+        told = cls()
+        for line in lines:
+            try:
+                told.take(_LINE.decode(line))
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                told.malformed += 1
+        return told
 
     def take(self, line: Opened | Started | Ended) -> None:
         """Add what one line says."""
@@ -129,27 +131,16 @@ def read(path: Path) -> Outcomes:
     Raises:
         ScenarioError: it cannot be read.
     """
-    told = Outcomes()
-    for line in files.read(path, "campaign", at_most=MAX_BYTES).splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            break
-        told.whole_bytes += len(line)
-        try:
-            told.take(_LINE.decode(line))
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            told.malformed += 1
-    return told
+    return Outcomes.of(whole_lines(path, "campaign"))
 
 
 class OutcomeFile:
     """A campaign's file, open for writing by this process alone."""
 
-    def __init__(self, folder: Path, opened: Opened, descriptor: int) -> None:
-        self.folder = folder
-        self._descriptor = descriptor
-        path = folder / FILE
-        self.outcomes = read(path)
-        os.ftruncate(descriptor, self.outcomes.whole_bytes)  # a line that a kill cut off
+    def __init__(self, lines: LineFile, opened: Opened) -> None:
+        self.folder = lines.path.parent
+        self._lines = lines
+        self.outcomes = Outcomes.of(lines.lines)
         self._require_same(opened)
         self._append(opened)
 
@@ -175,17 +166,7 @@ class OutcomeFile:
         return known if known is not None and known.decided else None
 
     def _append(self, line: Opened | Started | Ended) -> None:
-        data = msgspec.json.encode(line) + b"\n"
-        try:
-            written = os.write(self._descriptor, data)
-            if written < len(data):  # the rest says why it does not fit
-                os.write(self._descriptor, data[written:])
-            os.fsync(self._descriptor)
-        except OSError as error:
-            with suppress(OSError):
-                os.ftruncate(self._descriptor, self.outcomes.whole_bytes)
-            raise cannot_keep(self.folder / FILE, error) from error
-        self.outcomes.whole_bytes += len(data)
+        self._lines.append(msgspec.json.encode(line))
         self.outcomes.take(line)
 
     def _require_same(self, opened: Opened) -> None:
@@ -225,27 +206,11 @@ def opened(
         at=utc_stamp(),
     )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(folder / FILE, flags, 0o644)
-    except OSError as error:
-        raise cannot_keep(folder / FILE, error) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ScenarioError(
-                f"--campaign: expected one that nobody works on, got {campaign!r}, which another "
-                f"process has open"
-            ) from None
-        yield OutcomeFile(folder, first, descriptor)
-    finally:
-        os.close(descriptor)  # and with it the lock
-
-
-def cannot_keep(path: Path, error: OSError) -> StoreError:
-    """Return the error for a disk that does not take what a campaign found."""
-    return StoreError(
-        f"{path}: expected to keep an outcome here, got: {error.strerror}; what was kept before "
-        f"stands, and the same command goes on from there once there is room"
-    )
+        lines = LineFile(folder / FILE, "campaign")
+    except BlockingIOError:
+        raise ScenarioError(
+            f"--campaign: expected one that nobody works on, got {campaign!r}, which another "
+            f"process has open"
+        ) from None
+    with closing(lines):
+        yield OutcomeFile(lines, first)

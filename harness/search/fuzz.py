@@ -4,7 +4,7 @@ Pure: the same seed and number give the same scenario, whatever was drawn before
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from random import Random
 from typing import Any
 
@@ -99,22 +99,6 @@ class Failure:
         }
         names = frozenset(check["name"] for check in failing)
         return cls(reason=reason, checks=names, faults=frozenset(in_force))
-
-    @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> "Failure":
-        """Return the failure that `as_json` wrote to fuzz.jsonl."""
-        return cls(
-            reason=told["reason"],
-            checks=frozenset(told["checks"]),
-            faults=frozenset(told["faults"]),
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it JSON-ready, with its sets sorted."""
-        return {
-            key: sorted(value) if isinstance(value, frozenset) else value
-            for key, value in asdict(self).items()
-        }
 
     def explains(self, other: "Failure") -> bool:
         """Tell whether another failure is one more case of this one, which was shrunk.

@@ -1,19 +1,22 @@
 """Fuzzing: scenario after scenario, each result on disk, so that it can be resumed.
 
-`fuzz.jsonl` has one line a scenario; each cause that was found has a file `finding-N.yaml`.
+`fuzz.jsonl` has one line a scenario; each cause that was found has a file `finding-N.yaml`. A run
+that broke off is tried again by the next command, and has a line for each try.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
+
+from harness.campaign.line_file import LineFile
 from harness.campaign.tasks import Began, Done, Executor, InTurn, Task
-from harness.common.harness_errors import HistoryError, RunError, UnmetError
+from harness.common.harness_errors import HistoryError, RunError, ScenarioError, UnmetError
 from harness.search import finding, shrink
 from harness.search.fuzz import Failure
 from harness.search.shrink import Data
@@ -21,11 +24,53 @@ from harness.search.shrink import Data
 Results = Mapping[str, Any]
 MOST_BROKEN = 3  # runs in a row that end in no verdict: then it is not the scenarios
 
+FILE = "fuzz.jsonl"
 VERDICTS = ("valid", "unknown", "invalid", "skipped", "broken")
 
 
 class BrokenError(RunError):
     """Several runs in a row came to no verdict."""
+
+
+class Note(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A line: what came of a scenario.
+
+    Attributes:
+        why: it was skipped or broke off.
+        failure: what an invalid run failed of.
+        cause: the number of the finding that it is a case of; None for a failure that did not
+            show again.
+        minimal, file: of the first case of a finding: what its smallest scenario fails of, and
+            where that is.
+    """
+
+    number: int
+    verdict: Literal["valid", "unknown", "invalid", "skipped", "broken"]
+    why: str | None = None
+    failure: Failure | None = None
+    cause: int | msgspec.UnsetType | None = msgspec.UNSET
+    minimal: Failure | None = None
+    file: str | None = None
+
+
+_DECODER = msgspec.json.Decoder(Note)
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+def open_lines(folder: Path) -> LineFile:
+    """Open the lines in a folder, new or of an earlier command; the caller closes them.
+
+    Raises:
+        ScenarioError: another process works on them, or they cannot be read.
+        StoreError: they cannot be written.
+    """
+    try:
+        return LineFile(folder / FILE, "record of fuzzing")
+    except BlockingIOError:
+        raise ScenarioError(
+            f"{folder / FILE}: expected scenarios that nobody works on, got ones that another "
+            f"process draws; choose another --seed"
+        ) from None
 
 
 @dataclass(slots=True)
@@ -40,7 +85,7 @@ class Found:
     number: int
     failure: Failure
     file: str
-    times: int = 1
+    times: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +126,13 @@ class Fuzzing:
     """The scenarios of one seed, and what has come of them so far.
 
     Attributes:
-        folder: where it is noted.
+        lines: where it is noted; findings are beside them.
         draw: gives a scenario by its number.
         reduce: returns a smaller scenario that fails of the same with the results of it; None if
             the failure does not show again.
     """
 
-    folder: Path
+    lines: LineFile
     draw: Callable[[int], Data]
     place: TrialPlace
     reduce: Callable[[Data, Results], tuple[Data, Results] | None]
@@ -96,20 +141,31 @@ class Fuzzing:
     judged: set[int] = field(default_factory=set)
     found: list[Found] = field(default_factory=list)
 
+    @property
+    def folder(self) -> Path:
+        """Where findings are."""
+        return self.lines.path.parent
+
     def resume(self) -> None:
-        """Read the results of an earlier command in the same folder, and go on after them."""
-        for line in self._notes.read_text().splitlines() if self._notes.is_file() else ():
-            note = json.loads(line)
-            self.verdicts[note["verdict"]] += 1
-            self.judged.add(note["number"])
-            if (minimal := note.get("minimal")) is not None:
-                failure = Failure.from_json(minimal)
-                self.found.append(Found(note["cause"], failure, note["file"]))
-            elif note.get("cause") is not None:
-                self.found[note["cause"] - 1].times += 1
-        if done := self.verdicts.total():
+        """Go on after what an earlier command noted, but for runs that broke off."""
+        decided, foreign = dict[int, Note](), 0
+        for line in self.lines.lines:
+            try:
+                note = _DECODER.decode(line)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                foreign += 1
+                continue
+            if note.verdict != "broken":
+                decided[note.number] = note
+        for note in decided.values():
+            self._count(note)
+        if foreign:
+            self.say(f"{self.lines.path}: {foreign} lines are none of ours, and left out")
+        if decided:
             left = next(self._left())
-            self.say(f"{done} were judged before: {self.tally()}; going on with number {left}")
+            self.say(
+                f"{len(decided)} were judged before: {self.tally()}; going on with number {left}"
+            )
 
     def run_while(self, goes_on: Callable[[], bool]) -> None:
         """Draw, run and judge until it is enough.
@@ -132,10 +188,11 @@ class Fuzzing:
                     self.place.began(event)
                     continue
                 note = self._one(event, drawn.pop(int(event.key)))
-                self._note({"number": int(event.key), **note})
-                broken = broken + 1 if note["verdict"] == "broken" else 0
+                self.lines.append(_ENCODER.encode(note))
+                self._count(note)
+                broken = broken + 1 if note.verdict == "broken" else 0
                 if broken == MOST_BROKEN:
-                    raise BrokenError(f"{broken} runs in a row came to no verdict: {note['why']}")
+                    raise BrokenError(f"{broken} runs in a row came to no verdict: {note.why}")
 
     @property
     def decided(self) -> float:
@@ -147,35 +204,39 @@ class Fuzzing:
         """Return the number of scenarios by verdict, in words."""
         return ", ".join(f"{self.verdicts[v]} {v}" for v in VERDICTS if self.verdicts[v])
 
-    @property
-    def _notes(self) -> Path:
-        return self.folder / "fuzz.jsonl"
-
     def _left(self) -> Iterator[int]:
         """Yield the numbers of all scenarios that were not judged, for ever."""
         return (number for number in count() if number not in self.judged)
 
-    def _one(self, done: Done, data: Data) -> dict[str, Any]:
-        told = f"{int(done.key):4}  {shrink.size_of(data)}"
+    def _count(self, note: Note) -> None:
+        self.verdicts[note.verdict] += 1
+        self.judged.add(note.number)
+        if isinstance(note.cause, int) and note.minimal is not None and note.file is not None:
+            self.found.append(Found(note.cause, note.minimal, note.file))
+        for one in self.found:
+            one.times += one.number == note.cause
+
+    def _one(self, done: Done, data: Data) -> Note:
+        number = int(done.key)
+        told = f"{number:4}  {shrink.size_of(data)}"
         try:
-            results = self.place.receive(int(done.key), done)
+            results = self.place.receive(number, done)
         except UnmetError as unmet:
             self.say(f"{told}: skipped: {unmet}")
-            return {"verdict": "skipped", "why": str(unmet)}
+            return Note(number=number, verdict="skipped", why=str(unmet))
         except (RunError, HistoryError) as error:
             self.say(f"{told}: no verdict: {_on_one_line(str(error))}")
-            return {"verdict": "broken", "why": str(error)}
+            return Note(number=number, verdict="broken", why=str(error))
         failure = Failure.of(results)
         if failure is None:
             self.say(f"{told}: {results['verdict']}{_doubts(results)}")
-            return {"verdict": results["verdict"]}
+            return Note(number=number, verdict=results["verdict"])
         self.say(f"{told}: invalid: {failure}")
-        return {"verdict": "invalid", "failure": failure.as_json(), **self._cause(data, results)}
+        cause = self._cause(failure, data, results)
+        return Note(number=number, verdict="invalid", failure=failure, **cause)
 
-    def _cause(self, data: Data, results: Results) -> dict[str, Any]:
+    def _cause(self, failure: Failure, data: Data, results: Results) -> dict[str, Any]:
         """Find the cause of a failure among those known, or shrink it to a new one."""
-        failure = Failure.of(results)
-        assert failure is not None
         if (known := self._explains(failure)) is not None:
             return self._again(known)
         if (smaller := self.reduce(data, results)) is None:
@@ -185,27 +246,19 @@ class Fuzzing:
         minimal = Failure.of(its_results) or failure
         if (known := self._explains(minimal)) is not None:
             return self._again(known)
-        number = len(self.found) + 1
+        number = max((one.number for one in self.found), default=0) + 1
         file = f"finding-{number}.yaml"
         comments = [f"{reduced['description'].strip()}", f"Fails of {minimal}."]
         (self.folder / file).write_text(finding.text(reduced, comments))
-        self.found.append(Found(number, minimal, file))
         self.say(f"      cause {number}: {minimal}; {shrink.size_of(reduced)}; {file}")
-        return {"cause": number, "minimal": minimal.as_json(), "file": file}
+        return {"cause": number, "minimal": minimal, "file": file}
 
     def _explains(self, failure: Failure) -> Found | None:
         return next((one for one in self.found if one.failure.explains(failure)), None)
 
     def _again(self, known: Found) -> dict[str, Any]:
-        known.times += 1
-        self.say(f"      cause {known.number} again, {known.times} times now")
+        self.say(f"      cause {known.number} again, {known.times + 1} times now")
         return {"cause": known.number}
-
-    def _note(self, note: Mapping[str, Any]) -> None:
-        self.verdicts[note["verdict"]] += 1
-        self.judged.add(note["number"])
-        with self._notes.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(note) + "\n")
 
 
 def _doubts(results: Results) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from harness.campaign.outcome_file import Ended, OutcomeFile, cannot_keep, opened
+from harness.campaign.line_file import cannot_keep
+from harness.campaign.outcome_file import Ended, OutcomeFile, opened
 from harness.campaign.tasks import Began, Done, Executor, Task, UndoneError
 from harness.commands.manual.faults_command import tidy
 from harness.commands.running import ordered_run

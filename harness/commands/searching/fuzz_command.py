@@ -16,13 +16,12 @@ from harness.commands.running.campaign_of_runs import served
 from harness.commands.running.crew import CampaignOption, Crew, SchedulerOption, WorkersOption
 from harness.commands.running.launch import once
 from harness.commands.searching.benches import BenchHere, BenchOnWorkers
-from harness.common import run_folder
 from harness.common.harness_errors import HarnessError, ScenarioError, expected_one_of
 from harness.report.terminal import Terminal
 from harness.results import EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN
 from harness.scenario import loading
 from harness.search import fuzz
-from harness.search.fuzzing import Fuzzing
+from harness.search.fuzzing import Fuzzing, open_lines
 
 LEAST_DECIDED = 0.8  # of the runs: fewer, and it shows too little
 
@@ -56,7 +55,6 @@ def fuzz_(
     _require(producer, subject)
     others = [word for word in (producer, subject) if word not in {"put-all", "zkmq"}]
     folder = keep_in / "fuzz" / "-".join([str(seed), *others])
-    run_folder.make_folder(folder)
     terminal, until_s = Terminal(), time.monotonic() + 60 * minutes
     where = {
         "folder": folder,
@@ -64,12 +62,12 @@ def fuzz_(
         "shrink_minutes": shrink_minutes,
         "until_s": until_s,
     }
-    with _bench(crew, keep_in, where) as bench:
+    with closing(open_lines(folder)) as lines, _bench(crew, keep_in, where) as bench:
         without = bench.missing()
         if without:
             terminal.say(f"this machine has no nfqueue: without {', '.join(sorted(without))}")
         fuzzing = Fuzzing(
-            folder=folder,
+            lines=lines,
             draw=lambda number: fuzz.generate(
                 seed, number, producer=producer, subject=subject, without=without
             ),

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign import code_identity, outcome_file
-from harness.campaign.outcome_file import Ended, OutcomeFile, StoreError, read
+from harness.campaign import code_identity, line_file, outcome_file
+from harness.campaign.line_file import StoreError
+from harness.campaign.outcome_file import Ended, OutcomeFile, read
 from harness.common.harness_errors import ScenarioError
 
 Open = Callable[..., AbstractContextManager[OutcomeFile]]
@@ -82,7 +83,7 @@ def test_every_line_is_on_disk_before_the_next(
 ) -> None:
     """One fsync follows each line."""
     synced: list[int] = []
-    monkeypatch.setattr(outcome_file.os, "fsync", synced.append)
+    monkeypatch.setattr(line_file.os, "fsync", synced.append)
     with opened() as file:
         file.began("a", "worker 0", 1)
         file.ended(ended("a"))
@@ -206,7 +207,7 @@ def test_a_full_disk_leaves_whole_lines(
     with opened() as file:
         file.ended(ended("a"))
         with monkeypatch.context() as patched:
-            patched.setattr(outcome_file.os, "write", full)
+            patched.setattr(line_file.os, "write", full)
             with pytest.raises(StoreError, match=r"got: No space left on device; .* goes on"):
                 file.ended(ended("b"))
         assert path.read_bytes().endswith(b"}\n")

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from harness.scenario import loading
 from harness.scenario.consistency import worst_case
-from harness.search import finding, fuzz
+from harness.search import finding, fuzz, fuzzing
 from harness.search.fuzz import Failure
+from harness.search.fuzzing import Note
 from harness.search.shrink import Data
 
 pytestmark = pytest.mark.medium
@@ -151,8 +152,12 @@ def test_a_cause_explains_what_has_all_that_it_needs(
 
 
 def test_a_failure_survives_its_file() -> None:
-    """What is noted in fuzz.jsonl comes back as it was."""
-    assert Failure.from_json(failure("b", "a").as_json()) == failure("a", "b")
+    """What is noted in fuzz.jsonl comes back as it was, and in order."""
+    seen = failure("b", "a")
+    line = fuzzing._ENCODER.encode(Note(number=1, verdict="invalid", failure=seen, cause=None))
+    assert b'"faults":["a","b"]' in line
+    assert b'"cause":null' in line
+    assert fuzzing._DECODER.decode(line).failure == seen
 
 
 def test_each_drawn_scenario_loads_from_its_file(tmp_path: Path) -> None:

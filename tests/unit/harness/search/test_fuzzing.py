@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from harness.common.harness_errors import RunError, UnmetError
+from harness.campaign.line_file import StoreError
+from harness.common.harness_errors import RunError, ScenarioError, UnmetError
 from harness.search import fuzz, fuzzing, shrink
-from harness.search.fuzzing import BrokenError, Fuzzing, here
+from harness.search.fuzzing import BrokenError, Fuzzing, here, open_lines
 from harness.search.shrink import Data
 
 pytestmark = pytest.mark.medium
@@ -57,7 +58,7 @@ class Planted:
         self.bug, self.judged, self.reduced = bug, 0, 0
         self.said: list[str] = []
         self.fuzzing = Fuzzing(
-            folder=folder,
+            lines=open_lines(folder),
             draw=lambda number: fuzz.generate(SEED, number),
             place=here(self.judge),
             reduce=self.reduce,
@@ -79,6 +80,10 @@ class Planted:
         """Go on for so many scenarios."""
         until = self.fuzzing.verdicts.total() + times
         self.fuzzing.run_while(lambda: self.fuzzing.verdicts.total() < until)
+
+    def close(self) -> None:
+        """End, as the command does."""
+        self.fuzzing.lines.close()
 
 
 def test_a_planted_bug_is_found_shrunk_and_told_once(tmp_path: Path) -> None:
@@ -121,6 +126,7 @@ def test_it_goes_on_from_where_it_was(tmp_path: Path) -> None:
     """A second one repeats nothing, and knows the causes that the first one found."""
     first = Planted(tmp_path)
     first.run(30)
+    first.close()
     second = Planted(tmp_path)
     second.fuzzing.resume()
     assert second.fuzzing.verdicts == first.fuzzing.verdicts
@@ -129,7 +135,6 @@ def test_it_goes_on_from_where_it_was(tmp_path: Path) -> None:
     assert second.judged == 30
     assert second.reduced == 0
     whole = Planted(tmp_path / "whole")
-    (tmp_path / "whole").mkdir()
     whole.run(60)
     assert second.fuzzing.tally() == whole.fuzzing.tally()
 
@@ -179,3 +184,60 @@ def test_a_run_without_a_verdict_is_noted_and_three_in_a_row_end_it(tmp_path: Pa
         planted.run(10)
     assert planted.fuzzing.tally() == "1 valid, 1 skipped, 4 broken"
     assert planted.said[0].endswith("no verdict: the engine went away ... ConnectionLoss")
+
+
+def test_a_run_that_broke_off_is_tried_again(tmp_path: Path) -> None:
+    """It says nothing of its scenario, so the next command does not take it for judged."""
+    first, works = Planted(tmp_path, bug=lambda _: False), iter([True, False, True])
+
+    def judge(_: int, data: Data) -> Data:
+        if not next(works):
+            raise RunError("the engine went away")
+        return judged(data, wrong=False)
+
+    first.fuzzing.place = here(judge)
+    first.run(3)
+    assert first.fuzzing.tally() == "2 valid, 1 broken"
+    first.close()
+    second = Planted(tmp_path, bug=lambda _: False)
+    second.fuzzing.resume()
+    assert second.said == ["2 were judged before: 2 valid; going on with number 1"]
+    second.run(2)
+    assert second.fuzzing.judged == {0, 1, 2, 3}
+    assert second.fuzzing.tally() == "4 valid"
+    second.close()
+    third = Planted(tmp_path)
+    third.fuzzing.resume()
+    assert third.fuzzing.tally() == "4 valid"
+
+
+def test_what_a_kill_cut_off_is_judged_again(tmp_path: Path) -> None:
+    """Half a line stands for nothing, and a line that is none of ours hides no other."""
+    first = Planted(tmp_path)
+    first.run(30)
+    first.close()
+    path = tmp_path / "fuzz.jsonl"
+    whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*whole[:-1], b"[1]\n\xff\n", whole[-1][:9]]))
+    second = Planted(tmp_path)
+    second.fuzzing.resume()
+    assert second.said[0].endswith("fuzz.jsonl: 2 lines are none of ours, and left out")
+    second.run(1)
+    assert second.fuzzing.found == first.fuzzing.found
+    assert second.fuzzing.verdicts == first.fuzzing.verdicts
+
+
+def test_two_commands_with_one_seed_do_not_mix(tmp_path: Path) -> None:
+    """The second one is refused while the first works, and says what to do."""
+    first = Planted(tmp_path)
+    with pytest.raises(ScenarioError, match=r"another process draws; choose another --seed"):
+        Planted(tmp_path)
+    first.close()
+    Planted(tmp_path)
+
+
+def test_a_folder_that_does_not_take_the_lines(tmp_path: Path) -> None:
+    """It is an error of ours before anything is run."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="expected to keep an outcome here"):
+        open_lines(tmp_path / "file" / "7")

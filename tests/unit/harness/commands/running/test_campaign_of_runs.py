@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness.campaign import outcome_file
+from harness.campaign import line_file, outcome_file
 from harness.campaign.outcome_file import read
 from harness.commands import harness_command
 from harness.commands.running import campaign_of_runs, crew, ordered_run, run_command
@@ -161,7 +161,7 @@ def test_a_full_disk_ends_it(
 
 
 def _full_line(file: Any, _: object) -> Never:
-    raise outcome_file.cannot_keep(file.folder, OSError(errno.ENOSPC, "No space left on device"))
+    raise line_file.cannot_keep(file.folder, OSError(errno.ENOSPC, "No space left on device"))
 
 
 def test_what_a_machine_lacks_is_skipped(

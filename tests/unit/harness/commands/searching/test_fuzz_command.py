@@ -15,7 +15,7 @@ from harness.common.harness_errors import RunError
 from harness.common.run_folder import RunFolder
 from harness.scenario import loading
 from harness.scenario.schema import Scenario
-from harness.search.fuzzing import Fuzzing
+from harness.search.fuzzing import Fuzzing, open_lines
 
 Oracle = Callable[[Scenario], bool]
 
@@ -154,7 +154,7 @@ def test_the_status_tells_what_a_campaign_shows(
 ) -> None:
     """A finding is 1, a run that broke off 255; and runs that show nothing are no success."""
     campaign = Fuzzing(
-        folder=tmp_path, draw=lambda _: {}, place=None, reduce=None, say=print,  # type: ignore[arg-type]
+        lines=open_lines(tmp_path), draw=lambda _: {}, place=None, reduce=None, say=print,  # type: ignore[arg-type]
         verdicts=Counter(verdicts),
     )  # fmt: skip
     assert fuzz_command._status(campaign) == status

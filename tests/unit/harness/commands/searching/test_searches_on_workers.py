@@ -8,8 +8,9 @@ from typing import Any, Never
 
 import pytest
 
-from harness.campaign import outcome_file
-from harness.campaign.outcome_file import StoreError, read
+from harness.campaign import line_file, outcome_file
+from harness.campaign.line_file import StoreError
+from harness.campaign.outcome_file import read
 from harness.commands.running import ordered_run
 from harness.commands.running.ordered_run import Delivered
 from harness.commands.searching import benches, fuzz_command, shrink_command
@@ -196,9 +197,9 @@ def test_a_full_disk_ends_fuzz(fuzzed: Fuzz, monkeypatch: pytest.MonkeyPatch) ->
     have_workers(monkeypatch, OracleRun(lambda _: False))
 
     def full(file: Any, _: object) -> Never:
-        raise outcome_file.cannot_keep(file.folder, OSError(errno.ENOSPC, "No space left"))
+        raise line_file.cannot_keep(file.folder, OSError(errno.ENOSPC, "No space left"))
 
     monkeypatch.setattr(outcome_file.OutcomeFile, "ended", full)
     with pytest.raises(StoreError, match=r"No space left.*goes on from there"):
         fuzzed(9)
-    assert not (FOLDER / "fuzz.jsonl").exists()
+    assert (FOLDER / "fuzz.jsonl").read_bytes() == b""
