@@ -10,6 +10,7 @@ from rich.table import Table as Rows
 
 from harness import results as results_json
 from harness.common import run_folder
+from harness.common.run_folder import RunFolder
 from harness.report import endurance as sums
 from harness.report import judged
 from harness.report.endurance import Endurance
@@ -41,7 +42,9 @@ def endurance(
     A run that broke off has no verdict: it is named, and left out.
     """
     table = field_rates.load(catalogue.folder() / TABLE if rates is None else rates)
-    folders = {str(run): run_folder.open_run(run) for run in runs}
+    # A run that is named twice, once as `latest`, counts once.
+    names = {run_folder.open_run(run).path: str(run) for run in runs}
+    folders = {name: RunFolder(path) for path, name in names.items()}
     unjudged = [run for run, folder in folders.items() if not folder.results.exists()]
     counting = folders.keys() - unjudged or unjudged  # without any, `load` says what is missing
     found = {run: judged.load(folder) for run, folder in folders.items() if run in counting}

@@ -11,6 +11,7 @@ import numpy as np
 from harness.checkers.availability import OUTAGE_NS
 from harness.common.harness_errors import ScenarioError
 from harness.search.field_rates import Table
+from harness.words import none_lost
 
 SECONDS_A_YEAR = 365.25 * 86_400
 RESAMPLES = 10_000
@@ -57,6 +58,7 @@ class Endurance:
     """The sum of several runs.
 
     Attributes:
+        none_lost_of: acknowledged items of the runs that were found to have lost none.
         missing: events of the table that no run had, with their rates; their cost is unknown.
         downtime_s: a year, and the 95 % interval of a bootstrap over the injections of each kind.
         without_cause_s: outages before the first fault of a run.
@@ -65,6 +67,7 @@ class Endurance:
     runs: int = 0
     not_as_expected: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    none_lost_of: int = 0
     faults: int = 0
     events: list[OfEvent] = field(default_factory=list)
     missing: dict[str, float] = field(default_factory=dict)
@@ -76,12 +79,12 @@ class Endurance:
 
     @property
     def one_in(self) -> float | None:
-        """Return of how many acknowledged items at most one is lost, 95 % sure; None if some were.
+        """Return of how many acknowledged items at most one is lost, 95 % sure.
 
-        Source: the rule of three, 3/n.
+        None if some were, or nobody looked. Source: the rule of three, 3/n.
         """
-        none_lost = self.counts.get("lost") == 0 and self.counts.get("acknowledged")
-        return self.counts["acknowledged"] / RULE_OF_THREE if none_lost else None
+        some_lost = self.counts.get("lost") or not self.none_lost_of
+        return None if some_lost else self.none_lost_of / RULE_OF_THREE
 
     @property
     def available(self) -> float:
@@ -122,6 +125,8 @@ def add_up(runs: Mapping[str, Mapping[str, Any]], table: Table) -> Endurance:
 def _count(total: Endurance, run: str, results: Mapping[str, Any]) -> None:
     if not results["as_expected"]:
         total.not_as_expected.append(run)
+    if none_lost(results):
+        total.none_lost_of += results["counts"]["acknowledged"]
     for what, number in results["counts"].items():
         total.counts[what] = total.counts.get(what, 0) + (number or 0)
 

@@ -182,9 +182,14 @@ def test_the_gravest_check_comes_first() -> None:
 
 def test_a_run_that_lost_nothing_says_how_much_that_shows() -> None:
     """By the rule of three; if something was lost, or that is not known, nothing is said."""
-    told = words.loss_bound({"acknowledged": 9000, "lost": 0})
+
+    def results(acknowledged: int, verdict: str | None) -> dict[str, Any]:
+        checks = [{"name": "total-queue", "verdict": verdict}] if verdict else []
+        return {"counts": {"acknowledged": acknowledged, "lost": 0}, "checks": checks}
+
+    told = words.loss_bound(results(9000, "valid"))
     assert told is not None
     assert "None of 9,000" in told
     assert "1 in 3,000" in told
-    for counts in ({"acknowledged": 9000, "lost": 1}, {"acknowledged": 9, "lost": None}, {}):
-        assert words.loss_bound(counts) is None
+    for unknown in ((9000, "invalid"), (9000, "unknown"), (9000, None), (0, "valid")):
+        assert words.loss_bound(results(*unknown)) is None

@@ -25,7 +25,9 @@ def ran(runs: Path, *, lost: int = 0) -> Path:
     check: dict[str, Any] = {"name": "availability", "verdict": "valid", "reasons": []}
     check |= {"details": details, "findings": [], "witnesses": [], "more_witnesses": 0}
     told = {"scenario": "x", "seed": 1, "verdict": "valid", "because": None, "expect": "valid"}
-    told |= {"as_expected": True, "not_run": [], "faults": [kill], "checks": [check]}
+    loss = check | {"name": "total-queue", "details": {}}
+    loss |= {"verdict": "invalid" if lost else "valid"}
+    told |= {"as_expected": True, "not_run": [], "faults": [kill], "checks": [check, loss]}
     told |= {"counts": dict.fromkeys(page.COUNTS, 0) | {"acknowledged": 600, "lost": lost}}
     told |= {"availability": {"fraction": 1.0, "longest_gap_s": 1.5}}
     folder.results.write_text(json.dumps(told))
@@ -62,3 +64,13 @@ def test_a_loss_ends_with_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert endurance_command.endurance([ran(tmp_path, lost=2)]) == 1
     told = capsys.readouterr().out
     assert "2 lost, 0 duplicated\n" in told
+
+
+def test_a_run_that_is_named_twice_counts_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`runs/*/* runs/latest` names the newest run twice: no bound becomes better by that."""
+    run = ran(tmp_path)
+    (tmp_path / "newest").symlink_to(run)
+    assert endurance_command.endurance([run, tmp_path / "newest"]) == 0
+    assert "1 run, 1 fault installed, 600 puts acknowledged" in capsys.readouterr().out

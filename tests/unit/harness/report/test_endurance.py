@@ -29,7 +29,11 @@ def fault(name: str, inject_s: float, heal_s: float | None = None, **more: Any) 
 
 
 def run(
-    faults: list[dict[str, Any]], outages: list[tuple[float, float]], **counts: int
+    faults: list[dict[str, Any]],
+    outages: list[tuple[float, float]],
+    *,
+    loss: str = "valid",
+    **counts: int | None,
 ) -> dict[str, Any]:
     """Return a results.json with outages of (begin, length)."""
     told = [{"begin_ns": int(begin_s * S), "length_s": s} for begin_s, s in outages]
@@ -37,7 +41,10 @@ def run(
         "as_expected": True,
         "counts": {"acknowledged": 3000, "lost": 0, "duplicated": 0} | counts,
         "faults": faults,
-        "checks": [{"name": "availability", "details": {"put_outages": told}}],
+        "checks": [
+            {"name": "availability", "verdict": "valid", "details": {"put_outages": told}},
+            {"name": "total-queue", "verdict": loss},
+        ],
     }
 
 
@@ -113,9 +120,21 @@ def test_an_event_that_is_not_in_the_table_is_shown_and_not_counted() -> None:
 
 def test_the_bound_on_loss_is_three_in_all_that_were_acknowledged() -> None:
     """If one is lost there is no such bound."""
-    good, bad = run([fault("a-1", 1, 2)], []), run([fault("a-1", 1, 2)], [], lost=1)
+    good = run([fault("a-1", 1, 2)], [])
+    bad = run([fault("a-1", 1, 2)], [], loss="invalid", lost=1)
     assert endurance.add_up({"a": good, "b": good}, table(a=1.0)).one_in == 2000
     assert endurance.add_up({"a": good, "b": bad}, table(a=1.0)).one_in is None
+
+
+def test_a_run_whose_losses_nobody_knows_adds_nothing_to_the_bound() -> None:
+    """Its acknowledged items may be lost: a drain that gave up, or a record that is not whole."""
+    good = run([fault("a-1", 1, 2)], [])
+    unknown = run([fault("a-1", 1, 2)], [], loss="unknown", lost=None)
+    total = endurance.add_up({"a": good, "b": unknown}, table(a=1.0))
+    assert (total.counts["acknowledged"], total.one_in) == (6000, 1000)
+    assert endurance.add_up({"b": unknown}, table(a=1.0)).one_in is None
+    del good["checks"][1]
+    assert endurance.add_up({"a": good}, table(a=1.0)).one_in is None
 
 
 def test_a_run_of_an_older_release_is_to_be_judged_anew() -> None:
