@@ -4,7 +4,6 @@ The processes of a round apply one by its name, since each has a queue of its ow
 """
 
 import math
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from zkmq.zookeeper.session.failure_detector import FailureDetector
 from zkmq.zookeeper.session.kazoo_session import KazooSession
 
 STEP_S = 10.0
-BLOCKED_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +45,9 @@ def _forgetful(self: Ticket, *arguments: Any, **settings: Any) -> TookEffect | R
 _commit = Ticket.commit
 
 
-def _blocking(self: KazooSession, request: Any) -> Any:
-    """A request that is handed over without a connection blocks until there is room for it."""
-    if not self._is_connected:
-        time.sleep(BLOCKED_S)
+def blocking(self: KazooSession, request: Any) -> Any:
+    """A request that is handed over without a connection blocks until there is one."""
+    self.wait_connected(math.inf)
     return _send(self, request)
 
 
@@ -96,12 +93,6 @@ MUTANTS = {
             trouble=Trouble.KILLS,
             reasons=frozenset({"left-behind"}),
             applied=lambda: mock.patch.object(JanitorThread, "_round", _only_once),
-        ),
-        WireMutant(
-            name="sends while disconnected",
-            trouble=Trouble.OUTAGE,
-            reasons=frozenset({"wedged"}),
-            applied=lambda: mock.patch.object(KazooSession, "send", _blocking),
         ),
     ]
 }
