@@ -14,6 +14,7 @@ from harness.clients.subject import (
     subjects,
     value_of,
 )
+from harness.common.harness_errors import told
 from harness.history.record import Value
 from zkmq import Item, Queue, Returned
 from zkmq.tree.compatibility.charter import SEGMENT_ITEMS
@@ -30,6 +31,10 @@ class NotLookedError(Exception):
     """No items, but not since there were none; nothing took effect."""
 
     definite = True
+
+
+class LostInCallError(Exception):
+    """A registration was lost while a reserve waited; what it may have claimed nobody was told."""
 
 
 class _ZkmqSubject:
@@ -205,6 +210,16 @@ class AioSubject(_ZkmqSubject):
             within_s=config.deadline_s + GRACE_S,
             **self._settings(config),
         )
+
+    def reserve(self, n: int, timeout_s: float, *, sync: bool) -> Reserved:
+        """Reserve. A call waits on when the session ends with its claim in doubt, and may fail."""
+        was = self.consumer
+        try:
+            return super().reserve(n, timeout_s, sync=sync)
+        except Exception as error:
+            if was is None or was == self.consumer or not getattr(error, "definite", False):
+                raise
+            raise LostInCallError(f"{was} was lost, and then: {told(error)}") from error
 
     @staticmethod
     def _holder(item: Any) -> str:

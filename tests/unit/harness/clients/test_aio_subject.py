@@ -12,7 +12,7 @@ from harness.clients.subject import SubjectConfig
 from harness.clients.subject_lookup import connect
 from harness.clients.zkmq_subjects import NotLookedError
 from worlds.wire.zookeeper import WireZooKeeper
-from zkmq.errors import NotHeldError
+from zkmq.errors import NoQuorumError, NotHeldError
 from zkmq.taking.reserve import Reservation
 
 
@@ -65,12 +65,34 @@ def test_no_time_to_look_is_not_an_empty_queue(
     subject: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that says nothing of the queue is no evidence against it, but a failed call."""
-    monkeypatch.setattr(
-        subject, "_queue", SimpleNamespace(reserve=lambda *_, **__: Reservation((), looked=False))
+    queue = SimpleNamespace(
+        reserve=lambda *_, **__: Reservation((), looked=False), consumer_id=None
     )
+    monkeypatch.setattr(subject, "_queue", queue)
     with pytest.raises(NotLookedError) as raised:
         subject.reserve(1, 0.0, sync=True)
     assert raised.value.definite
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("kind", ["aio", "zkmq"])
+@pytest.mark.parametrize(
+    ("now", "definite"), [("c1", True), ("c2", False), (None, False)], ids=["kept", "new", "lost"]
+)
+def test_a_call_that_lost_its_registration_is_in_doubt(
+    subject: Any, kind: str, now: str | None, *, definite: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task waits on when its claim is in doubt, and its next error says nothing of that one."""
+
+    def reserve(*_: object, **__: object) -> Reservation:
+        queue.consumer_id = now
+        raise NoQuorumError("no answer in time")
+
+    queue = SimpleNamespace(reserve=reserve, consumer_id="c1")
+    monkeypatch.setattr(subject, "_queue", queue)
+    with pytest.raises(Exception, match="no answer in time") as raised:
+        subject.reserve(1, 0.0, sync=True)
+    assert getattr(raised.value, "definite", False) is (definite or kind == "zkmq")
     monkeypatch.undo()
 
 
