@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from harness.faults import Aim, Disabling, Fault, each, faults
+from harness.faults import Aim, Disabling, Fault, all_or_none, each, faults
 from harness.target import DOWN, Evidence, System
 
 SIGKILL_STATUS = 137  # no other death has this exit status
@@ -73,7 +73,11 @@ class Pause(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Pause, and look whether the server still answers."""
-        paused = [system.quorum.nodes[id].pause() for id in nodes]
+        paused = all_or_none.on_each(
+            nodes,
+            lambda id: system.quorum.nodes[id].pause(),
+            lambda done: self.heal(system, done),
+        )
         modes = [system.quorum.nodes[id].status().mode for id in nodes]
         return {"paused": paused, "modes": modes}
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.common.harness_errors import UnsupportedError
 from harness.faults import Aim, Disabling, Fault, each, faults
 from harness.faults.servers import start_down, wiped_something
 from harness.target import Evidence, System
@@ -73,11 +74,15 @@ class Replace(Disabling):
     fail_stop: ClassVar[bool] = True
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Kill, wipe, and remove from the ensemble."""
+        """Kill, wipe, and remove from the ensemble; if none can be removed, start them again."""
         members = [system.quorum.nodes[id] for id in nodes]
         killed = [node.kill() for node in members]
         wiped = [node.wipe() for node in members]
-        removed = [system.quorum.remove_member(id) for id in nodes]
+        try:
+            removed = [system.quorum.remove_member(id) for id in nodes]
+        except UnsupportedError:
+            start_down(system, nodes)
+            raise
         return {"killed": killed, "wiped": wiped, "removed": removed}
 
     def bit(self, evidence: Evidence) -> bool:

@@ -427,6 +427,10 @@ class FakeGateway:
 class UnableNode(FakeNode):
     """A node that can do nothing of what needs a special machine."""
 
+    def pause(self) -> Evidence:
+        """Refuse."""
+        raise UnsupportedError(f"node {self.id}: no control groups")
+
     def shape(self, shape: Shape | None) -> Evidence:
         """Refuse."""
         raise UnsupportedError(f"node {self.id}: no such discipline")

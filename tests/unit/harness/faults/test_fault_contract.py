@@ -25,7 +25,9 @@ ALL_OR_NONE = [
     "disk-full",
     "disk-stall",
     "failpoint",
+    "host-pause",
     "io-error",
+    "pause",
     "slow-disk",
     "torn-write",
 ]
@@ -161,6 +163,21 @@ def test_a_link_that_is_late_on_one_way_only_did_not_bite(rtt_ms: float, *, bit:
         "rtt_ms": {"1": {"2": [rtt_ms]}, "2": {"1": [rtt_ms]}},
     }
     assert fault_named("latency").bit(evidence) is bit
+
+
+def test_a_member_that_cannot_be_removed_is_not_left_dead() -> None:
+    """Where nothing reconfigures, what was killed for its removal runs again, and is skipped."""
+
+    class Fixed(FakeQuorum):
+        def remove_member(self, node: int) -> dict[str, Any]:
+            raise UnsupportedError(f"node {node}: this ensemble does not reconfigure")
+
+    quorum = Fixed()
+    before = quorum.state()
+    with pytest.raises(UnsupportedError, match="does not reconfigure"):
+        by_hand.inject(quorum, "replace", {}, id=1, in_force=[], until_s=1.0)
+    assert quorum.state() == before
+    assert quorum.ledger.entries == {}
 
 
 def test_damage_to_one_of_two_nodes_is_told() -> None:
