@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.common.harness_errors import UnsupportedError
+from harness.common.harness_errors import TargetError, UnsupportedError
+from harness.common.settings.quorum_config import Role
 from harness.faults import Aim, Disabling, Fault, each, faults
 from harness.faults.servers import start_down, wiped_something
 from harness.target import Evidence, System
@@ -30,7 +31,7 @@ class RemoveVoter(Disabling):
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Add them to the ensemble again."""
-        return {"added": [system.quorum.add_member(id) for id in nodes]}
+        return {"added": _given_role(system, nodes, "participant")}
 
 
 @faults.register("add-voter")
@@ -57,7 +58,7 @@ class AddVoter(Fault):
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Make them observers again."""
-        return {"demoted": [system.quorum.add_member(id, "observer") for id in nodes]}
+        return {"demoted": _given_role(system, nodes, "observer")}
 
 
 @faults.register("replace")
@@ -92,11 +93,26 @@ class Replace(Disabling):
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Start the empty ones and add them: the leader brings them up to date first."""
         started = start_down(system, nodes)
-        return {"started": started, "added": [system.quorum.add_member(id) for id in nodes]}
+        return {"started": started, "added": _given_role(system, nodes, "participant")}
 
 
 def _modes(system: System, nodes: Sequence[int]) -> dict[str, str]:
     return {str(seen.node): seen.mode for seen in system.quorum.statuses() if seen.node in nodes}
+
+
+def _given_role(system: System, nodes: Sequence[int], role: Role) -> list[Evidence]:
+    """Give one after the other a role, and see it in the ensemble's own configuration.
+
+    Raises:
+        TargetError: a node does not have it.
+    """
+    seen = [system.quorum.add_member(id, role) for id in nodes]
+    for told in seen:
+        if (told["node"] in told["voters"]) is not (role == "participant"):
+            raise TargetError(
+                f"members: expected node {told['node']} as {role}, got voters {told['voters']}"
+            )
+    return seen
 
 
 def _removed(evidence: Evidence) -> bool:

@@ -62,6 +62,23 @@ def test_an_answer_that_the_engine_lost_is_looked_up(monkeypatch: pytest.MonkeyP
     assert asked == ["reconfig", "config", "config"]
 
 
+def test_what_a_lost_answer_did_not_do_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configuration without the change shows that the request was lost, and not its answer."""
+    added = TOLD.replace("observer", "participant")
+    asked = answers(monkeypatch, LOST, (0, TOLD), (0, added))
+    assert members.add(pod(), 4, "10.0.0.4") == {"node": 4, "voters": [1, 3, 4]}
+    assert asked == ["reconfig", "config", "reconfig"]
+
+
+def test_a_request_that_is_not_decided_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one may take effect after the second was asked for."""
+    busy = (1, "KeeperErrorCode = ReconfigInProgress")
+    added = TOLD.replace("observer", "participant")
+    asked = answers(monkeypatch, LOST, (0, TOLD), busy, (0, added))
+    assert members.add(pod(), 4, "10.0.0.4")["voters"] == [1, 3, 4]
+    assert asked == ["reconfig", "config", "reconfig", "config"]
+
+
 def test_a_refused_reconfiguration_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a lost connection leaves the outcome open."""
     asked = answers(monkeypatch, (1, "KeeperErrorCode = NewConfigNoQuorum"))

@@ -383,6 +383,17 @@ def test_a_rule_that_stays_is_no_heal() -> None:
         isolate.heal(system, [5])
 
 
+@pytest.mark.parametrize("name", ["add-voter", "remove-voter", "replace"])
+def test_a_member_that_is_not_as_before_is_no_heal(name: str) -> None:
+    """A reconfiguration that the ensemble says it did not make is an error, not a heal."""
+    fault, system = fault_named(name), system_for(name)
+    nodes = targets(fault, system)
+    assert fault.bit(fault.inject(system, nodes))
+    cast(FakeQuorum, system.quorum).numb = True
+    with pytest.raises(TargetError, match=r"members: expected node . as .*, got voters"):
+        fault.heal(system, nodes)
+
+
 def test_what_cannot_be_done_by_hand_is_not_in_force() -> None:
     """Without clients there is nobody to cut off; `heal` and `status` need not know of it."""
     quorum = FakeQuorum()
