@@ -49,8 +49,13 @@ def fill(sandbox: Sandbox) -> Evidence:
 
 
 def free(sandbox: Sandbox) -> Evidence:
-    """Remove what `fill` wrote; return what is free now."""
+    """Remove what `fill` wrote; return what is free now.
+
+    Raises:
+        ClusterError: a lease was not renewed, so it may have ended by itself.
+    """
     sandbox.run(["rm", "-f", FILL])
+    sandbox.lease.check()
     return {"node": sandbox.id, "free_kb": _space(sandbox)[1]}
 
 

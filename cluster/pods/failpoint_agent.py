@@ -124,9 +124,14 @@ def hits(sandbox: Sandbox, name: str) -> Evidence:
 
 
 def clear_rule(sandbox: Sandbox, name: str) -> Evidence:
-    """Take the rule of that name off, and return what it did."""
+    """Take the rule of that name off, and return what it did.
+
+    Raises:
+        ClusterError: a lease was not renewed, so it may have ended by itself.
+    """
     seen = hits(sandbox, name)
     sandbox.run(["rm", "-f", f"{_RULES}/{name}"])
+    sandbox.lease.check()
     return seen
 
 

@@ -36,10 +36,12 @@ def set_offset(sandbox: Sandbox, offset_s: float, *, running: Callable[[], bool]
     as soon as the server goes on. A server that is not `running` is asked only once.
 
     Raises:
-        ClusterError: the clock was to be set right, and the server tells another time.
+        ClusterError: the clock was to be set right, and the server tells another time; or a lease
+            was not renewed, so the clock may have been set right before.
     """
     lease = sandbox.lease.take() if offset_s else "true"
     sandbox.run(["sh", "-c", f"rm -f {_STROBE}; {lease} && {_written(offset_s)}"])
+    sandbox.lease.check()
     seen_s = wait_until(
         lambda: seen_offset_s(sandbox),
         lambda seen_s: _near(seen_s, offset_s) or not running(),

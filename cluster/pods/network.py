@@ -111,9 +111,14 @@ def _peer(expressions: Sequence[Mapping[str, Any]]) -> str:
 
 
 def shape(sandbox: Sandbox, shape: Shape | None) -> Evidence:
-    """Slow down what leaves a node, or stop that (None); see `harness.target.Node`."""
+    """Slow down what leaves a node, or stop that (None); see `harness.target.Node`.
+
+    Raises:
+        ClusterError: a lease was not renewed, so the last shape may have ended by itself.
+    """
     if shape is None:
         sandbox.repeat(["sh", "-c", f"{UNSHAPE}; true"])
+        sandbox.lease.check()
         return {"node": sandbox.id}
     command = f"tc qdisc replace dev {DEVICE} root {discipline(shape)}"
     to_clients = command.replace(DEVICE, CLIENTS_DEVICE)

@@ -87,9 +87,14 @@ def calls(sandbox: Sandbox) -> Evidence:
 
 
 def mend(sandbox: Sandbox) -> Evidence:
-    """Take the rule off; return what it did."""
+    """Take the rule off; return what it did.
+
+    Raises:
+        ClusterError: a lease was not renewed, so it may have ended by itself.
+    """
     seen = calls(sandbox)
     sandbox.run(["disk-nemesis", "mend", SHIM_STATE])
+    sandbox.lease.check()
     return seen
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -9,6 +10,7 @@ import docker
 import pytest
 
 from cluster.cluster_errors import ClusterError
+from cluster.pods import disk, failpoint_agent, faketime, network, shimmed_disk
 from cluster.pods import lease as leases
 from cluster.pods.lease import Lease
 from cluster.pods.pod import Pod
@@ -113,6 +115,42 @@ def test_a_renewal_that_fails_is_noticed(
         lease.check()
     with pytest.raises(ClusterError, match="lease: node 1: gone"):
         lease.take()
+
+
+class Answering(Sandbox):
+    """A sandbox whose commands all succeed, and whose lease a renewal failed."""
+
+    def __init__(self) -> None:
+        super().__init__(id=1, run="r", tags={})
+        self.lease._failure = ClusterError("node 1: busy")
+        self.ran = list[str]()
+
+    def run(self, command: Sequence[str]) -> str:
+        """Note it, and print what any of them may print."""
+        self.ran.append(" ".join(command))
+        return '{"in_force": true}' if "look" in command else "1 1"
+
+
+@pytest.mark.parametrize(
+    ("heal", "undoes"),
+    [
+        (lambda node: network.shape(node, None), "tc qdisc del"),
+        (lambda node: faketime.set_offset(node, 0.0, running=lambda: False), "'+0'"),
+        (disk.free, "rm -f /data/nemesis/fill"),
+        (shimmed_disk.mend, "disk-nemesis mend"),
+        (lambda node: failpoint_agent.clear_rule(node, "it"), "rm -f /nemesis/failpoints/rules/it"),
+    ],
+    ids=["shape", "clock", "full-disk", "disk-rule", "failpoint"],
+)
+def test_what_may_have_ended_by_itself_is_no_heal(
+    monkeypatch: pytest.MonkeyPatch, heal: Callable[[Sandbox], object], undoes: str
+) -> None:
+    """A fault was in force until its heal only if its lease was renewed all the time."""
+    monkeypatch.setattr(faketime, "seen_offset_s", lambda _: None)
+    node = Answering()
+    with pytest.raises(ClusterError, match="lease: node 1: busy"):
+        heal(node)
+    assert any(undoes in command for command in node.ran), "it is undone all the same"
 
 
 def test_a_renewal_that_comes_late_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
