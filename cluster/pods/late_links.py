@@ -2,7 +2,8 @@
 
 Rules in the table `mangle` lead what a node sends to its peers into a queue (NFQUEUE). There the
 program lets each packet go when its time has come. Clients have other addresses, so their path
-stays fast unless `clients` is given. If the program is gone, the rules let all packets pass.
+stays fast unless `clients` is given. If the program is gone, the rules let all packets pass, and
+count them all the same. So its file tells whether it runs: it goes with it.
 """
 
 import re
@@ -27,7 +28,11 @@ _COUNTED = re.compile(
 )
 # What the program writes: an address, how many packets have waited, how many overtook one.
 _TOLD = re.compile(r"^([\d.]+) +(\d+) +(\d+)$", re.MULTILINE)
-_COUNTS = f"iptables-save -c -t mangle; cat {LATE_RUNS}[0-9]* 2>/dev/null; echo all"
+_QUEUE = re.compile(r"-j NFQUEUE --queue-num (\d+)")
+_COUNTS = (
+    f"iptables-save -c -t mangle; cat {LATE_RUNS}[0-9]* 2>/dev/null; "
+    f"for f in {LATE_RUNS}*; do echo runs ${{f##*/}}; done; tail -n 1 {_LOG} 2>/dev/null; echo all"
+)
 
 
 def put(
@@ -78,7 +83,7 @@ def counted(sandboxes: Mapping[int, Sandbox], nodes: Collection[int]) -> dict[in
     The rules count the first two, the program the others. A node without rules is left out.
 
     Raises:
-        ClusterError: a lease was not renewed, so rules may have ended by themselves.
+        ClusterError: a program has ended, or a lease was not renewed, so that rules may have.
     """
     peers = {sandbox.ip: str(id) for id, sandbox in sandboxes.items()}
     peers |= dict.fromkeys(("", _ALL), "clients")
@@ -86,7 +91,9 @@ def counted(sandboxes: Mapping[int, Sandbox], nodes: Collection[int]) -> dict[in
     def count(id: int) -> Evidence | None:
         sandboxes[id].lease.check()
         told = sandboxes[id].ask(["sh", "-c", _COUNTS], "rules")
-        return counts_of(told, peers)
+        if (counts := counts_of(told, peers)) is not None:
+            _require_program(id, told)
+        return counts
 
     seen = each(sorted(nodes), count)
     return {id: told for id, told in zip(sorted(nodes), seen, strict=True) if told is not None}
@@ -102,6 +109,16 @@ def counts_of(told: str, peers: Mapping[str, str]) -> Evidence | None:
     waited = {peers[address]: int(packets) for address, packets, _ in program}
     overtook = {peers[address]: int(packets) for address, _, packets in program}
     return {"late": late, "twice": twice, "waited": waited, "overtook": overtook} if late else None
+
+
+def _require_program(id: int, told: str) -> None:
+    """Raise ClusterError unless the program runs to which the rules lead packets."""
+    queue = _QUEUE.search(told)
+    if queue is not None and f"runs late.{queue[1]}" not in told.splitlines():
+        last = "; ".join(told.partition("COMMIT\n")[2].split("\n")[:-1])
+        raise ClusterError(
+            f"node {id}: late links: expected the program of queue {queue[1]} to run, got {last}"
+        )
 
 
 def round_trips(
@@ -146,7 +163,7 @@ def script_of(to: Mapping[str, Lateness], clients: Lateness | None, queue: int) 
         ["*mangle", ":nemesis - [0:0]", *rules, "-A OUTPUT -j nemesis", "COMMIT", ""]
     )
     # The program tells when the queue is its own, and ends when its file is gone.
-    started = f"touch {runs} && ({program} > {_LOG} 2>&1 &) && {_BOUND}"
+    started = f"touch {runs} && (({program}; rm -f {runs}) > {_LOG} 2>&1 &) && {_BOUND}"
     return f"{LATE_OFF}; {started} && printf '{table}' | iptables-restore --noflush"
 
 

@@ -1,6 +1,10 @@
 """The words that make packets late, and what is read from the answers."""
 
+import os
+import signal
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +12,7 @@ from cluster.cluster_errors import ClusterError
 from cluster.pods import late_links, sandbox
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
+from harness.common.polling import wait_until
 from harness.target.disturbances import Lateness
 
 SAVED = """\
@@ -22,6 +27,8 @@ SAVED = """\
 COMMIT
 10.0.0.2                           6                    1
 0.0.0.0                            8                    0
+runs late.5
+runs late.log
 all
 """
 PEERS = {"10.0.0.1": "1", "10.0.0.2": "2", "": "clients", late_links._ALL: "clients"}
@@ -46,7 +53,7 @@ class Node(Sandbox):
 def test_only_what_is_named_is_late() -> None:
     """There is a rule for each peer and none for clients, whose packets match nothing."""
     script = late_links.script_of({"10.0.0.2": Lateness(delay_ms=100, jitter_ms=20)}, None, 7)
-    assert "late-links 7 /run/nemesis/late.7 10.0.0.2 100000 20000 0 " in script
+    assert "late-links 7 /run/nemesis/late.7 10.0.0.2 100000 20000 0;" in script
     assert script.count("-A nemesis") == 1
     assert "-A nemesis -d 10.0.0.2/32 -j NFQUEUE --queue-num 7 --queue-bypass" in script
     assert "2181" not in script
@@ -83,6 +90,36 @@ def test_what_rules_counted() -> None:
     assert late_links.counted({2: node}, [2]) == {2: expected}
     assert "cat /run/nemesis/late.[0-9]*" in node.commands[-1]
     assert late_links.counts_of("*mangle\n:OUTPUT ACCEPT [4:9]\nCOMMIT\nall\n", PEERS) is None
+
+
+@pytest.mark.parametrize("ended", ["runs late.7", "late-links: recv: Bad file descriptor"])
+def test_rules_whose_program_has_ended_hold_nothing_back(ended: str) -> None:
+    """They count packets and let them pass; only the file of the rules' queue tells the end."""
+    told = SAVED.replace("runs late.5", ended)
+    assert late_links.counted({1: Node(SAVED), 2: Node("", id=2)}, [1])[1]["late"]["2"] == 7
+    with pytest.raises(ClusterError, match=r"node 1: late links: .* of queue 5 to run, got .*late"):
+        late_links.counted({1: Node(told), 2: Node("", id=2)}, [1])
+
+
+@pytest.mark.medium
+def test_the_end_of_the_program_is_told_by_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it ends, the file is gone soon after; while it runs the file is there."""
+    program = tmp_path / "late-links"
+    program.write_text("#!/bin/sh\necho bound\necho $$ > pid\nexec sleep 600\n")
+    for name in ("iptables", "iptables-restore"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+    for tool in tmp_path.iterdir():
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    script = late_links.script_of({"10.0.0.2": Lateness(delay_ms=5)}, None, 7)
+    script = script.replace("/run/nemesis/", f"{tmp_path}/")
+    # It holds no output open, for which the engine would wait.
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True, timeout=60, capture_output=True)
+    assert (tmp_path / "late.7").exists()
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert wait_until(lambda: not (tmp_path / "late.7").exists(), within_s=60, every_s=0.01)
 
 
 def test_round_trips_without_an_answer_are_none() -> None:
