@@ -18,6 +18,7 @@ SEEN_WITHIN_S = 30.0
 TOLERANCE_S = 1.5  # clocks are read one after the other, on a machine that may be busy
 POLL_S = 0.1
 _STROBE = "/run/nemesis/strobe"
+_LOCK = "/run/nemesis/clock.lock"
 
 
 def install(sandbox: Sandbox) -> None:
@@ -40,7 +41,7 @@ def set_offset(sandbox: Sandbox, offset_s: float, *, running: Callable[[], bool]
             was not renewed, so the clock may have been set right before.
     """
     lease = sandbox.lease.take() if offset_s else "true"
-    sandbox.run(["sh", "-c", f"rm -f {_STROBE}; {lease} && {_written(offset_s)}"])
+    sandbox.run(["sh", "-c", _alone(f"rm -f {_STROBE}; {lease} && {_written(offset_s)}")])
     sandbox.lease.check()
     seen_s = wait_until(
         lambda: seen_offset_s(sandbox),
@@ -63,10 +64,10 @@ def strobe(
     mine, half_s = secrets.token_hex(4), f"{period_s / 2:g}"
     # An earlier loop that still sleeps must not mistake this loop's file for its own.
     goes_on = f'[ "$(cat {_STROBE} 2>/dev/null)" = {mine} ]'
+    there, back = (_alone(f"{goes_on} || exit 1; {_written(s)}; true") for s in (offset_s, 0.0))
     loop = (
-        f"echo {mine} > {_STROBE}; while {goes_on}; do "
-        f"{_written(offset_s)}; sleep {half_s}; "
-        f"{goes_on} || break; {_written(0.0)}; sleep {half_s}; done"
+        f"echo {mine} > {_STROBE}; while {there}; do "
+        f"sleep {half_s}; {back} || break; sleep {half_s}; done"
     )
     sandbox.run(["sh", "-c", f"{sandbox.lease.take()} && ({loop}) > /dev/null 2>&1 &"])
     seen: set[float] = set()
@@ -107,6 +108,14 @@ def seen_offset_s(sandbox: Sandbox) -> float | None:
 
 def _right_ms(sandbox: Sandbox) -> int:
     return int(sandbox.ask(["date", "+%s%3N"], "date"))
+
+
+def _alone(command: str) -> str:
+    """Return a shell command beside which no other one of these runs.
+
+    Else a strobe that has just found that it goes on would jump after its end.
+    """
+    return f"(flock 9; {command}) 9> {_LOCK}"
 
 
 def _written(offset_s: float) -> str:

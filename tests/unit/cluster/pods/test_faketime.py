@@ -1,6 +1,7 @@
 """A server's clock: what counts is the time that the server itself tells."""
 
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
@@ -16,6 +17,7 @@ from cluster.pods import faketime, server_time
 from cluster.pods.lease import Lease
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
+from harness.common.polling import wait_until
 from harness.faults.clocks import ClockJump, ClockStrobe
 
 NOW_MS = 1_700_000_000_000
@@ -124,13 +126,57 @@ def test_the_offset_is_replaced_whole(
     monkeypatch.setattr(faketime, "FAKETIME_OFFSET", str(offset))
     told(60.0)
     node, ran = pod()
-    with offset.open() as before:
+    with offset.open() as before, tempfile.TemporaryDirectory() as run:
         node.set_clock(60.0)
-        subprocess.run(["sh", "-c", ran[0].rpartition("; ")[2]], check=True)
+        script = ran[0].replace("/run/nemesis", run)
+        subprocess.run(["sh", "-c", script], check=True, timeout=60)
         assert before.read().strip() == "+0"
     assert offset.read_text() == f"{'+60':<20}\n"
     assert sorted(tmp_path.iterdir()) == [offset, spare]
     assert {file.stat().st_ino for file in (offset, spare)} == inodes, "no new file on a full disk"
+
+
+# Says what is in the file, and returns when it may; so that what was read is old by then.
+_SLOW_CAT = """#!/bin/sh
+/bin/cat "$@"
+: > asked
+while [ ! -e go ]; do sleep 0.01; done
+"""
+
+
+@pytest.mark.medium
+def test_a_clock_set_right_stays_right_beside_a_strobe_that_jumps_just_now(
+    told: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A strobe that has just found that it goes on must not jump after its end."""
+    told(60.0, 0.0)
+    node, ran = pod()
+    node.strobe_clock(60.0, 4.0)
+    node.set_clock(0.0)
+    for file in ("clock", "clock.spare"):
+        (tmp_path / file).write_text(f"{'+0':<20}\n")
+    (tool := tmp_path / "cat").write_text(_SLOW_CAT)
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def started(script: str) -> "subprocess.Popen[bytes]":
+        for folder in ("/run/nemesis", "/data/nemesis"):
+            script = script.replace(folder, str(tmp_path))
+        return subprocess.Popen(["sh", "-c", f"{script} wait"], cwd=tmp_path)
+
+    def waits() -> bool:
+        lock = tmp_path / "clock.lock"
+        held = Path("/proc/locks").read_text().splitlines()
+        return lock.exists() and any("->" in x and f":{lock.stat().st_ino} " in x for x in held)
+
+    with started(ran[0]) as strobe:
+        assert wait_until((tmp_path / "asked").exists, within_s=60, every_s=0.01)
+        with started(f"{ran[1]};") as heal:
+            assert wait_until(lambda: heal.poll() is not None or waits(), within_s=60, every_s=0.01)
+            (tmp_path / "go").touch()
+        assert strobe.wait(60) == 0
+    assert heal.returncode == 0
+    assert (tmp_path / "clock").read_text() == f"{'+0':<20}\n"
 
 
 @pytest.mark.usefixtures("_impatient")
