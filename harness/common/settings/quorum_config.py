@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from harness.common.settings.setting_types import Line, Strict, refuse
 
@@ -58,6 +66,14 @@ Software = Annotated[
 """Which ZooKeeper to run: a release by its number, or a build of the user's own."""
 
 
+def _has_one_disk(zoo_cfg: dict[str, str | int]) -> dict[str, str | int]:
+    """Refuse another place for the database: faults of disks would miss it without a word."""
+    own = [key for key in zoo_cfg if key.strip() in {"dataDir", "dataLogDir"}]
+    refuse(bool(own), f"no {', '.join(own)}: faults know a server's database at /data only")
+    return zoo_cfg
+
+
+ZooCfg = Annotated[dict[Line, Line | int], AfterValidator(_has_one_disk)]
 Role = Literal["participant", "observer"]
 Properties = dict[PropertyName, PropertyValue | int | bool]
 MOST_NODES = 9
@@ -71,7 +87,7 @@ class NodeConfig(Strict):
     """An observer follows the leader and answers clients, and has no vote."""
     heap_mb: HeapSize | None = None
     """Its heap. None: as large as the others'."""
-    zoo_cfg: dict[Line, Line | int] = Field(default={})
+    zoo_cfg: ZooCfg = Field(default={})
     """Lines of its zoo.cfg that override or add to those of all."""
     jvm: Properties = Field(default={})
     """System properties of its JVM that override or add to those of all."""
@@ -103,7 +119,7 @@ class QuorumConfig(Strict):
     """Any image with the official one's contract; wins over `zookeeper`."""
     heap_mb: HeapSize = 256
     """Heap of each server; 256 is enough for tests, a million items want 1536."""
-    zoo_cfg: dict[Line, Line | int] = Field(default={})
+    zoo_cfg: ZooCfg = Field(default={})
     """Lines of zoo.cfg that override or add to the cluster's own."""
     jvm: Properties = Field(default={})
     """System properties of the servers' JVMs, by name without `-D`."""

@@ -35,6 +35,8 @@ def test_listed_nodes_have_ids_in_their_order() -> None:
         ({"nodes": [{"rol": "observer"}]}, "Extra inputs"),
         ({"nodes": [{"role": "observer"}]}, "at least 2 participants beside observers, got 0"),
         ({"nodes": [{}, {"role": "observer"}]}, "at least 2 participants beside observers, got 1"),
+        ({"zoo_cfg": {"dataLogDir": "/datalog"}}, "expected no dataLogDir: faults know a server"),
+        ({"nodes": [{"zoo_cfg": {" dataDir": "/x"}}]}, "expected no  dataDir: faults know"),
         ({"jvm": {"a.b": "x -Dy=z"}}, "String should match"),
         ({"jvm": {"-Da": "x"}}, "String should match"),
         ({"jvm": {"a": 1.5}}, "valid integer"),
