@@ -11,7 +11,7 @@ from cluster.engine.fleet import Fleet
 from cluster.engine.hosts import Host
 from harness.commands.manual import faults_command
 from harness.common.harness_errors import TargetError
-from harness.nemesis import undo
+from harness.nemesis import by_hand, undo
 
 TROUBLE = ClusterError("node 1: its sandbox is not running")
 
@@ -47,6 +47,27 @@ def test_a_quorum_that_cannot_be_healed_does_not_keep_the_others_hurt(healed: li
     with pytest.raises(TargetError, match="its sandbox is not running"):
         faults_command.heal_left(fleet.find(), lambda _: None)
     assert healed == ["hurt"]
+
+
+@pytest.mark.parametrize(
+    ("lasts_s", "term_s"), [([], {10}), ([5.0], {10}), ([600.0, 90.0], {600, 601})]
+)
+def test_a_short_fault_does_not_end_a_longer_one(
+    monkeypatch: pytest.MonkeyPatch, lasts_s: list[float], term_s: set[int]
+) -> None:
+    """A sandbox has one lease, and ends all of its rules with it."""
+    up_s = ledger.uptime_s()
+    entries = [{"id": n, "until_s": up_s + last_s} for n, last_s in enumerate(lasts_s)]
+    terms = list[int]()
+    hurt = SimpleNamespace(
+        limit_faults=terms.append,
+        ledger=SimpleNamespace(open=lambda: [*entries, {"id": 9}]),
+    )
+    monkeypatch.setattr(faults_command, "the_quorum", lambda _: hurt)
+    injected = by_hand.Injected(nodes=[1], what="loss node 1", evidence={}, bit=True)
+    monkeypatch.setattr(by_hand, "inject", lambda *_, **__: injected)
+    assert faults_command.inject("loss", "leader", for_s=10) == 0
+    assert term_s.issuperset(terms)
 
 
 def test_a_run_begins_beside_a_quorum_that_cannot_be_healed(healed: list[str]) -> None:
