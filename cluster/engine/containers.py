@@ -13,6 +13,7 @@ from docker.api.client import APIClient
 from docker.errors import APIError, ContainerError, DockerException, NotFound
 from docker.models.containers import Container
 from docker.models.images import Image
+from requests.exceptions import ReadTimeout
 
 from cluster.cluster_errors import ClusterError, EngineGoneError
 from cluster.engine import engine
@@ -20,6 +21,7 @@ from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
 
 UID = 1000  # of the server, as in the official image
+ENDS_WITHIN_S = 300.0  # a container with one command: a few seconds of Java, on a busy machine
 EXIT_WITHIN_S = 30.0  # after a command's output has ended; usually its exit is known at once
 POLL_S = 0.01
 FREEZE_WITHIN_S = 30.0
@@ -147,18 +149,31 @@ def output_of(
 
     Raises:
         ContainerError: the command ended with another status than 0.
+        ClusterError: it did not end within ENDS_WITHIN_S.
         DockerException: the engine could not run it.
     """
     container = client.containers.create(image, command, **options)
     try:
         container.start()
-        status = container.wait()["StatusCode"]
+        status = _status_at_end(container, command)
         if status:
             said = container.logs(stdout=False, stderr=True).decode(errors="replace")
             raise ContainerError(container, status, command, image, said)
         return bytes(container.logs(stdout=True, stderr=False))
     finally:
         remove(container)
+
+
+def _status_at_end(container: Container, command: Sequence[str]) -> int:
+    try:
+        return int(container.wait(timeout=ENDS_WITHIN_S)["StatusCode"])  # by itself it has no limit
+    except EngineGoneError as error:
+        if not isinstance(error.__cause__, ReadTimeout):
+            raise
+        raise ClusterError(
+            f"container {container.name}: {command[0]}: expected its end within "
+            f"{ENDS_WITHIN_S:g} s, got none"
+        ) from error
 
 
 def remove(container: Container) -> None:

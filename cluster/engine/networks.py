@@ -56,13 +56,17 @@ def join(container: Container, network: Network) -> None:
 
 
 def detach_strangers(network: Network) -> None:
-    """Take off containers that are not of the quorum, such as the one that this process runs in."""
+    """Take off containers that are not of the quorum, such as the one that this process runs in.
+
+    One that is gone, or that another `clean` removes just now, is no error: while a container is
+    left that the engine does not let go, it refuses to remove the network.
+    """
     try:
         network.reload()
     except NotFound:
         return
     for id in network.attrs.get("Containers") or {}:
-        with suppress(NotFound):  # it has gone; or it is an overlay's own, which goes with it
+        with suppress(APIError):
             network.disconnect(id, force=True)
 
 

@@ -11,7 +11,7 @@ class _Ended:
     def start(self) -> None:
         """Start, and be over."""
 
-    def wait(self) -> dict[str, int]:
+    def wait(self, *, timeout: float) -> dict[str, int]:
         """Return the status."""
         return {"StatusCode": self._status}
 

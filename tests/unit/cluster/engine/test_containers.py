@@ -8,8 +8,9 @@ import pytest
 from docker import DockerClient
 from docker.errors import APIError, ContainerError
 from docker.models.containers import Container
+from requests.exceptions import ReadTimeout
 
-from cluster.cluster_errors import ClusterError
+from cluster.cluster_errors import ClusterError, EngineGoneError
 from cluster.engine import containers
 from harness.common.harness_errors import UnsupportedError
 
@@ -128,4 +129,28 @@ def test_a_command_in_a_container_of_its_own_leaves_no_volume(status: int) -> No
             containers.output_of(client, "image", ["true"], user="1")
     else:
         assert containers.output_of(client, "image", ["true"], user="1") == b"out"
+    container.remove.assert_called_once_with(force=True, v=True)
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected", "told"),
+    [
+        (ReadTimeout("Read timed out."), ClusterError, "container box: java: expected its end"),
+        (ConnectionResetError("reset"), EngineGoneError, "expected an answer, got none"),
+    ],
+)
+def test_a_command_that_never_ends_is_an_error(
+    cause: Exception, expected: type[Exception], told: str
+) -> None:
+    """It is not waited for without limit, and its container goes all the same."""
+    gone = EngineGoneError("Docker engine: expected an answer, got none")
+    gone.__cause__ = cause
+    container = mock.Mock(spec=Container)
+    container.name = "box"
+    container.wait.side_effect = gone
+    client = cast(DockerClient, mock.Mock())
+    client.containers.create.return_value = container  # type: ignore[attr-defined]
+    with pytest.raises(expected, match=told):
+        containers.output_of(client, "image", ["java", "-version"])
+    assert container.wait.call_args.kwargs == {"timeout": containers.ENDS_WITHIN_S}
     container.remove.assert_called_once_with(force=True, v=True)

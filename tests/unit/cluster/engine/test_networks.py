@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 
 from cluster.cluster_errors import ClusterError
 from cluster.engine import networks
@@ -61,3 +61,26 @@ def test_other_refusals_are_passed_on() -> None:
     with pytest.raises(APIError, match="permission denied"):
         create(engine)
     assert engine.subnets == [None]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        NotFound("No such container: one"),
+        APIError("Container one is marked for removal and cannot be connected or disconnected"),
+        APIError("container one is not connected to network zkmq-1"),
+    ],
+)
+def test_a_container_that_goes_by_itself_is_no_error(refusal: APIError) -> None:
+    """Two cleans at once find the same containers, and the rest are taken off all the same."""
+    taken = list[str]()
+
+    def disconnect(id: str, *, force: bool) -> None:
+        if id == "one":
+            raise refusal
+        taken.append(id)
+
+    attrs = {"Containers": {"one": {}, "other": {}}}
+    found: Any = SimpleNamespace(reload=lambda: None, attrs=attrs, disconnect=disconnect)
+    networks.detach_strangers(found)
+    assert taken == ["other"]
