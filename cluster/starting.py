@@ -56,7 +56,8 @@ def attach(hosts: Sequence[Host], run: str) -> DockerQuorum:
         parts: dict[int, dict[str, Container]] = {}
         for container in leftovers.containers(host.client, run):
             tags = container.labels
-            parts.setdefault(int(tags[labels.NODE]), {})[tags[labels.PART]] = container
+            if tags.keys() >= {labels.NODE, labels.PART}:
+                parts.setdefault(int(tags[labels.NODE]), {})[tags[labels.PART]] = container
         if bare := sorted(id for id, found in parts.items() if "sandbox" not in found):
             told = f"got no sandbox of nodes {bare}"
             raise ContainerGoneError(f"quorum {run}: expected containers of it, {told}")

@@ -58,7 +58,9 @@ class Owner:
         here = Owner.me()
         if self.host != here.host:
             return True
-        return self.boot == here.boot and start_ticks(self.pid) == self.start_ticks
+        if self.boot != here.boot:
+            return False
+        return start_ticks(self.pid) == self.start_ticks or _is_hidden(self.pid)
 
 
 def of_run(run: str, owner: Owner, *, by_hand: bool) -> dict[str, str]:
@@ -80,6 +82,19 @@ def start_ticks(pid: int) -> int | None:
         return None
     fields = stat.rpartition(")")[2].split()  # the name before it may hold blanks and brackets
     return None if fields[0] in {"Z", "X"} else int(fields[19])
+
+
+def _is_hidden(pid: int) -> bool:
+    """Tell whether /proc hides a process of another user, as its option `hidepid` does."""
+    if os.access(f"/proc/{pid}/stat", os.R_OK):
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        pass
+    return False
 
 
 def _host() -> str:

@@ -52,8 +52,8 @@ def runs(clients: Iterable[docker.DockerClient]) -> list[HeldRun]:
     """Return every run that has a container, network or volume in one of the engines, by id."""
     contained, others = dict[str, Mapping[str, str]](), dict[str, Mapping[str, str]]()
     for client in clients:
-        contained |= {tags.get(labels.RUN, ""): tags for tags in _of_containers(client)}
-        others |= {tags.get(labels.RUN, ""): tags for tags in _of_things(client)}
+        contained |= _by_run(_of_containers(client))
+        others |= _by_run(_of_things(client))
     everything = sorted((others | contained).items())
     return [_held(run, tags, contained=run in contained) for run, tags in everything]
 
@@ -182,6 +182,11 @@ def _of_things(client: docker.DockerClient) -> Iterator[Mapping[str, str]]:
     found = client.networks.list(filters=dict(OURS)), client.volumes.list(filters=dict(OURS))
     for thing in chain(*found):
         yield (thing.attrs or {}).get("Labels") or {}
+
+
+def _by_run(found: Iterable[Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    """Return labels by their run; what has none is a stranger's."""
+    return {tags[labels.RUN]: tags for tags in found if tags.get(labels.RUN)}
 
 
 def _held(run: str, tags: Mapping[str, str], *, contained: bool = True) -> HeldRun:

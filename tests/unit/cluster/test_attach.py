@@ -12,13 +12,17 @@ from cluster.engine import labels, leftovers
 from cluster.engine.hosts import Host
 
 
-@pytest.mark.parametrize("left", [[], ["server"]], ids=["all gone", "sandbox gone"])
+@pytest.mark.parametrize(
+    "left", [[], ["server"], [None]], ids=["all gone", "sandbox gone", "a stranger with our label"]
+)
 def test_a_quorum_that_is_being_removed_is_gone(
-    left: list[str], monkeypatch: pytest.MonkeyPatch
+    left: list[str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever of a node's containers goes first."""
     parts = [
-        SimpleNamespace(labels={labels.NODE: "1", labels.RUN: "r", labels.PART: part})
+        SimpleNamespace(
+            labels={labels.RUN: "r"} | ({labels.NODE: "1", labels.PART: part} if part else {})
+        )
         for part in left
     ]
     monkeypatch.setattr(leftovers, "containers", lambda *_: cast(Any, parts))

@@ -134,3 +134,13 @@ def test_a_network_that_the_engine_does_not_let_go_costs_little_time(
     with pytest.raises(ClusterError):
         leftovers.remove_run([engine], "stuck")
     assert waits == [leftovers.STUCK_TIMEOUT_S, leftovers.REMOVE_TIMEOUT_S]
+
+
+def test_what_bears_half_of_our_labels_is_no_run(
+    engine: DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's container is not shown as a run without a name, and not removed as one."""
+    stranger = SimpleNamespace(labels={"zkmq.harness": "1"})
+    monkeypatch.setattr(engine.containers, "list", lambda **_: [stranger])
+    assert leftovers.runs([engine]) == []
+    assert leftovers.clean(fleet_of(engine)) == []
