@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from harness.claim import Claim
+from harness.claim import Claim, Level
 from harness.common.verdict import Verdict
 from harness.judge import judge
 from worlds.histories.mutations import mutate
@@ -37,6 +37,17 @@ def test_what_is_legal_is_never_accused(mix: Mix) -> None:
         ops = mutate(Random(seed), simulate(Random(seed), mix))
         if sequential(ops) and legal(ops):
             assert not found_invalid(ops, CHECKERS), f"seed {seed}"
+
+
+@pytest.mark.parametrize("order", ["snapshot", "stale"])
+@pytest.mark.parametrize("name", ["whole-model", "zxids-unknown", "crashes"])
+def test_what_is_legal_is_never_accused_by_a_weaker_claim(name: str, order: Level) -> None:
+    """A history that a linearizable queue can have is one of any queue, whatever is unknown."""
+    for seed in range(HISTORIES // 4):
+        ops = mutate(Random(seed), simulate(Random(seed), MIXES[name]))
+        if sequential(ops) and legal(ops):
+            judged = judge(as_history(ops), Claim(level=order), ["priority-fifo", "zxid"])
+            assert judged.verdict is not Verdict.INVALID, f"seed {seed}"
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.checkers.evidence.episodes import put_rows
+from harness.checkers.evidence.episodes import put_rows, unseen_holds
 from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.violations import Violation
-from harness.history.columns import INFO, NEVER_NS, OK, History, Ints, Mask
+from harness.history.columns import OK, History, Ints, Mask
 
 
 def by_item(history: History, view: History) -> list[Violation]:
@@ -40,23 +40,35 @@ def _never(view: History, row: int) -> Violation:
 def _miscounted(history: History, view: History) -> Iterator[tuple[int, int]]:
     """Yield (delivery, the one before or -1) whose delivery counts do not follow each other.
 
-    A gap is no violation where a call of unknown outcome may have had the item in between, or
-    where notes tell of as many holds that no call recorded.
+    A gap is no violation where as many holds that no delivery tells of may have come in between:
+    of calls of unknown outcome, of deliveries without zxid or count, and of those that notes tell.
     """
     got = _delivered(view)
-    rows = np.flatnonzero(got & (view.zxid >= 0) & (view.delivery > 0))
+    counts = got & (view.zxid >= 0) & (view.delivery > 0)
+    rows = np.flatnonzero(counts)
     rows = rows[np.lexsort((view.invoke_ns[rows], view.value[rows]))]
     again = np.append([False], view.value[rows][1:] == view.value[rows][:-1])[: len(rows)]
     before = np.where(again, np.append([-1], rows)[: len(rows)], -1)
     count, counted = view.delivery[rows], np.where(again, view.delivery[before], 0)
-    unseen = got & (view.zxid < 0)
-    unseen |= view.got(INFO)
-    unseen_from = view.invoke_ns[unseen].min(initial=NEVER_NS)
-    ending = holds(history).endings
-    told = np.bincount(ending.value[ending.of_unseen], minlength=len(view.values))
-    gap = count - counted - 1 > told[view.value[rows]]
-    bad = (count <= counted) | (gap & (view.complete_ns[rows] < unseen_from))
+    uncounted = np.bincount(view.value[got & ~counts], minlength=len(view.values))
+    bad = count <= counted
+    for place in np.flatnonzero(count > counted + 1).tolist():
+        pair = (int(before[place]), int(rows[place]))
+        may = int(uncounted[view.value[rows[place]]]) + _unseen_between(history, view, *pair)
+        bad[place] = int(count[place]) - int(counted[place]) - 1 > may
     yield from zip(rows[bad].tolist(), before[bad].tolist(), strict=True)
+
+
+def _unseen_between(history: History, view: History, before: int, row: int) -> int:
+    """Return how many holds of an item may have come between two deliveries (-1: none before)."""
+    first = before if before >= 0 else int(put_rows(view)[view.value[row]])
+    since_ns = int(view.invoke_ns[first]) if first >= 0 else 0
+    calls, ending = unseen_holds(view), holds(history).endings
+    may = (calls.begin <= view.complete_ns[row]) & (calls.until >= since_ns)
+    told = ending.of_unseen & (ending.value == view.value[row])
+    since = int(view.zxid[before]) if before >= 0 else -1
+    told &= (ending.zxid < 0) | ((ending.zxid > since) & (ending.zxid <= view.zxid[row]))
+    return int(may.sum()) + int(told.sum())
 
 
 def _miscount(view: History, row: int, before: int) -> Violation:

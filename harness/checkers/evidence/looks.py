@@ -6,8 +6,10 @@ import numpy as np
 
 from harness.checkers.evidence.episodes import Episodes
 from harness.checkers.evidence.kernels import INSERT, QUERY, crowd_sweep, run, whole_sweep
-from harness.checkers.evidence.sweeps import Swept
+from harness.checkers.evidence.sweeps import Hidden, Swept
 from harness.history.columns import NEVER_NS, Ints, Mask
+
+MOST_HIDDEN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,34 @@ def whole(stays: Episodes, empties: tuple[Ints, Ints], certain: Mask, looked_ns:
     flagged = np.zeros(len(stays), np.bool_)
     flagged[asked] = bad[len(ranked.entered) : size] > 0
     return Swept(bad=flagged, bad_empty=bad[size:] > 0, taken_ns=stays.taken_ns)
+
+
+def outnumbered(
+    stays: Episodes, hidden: Hidden, asked: Ints, looked_ns: Ints, beside: Ints | int = 0
+) -> Ints:
+    """Return those asked that had more items ahead than `beside` and all that calls can have had.
+
+    From the state that its consumer looked at until its delivery. So one of these items was there,
+    whichever it was. Where calls can have had more than MOST_HIDDEN items, nothing is judged.
+    """
+    hides = hidden.at_most(stays.surely_taken_ns[asked])
+    few = hides <= MOST_HIDDEN
+    asked, most = asked[few], (hides + beside)[few]
+    ahead = crowd(stays, np.ones(len(stays), np.bool_), asked, looked_ns, most + 1)
+    found: Ints = asked[ahead > most]
+    return found
+
+
+def never_empty(stays: Episodes, hidden: Hidden, empties: tuple[Ints, Ints]) -> Mask:
+    """Return the calls that found nothing while more items were there than calls can have had.
+
+    Counted are all that came before the call, without all that were taken before its end.
+    """
+    begin_ns, end_ns = empties
+    came = np.searchsorted(np.sort(stays.surely_free_ns), begin_ns, side="left")
+    went = np.searchsorted(np.sort(stays.taken_ns), end_ns, side="right")
+    mask: Mask = came - went > hidden.at_most(end_ns)
+    return mask
 
 
 def crowd(stays: Episodes, certain: Mask, asked: Ints, looked_ns: Ints, most: Ints) -> Ints:

@@ -113,13 +113,18 @@ def _links(case: SweepInput, swept: Swept, level: Level, question: _Question) ->
         return _chain(case, swept.taken_ns, question)
     stays = case.stays
     whole = _ahead(case, question.stay) & (stays.taken_ns > question.last_ns)
-    whole &= case.hidden.certain(stays)
     if level == "stale":
         whole &= (stays.number == 0) & (stays.priority == stays.priority[question.stay])
     else:
         whole &= stays.surely_free_ns < question.first_ns
+    sure = np.flatnonzero(whole & case.hidden.certain(stays))
+    if len(sure):
+        return [int(sure[np.argmin(stays.surely_free_ns[sure])])]
+    # One more than calls of unknown outcome can have had.
+    least = 1 + int(case.hidden.at_most(np.array([question.last_ns]))[0])
     blockers = np.flatnonzero(whole)
-    return [int(blockers[np.argmin(stays.surely_free_ns[blockers])])] if len(blockers) else []
+    order = np.argsort(stays.surely_free_ns[blockers], kind="stable")
+    return [int(stay) for stay in blockers[order[:least]]]
 
 
 def _chain(case: SweepInput, tight_ns: Ints, question: _Question) -> list[int]:

@@ -49,6 +49,17 @@ class Hidden:
             process=self.process[mask],
         )
 
+    def at_most(self, last_ns: Ints) -> Ints:
+        """Return how many items, at most, calls can have had at any time up to each of these.
+
+        A call takes its items once. They may be put aside when its session ends, so what it had may
+        be out of reach for good.
+        """
+        order = np.argsort(self.begin, kind="stable")
+        sums = np.append([0], np.cumsum(self.capacity[order]))
+        most: Ints = sums[np.searchsorted(self.begin[order], last_ns, side="right")]
+        return most
+
     def none_during(self, first_ns: Ints, last_ns: Ints) -> Mask:
         """Return the spans [first, last] during which no call can hold anything."""
         begun = np.searchsorted(np.sort(self.begin), last_ns, side="right")

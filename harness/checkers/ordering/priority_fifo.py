@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.checkers import checkers
 from harness.checkers.evidence.episodes import Episodes, episodes, unseen_holds
-from harness.checkers.evidence.looks import whole
+from harness.checkers.evidence.looks import never_empty, outnumbered, whole
 from harness.checkers.evidence.order_witness import SweepInput, explain
 from harness.checkers.evidence.sweeps import (
     PROBES,
@@ -38,7 +38,8 @@ class PriorityFifo:
                         during the whole of the call
         stale           first deliveries of one priority come in the order of their puts; the rest
                         is only counted, in details.staleness
-    Reasons: fifo-order, priority-order, false-empty. A call of unknown outcome may hide an item.
+    Reasons: fifo-order, priority-order, false-empty. A call of unknown outcome may hide as many
+    items as it asked for.
     Sound. Exact for `linearizable` where each item is delivered at most once and no reserve has an
     unknown outcome; else it can miss a violation that shows only if the order of tied or floating
     holds, the order in which overlapping puts were redelivered, or the items that unknown
@@ -92,14 +93,45 @@ def swept_by(case: SweepInput, claim: Claim) -> Swept:
     stays, certain = case.stays, case.hidden.certain(case.stays)
     if claim.level == "stale":
         nothing = np.zeros(len(case.empty_rows), np.bool_)
-        return Swept(bad=overtaken(stays, certain), bad_empty=nothing, taken_ns=stays.taken_ns)
+        bad = overtaken(stays, certain) | _outnumbered_first(case)
+        return Swept(bad=bad, bad_empty=nothing, taken_ns=stays.taken_ns)
     if claim.level == "snapshot":
-        swept = whole(stays, case.empties, certain, case.looked_ns)
+        swept = from_looks(case)
     else:
         line = _line(case, certain)
         swept, certain = _linearizable(case, line), line.certain
     behind = left_behind(stays, case.hidden, certain)
     return replace(swept, bad=swept.bad | behind)
+
+
+def from_looks(case: SweepInput) -> Swept:
+    """Return which deliveries and empties nobody can have who lists the queue once, and claims."""
+    stays, hidden = case.stays, case.hidden
+    swept = whole(stays, case.empties, hidden.certain(stays), case.looked_ns)
+    if not len(hidden):
+        return swept
+    bad = swept.bad.copy()
+    asked = np.flatnonzero(stays.surely_taken_ns < NEVER_NS)
+    bad[outnumbered(stays, hidden, asked, case.looked_ns)] = True
+    empty = swept.bad_empty | never_empty(stays, hidden, case.empties)
+    return replace(swept, bad=bad, bad_empty=empty)
+
+
+def _outnumbered_first(case: SweepInput) -> Mask:
+    """Return first deliveries that more items of their priority should have come before.
+
+    More than calls of unknown outcome can have had.
+    """
+    stays, bad = case.stays, np.zeros(len(case.stays), np.bool_)
+    if not len(case.hidden):
+        return bad
+    first = np.flatnonzero(stays.number == 0)
+    for priority in np.unique(stays.priority[first]):
+        mine = first[stays.priority[first] == priority]
+        some = stays.where(mine)
+        asked = np.flatnonzero(some.surely_taken_ns < NEVER_NS)
+        bad[mine[outnumbered(some, case.hidden, asked, some.free_ns)]] = True
+    return bad
 
 
 def _line(case: SweepInput, certain: Mask) -> DueOrder:

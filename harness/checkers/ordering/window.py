@@ -6,7 +6,8 @@ import numpy as np
 
 from harness.checkers import checkers
 from harness.checkers.evidence.episodes import Episodes
-from harness.checkers.evidence.looks import crowd
+from harness.checkers.evidence.looks import crowd, outnumbered
+from harness.checkers.evidence.order_witness import SweepInput
 from harness.checkers.evidence.violations import (
     SHOWN,
     Violation,
@@ -34,8 +35,9 @@ class Window:
     O(log n) for each item passed over. Reason:
         window-exceeded    W smaller items or more were available
     A delivery without W or zxid is not judged (details.without_window). How often an item is
-    passed over has no bound, so it is not judged either. Exact if all zxids are known; an item that
-    an unknown call may have held does not count. UNKNOWN (`few-windows`) if most deliveries are
+    passed over has no bound, so it is not judged either. Exact if all zxids are known and all
+    outcomes; of the items that unknown calls may have held, as many do not count as these asked
+    for. UNKNOWN (`few-windows`) if most deliveries are
     not judged.
     Source: docs/checkers.md, `claim: window`.
     """
@@ -62,8 +64,12 @@ class Window:
             history.window[stays.row[asked]],
         )
         passed = crowd(stays, certain, asked, looked, most.astype(np.int64))
-        bad = asked[passed >= most]
-        found = [_exceeded(history, stays, certain, looked, int(stay)) for stay in bad[:SHOWN]]
+        sure, hidden = asked[passed >= most], case.hidden
+        more = outnumbered(stays, hidden, asked, looked, most - 1) if len(hidden) else sure
+        bad = np.union1d(sure, more)
+        found = [
+            _exceeded(history, case, looked, int(stay), sure=stay in sure) for stay in bad[:SHOWN]
+        ]
         lacking = _deliveries(history) - len(asked)
         return conclude(
             NAME,
@@ -93,13 +99,15 @@ def _deliveries(history: History) -> int:
 
 
 def _exceeded(
-    history: History, stays: Episodes, certain: Mask, looked: Ints, stay: int
+    history: History, case: SweepInput, looked: Ints, stay: int, *, sure: bool
 ) -> Violation:
+    stays, hides = case.stays, int(case.hidden.at_most(case.stays.surely_taken_ns[[stay]])[0])
     same = stays.priority == stays.priority[stay]
     ahead = (stays.priority < stays.priority[stay]) | (
         same & (stays.surely_key_ns < stays.key_ns[stay])
     )
-    ahead &= certain & (stays.surely_free_ns < looked[stay])
+    ahead &= case.hidden.certain(stays) if sure else np.ones(len(stays), np.bool_)
+    ahead &= stays.surely_free_ns < looked[stay]
     passed = np.flatnonzero(ahead & (stays.taken_ns > stays.surely_taken_ns[stay]))
     passed = passed[np.lexsort((stays.key_ns[passed], stays.priority[passed]))]
     names = [history.values[value] for value in stays.value[passed[:_NAMED]]]
@@ -109,7 +117,8 @@ def _exceeded(
     return Violation(
         reason="window-exceeded",
         sentence=f"Item {value!r} was delivered while {len(passed)} smaller items were available "
-        f"({', '.join(map(repr, names))}{more}), and its window was {width}.",
+        f"({', '.join(map(repr, names))}{more}), and its window was {width}"
+        f"{'' if sure else f'; calls of unknown outcome can have had {hides} of them'}.",
         rows=tuple(int(row) for row in rows),
         values=(value, *names),
     )

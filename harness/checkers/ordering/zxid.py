@@ -7,7 +7,6 @@ import numpy as np
 
 from harness.checkers import checkers, ownership
 from harness.checkers.evidence.item_lives import by_item
-from harness.checkers.evidence.looks import whole
 from harness.checkers.evidence.notes import ends, returns
 from harness.checkers.evidence.order_witness import SweepInput, explain
 from harness.checkers.evidence.sweeps import Swept, left_behind
@@ -219,7 +218,7 @@ def _order(history: History, view: History, claim: Claim) -> Found:
     looked = looked_at(history, case.stays, called=claim.level == "snapshot")
     case = _seen(history, replace(case, looked_ns=looked))
     certain = case.hidden.certain(case.stays)
-    swept = whole(case.stays, case.empties, certain, case.looked_ns)
+    swept = priority_fifo.from_looks(case)
     return explain(view, case, _promised(case, claim, swept, certain), "snapshot")
 
 

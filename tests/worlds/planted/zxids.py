@@ -26,12 +26,12 @@ class Case:
     claim: Level = "linearizable"
 
 
-def put(value: int, zxid: int, span: tuple[int, int] = WHOLE, **more: Any) -> Lines:
+def put(value: int, zxid: int | None, span: tuple[int, int] = WHOLE, **more: Any) -> Lines:
     """Return a put by a process of its own."""
     return op("put", value, *span, process=f"put {value}", zxid=zxid, **more)
 
 
-def got(value: int, zxid: int, by: int, span: tuple[int, int] = WHOLE, **more: Any) -> Lines:
+def got(value: int, zxid: int | None, by: int, span: tuple[int, int] = WHOLE, **more: Any) -> Lines:
     """Return a reserve."""
     return op("reserve", value, *span, process=by, consumer=f"c{by}", zxid=zxid, **more)
 
@@ -69,6 +69,48 @@ def counted_twice_as_first() -> History:
     first = got(1, 20, 1, (6, 9), delivery=1)
     back = op("release", 1, 10, 12, process=1, consumer="c1", zxid=30)
     return history(put(1, 10, (0, 5)), first, back, got(1, 40, 2, (13, 15), delivery=1))
+
+
+def unknown(by: int, at: int, *, n: int = 1, over_at: int | None = None) -> Lines:
+    """Return a reserve that got no answer, and when its session's items were surely back."""
+    asked = op("reserve", None, at, at + 1, process=by, outcome="info", consumer=f"c{by}", n=n)
+    end = ended(by, at + 1, alive_until_ns=at, why="in-doubt")
+    return asked + end + (returned(by, over_at) if over_at is not None else [])
+
+
+def newest_first(*, zxids: bool) -> History:
+    """A queue that is last in, first out, behind one reserve that may have one item."""
+    calls = [*range(1, 6), *range(5, 0, -1)]
+    lines = unknown(9, 1)
+    for place, value in enumerate(calls):
+        at, zxid = 10 + 10 * place, 10 + place if zxids else None
+        make = put if place < 5 else got
+        who = {} if place < 5 else {"by": 1}
+        lines += make(value, zxid, span=(at, at + 2), **who)
+        if place >= 5:
+            lines += op("done", value, at + 3, at + 4, process=1, consumer="c1")
+    return history(lines)
+
+
+def empty_behind_an_unknown_reserve() -> History:
+    """A queue finds nothing in two items, of which one reserve may have one."""
+    puts = put(1, 10, (0, 2)) + put(2, 11, (3, 5))
+    nothing = op("reserve", None, 20, 22, process=1, consumer="c1", read_zxid=12)
+    return history(puts, unknown(9, 6), nothing)
+
+
+def counted_by_twos() -> History:
+    """A queue counts each delivery twice, behind a reserve whose session was over before."""
+    first = got(1, 20, 1, (20, 21), delivery=1)
+    back = op("release", 1, 22, 23, process=1, consumer="c1", zxid=30)
+    again = got(1, 40, 2, (24, 25), delivery=3)
+    return history(unknown(9, 1, over_at=5), put(1, 10, (10, 12)), first, back, again)
+
+
+def beyond_its_window_and_one() -> History:
+    """A consumer that looks at two items takes the fourth; a reserve may have one of the others."""
+    puts = [put(n, 10 * n, (10 * n, 10 * n + 5)) for n in (1, 2, 3, 4)]
+    return history(*puts, unknown(9, 50), got(4, 100, 1, (100, 105), window=2))
 
 
 def done_and_still_there() -> History:
@@ -122,6 +164,37 @@ CASES: dict[str, Case] = {
     "counted twice as first": Case(reason="delivery-count", history=counted_twice_as_first),
     "done and still there": Case(
         checker="total-queue", reason="left-after-done", history=done_and_still_there
+    ),
+    "last in, first out, and one unknown reserve": Case(
+        checker="priority-fifo",
+        reason="fifo-order",
+        history=lambda: newest_first(zxids=False),
+        claim="stale",
+    ),
+    "the same with a fresh look": Case(
+        checker="priority-fifo",
+        reason="fifo-order",
+        history=lambda: newest_first(zxids=False),
+        claim="snapshot",
+    ),
+    "the same by zxid": Case(
+        reason="fifo-order", history=lambda: newest_first(zxids=True), claim="stale"
+    ),
+    "empty, and one unknown reserve": Case(
+        reason="false-empty", history=empty_behind_an_unknown_reserve, claim="stale"
+    ),
+    "the same in time": Case(
+        checker="priority-fifo",
+        reason="false-empty",
+        history=empty_behind_an_unknown_reserve,
+        claim="snapshot",
+    ),
+    "counted by twos": Case(reason="delivery-count", history=counted_by_twos),
+    "beyond its window and one": Case(
+        checker="window",
+        reason="window-exceeded",
+        history=beyond_its_window_and_one,
+        claim="window",
     ),
     "mostly unknown places": Case(reason="few-zxids", history=mostly_unknown_places),
     "beyond its window": Case(

@@ -7,7 +7,7 @@ import pytest
 from harness.checkers.ordering.priority_fifo import PriorityFifo
 from harness.claim import Claim, Level
 from harness.common.verdict import CheckResult, Verdict
-from worlds.histories.by_hand import history, op
+from worlds.histories.by_hand import ended, history, op, returned
 
 Lines = list[dict[str, Any]]
 URGENT, NORMAL = 1, 100
@@ -58,6 +58,38 @@ def test_each_claim_is_held_to_its_promise(
     result = judged(lines, order)
     assert result.reasons == ((reason,) if order in levels else ())
     assert (result.verdict is Verdict.INVALID) == (order in levels)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("order", ["snapshot", "stale"])
+def test_an_unknown_reserve_excuses_as_many_items_as_it_asked_for(order: Level, n: int) -> None:
+    """Behind one that may have had n items, n may be passed over, and no more."""
+    unknown = op("reserve", None, 1, None, process=9, outcome="info", n=n)
+    for passed in (n, n + 1):
+        puts = [line for value in range(1, passed + 2) for line in put(value, 5 * value, NORMAL)]
+        result = judged([*unknown, *puts, *reserve(passed + 1, 90, 95, 1)], order)
+        assert result.reasons == (() if passed == n else ("fifo-order",))
+        assert [witness.values for witness in result.witnesses] == (
+            [] if passed == n else [tuple(range(1, passed + 2))]
+        )
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_an_unknown_reserve_excuses_an_empty_queue_of_as_many_items(n: int) -> None:
+    """A queue of more was not empty."""
+    unknown = op("reserve", None, 1, None, process=9, outcome="info", n=n)
+    for there in (n, n + 1):
+        puts = [line for value in range(1, there + 1) for line in put(value, 5 * value, NORMAL)]
+        result = judged([*unknown, *puts, *reserve(None, 90, 95, 1)], "snapshot")
+        assert result.reasons == (() if there == n else ("false-empty",))
+
+
+def test_what_an_unknown_reserve_had_may_be_out_of_reach_for_good() -> None:
+    """Its session is over and others came back, but its item may have been put aside."""
+    unknown = op("reserve", None, 10, 11, process=9, outcome="info", n=1)
+    over = ended(9, 12) + returned(9, 20, 7)
+    lines = [*put(1, 0, NORMAL), *unknown, *over, *put(2, 30, NORMAL), *reserve(2, 40, 45, 1)]
+    assert judged(lines, "snapshot").reasons == ()
 
 
 def test_staleness_is_counted_where_it_is_no_fault() -> None:

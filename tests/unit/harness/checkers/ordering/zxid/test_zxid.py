@@ -271,6 +271,34 @@ def test_an_unknown_reserve_may_have_been_counted() -> None:
     assert reasons(put(1, 10, (0, 5)), taken) == {"delivery-count"}
 
 
+@pytest.mark.parametrize(
+    ("unknown", "most"),
+    [
+        (op("reserve", None, 6, None, process=8, consumer="c8"), 2),
+        (op("reserve", None, 6, 7, process=8, outcome="info") + ended(8, 10), 2),
+        (
+            op("reserve", None, 1, 2, process=8, outcome="info", consumer="c8")
+            + ended(8, 2)
+            + back([], 5, 3, 8),
+            1,
+        ),
+        (op("reserve", None, 60, 61, process=8, outcome="info"), 1),
+        (reserve(2, None, (6, 7), 8), 1),
+        (reserve(1, None, (6, 7), 8), 2),
+        (back([1], 35, 40, 7), 2),
+        (back([1], 55, 70, 7), 1),
+    ],
+    ids=["open", "ended", "over before", "later", "of another", "of its own", "told", "told later"],
+)
+def test_only_what_may_have_come_in_between_explains_a_count(unknown: Lines, most: int) -> None:
+    """A call, or a note, that cannot be of a hold before the delivery is no excuse."""
+    seen = empty(9, (2, 3), 7)
+    for count in (1, 2, 3):
+        taken = op("reserve", 1, 50, 55, process=1, consumer="c1", zxid=50, delivery=count)
+        found = reasons(put(1, 10, (4, 5)), seen, unknown, taken) & {"delivery-count"}
+        assert found == (set() if count <= most else {"delivery-count"})
+
+
 def test_mostly_without_zxids_it_is_unknown() -> None:
     """A history most calls of which lack their zxid shows little."""
     parts = [put(n, None, (n, n)) for n in range(2, 5)]
