@@ -7,7 +7,7 @@ import numpy as np
 from harness.checkers import checkers
 from harness.checkers.evidence.episodes import put_rows
 from harness.checkers.evidence.holds import RETURNED, Holds, first_acks, holds
-from harness.checkers.evidence.notes import ends
+from harness.checkers.evidence.notes import ends, reaped_ns
 from harness.checkers.evidence.overlapping_holds import overlapping
 from harness.checkers.evidence.violations import (
     Found,
@@ -37,6 +37,7 @@ class Ownership:
         double-ack              one hold was ended twice
         ack-without-hold        ended by a process that cannot have held it, even unrecorded
         success-after-expiry    a call succeeded that began after its session was gone
+        taken-from-the-living   items were returned as those of a dead consumer, and it went on
         delivered-before-put    delivered before its put began
     Exact for what holds alone can show: a history with exclusive holds exists if and only if the
     sure parts are disjoint, and each hold that may have begun after its session's end has a moment
@@ -52,6 +53,7 @@ class Ownership:
             "redelivered-after-done",
             "stale-ack",
             "success-after-expiry",
+            "taken-from-the-living",
         }
     )
 
@@ -77,6 +79,7 @@ def findings(history: History) -> Found:
         _acks_without_hold(history, held),
         _stale_acks(history, held),
         _after_expiry(history),
+        _of_the_living(history),
         _before_put(history, held),
     )
     return joined(found)
@@ -174,6 +177,31 @@ def _late(history: History, row: int) -> Violation:
     call = history.operation(row)
     said = f"A {call.f} of {call.value!r} succeeded after the session of {call.process!r} was gone."
     return Violation.of("success-after-expiry", call.value, [row], said)
+
+
+def _of_the_living(history: History) -> Found:
+    """Report the first change of each registration after somebody had returned its items as dead.
+
+    What it holds is given to others while it works on it, even if its acknowledgement is refused.
+    """
+    late = (history.outcome == OK) & (history.f != PUT) & (history.value >= 0)
+    late &= history.invoke_ns > reaped_ns(history)[history.process]
+    rows = np.flatnonzero(late)
+    rows = rows[np.unique(history.process[rows], return_index=True)[1]]
+    return described(
+        history,
+        "taken-from-the-living",
+        rows,
+        history.value[rows],
+        lambda row: _living(history, row),
+    )
+
+
+def _living(history: History, row: int) -> Violation:
+    call = history.operation(row)
+    said = f"A {call.f} of {call.value!r} succeeded after items of {call.process!r} had been "
+    said += "returned, as if it were dead."
+    return Violation.of("taken-from-the-living", call.value, [row], said)
 
 
 def _before_put(history: History, held: Holds) -> Found:

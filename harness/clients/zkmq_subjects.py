@@ -143,6 +143,7 @@ class _ZkmqSubject:
         self._note("hold-lost", {"consumer": consumer, "values": values})
 
     def _on_returned(self, returned: Returned) -> None:
+        """Note it. No item of ours has a time to run, so only a dead consumer's may come back."""
         self._note(
             "returned",
             {
@@ -150,6 +151,7 @@ class _ZkmqSubject:
                 "values": [value_of(data) for data in returned.data],
                 "to": returned.to,
                 "zxid": returned.zxid,
+                "dead": True,
             },
         )
 

@@ -63,6 +63,7 @@ class _Items(msgspec.Struct):
     values: Values = []
     to: str = "items"
     zxid: Zxid | None = None
+    dead: bool = False
 
 
 class _Tree(msgspec.Struct):
@@ -75,6 +76,7 @@ class _Tree(msgspec.Struct):
     settled: bool | None = None
     places: dict[str, Values] | None = None
     consumers: list[str] = []
+    guessed: bool = False
 
     def __post_init__(self) -> None:
         if self.reachable and None in (self.digest, self.places):

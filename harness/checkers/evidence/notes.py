@@ -109,6 +109,22 @@ def returns(history: History) -> Returns:
 
 
 @derived
+def reaped_ns(history: History) -> Ints:
+    """Return, by process, from when on its last registration is dead, as who returned items says.
+
+    NEVER_NS if nobody does. A queue that takes items back from the living, once their time is
+    over, says nothing of death.
+    """
+    found = np.full(len(history.processes), NEVER_NS, np.int64)
+    for note in history.notes_named("returned"):
+        value = object_of(note)
+        for process in _holders(history, value) if value.get("dead") is True else ():
+            if _is_latest(history, process, value.get("consumer")):
+                found[process] = min(found[process], note.time_ns)
+    return found
+
+
+@derived
 def losses(history: History) -> Returns:
     """Return the `hold-lost` notes, by item."""
     return _per_item(history, "hold-lost")

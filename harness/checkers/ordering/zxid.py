@@ -49,7 +49,8 @@ class Zxid:
         never-put       delivered, though no put of it can have taken effect
         delivery-count  an item's deliveries are not counted 1, 2, 3, ...
         double-ownership, redelivered-after-done, stale-ack, double-ack, ack-without-hold,
-        success-after-expiry, delivered-before-put    as in `ownership`, by zxid
+        success-after-expiry, taken-from-the-living, delivered-before-put    as in `ownership`, by
+                        zxid
         fifo-order, priority-order    an item ahead was available, in the state in which the
                         consumer looked and ever since
         false-empty     at its read_zxid an item was available

@@ -146,6 +146,7 @@ class _Run:
                 values=values,
                 to="items",
                 zxid=self.lines.told(zxid),
+                dead=True,
             )
 
     def kill(self, client: Client) -> None:

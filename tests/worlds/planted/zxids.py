@@ -113,6 +113,28 @@ def beyond_its_window_and_one() -> History:
     return history(*puts, unknown(9, 50), got(4, 100, 1, (100, 105), window=2))
 
 
+def taken_from_the_living(*, zxids: bool) -> History:
+    """A reaper returns what a living consumer holds, and says so; the fence refuses the owner."""
+
+    def at(zxid: int) -> int | None:
+        return zxid if zxids else None
+
+    told = note("returned", 20, consumer="c1", values=[1], to="items", zxid=at(30), dead=True)
+    refused = op("done", 1, 30, 33, process=1, consumer="c1", outcome="fail")
+    return history(
+        put(1, at(10), (0, 5)),
+        put(2, at(11), (6, 8)),
+        got(1, at(20), 1, (10, 15), delivery=1),
+        told,
+        got(1, at(40), 2, (25, 28), delivery=2),
+        op("done", 1, 30, 32, process=2, consumer="c2", zxid=at(41)),
+        refused,
+        got(2, at(50), 1, (40, 45), delivery=1),
+        op("done", 2, 46, 48, process=1, consumer="c1", zxid=at(51)),
+        ended(1, 60, why="closed"),
+    )
+
+
 def done_and_still_there() -> History:
     """An acknowledged item stands in the trees of all servers."""
     done = op("done", 1, 10, 12, process=1, consumer="c1", zxid=30)
@@ -195,6 +217,17 @@ CASES: dict[str, Case] = {
         reason="window-exceeded",
         history=beyond_its_window_and_one,
         claim="window",
+    ),
+    "taken from the living": Case(
+        checker="ownership",
+        reason="taken-from-the-living",
+        history=lambda: taken_from_the_living(zxids=False),
+        claim="stale",
+    ),
+    "the same, and zxids tell": Case(
+        reason="taken-from-the-living",
+        history=lambda: taken_from_the_living(zxids=True),
+        claim="stale",
     ),
     "mostly unknown places": Case(reason="few-zxids", history=mostly_unknown_places),
     "beyond its window": Case(

@@ -12,6 +12,7 @@ from harness.clients.subject import SubjectConfig
 from harness.clients.subject_lookup import connect
 from harness.clients.zkmq_subjects import NotLookedError
 from worlds.wire.zookeeper import WireZooKeeper
+from zkmq import Returned
 from zkmq.errors import NoQuorumError, NotHeldError
 from zkmq.taking.reserve import Reservation
 
@@ -94,6 +95,18 @@ def test_a_call_that_lost_its_registration_is_in_doubt(
         subject.reserve(1, 0.0, sync=True)
     assert getattr(raised.value, "definite", False) is (definite or kind == "zkmq")
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("kind", ["aio", "zkmq"])
+def test_what_comes_back_is_noted_as_a_dead_consumers(server: WireZooKeeper, kind: str) -> None:
+    """No client of a run limits the time of a hold, so nothing else may come back."""
+    notes: list[tuple[str, Any]] = []
+    config = SubjectConfig(kind=kind, hosts=server.address)
+    made: Any = connect(config, lambda f, value: notes.append((f, value)))
+    made._on_returned(Returned("c1", ("n",), (b"7",), "items", 9))
+    made.close()
+    told = {"consumer": "c1", "values": [7], "to": "items", "zxid": 9, "dead": True}
+    assert notes == [("returned", told)]
 
 
 def test_a_refused_call_is_definite(subject: Any) -> None:
