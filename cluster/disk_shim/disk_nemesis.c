@@ -25,7 +25,8 @@ static const char *CALLS[] = {"none", "write", "allocate", "fsync", "any", NULL}
 static const char *FILES[] = {"any", "log", "snapshot", "epoch", "other", NULL};
 static const char *EFFECTS[] = {"none", "error", "delay", "stall", "tear", NULL};
 static const char *WHY[] = {"", "its records of what to take back were not written, the folder may be full",
-                            "a call that can't be taken back (link, rmdir, a rename to elsewhere)",
+                            "a call that can't be taken back (link, rmdir, a rename to elsewhere, a copy "
+                            "within the kernel, a synchronous write, a name relative to a folder)",
                             "a deleted file that could not be kept", "too many files were open"};
 enum model { EXT4_LIKE, DELAYED, STRICT };
 static const char *MODELS[] = {"ext4-like", "delayed", "strict", NULL};

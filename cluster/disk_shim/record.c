@@ -136,6 +136,7 @@ static void close_records(struct file *file) {
   }
   if (file->undo >= 0) syscall(SYS_close, file->undo);
   if (file->reading >= 0) syscall(SYS_close, file->reading);
+  file->notes = NULL, file->mapped = 0, file->undo = file->reading = -1;
 }
 
 void track(int fd, const char *path, int flags, bool fresh) {

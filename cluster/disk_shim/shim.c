@@ -1,12 +1,14 @@
 // Preloaded into a server: its disk can fail, be slow or hang, and what was not fsynced can be taken back.
 //
 // Only absolute paths below DISK_SHIM_ROOT are under test. A call that can't be taken back (a hard link, a
-// folder that is deleted) is let through and noted: `cut` then refuses. Memory-mapped writes are not seen.
+// folder that is deleted, a copy within the kernel, a synchronous write, a name relative to a folder) is let
+// through and noted: `cut` then refuses. Memory-mapped writes are not seen.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -85,18 +87,20 @@ static bool refused(const struct file *file, enum call call) {
 static ssize_t write_noted(int fd, struct file *file, const void *bytes, size_t count, int64_t offset) {
   ssize_t done;
   pthread_mutex_lock(&lock);
-  note_write(file, offset < 0 ? place_of(fd) : (uint64_t)offset, bytes, count);
+  // Else another thread has closed it since.
+  if (file_of(fd) == file) note_write(file, offset < 0 ? place_of(fd) : (uint64_t)offset, bytes, count);
   done = offset < 0 ? syscall(SYS_write, fd, bytes, count) : syscall(SYS_pwrite64, fd, bytes, count, offset);
   pthread_mutex_unlock(&lock);
   return done;
 }
 
 static int sync_noted(int fd, struct file *file, long number) {
-  uint64_t up_to;
-  LOCKED(up_to = atomic_load(&control->sequence));
+  uint64_t up_to, inode;
+  LOCKED((up_to = atomic_load(&control->sequence), inode = file->inode));
   int done = (int)syscall(number, fd);
   int error = errno;
-  if (done == 0) LOCKED(note_synced(file, up_to));
+  // Another thread may have closed it since.
+  if (done == 0) LOCKED(file->references && file->inode == inode ? note_synced(file, up_to) : (void)0);
   errno = error;
   return done;
 }
@@ -153,9 +157,37 @@ EXPORT ssize_t writev(int fd, const struct iovec *parts, int count) {
   return sum;
 }
 
+static bool exists(const char *path) {
+  struct stat found;
+  return syscall(SYS_newfstatat, AT_FDCWD, path, &found, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+// Tell whether a descriptor is of a place below ROOT, which goes into `path`.
+static bool placed(int fd, char *path) {
+  char link[32];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  long bytes = control ? syscall(SYS_readlinkat, AT_FDCWD, link, path, PATH_BYTES - 1L) : -1;
+  if (bytes < 0) return false;
+  path[bytes] = 0;
+  return inside(path);
+}
+
+static int sync_any(int fd, long number);
+
+// What is open to read can be synced, too: so Java does it with a folder.
+static int sync_untracked(int fd, long number) {
+  char path[PATH_BYTES];
+  if (placed(fd, path) && exists(path)) LOCKED(track(fd, path, O_RDONLY, false));
+  if (!file_of(fd)) return (int)syscall(number, fd);
+  int done = sync_any(fd, number), error = errno;
+  LOCKED(forget(fd));
+  errno = error;
+  return done;
+}
+
 static int sync_any(int fd, long number) {
   struct file *file = file_of(fd);
-  if (!file) return (int)syscall(number, fd);
+  if (!file) return sync_untracked(fd, number);
   if (refused(file, CALL_FSYNC)) return -1;
   return sync_noted(fd, file, number);
 }
@@ -166,7 +198,7 @@ EXPORT int fdatasync(int fd) { return sync_any(fd, SYS_fdatasync); }
 static int truncate_noted(int fd, struct file *file, off_t size) {
   int done;
   pthread_mutex_lock(&lock);
-  note_truncate(file, (uint64_t)size);
+  if (file_of(fd) == file) note_truncate(file, (uint64_t)size);
   done = (int)syscall(SYS_ftruncate, fd, size);
   pthread_mutex_unlock(&lock);
   return done;
@@ -182,13 +214,18 @@ EXPORT int ftruncate64(int fd, off_t size) { return ftruncate(fd, size); }
 
 // ------------------------------------------------------------------------------------- descriptors, names
 
-static bool exists(const char *path) {
-  struct stat found;
-  return syscall(SYS_newfstatat, AT_FDCWD, path, &found, AT_SYMLINK_NOFOLLOW) == 0;
+// Tell whether a path is not relative to a folder's descriptor.
+static bool plain(int folder, const char *path) { return !path || *path == '/' || folder == AT_FDCWD; }
+
+// Tell whether it is, to one below ROOT.
+static bool below(int folder, const char *path) {
+  char place[PATH_BYTES];
+  return !plain(folder, path) && placed(folder, place);
 }
 
 static int open_any(int folder, const char *path, int flags, mode_t mode) {
   bool writes = (flags & O_ACCMODE) != O_RDONLY;
+  if (writes && below(folder, path)) broke(BROKEN_CALL);
   if (!inside(path) || (!writes && !(flags & O_DIRECTORY))) return (int)syscall(SYS_openat, folder, path, flags, mode);
   pthread_mutex_lock(&lock);
   bool fresh = writes && flags & O_CREAT && !exists(path);
@@ -198,7 +235,9 @@ static int open_any(int folder, const char *path, int flags, mode_t mode) {
   if (fd >= 0) track(fd, path, flags, fresh);
   pthread_mutex_unlock(&lock);
   struct file *file = file_of(fd);
+  if (file && writes && flags & O_DSYNC) broke(BROKEN_CALL);
   if (file && writes && flags & O_TRUNC && size_of(file)) truncate_noted(fd, file, 0);
+  if (fd >= 0 && !file && writes && flags & O_TRUNC) syscall(SYS_ftruncate, fd, 0L);
   errno = error;
   return fd;
 }
@@ -300,4 +339,76 @@ EXPORT int remove(const char *path) {
 EXPORT int link(const char *from, const char *to) {
   if (inside(from) || inside(to)) broke(BROKEN_CALL);
   return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+EXPORT int linkat(int folder, const char *from, int other, const char *to, int flags) {
+  if (inside(from) || inside(to) || below(folder, from) || below(other, to)) broke(BROKEN_CALL);
+  return (int)syscall(SYS_linkat, folder, from, other, to, flags);
+}
+
+EXPORT int renameat2(int folder, const char *from, int other, const char *to, unsigned flags) {
+  if (!flags && plain(folder, from) && plain(other, to)) return rename(from, to);
+  if (inside(from) || inside(to) || below(folder, from) || below(other, to)) broke(BROKEN_CALL);
+  return (int)syscall(SYS_renameat2, folder, from, other, to, flags);
+}
+
+EXPORT int renameat(int folder, const char *from, int other, const char *to) {
+  return renameat2(folder, from, other, to, 0);
+}
+
+EXPORT int unlinkat(int folder, const char *path, int flags) {
+  if (plain(folder, path)) return flags & AT_REMOVEDIR ? rmdir(path) : unlink(path);
+  if (below(folder, path)) broke(BROKEN_CALL);
+  return (int)syscall(SYS_unlinkat, folder, path, flags);
+}
+
+EXPORT int mkdirat(int folder, const char *path, mode_t mode) {
+  if (plain(folder, path)) return mkdir(path, mode);
+  if (below(folder, path)) broke(BROKEN_CALL);
+  return (int)syscall(SYS_mkdirat, folder, path, mode);
+}
+
+// ------------------------------------------------------------------------- writes that are not noted
+
+#define UNNOTED(fd) (file_of(fd) ? broke(BROKEN_CALL) : (void)0)
+
+EXPORT ssize_t copy_file_range(int in, off_t *in_at, int out, off_t *out_at, size_t count, unsigned flags) {
+  UNNOTED(out);
+  return syscall(SYS_copy_file_range, in, in_at, out, out_at, count, flags);
+}
+
+EXPORT ssize_t splice(int in, off_t *in_at, int out, off_t *out_at, size_t count, unsigned flags) {
+  UNNOTED(out);
+  return syscall(SYS_splice, in, in_at, out, out_at, count, flags);
+}
+
+EXPORT ssize_t sendfile(int out, int in, off_t *at, size_t count) {
+  UNNOTED(out);
+  return syscall(SYS_sendfile, out, in, at, count);
+}
+
+EXPORT ssize_t sendfile64(int out, int in, off_t *at, size_t count) { return sendfile(out, in, at, count); }
+
+EXPORT int fallocate(int fd, int mode, off_t offset, off_t bytes) {
+  UNNOTED(fd);
+  return (int)syscall(SYS_fallocate, fd, mode, offset, bytes);
+}
+
+EXPORT int fallocate64(int fd, int mode, off_t offset, off_t bytes) { return fallocate(fd, mode, offset, bytes); }
+
+EXPORT int posix_fallocate(int fd, off_t offset, off_t bytes) {
+  int kept = errno, error = fallocate(fd, 0, offset, bytes) ? errno : 0;
+  errno = kept;
+  return error;
+}
+
+EXPORT int posix_fallocate64(int fd, off_t offset, off_t bytes) { return posix_fallocate(fd, offset, bytes); }
+
+EXPORT ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset) {
+  UNNOTED(fd);
+  return syscall(SYS_pwritev, fd, parts, count, offset, 0L);
+}
+
+EXPORT ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t offset) {
+  return pwritev(fd, parts, count, offset);
 }

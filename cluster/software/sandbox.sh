@@ -18,15 +18,20 @@ while :; do
       iptables -t mangle -D OUTPUT -j nemesis 2> /dev/null
       iptables -t mangle -F nemesis 2> /dev/null
       iptables -t mangle -X nemesis 2> /dev/null
-      rm -f /data/nemesis/fill /run/nemesis/strobe /run/nemesis/lease /nemesis/failpoints/rules/*
+      rm -f /data/nemesis/fill /run/nemesis/lease /nemesis/failpoints/rules/*
       if [ -f /nemesis/control ]; then
         disk-nemesis mend /nemesis
       fi
-      # The server reads its clock's offset from this file, if it runs under libfaketime.
-      # It is replaced whole: the library ends the process that reads an empty one.
-      if [ -f /data/nemesis/clock ]; then
-        echo '+0' > /data/nemesis/clock.lease && mv /data/nemesis/clock.lease /data/nemesis/clock
-      fi
+      # Under the lock that a strobe jumps under, so that none jumps after its end.
+      (
+        flock -w 10 9
+        rm -f /run/nemesis/strobe
+        # The server reads its clock's offset from this file, if it runs under libfaketime.
+        # It is replaced whole: the library ends the process that reads an empty one.
+        if [ -f /data/nemesis/clock ]; then
+          echo '+0' > /data/nemesis/clock.lease && mv /data/nemesis/clock.lease /data/nemesis/clock
+        fi
+      ) 9> /run/nemesis/clock.lock
     fi
   fi
   sleep 0.5 &

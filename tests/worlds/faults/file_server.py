@@ -65,6 +65,38 @@ def _truncate(path: str, _: str, size: int) -> None:
     _opened(path, os.O_WRONLY, lambda fd: os.ftruncate(fd, size))
 
 
+def _copied(path: str, of: str, call: Any) -> None:
+    _opened(path, os.O_WRONLY, lambda to: _opened(of, os.O_RDONLY, lambda fd: call(fd, to, 9)))
+
+
+def _send(fd: int, to: int, count: int) -> None:
+    os.sendfile(to, fd, 0, count)
+
+
+def _close_during_write(path: str, root: str) -> None:
+    """Close the descriptor that a write waits with, when told to, and raise what it ends with."""
+    fd, errors = os.open(path, os.O_WRONLY | os.O_APPEND), list[OSError]()
+
+    def write() -> None:
+        try:
+            os.write(fd, b"x")
+        except OSError as error:
+            errors.append(error)
+
+    (thread := threading.Thread(target=write)).start()
+    while not os.access(f"{root}/nemesis/close", os.F_OK):
+        time.sleep(0.005)
+    os.close(fd)
+    os.mkdir(f"{root}/nemesis/closed")
+    thread.join()
+    raise errors[0]
+
+
+def _name(path: str, root: str) -> str:
+    return path.removeprefix(f"{root}/")
+
+
+_CREATE = os.O_WRONLY | os.O_CREAT
 _CALLS: dict[str, Any] = {
     "create": lambda path, _: _opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
     "write": _write,
@@ -79,7 +111,28 @@ _CALLS: dict[str, Any] = {
     "link": lambda path, root, to: os.link(path, f"{root}/{to}"),
     "fsync": lambda path, _: _opened(path, os.O_WRONLY, os.fsync),
     "fdatasync": lambda path, _: _opened(path, os.O_WRONLY, os.fdatasync),
-    "fsync-folder": lambda path, _: _opened(path, os.O_RDONLY | os.O_DIRECTORY, os.fsync),
+    "fsync-read": lambda path, _: _opened(path, os.O_RDONLY, os.fsync),
+    "fsync-folder": lambda path, _: _opened(path, os.O_RDONLY, os.fsync),  # as Java does
+    "fsync-directory": lambda path, _: _opened(path, os.O_RDONLY | os.O_DIRECTORY, os.fsync),
+    "copy": lambda path, root, of: _copied(path, f"{root}/{of}", os.copy_file_range),
+    "send": lambda path, root, of: _copied(path, f"{root}/{of}", _send),
+    "allocate": lambda path, _: _opened(path, os.O_WRONLY, lambda fd: os.posix_fallocate(fd, 0, 9)),
+    "append-synced": lambda path, _: _opened(
+        path, os.O_WRONLY | os.O_APPEND | os.O_DSYNC, lambda fd: os.write(fd, b"x")
+    ),
+    "rename-at": lambda path, root, to: _opened(
+        root, os.O_RDONLY, lambda fd: os.rename(_name(path, root), to, src_dir_fd=fd, dst_dir_fd=fd)
+    ),
+    "unlink-at": lambda path, root: _opened(
+        root, os.O_RDONLY, lambda fd: os.unlink(_name(path, root), dir_fd=fd)
+    ),
+    "mkdir-at": lambda path, root: _opened(
+        root, os.O_RDONLY, lambda fd: os.mkdir(_name(path, root), dir_fd=fd)
+    ),
+    "close-during-write": _close_during_write,
+    "create-at": lambda path, root: _opened(
+        root, os.O_RDONLY, lambda fd: os.close(os.open(_name(path, root), _CREATE, dir_fd=fd))
+    ),
 }
 
 

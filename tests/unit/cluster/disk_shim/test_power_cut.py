@@ -72,7 +72,7 @@ class Model:
             del self.names[name]
         elif what == "truncate":
             inode.now = inode.now[: rest[0]].ljust(rest[0], b"\0")
-        elif what == "fsync":
+        elif what in {"fsync", "fsync-read"}:
             inode.synced = inode.now
             self._sync()
         else:
@@ -120,6 +120,7 @@ operations = st.lists(
         st.tuples(st.just("rename"), names, names).filter(lambda each: each[1] != each[2]),
         st.tuples(st.just("unlink"), names),
         st.tuples(st.just("fsync"), names),
+        st.tuples(st.just("fsync-read"), names),
         st.tuples(st.just("fsync-folder"), st.sampled_from(("", "v"))),
     ),
     max_size=25,
@@ -140,6 +141,7 @@ UNSYNCED = [("append", "v/a", "lost"), ("create", "v/b"), ("fsync", "v/b")]
 @example([[*KNOWN, ("create", "v/a")]], "delayed")
 @example([[*KNOWN, *UNSYNCED]], "delayed")
 @example([[*KNOWN, *UNSYNCED]], "ext4-like")
+@example([[*KNOWN, ("append", "v/a", "kept"), ("fsync-read", "v/a")]], "delayed")
 @example([[*KNOWN, *REPLACED]], "strict")
 @example([[*KNOWN, *REPLACED]], "ext4-like")
 @example([[*PADDED, ("fsync", "v/a"), ("write", "v/a", 2, "lost")]], "ext4-like")
@@ -163,13 +165,40 @@ def test_a_power_cut_leaves_what_the_model_says(lives: list[Life], model: str) -
         assert disk.cut(model) | {"operations": 0} == dict.fromkeys(lost, 0), "nothing is left"
 
 
-def test_a_call_that_cannot_be_taken_back_is_told(tmp_path: Path) -> None:
-    """After a hard link the tool refuses to cut, and leaves the files as they are."""
+@pytest.mark.parametrize("how", ["fsync-folder", "fsync-directory"])
+def test_a_folder_is_synced_however_it_was_opened(tmp_path: Path, how: str) -> None:
+    """Java opens a folder as it opens a file to read; its names are durable all the same."""
     disk = Disk(tmp_path)
-    disk.served([("create", "a"), ("append", "a", "x"), ("link", "a", "b")])
+    disk.served([("create", "a"), ("append", "a", "x"), ("fsync", "a"), (how, ""), ("create", "b")])
+    disk.cut("strict")
+    assert disk.content() == {"a": b"x"}
+
+
+@pytest.mark.parametrize(
+    ("call", "left"),
+    [
+        (("link", "a", "b"), {"a": b"x", "b": b"x", "c": b"y"}),
+        (("copy", "a", "c"), {"a": b"y", "c": b"y"}),
+        (("send", "a", "c"), {"a": b"y", "c": b"y"}),
+        (("allocate", "a"), {"a": b"x" + bytes(8), "c": b"y"}),
+        (("append-synced", "a"), {"a": b"xx", "c": b"y"}),
+        (("rename-at", "a", "b"), {"b": b"x", "c": b"y"}),
+        (("unlink-at", "a"), {"c": b"y"}),
+        (("mkdir-at", "b"), {"a": b"x", "b": None, "c": b"y"}),
+        (("create-at", "b"), {"a": b"x", "b": b"", "c": b"y"}),
+    ],
+    ids=lambda each: each[0] if isinstance(each, tuple) else "",
+)
+def test_a_call_that_cannot_be_taken_back_is_told(
+    tmp_path: Path, call: tuple[Any, ...], left: dict[str, bytes | None]
+) -> None:
+    """The call does what it does; after it the tool refuses to cut, and leaves the files alone."""
+    disk = Disk(tmp_path)
+    files = [("create", "a"), ("append", "a", "x"), ("create", "c"), ("append", "c", "y")]
+    assert disk.served([*files, call]) == ["ok"] * 5
     with pytest.raises(AssertionError, match="a call that can't be taken back"):
         disk.cut("ext4-like")
-    assert disk.content() == {"a": b"x", "b": b"x"}
+    assert disk.content() == left
 
 
 def test_a_server_without_the_shim_loses_nothing(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """What the shim does to single calls of a server: errors, delays, stalls and torn writes."""
 
 import errno
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.common.polling import wait_until
 from worlds.faults.disk_under_shim import Disk
 
 pytestmark = pytest.mark.medium
@@ -87,6 +89,19 @@ def test_a_stall_ends_when_it_is_mended(disk: Disk) -> None:
         disk.tool("mend")
         server.wait(60)
     assert disk.content()[LOG] == b"x"
+
+
+def test_a_file_that_is_closed_while_a_write_waits_ends_no_server(disk: Disk) -> None:
+    """The write ends with an error, as it does without the shim."""
+    disk.rule("write", "log", "stall")
+    with disk.started([["close-during-write", LOG]]) as server:
+        disk.wait_for_injections(1)
+        (disk.root / "nemesis" / "close").touch()
+        closed = disk.root / "nemesis" / "closed"
+        assert wait_until(closed.exists, within_s=60, every_s=0.01)
+        disk.tool("mend")
+        assert server.stdout is not None
+        assert [json.loads(line)[0] for line in server.stdout] == [errno.EBADF]
 
 
 def test_a_torn_write_survives_the_cut_with_its_first_bytes(disk: Disk) -> None:
