@@ -58,6 +58,11 @@ class DockerQuorum:
     def hosts(self) -> str:
         return ",".join(pod.client_address for pod in self._pods.values())
 
+    @property
+    def engine_id(self) -> str:
+        """Return what its engine, or the first of them, calls itself."""
+        return engine.identity(self._hosts[0].client)
+
     def statuses(self, *, metrics: bool = False) -> Sequence[NodeStatus]:
         """Look at all servers at once, in order of id.
 

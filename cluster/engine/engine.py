@@ -139,6 +139,11 @@ def require(client: docker.DockerClient, *, within_s: float) -> None:
     client.api.require(within_s)
 
 
+def identity(client: docker.DockerClient) -> str:
+    """Return what an engine calls itself, whichever way leads to it."""
+    return str(client.info().get("ID", ""))
+
+
 def gone(client: docker.DockerClient | None, error: Exception) -> EngineGoneError | None:
     """Return the error to raise if one from beside docker's client means that its engine is gone.
 

@@ -18,7 +18,7 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError
-from cluster.engine import labels, ledger, networks, processes, run_engines, swarm
+from cluster.engine import engine, labels, ledger, networks, processes, run_engines, swarm
 from cluster.engine.containers import remove
 from cluster.engine.each import each
 from cluster.engine.fleet import Fleet
@@ -123,6 +123,9 @@ def clean(
         if not noted.alive and noted.run not in up.difference(removed):
             forget_engines(fleet, noted.run, say)
     strays = [one for one in standing if one.run not in up]
+    known = {engine.identity(client) for client in fleet.clients} if strays else set[str]()
+    # The quorum of one of another engine may well stand.
+    strays = [one for one in strays if one.engine in known]
     processes.end(strays)
     if refusals:
         raise refusals[0]

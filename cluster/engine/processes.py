@@ -1,7 +1,8 @@
 """Processes of this machine that belong to a quorum, found by variables in their environment.
 
 The environment of a worker names its harness, with which it ends. The environment of a gateway
-beside a quorum started by hand names the quorum's run and its own URL; it ends with the quorum.
+beside a quorum started by hand names the quorum's run and engine, and its own URL; it ends with the
+quorum.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from harness.common.polling import wait_until
 
 RUN_VARIABLE = "ZKMQ_BESIDE_RUN"
 URL_VARIABLE = "ZKMQ_BESIDE_URL"
+ENGINE_VARIABLE = "ZKMQ_BESIDE_ENGINE"
 END_WITHIN_S = 15.0  # a gateway gives its clients and its sessions ten seconds
 KILLED_WITHIN_S = 30.0
 _POLL_S = 0.02
@@ -23,11 +25,12 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """A process that stands beside the quorum of a run, and the URL that it serves."""
+    """A process that stands beside the quorum of a run on an engine, and the URL that it serves."""
 
     pid: int
     run: str
     url: str
+    engine: str
 
     @property
     def running(self) -> bool:
@@ -35,9 +38,9 @@ class Beside:
         return labels.start_ticks(self.pid) is not None
 
 
-def marks(run: str, url: str) -> dict[str, str]:
+def marks(run: str, url: str, engine: str) -> dict[str, str]:
     """Return what the environment of a process beside a quorum must hold to be found here."""
-    return {RUN_VARIABLE: run, URL_VARIABLE: url}
+    return {RUN_VARIABLE: run, URL_VARIABLE: url, ENGINE_VARIABLE: engine}
 
 
 def log_of(run: str) -> Path:
@@ -48,7 +51,12 @@ def log_of(run: str) -> Path:
 def beside(run: str | None = None) -> list[Beside]:
     """Return the processes beside the quorum of a run; of all runs, even ended ones, if None."""
     found = [
-        Beside(pid=pid, run=variables[RUN_VARIABLE], url=variables[URL_VARIABLE])
+        Beside(
+            pid=pid,
+            run=variables[RUN_VARIABLE],
+            url=variables[URL_VARIABLE],
+            engine=variables.get(ENGINE_VARIABLE, ""),  # an earlier release did not name it
+        )
         for pid, variables in _environments()
         if RUN_VARIABLE in variables and URL_VARIABLE in variables
     ]

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from cluster import starting
 from cluster.cluster_errors import ClusterError, ContainerGoneError
-from cluster.engine import fleet, labels, leftovers, processes
+from cluster.engine import fleet, labels, leftovers
 from harness.commands import interrupts
 from harness.commands.manual import faults_command as hurting
 from harness.commands.manual import standing
@@ -57,7 +57,7 @@ def up(
         started = starting.up(config, by_hand=True, say=terminal.say)
         try:
             took_s = started.wait_ready()
-            url = standing.start(started.run, started.hosts, held) if held else None
+            url = standing.start(started, held) if held else None
         except BaseException:
             started.down()
             raise
@@ -144,7 +144,6 @@ def clean(
     try:
         found = fleet.find()
     except HarnessError:
-        processes.end(processes.beside())  # without an engine there is no quorum either
         Terminal().say("no Docker engine answers, so nothing of ours runs in one")
         return
     removed = leftovers.clean(found, everything=everything, say=Terminal().say)

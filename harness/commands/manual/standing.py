@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable
 
 from cluster.engine import processes
+from cluster.quorum import DockerQuorum
 from harness.common.harness_errors import ScenarioError
 from harness.workers.gateway import LOOPBACK, GatewayProcess, hold_port
 
@@ -28,15 +29,16 @@ def hold(port: int | None, say: Callable[[str], None]) -> socket.socket:
     return held
 
 
-def start(run: str, hosts: str, port: socket.socket) -> str:
-    """Start a gateway that outlives this process, and return its URL.
+def start(quorum: DockerQuorum, port: socket.socket) -> str:
+    """Start a gateway beside a quorum that outlives this process, and return its URL.
 
     Raises:
         TargetError: it does not answer; says where its log is.
     """
     url = f"http://{LOOPBACK}:{port.getsockname()[1]}"
-    log, marks = processes.log_of(run), processes.marks(run, url)
-    GatewayProcess(hosts, log, marks, port=port, stays=True).start()
+    log = processes.log_of(quorum.run)
+    marks = processes.marks(quorum.run, url, quorum.engine_id)
+    GatewayProcess(quorum.hosts, log, marks, port=port, stays=True).start()
     return url
 
 

@@ -9,7 +9,7 @@ from docker import DockerClient
 from docker.errors import APIError, NotFound
 
 from cluster.cluster_errors import ClusterError
-from cluster.engine import leftovers
+from cluster.engine import leftovers, processes
 from cluster.engine.fleet import Fleet
 from cluster.engine.hosts import Host
 from cluster.engine.ledger import LedgerFile
@@ -144,3 +144,19 @@ def test_what_bears_half_of_our_labels_is_no_run(
     monkeypatch.setattr(engine.containers, "list", lambda **_: [stranger])
     assert leftovers.runs([engine]) == []
     assert leftovers.clean(fleet_of(engine)) == []
+
+
+def test_a_gateway_of_a_quorum_on_another_engine_is_left_alone(
+    engine: DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the engine that a gateway's quorum was on can tell that the quorum is gone."""
+    gateways = [
+        processes.Beside(pid=n, run=run, url="", engine=place)
+        for n, (run, place) in enumerate([("gone", "here"), ("far", "elsewhere"), ("old", "")], 1)
+    ]
+    ended = list[processes.Beside]()
+    monkeypatch.setattr(leftovers.processes, "beside", lambda *_: gateways)
+    monkeypatch.setattr(leftovers.processes, "end", ended.extend)
+    monkeypatch.setattr(engine, "info", lambda: {"ID": "here"}, raising=False)
+    assert leftovers.clean(fleet_of(engine)) == ["gone"]
+    assert ended == gateways[:1]

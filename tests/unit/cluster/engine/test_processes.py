@@ -20,7 +20,7 @@ URL = "http://127.0.0.1:1"
 @contextmanager
 def standing(run: str, program: str = SLEEPER) -> Iterator["subprocess.Popen[bytes]"]:
     """Have a process beside a run, from its first line on."""
-    marks = processes.marks(run, URL)
+    marks = processes.marks(run, URL, "an engine")
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, env=marks
     ) as process:
@@ -39,7 +39,8 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_found_by_its_run() -> None:
     """A process that bears a run's marks is found, with its URL, and another run's is not."""
     with standing("unit-a") as a, standing("unit-b") as b:
-        assert processes.beside("unit-a") == [processes.Beside(pid=a.pid, run="unit-a", url=URL)]
+        expected = processes.Beside(pid=a.pid, run="unit-a", url=URL, engine="an engine")
+        assert processes.beside("unit-a") == [expected]
         assert {one.pid for one in processes.beside()} >= {a.pid, b.pid}
         assert processes.beside("unit-c") == []
 
