@@ -112,22 +112,30 @@ class ServerContainer:
             self._reload(self._container)
 
     def bring(self, wanted: str, request: Callable[[], object], what: str) -> Evidence:
-        """Ask the engine to bring the server to a state, and wait until it says so."""
-        began = time.monotonic()
+        """Ask the engine to bring the server to a state, and wait until it says so.
+
+        A server that was started and has ended since was running: a busy engine may tell its end
+        only.
+        """
+        began, started_at = time.monotonic(), self.container.attrs["State"].get("StartedAt")
         try:
             request()
         except DockerException as error:
             raise ClusterError(f"node {self._sandbox.id}: {what}: {error}") from error
-        state = self._wait_state(wanted)
+        state = self._wait_state(wanted, started_at)
         after_ms = round((time.monotonic() - began) * 1000)
-        seen = {"node": self._sandbox.id, "state": wanted, "after_ms": after_ms}
+        seen = {"node": self._sandbox.id, "state": state["Status"], "after_ms": after_ms}
         seen["started_at"] = state["StartedAt"]
         return seen | ({"exit_code": state["ExitCode"]} if wanted == "exited" else {})
 
-    def _wait_state(self, wanted: str) -> Mapping[str, Any]:
+    def _wait_state(self, wanted: str, started_at: str) -> Mapping[str, Any]:
+        def reached(state: Mapping[str, Any]) -> bool:
+            ended = state["Status"] == "exited" and state["StartedAt"] != started_at
+            return state["Status"] == wanted or (wanted == "running" and ended)
+
         return wait_until(
             self.state,
-            lambda state: state["Status"] == wanted,
+            reached,
             within_s=STATE_TIMEOUT_S,
             every_s=POLL_S,
             late=lambda state: ClusterError(
