@@ -68,6 +68,8 @@ def _line(each: DumpedNode, size: int) -> str:
     parts = [f"{INDENT * each.level}{name}"]
     if each.node.data:
         parts.append(_shown(each.node.data, size))
+    if each.denied:
+        parts.append("(its ACL does not let us read it)")
     if each.node.owner:
         parts.append(f"(ephemeral, session {each.node.owner:#x})")
     if each.unshown:
@@ -90,4 +92,5 @@ def _record(each: DumpedNode, size: int) -> dict[str, object]:
         "bytes": len(data),
         **node,
         "unshown": each.unshown,
+        "denied": each.denied,
     }

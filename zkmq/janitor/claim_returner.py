@@ -5,17 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from zkmq import events
-from zkmq.errors import IncompatibleTreeError, OutdatedClientError
+from zkmq.errors import AccessDeniedError, IncompatibleTreeError, OutdatedClientError
 from zkmq.putting.tail_segments import TailSegments
 from zkmq.taking.group_locks import GroupLocks
 from zkmq.taking.return_places import ReturnPlaces
-from zkmq.tree import envelope
+from zkmq.tree import envelope, item_names
 from zkmq.tree.compatibility.charter import SEGMENT_ITEMS
-from zkmq.tree.paths import QueueTree
+from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import too_large
-from zkmq.zookeeper.store import Code, Create, Delete, Op, Store, Znode
+from zkmq.zookeeper.store import CheckVersion, Code, Create, Delete, Op, Store, Znode
 
 TAKEN_BACK = "its consumer died or held it too long"
 LAST_DELIVERY = f"{TAKEN_BACK}, and that was its last delivery"
@@ -92,12 +92,32 @@ class ClaimReturner:
         """Learn why an operation of `moves` was refused; False if it says nothing about places."""
         return self._group_locks.learn(op, code) or self._return_places.learn(op, code)
 
-    def fits(self, path: str, node: Znode) -> bool:
+    def fits(self, path: str, node: Znode, policy: RedeliveryPolicy, deadline_s: float) -> bool:
         """Whether a write can move this claim. If not, skip the claim."""
         reason = too_large(path, node.data)
+        if reason is None and policy.place_after_crash(envelope.unwrap(node.data)[0]) == "items":
+            reason = self._closed(last_part(path), deadline_s)
         if reason is not None:
             self.skips.add(path, reason)
         return reason is None
+
+    def held_up(self, op: Op, ops: Sequence[Op]) -> set[str]:
+        """The ids of the items that cannot go where `ops` say, because `op` may not be done."""
+        match op:
+            case Create(path) if item_names.parse(last_part(path)):
+                folder = path.rpartition("/")[0]  # it is the parent's ACL that counts
+            case Create(path) if path.startswith(f"{self._tree.items}/"):
+                folder = path
+            case CheckVersion(path) if path.startswith(f"{self._tree.items}/"):
+                folder = path[: len(self._tree.priority(0))]
+            case _:
+                return set()
+        names = [
+            last_part(each.path)
+            for each in ops
+            if isinstance(each, Create) and each.path.startswith(f"{folder}/")
+        ]
+        return {item_names.base(name) for name in names if item_names.parse(name)}
 
     def report(self, returned: Sequence[Returned], zxid: int | None = None) -> None:
         """Log what was moved at `zxid`, and call `on_returned`. Its errors are only logged."""
@@ -122,6 +142,20 @@ class ClaimReturner:
             zxid=zxid,
             **events.items_of(returned.names),
         )
+
+    def _closed(self, name: str, deadline_s: float) -> str | None:
+        """Say that the priority of an item may not be read, so that it cannot return to it."""
+        path = self._tree.priority(item_names.priority_of(name))
+        if path not in self.skips:
+            try:
+                self._return_places.find(name, deadline_s)
+            except AccessDeniedError:
+                self.skips.deny(path)
+            except IncompatibleTreeError as error:
+                if isinstance(error, OutdatedClientError):
+                    raise
+                # `moves` makes it a dead letter.
+        return f"{path} may not be read" if path in self.skips else None
 
     def _place(
         self, policy: RedeliveryPolicy, header: envelope.Header, name: str, deadline_s: float

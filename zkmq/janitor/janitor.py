@@ -20,6 +20,7 @@ from zkmq.tree import item_names
 from zkmq.tree.paths import ACTIVE, QueueTree
 from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.armed_watches import ArmedWatches
+from zkmq.zookeeper.refusal import require_access
 from zkmq.zookeeper.store import (
     CheckVersion,
     Committed,
@@ -210,7 +211,7 @@ class Janitor:
             watch = self._watches.arm(path)
             if watch is None:
                 continue
-            children = self._store.list(path, deadline_s, watch)
+            children = self._store.list(path, deadline_s, watch, denied=self._skips.deny)
             if children is None:
                 self._watches.disarm(path)
             if children is None or ACTIVE not in children:
@@ -228,7 +229,7 @@ class Janitor:
         for start in range(0, len(consumers), LISTS_AT_ONCE):
             part = consumers[start : start + LISTS_AT_ONCE]
             reads: list[Read] = [GetChildren(self._tree.consumer(each)) for each in part]
-            results = self._store.read_many(reads, deadline_s).results
+            results = self._store.read_many(reads, deadline_s, denied=self._skips.deny).results
             for consumer, children in zip(part, results, strict=True):
                 if isinstance(children, list):
                     (alive if ACTIVE in children else dead).append(consumer)
@@ -278,7 +279,9 @@ class Janitor:
             return node.owner == session
         self._sign = None
         create = Create(lock, self._name, ephemeral=True)
-        return isinstance(self._store.commit([create], deadline_s), Committed)
+        reply = self._store.commit([create], deadline_s)
+        require_access(lock, reply)
+        return isinstance(reply, Committed)
 
     def _depose(self, lock: Znode, deadline_s: float) -> None:
         """Delete the lock of a janitor that has sent no heartbeat for long.

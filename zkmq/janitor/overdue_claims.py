@@ -20,6 +20,8 @@ from zkmq.zookeeper.store import (
 )
 
 LISTS_AT_ONCE = 100
+# Why a claim is refused that its consumer touched or ended since the read.
+ENDED = frozenset({Code.NO_NODE, Code.BAD_VERSION})
 
 
 class OverdueClaims:
@@ -52,7 +54,7 @@ class OverdueClaims:
         while looked < len(consumers):
             part = consumers[looked : looked + LISTS_AT_ONCE]
             reads: list[Read] = [GetChildren(self._tree.claims(consumer)) for consumer in part]
-            held = self._store.read_many(reads, deadline_s).results
+            held = self._store.read_many(reads, deadline_s, denied=self._skips.deny).results
             for consumer, listed in zip(part, held, strict=True):
                 claims = listed if isinstance(listed, list) else []
                 self._take_back_of(consumer, claims, now_ms, deadline_s)
@@ -87,15 +89,15 @@ class OverdueClaims:
 
     def _take(self, consumer: str, path: str, node: Znode, deadline_s: float) -> None:
         """Take back one claim, unless its consumer touched or ended it since the read."""
-        if not self._returner.fits(path, node):
-            return
         (registration,) = self._store.read_many(
-            [GetData(self._tree.consumer(consumer))], deadline_s
+            [GetData(self._tree.consumer(consumer))], deadline_s, denied=self._skips.deny
         ).results
         if not isinstance(registration, Znode):
             return
         claim = (last_part(path), node)
         policy = RedeliveryPolicy.decode(registration.data)
+        if not self._returner.fits(path, node, policy, deadline_s):
+            return
         while self._store.now() < deadline_s:
             ops, returned = self._returner.moves(consumer, policy, [claim], deadline_s)
             match self._store.commit(ops, deadline_s):
@@ -104,12 +106,12 @@ class OverdueClaims:
                     return
                 case Rejected(index, code) if self._returner.learn(ops[index], code):
                     continue
-                case Rejected(0, Code.NOT_EMPTY):
-                    self._skips.add(path, "it has children")
+                case Rejected(index, code, number) if index or code not in ENDED:
+                    self._skips.refused(path, ops[index].path, code, number)
             return
 
     def _read(self, paths: Sequence[str], deadline_s: float) -> Iterable[tuple[str, Znode]]:
-        return read_nodes(self._store, paths, deadline_s)
+        return read_nodes(self._store, paths, deadline_s, denied=self._skips.deny)
 
 
 def _may_be_over(due: dict[str, float | None], path: str, now_ms: float) -> bool:

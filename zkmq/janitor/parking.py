@@ -12,7 +12,7 @@ from zkmq.tree import item_names
 from zkmq.tree.compatibility.charter import PARKED
 from zkmq.tree.guards import Guard, read_guards
 from zkmq.tree.paths import QueueTree
-from zkmq.zookeeper.store import Create, Delete, GetData, Store, Znode
+from zkmq.zookeeper.store import Create, Delete, GetData, Store, Znode, unread
 
 # A priority that was empty at every look for this long is parked.
 IDLE_S = 3600.0
@@ -59,14 +59,15 @@ class Parking:
 
     def _guards(self, priorities: list[int], deadline_s: float) -> dict[int, Guard]:
         """The guards of the priorities that have only an empty tail."""
-        found = read_guards(self._store, self._tree, priorities, deadline_s)
+        # The sweeper, which reads the same nodes, marks those that may not be read.
+        found = read_guards(self._store, self._tree, priorities, deadline_s, denied=unread)
         guards = {
             priority: guard
             for priority, (guard, children) in found.items()
             if guard is not None and children == [guard.tail_name]
         }
         tails = [GetData(self._tree.segment(p, guard.tail_name)) for p, guard in guards.items()]
-        nodes = self._store.read_many(tails, deadline_s).results
+        nodes = self._store.read_many(tails, deadline_s, denied=unread).results
         return {
             priority: guards[priority]
             for priority, tail in zip(guards, nodes, strict=True)

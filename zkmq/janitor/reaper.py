@@ -76,12 +76,13 @@ class Reaper:
         while True:
             hold = self._hold_of(consumer, deadline_s)
             if hold is None:
-                # Removed by our write whose reply was lost, or by another janitor.
-                self._returner.report(unsure)
+                # Removed by our write whose reply was lost, or by another janitor; or unreadable.
+                if self._tree.consumer(consumer) not in self._skips:
+                    self._returner.report(unsure)
                 return True
             closing = not hold.more and not hold.blocked and refusals.count < MAX_REFUSALS
             if not (hold.claims or hold.more or closing):
-                self._skips.add(self._tree.consumer(consumer), "it has nodes that are no items")
+                self._skips.add(self._tree.consumer(consumer), "it has nodes that cannot be moved")
                 return True
             ops, returned = self._reaping(consumer, hold, closing=closing, deadline_s=deadline_s)
             reply = self._store.commit(ops, deadline_s)
@@ -92,46 +93,70 @@ class Reaper:
                 unsure = returned
                 if not self._store.wait_connected(deadline_s):
                     return False
-            elif reply == Rejected(0, Code.NODE_EXISTS) or not self._learn(
-                consumer, ops[reply.index], reply.code, refusals, deadline_s
+            elif reply == Rejected(0, Code.NODE_EXISTS) or not (
+                self._leave_alone(consumer, hold, ops, reply)
+                or self._learn(consumer, ops[reply.index], reply, refusals, deadline_s)
             ):
                 return True  # the consumer lives, or it cannot be reaped
             if self._store.now() >= min(until_s, deadline_s):
                 return False
 
     def _learn(
-        self, consumer: str, op: Op, code: Code, refusals: _Refusals, deadline_s: float
+        self, consumer: str, op: Op, reply: Rejected, refusals: _Refusals, deadline_s: float
     ) -> bool:
         """Learn from a refusal; False if this consumer cannot be reaped."""
+        code = reply.code
         if self._returner.learn(op, code):
             return True
         if code is Code.NOT_EMPTY and item_names.parse(last_part(op.path)):
             self._skips.add(op.path, "it has children")
             return True
         if refusals.note(op.path, code) > MAX_REFUSALS:
-            self._skips.add(self._tree.consumer(consumer), f"{op.path}: refused ({code.name})")
+            self._skips.refused(self._tree.consumer(consumer), op.path, code, reply.number)
             return False
         # The read was stale: there is one claim more, or one less.
         self._store.sync(self._tree.consumers, deadline_s)
         return True
 
+    def _leave_alone(self, consumer: str, hold: _Hold, ops: Sequence[Op], reply: Rejected) -> bool:
+        """Leave alone the claims that an ACL keeps from their places; False if there are none."""
+        if reply.code is not Code.NO_AUTH:
+            return False
+        op = ops[reply.index]
+        ids = self._returner.held_up(op, ops)
+        names = [name for name, _ in hold.claims if item_names.base(name) in ids]
+        for name in names:
+            path = self._tree.claim(consumer, name)
+            self._skips.refused(path, op.path, reply.code, reply.number)
+        return bool(names)
+
     def _hold_of(self, consumer: str, deadline_s: float) -> _Hold | None:
         """Read the first claims, as many as one write can move; None if the consumer is gone."""
         parent = self._tree.claims(consumer)
         reads: list[Read] = [GetData(self._tree.consumer(consumer)), GetChildren(parent)]
-        registration, children = self._store.read_many(reads, deadline_s).results
+        denied = self._skips.deny
+        registration, children = self._store.read_many(reads, deadline_s, denied=denied).results
         if not isinstance(registration, Znode):
+            return None
+        if parent in self._skips:
+            self._skips.add(self._tree.consumer(consumer), "what it holds may not be read")
             return None
         listed = children if isinstance(children, list) else []
         ours = self._skips.without_foreign(parent, listed, item_names.parse)
         free = [path for name in ours if (path := f"{parent}/{name}") not in self._skips]
-        load, whole = read_load(self._store, free[:CLAIMS_PER_MULTI], deadline_s)
-        claims = [(last_part(path), node) for path, node in load if self._returner.fits(path, node)]
+        first = free[:CLAIMS_PER_MULTI]
+        load, whole = read_load(self._store, first, deadline_s, denied=denied)
+        policy = RedeliveryPolicy.decode(registration.data)
+        claims = [
+            (last_part(path), node)
+            for path, node in load
+            if self._returner.fits(path, node, policy, deadline_s)
+        ]
         return _Hold(
-            policy=RedeliveryPolicy.decode(registration.data),
+            policy=policy,
             claims=claims,
             more=len(free) > CLAIMS_PER_MULTI or not whole,
-            blocked=len(free) < len(listed) or len(claims) < len(load),
+            blocked=len(free) < len(listed) or any(path in self._skips for path in first),
             has_place=isinstance(children, list),
         )
 
@@ -141,8 +166,10 @@ class Reaper:
         """The operations that move the claims, and with `closing` remove the registration."""
         active = self._tree.active(consumer)
         moves, returned = self._returner.moves(consumer, hold.policy, hold.claims, deadline_s)
-        # Creating and deleting `active` fails if it exists, that is, if the consumer lives.
-        ops: list[Op] = [Create(active), Delete(active), *moves]
+        # Creating and deleting `active` fails if it exists, that is, if the consumer lives. So does
+        # the deletion of the registration, which alone is possible at a full quota.
+        fence: list[Op] = [Create(active), Delete(active)] if moves or not closing else []
+        ops: list[Op] = [*fence, *moves]
         if closing:
             ops += [Delete(self._tree.claims(consumer))] if hold.has_place else []
             ops.append(Delete(self._tree.consumer(consumer)))

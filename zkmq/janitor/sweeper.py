@@ -5,8 +5,8 @@ stale read does no harm. "Now" is always the servers' clock.
 """
 
 from collections import deque
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Collection, Sequence
+from itertools import count, islice
 
 from zkmq.putting.dedup import HOUR_MS
 from zkmq.tree import envelope, item_names
@@ -24,9 +24,11 @@ from zkmq.zookeeper.store import (
     Pending,
     Rejected,
     Store,
+    unread,
 )
 
 DELETES_PER_MULTI = 500
+TOLD = frozenset({Code.NOT_EMPTY, Code.NO_AUTH})
 DELETE_BYTES = 256 * 1024
 # How many deletions are in flight at once.
 DEPTH = 4
@@ -87,7 +89,7 @@ class Sweeper:
         listed = self._store.list(parent, deadline_s) or []
         producers = self._skips.without_foreign(parent, listed, item_names.is_producer)
         paths = [f"{parent}/{name}" for name in producers]
-        for path, node in read_nodes(self._store, paths, deadline_s):
+        for path, node in read_nodes(self._store, paths, deadline_s, denied=self._skips.deny):
             if node.mtime_ms < now_ms - IDLE_PRODUCER_MS and path not in self._skips:
                 self._delete(path, node.version, deadline_s)
                 if self._late(until_s):
@@ -98,16 +100,22 @@ class Sweeper:
         """Open a new epoch of the waiting line before numbers overflow; delete drained epochs."""
         parent = self._tree.place("waiting")
         epochs = self._buckets(parent, deadline_s)
+        lines: dict[str, list[str]] = {}
         for epoch in epochs:
+            line = self._store.list(f"{parent}/{epoch}", deadline_s, denied=self._skips.deny)
+            if line is not None:
+                lines[epoch] = line
+        for epoch, line in lines.items():
             path = f"{parent}/{epoch}"
-            line = self._store.list(path, deadline_s) or []
             places = self._skips.without_foreign(path, line, item_names.WAITER.fullmatch)
             numbers = [number for name in places if (number := item_names.waiter(name)) is not None]
-            if epoch != epochs[-1]:
+            if epoch != max(lines):
                 if not numbers and path not in self._skips:
                     self._delete(path, -1, deadline_s)
             elif any(number >= LAST_IN_EPOCH or number < 0 for number in numbers):
-                self._store.commit([Create(f"{parent}/{int(epoch) + 1:010d}")], deadline_s)
+                following = map(item_names.segment_name, count(int(epoch) + 1))
+                new = next(name for name in following if name not in epochs)
+                self._store.commit([Create(f"{parent}/{new}")], deadline_s)
         return False
 
     def drop_marks(self, _: float, until_s: float, deadline_s: float) -> bool:
@@ -115,7 +123,7 @@ class Sweeper:
         parent = self._tree.place("skipped")
         listed = self._store.list(parent, deadline_s) or []
         marks = [f"{parent}/{name}" for name in sorted(listed) if name > self._last_mark]
-        for mark, node in read_nodes(self._store, marks, deadline_s):
+        for mark, node in read_nodes(self._store, marks, deadline_s, denied=unread):
             path = _marked(node.data)
             if path is not None and self._is_gone(path, deadline_s):
                 self._store.commit([Delete(mark)], deadline_s)
@@ -127,7 +135,9 @@ class Sweeper:
 
     def _drop_segments_of(self, priority: int, until_s: float, deadline_s: float) -> bool:
         path = self._tree.priority(priority)
-        found = read_guards(self._store, self._tree, [priority], deadline_s)
+        found = read_guards(
+            self._store, self._tree, [priority], deadline_s, denied=self._skips.deny
+        )
         if priority not in found:
             return False
         guard, children = found[priority]
@@ -140,10 +150,17 @@ class Sweeper:
             if self._empty(f"{path}/{segment}", until_s, deadline_s):
                 return True
         before = [segment for segment in waiting if segment < guard.tail_name]
-        left = [f"{path}/{segment}" for segment in before if segment > self._cursor[1]]
-        for segment_path, segment_node in read_nodes(self._store, left, deadline_s):
+        left = [
+            segment_path
+            for segment in before
+            if segment > self._cursor[1]
+            and (segment_path := f"{path}/{segment}") not in self._skips
+        ]
+        nodes = read_nodes(self._store, left, deadline_s, denied=self._skips.deny)
+        for segment_path, segment_node in nodes:
             if segment_node.children == 0:
-                self._store.commit([Delete(segment_path)], deadline_s)
+                # If it is refused as not empty, an item has come back to it.
+                self._delete(segment_path, -1, deadline_s, told={Code.NO_AUTH})
             if self._late(until_s):
                 self._cursor = (priority, last_part(segment_path))
                 return True
@@ -159,7 +176,7 @@ class Sweeper:
 
     def _empty(self, path: str, until_s: float, deadline_s: float) -> bool:
         """Delete a node and its children; return whether there is more to do."""
-        listed = self._store.list(path, deadline_s)
+        listed = self._store.list(path, deadline_s, denied=self._skips.deny)
         if listed is None or path in self._skips:
             return False
         paths = [child for name in listed if (child := f"{path}/{name}") not in self._skips]
@@ -199,7 +216,13 @@ class Sweeper:
         while True:
             if reply.code is Code.NO_NODE:
                 return False  # another janitor does the same: look again
-            self._skips.add(paths.pop(reply.index), why_refused(reply.code))
+            path = paths.pop(reply.index)
+            if reply.code in {Code.NO_AUTH, Code.OTHER}:
+                # An ACL of the parent, or a rule: the other nodes are refused as well.
+                parent = path.rpartition("/")[0]
+                self._skips.refused(parent, path, reply.code, reply.number)
+                return False
+            self._skips.add(path, why_refused(reply.code))
             if not paths:
                 return True
             if self._late(until_s):
@@ -209,9 +232,12 @@ class Sweeper:
                 return isinstance(answer, Committed)
             reply = answer
 
-    def _delete(self, path: str, version: int, deadline_s: float) -> None:
+    def _delete(
+        self, path: str, version: int, deadline_s: float, *, told: Collection[Code] = TOLD
+    ) -> None:
+        """Delete a node. If it is refused for a reason that is `told`, skip the node."""
         reply = self._store.commit([Delete(path, version)], deadline_s)
-        if isinstance(reply, Rejected) and reply.code in {Code.NOT_EMPTY, Code.NO_AUTH}:
+        if isinstance(reply, Rejected) and reply.code in told:
             self._skips.add(path, why_refused(reply.code))
 
     def _late(self, until_s: float) -> bool:

@@ -16,7 +16,7 @@ from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.ticket import TookEffect
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.request_sizes import MAX_READS, cut
-from zkmq.zookeeper.store import Code, Delete, GetChildren, GetData, Op, Read, Store, Znode
+from zkmq.zookeeper.store import Code, Delete, Denied, GetChildren, GetData, Op, Read, Store, Znode
 
 MAX_ITEM_ID = 1000
 
@@ -99,29 +99,33 @@ def locate(store: Store, tree: QueueTree, id: str, deadline_s: float) -> Located
 
     Raises:
         NoQuorumError: no answer before the deadline.
+        AccessDeniedError: it was not found, but a place where it may be could not be read.
     """
     store.sync(tree.root, deadline_s)
     while True:
-        places = _places(store, tree, id, deadline_s)
-        path = _find(store, id, places, deadline_s)
+        denied: list[str] = []
+        places = _places(store, tree, id, deadline_s, denied.append)
+        path = _find(store, id, places, deadline_s, denied.append)
         if path is not None:
             found = _read(store, tree, path, deadline_s)
             if found is not None:
                 return found
-        elif places == _places(store, tree, id, deadline_s):
+        elif places == _places(store, tree, id, deadline_s, denied.append):
+            if denied:
+                raise refusal(denied[0], "find an item", Code.NO_AUTH)
             return None
         if store.now() >= deadline_s:
             raise NoQuorumError(f"{id}: the item moved until the deadline")
 
 
-def _places(store: Store, tree: QueueTree, id: str, deadline_s: float) -> list[str]:
+def _places(store: Store, tree: QueueTree, id: str, deadline_s: float, denied: Denied) -> list[str]:
     """The nodes of which the item can be a child, as the tree is now."""
     parsed = item_names.parse(id)
     reads: list[Read] = [GetChildren(tree.consumers), GetChildren(tree.place("delayed"))]
     if parsed is not None:
         priority = tree.priority(parsed.priority)
         reads += [GetData(priority), GetChildren(priority)]
-    consumers, minutes, *guarded = store.read_many(reads, deadline_s).results
+    consumers, minutes, *guarded = store.read_many(reads, deadline_s, denied=denied).results
     places = [tree.items, tree.place("dead"), tree.place("partial")]
     if parsed is not None and parsed.segment is not None:
         node, segments = guarded
@@ -138,10 +142,13 @@ def _places(store: Store, tree: QueueTree, id: str, deadline_s: float) -> list[s
     return places
 
 
-def _find(store: Store, id: str, places: Sequence[str], deadline_s: float) -> str | None:
+def _find(
+    store: Store, id: str, places: Sequence[str], deadline_s: float, denied: Denied
+) -> str | None:
     wanted = id if item_names.parse(id) is None else item_names.base(id)
     for part in cut(places, MAX_READS):
-        listings = store.read_many([GetChildren(place) for place in part], deadline_s).results
+        reads = [GetChildren(place) for place in part]
+        listings = store.read_many(reads, deadline_s, denied=denied).results
         for place, names in zip(part, listings, strict=True):
             for name in names if isinstance(names, list) else ():
                 if item_names.is_delayed(name) and item_names.base(name) == wanted:

@@ -1,4 +1,7 @@
-"""Look at a queue as an operator: peek and stats. Nothing here changes the tree."""
+"""Look at a queue as an operator: peek and stats. Nothing here changes the tree.
+
+A node that may not be read is left out. The clients that meet it mark it below `skipped`.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +15,7 @@ from zkmq.tree.compatibility.chartered_store import CharteredStore
 from zkmq.tree.guards import read_guards
 from zkmq.tree.paths import QueueTree, last_part
 from zkmq.zookeeper.request_sizes import cut, read_each, read_nodes
-from zkmq.zookeeper.store import GetChildren, Store
+from zkmq.zookeeper.store import GetChildren, Store, unread
 
 # A segment's listing has up to 34 KB.
 LISTINGS_AT_ONCE = 20
@@ -69,7 +72,7 @@ class QueueStats:
 
 def peek(store: Store, tree: QueueTree, n: int, deadline_s: float) -> list[Peeked]:
     """Look at the first `n` waiting items."""
-    first = HeadCache(store, tree).first(n, deadline_s)
+    first = HeadCache(store, tree, marks=False).first(n, deadline_s)
     return [peeked(candidate.name, candidate.node.data, "items") for candidate in first]
 
 
@@ -81,7 +84,7 @@ def peek_aside(
     paths = [f"{parent}/{name}" for name in names_aside(store, parent, deadline_s)[:n]]
     return [
         peeked(last_part(path), node.data, place)
-        for path, node in read_nodes(store, paths, deadline_s)
+        for path, node in read_nodes(store, paths, deadline_s, denied=unread)
     ]
 
 
@@ -92,8 +95,9 @@ def peek_delayed(store: Store, tree: QueueTree, n: int, deadline_s: float) -> li
         if len(found) >= n:
             break
         bucket = f"{parent}/{minute}"
-        names = filter(item_names.is_delayed, store.list(bucket, deadline_s) or [])
-        nodes = read_nodes(store, [f"{bucket}/{name}" for name in names], deadline_s)
+        listed = store.list(bucket, deadline_s, denied=unread) or []
+        paths = [f"{bucket}/{name}" for name in filter(item_names.is_delayed, listed)]
+        nodes = read_nodes(store, paths, deadline_s, denied=unread)
         found += [
             replace(peeked(last_part(path), node.data, "delayed"), due_ms=int(due_ms(node)))
             for path, node in sorted(nodes, key=lambda each: (due_ms(each[1]), each[1].czxid))
@@ -151,7 +155,7 @@ def _waiting(store: Store, tree: QueueTree, deadline_s: float) -> tuple[dict[int
             counts[parsed.priority] = counts.get(parsed.priority, 0) + 1
             first.setdefault(parsed.priority, f"{tree.items}/{child}")
     for priority in item_names.priorities(children):
-        found = read_guards(store, tree, [priority], deadline_s)
+        found = read_guards(store, tree, [priority], deadline_s, denied=unread)
         guard, listed = found.get(priority, (None, []))
         if guard is not None:
             paths = [tree.segment(priority, segment) for segment in guard.waiting(listed)]
@@ -166,7 +170,7 @@ def _oldest_s(store: Store, tree: QueueTree, first: Sequence[str], deadline_s: f
     paths = list(_first_items(store, first, deadline_s))
     since_ms = [
         envelope.unwrap(node.data)[0].get("put_ms", node.ctime_ms)
-        for _, node in read_nodes(store, paths, deadline_s)
+        for _, node in read_nodes(store, paths, deadline_s, denied=unread)
     ]
     if not since_ms:
         return None
@@ -181,20 +185,22 @@ def _first_items(store: Store, first: Sequence[str], deadline_s: float) -> Itera
     yield from (path for path in first if item_names.parse(last_part(path)))
     segments = [path for path in first if not item_names.parse(last_part(path))]
     for part in cut(segments, LISTINGS_AT_ONCE):
-        listings = store.read_many([GetChildren(path) for path in part], deadline_s).results
+        reads = [GetChildren(path) for path in part]
+        listings = store.read_many(reads, deadline_s, denied=unread).results
         for path, names in zip(part, listings, strict=True):
             listed = names if isinstance(names, list) else []
             yield from (f"{path}/{name}" for name in sorted(filter(item_names.parse, listed))[:1])
 
 
 def _children(store: Store, paths: Sequence[str], deadline_s: float) -> list[int]:
-    """The number of children of each node; 0 if it does not exist."""
-    return [node.children if node else 0 for node in read_each(store, paths, deadline_s)]
+    """The number of children of each node; 0 if it does not exist, or may not be read."""
+    nodes = read_each(store, paths, deadline_s, denied=unread)
+    return [node.children if node else 0 for node in nodes]
 
 
 def _data(store: Store, paths: Sequence[str], deadline_s: float) -> list[bytes]:
-    """The data of each node that exists."""
-    return [node.data for node in read_each(store, paths, deadline_s) if node]
+    """The data of each node that exists and may be read."""
+    return [node.data for node in read_each(store, paths, deadline_s, denied=unread) if node]
 
 
 def peeked(name: str, data: bytes, place: str) -> Peeked:

@@ -11,7 +11,7 @@ from zkmq.tree.compatibility.registrations import Registered, clients
 from zkmq.tree.guards import Guard, read_guards
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.request_sizes import read_each
-from zkmq.zookeeper.store import Store
+from zkmq.zookeeper.store import Store, unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ def look(store: CharteredStore, tree: QueueTree, deadline_s: float) -> Overview:
     registered = [
         each for each in clients(store, tree, deadline_s) if item_names.is_consumer(each.id)
     ]
-    claims = read_each(store, [tree.claims(each.id) for each in registered], deadline_s)
+    paths = [tree.claims(each.id) for each in registered]
+    claims = read_each(store, paths, deadline_s, denied=unread)
     return Overview(
         at_s=store.now(),
         stats=counted,
@@ -108,12 +109,13 @@ def rates(before: Overview, now: Overview, segment_items: int = SEGMENT_ITEMS) -
 
 def _lines(store: Store, tree: QueueTree, deadline_s: float) -> Iterator[tuple[int, PriorityLine]]:
     for priority in item_names.priorities(store.list(tree.items, deadline_s) or []):
-        found = read_guards(store, tree, [priority], deadline_s)
+        found = read_guards(store, tree, [priority], deadline_s, denied=unread)
         guard, children = found.get(priority, (None, []))
         if guard is None:
             continue
         names = guard.waiting(children)
-        nodes = read_each(store, [tree.segment(priority, name) for name in names], deadline_s)
+        paths = [tree.segment(priority, name) for name in names]
+        nodes = read_each(store, paths, deadline_s, denied=unread)
         # A server counts each creation and each deletion of a child.
         came = {
             name: (node.child_changes + node.children) // 2

@@ -141,7 +141,9 @@ def move(
         listed = filter(is_wanted, names_aside(store, parent, deadline_s))
         left = [name for name in listed if name not in stay]
         paths = [f"{parent}/{name}" for name in left[: min(BATCH, n - moved)]]
-        load, _ = read_load(store, paths, deadline_s)
+        denied: list[str] = []
+        load, _ = read_load(store, paths, deadline_s, denied=denied.append)
+        stay.update(map(last_part, denied))
         stay.update(
             last_part(path) for path, node in load if too_large(path, node.data, GROWTH_BYTES)
         )

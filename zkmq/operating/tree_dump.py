@@ -1,20 +1,25 @@
 """A part of the tree, node by node, with limits: for people who look for what is wrong."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zkmq.zookeeper.request_sizes import read_nodes
-from zkmq.zookeeper.store import GetChildren, Store, Znode
+from zkmq.zookeeper.store import GetChildren, Store, Znode, unread
 
 
 @dataclass(frozen=True, slots=True)
 class DumpedNode:
-    """One node; `level` is 0 for the first. `unshown` of its children are left out."""
+    """One node; `level` is 0 for the first. `unshown` of its children are left out.
+
+    If its ACL refused the read, it is `denied`, and has neither data nor children that are shown.
+    """
 
     path: str
     level: int
     node: Znode
     unshown: int
+    denied: bool = False
 
 
 class TreeDump:
@@ -41,12 +46,29 @@ class TreeDump:
         return self._walk([path], 0)
 
     def _walk(self, paths: Sequence[str], level: int) -> Iterator[DumpedNode]:
-        for path, node in read_nodes(self._store, paths, self._deadline()):
+        for path, node, denied in self._read(paths):
             names: list[str] = []
-            if node.children and level < self._depth and self._most_children:
-                (listed,) = self._store.read_many([GetChildren(path)], self._deadline()).results
+            if node.children and level < self._depth and self._most_children and not denied:
+                reads = [GetChildren(path)]
+                (listed,) = self._store.read_many(reads, self._deadline(), denied=unread).results
                 names = sorted(listed) if isinstance(listed, list) else []
             shown = names[: self._most_children]
             unshown = len(names) - len(shown) if names else node.children
-            yield DumpedNode(path, level, node, unshown)
+            yield DumpedNode(path, level, node, unshown, denied)
             yield from self._walk([f"{path.rstrip('/')}/{name}" for name in shown], level + 1)
+
+    def _read(self, paths: Sequence[str]) -> Iterator[tuple[str, Znode, bool]]:
+        """Read the nodes that exist, in order, as (path, node, whether it may not be read)."""
+        place = {path: index for index, path in enumerate(paths)}
+        denied: deque[str] = deque()
+        for path, node in read_nodes(self._store, paths, self._deadline(), denied=denied.append):
+            while denied and place[denied[0]] < place[path]:
+                yield from self._stat(denied.popleft())
+            yield path, node, False
+        for path in denied:
+            yield from self._stat(path)
+
+    def _stat(self, path: str) -> Iterator[tuple[str, Znode, bool]]:
+        node = self._store.exists(path, self._deadline())
+        if node is not None:
+            yield path, node, True

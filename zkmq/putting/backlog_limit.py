@@ -4,7 +4,7 @@ from zkmq.errors import QueueFullError
 from zkmq.tree import item_names
 from zkmq.tree.guards import read_guards
 from zkmq.tree.paths import QueueTree
-from zkmq.zookeeper.store import GetData, Read, Store, Znode
+from zkmq.zookeeper.store import GetData, Read, Store, Znode, unread
 
 READ_AGAIN_S = 1.0
 
@@ -45,15 +45,19 @@ class BacklogLimit:
 
 
 def backlog(store: Store, tree: QueueTree, segment_items: int, deadline_s: float) -> int:
-    """Estimate how many items wait. Full segments are not counted one by one. 3 reads."""
+    """Estimate how many items wait. Full segments are not counted one by one. 3 reads.
+
+    What may not be read is not counted: one such priority stops no put into another.
+    """
     priorities = item_names.priorities(store.list(tree.items, deadline_s) or [])
+    guards = read_guards(store, tree, priorities, deadline_s, denied=unread)
     tails: list[Read] = []
     total = 0
-    for priority, (guard, children) in read_guards(store, tree, priorities, deadline_s).items():
+    for priority, (guard, children) in guards.items():
         if guard is None:
             continue
         total += segment_items * max(0, len(guard.waiting(children)) - 1)
         tails.append(GetData(tree.segment(priority, guard.tail_name)))
-    for tail in store.read_many(tails, deadline_s).results:
+    for tail in store.read_many(tails, deadline_s, denied=unread).results:
         total += tail.children if isinstance(tail, Znode) else 0
     return total

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from zkmq import events
 from zkmq.doubt import Doubt
 from zkmq.errors import (
+    AccessDeniedError,
     BadArgumentError,
     ClosedError,
     IncompatibleTreeError,
@@ -16,6 +17,7 @@ from zkmq.errors import (
     NotHeldError,
     OutcomeUnknownError,
     OutdatedClientError,
+    ServerRefusedError,
     ZkmqError,
 )
 from zkmq.taking.finish import Done, Finisher
@@ -221,10 +223,11 @@ class Consumer:
                 self._finisher.release(part, delay_s=0.0, to="place", deadline_s=deadline_s)
             except NotHeldError:
                 pass  # an item that is not held any more leaves `held`
-            except IncompatibleTreeError as error:
+            except (IncompatibleTreeError, AccessDeniedError, ServerRefusedError) as error:
                 if isinstance(error, OutdatedClientError):
                     raise
-                # One of them has children, or the guard of its priority is damaged.
+                # One of them has children, or its place cannot take it back: a guard is damaged, an
+                # ACL or a quota forbids it. The janitor tries again later.
                 most = 1
                 if len(part) == 1:
                     stuck.add(part[0].name)

@@ -55,6 +55,7 @@ class HeadCache:
     `choose(paths, n, fresh)` picks up to `n` of the waiting paths, which are given in order. If the
     look is not `fresh`, it may pick none, and is called again after a new look. `skips` are the
     nodes that are never offered. With `count_consumers`, each look also counts the registrations.
+    Without `marks`, nothing is written about nodes that are skipped.
     """
 
     def __init__(
@@ -64,13 +65,14 @@ class HeadCache:
         *,
         choose: Choose = in_order,
         count_consumers: bool = False,
+        marks: bool = True,
     ) -> None:
         self._store = store
         self._tree = tree
         self._choose = choose
         self._count_consumers = count_consumers
         self.consumers = 0
-        self.skips = SkippedNodes(store, tree)
+        self.skips = SkippedNodes(store, tree, marks=marks)
         self.gate = GroupGate()
         # The segments of each priority that the next look reads.
         self._plan: dict[int, list[str]] = {}
@@ -86,6 +88,8 @@ class HeadCache:
         self.looked = False
         # Whether the last batch found items that could not be taken.
         self.passed = False
+        # The items of the last batch that this client may not read.
+        self._denied: set[str] = set()
 
     def drop(self) -> None:
         """Make the next batch look again."""
@@ -103,7 +107,7 @@ class HeadCache:
             NoQuorumError: no answer before the deadline.
         """
         fresh = self.passed = False
-        skipped: set[str] = set()
+        skipped = self._denied = set[str]()  # reads add what may not be read
         while True:
             if self._store.now() - self._looked_s > MAX_AGE_S and not fresh:
                 self._look_past(skipped, n, deadline_s)
@@ -173,6 +177,7 @@ class HeadCache:
                 self._plan,
                 deadline_s,
                 count_consumers=self._count_consumers,
+                skips=self.skips,
             )
             passed = self.gate.passed_over(head.paths(self._tree), head.locks)
             more = len(self.skips) + min(passed, MAX_PASSED)
@@ -185,8 +190,10 @@ class HeadCache:
         if self.skips:
             found = self._paths
             self._paths = [path for path in found if path not in self.skips]
-            # A queue with skipped nodes was not seen empty.
-            self.zxid = head.zxid if len(self._paths) == len(found) else None
+            if len(self._paths) < len(found):
+                self.zxid = None  # a queue with skipped nodes was not seen empty
+        if head.unread:
+            self.zxid = None
         self.gate.begin(self._paths, head.locks)
         self._looked_s = looked_s
         if self._read:
@@ -214,9 +221,11 @@ class HeadCache:
             if priority_head is None:
                 continue
             for segment, items in priority_head.items.items():
+                path = self._tree.segment(priority, segment)
                 is_empty = not items and segment not in priority_head.foreign
+                is_empty = is_empty and path not in head.unread
                 if is_empty and segment < priority_head.guard.tail_name:
-                    self._store.submit([Delete(self._tree.segment(priority, segment))])
+                    self._store.submit([Delete(path)])
 
     def _fetch(self, chosen: list[str], deadline_s: float) -> list[Candidate]:
         """Return the chosen items that still exist; read some later ones in the same request.
@@ -246,6 +255,10 @@ class HeadCache:
         ahead = self._choose(self._paths, more, False) if more > 0 else []  # noqa: FBT003
         return [path for path in ahead if path not in self._read]
 
+    def _deny(self, path: str) -> None:
+        self.skips.deny(path)
+        self._denied.add(path)
+
     def _forget(self, chosen: Sequence[str]) -> None:
         if self._paths[: len(chosen)] == chosen:
             del self._paths[: len(chosen)]
@@ -255,7 +268,8 @@ class HeadCache:
 
     def _read_more(self, missing: Sequence[str], ahead: Sequence[str], deadline_s: float) -> None:
         paths = [*missing, *ahead]
-        view = self._store.read_many([GetData(path) for path in paths], deadline_s)
+        reads = [GetData(path) for path in paths]
+        view = self._store.read_many(reads, deadline_s, denied=self._deny)
         size = 0
         for path, node in zip(paths, view.results, strict=True):
             if isinstance(node, Znode):

@@ -7,6 +7,7 @@ from zkmq.errors import IncompatibleTreeError
 from zkmq.tree import item_names
 from zkmq.tree.guards import Guard
 from zkmq.tree.paths import QueueTree
+from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.store import GetChildren, GetData, Read, Store, Znode
 
 
@@ -36,6 +37,8 @@ class Head:
     priority_heads: dict[int, PriorityHead | None]
     # The locks of groups; None if no item ever had a group.
     locks: frozenset[str] | None = None
+    # The nodes of which this says nothing: they are damaged, or are not to be looked at.
+    unread: set[str] = field(default_factory=set)
     # How many consumers are registered, if that was asked for.
     consumers: int = 0
 
@@ -67,10 +70,12 @@ class Head:
         if self.locks is not None:
             yield tree.groups, self.locks
         for priority, priority_head in self.priority_heads.items():
-            if priority_head is not None:
-                yield tree.priority(priority), priority_head.children
+            path = tree.priority(priority)
+            if priority_head is not None and path not in self.unread:
+                yield path, priority_head.children
                 for segment in priority_head.items:
-                    yield tree.segment(priority, segment), priority_head.listed(segment)
+                    if f"{path}/{segment}" not in self.unread:
+                        yield f"{path}/{segment}", priority_head.listed(segment)
 
 
 def read_head(
@@ -80,12 +85,16 @@ def read_head(
     deadline_s: float,
     *,
     count_consumers: bool,
+    skips: SkippedNodes,
 ) -> Head:
     """Read the head: of each priority in `plan`, the guard and these segments.
+
+    What may not be read joins `skips`, and is empty in the answer, as are segments in `skips`.
 
     Raises:
         IncompatibleTreeError: there is no queue any more.
         NoQuorumError: no answer before the deadline.
+        AccessDeniedError: this client may not read the queue at all.
     """
     reads: list[Read] = [GetChildren(tree.items)]
     for priority, segments in plan.items():
@@ -95,15 +104,25 @@ def read_head(
     reads.append(GetChildren(tree.groups))
     if count_consumers:
         reads.append(GetData(tree.consumers))
-    view = store.read_many(reads, deadline_s)
+    unread: set[str] = set()
+
+    def denied(path: str) -> None:
+        skips.deny(path)
+        unread.add(path)
+
+    view = store.read_many(reads, deadline_s, denied=denied)
     answers = iter(view.results)
     children = next(answers)
     if not isinstance(children, list):
         raise IncompatibleTreeError(f"{tree.items}: expected a queue, found nothing")
     priority_heads: dict[int, PriorityHead | None] = dict.fromkeys(item_names.priorities(children))
     head = Head(view.zxid, frozenset(children), _flat_items(children), priority_heads)
+    head.unread = unread
     for priority, segments in plan.items():
-        priority_head = _read_priority(priority, answers, segments)
+        path = tree.priority(priority)
+        if skips:
+            unread.update(each for segment in segments if (each := f"{path}/{segment}") in skips)
+        priority_head = _read_priority(priority, path, answers, segments, unread)
         if priority in priority_heads:  # else it is gone
             priority_heads[priority] = priority_head
     locks = next(answers)
@@ -152,20 +171,29 @@ def _flat_items(children: list[str]) -> dict[int, list[str]]:
 
 
 def _read_priority(
-    priority: int, answers: Iterator[Znode | list[str] | None], segments: list[str]
+    priority: int,
+    path: str,
+    answers: Iterator[Znode | list[str] | None],
+    segments: list[str],
+    unread: set[str],
 ) -> PriorityHead | None:
     """Take one priority's answers: its guard, its children, and some of its segments."""
     guard, children = next(answers), next(answers)
     listed = [next(answers) for _ in segments]
+    if path in unread:
+        return PriorityHead(Guard(0), frozenset(), [])
     if not isinstance(guard, Znode) or not isinstance(children, list):
         return None
     decoded = Guard.read(guard.data, guard.version)
     if decoded is None:
         # The guard is damaged. Nothing of this priority can be taken; the others continue.
+        unread.add(path)
         return PriorityHead(Guard(0), frozenset(children), [])
     priority_head = PriorityHead(decoded, frozenset(children), decoded.waiting(children))
     for segment, found in zip(segments, listed, strict=True):
-        if isinstance(found, list):
+        if f"{path}/{segment}" in unread:
+            priority_head.items[segment] = []
+        elif isinstance(found, list):
             items = priority_head.items[segment] = item_names.items(found, priority)
             if len(items) < len(found):
                 priority_head.foreign[segment] = frozenset(found).difference(items)

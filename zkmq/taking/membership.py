@@ -155,13 +155,14 @@ class Membership:
         ended: Sequence[Item] = (),
         claimed: Sequence[Item] = (),
         request: str = "",
+        returns_denial: bool = False,
     ) -> TookEffect | Refused:
         """Do one operation on `count` items, for the registration that `ready` returned.
 
         Once the operation is known to have taken effect, now or in `settle`, `apply` is called with
         its zxid, and the `claimed` items are kept to be handed out. Until then, the items that
         `request` would have `ended` remember that they are in doubt. The operation is in doubt
-        from here on, also if a signal's handler raises.
+        from here on, also if a signal's handler raises. `returns_denial` as for `Ticket.commit`.
 
         Raises:
             BadArgumentError: one request cannot carry it; nothing was sent.
@@ -183,7 +184,7 @@ class Membership:
         for item in ended:
             item.in_doubt = (request, doubt)
         try:
-            result = ticket.commit(write, ops, deadline_s)
+            result = ticket.commit(write, ops, deadline_s, returns_denial=returns_denial)
         except TicketGoneError as error:
             registration.end()
             self._close(ticket, ended)

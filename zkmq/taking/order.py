@@ -13,7 +13,7 @@ from typing import Literal
 from zkmq.tree import item_names
 from zkmq.tree.json_object import decode_object
 from zkmq.tree.paths import QueueTree
-from zkmq.zookeeper.store import GetData, Store
+from zkmq.zookeeper.store import GetData, Store, unread
 
 Order = Literal["auto", "strict", "relaxed"]
 ORDERS: tuple[Order, ...] = ("auto", "strict", "relaxed")
@@ -50,7 +50,8 @@ class RelaxedOrder:
         if len(consumers) > MOST_LOOKED_AT:
             return consumers
         reads = [GetData(self._tree.active(consumer)) for consumer in consumers]
-        nodes = self._store.read_many(reads, deadline_s).results
+        # The node of one that may not be read is foreign, and takes no share.
+        nodes = self._store.read_many(reads, deadline_s, denied=unread).results
         return [each for each, node in zip(consumers, nodes, strict=True) if node is not None]
 
     def own(self, items: Sequence[str], me: str) -> list[str]:

@@ -9,10 +9,12 @@ from itertools import islice
 from zkmq import checks
 from zkmq.doubt import Settled
 from zkmq.errors import (
+    AccessDeniedError,
     ConsumerLostError,
     NoQuorumError,
     NotAppliedError,
     OutcomeUnknownError,
+    ServerRefusedError,
 )
 from zkmq.taking.finish import DONE, Done, Finisher, ended_before
 from zkmq.taking.group_locks import lock_of
@@ -143,8 +145,15 @@ class Reserver:
         if sync:
             self._store.sync(self._tree.root, deadline_s)
             self.cache.drop()
-        # A worn registration is replaced only when nothing is held, so acknowledge first.
-        found = None if self._membership.worn else self._once(n, done, extra, deadline_s)
+        found: Reservation | None = None
+        try:
+            # A worn registration is replaced only when nothing is held, so acknowledge first.
+            found = None if self._membership.worn else self._once(n, done, extra, deadline_s)
+        except (AccessDeniedError, ServerRefusedError):
+            # What forbids a claim, such as a quota, may allow an acknowledgement, which only
+            # deletes, and so makes room.
+            if not done:
+                raise
         if found is not None:
             return found
         # The acknowledgements must not wait for a race to be won.
@@ -242,6 +251,7 @@ class Reserver:
                 ended=done,
                 claimed=items,
                 request=DONE,
+                returns_denial=True,
             )
         except ConsumerLostError:
             self.cache.drop()
@@ -268,9 +278,10 @@ class Reserver:
         Raises:
             NotHeldError: the refusal is about an item of `done`.
             IncompatibleTreeError: an item of `done` has children.
+            AccessDeniedError: this client may not write what is its own, or all clients'.
         """
         if result.index < len(done):
-            if result.code is Code.NOT_EMPTY:
+            if result.code in {Code.NOT_EMPTY, Code.NO_AUTH}:
                 raise refusal(ops[result.index].path, "done", result.code)
             raise self._membership.not_held(done[result.index])
         self._learn(ops, result)
@@ -293,6 +304,13 @@ class Reserver:
     def _learn(self, ops: Sequence[Op], result: Refused) -> None:
         """Skip an item that no consumer can take. One that another has taken needs no skip."""
         op = ops[result.index]
+        segment = op.path.rpartition("/")[0]
+        if result.code is Code.NO_AUTH:
+            if not isinstance(op, Delete) or not segment.startswith(f"{self._tree.items}/"):
+                raise refusal(op.path, "reserve", result.code)
+            self.cache.skips.add(segment, "its ACL lets this client take nothing out of it")
+            self.cache.drop()  # it offers more of that segment
+            return
         if op.path.startswith(self._tree.groups):
             if result.code is Code.NO_NODE:  # a foreign client has deleted the place of locks
                 self._store.submit([Create(self._tree.groups)])

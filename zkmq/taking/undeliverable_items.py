@@ -87,8 +87,10 @@ class UndeliverableItems:
                         zxid=zxid,
                         **events.items_of([last_part(path)]),
                     )
-                case Rejected(0, Code.NOT_EMPTY):
-                    self._skips.add(path, "it has children")
+                case Rejected(0, Code.NO_NODE | Code.BAD_VERSION):
+                    pass
                 case Rejected(1, code) if self._return_places.learn(ops[1], code):
                     continue
+                case Rejected(index, code, number):
+                    self._skips.refused(path, ops[index].path, code, number)
             return

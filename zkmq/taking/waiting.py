@@ -10,10 +10,12 @@ other, so that normally only one finds the item. The claim also deletes the plac
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import count
 
 from zkmq.errors import NoQuorumError, ZkmqError
 from zkmq.tree import item_names
 from zkmq.tree.paths import QueueTree
+from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.armed_watches import ArmedWatches
 from zkmq.zookeeper.refusal import require_access
 from zkmq.zookeeper.retries import may_retry
@@ -45,6 +47,8 @@ class WaitingLine:
         self._left: tuple[str, Pending] | None = None
         # A place was asked for, and was not seen in a listing yet.
         self._joining = False
+        # Epochs whose ACLs keep this client out. They are foreign, or somebody changed them.
+        self._closed = SkippedNodes(store, tree)
         self._signal = store.signal()
         self._watches = ArmedWatches(self._signal, wanted=lambda: self._rank < WATCHERS)
         self._ahead = ArmedWatches(self._signal)
@@ -118,8 +122,7 @@ class WaitingLine:
             self._join(deadline_s)
 
     def _join(self, deadline_s: float) -> None:
-        epochs = item_names.buckets(self._store.list(self._root, deadline_s) or [])
-        epoch = epochs[-1] if epochs else FIRST_EPOCH
+        epoch = self._last_epoch(deadline_s)
         node = Create(f"{self._root}/{epoch}/{self._prefix}", ephemeral=True, sequence=True)
         self._joining = True
         reply = self._store.commit([node], deadline_s)
@@ -129,9 +132,21 @@ class WaitingLine:
             if reply.code is Code.NO_NODE:
                 path = f"{self._root}/{epoch}"
                 reply = self._store.commit([Create(path)], deadline_s)
+            elif reply.code is Code.NO_AUTH:
+                self._closed.add(f"{self._root}/{epoch}", "its ACL lets this client not wait in it")
+                return
             require_access(node.path, reply)
         if not may_retry(self._store, deadline_s):
             raise NoQuorumError("reserve: no answer in time while waiting for items")
+
+    def _last_epoch(self, deadline_s: float) -> str:
+        """The epoch to join: the last one that lets this client in, or else a new one."""
+        epochs = item_names.buckets(self._store.list(self._root, deadline_s) or [])
+        is_open = [each for each in epochs if f"{self._root}/{each}" not in self._closed]
+        if is_open or not epochs:
+            return is_open[-1] if is_open else FIRST_EPOCH
+        names = (item_names.segment_name(number) for number in count())
+        return next(name for name in names if name not in epochs)
 
     def _leave_unknown(self) -> None:
         """Delete a place whose creation was interrupted; without an answer, try again later."""
@@ -157,7 +172,8 @@ class WaitingLine:
         line: list[str] = []
         for epoch in item_names.buckets(self._store.list(self._root, deadline_s) or []):
             path = f"{self._root}/{epoch}"
-            places = item_names.waiters(self._store.list(path, deadline_s) or [])
+            listed = self._store.list(path, deadline_s, denied=self._closed.deny) or []
+            places = item_names.waiters(listed)
             line += [f"{path}/{name}" for name in places]
         return line
 
@@ -167,10 +183,12 @@ class WaitingLine:
 
     def _watch(self, path: str, known: frozenset[str], deadline_s: float) -> bool:
         """Arm one watch; True if there is already a new child, or a group was unlocked."""
-        children = self._store.list(path, deadline_s, self._watches.arm(path))
+        denied: list[str] = []
+        watch = self._watches.arm(path)
+        children = self._store.list(path, deadline_s, watch, denied=denied.append)
         if children is None:
             self._watches.disarm(path)
-            return True
+            return not denied
         if path == self._groups:
             return known != frozenset(children)
         return not known.issuperset(children)

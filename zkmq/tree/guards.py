@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zkmq.errors import IncompatibleTreeError
 from zkmq.tree import item_names
 from zkmq.tree.paths import QueueTree
-from zkmq.zookeeper.store import GetChildren, GetData, Store, Znode
+from zkmq.zookeeper.store import Denied, GetChildren, GetData, Store, Znode
 
 NO_SEGMENT = -1
 LAST_SEGMENT = 10**10 - 1
@@ -83,18 +83,24 @@ class Guard:
 
 
 def read_guards(
-    store: Store, tree: QueueTree, priorities: Sequence[int], deadline_s: float
+    store: Store,
+    tree: QueueTree,
+    priorities: Sequence[int],
+    deadline_s: float,
+    *,
+    denied: Denied,
 ) -> dict[int, tuple[Guard | None, list[str]]]:
     """Read the guard and the children of priorities, in one request.
 
-    Leaves out priorities that do not exist. A damaged guard is None.
+    Leaves out priorities that do not exist, and those that may not be read, with whose paths it
+    calls `denied`. A damaged guard is None.
 
     Raises:
         NoQuorumError: no answer before the deadline.
     """
     paths = [tree.priority(priority) for priority in priorities]
     reads = [read for path in paths for read in (GetData(path), GetChildren(path))]
-    answers = iter(store.read_many(reads, deadline_s).results)
+    answers = iter(store.read_many(reads, deadline_s, denied=denied).results)
     found: dict[int, tuple[Guard | None, list[str]]] = {}
     for priority in priorities:
         node, children = next(answers), next(answers)

@@ -1,9 +1,10 @@
 """Nodes that a client cannot use and leaves alone, each logged and marked once.
 
-Any client of the servers can create nodes in a queue's tree. A node that is in the way, such as a
-child of an item, must not stop a client. The client continues without the node, writes a mark below
-`skipped`, and tries the node again later. `stats` counts the marks, and people can read them. The
-janitor deletes a mark once its node is gone.
+Any client of the servers can create nodes in a queue's tree, and change the ACLs of nodes. A node
+that is in the way, such as a child of an item, or an item that may not be read, must not stop a
+client. The client continues without the node, writes a mark below `skipped`, and tries the node
+again later. `stats` counts the marks, and people can read them. The janitor deletes a mark once its
+node is gone.
 """
 
 import hashlib
@@ -12,21 +13,28 @@ import logging
 from collections.abc import Callable, Iterable
 
 from zkmq.tree.paths import QueueTree
-from zkmq.zookeeper.store import Create, Store
+from zkmq.zookeeper.refusal import refusal, why_refused
+from zkmq.zookeeper.store import Code, Create, Store
 
 # At most this many nodes are remembered and marked.
 MAX_SKIPS = 1000
 TRY_AGAIN_S = 600.0
+# After a refusal that is not about the node: a quota or a throttle, which may end at any time.
+TRY_AGAIN_SOON_S = 30.0
 
 log = logging.getLogger("zkmq")
 
 
 class SkippedNodes:
-    """The nodes that one client skips. Not thread-safe."""
+    """The nodes that one client skips. Not thread-safe.
 
-    def __init__(self, store: Store, tree: QueueTree) -> None:
+    Without `marks` they are only remembered, for clients that change nothing.
+    """
+
+    def __init__(self, store: Store, tree: QueueTree, *, marks: bool = True) -> None:
         self._store = store
         self._tree = tree
+        self._marks = marks
         # Path -> when to try the node again, on the store's clock.
         self._until_s: dict[str, float] = {}
         self._told_full = False
@@ -41,13 +49,38 @@ class SkippedNodes:
 
     def add(self, path: str, reason: str) -> None:
         """Leave a node alone for ten minutes; log and mark it if it is new."""
+        self._add(path, f"{reason}; mend, move or delete it", reason, TRY_AGAIN_S)
+
+    def refused(self, path: str, op_path: str, code: Code, number: int) -> None:
+        """Leave a node alone that the servers do not let this client move or delete.
+
+        `op_path` is the path of the operation that they refused.
+        """
+        why = why_refused(code, number)
+        reason = why if path == op_path else f"{op_path}: {why}"
+        if code is Code.OTHER:
+            self._add(path, f"{reason}; tried again soon", reason, TRY_AGAIN_SOON_S)
+        else:
+            self.add(path, reason)
+
+    def _add(self, path: str, told: str, reason: str, again_s: float) -> None:
         is_new = path not in self._until_s
         if is_new and len(self._until_s) >= MAX_SKIPS and not self._make_room():
             return
-        self._until_s[path] = self._store.now() + TRY_AGAIN_S
-        if is_new:
-            log.warning("skipped: %s: %s; move or delete it", path, reason)
+        self._until_s[path] = self._store.now() + again_s
+        if is_new and self._marks:
+            log.warning("skipped: %s: %s", path, told)
             self._mark(path, reason)
+
+    def deny(self, path: str) -> None:
+        """Leave alone a node whose ACL lets this client not read it.
+
+        Raises:
+            AccessDeniedError: the node is one of the queue's own places, which all clients need.
+        """
+        if path.rpartition("/")[0] == self._tree.root:
+            raise refusal(path, "read", Code.NO_AUTH)
+        self.add(path, "its ACL lets this client not read it")
 
     def without_foreign(
         self, parent: str, children: Iterable[str], is_ours: Callable[[str], object]

@@ -45,6 +45,8 @@ from zkmq.zookeeper.store import (
 )
 
 BURNT = "burnt"
+# Labels are padded to one length. Where a quota is used up, servers also refuse a shorter value.
+LABEL_WIDTH = 7
 # Versions are int32. From WORN on, a writer takes a new ticket when it can; at LAST it has to.
 WORN = 2**30
 LAST = 2**31 - 1
@@ -161,12 +163,20 @@ class Ticket:
         self._at = _At(self.version, tuple(writes))
 
     def commit(
-        self, write: Write, ops: Sequence[Op], deadline_s: float, *, unsure: bool = False
+        self,
+        write: Write,
+        ops: Sequence[Op],
+        deadline_s: float,
+        *,
+        unsure: bool = False,
+        returns_denial: bool = False,
     ) -> TookEffect | Refused:
         """Send the first operation in doubt, or a new one, until answered. The caller enters it.
 
         Its label is written to the ticket, for people. `unsure` says that an earlier copy was sent
-        and not answered. Whatever this raises, the operation stays in doubt.
+        and not answered. `returns_denial` is for a caller that can do without a node whose ACL
+        refuses an operation: then that is returned, as any other refusal. Whatever this raises, the
+        operation stays in doubt.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline.
@@ -176,7 +186,10 @@ class Ticket:
         """
         if not self.in_doubt:
             self.be_in_doubt([write])
-        return self._commit(write.label, ops, deadline_s, unsure=unsure)
+        result = self._commit(write.label, ops, deadline_s, unsure=unsure)
+        if isinstance(result, Refused) and result.code is Code.NO_AUTH and not returns_denial:
+            raise refusal(ops[result.index].path, write.label, result.code)
+        return result
 
     def settle(self, deadline_s: float) -> Outcome:
         """Find out whether the first operation in doubt took effect; if not, it never will.
@@ -241,10 +254,13 @@ class Ticket:
                     unsure = unsure or reply.sent
 
     def _multi(self, label: str, ops: Sequence[Op], version: int) -> list[Op]:
-        return [SetData(self.path, f"{label}{self._mark}".encode(), version), *ops]
+        return [SetData(self.path, self._data(label), version), *ops]
+
+    def _data(self, label: str) -> bytes:
+        return f"{label:<{LABEL_WIDTH}}{self._mark}".encode()
 
     def _refused(self, label: str, reply: Rejected, attempts: int) -> Refused:
-        if reply.code in {Code.NO_AUTH, Code.OTHER}:
+        if reply.code is Code.OTHER or (reply.code is Code.NO_AUTH and reply.index == 0):
             raise refusal(self.path, label, *_why(reply))
         if reply.index == 0:
             raise IncompatibleTreeError(
@@ -258,8 +274,8 @@ class Ticket:
         node = self._read_spent(deadline_s)
         if node is None and burning:
             return Outcome(took_effect=None, used=False)
-        burn = f"{BURNT}{self._mark}".encode()
-        if node is not None and node.version == self.version + 1 and node.data == burn:
+        is_burn = node is not None and node.data == self._data(BURNT)
+        if node is not None and node.version == self.version + 1 and is_burn:
             return Outcome(took_effect=False)
         return Outcome(took_effect=True, zxid=self._zxid(node))
 

@@ -12,6 +12,7 @@ from random import Random
 from typing import Protocol
 
 from zkmq.errors import (
+    AccessDeniedError,
     IncompatibleTreeError,
     NoQuorumError,
     NotHeldError,
@@ -74,10 +75,12 @@ class WorkerConsumer(Protocol):
 class JobEnding:
     """Takes items and ends jobs, for one worker. Not thread-safe.
 
-    Every method sets the `outcome` of the jobs it gets. `given_up` ends all repetition: a worker
-    that is late sends each call once and does not wait for servers. `pause` sleeps. The methods
-    raise only what no repetition can mend: ClosedError, AccessDeniedError, OutdatedClientError, and
-    IncompatibleTreeError for a queue that was deleted.
+    Every method sets the `outcome` of the jobs it gets. But jobs that the servers refuse to move by
+    a rule, such as a quota, are left without one, and have to be ended by a later call. `given_up`
+    ends all repetition: a worker that is late sends each call once and does not wait for servers.
+    `pause` sleeps. The methods raise only what no repetition can mend: ClosedError,
+    OutdatedClientError, and, when they take items, AccessDeniedError, and IncompatibleTreeError for
+    a queue that was deleted.
     """
 
     def __init__(
@@ -96,6 +99,8 @@ class JobEnding:
         self._pause = pause
         # Whether the last call got no answer.
         self.is_cut_off = False
+        # Whether the servers refused to move the last job.
+        self._is_refused = False
 
     def take(
         self, n: int, finished: Sequence[Job], *, timeout_s: float, give_up: GiveUp
@@ -118,7 +123,7 @@ class JobEnding:
             pass  # one of the finished was lost, and now says so
         except (NoQuorumError, ServerRefusedError) as error:
             self._wait_out(error)
-        except IncompatibleTreeError:
+        except (IncompatibleTreeError, AccessDeniedError):
             if not fused:
                 raise
         self.done(finished)
@@ -129,22 +134,27 @@ class JobEnding:
         for start in range(0, len(jobs), MAX_BATCH):
             self._end(jobs[start : start + MAX_BATCH], self._consumer.done, Outcome.DONE)
 
-    def retry(self, job: Job, error: BaseException) -> None:
-        """Bring a failed job back later, or put it aside after its last delivery."""
+    def retry(self, job: Job, error: BaseException, *, again: bool = False) -> None:
+        """Bring a failed job back later, or put it aside after its last delivery.
+
+        Not `again`: log that it failed.
+        """
         header = job.item.header
         if self._consumer.policy.place(header) == "dead":
             reason = said(error)
-            log.error(
-                "%s: delivery %d failed and was the last: %s", job.id, job.delivery, reason,
-                exc_info=error,
-            )  # fmt: skip
+            if not again:
+                log.error(
+                    "%s: delivery %d failed and was the last: %s", job.id, job.delivery, reason,
+                    exc_info=error,
+                )  # fmt: skip
             self.bury(job, reason)
             return
         delay_s = self._settings.delay_s(counted_deliveries(header), self._rng)
-        log.warning(
-            "%s: delivery %d failed, the item comes back in %.1f s: %s",
-            job.id, job.delivery, delay_s, said(error), exc_info=error,
-        )  # fmt: skip
+        if not again:
+            log.warning(
+                "%s: delivery %d failed, the item comes back in %.1f s: %s",
+                job.id, job.delivery, delay_s, said(error), exc_info=error,
+            )  # fmt: skip
         self._end([job], lambda i: self._release(i, delay_s), Outcome.RETRIED)
 
     def bury(self, job: Job, reason: str) -> None:
@@ -175,6 +185,12 @@ class JobEnding:
                 pass
             except (NoQuorumError, ServerRefusedError) as error:
                 self._wait_out(error)
+            except AccessDeniedError as error:
+                if len(part) == 1:
+                    log.warning("%s: cannot be touched: %s", part[0].id, error)
+                    continue
+                for job in part:
+                    self.touch([job])
 
     def _release(self, items: Sequence[Item], delay_s: float = 0.0) -> None:
         self._consumer.release(items, delay_s=delay_s, to="place")
@@ -186,13 +202,16 @@ class JobEnding:
             try:
                 call(_items(held))
                 self._reached()
+                self._is_refused = self._is_refused and outcome is Outcome.DONE
             except OutcomeUnknownError as error:
                 self._settle(error, held, outcome)
             except NotHeldError:
                 pass
             except (NoQuorumError, ServerRefusedError) as error:
+                if outcome is not Outcome.DONE and self._leaves_for_later(error):
+                    return
                 self._wait_out(error)
-            except IncompatibleTreeError as error:
+            except (IncompatibleTreeError, AccessDeniedError) as error:
                 if isinstance(error, OutdatedClientError):
                     raise
                 self._end_alone(jobs, call, outcome, error)
@@ -238,6 +257,15 @@ class JobEnding:
             if job.item.hold is Hold.LOST or (may_be_done and job.item.hold is Hold.HELD):
                 job.outcome = Outcome.UNKNOWN
                 job.settle = partial(_settled, error, job, wanted) if wanted else None
+
+    def _leaves_for_later(self, error: ZkmqError) -> bool:
+        """Whether to end jobs later, because the servers refuse it by a rule; logged once."""
+        if not isinstance(error, ServerRefusedError) or self._given_up():
+            return False
+        if not self._is_refused:
+            log.warning("jobs stay held, and are tried again: %s", error)
+        self._is_refused = True
+        return True
 
     def _wait_out(self, error: ZkmqError) -> None:
         if not self.is_cut_off:

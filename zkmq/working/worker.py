@@ -8,6 +8,7 @@ new items. So a worker that is busy needs less than one write for an item.
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -24,8 +25,12 @@ from zkmq.zookeeper.store import Signal
 
 # The longest wait of the loop, if nothing is due before.
 TURN_S = 60.0
+# How long a job is kept that the servers refused to move, before it is tried again.
+AGAIN_S = 1.0
 # How long a worker that has to stop waits for the servers to take the items back.
 GIVE_BACK_S = 1.0
+
+EndJob = Callable[[Job], None]
 
 log = logging.getLogger("zkmq.working")
 
@@ -76,6 +81,9 @@ class Worker:
         self.in_doubt = self._jobs.in_doubt
         # Filled by other threads, emptied by the loop.
         self._ended_jobs: deque[tuple[Job, BaseException | None]] = deque()
+        # Jobs that the servers refused to move, with what ends them, and when to try again.
+        self._refused: list[tuple[Job, EndJob]] = []
+        self._again_s = float("inf")
         self._waits_for_items = False
         self._is_stopping = False
         self._stop_by_s = float("inf")
@@ -204,6 +212,7 @@ class Worker:
     def _end_failed(self) -> list[Job]:
         """End the jobs that failed; return those that wait for their acknowledgement."""
         finished: list[Job] = []
+        self._end_refused()
         for jobs, error in self._calls.ended():
             if error is not None and not jobs:  # nothing is left that could come back
                 log.error(
@@ -224,12 +233,41 @@ class Worker:
         jobs = self._jobs.among(jobs)  # the others went back
         if error is None:
             return jobs
-        for job in jobs if counts else ():
-            self._ending.retry(job, error)
-        if not counts:
+        if counts:
+            for job in jobs:
+                self._ending.retry(job, error)
+        else:
             self._ending.give_back(jobs)
-        self._forget(jobs)
+        self._leave_refused(jobs, partial(self._retry_again, error) if counts else self._give_back)
         return []
+
+    def _leave_refused(self, jobs: Sequence[Job], end: EndJob) -> None:
+        """Keep jobs that the servers refused to move; forget the others.
+
+        They may have no room, and what is acknowledged meanwhile may make some.
+        """
+        refused = [job for job in jobs if job.outcome is None]
+        if refused:
+            self._refused += [(job, end) for job in refused]
+            self._again_s = self._clock.now() + AGAIN_S
+        self._forget([job for job in jobs if job.outcome is not None])
+
+    def _end_refused(self) -> None:
+        """Try again to move the jobs that the servers refused."""
+        if not self._refused or self._clock.now() < self._again_s:
+            return
+        refused, self._refused = self._refused, []
+        self._again_s = float("inf")
+        for job, end in refused:
+            if self._jobs.among([job]):
+                end(job)
+                self._leave_refused([job], end)
+
+    def _retry_again(self, error: BaseException, job: Job) -> None:
+        self._ending.retry(job, error, again=True)
+
+    def _give_back(self, job: Job) -> None:
+        self._ending.give_back([job])
 
     def _limit_time(self) -> None:
         """Take the jobs from handlers that run for too long."""
@@ -251,7 +289,7 @@ class Worker:
             self._judge(jobs, error)
         else:
             self._ending.give_back(jobs)
-            self._forget(jobs)
+            self._leave_refused(jobs, self._give_back)
 
     def _wind_up(self, finished: Sequence[Job]) -> None:
         """Acknowledge what is finished, give back what was not begun; at the end, everything."""
@@ -285,7 +323,7 @@ class Worker:
     def _due_s(self, finished: int = 0) -> float:
         """When the loop has to go on at the latest; so many of its jobs are finished."""
         now_s = self._clock.now()
-        due_s = [now_s + TURN_S, self._jobs.touch_s, *self._calls.due_s(now_s)]
+        due_s = [now_s + TURN_S, self._jobs.touch_s, self._again_s, *self._calls.due_s(now_s)]
         if len(self._jobs) == finished:
             due_s.append(self._busy_s + self._settings.idle_s)
         return min(due_s)

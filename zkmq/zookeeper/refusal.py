@@ -20,7 +20,7 @@ NAMES = {
     -114: "InvalidACL: they know no identity of this session; do they ask for certificates?",
     -119: "NotReadOnly",
     -120: "EphemeralOnLocalSession",
-    -125: "QuotaExceeded",
+    -125: "QuotaExceeded: a quota of the tree is used up; raise it with setquota, or make room",
     -127: "ThrottledOp",
 }
 SASL_REQUIRED = -124
@@ -35,9 +35,11 @@ def is_refusal(number: int) -> bool:
     return number in SYSTEM_REFUSALS or (number <= API_ERROR and number not in UNCERTAIN)
 
 
-def why_refused(code: Code) -> str:
+def why_refused(code: Code, number: int = 0) -> str:
     """Say why a node could not be moved or deleted, for the mark of a skipped node."""
-    return "it has children" if code is Code.NOT_EMPTY else f"refused: {code.name}"
+    if code is Code.NOT_EMPTY:
+        return "it has children"
+    return f"refused: {NAMES.get(number, f'error {number}') if code is Code.OTHER else code.name}"
 
 
 def refusal(path: str, what: str, code: Code, number: int = 0) -> NotAppliedError:

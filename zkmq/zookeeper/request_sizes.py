@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import add
 from typing import TypeVar
 
-from zkmq.zookeeper.store import MAX_REQUEST_BYTES, GetData, Store, Znode
+from zkmq.zookeeper.store import MAX_REQUEST_BYTES, Denied, GetData, Store, Znode
 
 # Room for the ticket in each request.
 TICKET_BYTES = 2_048
@@ -70,29 +70,39 @@ def fitting(values: Sequence[bytes]) -> int:
     return len(values)
 
 
-def read_each(store: Store, paths: Sequence[str], deadline_s: float) -> Iterator[Znode | None]:
+def read_each(
+    store: Store, paths: Sequence[str], deadline_s: float, *, denied: Denied | None = None
+) -> Iterator[Znode | None]:
     """Read small nodes, 500 in one request; None for each that does not exist.
+
+    `denied` is called with each that may not be read, which is None then.
 
     Raises:
         NoQuorumError: no answer before the deadline.
+        AccessDeniedError: one may not be read, and there is no `denied`.
     """
     for part in cut(paths, MAX_READS):
-        for node in store.read_many([GetData(path) for path in part], deadline_s).results:
+        reads = [GetData(path) for path in part]
+        for node in store.read_many(reads, deadline_s, denied=denied).results:
             yield node if isinstance(node, Znode) else None
 
 
 def read_nodes(
-    store: Store, paths: Sequence[str], deadline_s: float
+    store: Store, paths: Sequence[str], deadline_s: float, *, denied: Denied | None = None
 ) -> Iterator[tuple[str, Znode]]:
     """Read nodes, and yield those that exist, in order. One request reads what one write can carry.
 
+    `denied` is called with each that may not be read.
+
     Raises:
         NoQuorumError: no answer before the deadline.
+        AccessDeniedError: one may not be read, and there is no `denied`.
     """
     start, at_once = 0, FIRST_READS
     while start < len(paths):
         part = paths[start : start + at_once]
-        results = store.read_many([GetData(path) for path in part], deadline_s).results
+        reads = [GetData(path) for path in part]
+        results = store.read_many(reads, deadline_s, denied=denied).results
         nodes = [(path, node) for path, node in zip(part, results, strict=True)]
         found = [(path, node) for path, node in nodes if isinstance(node, Znode)]
         yield from found
@@ -102,16 +112,19 @@ def read_nodes(
 
 
 def read_load(
-    store: Store, paths: Sequence[str], deadline_s: float
+    store: Store, paths: Sequence[str], deadline_s: float, *, denied: Denied | None = None
 ) -> tuple[list[tuple[str, Znode]], bool]:
     """Read as many of the first nodes as one write can move; also return whether that is all.
 
+    `denied` is called with each that may not be read.
+
     Raises:
         NoQuorumError: no answer before the deadline.
+        AccessDeniedError: one may not be read, and there is no `denied`.
     """
     load: list[tuple[str, Znode]] = []
     size = 0
-    for path, node in read_nodes(store, paths, deadline_s):
+    for path, node in read_nodes(store, paths, deadline_s, denied=denied):
         size += len(node.data) + ITEM_OVERHEAD_BYTES
         if size > MAX_WRITE_BYTES and load:
             return load, False

@@ -133,6 +133,8 @@ class Znode(NamedTuple):
 class ReadResult(NamedTuple):
     """Answers to several reads, in their order: a Node, a list of names, or None for no such node.
 
+    None also stands for a node whose ACL refused the read, if the caller gave `denied`.
+
     `zxid` is the state in which all of them hold together; None if the server could not read
     them at one point.
     """
@@ -159,6 +161,12 @@ class Signal(Protocol):
 
 
 Watcher = Callable[[], None]
+# Called with the path of a node whose ACL lets this client not read it.
+Denied = Callable[[str], None]
+
+
+def unread(path: str) -> None:
+    """Do without a node that may not be read: for callers to which it says nothing."""
 
 
 class Store(Protocol):
@@ -186,17 +194,32 @@ class Store(Protocol):
     def wait_connected(self, deadline_s: float) -> bool:
         """Wait until requests can be sent; False if that took too long."""
 
-    def list(self, path: str, deadline_s: float, watch: Watcher | None = None) -> list[str] | None:
+    def list(
+        self,
+        path: str,
+        deadline_s: float,
+        watch: Watcher | None = None,
+        *,
+        denied: Denied | None = None,
+    ) -> list[str] | None:
         """The children of a node, in no order; None if there is no such node.
 
-        `watch` is called once: when a child comes or goes, or the connection does.
+        `watch` is called once: when a child comes or goes, or the connection does. If the node's
+        ACL refuses the read, no watch is armed, and `denied` is called; the answer is None then.
+        Without `denied`, that raises AccessDeniedError.
         """
 
     def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
         """A node's stat, with empty data; `watch` is called once, also when a node appears."""
 
-    def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
-        """Read several nodes in one request, and so at one state."""
+    def read_many(
+        self, reads: Sequence[Read], deadline_s: float, *, denied: Denied | None = None
+    ) -> ReadResult:
+        """Read several nodes in one request, and so at one state.
+
+        A caller that can do without a node whose ACL refuses the read gives `denied`. It is called
+        for each such read, and the answer is None then. Without it, that raises AccessDeniedError.
+        """
 
     def sync(self, path: str, deadline_s: float) -> None:
         """Make later reads see what the leader had committed. Not guaranteed during a partition."""

@@ -51,13 +51,13 @@ class _TwoSteps(Ticket):
     first: type[Op] = Delete
 
     def commit(
-        self, write: Write, ops: Sequence[Op], deadline_s: float, *, unsure: bool = False
+        self, write: Write, ops: Sequence[Op], deadline_s: float, **options: bool
     ) -> TookEffect | Refused:
         if write.label != "reserve":
-            return super().commit(write, ops, deadline_s, unsure=unsure)
+            return super().commit(write, ops, deadline_s, **options)
         one = [op for op in ops if isinstance(op, self.first)]
         other = [op for op in ops if not isinstance(op, self.first)]
-        taken = super().commit(write, one, deadline_s, unsure=unsure)
+        taken = super().commit(write, one, deadline_s, **options)
         if isinstance(taken, Refused):
             return taken
         self.enter()
@@ -74,10 +74,10 @@ class _NoFence(Ticket):
     """Done deletes the claims, whatever became of the session."""
 
     def commit(
-        self, write: Write, ops: Sequence[Op], deadline_s: float, *, unsure: bool = False
+        self, write: Write, ops: Sequence[Op], deadline_s: float, **options: bool
     ) -> TookEffect | Refused:
         if write.label != "done":
-            return super().commit(write, ops, deadline_s, unsure=unsure)
+            return super().commit(write, ops, deadline_s, **options)
         self.be_in_doubt([write])
         while True:
             match self._store.commit(ops, deadline_s):

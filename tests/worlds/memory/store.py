@@ -16,13 +16,15 @@ from worlds.memory.network import (
     no_faults,
     request_bytes,
 )
-from worlds.memory.zookeeper import Follower, Leader, StoredZnode
+from worlds.memory.zookeeper import READ, Follower, Leader, StoredZnode
 from worlds.sim.scheduler import Flag, Scheduler
 from zkmq.errors import NoQuorumError
+from zkmq.zookeeper.session.consistent_reads import Refusal, Value, View, permitted
 from zkmq.zookeeper.store import (
     CheckVersion,
     Committed,
     Create,
+    Denied,
     GetData,
     Lost,
     Op,
@@ -150,15 +152,24 @@ class MemoryStore(MemoryClient):
             self._scheduler.wait(self._connecting, deadline_s)
         return self._connection is not None
 
-    def list(self, path: str, deadline_s: float, watch: Watcher | None = None) -> list[str] | None:
-        def serve(connection: Connection) -> list[str] | None:
+    def list(
+        self,
+        path: str,
+        deadline_s: float,
+        watch: Watcher | None = None,
+        *,
+        denied: Denied | None = None,
+    ) -> list[str] | None:
+        def serve(connection: Connection) -> list[str] | Refusal | None:
             node = connection.follower.tree.nodes.get(path)
+            if node is not None and not self._world.leader.allows(path, READ):
+                return Refusal.DENIED
             if node is not None and watch is not None:
                 connection.follower.watch_children(path, self._watch(connection, watch))
             return None if node is None else self._world.listed(node)
 
-        answer: list[str] | None = self._ask(serve, deadline_s)
-        return answer
+        names = permitted(path, self._ask(serve, deadline_s), denied)
+        return names if isinstance(names, list) else None
 
     def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
         path.encode()  # as the real connection does, which breaks if that fails
@@ -172,21 +183,25 @@ class MemoryStore(MemoryClient):
         answer: Znode | None = self._ask(serve, deadline_s)
         return answer
 
-    def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
-        def serve(connection: Connection) -> ReadResult:
+    def read_many(
+        self, reads: Sequence[Read], deadline_s: float, *, denied: Denied | None = None
+    ) -> ReadResult:
+        def serve(connection: Connection) -> View:
             tree = connection.follower.tree
-            results: list[Znode | list[str] | None] = []
+            results: list[Value] = []
             for read in reads:
                 node = tree.nodes.get(read.path)
                 if node is None:
                     results.append(None)
+                elif not self._world.leader.allows(read.path, READ):
+                    results.append(Refusal.DENIED)
                 else:
                     data = isinstance(read, GetData)
                     results.append(node.view() if data else self._world.listed(node))
-            return ReadResult(results, tree.zxid)
+            return View(results, tree.zxid)
 
-        answer: ReadResult = self._ask(serve, deadline_s)
-        return answer
+        answer: View = self._ask(serve, deadline_s)
+        return answer.result(reads, denied)
 
     def sync(self, path: str, deadline_s: float) -> None:
         self._ask(lambda c: c.follower.catch_up(self._world.leader.zxid), deadline_s)

@@ -3,13 +3,18 @@
 Modelled after ZooKeeper 3.9 (PrepRequestProcessor, DataTree, SessionTrackerImpl): a multi is one
 zxid, all or none; a node's version; sequence numbers count the creations under a parent, for as
 long as it lives; ephemerals go in the transaction that closes their session; a refused write
-takes a zxid too.
+takes a zxid too. Quotas are enforced as servers with `enforceQuota` do: each operation of a multi
+is compared with what there was before it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from zkmq.zookeeper.store import CheckVersion, Code, Create, Delete, Op, Rejected, SetData, Znode
+
+# What an ACL may allow.
+READ, WRITE, CREATE, DELETE = 1, 2, 4, 8
+QUOTA_EXCEEDED = -125
 
 
 @dataclass(slots=True)
@@ -75,9 +80,17 @@ class Transaction:
 class RefusedError(Exception):
     """One operation of a multi cannot be done."""
 
-    def __init__(self, index: int, code: Code) -> None:
+    def __init__(self, index: int, code: Code, number: int = 0) -> None:
         super().__init__(index, code)
-        self.rejected = Rejected(index, code)
+        self.rejected = Rejected(index, code, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The hard limits of a node and all below it; None is no limit."""
+
+    count: int | None = None
+    size: int | None = None
 
 
 def parent_of(path: str) -> str:
@@ -135,6 +148,9 @@ class Leader:
         # session -> the zxid at which it ended
         self.ended: dict[int, int] = {}
         self.observers: list[Observer] = []
+        # What every client may do with a node. Without an entry, all; it goes with its node.
+        self.allowed: dict[str, int] = {}
+        self.quotas: dict[str, Quota] = {}
         self._clock_ms = clock_ms
         self._last_session = 0
 
@@ -146,6 +162,10 @@ class Leader:
     def now_ms(self) -> int:
         """The servers' wall clock."""
         return self._clock_ms()
+
+    def allows(self, path: str, what: int) -> bool:
+        """Whether clients may do this with a node."""
+        return bool(self.allowed.get(path, what) & what)
 
     def trim(self) -> None:
         """Forget the log so far, which every follower has, and the sessions that have ended."""
@@ -172,7 +192,7 @@ class Leader:
 
     def multi(self, session: int, ops: Sequence[Op]) -> tuple[Transaction, Rejected | None]:
         """Do all operations or none."""
-        draft = _Draft(self.tree, session)
+        draft = _Draft(self, session)
         try:
             for index, op in enumerate(ops):
                 draft.do(index, op)
@@ -183,6 +203,9 @@ class Leader:
     def _commit(self, session: int, effects: tuple[Effect, ...]) -> Transaction:
         transaction = Transaction(self.zxid + 1, self._clock_ms(), session, effects)
         self.tree.apply(transaction)
+        for effect in effects if self.allowed else ():
+            if isinstance(effect, Deleted):
+                self.allowed.pop(effect.path, None)
         self.log.append(transaction)
         for observer in self.observers:
             observer(transaction)
@@ -192,9 +215,10 @@ class Leader:
 class _Draft:
     """The effects of a multi so far, on top of the tree as it is."""
 
-    def __init__(self, tree: Tree, session: int) -> None:
+    def __init__(self, leader: Leader, session: int) -> None:
         self.effects: list[Effect] = []
-        self._tree = tree
+        self._leader = leader
+        self._tree = leader.tree
         self._session = session
         # What the operations before changed: version, or None for a node that is gone.
         self._versions: dict[str, int | None] = {}
@@ -206,22 +230,25 @@ class _Draft:
             case Create():
                 self._create(index, op)
             case Delete(path, version):
-                self._demand(index, path, version)
+                self._demand(index, path, version, DELETE, parent_of(path))
                 if self._child_count(path):
                     raise RefusedError(index, Code.NOT_EMPTY)
                 self._versions[path] = None
                 self._children[parent_of(path)] = self._child_count(parent_of(path)) - 1
                 self.effects.append(Deleted(path, self._data(path)))
             case SetData(path, data, version):
-                self._versions[path] = wrapped(self._demand(index, path, version) + 1)
+                self._demand(index, path, -1, WRITE, path)
+                self._require_quota(index, path, len(data) - len(self._data(path)), 0)
+                self._versions[path] = wrapped(self._demand(index, path, version, WRITE, path) + 1)
                 self.effects.append(Changed(path, data))
             case CheckVersion(path, version):
-                self._demand(index, path, version)
+                self._demand(index, path, version, READ, path)
 
     def _create(self, index: int, op: Create) -> None:
         parent = parent_of(op.path)
         if self._version(parent) is None:
             raise RefusedError(index, Code.NO_NODE)
+        self._require(index, CREATE, parent)
         if self._is_ephemeral(parent):
             raise RefusedError(index, Code.OTHER)
         creations = self._creations.get(parent)
@@ -231,6 +258,7 @@ class _Draft:
         path = f"{op.path}{creations:010d}" if op.sequence else op.path
         if self._version(path) is not None:
             raise RefusedError(index, Code.NODE_EXISTS)
+        self._require_quota(index, path, len(op.data), 1)
         self._creations[parent] = wrapped(creations + 1)
         self._children[parent] = self._child_count(parent) + 1
         self._versions[path] = 0
@@ -238,13 +266,33 @@ class _Draft:
         self._children[path] = 0
         self.effects.append(Created(path, op.data, self._session if op.ephemeral else 0))
 
-    def _demand(self, index: int, path: str, version: int) -> int:
+    def _demand(self, index: int, path: str, version: int, what: int, where: str) -> int:
         actual = self._version(path)
         if actual is None:
             raise RefusedError(index, Code.NO_NODE)
+        self._require(index, what, where)
         if version not in {-1, actual}:
             raise RefusedError(index, Code.BAD_VERSION)
         return actual
+
+    def _require(self, index: int, what: int, path: str) -> None:
+        if not self._leader.allows(path, what):
+            raise RefusedError(index, Code.NO_AUTH)
+
+    def _require_quota(self, index: int, path: str, size: int, count: int) -> None:
+        """Refuse what a quota forbids, also a smaller value where there is too much already."""
+        for prefix, quota in self._leader.quotas.items():
+            if not path.startswith(f"{prefix}/"):
+                continue
+            below = [
+                node
+                for each, node in self._tree.nodes.items()
+                if each == prefix or each.startswith(f"{prefix}/")
+            ]
+            counted, sized = len(below) + count, sum(len(node.data) for node in below) + size
+            over = quota.count is not None and count and counted > quota.count
+            if over or (quota.size is not None and size and sized > quota.size):
+                raise RefusedError(index, Code.OTHER, QUOTA_EXCEEDED)
 
     def _version(self, path: str) -> int | None:
         if path in self._versions:

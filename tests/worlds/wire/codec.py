@@ -8,7 +8,16 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worlds.memory.zookeeper import Changed, Created, Deleted, StoredZnode, Transaction, Tree
+from worlds.memory.zookeeper import (
+    READ,
+    Changed,
+    Created,
+    Deleted,
+    Leader,
+    StoredZnode,
+    Transaction,
+    Tree,
+)
 from worlds.proxy.protocol import (
     EPHEMERAL,
     HANDSHAKE_REPLY,
@@ -30,6 +39,7 @@ from zkmq.zookeeper.store import (
     GetData,
     Op,
     Read,
+    Rejected,
     SetData,
 )
 
@@ -170,14 +180,17 @@ def _stamped(tree: Tree, path: str, transaction: Transaction) -> StoredZnode:
     return tree.nodes.get(path) or StoredZnode(b"", zxid, zxid, time_ms, time_ms)
 
 
-def views(tree: Tree, reads: Sequence[Read]) -> bytes:
+def views(leader: Leader, reads: Sequence[Read]) -> bytes:
     """The answer to several reads."""
-    return b"".join(_view(tree.nodes.get(read.path), read) for read in reads) + END
+    return b"".join(_view(leader, read) for read in reads) + END
 
 
-def _view(node: StoredZnode | None, read: Read) -> bytes:
+def _view(leader: Leader, read: Read) -> bytes:
+    node = leader.tree.nodes.get(read.path)
     if node is None:
         return _failed(NO_NODE)
+    if not leader.allows(read.path, READ):
+        return _failed(Code.NO_AUTH.value)
     if isinstance(read, GetData):
         return _result(Opcode.GET_DATA) + data(node)
     return _result(Opcode.GET_CHILDREN) + names(sorted(node.children))
@@ -193,9 +206,9 @@ def refused(index: int, code: int, count: int) -> bytes:
     return b"".join(map(_failed, codes)) + END
 
 
-def number_of(code: Code) -> int:
+def number_of(rejected: Rejected) -> int:
     """A refusal's number on the wire."""
-    return code.value or NO_CHILDREN_FOR_EPHEMERALS
+    return rejected.code.value or rejected.number or NO_CHILDREN_FOR_EPHEMERALS
 
 
 def _result(opcode: Opcode) -> bytes:

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from worlds.memory.zookeeper import Follower, Leader, Watch
+from worlds.memory.zookeeper import READ, Follower, Leader, Watch
 from worlds.proxy.protocol import INT, NO_NODE, Opcode, frame, read_handshake
 from worlds.proxy.session import no_delay
 from worlds.wire import codec
 from worlds.wire.codec import Asked, asked
-from zkmq.zookeeper.store import Op
+from zkmq.zookeeper.store import Code, Op
 
 START_MS = 1_700_000_000_000
 TICK_S = 0.02
@@ -245,7 +245,7 @@ class WireZooKeeper:
             case Opcode.MULTI_READ if self.old:
                 self._answer(connection, request, error=UNIMPLEMENTED)
             case Opcode.MULTI_READ:
-                views = codec.views(self.leader.tree, request.reads)
+                views = codec.views(self.leader, request.reads)
                 self._answer(connection, request, views)
             case Opcode.PING | Opcode.AUTH:
                 self._answer(connection, request)
@@ -264,7 +264,7 @@ class WireZooKeeper:
             return
         transaction, rejected = self.leader.multi(connection.session, ops)
         if rejected is not None:
-            code = codec.number_of(rejected.code)
+            code = codec.number_of(rejected)
             self._answer(connection, request, codec.refused(rejected.index, code, len(ops)))
             return
         self._answer(connection, request, codec.results(self.leader.tree, ops, transaction))
@@ -272,7 +272,11 @@ class WireZooKeeper:
     def _look(self, connection: Connection, request: Asked) -> None:
         node = self.leader.tree.nodes.get(request.path)
         children = request.opcode is Opcode.GET_CHILDREN2
-        if request.watch and (node is not None or request.opcode is Opcode.EXISTS):
+        exists = request.opcode is Opcode.EXISTS
+        if node is not None and not exists and not self.leader.allows(request.path, READ):
+            self._answer(connection, request, error=Code.NO_AUTH.value)
+            return
+        if request.watch and (node is not None or exists):
             self._watch(connection, request.path, children=children)
         if node is None:
             self._answer(connection, request, error=NO_NODE)
@@ -280,7 +284,6 @@ class WireZooKeeper:
             names = codec.names(sorted(node.children))
             self._answer(connection, request, names + codec.stat(node))
         else:
-            exists = request.opcode is Opcode.EXISTS
             self._answer(connection, request, codec.stat(node) if exists else codec.data(node))
 
     def _watch(self, connection: Connection, path: str, *, children: bool) -> None:

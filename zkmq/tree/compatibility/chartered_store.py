@@ -10,10 +10,12 @@ from collections.abc import Sequence
 
 from zkmq.errors import IncompatibleTreeError, NoQuorumError, OutdatedClientError
 from zkmq.tree.compatibility.charter import Charter, Edition
+from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.store import (
     CheckVersion,
     Code,
     Committed,
+    Denied,
     GetData,
     Op,
     Pending,
@@ -135,7 +137,9 @@ class CharteredStore:
                 return reply
             self.renew(pending.check, deadline_s)
 
-    def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
+    def read_many(
+        self, reads: Sequence[Read], deadline_s: float, *, denied: Denied | None = None
+    ) -> ReadResult:
         """Read several nodes, and the charter in the same request.
 
         Raises:
@@ -145,7 +149,9 @@ class CharteredStore:
         if not reads:
             self._require_readable()
             return ReadResult([], None)
-        view = self.inner.read_many([*reads, GetData(self._root)], deadline_s)
+        view = self.inner.read_many(
+            [*reads, GetData(self._root)], deadline_s, denied=self._but_root(denied)
+        )
         node = view.results[-1]
         if not isinstance(node, Znode):
             raise self._gone()
@@ -159,13 +165,20 @@ class CharteredStore:
         """The session of the store; None while there is none."""
         return self.inner.session_id
 
-    def list(self, path: str, deadline_s: float, watch: Watcher | None = None) -> list[str] | None:
+    def list(
+        self,
+        path: str,
+        deadline_s: float,
+        watch: Watcher | None = None,
+        *,
+        denied: Denied | None = None,
+    ) -> list[str] | None:
         """List children as the store does, but raise if a place is missing with its whole queue.
 
         Raises:
             IncompatibleTreeError: the queue was deleted.
         """
-        children = self.inner.list(path, deadline_s, watch)
+        children = self.inner.list(path, deadline_s, watch, denied=denied)
         if children is None and path.rpartition("/")[0] == self._root:
             self._require_root(deadline_s)
         return children
@@ -190,6 +203,19 @@ class CharteredStore:
         self._adopt(node)
         if self._charter.min_writer > self.edition.version:
             raise self._outdated("write", self._charter.min_writer)
+
+    def _but_root(self, denied: Denied | None) -> Denied | None:
+        """The same, but raise if the root may not be read: then nothing is allowed."""
+        if denied is None:
+            return None
+        tell = denied
+
+        def tell_but_root(path: str) -> None:
+            if path == self._root:
+                raise refusal(path, "read", Code.NO_AUTH)
+            tell(path)
+
+        return tell_but_root
 
     def _adopt(self, node: Znode) -> None:
         self._charter = Charter.decode(self._root, node.data)

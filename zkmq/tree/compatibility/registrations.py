@@ -4,6 +4,7 @@ A consumer announces its version in the node of its registration, a producer aft
 each of its writes. Clients that only look, or act as operators, announce nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,8 @@ from zkmq.zookeeper.store import Store, Znode
 
 VERSION_KEY = "zkmq"
 MARK = f" {VERSION_KEY}="
+# Such a node may be a client's of any release, so it counts as one of the oldest.
+UNREADABLE = "its node may not be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +51,38 @@ def clients(store: Store, tree: QueueTree, deadline_s: float) -> list[Registered
         NoQuorumError: no answer before the deadline.
     """
     consumers = sorted(store.list(tree.consumers, deadline_s) or [])
-    said = list(read_each(store, [tree.consumer(each) for each in consumers], deadline_s))
-    alive = list(read_each(store, [tree.active(each) for each in consumers], deadline_s))
-    found = [
-        _consumer(id, node)
-        for id, node, active in zip(consumers, said, alive, strict=True)
-        if node is not None and active is not None
-    ]
+    said = _read(store, {each: tree.consumer(each) for each in consumers}, deadline_s)
+    alive = _read(store, {each: tree.active(each) for each in consumers}, deadline_s)
+    found = [_consumer(id, said[id]) for id in consumers if id in said and id in alive]
     producers = sorted(store.list(tree.producers, deadline_s) or [])
-    tickets = read_each(store, [f"{tree.producers}/{each}" for each in producers], deadline_s)
-    return found + [
-        _producer(id, node) for id, node in zip(producers, tickets, strict=True) if node is not None
-    ]
+    paths = {each: f"{tree.producers}/{each}" for each in producers}
+    tickets = _read(store, paths, deadline_s)
+    return found + [_producer(id, node) for id, node in tickets.items()]
 
 
-def _consumer(id: str, node: Znode) -> Registered:
+def _read(store: Store, paths: Mapping[str, str], deadline_s: float) -> dict[str, Znode | None]:
+    """Read the nodes that exist, by the ids of their clients; None if one may not be read."""
+    denied: set[str] = set()
+    nodes = list(read_each(store, list(paths.values()), deadline_s, denied=denied.add))
+    return {
+        id: node
+        for (id, path), node in zip(paths.items(), nodes, strict=True)
+        if node is not None or path in denied
+    }
+
+
+def _consumer(id: str, node: Znode | None) -> Registered:
+    if node is None:
+        return Registered(id, FIRST_VERSION, UNREADABLE)
     said = decode_object(node.data) or {}
     where = ", ".join(f"{key} {said[key]}" for key in ("host", "pid", "label") if said.get(key))
     return Registered(id, _version(said.get(VERSION_KEY)), where or "says nothing of itself")
 
 
-def _producer(id: str, node: Znode) -> Registered:
+def _producer(id: str, node: Znode | None) -> Registered:
     """Read a ticket. Before the first write it is like a registration, then label and mark."""
+    if node is None:
+        return Registered(id, FIRST_VERSION, UNREADABLE)
     said = decode_object(node.data) or {}
     text = node.data.decode(errors="replace")
     version = said.get(VERSION_KEY) or text.rpartition(MARK)[2]

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kazoo.exceptions import AuthFailedError, KazooException, NoNodeError
+from kazoo.exceptions import AuthFailedError, KazooException, NoAuthError, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import WatchedEvent
 
 from zkmq.zookeeper.refusal import is_refusal, refusal, refused_session
-from zkmq.zookeeper.session.consistent_reads import Seen
+from zkmq.zookeeper.session.consistent_reads import Refusal, Seen
 from zkmq.zookeeper.signals import Latch
 from zkmq.zookeeper.store import Code, Lost, Rejected, Reply, Watcher
 
@@ -95,22 +95,26 @@ def _without_results(error: Exception) -> Reply:
     return Lost(str(error) or type(error).__name__, sent=not isinstance(error, NotConnectedError))
 
 
-def absent(error: Exception) -> Seen | None:
-    """Turn a NoNode error into an answer without a node; None for any other error."""
-    return Seen(None, getattr(error, "zxid", None)) if isinstance(error, NoNodeError) else None
+def without_node(error: Exception) -> Seen | None:
+    """Turn an error that is about the node into an answer; None for any other error.
+
+    Such an error says that there is no such node, or that its ACL refused the read.
+    """
+    zxid = getattr(error, "zxid", None)
+    if isinstance(error, NoNodeError):
+        return Seen(None, zxid)
+    return Seen(Refusal.DENIED, zxid) if isinstance(error, NoAuthError) else None
 
 
 def require_retryable(error: Exception) -> None:
     """Raise if a retry of a read would fail for the same reason.
 
     Raises:
-        AccessDeniedError: the servers refused the credentials.
+        AccessDeniedError: the servers want clients that authenticate by SASL.
         ServerRefusedError: the servers refused by a rule of their own.
     """
     code = getattr(error, "code", 0)
     if is_refusal(code):
-        if code == Code.NO_AUTH.value:
-            raise refusal("read", "no permission", Code.NO_AUTH) from error
         raise refusal("read", type(error).__name__, Code.OTHER, code) from error
 
 

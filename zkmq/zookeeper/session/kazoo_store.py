@@ -14,22 +14,23 @@ from typing import Any
 from kazoo.exceptions import AuthFailedError, UnimplementedError
 
 from zkmq.errors import BadArgumentError, NoQuorumError
+from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.retries import may_retry
 from zkmq.zookeeper.security import Security
 from zkmq.zookeeper.session import wire
-from zkmq.zookeeper.session.consistent_reads import Seen, one_state
+from zkmq.zookeeper.session.consistent_reads import Seen, View, one_state, permitted
 from zkmq.zookeeper.session.kazoo_answers import (
     Answer,
     PendingMulti,
-    absent,
     awaited,
     require_retryable,
     watcher,
+    without_node,
 )
 from zkmq.zookeeper.session.kazoo_client import StoreClient, make_client
 from zkmq.zookeeper.session.kazoo_session import KazooSession
 from zkmq.zookeeper.signals import ThreadSignal
-from zkmq.zookeeper.store import Lost, Op, Read, ReadResult, Reply, Watcher, Znode
+from zkmq.zookeeper.store import Code, Denied, Lost, Op, Read, ReadResult, Reply, Watcher, Znode
 
 READ_AGAIN_PAUSE_S = 0.02
 
@@ -153,19 +154,30 @@ class KazooStore:
         """
         return self._session.wait_connected(deadline_s)
 
-    def list(self, path: str, deadline_s: float, watch: Watcher | None = None) -> list[str] | None:
+    def list(
+        self,
+        path: str,
+        deadline_s: float,
+        watch: Watcher | None = None,
+        *,
+        denied: Denied | None = None,
+    ) -> list[str] | None:
         """The children of a node, in no order; None if there is no such node."""
         request = wire.ChildrenRequest(self._chroot + path, watcher(watch))
-        names: list[str] | None = self._ask(request, deadline_s).value
-        return names
+        names = permitted(path, self._ask(request, deadline_s).value, denied)
+        return names if isinstance(names, list) else None
 
     def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
         """The stat of a node, with empty data; None if there is no such node."""
         request = wire.StatRequest(self._chroot + path, watcher(watch))
         node = self._ask(request, deadline_s)
+        if isinstance(node, Seen):
+            permitted(path, node.value, None)
         return node if isinstance(node, Znode) else None
 
-    def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
+    def read_many(
+        self, reads: Sequence[Read], deadline_s: float, *, denied: Denied | None = None
+    ) -> ReadResult:
         """Read several nodes at one state, in one request if the server can."""
         if not reads:
             return ReadResult([], None)
@@ -175,9 +187,10 @@ class KazooStore:
             except UnimplementedError:
                 self._take_note_of_old()
             else:
-                assert isinstance(view, ReadResult)
-                return view
-        return one_state(lambda: self._read_each(reads, deadline_s))
+                if not isinstance(view, View):
+                    raise refusal(reads[0].path, "read", Code.NO_AUTH)
+                return view.result(reads, denied)
+        return one_state(lambda: self._read_each(reads, deadline_s)).result(reads, denied)
 
     def sync(self, path: str, deadline_s: float) -> None:
         """Make the connected server catch up with the leader."""
@@ -236,7 +249,7 @@ class KazooStore:
             value, error = awaited(result, timeout_s)
             if error is None:
                 return value
-            if (nothing := absent(error)) is not None:
+            if (nothing := without_node(error)) is not None:
                 return nothing
             if isinstance(error, UnimplementedError):
                 raise error

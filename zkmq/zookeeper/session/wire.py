@@ -11,7 +11,7 @@ from typing import Any
 
 from kazoo.protocol.serialization import Exists, GetChildren2
 
-from zkmq.zookeeper.session.consistent_reads import Seen
+from zkmq.zookeeper.session.consistent_reads import Refusal, Seen, Value, View
 from zkmq.zookeeper.store import (
     CheckVersion,
     Code,
@@ -22,7 +22,6 @@ from zkmq.zookeeper.store import (
     Lost,
     Op,
     Read,
-    ReadResult,
     Rejected,
     Reply,
     SetData,
@@ -35,6 +34,8 @@ EPHEMERAL, SEQUENCE = 1, 2
 ROLLED_BACK, RUNTIME_INCONSISTENCY = 0, -2
 SESSION_EXPIRED, SESSION_MOVED = -112, -118
 KNOWN = {code.value: code for code in Code}
+# What an error of one of several reads says of that node alone.
+ABOUT_THE_NODE = {Code.NO_NODE.value: None, Code.NO_AUTH.value: Refusal.DENIED}
 
 # The length, xid and type of a request.
 REQUEST_HEADER_BYTES = 12
@@ -166,18 +167,18 @@ class MultiRead:
         """The request's body."""
         return self._body
 
-    def deserialize(self, data: bytes, offset: int) -> "ReadResult | ReadRefusedError":
+    def deserialize(self, data: bytes, offset: int) -> "View | ReadRefusedError":
         """Decode the answers, in the order of the reads.
 
         A refusal is returned, because kazoo logs an exception as a defect, with its traceback.
         """
         _, zxid, _ = REPLY_HEADER.unpack_from(data, 0)
-        results: list[Znode | list[str] | None] = []
+        results: list[Value] = []
         while True:
             kind, done, _ = OP_HEADER.unpack_from(data, offset)
             offset += OP_HEADER.size
             if done:
-                return ReadResult(results, zxid)
+                return View(results, zxid)
             if kind == GET_DATA:
                 node, offset = decode_node(data, offset)
                 results.append(node)
@@ -186,14 +187,14 @@ class MultiRead:
                 results.append(names)
             else:
                 (code,) = INT.unpack_from(data, offset)
-                if code != Code.NO_NODE.value:
+                if code not in ABOUT_THE_NODE:
                     return ReadRefusedError(code)
-                results.append(None)
+                results.append(ABOUT_THE_NODE[code])
                 offset += INT.size
 
 
 class ReadRefusedError(Exception):
-    """A server refused one of several reads, and not because the node does not exist."""
+    """A server refused one of several reads, and not for the node: it exists and may be read."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"error {code}")

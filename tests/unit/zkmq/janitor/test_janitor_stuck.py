@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -363,8 +364,8 @@ class Metered(MemoryStore):
     read_bytes = 0
     before_first_move: int | None = None
 
-    def read_many(self, reads: Sequence[Read], deadline_s: float) -> ReadResult:
-        view = super().read_many(reads, deadline_s)
+    def read_many(self, reads: Sequence[Read], *args: Any, **options: Any) -> ReadResult:
+        view = super().read_many(reads, *args, **options)
         data = (node.data for node in view.results if node and not isinstance(node, list))
         self.read_bytes += sum(map(len, data))
         return view
@@ -410,9 +411,9 @@ class Listing(MemoryStore):
 
     listed = 0
 
-    def list(self, path: str, *args: object) -> list[str] | None:  # type: ignore[override]
+    def list(self, path: str, *args: Any, **options: Any) -> list[str] | None:
         self.listed += path.startswith("/queue/dedup/")
-        return super().list(path, *args)  # type: ignore[arg-type]
+        return super().list(path, *args, **options)
 
 
 def test_old_ids_go_faster_than_they_come(queue: Queue, world: World) -> None:

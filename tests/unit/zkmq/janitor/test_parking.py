@@ -9,7 +9,7 @@ from zkmq.janitor.janitor import Janitor
 from zkmq.janitor.parking import IDLE_S
 from zkmq.tree.compatibility.charter import Edition
 from zkmq.tree.paths import QueueTree
-from zkmq.zookeeper.store import Delete, Read, ReadResult
+from zkmq.zookeeper.store import Delete, Denied, Read, ReadResult
 
 TREE = QueueTree("/queue")
 
@@ -61,9 +61,9 @@ def test_a_look_reads_what_is_used(opened: Open, keeper: Queue, world: World) ->
     asked: list[int] = []
     read_many = fresh._store.read_many
 
-    def count(reads: list[Read], deadline_s: float) -> ReadResult:
+    def count(reads: list[Read], deadline_s: float, *, denied: Denied | None) -> ReadResult:
         asked.append(len(reads))
-        return read_many(reads, deadline_s)
+        return read_many(reads, deadline_s, denied=denied)
 
     fresh._store.read_many = count  # type: ignore[method-assign, assignment]
     fresh.put(b"y", priority=7)

@@ -21,12 +21,12 @@ def failing(read_many: Reads, after: int, error: BaseException) -> Reads:
     """Read `after` times as usual, then raise."""
     left = after
 
-    def read(*arguments: object) -> ReadResult:
+    def read(*arguments: object, **options: object) -> ReadResult:
         nonlocal left
         left -= 1
         if left < 0:
             raise error
-        return read_many(*arguments)
+        return read_many(*arguments, **options)
 
     return read
 

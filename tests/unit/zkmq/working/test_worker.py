@@ -10,6 +10,7 @@ from worlds.memory.faults import Strike
 from worlds.memory.network import Fault, Request
 from worlds.memory.queues import Open, drained, places_of
 from worlds.memory.store import World
+from worlds.memory.zookeeper import READ, Quota
 from worlds.workers.made import keep_house, worker_of
 from zkmq import Job, Outcome, Queue
 from zkmq.errors import OutcomeUnknownError, WorkerStuckError
@@ -491,3 +492,68 @@ def test_a_handler_that_was_cancelled_as_all_stopped_has_not_failed(
 
     assert outcome_of(stops=False) is Outcome.RETRIED
     assert outcome_of(stops=True) is Outcome.GIVEN_BACK
+
+
+@pytest.mark.parametrize("kind", ["count", "size"])
+def test_a_failed_item_for_which_there_is_no_room_keeps_no_other_from_its_end(
+    world: World, queue: Queue, jobs: list[Job], kind: str
+) -> None:
+    """It stays held, the others are acknowledged, and it comes back when there is room."""
+    queue.put_many([b"bad", b"good", b"good"])
+
+    def handle(job: Job) -> None:
+        jobs.append(job)
+        if job.data == b"bad" and job.delivery == 1:
+            dump = {path: data for path, data in world.dump().items() if path.startswith("/queue")}
+            used = len(dump) if kind == "count" else sum(map(len, dump.values()))
+            world.leader.quotas["/queue"] = Quota(**{kind: used})
+            raise HandlerError("no")
+        world.scheduler.sleep(5.0)
+
+    keep_house(world, period_s=0.5)
+    worker = worker_of(world, queue, handle, concurrency=3, retry_s=1.0, idle_s=20.0)
+    seen: list[int] = []
+    world.scheduler.after(25.0, lambda: seen.append(worker.outcomes[Outcome.DONE]))
+    world.scheduler.after(30.0, world.leader.quotas.clear)
+    worker.run()
+    assert seen == [2]
+    assert sorted(job.data for job in jobs) == [b"bad", b"bad", b"good", b"good"]
+    assert worker.outcomes == {Outcome.DONE: 3, Outcome.RETRIED: 1}
+    assert queue.stats().held == 0
+
+
+def test_a_worker_that_stops_at_a_full_quota_leaves_what_cannot_go_back(
+    world: World, queue: Queue
+) -> None:
+    """It ends in time, and tells what is still held."""
+    queue.put_many([b"a", b"b"])
+
+    def handle(job: Job) -> None:
+        world.leader.quotas["/queue"] = Quota(count=1)
+        worker.stop(3.0)
+        raise HandlerError("no")
+
+    worker = worker_of(world, queue, handle, concurrency=1, prefetch=1)
+    began_s = world.scheduler.now_s
+    worker.run()
+    assert world.scheduler.now_s - began_s < 10
+    assert worker.outcomes == {Outcome.STILL_HELD: 2}
+
+
+def test_a_place_that_may_not_be_written_ends_no_worker(
+    world: World, queue: Queue, jobs: list[Job]
+) -> None:
+    """The item that cannot go back to it stays held, and the others are done."""
+    queue.put(b"bad", priority=7)
+    queue.put_many([b"good", b"good"])
+    world.leader.allowed["/queue/delayed"] = READ
+
+    def handle(job: Job) -> None:
+        jobs.append(job)
+        if job.data == b"bad":
+            raise HandlerError("no")
+
+    worker = worker_of(world, queue, handle)
+    worker.run()
+    assert [job.data for job in jobs] == [b"bad", b"good", b"good"]
+    assert worker.outcomes == {Outcome.DONE: 2, Outcome.STILL_HELD: 1}

@@ -17,6 +17,7 @@ from zkmq.zookeeper.store import (
     CheckVersion,
     Create,
     Delete,
+    Denied,
     Read,
     ReadResult,
     SetData,
@@ -187,8 +188,8 @@ def test_a_first_look_at_large_items_reads_few_of_them(
     read: list[int] = []
     read_many = queue._bound.read_many
 
-    def counting(reads: Sequence[Read], deadline_s: float) -> ReadResult:
-        view = read_many(reads, deadline_s)
+    def counting(reads: Sequence[Read], deadline_s: float, *, denied: Denied) -> ReadResult:
+        view = read_many(reads, deadline_s, denied=denied)
         read.append(sum(len(node.data) for node in view.results if isinstance(node, Znode)))
         return view
 

@@ -9,7 +9,7 @@ from worlds.memory.store import World
 from zkmq import Item, Queue
 from zkmq.errors import IncompatibleTreeError
 from zkmq.zookeeper.request_sizes import MAX_READS
-from zkmq.zookeeper.store import Create, Delete, Op, Read, ReadResult
+from zkmq.zookeeper.store import Create, Delete, Denied, Op, Read, ReadResult
 
 CALLS: dict[str, Callable[[Queue, Item], object]] = {
     "put": lambda queue, _: queue.put(b"x"),
@@ -151,9 +151,9 @@ def test_counting_asks_for_some_at_a_time(queue: Queue, world: World) -> None:
     asked: list[int] = []
     read_many = queue._store.read_many
 
-    def count(reads: list[Read], deadline_s: float) -> ReadResult:
+    def count(reads: list[Read], deadline_s: float, *, denied: Denied | None) -> ReadResult:
         asked.append(len(reads))
-        return read_many(reads, deadline_s)
+        return read_many(reads, deadline_s, denied=denied)
 
     queue._store.read_many = count  # type: ignore[method-assign, assignment]
     assert queue.stats().waiting == {100: 1}
