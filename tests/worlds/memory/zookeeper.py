@@ -325,6 +325,7 @@ class Watch:
     """One client's wish to hear of one node, once."""
 
     fire: Callable[[], None]
+    path: str = ""
 
 
 class Follower:

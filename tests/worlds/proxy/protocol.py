@@ -36,6 +36,7 @@ class Opcode(IntEnum):
     CHECK = 13
     MULTI = 14
     CREATE2 = 15
+    REMOVE_WATCHES = 18
     MULTI_READ = 22
     AUTH = 100
     SET_WATCHES = 101

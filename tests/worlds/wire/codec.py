@@ -77,7 +77,7 @@ def asked(body: bytes) -> Asked:
         case Opcode.GET_DATA | Opcode.EXISTS | Opcode.GET_CHILDREN2:
             path, watch = cursor.string(), bool(body[-1])
             return Asked(xid, opcode, path=path, watch=watch)
-        case Opcode.SYNC:
+        case Opcode.SYNC | Opcode.REMOVE_WATCHES:
             return Asked(xid, opcode, path=cursor.string())
         case Opcode.PING | Opcode.AUTH | Opcode.CLOSE:
             return Asked(xid, opcode)

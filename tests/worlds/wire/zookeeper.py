@@ -34,7 +34,7 @@ MAX_REQUEST_BYTES = 1_048_575
 SEND_WITHIN_S = 5.0
 SRVR = b"Zookeeper version: 3.9.4-in-memory, built on no date\nMode: standalone\n"
 CHANGED, DELETED, CHILD = 3, 2, 4
-UNIMPLEMENTED = -6
+UNIMPLEMENTED, NO_WATCHER = -6, -121
 
 # What a multi is refused with before it is looked at: (the code, whether by the reply's header).
 Refusal = tuple[int, bool]
@@ -249,6 +249,13 @@ class WireZooKeeper:
                 self._answer(connection, request, views)
             case Opcode.PING | Opcode.AUTH:
                 self._answer(connection, request)
+            case Opcode.REMOVE_WATCHES if self.old:
+                self._answer(connection, request, error=UNIMPLEMENTED)
+            case Opcode.REMOVE_WATCHES:
+                found = [each for each in connection.watches if each.path == request.path]
+                connection.watches.difference_update(found)
+                self._follower.forget(set(found))
+                self._answer(connection, request, error=0 if found else NO_WATCHER)
             case Opcode.SYNC:
                 self._answer(connection, request, frame(request.path.encode()))
             case _:
@@ -294,7 +301,7 @@ class WireZooKeeper:
                 kind = (CHILD if children else CHANGED) if there else DELETED
                 self._send(connection, codec.event(kind, path))
 
-        watch = Watch(fire)
+        watch = Watch(fire, path)
         connection.watches.add(watch)
         if children:
             self._follower.watch_children(path, watch)

@@ -14,10 +14,12 @@ from kazoo.handlers.threading import AsyncResult
 from kazoo.protocol.states import KazooState, KeeperState, WatchedEvent
 from kazoo.security import OPEN_ACL_UNSAFE
 
+from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.representations import Stat
 from zkmq.rest.http.statuses import http_error, not_connected
 from zkmq.rest.upstream.blocking_calls import BlockingCalls
 from zkmq.rest.upstream.kazoo_io import LoopHandler
+from zkmq.rest.upstream.remove_watches_request import NO_WATCHER, RemoveWatchesRequest
 from zkmq.rest.upstream.transaction_request import TransactionRequest
 from zkmq.zookeeper.session.kazoo_client import kazoo_logger, keep_passwords
 
@@ -121,6 +123,22 @@ class AsyncSession:
         request = TransactionRequest(tuple(operations))
         results: list[Any] = await self._change("transaction", self._send, request)
         return results
+
+    async def unwatch(self, path: str) -> bool:
+        """Let the server forget this session's watches on a znode.
+
+        A watch that is armed after the call began stays. Returns False if the server cannot remove
+        watches (ZooKeeper 3.4), or did not answer.
+        """
+        if not self._client.connected:
+            return True  # the watches ended with the connection
+        request = RemoveWatchesRequest(self._client, self.rooted(path))
+        try:
+            await self._change(path, self._send, request)
+        except HttpError as error:
+            # With the connection, which 503 says is lost, the watches are lost as well.
+            return error.status == 503 or getattr(error.__cause__, "code", None) == NO_WATCHER
+        return True
 
     @property
     def acl(self) -> Any:

@@ -1,7 +1,7 @@
 """Watches for HTTP clients. One ZooKeeper watch serves any number of waiters (rest.md 9)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -31,16 +31,23 @@ class Snapshot:
 class SharedWatches:
     """The znodes on which HTTP clients wait, on one ZooKeeper session.
 
-    kazoo cannot remove a watch. So a watch without waiters stays until it fires or the connection
-    breaks. Therefore there is one callback per view, which kazoo keeps once per znode, and `most`
-    limits the armed watches as well as the waiters.
+    `most` limits the waiters, and the watches that servers keep for this session. A watch without
+    waiters stays until it fires, since clients that poll come back to it. If there are `most`, the
+    one that was not used for the longest time is removed for each new one. There is one callback
+    per view, which kazoo keeps once per znode.
     """
 
     def __init__(self, connection: AsyncSession, *, most: int) -> None:
         self._connection = connection
         self._most = most
         self._watched: dict[Key, WatchedZnode] = {}
+        # The watches that servers may have for this session, and those of them without waiters, the
+        # longest unused first.
         self._set: set[Key] = set()
+        self._unused: dict[Key, None] = {}
+        # Whether the server removes watches. One of 3.4 does not.
+        self._can_remove = True
+        self._removing: set[asyncio.Task[None]] = set()
         self._callbacks: dict[View, Watcher] = {
             "data": partial(self._fire, "data"),
             "children": partial(self._fire, "children"),
@@ -56,7 +63,8 @@ class SharedWatches:
         Raises:
             HttpError: 503, too many waiters, or the gateway is shutting down.
         """
-        full = len(self) >= self._most or len(self._set | {(view, path)}) > self._most
+        is_new = (view, path) not in self._set and len(self._set) >= self._most
+        full = len(self) >= self._most or (is_new and self._oldest() is None)
         if self._closing or full:
             raise HttpError(503, f"{path} watches: at most {self._most} at a time", headers=RETRY)
 
@@ -69,7 +77,10 @@ class SharedWatches:
         """
         self.admit(path, view)
         key = (view, path)
+        if key not in self._set and len(self._set) >= self._most:
+            self._give_up_oldest()
         self._set.add(key)
+        self._unused.pop(key, None)
         znode = self._watched.get(key)
         if znode is None:
             znode = WatchedZnode(self._connection, path, view, self._callbacks[view])
@@ -81,6 +92,8 @@ class SharedWatches:
             znode.waiters -= 1
             if not znode.waiters:
                 del self._watched[key]
+                if key in self._set:
+                    self._unused[key] = None
                 await znode.stop()
 
     def shut(self) -> None:
@@ -94,13 +107,46 @@ class SharedWatches:
         self.shut()
         for znode in list(self._watched.values()):
             await znode.stop()
+        for task in list(self._removing):
+            task.cancel()
+
+    def _oldest(self) -> str | None:
+        """The znode whose watches were unused for the longest time; None if none can be removed."""
+        if not self._can_remove:
+            return None
+        free = (path for _, path in self._unused if not any(map(self._watched.get, _keys(path))))
+        return next(free, None)
+
+    def _give_up_oldest(self) -> None:
+        """Let the server forget a znode without waiters."""
+        path = self._oldest()
+        assert path is not None  # `admit` made sure
+        keys = [key for key in _keys(path) if key in self._set]
+        self._forget(keys)
+        # The tasks of later waiters start after this one, so they send their requests after it.
+        task = asyncio.get_running_loop().create_task(self._remove(path, keys))
+        self._removing.add(task)
+        task.add_done_callback(self._removing.discard)
+
+    async def _remove(self, path: str, keys: Sequence[Key]) -> None:
+        if await self._connection.unwatch(path):
+            return
+        self._can_remove = False
+        self._set.update(keys)
+        self._unused.update((key, None) for key in keys if key not in self._watched)
+
+    def _forget(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._set.discard(key)
+            self._unused.pop(key, None)
 
     def _fire(self, view: View, event: WatchedEvent) -> None:
         if event.path is None:  # the connection broke, and every watch with it
             fired = [key for key in self._set if key[0] == view]
+            self._can_remove = True  # the next server may be newer
         else:
             fired = [(view, event.path)]
-        self._set.difference_update(key for key in fired if key not in self._watched)
+        self._forget(key for key in fired if key not in self._watched)
         for key in fired:
             if key in self._watched:
                 self._watched[key].fire()
@@ -192,3 +238,7 @@ class WatchedZnode:
         if await self._connection.exists(self._path, self._callback):
             self._fired.set()  # it was created in between, so read it again at once
         return Snapshot()
+
+
+def _keys(path: str) -> list[Key]:
+    return [("data", path), ("children", path)]

@@ -6,16 +6,18 @@ from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
+from kazoo.protocol.serialization import Create, SetData
 from kazoo.protocol.states import EventType, KeeperState, WatchedEvent, ZnodeStat
 from starlette.types import Message
 
+from worlds.wire.zookeeper import WireZooKeeper
 from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.request_target import Query
 from zkmq.rest.resources.rest_call import HeaderFields, RestCall
 from zkmq.rest.resources.znode_events import Cursor, follow
 from zkmq.rest.upstream.async_session import AsyncSession
 from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig
-from zkmq.rest.upstream.shared_watches import SharedWatches, Snapshot
+from zkmq.rest.upstream.shared_watches import SharedWatches, Snapshot, View
 
 ABSENT = Snapshot()
 
@@ -85,6 +87,8 @@ class FakeConnection:
         self.stat: ZnodeStat | None = state(1).stat
         self.error: HttpError | None = None
         self.reads = 0
+        self.can_remove = True
+        self.removed: list[str] = []
         self.watcher: Callable[[WatchedEvent], None] | None = None
 
     async def get(self, path: str, watch: Any) -> tuple[bytes, ZnodeStat]:
@@ -102,6 +106,12 @@ class FakeConnection:
         """Read and watch, also what is not there."""
         self.watcher = watch
         return self.stat
+
+    async def unwatch(self, path: str) -> bool:
+        """Remove the watches on a znode."""
+        await asyncio.sleep(0)
+        self.removed.append(path)
+        return self.can_remove
 
     def change(self, stat: ZnodeStat | None, path: str | None = "/a") -> None:
         """Set the state and fire the watch, as ZooKeeper does: once."""
@@ -170,6 +180,7 @@ def test_bounds() -> None:
 
     async def run() -> None:
         connection = FakeConnection()
+        connection.can_remove = False  # a server of ZooKeeper 3.4
         watches = SharedWatches(connection, most=2)  # type: ignore[arg-type]
         async with watches.watch("/a", "data"), watches.watch("/a", "data"):
             with pytest.raises(HttpError) as caught:
@@ -177,8 +188,10 @@ def test_bounds() -> None:
             assert caught.value.status == 503
         async with watches.watch("/b", "data"):
             await asyncio.sleep(0.01)
-        with pytest.raises(HttpError):  # both watches are still set: kazoo cannot take them back
-            watches.admit("/c", "data")
+        async with watches.watch("/c", "data"):
+            await asyncio.sleep(0.01)
+        with pytest.raises(HttpError):  # the watches are still set: this server removes none
+            watches.admit("/d", "data")
         watches.admit("/b", "data")
         await watches.close()
         with pytest.raises(HttpError):
@@ -199,3 +212,84 @@ def test_shutting_down_wakes() -> None:
             assert await waiter is None
 
     asyncio.run(run())
+
+
+def test_the_watch_that_was_unused_for_the_longest_time_makes_room() -> None:
+    """9: a znode that was watched once and never changes keeps no other from being watched."""
+
+    async def run() -> None:
+        connection = FakeConnection()
+        watches = SharedWatches(connection, most=3)  # type: ignore[arg-type]
+
+        async def look(path: str, view: View = "data") -> None:
+            async with watches.watch(path, view):
+                await asyncio.sleep(0.01)
+
+        await look("/a")
+        await look("/b")
+        await look("/a")  # again: it keeps its watch
+        async with watches.watch("/c", "data"):
+            await asyncio.sleep(0.01)
+            for number in range(5):
+                await look(f"/{number}")
+        assert connection.removed == ["/b", "/a", "/0", "/1", "/2"]
+        await watches.close()
+
+    asyncio.run(run())
+
+
+def test_a_watch_in_use_is_not_removed_with_another_of_the_same_znode() -> None:
+    """9: a server removes both of a znode, so they stay as long as one has waiters."""
+
+    async def run() -> None:
+        connection = FakeConnection()
+        watches = SharedWatches(connection, most=3)  # type: ignore[arg-type]
+        async with watches.watch("/a", "data"):
+            for path in ("/b", "/c"):
+                async with watches.watch(path, "data"):
+                    await asyncio.sleep(0.01)
+            connection.change(state(9).stat, path="/b")  # which makes room
+            connection.change(state(9).stat, path="/c")
+        assert connection.removed == []
+        await watches.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_session_has_no_more_watches_than_allowed(old: bool) -> None:  # noqa: FBT001
+    """9: one that is watched again after its watch was removed gives news; 3.4 answers 503."""
+
+    async def run(server: WireZooKeeper) -> list[int]:
+        session = AsyncSession(server.address, session_timeout_s=30, timeout_s=60, connect_wait_s=5)
+        await session.commit([Create(f"/n{number}", b"", session.acl, 0) for number in range(6)])
+        watches = SharedWatches(session, most=3)
+        counts = []
+        for number in [0, 1, 2, 3, 4, 5, 0]:
+            async with watches.watch(f"/n{number}", "data") as znode:
+                assert await znode.wait(lambda _: True) is not None
+            await session.exists("/n0")  # the removal was answered before
+            counts.append(len(next(iter(server._connections.values())).watches))
+        async with watches.watch("/n1", "data") as znode, watches.watch("/n2", "children"):
+            first = await znode.wait(lambda _: True)
+            assert first is not None
+            assert first.stat is not None
+            await session.commit([SetData("/n1", b"new", -1)])
+            cursor = Cursor("data", first.stat.mzxid)
+            news = await asyncio.wait_for(znode.wait(cursor.is_news), 60)
+            assert news is not None
+            assert news.data == b"new"
+        await watches.close()
+        await session.close()
+        return counts
+
+    with WireZooKeeper() as server:
+        server.old = old
+        if old:
+            with pytest.raises(HttpError) as caught:
+                asyncio.run(run(server))
+            assert caught.value.status == 503
+        else:
+            counts = asyncio.run(run(server))
+            assert max(counts) <= 3
+        assert not server.errors
