@@ -145,9 +145,7 @@ def _invented(history: History, books: Account) -> Iterator[Violation]:
 
 
 def _left_after_done(history: History) -> Found:
-    rows, guessed = still_there(history)
-    if guessed:
-        return [], []
+    rows, _ = still_there(history)
     return described(
         history,
         "left-after-done",
@@ -207,8 +205,8 @@ def _doubts(history: History, books: Account, claim: Claim) -> Iterator[tuple[st
     if books.late.any():
         told = f"Acknowledged items that are not accounted for: {int(books.late.sum())}"
         yield "put-after-drain", f"{told}; they were put after the last drain began."
-    rows, guessed = still_there(history)
-    if guessed and len(rows):
+    _, rows = still_there(history)
+    if len(rows):
         told = f"which had ended: {_few(history, history.value[rows])}"
         yield "maybe-left", f"Every server still has values of items {told}; no `places` tell why."
     if books.missing is not None and books.missing.any() and not books.lost:

@@ -143,21 +143,25 @@ def end_trees(history: History) -> tuple[Tree, ...]:
 
 
 @derived
-def still_there(history: History) -> tuple[Ints, bool]:
+def still_there(history: History) -> tuple[Ints, Ints]:
     """Return acknowledgements and takes of items that every server read afterwards still has.
 
-    Rows of calls that were over before the first of the trees was read, and whether the places in
-    the trees are guesses, so that what stands there need not be an item.
+    Rows of calls that were over before the first of the trees was read: first those of items, then
+    those of which something else may stand there, since the places in the trees are guesses. Trees
+    of an earlier release do not tell; then a call that knows its zxid is of a queue that does.
     """
     read = [n for n in history.last_by_node("tree") if object_of(n).get("reachable") is True]
+    none = np.zeros(0, np.int64)
     if not read:
-        return np.zeros(0, np.int64), False
+        return none, none
     trees = [object_of(note) for note in read]
     left = set.intersection(*({*_in_places(tree)} for tree in trees))
     numbers = [history.number_of[value] for value in left if value in history.number_of]
     over = (history.is_(DONE, OK) | history.is_(TAKE, OK)) & np.isin(history.value, numbers)
     over &= history.complete_ns < min(note.time_ns for note in read)
-    return np.flatnonzero(over), any(tree.get("guessed") is True for tree in trees)
+    guessed = {tree.get("guessed") for tree in trees}
+    sure = over & (True not in guessed) & ((guessed == {False}) | (history.zxid >= 0))
+    return np.flatnonzero(sure), np.flatnonzero(over & ~sure)
 
 
 def _in_places(tree: Tree) -> Iterator[Any]:

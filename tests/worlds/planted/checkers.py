@@ -110,7 +110,7 @@ MILDEST = replaced(Verdict, "merge", lambda verdicts: min(verdicts, default=Verd
 ORIGINAL = replaced(StrictlyIncreasing, "check", check_all)
 NO_DUPLICATES = replaced(total_queue, "_extra", nothing)
 NO_LOST = replaced(total_queue, "_lost", nothing)
-NOTHING_LEFT = replaced(total_queue, "still_there", lambda _: (np.zeros(0, np.int64), False))
+NOTHING_LEFT = replaced(total_queue, "still_there", lambda _: np.zeros((2, 0), np.int64))
 NO_INVENTED = replaced(total_queue, "_invented", nothing)
 NO_DOUBTS = replaced(total_queue, "_doubts", no_doubts)
 NO_EXCUSE = replaced(account, "capacity", lambda *_: np.array([0]))

@@ -22,7 +22,14 @@ def trees(*servers: Mapping[str, list[int]]) -> list[dict[str, Any]]:
         event
         for node, places in enumerate(servers, start=1)
         for event in note(
-            "tree", 70, node=node, reachable=True, when="drained", digest=str(places), places=places
+            "tree",
+            70,
+            node=node,
+            reachable=True,
+            when="drained",
+            digest=str(places),
+            places=places,
+            guessed=False,
         )
     ]
 

@@ -25,7 +25,9 @@ def total(h: History, *, aside: tuple[str, ...] = (), least: float = 0.0) -> Che
 
 def tree(node: int, at_ns: int = 70, **places: list[int]) -> list[dict[str, object]]:
     """Return one server's tree, read after the drain."""
-    return note("tree", at_ns, node=node, reachable=True, when="drained", places=places)
+    return note(
+        "tree", at_ns, node=node, reachable=True, when="drained", places=places, guessed=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,6 +142,14 @@ def test_what_was_perhaps_acknowledged_may_stand_there(outcome: str) -> None:
     end = op("done", 1, 16, 18, process=1, outcome=outcome)
     h = history(PUT_1, GOT_1, end, DRAINED, tree(1, items=[1]), tree(2, items=[1]))
     assert "left-after-done" not in total(h).reasons
+
+
+@pytest.mark.parametrize(("zxid", "reason"), [(30, "left-after-done"), (None, "maybe-left")])
+def test_trees_that_do_not_tell_are_judged_as_they_were(zxid: int | None, reason: str) -> None:
+    """An earlier release judged only queues that tell zxids, which have places of their own."""
+    end = op("done", 1, 16, 18, process=1, zxid=zxid)
+    trees = [note("tree", 70, node=n, reachable=True, places={"items": [1]}) for n in (1, 2)]
+    assert total(history(PUT_1, GOT_1, end, DRAINED, *trees)).reasons == (reason,)
 
 
 def test_where_places_are_guesses_what_is_left_may_be_no_item() -> None:
