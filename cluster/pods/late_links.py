@@ -15,11 +15,14 @@ from cluster.config import CLIENT_PORT
 from cluster.engine.each import each
 from cluster.pods.sandbox import LATE_OFF, LATE_RUNS, Sandbox
 from harness.common.harness_errors import UnsupportedError
+from harness.common.polling import wait_until
 from harness.target import Evidence, RoundTrips
 from harness.target.disturbances import Lateness
 
 QUEUES = 60_000  # each program draws its own: an earlier program may still run
 ROUNDS = 3
+RULES_GO_WITHIN_S = 5.0
+POLL_S = 0.2
 SPARE_MS = 1000  # how much longer than its link's delay an answer may take
 _LOG = "/run/nemesis/late.log"
 _ALL = "0.0.0.0"  # noqa: S104 -- to the program it means: any address
@@ -90,10 +93,18 @@ def counted(sandboxes: Mapping[int, Sandbox], nodes: Collection[int]) -> dict[in
 
     def count(id: int) -> Evidence | None:
         sandboxes[id].lease.check()
-        told = sandboxes[id].ask(["sh", "-c", _COUNTS], "rules")
-        if (counts := counts_of(told, peers)) is not None:
-            _require_program(id, told)
-        return counts
+        # The end of a lease takes the program's file away a moment before the rules.
+        told = wait_until(
+            lambda: sandboxes[id].ask(["sh", "-c", _COUNTS], "rules"),
+            _has_its_program,
+            within_s=RULES_GO_WITHIN_S,
+            every_s=POLL_S,
+            late=lambda told: ClusterError(
+                f"node {id}: late links: expected the program of their queue to run, got: "
+                + "; ".join(told.partition("COMMIT\n")[2].splitlines()[:-1])
+            ),
+        )
+        return counts_of(told, peers)
 
     seen = each(sorted(nodes), count)
     return {id: told for id, told in zip(sorted(nodes), seen, strict=True) if told is not None}
@@ -111,14 +122,10 @@ def counts_of(told: str, peers: Mapping[str, str]) -> Evidence | None:
     return {"late": late, "twice": twice, "waited": waited, "overtook": overtook} if late else None
 
 
-def _require_program(id: int, told: str) -> None:
-    """Raise ClusterError unless the program runs to which the rules lead packets."""
+def _has_its_program(told: str) -> bool:
+    """Tell whether the program runs to which the rules lead packets; so it is without rules."""
     queue = _QUEUE.search(told)
-    if queue is not None and f"runs late.{queue[1]}" not in told.splitlines():
-        last = "; ".join(told.partition("COMMIT\n")[2].split("\n")[:-1])
-        raise ClusterError(
-            f"node {id}: late links: expected the program of queue {queue[1]} to run, got {last}"
-        )
+    return queue is None or f"runs late.{queue[1]}" in told.splitlines()
 
 
 def round_trips(

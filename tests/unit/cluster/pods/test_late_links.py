@@ -93,12 +93,27 @@ def test_what_rules_counted() -> None:
 
 
 @pytest.mark.parametrize("ended", ["runs late.7", "late-links: recv: Bad file descriptor"])
-def test_rules_whose_program_has_ended_hold_nothing_back(ended: str) -> None:
+def test_rules_whose_program_has_ended_hold_nothing_back(
+    ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They count packets and let them pass; only the file of the rules' queue tells the end."""
+    monkeypatch.setattr(late_links, "RULES_GO_WITHIN_S", 0.0)
     told = SAVED.replace("runs late.5", ended)
     assert late_links.counted({1: Node(SAVED), 2: Node("", id=2)}, [1])[1]["late"]["2"] == 7
-    with pytest.raises(ClusterError, match=r"node 1: late links: .* of queue 5 to run, got .*late"):
+    with pytest.raises(
+        ClusterError, match=r"node 1: late links: expected the program .*got.* late"
+    ):
         late_links.counted({1: Node(told), 2: Node("", id=2)}, [1])
+
+
+def test_a_program_that_goes_before_its_rules_has_ended_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So it is for a moment when a lease is over."""
+    monkeypatch.setattr(late_links, "POLL_S", 0.0)
+    node, answers = Node(""), iter([SAVED.replace("runs late.5", ""), "*mangle\nCOMMIT\nall\n"])
+    monkeypatch.setattr(node, "run", lambda _: next(answers))
+    assert late_links.counted({1: node}, [1]) == {}
 
 
 @pytest.mark.medium
