@@ -95,9 +95,16 @@ def counted(rules: str, rule: str) -> dict[str, int]:
     """Return the packets that a rule's chains dropped, by peer's address, from nft's JSON.
 
     Empty only if the node does not have the rule; one that dropped nothing yet counts zeros.
+
+    Raises:
+        ClusterError: it is not JSON, but a part of it.
     """
     packets: Counter[str] = Counter()
-    for entry in json.loads(rules).get("nftables", []):
+    try:
+        entries = json.loads(rules).get("nftables", [])
+    except (ValueError, AttributeError) as error:
+        raise ClusterError(f"nft list: expected rules as JSON, got {rules[:200]!r}") from error
+    for entry in entries:
         if entry.get("rule", {}).get("chain") in {f"{rule}_in", f"{rule}_out"}:
             found = {kind: value for part in entry["rule"]["expr"] for kind, value in part.items()}
             packets[_peer(entry["rule"]["expr"])] += found["counter"]["packets"]

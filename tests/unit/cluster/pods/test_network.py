@@ -92,6 +92,13 @@ def test_packets_are_counted_by_rule_and_peer(told: str, packets: dict[int, int]
     assert network.counted(told, "cut") == by_address
 
 
+@pytest.mark.parametrize("told", ['{"nftables": [{"rule', "[]", ""])
+def test_a_listing_that_is_cut_off_is_an_error(told: str) -> None:
+    """It is neither a traceback nor a node without rules."""
+    with pytest.raises(ClusterError, match="nft list: expected rules as JSON, got"):
+        network.counted(told, "cut")
+
+
 def test_a_share_is_counted_by_peer_too() -> None:
     """The peer is the address that the rule matches, not the chance that it draws."""
     assert network.counted(listing(("loss_in", 3, 9)), "loss") == {"10.0.0.3": 9}
