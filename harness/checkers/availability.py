@@ -73,18 +73,18 @@ class Figures:
 @derived
 def measure(history: History) -> Figures:
     """Measure availability. O(n log n)."""
-    calls = np.isin(history.f, (PUT, RESERVE, TAKE))
+    calls = history.is_one_of(PUT, RESERVE, TAKE)
     if not calls.any():
         return Figures(fraction=None, longest_gap_s=None, last_success_ns=-1, faults=())
-    begun_ns = np.sort(history.invoke_ns[calls])
+    begun_ns = history.invoke_ns[calls]
     good = calls & (history.outcome == OK)
     successes = history.invoke_ns[good], history.complete_ns[good]
     seen, spans = outages(history), list(_faults(history))
-    first_ns, last_call_ns = int(begun_ns[0]), int(begun_ns[-1])
+    first_ns, last_call_ns = int(begun_ns.min()), int(begun_ns.max())
     heals_ns = [heal_ns for *_, heal_ns in spans if heal_ns and heal_ns > first_ns]
     last_ns = min(max(heals_ns, default=last_call_ns), last_call_ns)
     injected_ns = np.sort(np.array([inject_ns for *_, inject_ns, _ in spans], np.int64))
-    faults = [_fault(span, successes, seen, injected_ns, int(begun_ns[-1])) for span in spans]
+    faults = [_fault(span, successes, seen, injected_ns, last_call_ns) for span in spans]
     return Figures(
         fraction=_fraction(successes[0], first_ns, last_ns),
         longest_gap_s=_seconds(seen.longest_ns(first_ns, last_ns)),

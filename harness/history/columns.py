@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.common.harness_errors import HistoryError, ScenarioError
 from harness.history import event_lines
-from harness.history.pairing import Columns, Pairing, grouped
+from harness.history.pairing import Columns, Pairing, grouped, small
 from harness.history.record import (
     ENDED,
     OPERATIONS,
@@ -54,6 +54,7 @@ __all__ = [
     "by_process",
     "derived",
     "merge",
+    "small",
     "went_back",
 ]
 
@@ -259,6 +260,11 @@ class History:
         mask: Mask = (self.f == f) & (self.outcome == outcome)
         return mask
 
+    def is_one_of(self, *kinds: int) -> Mask:
+        """Return the mask of the rows of some kinds."""
+        mask: Mask = np.logical_or.reduce([self.f == kind for kind in kinds])
+        return mask
+
     def got(self, outcome: int) -> Mask:
         """Return the mask of the reserves and takes with one outcome."""
         mask: Mask = _gets(self) & (self.outcome == outcome)
@@ -286,8 +292,7 @@ def derived(compute: Callable[[History], T]) -> Callable[[History], T]:
 
 @derived
 def _gets(history: History) -> Mask:
-    mask: Mask = (history.f == RESERVE) | (history.f == TAKE)
-    return mask
+    return history.is_one_of(RESERVE, TAKE)
 
 
 @derived

@@ -18,16 +18,16 @@ _decoder = msgspec.json.Decoder(Event)
 
 def chunks(path: Path) -> Iterator[bytes]:
     """Yield whole lines, some megabytes at a time; a last one without its newline alone."""
-    rest = b""
     with files.open_regular(path, "history") as file:
-        while block := file.read(_CHUNK_BYTES):
-            whole = block.rfind(b"\n") + 1
+        while chunk := file.read(_CHUNK_BYTES) + file.readline():
+            whole = chunk.rfind(b"\n") + 1
+            if whole == len(chunk):
+                yield chunk
+                continue
             if whole:
-                yield rest + block[:whole]
-                rest = b""
-            rest += block[whole:]
-    if rest.strip():
-        yield rest
+                yield chunk[:whole]
+            if chunk[whole:].strip():
+                yield chunk[whole:]
 
 
 class Calls(NamedTuple):

@@ -55,6 +55,7 @@ _RULES: Final = np.array(
 ALLOWED, LEAST, MOST, STARTS, NEXT = range(5)
 FIRST, PAST, KEY, VALUE, SLOT = range(5)
 ABSENT: Final = -1
+TEXT: Final = 2**62  # in place of a word's number
 DIGITS: Final = 18
 OPEN, CLOSE, QUOTE, COMMA, BACKSLASH, MINUS, ZERO, NINE, NEWLINE = b'{}",\\-09\n'
 SPACE, DELETE, N, U, L = b" \x7fnul"
@@ -66,8 +67,9 @@ class Scan(NamedTuple):
 
     Attributes:
         columns: by key, a number for each line; ABSENT where the line has none, or null. For an
-            interned key, it is a place in `words`.
+            interned key, it is the number of a word.
         words: by interned key, its distinct values, in the order of their first lines.
+        places: by interned key, the numbers of its words.
         odd: the lines that could not be read.
     """
 
@@ -75,6 +77,7 @@ class Scan(NamedTuple):
     begin: Numbers
     columns: dict[str, Numbers]
     words: dict[str, list[int | str]]
+    places: dict[str, Numbers]
     odd: list[int]
 
     def line(self, place: int) -> bytes:
@@ -93,32 +96,25 @@ def scan(chunk: bytes) -> Scan:
     keys = (_KEY_BYTES, _RULES.copy())
     count = compiled(scan_lines)(text, keys, rows, (begin, read), (slots, words))
     rows[:, ~read] = ABSENT
-    columns = dict(zip(_KEYS, rows, strict=True))
+    values, of_key = _values(chunk, words[:, :count]), words[KEY, :count]
+    interned = {name: number for number, name in enumerate(_KEYS) if _KEYS[name][0] & INTERNED}
+    places = {name: np.flatnonzero(of_key == number) for name, number in interned.items()}
     return Scan(
         chunk=chunk,
         begin=begin,
-        columns=columns,
-        words=_by_key(chunk, columns, words[:, :count]),
+        columns=dict(zip(_KEYS, rows, strict=True)),
+        words={name: [values[word] for word in places[name].tolist()] for name in interned},
+        places=places,
         odd=np.flatnonzero(~read).tolist(),
     )
 
 
-def _by_key(
-    chunk: bytes, columns: dict[str, Numbers], words: Numbers
-) -> dict[str, list[int | str]]:
-    """Return the values of each interned key, and number them by their places there."""
-    first, past, key, numbers, _ = words
-    values: list[int | str] = numbers.tolist()
-    for word in np.flatnonzero(np.frombuffer(chunk, np.uint8)[first] == QUOTE).tolist():
-        values[word] = chunk[first[word] + 1 : past[word] - 1].decode()
-    found, place = {}, np.full(len(values) + 1, ABSENT)
-    for number, (name, (allowed, _)) in enumerate(_KEYS.items()):
-        if allowed & INTERNED:
-            mine = np.flatnonzero(key == number)
-            place[mine] = np.arange(len(mine))
-            columns[name] = place[columns[name]]
-            found[name] = [values[word] for word in mine.tolist()]
-    return found
+def _values(chunk: bytes, words: Numbers) -> list[int | str]:
+    """Return what each word says."""
+    values: list[int | str] = words[VALUE].tolist()
+    for word in np.flatnonzero(words[VALUE] == TEXT).tolist():
+        values[word] = chunk[words[FIRST, word] + 1 : words[PAST, word] - 1].decode()
+    return values
 
 
 def scan_lines(
@@ -139,7 +135,7 @@ def scan_lines(
         read[line] = end >= 0
         count = more if read[line] else forget(interned, count, more)
         at = max(at, end)
-        while text[at] != NEWLINE:
+        while byte(text, at) != NEWLINE:
             at += 1
         at += 1
         line += 1
@@ -160,7 +156,7 @@ def scan_line(
     """
     (at, count), (names, rules), (slots, words) = start, keys, interned
     seen, key, before = 0, -1, OPEN
-    while text[at] == before:
+    while byte(text, at) == before:
         last = key
         key, first = key_at(text, at + 1, names, rules, last)
         if key < 0 or seen >> key & 1:
@@ -169,8 +165,9 @@ def scan_line(
         number, at = value_at(text, first, rules[:, key])
         if at < 0:
             return -1, count
-        if rules[ALLOWED, key] & INTERNED and text[first] != N:
-            slot = slot_of(text, (first, at, key), slots, words)
+        if rules[ALLOWED, key] & INTERNED and byte(text, first) != N:
+            number = TEXT if byte(text, first) == QUOTE else number
+            slot = slot_of(text, (first, at, key, number), slots, words)
             if slots[slot] == ABSENT:
                 words[FIRST, count], words[PAST, count], words[KEY, count] = first, at, key
                 words[VALUE, count], words[SLOT, count] = number, slot
@@ -179,7 +176,9 @@ def scan_line(
             number = slots[slot]
         row[key] = number
         seen, before = seen | 1 << key, COMMA
-    whole = seen & REQUIRED == REQUIRED and text[at] == CLOSE and text[at + 1] == NEWLINE
+    whole = (
+        seen & REQUIRED == REQUIRED and byte(text, at) == CLOSE and byte(text, at + 1) == NEWLINE
+    )
     return (at + 1 if whole else -1), count
 
 
@@ -191,12 +190,18 @@ def forget(interned: tuple[Numbers, Numbers], count: int, more: int) -> int:
     return count
 
 
+def byte(text: Numbers, at: int) -> int:
+    """Return a byte; a place without a sign saves the look whether it counts from the end."""
+    code: int = text[np.uint64(at)]
+    return code
+
+
 def key_at(text: Numbers, at: int, names: Numbers, rules: Numbers, last: int) -> tuple[int, int]:
     """Return which key begins here, and where its value does; -1 for an unknown one.
 
     The key that followed the last one before is tried first.
     """
-    if text[at] != QUOTE:
+    if byte(text, at) != QUOTE:
         return -1, -1
     guess = rules[NEXT, last]
     end = spelled(text, at + 1, names, rules[STARTS, guess], rules[STARTS, guess + 1])
@@ -212,7 +217,7 @@ def key_at(text: Numbers, at: int, names: Numbers, rules: Numbers, last: int) ->
 def spelled(text: Numbers, at: int, names: Numbers, first: int, past: int) -> int:
     """Return the place behind this part of `names` if it stands here, else -1."""
     for place in range(first, past):
-        if text[at] != names[place]:
+        if byte(text, at) != byte(names, place):
             return -1
         at += 1
     return at
@@ -224,10 +229,10 @@ def value_at(text: Numbers, at: int, rule: Numbers) -> tuple[int, int]:
     What is not allowed here is bad, too.
     """
     allowed = rule[ALLOWED]
-    if text[at] == QUOTE and allowed & STRING:
+    if byte(text, at) == QUOTE and allowed & STRING:
         return ABSENT, string_end(text, at + 1, allowed & ESCAPES)
-    if text[at] == N and allowed & NULL:
-        null = text[at + 1] == U and text[at + 2] == L and text[at + 3] == L
+    if byte(text, at) == N and allowed & NULL:
+        null = byte(text, at + 1) == U and byte(text, at + 2) == L and byte(text, at + 3) == L
         return ABSENT, at + 4 if null else -1
     number, end = number_at(text, at)
     good = allowed & NUMBER and rule[LEAST] <= number <= rule[MOST]
@@ -236,10 +241,10 @@ def value_at(text: Numbers, at: int, rule: Numbers) -> tuple[int, int]:
 
 def string_end(text: Numbers, at: int, escapes: int) -> int:
     """Return the place behind the string's closing quote; -1 if it has more than plain ASCII."""
-    while text[at] != QUOTE:
-        if text[at] == BACKSLASH and escapes and text[at + 1] in ESCAPED:
+    while byte(text, at) != QUOTE:
+        if byte(text, at) == BACKSLASH and escapes and byte(text, at + 1) in ESCAPED:
             at += 1
-        elif text[at] < SPACE or text[at] >= DELETE or text[at] == BACKSLASH:
+        elif byte(text, at) < SPACE or byte(text, at) >= DELETE or byte(text, at) == BACKSLASH:
             return -1
         at += 1
     return at + 1
@@ -247,29 +252,31 @@ def string_end(text: Numbers, at: int, escapes: int) -> int:
 
 def number_at(text: Numbers, at: int) -> tuple[int, int]:
     """Return the whole number that begins here, and its end; -1 for one spelled in another way."""
-    negative = text[at] == MINUS
+    negative = byte(text, at) == MINUS
     first = at = at + negative
     number = 0
-    while ZERO <= text[at] <= NINE:
-        number = 10 * number + text[at] - ZERO
+    while ZERO <= byte(text, at) <= NINE:
+        number = 10 * number + byte(text, at) - ZERO
         at += 1
     digits = at - first
-    if digits == 0 or digits > DIGITS or (text[first] == ZERO and (digits > 1 or negative)):
+    if digits == 0 or digits > DIGITS or (byte(text, first) == ZERO and (digits > 1 or negative)):
         return ABSENT, -1
     return -number if negative else number, at
 
 
-def slot_of(text: Numbers, word: tuple[int, int, int], slots: Numbers, words: Numbers) -> int:
-    """Return the slot of a word (first, past, key): that of an equal one, or a free one."""
-    first, past, key = word
-    code = key
-    for at in range(first, past):
-        code = (code * 31 + text[at]) & 0xFFFFFFFF
-    slot = (code * 0x9E3779B1 >> 7) & (len(slots) - 1)
+def slot_of(text: Numbers, word: tuple[int, int, int, int], slots: Numbers, words: Numbers) -> int:
+    """Return the slot of a word (first, past, key, number): that of an equal one, or a free one."""
+    first, past, key, number = word
+    code = key * 31 + number
+    if number == TEXT:
+        for at in range(first, past):
+            code = (code * 31 + byte(text, at)) & 0xFFFFFFFF
+    slot = ((code & 0xFFFFFFFF) * 0x9E3779B1 >> 7) & (len(slots) - 1)
     while slots[slot] != ABSENT:
         known = slots[slot]
-        end = spelled(text, words[FIRST, known], text, first, past)
-        if end == words[PAST, known] and key == words[KEY, known]:
-            break
+        if key == words[KEY, known] and number == words[VALUE, known]:
+            begin = words[FIRST, known]
+            if number != TEXT or spelled(text, begin, text, first, past) == words[PAST, known]:
+                break
         slot = (slot + 1) & (len(slots) - 1)
     return slot

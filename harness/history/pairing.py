@@ -99,12 +99,18 @@ class Pairing:
             "to": self.destinations,
             "session": self.sessions,
         }
+        scan = calls.scan
+        numbers = np.full(sum(map(len, scan.words.values())) + 1, _NONE)  # by word; then ABSENT
+        for name, table in tables.items():
+            numbers[scan.places[name]] = _numbered(table, scan.words[name])
         places = np.delete(np.arange(len(calls)), list(calls.notes))
         chunk: Columns = {"index": self.count + places}
         for name in [name for name in _DTYPES if name not in chunk]:
-            column = calls.scan.columns[name][places]
+            column = scan.columns[name]
+            if calls.notes:
+                column = column[places]
             if name in tables:
-                column = _numbered(tables[name], calls.scan.words[name])[column]
+                column = numbers[column]
             chunk[name] = np.maximum(column, _ABSENT.get(name, _NONE)).astype(_DTYPES[name])
         self.count += len(calls)
         if len(places):
@@ -193,8 +199,10 @@ class Pairing:
         """
         process = chunk["process"]
         kinds = (process.astype(np.int64) * len(_F) + chunk["f"]) * len(_TYPES) + chunk["type"]
-        kinds = kinds * (len(self.sessions) + 1) + chunk["session"]
-        for place in np.sort(np.unique(kinds, return_index=True)[1]).tolist():
+        kinds = kinds * (len(self.sessions) + 1) + chunk["session"] + 1
+        order = grouped(kinds)
+        new = np.append([True], kinds[order][1:] != kinds[order][:-1])
+        for place in np.sort(order[new]).tolist():
             known = self.registrations.setdefault(int(process[place]), {})
             first = event(place)
             for kind in ("session", "consumer", "producer"):
@@ -264,15 +272,19 @@ class Pairing:
 
 def grouped(numbers: NDArray[Any]) -> Places:
     """Return the places of equal numbers together, each group in order. O(n) for small numbers."""
-    small = np.min_scalar_type(int(numbers.max(initial=0)))  # of 16 bits: numpy sorts by radix
-    return np.argsort(numbers.astype(small), kind="stable")
+    return np.argsort(small(numbers), kind="stable")
+
+
+def small(numbers: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers, none negative, in the smallest type: those of 16 bits are sorted by radix."""
+    return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))
 
 
 def _numbered(table: dict[Any, int], keys: list[Any]) -> Places:
-    """Return the numbers of distinct keys, then `_NONE`; new ones are numbered in their order."""
+    """Return the numbers of distinct keys; new ones are numbered in their order."""
     new = [key for key in keys if key not in table]
     table.update(zip(new, range(len(table), len(table) + len(new)), strict=True))
-    return np.array([*map(table.__getitem__, keys), _NONE])
+    return np.fromiter(map(table.__getitem__, keys), np.int64, len(keys))
 
 
 def _filled(given: list[Any], name: str) -> list[int]:

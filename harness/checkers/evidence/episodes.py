@@ -60,6 +60,8 @@ class Episodes:
 
     def where(self, rows: Mask | Ints) -> "Episodes":
         """Return the rows of a mask, or those with these numbers."""
+        if rows.dtype == np.bool_ and rows.all():
+            return self
         return Episodes(**{name: getattr(self, name)[rows] for name in _COLUMNS})
 
     def followed_by(self, other: "Episodes") -> "Episodes":
@@ -180,8 +182,9 @@ def _first_stays(history: History, held: Holds, order: Ints, put_row: Ints, sure
     if len(order):
         place = order[np.minimum(np.searchsorted(held.value[order], value), len(order) - 1)]
         earliest, latest = np.full((2, len(put_row)), NEVER_NS, np.int64)
-        np.minimum.at(earliest, held.value[order], held.begin_ns[order])
-        np.minimum.at(latest, held.value[order], held.held_ns[order])
+        doubtful = order[~sure[held.value[order]]]
+        np.minimum.at(earliest, held.value[doubtful], held.begin_ns[doubtful])
+        np.minimum.at(latest, held.value[doubtful], held.held_ns[doubtful])
         clear = sure[value]
         taken = np.where(clear, held.begin_ns[place], earliest[value])
         taken = np.where(count > 0, taken, NEVER_NS)

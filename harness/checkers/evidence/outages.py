@@ -70,7 +70,7 @@ def put_outages(history: History) -> Outages:
 
 
 def _outages(history: History, kinds: Sequence[int]) -> Outages:
-    calls = np.isin(history.f, kinds)
+    calls = history.is_one_of(*kinds)
     good = calls & (history.outcome == OK)
     asking = np.flatnonzero(calls & ~_died_in(history))
     begin_ns = history.invoke_ns[asking]

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.checkers.evidence.episodes import Episodes
 from harness.checkers.evidence.holds import alive_ns
+from harness.checkers.evidence.kernels import points
 from harness.checkers.evidence.notes import losses, returns
 from harness.history.columns import (
     FAIL,
@@ -110,12 +111,12 @@ def axis(history: History) -> Axis:
     row = np.flatnonzero(known | reads)
     began, ended, noted = _noted(history)
     zxid = np.where(reads[row], history.read_zxid[row], history.zxid[row])
-    zxids, rank = np.unique(np.concatenate([zxid, noted]), return_inverse=True)
+    zxids, (rank,) = points(np.concatenate([zxid, noted]))
     commits = Commits(
         row=np.concatenate([row, np.full(len(noted), -1, np.int64)]),
         begin_ns=np.concatenate([history.invoke_ns[row], began]),
         end_ns=np.concatenate([history.complete_ns[row], ended]),
-        rank=rank.astype(np.int64) + 1,
+        rank=rank + 1,
         reads=np.concatenate([reads[row], np.zeros(len(noted), np.bool_)]),
     )
     step = int(history.part[row].max(initial=0)) + 1 + _BETWEEN

@@ -17,7 +17,7 @@ from harness.checkers.evidence.violations import (
 )
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
-from harness.history.columns import INFO, NEVER_NS, OK, History, Ints
+from harness.history.columns import INFO, NEVER_NS, OK, History, Ints, small
 
 NAME = "producer-order"
 
@@ -45,11 +45,12 @@ class ProducerOrder:
     def check(self, history: History, claim: Claim) -> CheckResult:
         """Compare each delivery with those before it of the same producer and consumer."""
         put, delivered = _pairs(history)
-        keys = (history.priority[put], history.process[put], history.process[delivered])
+        columns = (history.priority[put], history.process[put], history.process[delivered])
+        keys = [small(column) for column in columns]
         order = np.lexsort((delivered, *keys))
         put, delivered = put[order], delivered[order]
         group = np.ones(len(put), np.int64)
-        for key in (history.priority[put], history.process[put], history.process[delivered]):
+        for key in (key[order] for key in keys):
             group[1:] &= key[1:] == key[:-1]
         number = np.cumsum(1 - group) if len(group) else group
         latest = np.maximum.accumulate(number * (len(history) + 1) + put)

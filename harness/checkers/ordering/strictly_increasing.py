@@ -53,7 +53,7 @@ class StrictlyIncreasing:
         """Ask for a claim of order, one producer, one consumer, one priority, known outcomes."""
         if claim.level in ("window", "unordered"):
             return "a claim of linearizable, snapshot or stale"
-        took = (history.f == RESERVE) | (history.f == TAKE)
+        took = history.is_one_of(RESERVE, TAKE)
         if _concurrent(history, history.f == PUT):
             return "one producer at a time"
         if _concurrent(history, took):
@@ -131,7 +131,7 @@ def _concurrent(history: History, mask: Mask) -> bool:
 
 def _doubtful(history: History, break_ns: int) -> bool:
     """Say whether something before the break may have taken or delayed an item."""
-    unanswered = (history.outcome == INFO) & np.isin(history.f, (PUT, RESERVE, TAKE))
+    unanswered = (history.outcome == INFO) & history.is_one_of(PUT, RESERVE, TAKE)
     ended = ends(history)
     return bool(
         (unanswered & (history.invoke_ns < break_ns)).any()
