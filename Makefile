@@ -18,11 +18,14 @@ SLOW ?=
 FASTER = $(if $(SLOW),,and not slow)
 # Tests start many programs; without bytecode each of them compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
-DIRS ?= controls faults queue seed
+# What takes longest stands first
+DIRS ?= seed faults queue controls
+# Scenarios run side by side, but for those that need the machine, or its hosts, alone
+WORKERS ?= $(if $(filter hosts long,$(DIRS)),,auto)
 N ?= 10000
 ARGS ?=
 NAME ?=
-SCENARIOS = $(sort $(foreach dir,$(DIRS),$(wildcard scenarios/$(dir)/*.yaml)))
+SCENARIOS = $(foreach dir,$(DIRS),$(sort $(wildcard scenarios/$(dir)/*.yaml)))
 FINDINGS := $(sort $(basename $(notdir $(wildcard scenarios/findings/*.yaml))))
 
 # make bench NAME=...: bench/bench_NAME.py
@@ -55,8 +58,8 @@ run: $(READY) ## One scenario, the main one unless told; a verdict: make run S=s
 	@$(if $(filter $(MAIN),$(S)),cat .ci/next.txt)
 
 .PHONY: scenarios
-scenarios: $(READY) ## All scenarios of some folders: make scenarios DIRS="long rest" ARGS=--seed=7
-	@$(HARNESS) run $(SCENARIOS) $(ARGS)
+scenarios: $(READY) ## All scenarios of some folders, side by side: make scenarios DIRS=rest ARGS=--seed=7 WORKERS=3
+	@$(HARNESS) run $(SCENARIOS) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 .PHONY: finding
 finding: $(READY) ## Show a bug of real ZooKeeper, and its twins without it: make finding NAME=zookeeper-4925
