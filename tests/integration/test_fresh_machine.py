@@ -25,8 +25,9 @@ cd /empty
 
 @pytest.mark.slow
 @pytest.mark.docker
-def test_pip_install_and_a_scenario_are_all_it_takes(tmp_path: Path) -> None:
-    """The wheel's own scenario is valid there, and nothing stays in the engine."""
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_pip_install_and_a_scenario_are_all_it_takes(tmp_path: Path, suite: str) -> None:
+    """The wheel's own scenario is valid on Debian 12 and 13, and nothing stays in the engine."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-d", tmp_path], cwd=ROOT, check=True
     )
@@ -38,6 +39,7 @@ def test_pip_install_and_a_scenario_are_all_it_takes(tmp_path: Path) -> None:
         debian.container(
             client,
             "python3-venv",
+            suite=suite,
             files={f"dist/{wheel.name}": wheel.read_bytes(), "pins.txt": pins},
             command=["sh", "-c", SCRIPT],
             volumes=debian.ENGINE,

@@ -19,14 +19,18 @@ TRUSTED = "etc/ssl/certs/ca-certificates.crt"
 
 @contextmanager
 def container(
-    client: DockerClient, *packages: str, files: dict[str, str | bytes], **settings: Any
+    client: DockerClient,
+    *packages: str,
+    files: dict[str, str | bytes],
+    suite: str = "bookworm",
+    **settings: Any,
 ) -> Iterator[Container]:
-    """Create a container of bookworm with these packages and files, and remove it at the end.
+    """Create a container of a suite with these packages and files, and remove it at the end.
 
     It trusts the certificates that this machine trusts. `harness clean` removes it if this process
     is killed.
     """
-    base = debian._base(client, "bookworm", print)
+    base = debian._base(client, suite, print)
     install = "apt-get install -y --no-install-recommends"
     text = f"FROM {base}\nRUN apt-get update && {install} {' '.join(packages)}\n"
     image = building.build(client, {"Dockerfile": text.encode()}, what="a machine", say=print)
