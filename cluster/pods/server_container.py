@@ -15,8 +15,9 @@ from cluster.config import ENVIRONMENT
 from cluster.engine import labels
 from cluster.engine.containers import UID, download, remove
 from cluster.pods.sandbox import Sandbox
+from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
-from harness.target import Evidence
+from harness.target import DOWN, Evidence
 
 STATE_TIMEOUT_S = 30
 ASK_AGAIN_S = 1.0  # how soon the engine is asked again about a server that does not answer
@@ -116,11 +117,19 @@ class ServerContainer:
 
         A server that was started and has ended since was running: a busy engine may tell its end
         only.
+
+        Raises:
+            UnsupportedError: the server has ended, so it can be neither ended nor frozen.
+            ClusterError: the engine refused, or does not say so in time.
         """
         began, started_at = time.monotonic(), self.container.attrs["State"].get("StartedAt")
         try:
             request()
         except DockerException as error:
+            if wanted != "running" and (status := self.state()["Status"]) in DOWN:
+                raise UnsupportedError(
+                    f"node {self._sandbox.id}: {what}: expected a server that runs, got {status}"
+                ) from error
             raise ClusterError(f"node {self._sandbox.id}: {what}: {error}") from error
         state = self._wait_state(wanted, started_at)
         after_ms = round((time.monotonic() - began) * 1000)

@@ -36,6 +36,7 @@ class Fault(Protocol):
             nodes. None: it excludes no other fault.
         needs: keys of `cluster` without which it cannot work, such as `faketime`.
         ends: names of faults that end when this one is injected on the same nodes.
+        of_running: whether the servers that it hits must run: one that has ended is not killed.
         of_host: whether it hits every node on the host of its target, which is one node.
         of_gateway: whether its target is the gateway, so that it needs `transport: rest`.
         forwarded: whether clients must connect through forwarders, so that they can be cut off.
@@ -51,6 +52,7 @@ class Fault(Protocol):
     slot: ClassVar[str | None] = None
     needs: ClassVar[frozenset[str]] = frozenset()
     ends: ClassVar[frozenset[str]] = frozenset()
+    of_running: ClassVar[bool] = False
     of_host: ClassVar[bool] = False
     of_gateway: ClassVar[bool] = False
     forwarded: ClassVar[bool] = False

@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.common.harness_errors import UnsupportedError
 from harness.faults import Aim, faults
 from harness.faults.packets import grudges
 from harness.faults.packets.partitions import Cut
-from harness.faults.servers import Kill, Pause
+from harness.faults.servers import Kill, Pause, start_down
 from harness.target import Evidence, System
 from harness.target.disturbances import Drops
 
@@ -28,8 +29,12 @@ class HostDown(Kill):
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Kill them at the same time, as when a machine loses power; then wipe."""
         members = [system.quorum.nodes[id] for id in nodes]
-        with ThreadPoolExecutor(max_workers=len(members)) as pool:
-            killed = list(pool.map(lambda node: node.kill(), members))
+        try:
+            with ThreadPoolExecutor(max_workers=len(members)) as pool:
+                killed = list(pool.map(lambda node: node.kill(), members))
+        except UnsupportedError:
+            start_down(system, nodes)
+            raise
         wiped = [node.wipe() for node in members] if self.wipe else []
         return {"killed": killed, "wiped": wiped}
 

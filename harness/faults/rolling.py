@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from harness.common.harness_errors import TargetError
+from harness.common.harness_errors import TargetError, UnsupportedError
 from harness.common.last_words import last_words
 from harness.common.polling import wait_until
 from harness.common.server_states import NodeStatus, answered
@@ -22,6 +22,7 @@ class Rolling(Fault, Protocol):
 
     lasting: ClassVar[bool] = False
     slot: ClassVar[str | None] = "process"
+    of_running: ClassVar[bool] = True
     fail_stop: ClassVar[bool] = True
 
     def hurts(self, nodes: Sequence[int], everyone: Collection[int]) -> Collection[int]:
@@ -91,13 +92,17 @@ class RollingUpgrade(Rolling):
 def _one_by_one(quorum: Quorum, nodes: Iterable[int], renew: Callable[[int], Evidence]) -> Evidence:
     """Renew the nodes one at a time, followers first; return what was seen of each, in order.
 
-    If the followers are not all in sync in time, the evidence has the reason as `stuck`, and the
-    other nodes are left alone. A server that does not come back is reported at the end of the run.
+    If a server has ended by itself, or the followers are not all in sync in time, the evidence has
+    the reason as `stuck`, and the other nodes are left alone. A server that does not come back is
+    reported at the end of the run.
     """
     leaders = {s.node for s in quorum.statuses() if s.mode == "leader"}
     done: list[Evidence] = []
     for id in sorted(nodes, key=lambda id: (id in leaders, id)):
-        seen = renew(id)
+        try:
+            seen = renew(id)
+        except UnsupportedError as error:  # it has ended by itself
+            return {"renewed": done, "stuck": str(error)}
         began = time.monotonic()
         try:
             _wait_synced(quorum)

@@ -20,6 +20,7 @@ class Kill(Disabling):
     wipe: bool = False
     """Delete its data, too, before it starts again."""
     slot: ClassVar[str | None] = "process"
+    of_running: ClassVar[bool] = True
     fail_stop: ClassVar[bool] = True
 
     @property
@@ -29,7 +30,11 @@ class Kill(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Kill, and wipe once the server is gone."""
-        killed = [system.quorum.nodes[id].kill() for id in nodes]
+        killed = all_or_none.on_each(
+            nodes,
+            lambda id: system.quorum.nodes[id].kill(),
+            lambda done: start_down(system, done),
+        )
         wiped = [system.quorum.nodes[id].wipe() for id in nodes] if self.wipe else []
         return {"killed": killed, "wiped": wiped}
 
@@ -70,6 +75,7 @@ class Pause(Disabling):
 
     target: Aim = "leader"
     slot: ClassVar[str | None] = "process"
+    of_running: ClassVar[bool] = True
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Pause, and look whether the server still answers."""
@@ -100,11 +106,16 @@ class Restart(Disabling):
     target: Aim = "leader"
     lasting: ClassVar[bool] = False
     slot: ClassVar[str | None] = "process"
+    of_running: ClassVar[bool] = True
     fail_stop: ClassVar[bool] = True
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Stop all, then start all."""
-        stopped = [system.quorum.nodes[id].stop() for id in nodes]
+        stopped = all_or_none.on_each(
+            nodes,
+            lambda id: system.quorum.nodes[id].stop(),
+            lambda done: start_down(system, done),
+        )
         return {"stopped": stopped, "started": [system.quorum.nodes[id].start() for id in nodes]}
 
     def bit(self, evidence: Evidence) -> bool:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from harness.common.harness_errors import TargetError, UnsupportedError
 from harness.common.settings.quorum_config import Role
-from harness.faults import Aim, Disabling, Fault, each, faults
+from harness.faults import Aim, Disabling, Fault, all_or_none, each, faults
 from harness.faults.servers import start_down, wiped_something
 from harness.target import Evidence, System
 
@@ -72,13 +72,17 @@ class Replace(Disabling):
     target: Aim = "follower"
     slot: ClassVar[str | None] = "members"
     needs: ClassVar[frozenset[str]] = frozenset({"reconfig"})
+    of_running: ClassVar[bool] = True
     fail_stop: ClassVar[bool] = True
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Kill, wipe, and remove from the ensemble; if none can be removed, start them again."""
-        members = [system.quorum.nodes[id] for id in nodes]
-        killed = [node.kill() for node in members]
-        wiped = [node.wipe() for node in members]
+        killed = all_or_none.on_each(
+            nodes,
+            lambda id: system.quorum.nodes[id].kill(),
+            lambda done: start_down(system, done),
+        )
+        wiped = [system.quorum.nodes[id].wipe() for id in nodes]
         try:
             removed = [system.quorum.remove_member(id) for id in nodes]
         except UnsupportedError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harness.faults import Fault
 from harness.nemesis.injection import Injection
 from harness.scenario import budget
-from harness.target import Clients, Quorum
+from harness.target import DOWN, Clients, Quorum
 
 WITHIN_S = 30.0  # how long a planned fault waits; a follower may look for its leader for ever
 STEP_S = 1.0  # at most this counts of the time between two tries: another fault may take long
@@ -74,6 +74,7 @@ class Room:
             or self._over_budget(injection, in_force, within_s)
             or self._kept(injection, within_s)
             or self._would_miss(injection, within_s)
+            or self._ended(injection, within_s)
         )
         if self._first is None or self._first is injection or self._first.state != "pending":
             waits = found is not None and found.within_s > 0 and injection.entry.weight is not None
@@ -128,6 +129,16 @@ class Room:
         fault: Fault = injection.entry.fault
         why = fault.misses(self._clients, injection.nodes)
         return None if why is None else Obstacle(why=why, within_s=within_s)
+
+    def _ended(self, injection: Injection, within_s: float) -> Obstacle | None:
+        """Look whether the servers run: another fault may have ended one, or a defect of its own.
+
+        The engine is asked, since a fault may hide a server that runs.
+        """
+        if not injection.entry.fault.of_running:
+            return None
+        ended = [id for id in injection.nodes if self._quorum.nodes[id].process in DOWN]
+        return Obstacle(why=f"nodes {ended} do not run", within_s=within_s) if ended else None
 
     def _hurts(self, fault: Fault, nodes: Sequence[int]) -> set[int]:
         return set(fault.hurts(nodes, sorted(self._voters))) & self._voters

@@ -16,6 +16,7 @@ from harness.commands.running.campaign_of_runs import served
 from harness.commands.running.crew import CampaignOption, Crew, SchedulerOption, WorkersOption
 from harness.commands.running.launch import once
 from harness.commands.searching.benches import BenchHere, BenchOnWorkers
+from harness.common import run_folder
 from harness.common.harness_errors import HarnessError, ScenarioError, expected_one_of
 from harness.report.terminal import Terminal
 from harness.results import EXIT_AS_EXPECTED, EXIT_NOT_AS_EXPECTED, EXIT_UNKNOWN
@@ -55,6 +56,7 @@ def fuzz_(
     _require(producer, subject)
     others = [word for word in (producer, subject) if word not in {"put-all", "zkmq"}]
     folder = keep_in / "fuzz" / "-".join([str(seed), *others])
+    run_folder.make_folder(folder)
     terminal, until_s = Terminal(), time.monotonic() + 60 * minutes
     where = {
         "folder": folder,

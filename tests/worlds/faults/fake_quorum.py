@@ -89,6 +89,7 @@ class FakeNode:
 
     def pause(self) -> Evidence:
         """Freeze."""
+        self._require_running("pause")
         self.paused = not self.numb
         return self._seen("paused")
 
@@ -180,7 +181,12 @@ class FakeNode:
         rules = tuple(self.failpoints)
         return self.up, self.paused, self.full, self.clock_s, self.shape_now, self.disk_rule, rules
 
+    def _require_running(self, what: str) -> None:
+        if not self.up:
+            raise UnsupportedError(f"node {self.id}: {what}: expected a server that runs")
+
     def _end(self, status: int) -> Evidence:
+        self._require_running("end")
         seen = self._seen("exited") | {"exit_code": 0 if self.numb else status}
         self.up = self.up and self.numb
         return seen

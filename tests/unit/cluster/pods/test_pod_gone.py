@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import docker
 import pytest
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from cluster import lending
@@ -16,6 +16,7 @@ from cluster.cluster_errors import ClusterError, ContainerGoneError, EngineGoneE
 from cluster.pods.pod import Pod
 from cluster.pods.sandbox import Sandbox
 from cluster.quorum import DockerQuorum
+from harness.common.harness_errors import UnsupportedError
 from harness.common.settings.quorum_config import QuorumConfig
 
 GONE = NotFound("No such container: c")
@@ -28,6 +29,7 @@ class FakeContainer:
     def __init__(self, name: str, failure: Exception | None) -> None:
         self.name, self.failure, self.reloads = name, failure, 0
         self.attrs = {"State": {"Status": "exited"}}
+        self.client = SimpleNamespace(info=lambda: {"CgroupDriver": "cgroupfs"})
 
     def reload(self) -> None:
         self.reloads += 1
@@ -37,6 +39,11 @@ class FakeContainer:
     def logs(self, **_: Any) -> bytes:
         self.reload()
         return b"log\n"
+
+    def kill(self, **_: Any) -> None:
+        raise APIError(f"409 Conflict: container {self.name} is not running")
+
+    pause = kill
 
 
 @pytest.fixture
@@ -71,6 +78,19 @@ def test_an_engine_that_is_gone_is_told(refused: int) -> None:
     gone = EngineGoneError("Docker engine: expected an answer, got none")
     with pytest.raises(EngineGoneError):
         pod(refused, FakeContainer("server-3", gone)).status()
+
+
+@pytest.mark.parametrize("act", [Pod.kill, Pod.stop, Pod.pause])
+def test_a_server_that_has_ended_can_be_neither_killed_nor_frozen(
+    act: Callable[[Pod], object], refused: int
+) -> None:
+    """It ended between the look at it and the request: that is no error of the engine."""
+    server = FakeContainer("server-3", None)
+    with pytest.raises(UnsupportedError, match=r"node 3: \w+: expected a server that runs, got "):
+        act(pod(refused, server))
+    server.attrs = {"State": {"Status": "running"}}
+    with pytest.raises(ClusterError, match=r"node 3: \w+: 409 Conflict"):
+        act(pod(refused, server))
 
 
 def test_a_server_that_is_down_costs_the_engine_a_request_a_second(refused: int) -> None:

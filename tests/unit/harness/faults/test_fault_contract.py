@@ -153,6 +153,29 @@ def test_what_one_of_the_nodes_cannot_do_is_done_to_none(name: str) -> None:
     assert state(system) == before
 
 
+@pytest.mark.parametrize(
+    "name",
+    [n for n in faults if faults[n].of_running and not n.startswith("rolling-")],
+)
+def test_a_server_that_has_ended_leaves_no_other_dead(name: str) -> None:
+    """What needs servers that run is done to none if one of them has just ended by itself."""
+    fault, system = fault_named(name), system_for(name)
+    cast(FakeQuorum, system.quorum)._nodes[5].up = False
+    with pytest.raises(UnsupportedError, match=r"node 5: .*expected a server that runs"):
+        fault.inject(system, [1, 2, 5])
+    assert all(system.quorum.nodes[id].process == "running" for id in (1, 2))
+
+
+@pytest.mark.parametrize("name", ["rolling-restart", "rolling-upgrade"])
+def test_a_server_that_has_ended_is_where_a_roll_ends(name: str) -> None:
+    """Those before it were renewed, so it is not skipped; it did not bite, and says why."""
+    fault, system = fault_named(name), system_for(name)
+    cast(FakeQuorum, system.quorum)._nodes[1].up = False
+    evidence = fault.inject(system, [1])
+    assert "node 1: " in evidence["stuck"]
+    assert not fault.bit(evidence)
+
+
 @pytest.mark.parametrize(("rtt_ms", "bit"), [(100.4, False), (149.0, False), (201.0, True)])
 def test_a_link_that_is_late_on_one_way_only_did_not_bite(rtt_ms: float, *, bit: bool) -> None:
     """Where both ways are to be late by 100 ms, a round trip of 100 ms shows one of them."""

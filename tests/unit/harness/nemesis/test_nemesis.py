@@ -17,6 +17,8 @@ from worlds.faults.fake_quorum import FakeQuorum, UnableNode
 from worlds.faults.required import REQUIRED
 from worlds.faults.stage import Stage
 
+POINT = "Leader.shutdown:enter"
+
 
 @pytest.fixture
 def stage(
@@ -90,6 +92,35 @@ def test_nobody_with_the_role_is_skipped(stage: Callable[..., Stage]) -> None:
     played = stage("faults: [{pause: {target: leader}, first_s: 0, for_s: 1}]", quorum)
     played.all()
     assert played.told() == [("pause", "inject", "skipped")]
+
+
+def test_a_kill_waits_until_its_server_runs(stage: Callable[..., Stage]) -> None:
+    """One that a failpoint has halted is started by that fault's heal, and killed then."""
+    played = stage(
+        "budget: majority\nfaults:\n"
+        f"  - {{name: h, failpoint: {{target: {{node: 2}}, point: {POINT}, do: halt}}, first_s: 0, "
+        "for_s: 1}\n"
+        "  - {name: k, kill: {target: {node: 2}}, first_s: 0, down_s: 1}\n"
+    )
+    halted, kill = played.all()
+    assert (kill.state, kill.waits_for) == ("pending", "nodes [2] do not run")
+    played.nemesis.heal(halted)
+    played.nemesis.inject(kill)
+    assert [(name, phase, outcome) for name, phase, outcome in played.told()] == [
+        ("h", "inject", "installed"),
+        ("h", "heal", "installed"),
+        ("k", "inject", "installed"),
+    ]
+
+
+def test_a_server_that_ended_by_itself_is_not_killed(stage: Callable[..., Stage]) -> None:
+    """The run goes on: that it ended is for the checkers, and the fault is skipped."""
+    played = stage("mix_s: 1\nfaults: [{name: k, kill: {target: {node: 2}}, weight: 1, down_s: 1}]")
+    played.had("k")
+    played.quorum.nodes[2].up = False
+    played.again("k")
+    assert played.told() == [("k", "inject", "skipped")]
+    assert played.events()[0]["value"]["evidence"]["why"] == "nodes [2] do not run"
 
 
 def test_observers_take_no_room(stage: Callable[..., Stage]) -> None:
