@@ -7,11 +7,18 @@
 <path>/bindings/<exchange>/<key>,<queue>,<session>   ephemeral if the queue is a mailbox
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from zkmq.errors import NoQuorumError, OutcomeUnknownError
+from zkmq.errors import (
+    AccessDeniedError,
+    NoQuorumError,
+    OutcomeUnknownError,
+    ServerRefusedError,
+)
+from zkmq.tree.bounded_set import BoundedSet
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES, read_each
 from zkmq.zookeeper.retries import commit_answered, commit_idempotent, may_retry
@@ -34,6 +41,8 @@ OWNER, MESSAGE = "owner-", "m-"
 # How long after its making a mailbox without an owner is left alone.
 ORPHANED_AFTER_MS = 60_000
 MOST_IN_A_CALL = 200
+
+log = logging.getLogger("zkmq.celery")
 
 
 class Binding(NamedTuple):
@@ -67,6 +76,7 @@ class BrokerTree:
     def __init__(self, store: Store, path: str) -> None:
         self._store = store
         self.path = path
+        self._told = BoundedSet()
 
     def queue(self, name: str) -> str:
         """The path of a queue of zkmq."""
@@ -161,7 +171,7 @@ class BrokerTree:
         for start in range(0, len(ids), MOST_IN_A_CALL):
             part = ids[start : start + MOST_IN_A_CALL]
             reads = [GetData(f"{box}/{child}") for child in part]
-            nodes = self._store.read_many(reads, deadline_s).results
+            nodes = self._store.read_many(reads, deadline_s, denied=self._deny).results
             found += [
                 (node.czxid, Letter(child.removeprefix(MESSAGE), node.data))
                 for child, node in zip(part, nodes, strict=True)
@@ -247,12 +257,29 @@ class BrokerTree:
         boxes = [f"{root}/{name}" for name in self._store.list(root, deadline_s) or []]
         for start in range(0, len(boxes), MOST_IN_A_CALL):
             part = boxes[start : start + MOST_IN_A_CALL]
-            listed = self._store.read_many([GetChildren(box) for box in part], deadline_s).results
+            reads = [GetChildren(box) for box in part]
+            listed = self._store.read_many(reads, deadline_s, denied=self._deny).results
             for box, children in zip(part, listed, strict=True):
                 if isinstance(children, list) and not any(c.startswith(OWNER) for c in children):
-                    (node,) = read_each(self._store, [box], deadline_s)
-                    if node is not None and node.ctime_ms < now_ms - ORPHANED_AFTER_MS:
-                        self.remove_tree(box, deadline_s)
+                    self._remove_orphan(box, now_ms, deadline_s)
+
+    def _remove_orphan(self, box: str, now_ms: int, deadline_s: float) -> None:
+        """Delete a mailbox if it is old; one that may not be deleted stops no client."""
+        try:
+            (node,) = read_each(self._store, [box], deadline_s)
+            if node is not None and node.ctime_ms < now_ms - ORPHANED_AFTER_MS:
+                self.remove_tree(box, deadline_s)
+        except (AccessDeniedError, ServerRefusedError) as error:
+            self._tell(box, f"it has no owner, and cannot be deleted: {error}")
+
+    def _deny(self, path: str) -> None:
+        self._tell(path, "its ACL lets this client not read it")
+
+    def _tell(self, path: str, reason: str) -> None:
+        """Log once that a node is left alone."""
+        if path not in self._told:
+            self._told.add(path)
+            log.warning("skipped: %s: %s; mend, move or delete it", path, reason)
 
 
 def _binding(name: str) -> Binding | None:

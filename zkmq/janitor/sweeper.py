@@ -247,4 +247,5 @@ class Sweeper:
 def _marked(data: bytes) -> str | None:
     """The path of the skipped node that a mark names; None if the data is no mark."""
     path = (decode_object(data) or {}).get("path")
-    return path if envelope.is_text(path) else None
+    # Servers refuse to look for a path with a null character.
+    return path if envelope.is_text(path) and "\0" not in path else None

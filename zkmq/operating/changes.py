@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zkmq.errors import NoQuorumError, NotAppliedError, OutcomeUnknownError
+from zkmq.errors import (
+    AccessDeniedError,
+    IncompatibleTreeError,
+    NoQuorumError,
+    NotAppliedError,
+    OutcomeUnknownError,
+    OutdatedClientError,
+    ServerRefusedError,
+)
 from zkmq.operating.operator_writes import OperatorWrites
 from zkmq.tree import item_names
 from zkmq.tree.guards import Guard
@@ -40,28 +48,37 @@ def purge(
     Items that are held are not purged, not even when they come back. Call this within
     `writes.call`.
 
+    One that the servers refuse to change keeps no other from being purged.
+
     Raises:
-        OutcomeUnknownError: no answer before the deadline; some priorities may have been purged.
+        OutcomeUnknownError: no answer before the deadline, or the servers refused some; others may
+            have been purged.
+        NotAppliedError: the servers refused, and nothing was purged.
     """
     store.sync(tree.items, deadline_s)
     children = store.list(tree.items, deadline_s) or []
     chosen = priorities if priorities is not None else item_names.priorities(children)
     flat = [child for child in children if _is_flat(child, chosen)]
-    _purge_flat(store, tree, flat, deadline_s)
-    is_begun = bool(flat)
+    refused = _purge_flat(store, tree, flat, deadline_s)
+    done, is_begun = 0, len(flat) > len(refused)
     purged, zxid = 0, None
-    for count, priority in enumerate(sorted(chosen)):
+    for priority in sorted(chosen):
         try:
             there, written = _purge_one(store, tree, priority, writes, deadline_s)
-            purged, zxid = purged + there, written if there else zxid
+        except (AccessDeniedError, ServerRefusedError) as error:
+            refused.append(error)
+            continue
         except NotAppliedError as error:
-            if not is_begun:
+            if not (done or is_begun):
                 raise
-            raise OutcomeUnknownError(
-                f"{error}; {count} of {len(chosen)} priorities were purged before"
-            ) from error
-        is_begun = True
-    return Changed(purged, zxid)
+            raise _half_way(error, done, chosen) from error
+        purged, zxid = purged + there, written if there else zxid
+        done += 1
+    if not refused:
+        return Changed(purged, zxid)
+    if not (done or is_begun):
+        raise refused[0]
+    raise _half_way(refused[0], done, chosen) from refused[0]
 
 
 def look_again(store: Store, path: str, what: str, code: Code, deadline_s: float) -> None:
@@ -102,22 +119,34 @@ def _purge_one(
         look_again(store, ops[result.index].path, "purge", result.code, deadline_s)
 
 
+def _half_way(error: Exception, done: int, chosen: Sequence[int]) -> OutcomeUnknownError:
+    return OutcomeUnknownError(f"{error}; {done} of {len(chosen)} priorities were purged")
+
+
 def _is_flat(name: str, priorities: Sequence[int]) -> bool:
     """Whether this is an item of the original, which is in no segment."""
     parsed = item_names.parse(name)
     return parsed is not None and parsed.priority in priorities
 
 
-def _purge_flat(store: Store, tree: QueueTree, flat: Sequence[str], deadline_s: float) -> None:
-    """Delete the items of the original one by one.
+def _purge_flat(
+    store: Store, tree: QueueTree, flat: Sequence[str], deadline_s: float
+) -> list[NotAppliedError]:
+    """Delete the items of the original one by one; return why some could not be deleted.
 
     It does not matter whether another client deleted or took one first.
     """
+    refused: list[NotAppliedError] = []
     for count, name in enumerate(flat):
         delete = [Delete(f"{tree.items}/{name}")]
         try:
             commit_idempotent(store, "purge", delete, deadline_s, as_good={Code.NO_NODE})
+        except IncompatibleTreeError as error:  # it has children
+            if isinstance(error, OutdatedClientError):
+                raise
+            refused.append(error)
         except NotAppliedError as error:
             if not count and not isinstance(error, NoQuorumError):
                 raise
             raise OutcomeUnknownError(f"{error}; some of it may have taken effect") from error
+    return refused

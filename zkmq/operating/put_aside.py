@@ -1,9 +1,16 @@
 """Items that were put aside: bring them back, or move them to another queue."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from zkmq.errors import BadArgumentError
+from zkmq.errors import (
+    AccessDeniedError,
+    BadArgumentError,
+    IncompatibleTreeError,
+    NotAppliedError,
+    OutdatedClientError,
+)
 from zkmq.operating.changes import Changed, look_again
 from zkmq.operating.inspection import names_aside
 from zkmq.operating.operator_writes import OperatorWrites
@@ -19,11 +26,15 @@ from zkmq.zookeeper.retries import commit_idempotent
 from zkmq.zookeeper.store import Code, Create, Delete, Op, Store, Znode
 
 BATCH = 100
+# After so many refused items, a call gives up.
+MOST_REFUSED = 100
 # Room for the operations that move an item. The header of an item that comes back gets shorter.
 GROWTH_BYTES = 1000
 # What an item loses when it is forgiven, and what it also loses in another queue, where it is new.
 OUTCOME_KEYS = frozenset({"reason", "last_owner", "put_ms"})
 HISTORY_KEYS = frozenset({"put_zxid", "deliveries", "forgiven", "owner", "delay_s", "priority"})
+
+log = logging.getLogger("zkmq")
 
 Nodes = Sequence[tuple[str, Znode]]
 
@@ -128,19 +139,21 @@ def move(
 ) -> Changed:
     """Move up to `n` items, whose names are wanted, from the place at the path `parent`.
 
-    Each write takes effect as a whole: an item is in one place at any zxid. Call this within
-    `writes.call`.
+    Each write takes effect as a whole: an item is in one place at any zxid. An item that cannot go
+    where it should stays, and keeps no other from moving. Call this within `writes.call`.
 
     Raises:
         OutcomeUnknownError: no answer before the deadline.
-        NotAppliedError: the servers refused; the writes before took effect.
+        NotAppliedError: the servers refused, and nothing could be moved; or there was no quorum,
+            and the writes before took effect.
     """
     stay: set[str] = set()
     moved, zxid = 0, None
-    while moved < n:
+    refused = _Refused(label)
+    while moved < n and len(refused.errors) < MOST_REFUSED:
         listed = filter(is_wanted, names_aside(store, parent, deadline_s))
         left = [name for name in listed if name not in stay]
-        paths = [f"{parent}/{name}" for name in left[: min(BATCH, n - moved)]]
+        paths = [f"{parent}/{name}" for name in left[: refused.batch(n - moved)]]
         denied: list[str] = []
         load, _ = read_load(store, paths, deadline_s, denied=denied.append)
         stay.update(map(last_part, denied))
@@ -153,8 +166,13 @@ def move(
         if not nodes:
             continue
         ops: list[Op] = [Delete(f"{parent}/{name}", node.version) for name, node in nodes]
-        ops += destination.ops(nodes, deadline_s)
-        result = writes.write(label, ops, deadline_s, count=len(nodes))
+        try:
+            ops += destination.ops(nodes, deadline_s)
+            result = writes.write(label, ops, deadline_s, count=len(nodes))
+        except (AccessDeniedError, IncompatibleTreeError) as error:
+            # The priority of one of them is damaged, or its ACL lets this client put nothing there.
+            stay.update(refused.note(nodes, error))
+            continue
         if isinstance(result, TookEffect):
             moved, zxid = moved + len(nodes), result.zxid
             destination.took_effect(result, deadline_s)
@@ -162,7 +180,40 @@ def move(
             stay.add(last_part(ops[result.index].path))
         elif not destination.learn(ops[result.index], result.code, deadline_s):
             look_again(store, ops[result.index].path, label, result.code, deadline_s)
+    if refused.errors and not moved:
+        raise refused.errors[0]
     return Changed(moved, zxid)
+
+
+class _Refused:
+    """The items of one call that could not be moved, and how many go one at a time next."""
+
+    def __init__(self, label: str) -> None:
+        self.errors: list[NotAppliedError] = []
+        self._label = label
+        self._alone = 0
+
+    def batch(self, most: int) -> int:
+        """How many items to move next."""
+        if self._alone:
+            self._alone -= 1
+            return 1
+        return min(BATCH, most)
+
+    def note(self, nodes: Nodes, error: NotAppliedError) -> list[str]:
+        """Note that a write of these items failed; return the name of the one that has to stay.
+
+        If there are several, none has to stay yet: each is tried alone first.
+        """
+        if isinstance(error, OutdatedClientError):
+            raise error
+        if len(nodes) > 1:
+            self._alone = len(nodes)
+            return []
+        ((name, _),) = nodes
+        self.errors.append(error)
+        log.warning("%s: %s stays where it is: %s", self._label, name, error)
+        return [name]
 
 
 def _forgiven(data: bytes) -> bytes:

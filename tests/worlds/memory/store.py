@@ -19,9 +19,11 @@ from worlds.memory.network import (
 from worlds.memory.zookeeper import READ, Follower, Leader, StoredZnode
 from worlds.sim.scheduler import Flag, Scheduler
 from zkmq.errors import NoQuorumError
+from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.session.consistent_reads import Refusal, Value, View, permitted
 from zkmq.zookeeper.store import (
     CheckVersion,
+    Code,
     Committed,
     Create,
     Denied,
@@ -37,6 +39,7 @@ from zkmq.zookeeper.store import (
 )
 
 START_MS = 1_700_000_000_000
+BAD_ARGUMENTS = -8
 
 
 class World:
@@ -173,6 +176,8 @@ class MemoryStore(MemoryClient):
 
     def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
         path.encode()  # as the real connection does, which breaks if that fails
+        if "\0" in path:
+            raise refusal(path, "read", Code.OTHER, BAD_ARGUMENTS)
 
         def serve(connection: Connection) -> Znode | None:
             node = connection.follower.tree.nodes.get(path)

@@ -12,9 +12,11 @@ from kombu.pidbox import Mailbox
 from unit.zkmq.celery.conftest import Connect
 
 from worlds.memory.store import MemoryStore, World
+from worlds.memory.zookeeper import CREATE, READ, WRITE
 from zkmq.celery import SessionLostError
 from zkmq.janitor.janitor import Janitor
 from zkmq.tree.paths import QueueTree
+from zkmq.zookeeper.store import Create
 
 TASKS = Queue("tasks", Exchange("tasks", type="direct"), routing_key="tasks")
 NEWS = Exchange("news", type="fanout")
@@ -355,6 +357,42 @@ def test_a_mailbox_lives_as_long_as_its_owner(connect: Connect, broker: World) -
         Queue("new", NEWS, exclusive=True)(other.default_channel).declare()
         assert "/celery/mailboxes/mine" not in broker.dump()
         assert "/celery/mailboxes/new" in broker.dump()
+
+
+@pytest.mark.parametrize("allowed", [0, READ, READ | WRITE | CREATE])
+def test_a_mailbox_of_any_acl_keeps_no_client_from_making_one(
+    connect: Connect, broker: World, allowed: int
+) -> None:
+    """One without an owner that may not be read, or deleted, is left alone; others are swept."""
+    with connect() as other:
+        for name in ("a", "b"):
+            one = connect()
+            Queue(name, NEWS, exclusive=True)(one.default_channel).declare()
+            one.close()
+        broadcast(other, "hello")
+        store = broker.client("anybody")
+        store.commit([Create("/celery/mailboxes/a/m-x")], store.now() + 9)
+        broker.leader.allowed["/celery/mailboxes/a"] = allowed
+        broker.scheduler.sleep(120)
+        Queue("new", NEWS, exclusive=True)(other.default_channel).declare()
+        assert "/celery/mailboxes/a" in broker.dump()
+        assert "/celery/mailboxes/b" not in broker.dump()
+        assert "/celery/mailboxes/new" in broker.dump()
+
+
+def test_a_message_of_a_mailbox_that_may_not_be_read_holds_up_no_other(
+    connection: Connection, broker: World
+) -> None:
+    """It stays, and the others are delivered."""
+    queue = Queue("mine", NEWS, exclusive=True)(connection.default_channel)
+    queue.declare()
+    for number in range(3):
+        broadcast(connection, f"{number}")
+    first = min(path for path in broker.dump() if path.startswith("/celery/mailboxes/mine/m-"))
+    broker.leader.allowed[first] = 0
+    got = [queue.get(no_ack=True) for _ in range(3)]
+    assert len([message for message in got if message is not None]) == 2
+    assert first in broker.dump()
 
 
 def test_a_requeued_message_of_a_mailbox_comes_again(connect: Connect) -> None:

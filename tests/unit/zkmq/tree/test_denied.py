@@ -9,11 +9,16 @@ from worlds.memory.queues import Open, drained, janitor_of, places_of, swept
 from worlds.memory.store import World
 from worlds.memory.zookeeper import CREATE, DELETE, READ, WRITE
 from zkmq import AccessDeniedError, Queue
-from zkmq.errors import ClientsTooOldError, QueueFullError
+from zkmq.errors import (
+    ClientsTooOldError,
+    IncompatibleTreeError,
+    OutcomeUnknownError,
+    QueueFullError,
+)
 from zkmq.operating.tree_dump import TreeDump
 from zkmq.putting.delayed import MINUTE_MS
 from zkmq.tree.paths import QueueTree
-from zkmq.zookeeper.store import Create, Op
+from zkmq.zookeeper.store import Create, Op, SetData
 
 TREE = QueueTree("/queue")
 SEGMENT = "/queue/items/100/0000000000"
@@ -475,3 +480,72 @@ def test_a_dump_shows_what_may_not_be_read(queue: Queue, world: World) -> None:
     assert (nodes[SEGMENT].denied, nodes[SEGMENT].unshown) == (True, 2)
     assert not nodes["/queue/items/100"].denied
     assert FIRST not in nodes
+
+
+@pytest.mark.parametrize("place", ["damaged", "denied", "no appends"])
+def test_a_dead_letter_whose_priority_takes_nothing_keeps_no_other_from_a_kick(
+    queue: Queue, world: World, place: str
+) -> None:
+    """It stays; alone, it is told."""
+    queue.put(b"7", priority=7)
+    queue.put_many([b"1", b"2"])
+    for item in queue.reserve(3).items:
+        queue.bury(item, reason="bad")
+    if place == "damaged":
+        store = world.client("anybody")
+        store.commit([SetData("/queue/items/007", b"hello", -1)], store.now() + 9)
+    elif place == "denied":
+        world.leader.allowed["/queue/items/007"] = NOTHING
+    else:
+        world.leader.allowed["/queue/items/007/0000000000"] = READ
+    operator = Queue(world.client("operator"), janitor=False)
+    assert operator.kick(5).count == 2
+    assert drained(queue) == [b"1", b"2"]
+    with pytest.raises((AccessDeniedError, IncompatibleTreeError), match=r"007|priority"):
+        operator.kick(5)
+    assert [each.data for each in queue.peek(5, place="dead")] == [b"7"]
+
+
+def test_a_priority_that_may_not_be_changed_keeps_no_other_from_a_purge(
+    queue: Queue, world: World
+) -> None:
+    """All others are purged, and the error says how many."""
+    for priority in (1, 2, 3):
+        queue.put(b"x", priority=priority)
+    world.leader.allowed["/queue/items/001"] = NOTHING
+    with pytest.raises(OutcomeUnknownError, match=r"/queue/items/001.*2 of 3 priorities"):
+        queue.purge()
+    assert places_of(world).items == [(1, b"x")]
+    with pytest.raises(AccessDeniedError):
+        queue.purge(1)
+
+
+def test_an_item_of_the_original_with_a_child_keeps_no_other_from_a_purge(
+    queue: Queue, world: World
+) -> None:
+    """It stays, since it cannot be deleted, and the error says so."""
+    queue.put(b"x")
+    flat = "/queue/items/item-100-0000000001"
+    made(world, Create(flat), Create(f"{flat}/child"), Create("/queue/items/item-100-0000000002"))
+    with pytest.raises(OutcomeUnknownError, match=flat):
+        queue.purge()
+    left = sorted(path for path in world.dump() if path.startswith("/queue/items/item-"))
+    assert left == [flat, f"{flat}/child"]
+    assert drained(queue) == []
+
+
+def test_a_mark_of_a_path_that_servers_refuse_keeps_no_other_from_going(
+    queue: Queue, world: World
+) -> None:
+    """Nor does the janitor fail for it."""
+    queue.put(b"x")
+    told = b'{"path": "/queue/items/005", "reason": ""}'
+    made(
+        world,
+        Create("/queue/skipped"),
+        Create("/queue/skipped/0", b'{"path": "/queue/\\u0000"}'),
+        Create("/queue/skipped/1", told),
+    )
+    swept(janitor_of(world), world, 2)
+    assert "/queue/skipped/1" not in world.dump()
+    assert "/queue/skipped/0" in world.dump()
