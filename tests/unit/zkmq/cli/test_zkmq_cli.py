@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -456,7 +457,8 @@ def test_top_shows_items_consumers_and_servers(
     """As JSON, and as a page for each look into a pipe; rates from the second look on."""
     status = ServerStatus("zk:2181", mode="leader", latency_ms=0.5, connections=3)
     monkeypatch.setattr(top_command, "ask_servers", lambda _: [status])
-    monkeypatch.setattr(top_command.time, "sleep", lambda _: queue.put(b"more", priority=7))
+    waits = SimpleNamespace(sleep=lambda _: queue.put(b"more", priority=7))
+    monkeypatch.setattr(top_command, "time", waits)  # no other thread's
     queue.put_many([b"a", b"b"])
     (held,) = queue.reserve(sync=True).items
     queue.pause("moving")
@@ -490,7 +492,7 @@ def test_top_goes_on_through_an_outage(
         world.faults = no_faults if fault is None else lambda *_: fault
 
     monkeypatch.setattr(top_command, "ask_servers", lambda hosts: [ServerStatus(hosts)])
-    monkeypatch.setattr(top_command.time, "sleep", sleep)
+    monkeypatch.setattr(top_command, "time", SimpleNamespace(sleep=sleep))
     queue.put(b"a")
     assert zkmq("--deadline-s", 1, "top", "--json", "--count", 3) == 0
     first, cut_off, last = map(json.loads, capsys.readouterr().out.splitlines())
