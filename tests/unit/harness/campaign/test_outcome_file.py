@@ -116,6 +116,20 @@ def test_a_line_that_is_none_of_ours_is_counted(opened: Open, path: Path) -> Non
     assert (list(seen.ended), seen.malformed) == (["a", "b"], 2)
 
 
+def test_a_carriage_return_ends_no_line(opened: Open, path: Path) -> None:
+    """A foreign line with one in it counts as one, and nothing is cut off for it."""
+    with opened() as file:
+        file.ended(ended("a"))
+    with path.open("ab") as whole:
+        whole.write(b"foreign\rline\n")
+    before = path.read_bytes()
+    with opened() as file:
+        file.ended(ended("b"))
+    assert path.read_bytes().startswith(before)
+    seen = read(path)
+    assert (list(seen.ended), seen.malformed) == (["a", "b"], 1)
+
+
 def test_one_process_at_a_time(opened: Open) -> None:
     """A second one is refused while the first works; afterwards it may go on."""
     with opened(), pytest.raises(ScenarioError, match="'c', which another process has open"):
