@@ -6,7 +6,7 @@ stale read does no harm. "Now" is always the servers' clock.
 
 from collections import deque
 from collections.abc import Collection, Sequence
-from itertools import count, islice
+from itertools import islice
 
 from zkmq.putting.dedup import HOUR_MS
 from zkmq.tree import envelope, item_names
@@ -113,8 +113,7 @@ class Sweeper:
                 if not numbers and path not in self._skips:
                     self._delete(path, -1, deadline_s)
             elif any(number >= LAST_IN_EPOCH or number < 0 for number in numbers):
-                following = map(item_names.segment_name, count(int(epoch) + 1))
-                new = next(name for name in following if name not in epochs)
+                new = item_names.free_bucket(epochs, int(epoch) + 1)
                 self._store.commit([Create(f"{parent}/{new}")], deadline_s)
         return False
 

@@ -10,7 +10,6 @@ other, so that normally only one finds the item. The claim also deletes the plac
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from itertools import count
 
 from zkmq.errors import NoQuorumError, ZkmqError
 from zkmq.tree import item_names
@@ -29,7 +28,6 @@ LOOK_AGAIN_S = 3.0
 PATIENCE_S = 0.25
 # How long an interrupted call looks for the place that it may have taken.
 LEAVE_S = 0.25
-FIRST_EPOCH = "0000000000"
 
 Seen = Iterable[tuple[str, frozenset[str]]]
 
@@ -143,10 +141,7 @@ class WaitingLine:
         """The epoch to join: the last one that lets this client in, or else a new one."""
         epochs = item_names.buckets(self._store.list(self._root, deadline_s) or [])
         is_open = [each for each in epochs if f"{self._root}/{each}" not in self._closed]
-        if is_open or not epochs:
-            return is_open[-1] if is_open else FIRST_EPOCH
-        names = (item_names.segment_name(number) for number in count())
-        return next(name for name in names if name not in epochs)
+        return is_open[-1] if is_open else item_names.free_bucket(epochs)
 
     def _leave_unknown(self) -> None:
         """Delete a place whose creation was interrupted; without an answer, try again later."""

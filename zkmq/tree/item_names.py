@@ -9,7 +9,8 @@ nodes with other names. For those each function returns None, and no client touc
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import count
 from typing import NamedTuple
 
 MAX_PRIORITY = 999
@@ -121,6 +122,11 @@ def next_generation(name: str) -> str:
 def base(name: str) -> str:
     """The item's identity: its name without the generation."""
     return name.partition(".")[0]
+
+
+def free_bucket(taken: Collection[str], since: int = 0) -> str:
+    """The name of the first bucket from this number on that is not taken."""
+    return next(name for name in map(segment_name, count(since)) if name not in taken)
 
 
 def segment_name(number: int) -> str:

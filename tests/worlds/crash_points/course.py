@@ -41,7 +41,7 @@ from worlds.proxy.protocol import WRITES, Opcode, Request
 from worlds.proxy.proxy import Plan, Proxy
 from worlds.wire.starvation import Starvation
 from zkmq.errors import PartlyPutError, ZkmqError
-from zkmq.taking.waiting import FIRST_EPOCH
+from zkmq.tree import item_names
 
 START_WITHIN_S = 90.0
 AT_ONCE = 4
@@ -130,7 +130,7 @@ class CrashPoints:
             client = Client(proxy.address, root)
             waiting = self._threads.submit(lambda: client.queue.reserve(timeout_s=PATIENT_S))
             while not self._store.list(
-                f"{root}/waiting/{FIRST_EPOCH}", time.monotonic() + PATIENT_S
+                f"{root}/waiting/{item_names.free_bucket([])}", time.monotonic() + PATIENT_S
             ):
                 time.sleep(PAUSE_S)
             proxy.cut()
