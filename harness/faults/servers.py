@@ -1,11 +1,11 @@
 """Servers killed, frozen, restarted and started."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from harness.faults import Aim, Disabling, Fault, all_or_none, each, faults
-from harness.target import DOWN, Evidence, System
+from harness.target import DOWN, Evidence, Node, System
 
 SIGKILL_STATUS = 137  # no other death has this exit status
 UNANSWERED = frozenset({"paused", "silent", "down"})  # a probe over a slow link may break off
@@ -30,11 +30,7 @@ class Kill(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Kill, and wipe once the server is gone."""
-        killed = all_or_none.on_each(
-            nodes,
-            lambda id: system.quorum.nodes[id].kill(),
-            lambda done: start_down(system, done),
-        )
+        killed = end_each(system, nodes, lambda node: node.kill())
         wiped = [system.quorum.nodes[id].wipe() for id in nodes] if self.wipe else []
         return {"killed": killed, "wiped": wiped}
 
@@ -111,17 +107,28 @@ class Restart(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Stop all, then start all."""
-        stopped = all_or_none.on_each(
-            nodes,
-            lambda id: system.quorum.nodes[id].stop(),
-            lambda done: start_down(system, done),
-        )
+        stopped = end_each(system, nodes, lambda node: node.stop())
         return {"stopped": stopped, "started": [system.quorum.nodes[id].start() for id in nodes]}
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server is another process than before."""
         before = {seen["node"]: seen["started_at"] for seen in evidence["stopped"]}
         return each(seen["started_at"] != before[seen["node"]] for seen in evidence["started"])
+
+
+def end_each(
+    system: System, nodes: Sequence[int], end: Callable[[Node], Evidence]
+) -> list[Evidence]:
+    """End one server after the other; return what was seen of each.
+
+    Raises:
+        UnsupportedError: one has ended by itself. Those before it were started again.
+    """
+    return all_or_none.on_each(
+        nodes,
+        lambda id: end(system.quorum.nodes[id]),
+        lambda done: start_down(system, done),
+    )
 
 
 def start_down(system: System, nodes: Sequence[int]) -> list[Evidence]:
