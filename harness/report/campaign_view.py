@@ -18,7 +18,7 @@ from harness.report.terminal import REFRESH_HZ, Terminal
 LINE_EACH_S = 60.0
 SHOWN_CAUSES = 8
 ORDER = ("valid", "unknown", "invalid", "skipped", "failed")
-SURPRISES = ("", " as expected", " against expectation")
+AS_EXPECTED, AGAINST = " as expected", " against expectation"
 
 
 class CampaignView:
@@ -95,12 +95,12 @@ class CampaignView:
 def tally(ended: list[Ended]) -> str:
     """Return how many tasks came to which verdict, in words."""
     counts = Counter((one.verdict, _surprise(one)) for one in ended)
-    kinds = ((verdict, beside) for verdict in ORDER for beside in SURPRISES)
+    kinds = ((verdict, beside) for verdict in ORDER for beside in ("", AS_EXPECTED, AGAINST))
     return ", ".join(f"{counts[kind]} {''.join(kind)}" for kind in kinds if counts[kind])
 
 
 def _surprise(one: Ended) -> str:
     """Return what the verdict alone does not tell: an invalid control is no bad news."""
     if one.verdict == "valid":
-        return SURPRISES[0] if one.as_expected else SURPRISES[2]
-    return SURPRISES[1] if one.as_expected else SURPRISES[0]
+        return "" if one.as_expected else AGAINST
+    return AS_EXPECTED if one.as_expected else ""
