@@ -11,14 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from random import Random
 
 import docker
 import pytest
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from cluster import starting
@@ -108,11 +108,32 @@ def sandboxes(client: docker.DockerClient, pid: int) -> list[Container]:
 
 def in_force(boxes: list[Container]) -> dict[str, str]:
     """Return what sandboxes do to their nodes, of those that do anything."""
-    seen = {}
-    for box in boxes:
-        with suppress(NotFound):  # another run's start was quicker to clean up
-            seen[str(box.name)] = box.exec_run(["sh", "-c", LOOK]).output.decode().strip()
+    seen = {str(box.name): what_it_does(box) for box in boxes}
     return {name: told for name, told in seen.items() if told}
+
+
+def what_it_does(box: Container) -> str:
+    """Return what a sandbox does to its node: nothing if it does not run any more.
+
+    Each start of a run removes what dead ones left, so the sandbox may end under this look.
+    """
+    try:
+        return box.exec_run(["sh", "-c", LOOK]).output.decode().strip()
+    except NotFound:
+        return ""
+    except APIError as failed:
+        if failed.status_code != HTTPStatus.CONFLICT or is_running(box):
+            raise
+        return ""
+
+
+def is_running(box: Container) -> bool:
+    """Return whether a container is there and not ended; a paused one is."""
+    try:
+        box.reload()
+    except NotFound:
+        return False
+    return str(box.status) in ("running", "paused")
 
 
 def kill(process: subprocess.Popen[bytes], client: docker.DockerClient) -> Killed:
