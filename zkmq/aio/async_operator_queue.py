@@ -1,20 +1,31 @@
 """The part of an asyncio queue that operators use: each call on a thread of its own."""
 
 import asyncio
-from collections.abc import Callable, Collection
-from functools import partial
-from typing import Literal, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from zkmq.aio.bridged_queue import BridgedQueue
 from zkmq.aio.group_doubt import GroupDoubt, own
 from zkmq.aio.threads import LoopThreads
 from zkmq.errors import ClosedError, OutcomeUnknownError, ZkmqError
-from zkmq.operating.changes import Changed
-from zkmq.operating.inspection import Peeked, QueueStats
-from zkmq.operating.overview import Overview
+from zkmq.operating.operator_queue import OperatorQueue
 from zkmq.tree.compatibility.charter import Charter
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _on_thread(
+    method: Callable[Concatenate[BridgedQueue, P], T],
+) -> Callable[Concatenate["AsyncOperatorQueue", P], Coroutine[Any, Any, T]]:
+    """Make of a method of the synchronous queue, which blocks, one that is awaited."""
+
+    @wraps(method)
+    async def call(self: "AsyncOperatorQueue", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._call(partial(getattr(self._queue, method.__name__), *args, **kwargs))
+
+    return call
 
 
 class AsyncOperatorQueue:
@@ -53,58 +64,17 @@ class AsyncOperatorQueue:
         """The tree's charter as this client last read it."""
         return self._queue.charter
 
-    async def kick(self, n: int, *, place: Literal["dead", "partial"] = "dead") -> Changed:
-        """Bring up to `n` items that were put aside back to their places in the queue."""
-        return await self._call(partial(self._queue.kick, n, place=place))
-
-    async def redrive(
-        self,
-        to: str,
-        n: int = 1,
-        *,
-        ids: Collection[str] | None = None,
-        place: Literal["dead", "partial"] = "dead",
-    ) -> Changed:
-        """Move items that were put aside to the back of another queue on the same servers."""
-        return await self._call(partial(self._queue.redrive, to, n, ids=ids, place=place))
-
-    async def inspect(self, id: str) -> Peeked | None:
-        """Look at one item, wherever it is; None if it is done, purged, or was never put."""
-        return await self._call(partial(self._queue.inspect, id))
-
-    async def delete(self, id: str) -> Changed:
-        """Delete one item for ever that waits, is delayed, or was put aside."""
-        return await self._call(partial(self._queue.delete, id))
-
-    async def peek(
-        self, n: int = 1, *, place: Literal["items", "dead", "partial", "delayed"] = "items"
-    ) -> list[Peeked]:
-        """Look at the first `n` items without taking them; of delayed ones, those due first."""
-        return await self._call(partial(self._queue.peek, n, place=place))
-
-    async def stats(self) -> QueueStats:
-        """Count the items by place, the consumers and the producers."""
-        return await self._call(self._queue.stats)
-
-    async def overview(self) -> Overview:
-        """Look at everything at once: the counts, and each consumer with what it holds."""
-        return await self._call(self._queue.overview)
-
-    async def purge(self, *priorities: int) -> Changed:
-        """Purge all waiting items of these priorities, or of all."""
-        return await self._call(partial(self._queue.purge, *priorities))
-
-    async def pause(self, reason: str = "", *, force: bool = False) -> Charter:
-        """Let no consumer take items, of any client, until `resume`."""
-        return await self._call(partial(self._queue.pause, reason, force=force))
-
-    async def resume(self) -> Charter:
-        """Let consumers take items again; those that wait notice within three seconds."""
-        return await self._call(self._queue.resume)
-
-    async def upgrade(self, *, force: bool = False) -> Charter:
-        """Raise the tree to the version of this client, so that its features can be used."""
-        return await self._call(partial(self._queue.upgrade, force=force))
+    kick = _on_thread(OperatorQueue.kick)
+    redrive = _on_thread(OperatorQueue.redrive)
+    inspect = _on_thread(OperatorQueue.inspect)
+    delete = _on_thread(OperatorQueue.delete)
+    peek = _on_thread(OperatorQueue.peek)
+    stats = _on_thread(OperatorQueue.stats)
+    overview = _on_thread(OperatorQueue.overview)
+    purge = _on_thread(OperatorQueue.purge)
+    pause = _on_thread(OperatorQueue.pause)
+    resume = _on_thread(OperatorQueue.resume)
+    upgrade = _on_thread(OperatorQueue.upgrade)
 
     async def _call(self, function: Callable[[], T]) -> T:
         """Run a blocking call of the synchronous queue on a thread."""
