@@ -4,10 +4,10 @@ The context of the put travels in the item's headers, as W3C trace context, so i
 redeliveries, delays, and a redrive to another queue.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -15,25 +15,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from zkmq.errors import BadArgumentError
 from zkmq.putting.entry import Entry
+from zkmq.tree.item import Item
+from zkmq.tree.item_view import ItemView
 
 SCOPE = "zkmq"
 PROPAGATOR = TraceContextTextMapPropagator()
-
-
-class Traced(Protocol):
-    """An item, or a job, whose processing has a span."""
-
-    @property
-    def id(self) -> str:
-        """The item's identity."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers it was put with."""
-
-    @property
-    def delivery(self) -> int:
-        """1 the first time."""
 
 
 class Tracing:
@@ -68,7 +54,7 @@ class Tracing:
             return entry
 
     @contextmanager
-    def process(self, queue: str, *items: Traced) -> Iterator[None]:
+    def process(self, queue: str, *items: Item | ItemView) -> Iterator[None]:
         """Make the span of the processing of items, for code that reserves them itself.
 
         It is a child of the put's span. If there are several items, it has a link to each instead.
