@@ -40,19 +40,7 @@ class Stat(Protocol):
 
 def stat_fields(stat: Stat) -> dict[str, object]:
     """Return the eleven numbers of a STAT, in its order."""
-    return {
-        "czxid": stat.czxid,
-        "mzxid": stat.mzxid,
-        "ctime": stat.ctime,
-        "mtime": stat.mtime,
-        "version": stat.version,
-        "cversion": stat.cversion,
-        "aversion": stat.aversion,
-        "ephemeralOwner": stat.ephemeralOwner,
-        "dataLength": stat.dataLength,
-        "numChildren": stat.numChildren,
-        "pzxid": stat.pzxid,
-    }
+    return {name: getattr(stat, name) for name in Stat.__annotations__}
 
 
 def stat_of(path: str, uri: str, stat: Stat) -> dict[str, object]:

@@ -94,6 +94,11 @@ class EndpointQueues:
             raise HttpError(404, f"{name} not found: no such queue")
         return await self.queue(name)
 
+    async def call(self, name: str, method: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Call a blocking method of a queue that exists already; raises as `existing`."""
+        found = await self.existing(name)
+        return await self.run(method, found.queue, *arguments, **options)
+
     async def open_consumer(
         self, name: str, session_s: float, settings: Mapping[str, Any]
     ) -> RemoteConsumer:

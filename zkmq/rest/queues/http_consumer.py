@@ -71,20 +71,14 @@ class RemoteConsumer:
         self._shut = True
 
     async def end(self, verb: str, names: Sequence[str], **options: Any) -> int | None:
-        """Do `done`, `release` or `bury` to items, all or none; return the zxid if it is known."""
+        """Do `done`, `release`, `bury` or `touch`, all or none; return the zxid if it is known."""
         items, zxid = self._resolve(verb, names)
         if not items:
             return zxid
         ended: Done = await self._run(getattr(self.queue, verb), *items, **options)
-        self._note(verb, items, ended.zxid)
+        if verb != "touch":
+            self._note(verb, items, ended.zxid)
         return ended.zxid
-
-    async def touch(self, names: Sequence[str]) -> int | None:
-        """Start the time to run of the items again; return the zxid if it is known."""
-        items, _ = self._resolve("touch", names)
-        touched = await self._run(self.queue.touch, *items)
-        zxid: int | None = touched.zxid
-        return zxid
 
     @contextmanager
     def in_call(self) -> Iterator[None]:

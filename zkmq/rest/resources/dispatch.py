@@ -25,7 +25,7 @@ class Resource:
 
     name: str
     methods: Mapping[str, Handler]
-    before: Callable[[RestCall], None] | None = None
+    before: Callable[[RestCall], object] | None = None
     takes: Callable[[str | None], bool] | None = None
     bodies: frozenset[str] = frozenset({"PUT", "POST"})
     offers: tuple[str, ...] = ANSWERS

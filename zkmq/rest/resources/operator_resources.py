@@ -1,25 +1,24 @@
 """What operators ask of a queue: look, count, move and delete items, pause (rest.md 11)."""
 
-import re
 from dataclasses import asdict
 from typing import Any
 
 from starlette.responses import Response
 
+from zkmq import Queue
+from zkmq.operating.changes import Changed
 from zkmq.operating.inspection import Peeked
 from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.request_target import check_path, decode_path
 from zkmq.rest.queues.endpoint_queues import EndpointQueues
 from zkmq.rest.queues.error_translation import NO_SUCH_ITEM
-from zkmq.rest.resources.dispatch import Handler
 from zkmq.rest.resources.queue_calls import (
-    ONE_QUEUE,
     Routes,
     arguments,
     as_json,
     data64,
     on_queue,
-    resource,
+    route,
 )
 from zkmq.rest.resources.rest_call import RestCall
 from zkmq.tree.compatibility.charter import Charter
@@ -34,15 +33,13 @@ async def peek(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     place = call.query.get("place") or "items"
     if place not in ("items", "dead", "partial", "delayed"):
         raise HttpError(400, f"{name} bad place {place}: expected items, dead, partial or delayed")
-    found = await queues.existing(name)
-    peeked = await queues.run(found.queue.peek, n, place=place)
+    peeked = await queues.call(name, Queue.peek, n, place=place)
     return as_json([_shown(each) for each in peeked])
 
 
 async def _inspect(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     id = _item_of(call)
-    found = await queues.existing(name)
-    item = await queues.run(found.queue.inspect, id)
+    item = await queues.call(name, Queue.inspect, id)
     if item is None:
         message = f"{name} {id} not found: it is done, purged, or was never put"
         raise HttpError(404, message, extra={"error": NO_SUCH_ITEM})
@@ -50,24 +47,18 @@ async def _inspect(call: RestCall, queues: EndpointQueues, name: str) -> Respons
 
 
 async def _delete(call: RestCall, queues: EndpointQueues, name: str) -> Response:
-    id = _item_of(call)
-    found = await queues.existing(name)
-    changed = await queues.run(found.queue.delete, id)
-    return as_json({"deleted": changed.count, "zxid": changed.zxid})
+    return _changed("deleted", await queues.call(name, Queue.delete, _item_of(call)))
 
 
 async def _stats(_call: RestCall, queues: EndpointQueues, name: str) -> Response:
-    found = await queues.existing(name)
-    return as_json(asdict(await queues.run(found.queue.stats)))
+    return as_json(asdict(await queues.call(name, Queue.stats)))
 
 
 async def _kick(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     fields = await arguments(call, name, "n", "place")
     n = fields.integer("n", 1, least=1, most=_MOST_MOVED)
     place = fields.text("place", "dead", "dead", "partial")
-    found = await queues.existing(name)
-    changed = await queues.run(found.queue.kick, n, place=place)
-    return as_json({"kicked": changed.count, "zxid": changed.zxid})
+    return _changed("kicked", await queues.call(name, Queue.kick, n, place=place))
 
 
 async def _redrive(call: RestCall, queues: EndpointQueues, name: str) -> Response:
@@ -79,30 +70,25 @@ async def _redrive(call: RestCall, queues: EndpointQueues, name: str) -> Respons
     n = fields.integer("n", 1, least=1, most=_MOST_MOVED)
     ids = fields.texts("ids") if fields.has("ids") else None
     place = fields.text("place", "dead", "dead", "partial")
-    found = await queues.existing(name)
-    changed = await queues.run(found.queue.redrive, f"/{to}", n, ids=ids, place=place)
-    return as_json({"redriven": changed.count, "zxid": changed.zxid})
+    moved = await queues.call(name, Queue.redrive, f"/{to}", n, ids=ids, place=place)
+    return _changed("redriven", moved)
 
 
 async def _purge(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     fields = await arguments(call, name, "priority")
     chosen = [fields.integer("priority", 0, least=0, most=999)] if fields.has("priority") else []
-    found = await queues.existing(name)
-    changed = await queues.run(found.queue.purge, *chosen)
-    return as_json({"purged": changed.count, "zxid": changed.zxid})
+    return _changed("purged", await queues.call(name, Queue.purge, *chosen))
 
 
 async def _pause(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     fields = await arguments(call, name, "reason", "force")
     reason, force = fields.text("reason", ""), fields.flag("force")
-    found = await queues.existing(name)
-    return _charter(await queues.run(found.queue.pause, reason, force=force))
+    return _charter(await queues.call(name, Queue.pause, reason, force=force))
 
 
 async def _resume(call: RestCall, queues: EndpointQueues, name: str) -> Response:
     await arguments(call, name)
-    found = await queues.existing(name)
-    return _charter(await queues.run(found.queue.resume))
+    return _charter(await queues.call(name, Queue.resume))
 
 
 def _item_of(call: RestCall) -> str:
@@ -119,19 +105,16 @@ def _charter(charter: Charter) -> Response:
     return as_json(told)
 
 
-def _posted(name: str, handler: Handler) -> tuple[re.Pattern[str], Any]:
-    return re.compile(f"{ONE_QUEUE}/{name}"), resource(f"queue-{name}", {"POST": handler})
+def _changed(what: str, changed: Changed) -> Response:
+    return as_json({what: changed.count, "zxid": changed.zxid})
 
 
 ROUTES: Routes = (
-    (
-        re.compile(f"{ONE_QUEUE}/items/([^/]+)"),
-        resource("queue-item", {"GET": on_queue(_inspect), "DELETE": on_queue(_delete)}),
-    ),
-    (re.compile(f"{ONE_QUEUE}/stats"), resource("queue-stats", {"GET": on_queue(_stats)})),
-    _posted("kick", on_queue(_kick)),
-    _posted("redrive", on_queue(_redrive)),
-    _posted("purge", on_queue(_purge)),
-    _posted("pause", on_queue(_pause)),
-    _posted("resume", on_queue(_resume)),
+    route("item", "items/([^/]+)", {"GET": on_queue(_inspect), "DELETE": on_queue(_delete)}),
+    route("stats", "stats", {"GET": on_queue(_stats)}),
+    route("kick", "kick", {"POST": on_queue(_kick)}),
+    route("redrive", "redrive", {"POST": on_queue(_redrive)}),
+    route("purge", "purge", {"POST": on_queue(_purge)}),
+    route("pause", "pause", {"POST": on_queue(_pause)}),
+    route("resume", "resume", {"POST": on_queue(_resume)}),
 )

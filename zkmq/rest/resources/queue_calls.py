@@ -15,20 +15,17 @@ from zkmq.rest.queues.endpoint_queues import EndpointQueues
 from zkmq.rest.queues.error_translation import to_http
 from zkmq.rest.queues.json_arguments import JsonArguments
 from zkmq.rest.resources.dispatch import Handler, Resource
-from zkmq.rest.resources.endpoint import Endpoint
 from zkmq.rest.resources.rest_call import RestCall
 
 QueueHandler = Callable[[RestCall, EndpointQueues, str], Awaitable[Response]]
 Routes = tuple[tuple[re.Pattern[str], Resource], ...]
-
-ONE_QUEUE = "/queues/v1/([^/]+)"
 
 
 def on_queue(handler: QueueHandler) -> Handler:
     """Call the handler with the open queues and the name of this one; answer the queue's errors."""
 
     async def handle(call: RestCall) -> Response:
-        name, queues = decode_path(f"/{call.parts[0]}")[1:], _queues_of(call)
+        name, queues = decode_path(f"/{call.parts[0]}")[1:], call.endpoint.queues
         try:
             with queues.in_call(name):
                 return await handler(call, queues, name)
@@ -54,12 +51,12 @@ def as_json(value: Any, status: int = 200, headers: dict[str, str] | None = None
     return Response(to_json(value), status, headers, media_type=JSON)
 
 
-def resource(name: str, methods: dict[str, Handler]) -> Resource:
-    """A resource that takes and gives JSON."""
-    return Resource(name=name, methods=methods, takes=takes_json, offers=(JSON,))
-
-
-def _queues_of(call: RestCall) -> EndpointQueues:
-    endpoint: Endpoint | None = call.endpoint
-    assert endpoint is not None  # set by the gateway before it looks for a resource
-    return endpoint.queues
+def route(
+    name: str,
+    below: str,
+    methods: dict[str, Handler],
+    takes: Callable[[str | None], bool] = takes_json,
+) -> tuple[re.Pattern[str], Resource]:
+    """The resource at a path below that of a queue, which gives JSON and takes it by default."""
+    found = Resource(name=f"queue-{name}", methods=methods, takes=takes, offers=(JSON,))
+    return re.compile(f"/queues/v1/([^/]+)/{below}"), found

@@ -10,7 +10,7 @@ from zkmq import Item
 from zkmq.putting.batches import MAX_BATCH_BYTES, MAX_BATCH_ITEMS
 from zkmq.putting.entry import Entry
 from zkmq.rest.http.http_errors import HttpError
-from zkmq.rest.http.negotiation import JSON, takes_json, takes_octets
+from zkmq.rest.http.negotiation import takes_json, takes_octets
 from zkmq.rest.http.request_target import check_path
 from zkmq.rest.queues.endpoint_queues import EndpointQueues
 from zkmq.rest.queues.group_commit import fits_one_write
@@ -19,13 +19,12 @@ from zkmq.rest.queues.json_arguments import JsonArguments
 from zkmq.rest.resources import operator_resources
 from zkmq.rest.resources.dispatch import Handler, Resource
 from zkmq.rest.resources.queue_calls import (
-    ONE_QUEUE,
     Routes,
     arguments,
     as_json,
     data64,
     on_queue,
-    resource,
+    route,
 )
 from zkmq.rest.resources.rest_call import RestCall, reply
 from zkmq.taking.order import ORDERS
@@ -205,43 +204,24 @@ def _ending(verb: str, *options: str) -> ConsumerHandler:
     return handle
 
 
-async def _touch(call: RestCall, _queues: EndpointQueues, consumer: RemoteConsumer) -> Response:
-    fields = await arguments(call, consumer.id, "ids")
-    return as_json({"zxid": await consumer.touch(fields.texts("ids", required=True))})
+def _post(verb: str, handler: ConsumerHandler) -> tuple[re.Pattern[str], Resource]:
+    return route(verb, f"{_CONSUMER}/{verb}", {"POST": _on_consumer(handler)})
 
 
-def _post(name: str, handler: ConsumerHandler) -> Resource:
-    return resource(name, {"POST": _on_consumer(handler)})
-
-
-_CONSUMER = f"{ONE_QUEUE}/consumers/([^/]+)"
+_CONSUMER = "consumers/([^/]+)"
 ROUTES: Routes = (
-    (
-        re.compile(f"{ONE_QUEUE}/items/?"),
-        Resource(
-            name="queue-items",
-            methods={"GET": on_queue(operator_resources.peek), "POST": on_queue(_put)},
-            takes=lambda content_type: takes_json(content_type) or takes_octets(content_type),
-            offers=(JSON,),
-        ),
+    route(
+        "items",
+        "items/?",
+        {"GET": on_queue(operator_resources.peek), "POST": on_queue(_put)},
+        lambda content_type: takes_json(content_type) or takes_octets(content_type),
     ),
     *operator_resources.ROUTES,
-    (
-        re.compile(f"{ONE_QUEUE}/consumers/?"),
-        resource("queue-consumers", {"POST": on_queue(_open_consumer)}),
-    ),
-    (
-        re.compile(_CONSUMER),
-        resource(
-            "queue-consumer", {"PUT": _on_consumer(_beat), "DELETE": on_queue(_close_consumer)}
-        ),
-    ),
-    (re.compile(f"{_CONSUMER}/reserve"), _post("queue-reserve", _reserve)),
-    (re.compile(f"{_CONSUMER}/done"), _post("queue-done", _ending("done"))),
-    (
-        re.compile(f"{_CONSUMER}/release"),
-        _post("queue-release", _ending("release", "delay_s", "to")),
-    ),
-    (re.compile(f"{_CONSUMER}/bury"), _post("queue-bury", _ending("bury", "reason"))),
-    (re.compile(f"{_CONSUMER}/touch"), _post("queue-touch", _touch)),
+    route("consumers", "consumers/?", {"POST": on_queue(_open_consumer)}),
+    route("consumer", _CONSUMER, {"PUT": _on_consumer(_beat), "DELETE": on_queue(_close_consumer)}),
+    _post("reserve", _reserve),
+    _post("done", _ending("done")),
+    _post("release", _ending("release", "delay_s", "to")),
+    _post("bury", _ending("bury", "reason")),
+    _post("touch", _ending("touch")),
 )

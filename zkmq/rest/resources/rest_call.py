@@ -3,56 +3,32 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from zkmq.rest.http.http_errors import ClientGoneError, HttpError
 from zkmq.rest.http.negotiation import ANSWERS, JSON, JSONP, OCTETS, negotiate
-from zkmq.rest.http.representations import (
-    Representation,
-    check_callback,
-    one_line,
-    render,
-    to_json,
-    to_jsonp,
-    to_xml,
-)
+from zkmq.rest.http.representations import Representation, check_callback, one_line, render
 from zkmq.rest.http.request_target import Query
 from zkmq.rest.resources.endpoint import Endpoint
+from zkmq.rest.upstream.async_session import AsyncSession
 from zkmq.rest.upstream.gateway_config import GatewayConfig
 
 _AUTHORITY = re.compile(r"[A-Za-z0-9._~:\[\]-]+")
 _ABSOLUTE = re.compile(r"https?://[^/]*", re.IGNORECASE)
 
 
-class HeaderFields:
-    """A request's header fields by lower-case name. Of a repeated one, `get` returns the first."""
-
-    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
-        self._values: dict[str, list[str]] = {}
-        for name, value in raw:
-            self._values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-
-    def get(self, name: str) -> str | None:
-        """Return a field's first value; None if the field is not given."""
-        values = self._values.get(name)
-        return values[0] if values else None
-
-    def all(self, name: str) -> list[str]:
-        """Return every value of a field, in order."""
-        return self._values.get(name, [])
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
-
-
 @dataclass(slots=True, kw_only=True)
 class RestCall:
-    """One request. `path` is percent-encoded; `parts` are the variable parts of a route's path."""
+    """One request. `path` is percent-encoded; `parts` are the variable parts of a route's path.
+
+    The gateway sets `endpoint` before it looks for the resource of a path below one.
+    """
 
     config: GatewayConfig
     scope: Scope
@@ -60,8 +36,8 @@ class RestCall:
     method: str
     path: str
     query: Query
-    headers: HeaderFields
-    endpoint: Endpoint | None = None
+    headers: Headers
+    endpoint: Endpoint = field(init=False)
     parts: tuple[str, ...] = ()
     media: str = JSON
     callback: str = "callback"
@@ -76,7 +52,7 @@ class RestCall:
             method=scope["method"],
             path=_ABSOLUTE.sub("", scope["raw_path"].decode("latin-1")) or "/",
             query=Query(scope["query_string"].decode("latin-1")),
-            headers=HeaderFields(scope["headers"]),
+            headers=Headers(raw=scope["headers"]),
         )
 
     @property
@@ -104,9 +80,17 @@ class RestCall:
         query = self.scope["query_string"].decode("latin-1")
         return f"{self.uri}?{query}" if query else self.uri
 
+    def connection(self) -> AsyncSession:
+        """Return the connection of the REST session that the query names, or the shared one.
+
+        Raises:
+            HttpError: 401, no such session here.
+        """
+        return self.endpoint.connection(self.query.get("session"))
+
     def joined(self, name: str) -> str | None:
         """Return all values of a repeatable header, joined by commas; None if it is not given."""
-        values = self.headers.all(name)
+        values = self.headers.getlist(name)
         return ",".join(values) if values else None
 
     def check_host(self) -> None:
@@ -115,7 +99,7 @@ class RestCall:
         Raises:
             HttpError: 400.
         """
-        hosts = self.headers.all("host")
+        hosts = self.headers.getlist("host")
         if len(hosts) != 1 and (hosts or self.scope["http_version"] != "1.0"):
             raise HttpError(400, f"expected one Host header, got {len(hosts)}")
         if hosts and not _AUTHORITY.fullmatch(hosts[0]):
@@ -210,14 +194,10 @@ class RestCall:
         if self.method == "HEAD":
             return Response(status_code=error.status, headers=headers)
         if media == OCTETS:
-            line = str(fields["message"]).encode(errors="replace")
-            return Response(line, error.status, headers, media_type=OCTETS)
-        return Response(self._error_body(fields, media), error.status, headers, media_type=media)
-
-    def _error_body(self, fields: Representation, media: str) -> bytes:
-        if media == JSONP:
-            return to_jsonp(fields, self.callback)
-        return to_xml("error", fields) if media not in (JSON, OCTETS) else to_json(fields)
+            content = str(fields["message"]).encode(errors="replace")
+        else:
+            content = render("error", fields, media, self.callback)
+        return Response(content, error.status, headers, media_type=media)
 
 
 def reply(status: int, headers: Mapping[str, str] | None = None) -> Response:

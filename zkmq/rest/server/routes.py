@@ -12,7 +12,6 @@ from zkmq.rest.http.statuses import RETRY
 from zkmq.rest.resources import multi, znode
 from zkmq.rest.resources import queue_resources as queues
 from zkmq.rest.resources.dispatch import Handler, Resource
-from zkmq.rest.resources.endpoint import Endpoint
 from zkmq.rest.resources.rest_call import RestCall, reply
 from zkmq.rest.resources.wadl import WADL, document
 from zkmq.rest.resources.znode_events import follow
@@ -40,19 +39,9 @@ def find(call: RestCall, path: str) -> Resource:
     )
 
 
-def _endpoint(call: RestCall) -> Endpoint:
-    assert call.endpoint is not None  # set by the gateway before it looks for a resource
-    return call.endpoint
-
-
-def _check_session(call: RestCall) -> None:
-    _endpoint(call).connection(call.query.get("session"))
-
-
 def _on_znode(handler: ZnodeHandler) -> Handler:
     async def handle(call: RestCall) -> Response:
-        connection = _endpoint(call).connection(call.query.get("session"))
-        return await handler(call, connection, decode_path(call.parts[0]))
+        return await handler(call, call.connection(), decode_path(call.parts[0]))
 
     return handle
 
@@ -60,8 +49,8 @@ def _on_znode(handler: ZnodeHandler) -> Handler:
 async def _get_znode(call: RestCall) -> Response:
     path = decode_path(call.parts[0])
     if call.media == EVENTS or call.query.get("watch") is not None:
-        return await follow(call, _endpoint(call).watches, path)
-    return await znode.get(call, _endpoint(call).connection(call.query.get("session")), path)
+        return await follow(call, call.endpoint.watches, path)
+    return await znode.get(call, call.connection(), path)
 
 
 async def _open_session(call: RestCall) -> Response:
@@ -70,14 +59,14 @@ async def _open_session(call: RestCall) -> Response:
         raise HttpError(400, f"sessions bad operation {operation}")
     most = call.config.limits.expire_s
     expire_s = call.query.integer("expire", 5, "sessions", allowed=range(most + 1))
-    session = await _endpoint(call).sessions.open(expire_s)
+    session = await call.endpoint.sessions.open(expire_s)
     uri = f"{call.uri.rstrip('/')}/{session.id}"
     return call.answer("session", {"id": session.id, "uri": uri}, 201, {"Location": uri})
 
 
 async def _beat_session(call: RestCall) -> Response:
     try:
-        _endpoint(call).sessions.beat(call.parts[0])
+        call.endpoint.sessions.beat(call.parts[0])
     except KeyError as error:
         raise HttpError(404, f"{call.parts[0]} not found") from error
     return reply(200)
@@ -85,7 +74,7 @@ async def _beat_session(call: RestCall) -> Response:
 
 async def _close_session(call: RestCall) -> Response:
     try:
-        await _endpoint(call).sessions.close(call.parts[0])
+        await call.endpoint.sessions.close(call.parts[0])
     except TimeoutError as error:
         message = f"{call.parts[0]} closed; its znodes stay until ZooKeeper expires the session"
         raise HttpError(503, message, headers=RETRY, extra={"outcome": "unknown"}) from error
@@ -100,7 +89,7 @@ async def _wadl(call: RestCall) -> Response:
 
 
 async def _multi(call: RestCall) -> Response:
-    return await multi.post(call, _endpoint(call).connection(call.query.get("session")))
+    return await multi.post(call, call.connection())
 
 
 _ZNODES = Resource(
@@ -112,7 +101,7 @@ _ZNODES = Resource(
         "POST": _on_znode(znode.post),
         "DELETE": _on_znode(znode.delete),
     },
-    before=_check_session,
+    before=RestCall.connection,
     takes=takes_octets,
     streams=(EVENTS,),
 )
@@ -127,7 +116,9 @@ _ROUTES: tuple[tuple[re.Pattern[str], Resource], ...] = (
     (re.compile("/sessions/v1/([^/]+)"), _SESSION),
     (
         re.compile("/multi/v1/?"),
-        Resource(name="multi", methods={"POST": _multi}, before=_check_session, takes=takes_json),
+        Resource(
+            name="multi", methods={"POST": _multi}, before=RestCall.connection, takes=takes_json
+        ),
     ),
     (
         re.compile(r"/application\.wadl"),

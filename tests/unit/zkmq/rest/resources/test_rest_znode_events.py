@@ -8,12 +8,13 @@ from urllib.parse import quote
 import pytest
 from kazoo.protocol.serialization import Create, SetData
 from kazoo.protocol.states import EventType, KeeperState, WatchedEvent, ZnodeStat
+from starlette.datastructures import Headers
 from starlette.types import Message
 
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.request_target import Query
-from zkmq.rest.resources.rest_call import HeaderFields, RestCall
+from zkmq.rest.resources.rest_call import RestCall
 from zkmq.rest.resources.znode_events import Cursor, follow
 from zkmq.rest.upstream.async_session import AsyncSession
 from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig
@@ -56,7 +57,7 @@ def test_a_since_that_is_no_zxid_is_refused(since: str) -> None:
         method="GET",
         path="/znodes/v1/a",
         query=Query(f"watch=data&since={quote(since)}"),
-        headers=HeaderFields(()),
+        headers=Headers(raw=[]),
     )
     with pytest.raises(HttpError, match="expected a zxid") as caught:
         asyncio.run(follow(call, SharedWatches(cast(AsyncSession, None), most=1), "/a"))
