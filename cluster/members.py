@@ -88,4 +88,5 @@ def _ask(via: Pod, *words: str) -> tuple[int, str]:
     classpath = server_image.label(via.server.labels, server_image.CLASSPATH)
     command = ["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", classpath, _MAIN]
     command += ["-server", f"127.0.0.1:{CLIENT_PORT}", *words]
-    return execute(via.server, command, {"LD_PRELOAD": ""})
+    ended = execute(via.server, command, {"LD_PRELOAD": ""})
+    return ended.status, ended.output + ended.errors

@@ -5,7 +5,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import docker
 import tenacity
@@ -25,10 +25,23 @@ ENDS_WITHIN_S = 300.0  # a container with one command: a few seconds of Java, on
 EXIT_WITHIN_S = 30.0  # after a command's output has ended; usually its exit is known at once
 POLL_S = 0.01
 FREEZE_WITHIN_S = 30.0
-# What an engine that is too busy to start a command says of it. A shell's own 126 has words.
-NOT_STARTED = (126, "")
 STARTS = 5
 PAUSE_S = 0.5
+
+
+class Executed(NamedTuple):
+    """How a command ended: its exit status, its standard output, its standard error.
+
+    The two are kept apart, as the engine may send them in any order.
+    """
+
+    status: int
+    output: str = ""
+    errors: str = ""
+
+
+# What an engine that is too busy to start a command says of it. A shell's own 126 has words.
+NOT_STARTED = Executed(126)
 
 
 def pack(files: Mapping[str, str | bytes]) -> bytes:
@@ -59,8 +72,8 @@ def download(container: Container, path: str) -> Iterator[IO[bytes]]:
 
 def execute(
     container: Container, command: Sequence[str], environment: Mapping[str, str] | None = None
-) -> tuple[int, str]:
-    """Run a command in a container that runs; return its exit status and what it printed.
+) -> Executed:
+    """Run a command in a container that runs; return how it ended, and what it printed.
 
     Raises:
         ClusterError: the engine could not run it, or did not say how it ended.
@@ -83,11 +96,11 @@ def execute(
 
 def _executed(
     container: Container, command: Sequence[str], environment: Mapping[str, str], where: str
-) -> tuple[int, str]:
+) -> Executed:
     assert container.client is not None
     api = container.client.api
     id = api.exec_create(container.id, list(command), environment=dict(environment))["Id"]
-    output: object = api.exec_start(id)
+    output, errors = api.exec_start(id, demux=True)
     # The output may end before the engine has noted the exit: no status is not status 0.
     status = wait_until(
         lambda: _exit_status(api, id),
@@ -99,8 +112,7 @@ def _executed(
         ),
     )
     assert status is not None
-    assert isinstance(output, bytes)
-    return status, output.decode(errors="replace")
+    return Executed(status, *((part or b"").decode(errors="replace") for part in (output, errors)))
 
 
 def _exit_status(api: APIClient, id: str) -> int | None:

@@ -18,14 +18,14 @@ from docker.types import Mount
 from cluster.cluster_errors import ClusterError, CommandKilledError, PortError
 from cluster.config import CLIENT_PORT, SHIM_STATE
 from cluster.engine import labels
-from cluster.engine.containers import UID, execute
+from cluster.engine.containers import UID, Executed, execute
 from cluster.pods.lease import Lease
 
 REPEATS = 3
 ASKS = 8
 LINGER_S = 0.2
-# Exit status and output of a command that a busy engine killed before it started.
-KILLED = (137, "")
+# How a command ended that a busy engine killed before it started.
+KILLED = Executed(137)
 TABLE = "inet nemesis"
 DEVICE = "eth0"
 CLIENTS_DEVICE = "eth1"  # there only if the quorum is on several hosts; else clients come by DEVICE
@@ -169,20 +169,23 @@ class Sandbox:
         return self._address
 
     def run(self, command: Sequence[str]) -> str:
-        """Run a command in the sandbox and return what it printed.
+        """Run a command in the sandbox and return its standard output.
 
-        What it printed may be lost; see `ask`.
+        The output may be lost; see `ask`.
 
         Raises:
             CommandKilledError: the engine killed it, so it may have done a part.
             ClusterError: its exit status is not 0.
         """
-        status, text = execute(self.container, command)
-        if (status, text) == KILLED:
+        ended = execute(self.container, command)
+        if ended == KILLED:
             raise CommandKilledError(f"node {self.id}: {' '.join(command)}: killed")
-        if status != 0:
-            raise ClusterError(f"node {self.id}: {' '.join(command)}: exit {status}: {text}")
-        return text
+        if ended.status != 0:
+            raise ClusterError(
+                f"node {self.id}: {' '.join(command)}: exit {ended.status}: "
+                f"{ended.output}{ended.errors}"
+            )
+        return ended.output
 
     def repeat(self, command: Sequence[str]) -> str:
         """Run a command that may be run again, and do so if the engine killed it before it started.

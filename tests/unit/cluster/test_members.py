@@ -9,6 +9,7 @@ import pytest
 from cluster import members
 from cluster.cluster_errors import ClusterError
 from cluster.config import environment, files, zoo_cfg
+from cluster.engine.containers import Executed
 from cluster.software import debian
 from cluster.software.server_image import CLASSPATH
 from harness.common.settings.quorum_config import QuorumConfig, Release
@@ -34,9 +35,9 @@ def answers(monkeypatch: pytest.MonkeyPatch, *told: tuple[int, str]) -> list[str
     """Have ZooKeeper's client give these answers, the last for ever; return what it is asked."""
     asked: list[str] = []
 
-    def execute(_server: object, command: Sequence[str], _env: object) -> tuple[int, str]:
+    def execute(_server: object, command: Sequence[str], _env: object) -> Executed:
         asked.append(next(word for word in command if word in {"reconfig", "config"}))
-        return told[min(len(asked), len(told)) - 1]
+        return Executed(*told[min(len(asked), len(told)) - 1])
 
     monkeypatch.setattr(members, "execute", execute)
     monkeypatch.setattr(members, "POLL_S", 0.0)

@@ -18,16 +18,19 @@ from harness.common.harness_errors import UnsupportedError
 class Api:
     """An engine that tells these exit codes of one command, one a look; the last one stays."""
 
-    def __init__(self, *codes: int | None, output: bytes = b"") -> None:
-        self._codes, self._output = list(codes), output
+    def __init__(
+        self, *codes: int | None, output: bytes | None = None, errors: bytes | None = None
+    ) -> None:
+        self._codes, self._told = list(codes), (output, errors)
 
     def exec_create(self, container: str, command: list[str], **_: Any) -> dict[str, str]:
         """Accept any command."""
         return {"Id": "1"}
 
-    def exec_start(self, id: str) -> bytes:
-        """Return the output."""
-        return self._output
+    def exec_start(self, id: str, *, demux: bool) -> tuple[bytes | None, bytes | None]:
+        """Return standard output and standard error, which only `demux` keeps apart."""
+        assert demux
+        return self._told
 
     def exec_inspect(self, id: str) -> dict[str, int | None]:
         """Return the next code."""
@@ -42,23 +45,24 @@ def container_of(api: Any) -> Container:
 
 
 def test_status_and_output_are_told() -> None:
-    """A command that fails is told by its status, with what it printed."""
-    box = container_of(Api(7, output=b"no"))
-    assert containers.execute(box, ["false"]) == (7, "no")
+    """A command that fails is told by its status, with what it printed, to either stream."""
+    box = container_of(Api(7, output=b"no", errors=b"disk full"))
+    assert containers.execute(box, ["false"]) == (7, "no", "disk full")
 
 
 def test_a_command_that_never_started_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy engine gives up a start with status 126 and no word; a shell's own has one."""
     monkeypatch.setattr(containers, "PAUSE_S", 0.0)
-    assert containers.execute(container_of(Api(126, 126, 0)), ["nft"]) == (0, "")
-    assert containers.execute(container_of(Api(126)), ["nft"]) == (126, "")
-    denied = Api(126, 0, output=b"sh: nft: Permission denied")
-    assert containers.execute(container_of(denied), ["nft"]) == (126, "sh: nft: Permission denied")
+    assert containers.execute(container_of(Api(126, 126, 0)), ["nft"]) == (0, "", "")
+    assert containers.execute(container_of(Api(126)), ["nft"]) == (126, "", "")
+    denied = Api(126, 0, errors=b"sh: nft: Permission denied")
+    ended = containers.execute(container_of(denied), ["nft"])
+    assert ended == (126, "", "sh: nft: Permission denied")
 
 
 def test_a_status_that_comes_late_is_waited_for() -> None:
     """Where output ends before the engine knows the exit, the status of the end counts."""
-    assert containers.execute(container_of(Api(None, None, 1)), ["false"]) == (1, "")
+    assert containers.execute(container_of(Api(None, None, 1)), ["false"]) == (1, "", "")
 
 
 def test_a_missing_status_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +76,7 @@ def test_an_engine_that_refuses_is_an_error() -> None:
     """What the engine says of a command it cannot run comes with the container and the command."""
 
     class Refusing(Api):
-        def exec_start(self, id: str) -> bytes:
+        def exec_start(self, id: str, *, demux: bool) -> tuple[bytes | None, bytes | None]:
             raise APIError("container is paused")
 
     with pytest.raises(ClusterError, match=r"container box: nft: container is paused"):
@@ -83,7 +87,7 @@ def test_an_output_that_breaks_off_is_an_error_of_ours() -> None:
     """A connection that the engine resets while a command runs leaves its outcome unknown."""
 
     class Resetting(Api):
-        def exec_start(self, id: str) -> bytes:
+        def exec_start(self, id: str, *, demux: bool) -> tuple[bytes | None, bytes | None]:
             raise ConnectionResetError("reset by peer")
 
     with pytest.raises(ClusterError, match=r"container box: nft: reset by peer"):

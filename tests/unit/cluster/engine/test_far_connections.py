@@ -95,7 +95,7 @@ def test_a_command_whose_connection_breaks_names_the_engine(
 ) -> None:
     """What is raised in the middle of its output comes from the socket, past docker's client."""
 
-    def broken(_: object) -> bytes:
+    def broken(_: object, *, demux: bool) -> bytes:
         raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
 
     with asking(silent) as client:

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import pytest
+from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError
-from cluster.pods import disk
+from cluster.engine import labels
+from cluster.engine.containers import Executed
+from cluster.pods import disk, sandbox
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
 
@@ -50,6 +53,21 @@ def test_a_full_disk_refuses_a_write() -> None:
     seen = {"node": 2, "size_kb": 65536, "filled_kb": 40000, "free_kb": 0, "write_failed": True}
     assert disk.fill(node) == seen
     assert disk.free(node) == {"node": 2, "free_kb": 40000}
+
+
+def test_what_a_command_complains_of_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine may send standard error behind standard output: an answer is the latter."""
+    complaint = "fallocate: fallocate failed: No space left on device\n"
+    ended = Executed(0, "0\nfailed\n", complaint)
+    monkeypatch.setattr(sandbox, "execute", lambda *_: ended)
+    monkeypatch.setattr(disk, "_space", lambda _: (65536, 40000))
+    tags = {labels.NODE: "2", labels.RUN: "r"}
+    node = Sandbox.attach(Container(attrs={"Config": {"Labels": tags}}))
+    node.lease.take = lambda: "true"  # type: ignore[method-assign]
+    assert disk.fill(node)["write_failed"]
+    monkeypatch.setattr(sandbox, "execute", lambda *_: ended._replace(status=1))
+    with pytest.raises(ClusterError, match=r"exit 1: 0\nfailed\nfallocate: .* on device"):
+        disk.fill(node)
 
 
 def test_the_machines_own_disk_is_not_filled() -> None:
