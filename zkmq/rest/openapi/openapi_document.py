@@ -48,7 +48,9 @@ def document() -> dict[str, Any]:
             "/sessions/v1/{id}": _session(),
             "/multi/v1/": {"post": _multi()},
             **queue_operations.paths(),
-            "/application.wadl": {"get": _wadl()},
+            "/application.wadl": {
+                "get": _own("The original's description of itself.", _text(WADL))
+            },
             "/healthz": {"get": _own("Whether the process is alive.", answer("It is."))},
             "/readyz": {"get": _readiness()},
             "/metrics": {"get": _own("Metrics, for Prometheus.", _text("text/plain"))},
@@ -175,12 +177,6 @@ def _multi() -> Part:
             "200": answer("A result for each operation.", "Results"),
             **errors(408, 409, 412, 413, 415),
         },
-    }
-
-
-def _wadl() -> Part:
-    return _own("The original's description of itself.", _text(WADL)) | {
-        "responses": {"200": _text(WADL), **errors()}
     }
 
 
