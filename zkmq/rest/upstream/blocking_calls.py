@@ -1,10 +1,10 @@
 """Blocking calls on daemon threads, which do not keep the process from ending."""
 
 import asyncio
-import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
 
@@ -26,10 +26,10 @@ class BlockingCalls:
 
     async def run(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
         """Run a call, and wait for its result. The call continues if the caller is cancelled."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
-        self._start(partial(_run, loop, answer, partial(function, *arguments, **options)))
-        return await answer
+        answer: Future[T] = Future()
+        answer.set_running_or_notify_cancel()  # from here on, no caller can cancel it
+        self._start(partial(_run, answer, partial(function, *arguments, **options)))
+        return await asyncio.wrap_future(answer)
 
     def _start(self, job: Callable[[], None]) -> None:
         with self._lock:
@@ -59,22 +59,8 @@ class BlockingCalls:
                         return None
 
 
-def _run(
-    loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[T]", call: Callable[[], T]
-) -> None:
+def _run(answer: "Future[T]", call: Callable[[], T]) -> None:
     try:
-        settle: Callable[[], None] = partial(_set_result, answer, call())
+        answer.set_result(call())
     except BaseException as error:  # noqa: BLE001 -- raised where the call is awaited
-        settle = partial(_set_exception, answer, error)
-    with contextlib.suppress(RuntimeError):  # the loop is closed
-        loop.call_soon_threadsafe(settle)
-
-
-def _set_result(answer: "asyncio.Future[T]", value: T) -> None:
-    if not answer.done():
-        answer.set_result(value)
-
-
-def _set_exception(answer: "asyncio.Future[Any]", error: BaseException) -> None:
-    if not answer.done():
         answer.set_exception(error)

@@ -75,7 +75,11 @@ class LoopHandler(SequentialThreadingHandler):  # type: ignore[misc]
 
 
 class BufferedSocket:
-    """A non-blocking socket with buffers: it receives ahead, and sends at `flush`."""
+    """A non-blocking socket with buffers: it receives ahead, and sends at `flush`.
+
+    The rest is the socket's own. At `close`, bytes that were not flushed are lost, as in a broken
+    connection.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -119,21 +123,8 @@ class BufferedSocket:
             else:
                 del self._unsent[:sent]
 
-    def setblocking(self, flag: bool) -> None:  # noqa: FBT001 -- socket's own signature
-        """Set the blocking mode of the wrapped socket."""
-        self._sock.setblocking(flag)
-
-    def fileno(self) -> int:
-        """Return the descriptor to wait on."""
-        return self._sock.fileno()
-
-    def getpeername(self) -> Any:
-        """Return the server's address."""
-        return self._sock.getpeername()
-
-    def close(self) -> None:
-        """Close the socket. Bytes that were not flushed are lost, as in a broken connection."""
-        self._sock.close()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
 
     def _await_room(self) -> None:
         poller = select.poll()
@@ -160,13 +151,8 @@ class WakeReader:
                 self._sock.recv(1)
         return b"\0"
 
-    def fileno(self) -> int:
-        """Return the descriptor to wait on."""
-        return self._sock.fileno()
-
-    def close(self) -> None:
-        """Close this end."""
-        self._sock.close()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
 
 
 class WakeWriter:
@@ -184,9 +170,8 @@ class WakeWriter:
                 self._sock.send(data)
         return len(data)
 
-    def close(self) -> None:
-        """Close this end."""
-        self._sock.close()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
 
 
 def _poll(socks: list[Any], timeout_s: float | None) -> list[Any]:
