@@ -202,11 +202,9 @@ def _slow(figures: Figures, claim: Claim) -> Iterator[Violation]:
     for fault in figures.faults:
         for what, _, took_s in _moments(fault, claim):
             if took_s is not None and took_s > claim.recovery_s:
-                sentence = (
-                    f"After the {what} of {fault.fault} ({fault.id}) no call that began succeeded "
-                    f"for {took_s} s; at most {claim.recovery_s} s were allowed."
-                )
-                yield Violation(reason="slow-recovery", sentence=sentence, rows=())
+                said = f"After the {what} of {fault.fault} ({fault.id}) no call that began "
+                said += f"succeeded for {took_s} s; at most {claim.recovery_s} s were allowed."
+                yield Violation.of("slow-recovery", said, ())
 
 
 def _untested(history: History, figures: Figures, claim: Claim) -> bool:
@@ -225,19 +223,11 @@ def _out_of_bounds(figures: Figures, claim: Claim) -> Iterator[Violation]:
     for fault in figures.faults:
         if bound.during not in (fault.name, fault.fault) or fault.fraction is None:
             continue
-        reason = (
-            "too-available"
-            if fault.fraction > bound.max_fraction
-            else "too-unavailable"
-            if fault.fraction < bound.min_fraction
-            else None
-        )
-        if reason:
-            sentence = (
-                f"During {bound.during} calls succeeded in {fault.fraction:.1%} of the time; "
-                f"{bound.min_fraction:.1%} to {bound.max_fraction:.1%} were allowed."
-            )
-            yield Violation(reason=reason, sentence=sentence, rows=())
+        if not bound.min_fraction <= fault.fraction <= bound.max_fraction:
+            more = fault.fraction > bound.max_fraction
+            said = f"During {bound.during} calls succeeded in {fault.fraction:.1%} of the time; "
+            said += f"{bound.min_fraction:.1%} to {bound.max_fraction:.1%} were allowed."
+            yield Violation.of("too-available" if more else "too-unavailable", said, ())
 
 
 def _doubts(history: History, figures: Figures, claim: Claim) -> list[str]:

@@ -7,16 +7,10 @@ import numpy as np
 
 from harness.checkers import checkers
 from harness.checkers.evidence.holds import DONE_OK, RELEASE_OK, holds
-from harness.checkers.evidence.violations import (
-    SHOWN,
-    Violation,
-    beyond_shown,
-    conclude,
-    nothing_shown,
-)
+from harness.checkers.evidence.violations import Proof, conclude, nothing_shown, proved
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
-from harness.history.columns import OK, RESERVE, History, Ints, derived
+from harness.history.columns import OK, RESERVE, History, Ints, Value, derived
 
 NAME = "fencing"
 
@@ -54,10 +48,16 @@ class Fencing:
         over = end[session]  # -1, of no session, is the last place, which no session has
         late = np.flatnonzero((over >= 0) & (history.zxid[row] > over))
         names = {number: name for name, number in history.number_of_session.items()}
-        found = [
-            _late(history, int(claim_row[at]), int(row[at]), names[int(session[at])], int(over[at]))
-            for at in late[:SHOWN]
-        ]
+
+        def prove(item: Value, at: int) -> Proof:
+            call = history.operation(row[at])
+            said = f"A {call.f} of {item!r} took effect at zxid {call.zxid:#x}, after the session "
+            said += f"{names[session[at]]} that it needed had ended at {over[at]:#x}."
+            return said, dict.fromkeys([claim_row[at], row[at]])
+
+        found, others = proved(
+            history, "success-after-expiry", late, history.value[row[late]], prove
+        )
         return conclude(
             NAME,
             history,
@@ -68,7 +68,7 @@ class Fencing:
                 "sessions_ended": int((end >= 0).sum()),
                 "unsure": unsure,
             },
-            others=beyond_shown("success-after-expiry", history, history.value[row[late]]),
+            others=others,
         )
 
 
@@ -96,14 +96,3 @@ def _ended(history: History) -> tuple[dict[str, int], int, bool]:
     most = {session: zxids.most_common(1)[0] for session, zxids in told.items()}
     sure = {s: zxid for s, (zxid, count) in most.items() if 2 * count > len(servers)}
     return sure, len(told) - len(sure), 2 * len(read) > len(servers)
-
-
-def _late(history: History, claim: int, row: int, session: int | str, end: int) -> Violation:
-    call = history.operation(row)
-    return Violation(
-        reason="success-after-expiry",
-        sentence=f"A {call.f} of {call.value!r} took effect at zxid {call.zxid:#x}, after the "
-        f"session {session} that it needed had ended at {end:#x}.",
-        rows=(claim, row) if claim != row else (row,),
-        values=(history.values[history.value[row]],),
-    )

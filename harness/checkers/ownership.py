@@ -11,15 +11,15 @@ from harness.checkers.evidence.notes import ends, reaped_ns
 from harness.checkers.evidence.overlapping_holds import overlapping
 from harness.checkers.evidence.violations import (
     Found,
-    Violation,
+    Proof,
     conclude,
-    described,
     joined,
     nothing_shown,
+    proved,
 )
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
-from harness.history.columns import INFO, NEVER_NS, OK, PUT, History, Mask
+from harness.history.columns import INFO, NEVER_NS, OK, PUT, History, Mask, Value
 
 NAME = "ownership"
 
@@ -94,22 +94,14 @@ def _double_acks(history: History, held: Holds) -> Found:
     ending = held.endings
     final = np.flatnonzero(ending.final & (ending.hold >= 0))
     order = final[np.lexsort((ending.begin_ns[final], ending.hold[final]))]
-    again = np.flatnonzero(ending.hold[order][1:] == ending.hold[order][:-1])
-    return described(
-        history,
-        "double-ack",
-        again,
-        held.value[ending.hold[order[again]]],
-        lambda place: _double_ack(history, held, order[place], order[place + 1]),
-    )
+    hold = ending.hold[order]
+    again = np.flatnonzero(hold[1:] == hold[:-1])
 
+    def prove(item: Value, place: int) -> Proof:
+        rows = [held.row[hold[place]], *ending.row[order[place : place + 2]]]
+        return f"One hold of {item!r} was ended twice.", rows
 
-def _double_ack(history: History, held: Holds, first: int, second: int) -> Violation:
-    ending = held.endings
-    hold = int(ending.hold[first])
-    rows = [int(held.row[hold]), int(ending.row[first]), int(ending.row[second])]
-    value = history.values[held.value[hold]]
-    return Violation.of("double-ack", value, rows, f"One hold of {value!r} was ended twice.")
+    return proved(history, "double-ack", again, held.value[hold[again]], prove)
 
 
 def _acks_without_hold(history: History, held: Holds) -> Found:
@@ -121,19 +113,12 @@ def _acks_without_hold(history: History, held: Holds) -> Found:
     np.minimum.at(since, history.process[unseen], history.invoke_ns[unseen])
     rows = ending.row[alone]
     rows = rows[history.complete_ns[rows] < since[history.process[rows]]]
-    return described(
-        history,
-        "ack-without-hold",
-        rows,
-        history.value[rows],
-        lambda row: _ack_without_hold(history, row),
-    )
 
+    def prove(item: Value, row: int) -> Proof:
+        who = history.processes[history.process[row]]
+        return f"Process {who!r} ended a hold of {item!r} that it never had.", [row]
 
-def _ack_without_hold(history: History, row: int) -> Violation:
-    value, who = history.values[history.value[row]], history.processes[history.process[row]]
-    said = f"Process {who!r} ended a hold of {value!r} that it never had."
-    return Violation.of("ack-without-hold", value, [row], said)
+    return proved(history, "ack-without-hold", rows, history.value[rows], prove)
 
 
 def _stale_acks(history: History, held: Holds) -> Found:
@@ -142,41 +127,26 @@ def _stale_acks(history: History, held: Holds) -> Found:
     away = np.zeros(len(held.row), np.bool_)
     away[ending.hold[(ending.hold >= 0) & (ending.kind == RETURNED)]] = True
     stale = np.flatnonzero(away & held.done)
-    return described(
-        history,
-        "stale-ack",
-        stale,
-        held.value[stale],
-        lambda place: _stale_ack(history, held, place),
-    )
 
+    def prove(item: Value, place: int) -> Proof:
+        said = f"Item {item!r} was made available again, and its former owner still acknowledged it"
+        return f"{said}.", [held.row[place], first_acks(held)[place]]
 
-def _stale_ack(history: History, held: Holds, place: int) -> Violation:
-    value = history.values[held.value[place]]
-    rows = [int(held.row[place]), int(first_acks(held)[place])]
-    said = f"Item {value!r} was made available again, and its former owner still acknowledged it."
-    return Violation.of("stale-ack", value, [row for row in rows if row >= 0], said)
+    return proved(history, "stale-ack", stale, held.value[stale], prove)
 
 
 def _after_expiry(history: History) -> Found:
     ended = ends(history)
     gone_ns = np.minimum(ended.gone_ns, ended.recovered_ns)[history.process]
-    late = (history.outcome == OK) & (history.invoke_ns > gone_ns)
-    late &= (history.f != PUT) & (history.value >= 0)  # puts and reads need no registration
-    rows = np.flatnonzero(late)
-    return described(
-        history,
-        "success-after-expiry",
-        rows,
-        history.value[rows],
-        lambda row: _late(history, row),
-    )
+    # Puts and reads need no registration.
+    rows = np.flatnonzero(_changes(history) & (history.invoke_ns > gone_ns))
 
+    def prove(item: Value, row: int) -> Proof:
+        call = history.operation(row)
+        said = f"A {call.f} of {item!r} succeeded after the session of {call.process!r} was gone."
+        return said, [row]
 
-def _late(history: History, row: int) -> Violation:
-    call = history.operation(row)
-    said = f"A {call.f} of {call.value!r} succeeded after the session of {call.process!r} was gone."
-    return Violation.of("success-after-expiry", call.value, [row], said)
+    return proved(history, "success-after-expiry", rows, history.value[rows], prove)
 
 
 def _of_the_living(history: History) -> Found:
@@ -184,41 +154,28 @@ def _of_the_living(history: History) -> Found:
 
     What it holds is given to others while it works on it, even if its acknowledgement is refused.
     """
-    late = (history.outcome == OK) & (history.f != PUT) & (history.value >= 0)
-    late &= history.invoke_ns > reaped_ns(history)[history.process]
+    late = _changes(history) & (history.invoke_ns > reaped_ns(history)[history.process])
     rows = np.flatnonzero(late)
     rows = rows[np.unique(history.process[rows], return_index=True)[1]]
-    return described(
-        history,
-        "taken-from-the-living",
-        rows,
-        history.value[rows],
-        lambda row: _living(history, row),
-    )
+
+    def prove(item: Value, row: int) -> Proof:
+        call = history.operation(row)
+        said = f"A {call.f} of {item!r} succeeded after items of {call.process!r} had been "
+        return f"{said}returned, as if it were dead.", [row]
+
+    return proved(history, "taken-from-the-living", rows, history.value[rows], prove)
 
 
-def _living(history: History, row: int) -> Violation:
-    call = history.operation(row)
-    said = f"A {call.f} of {call.value!r} succeeded after items of {call.process!r} had been "
-    said += "returned, as if it were dead."
-    return Violation.of("taken-from-the-living", call.value, [row], said)
+def _changes(history: History) -> Mask:
+    mask: Mask = (history.outcome == OK) & (history.f != PUT) & (history.value >= 0)
+    return mask
 
 
 def _before_put(history: History, held: Holds) -> Found:
     put = put_rows(history)[held.value]
-    early = (put >= 0) & (held.held_ns < history.invoke_ns[put])
-    places = np.flatnonzero(early)
-    return described(
-        history,
-        "delivered-before-put",
-        places,
-        held.value[places],
-        lambda place: _early(history, held, place),
-    )
+    early = np.flatnonzero((put >= 0) & (held.held_ns < history.invoke_ns[put]))
 
+    def prove(item: Value, place: int) -> Proof:
+        return f"Item {item!r} was delivered before its put began.", [put[place], held.row[place]]
 
-def _early(history: History, held: Holds, place: int) -> Violation:
-    value = history.values[held.value[place]]
-    rows = [int(put_rows(history)[held.value[place]]), int(held.row[place])]
-    said = f"Item {value!r} was delivered before its put began."
-    return Violation.of("delivered-before-put", value, rows, said)
+    return proved(history, "delivered-before-put", early, held.value[early], prove)

@@ -13,11 +13,12 @@ from harness.checkers.evidence.notes import end_trees, last_drain, stands, still
 from harness.checkers.evidence.violations import (
     SHOWN,
     Found,
+    Proof,
     Violation,
     conclude,
-    described,
     in_order,
     named,
+    proved,
 )
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Finding, Witness
@@ -88,13 +89,9 @@ def _lost(history: History, books: Account) -> Iterator[Violation]:
     doubt = f"; takes of unknown outcome can have at most {books.capacity} of the "
     doubt = f"{doubt}{int(books.missing.sum())} that are missing" if books.capacity else ""
     for number, value in _smallest(history, books.missing):
-        yield Violation(
-            reason="lost",
-            sentence=f"Item {value!r} was {_fate(books, number)}, "
-            f"and {_where(history, number)}{doubt}.",
-            rows=(*_rows(history, number, range(5)), *(int(row) for row in books.takers[:3])),
-            values=(value,),
-        )
+        said = f"Item {value!r} was {_fate(books, number)}, and {_where(history, number)}{doubt}."
+        rows = [*_rows(history, number, range(5)), *books.takers[:3]]
+        yield Violation.of("lost", said, rows, value)
 
 
 def _fate(books: Account, number: int) -> str:
@@ -117,48 +114,31 @@ def _where(history: History, number: int) -> str:
 def _extra(history: History, books: Account) -> Iterator[Violation]:
     for number, value in _smallest(history, books.extra > 0):
         times = int(books.deliveries[number])
-        yield Violation(
-            reason="duplicated",
-            sentence=f"Item {value!r} was delivered {times} times, and at most "
-            f"{times - int(books.extra[number])} can be explained: it was not given back, and no "
-            "session ended with it.",
-            rows=_rows(history, number, range(5)),
-            values=(value,),
-        )
+        said = f"Item {value!r} was delivered {times} times, and at most "
+        said += f"{times - int(books.extra[number])} can be explained: it was not given back, and "
+        said += "no session ended with it."
+        yield Violation.of("duplicated", said, _rows(history, number, range(5)), value)
 
 
 def _invented(history: History, books: Account) -> Iterator[Violation]:
     for number, value in _smallest(history, books.unexpected):
-        yield Violation(
-            reason="unexpected",
-            sentence=f"Item {value!r} was delivered, and this run never put it.",
-            rows=_rows(history, number, (RESERVE, TAKE)),
-            values=(value,),
-        )
+        said = f"Item {value!r} was delivered, and this run never put it."
+        yield Violation.of("unexpected", said, _rows(history, number, (RESERVE, TAKE)), value)
     for number, value in _smallest(history, books.phantom):
-        yield Violation(
-            reason="phantom",
-            sentence=f"Item {value!r} was delivered, though its put certainly failed.",
-            rows=_rows(history, number, (PUT, RESERVE, TAKE)),
-            values=(value,),
-        )
+        said = f"Item {value!r} was delivered, though its put certainly failed."
+        yield Violation.of("phantom", said, _rows(history, number, (PUT, RESERVE, TAKE)), value)
 
 
 def _left_after_done(history: History) -> Found:
     rows, _ = still_there(history)
-    return described(
-        history,
-        "left-after-done",
-        rows,
-        history.value[rows],
-        lambda row: Violation(
-            reason="left-after-done",
-            sentence=f"Item {history.values[history.value[row]]!r} was "
-            f"{_ENDED[int(history.f[row])]}, and every server that was read has it at the end.",
-            rows=(row,),
-            values=(history.values[history.value[row]],),
-        ),
-    )
+
+    def prove(item: Value, row: int) -> Proof:
+        ended = _ENDED[int(history.f[row])]
+        return f"Item {item!r} was {ended}, and every server that was read has it at the end.", [
+            row
+        ]
+
+    return proved(history, "left-after-done", rows, history.value[rows], prove)
 
 
 def _smallest(history: History, mask: Mask) -> list[tuple[int, Value]]:

@@ -15,11 +15,8 @@ def by_item(history: History, view: History) -> list[Violation]:
 
     `view` is the history on the axis of zxids.
     """
-    kinds = (
-        [_never(view, int(row)) for row in _never_put(view)],
-        [_miscount(view, *pair) for pair in _miscounted(history, view)],
-    )
-    return [violation for kind in kinds for violation in kind]
+    never = [_never(view, int(row)) for row in _never_put(view)]
+    return never + [_miscount(view, *pair) for pair in _miscounted(history, view)]
 
 
 def _delivered(view: History) -> Mask:
@@ -34,7 +31,7 @@ def _never_put(view: History) -> Ints:
 def _never(view: History, row: int) -> Violation:
     value = view.values[view.value[row]]
     said = f"Item {value!r} was delivered, and no put of it can have taken effect."
-    return Violation(reason="never-put", sentence=said, rows=(row,), values=(value,))
+    return Violation.of("never-put", said, [row], value)
 
 
 def _miscounted(history: History, view: History) -> Iterator[tuple[int, int]]:
@@ -74,9 +71,5 @@ def _unseen_between(history: History, view: History, before: int, row: int) -> i
 def _miscount(view: History, row: int, before: int) -> Violation:
     value, count = view.values[view.value[row]], int(view.delivery[row])
     after = f", after number {int(view.delivery[before])}" if before >= 0 else ", the first seen"
-    return Violation(
-        reason="delivery-count",
-        sentence=f"A delivery of {value!r} was counted as its number {count}{after}.",
-        rows=tuple(row for row in (before, row) if row >= 0),
-        values=(value,),
-    )
+    said = f"A delivery of {value!r} was counted as its number {count}{after}."
+    return Violation.of("delivery-count", said, [before, row], value)

@@ -181,28 +181,18 @@ def _violation(
     history: History, case: SweepInput, question: _Question, links: list[int]
 ) -> Violation:
     stays = case.stays
-    rows = [question.row]
-    for stay in links if question.stay < 0 else [question.stay, *links]:
-        rows += [int(stays.put_row[stay])]
-        rows += [int(stays.row[stay])] if stays.row[stay] >= 0 else []
+    involved = links if question.stay < 0 else [question.stay, *links]
+    pairs = [(int(stays.put_row[stay]), int(stays.row[stay])) for stay in involved]
+    rows = dict.fromkeys([question.row, *(row for pair in pairs for row in pair)])
+    values = dict.fromkeys(history.values[stays.value[stay]] for stay in involved)
     blockers = [history.values[stays.value[link]] for link in links]
     if question.stay < 0:
-        return Violation(
-            reason="false-empty",
-            sentence=f"A call found the queue empty, though all the while {_any(blockers)} was "
-            "available.",
-            rows=tuple(dict.fromkeys(rows)),
-            values=tuple(dict.fromkeys(blockers)),
-        )
-    value = history.values[stays.value[question.stay]]
+        said = f"A call found the queue empty, though all the while {_any(blockers)} was available."
+        return Violation.of("false-empty", said, rows, *values)
     urgent = bool(links) and stays.priority[links[0]] < stays.priority[question.stay]
-    return Violation(
-        reason="priority-order" if urgent else "fifo-order",
-        sentence=f"Item {value!r} was delivered before {_any(blockers)}, though "
-        f"{_why(history, stays, question.stay, links)}.",
-        rows=tuple(dict.fromkeys(rows)),
-        values=tuple(dict.fromkeys([value, *blockers])),
-    )
+    said = f"Item {next(iter(values))!r} was delivered before {_any(blockers)}, though "
+    said += f"{_why(history, stays, question.stay, links)}."
+    return Violation.of("priority-order" if urgent else "fifo-order", said, rows, *values)
 
 
 def _why(history: History, stays: Episodes, stay: int, links: list[int]) -> str:

@@ -4,9 +4,17 @@ import numpy as np
 
 from harness.checkers.evidence.holds import DONE_OK, Holds, first_acks
 from harness.checkers.evidence.notes import ends
-from harness.checkers.evidence.violations import SHOWN, Found, Violation, described, joined, named
+from harness.checkers.evidence.violations import (
+    SHOWN,
+    Found,
+    Proof,
+    Violation,
+    joined,
+    named,
+    proved,
+)
 from harness.common.verdict import Finding
-from harness.history.columns import NEVER_NS, TAKE, History, Ints, Mask
+from harness.history.columns import NEVER_NS, TAKE, History, Ints, Mask, Value
 
 
 def overlapping(history: History, held: Holds) -> Found:
@@ -45,9 +53,8 @@ def _overlap(history: History, held: Holds, acks: Ints, first: int, second: int)
     value, kind = history.values[held.value[first]], _kind(history, held, acks, first, second)
     final = history.f[held.row[first]] == TAKE
     why = "though a take is final" if final else _WHY[kind]
-    rows = [int(held.row[first]), int(held.row[second])]
-    rows += [int(acks[first])] if acks[first] >= 0 and not final else []
-    return Violation.of(kind, value, rows, f"{_who(history, held, first, second)}, {why}.")
+    rows = [held.row[first], held.row[second], *([] if final else [acks[first]])]
+    return Violation.of(kind, f"{_who(history, held, first, second)}, {why}.", rows, value)
 
 
 def _kind(history: History, held: Holds, acks: Ints, first: int, second: int) -> str:
@@ -73,13 +80,14 @@ def _floating(history: History, held: Holds) -> Found:
     floating = np.flatnonzero(held.over_ns <= held.held_ns)
     sure = held.over_ns > held.held_ns
     bad = np.array([at for at in floating if not _has_moment(held, sure, int(at))], np.int64)
-    return described(
-        history,
-        "double-ownership",
-        bad,
-        held.value[bad],
-        lambda place: _no_moment(history, held, place),
-    )
+
+    def prove(item: Value, place: int) -> Proof:
+        others = np.flatnonzero((held.value == held.value[place]) & sure)
+        who = history.processes[held.process[place]]
+        said = f"Item {item!r} was delivered to process {who!r}, while others held it."
+        return said, [held.row[place], *held.row[others[:3]]]
+
+    return proved(history, "double-ownership", bad, held.value[bad], prove)
 
 
 def _has_moment(held: Holds, sure: Mask, place: int) -> bool:
@@ -94,15 +102,6 @@ def _has_moment(held: Holds, sure: Mask, place: int) -> bool:
     return bool(at_ns <= held.held_ns[place])
 
 
-def _no_moment(history: History, held: Holds, place: int) -> Violation:
-    value = held.value[place]
-    others = np.flatnonzero((held.value == value) & (held.over_ns > held.held_ns))
-    rows = [int(held.row[place]), *(int(held.row[other]) for other in others[:3])]
-    who = history.processes[held.process[place]]
-    said = f"Item {history.values[value]!r} was delivered to process {who!r}, while others held it."
-    return Violation.of("double-ownership", history.values[value], rows, said)
-
-
 def _kept(history: History, held: Holds) -> Found:
     """Report holds that began while the same process still held the item."""
     gave = np.zeros(len(held.row), np.bool_)
@@ -112,16 +111,10 @@ def _kept(history: History, held: Holds) -> Found:
     same = (held.value[order][1:] == held.value[order][:-1]) & ~gave[order][:-1]
     same &= held.process[order][1:] == held.process[order][:-1]
     again = np.flatnonzero(same & ~held.done[order][:-1])
-    return described(
-        history,
-        "double-ownership",
-        again,
-        held.value[order[again]],
-        lambda place: _twice(history, held, order[place : place + 2]),
-    )
 
+    def prove(item: Value, place: int) -> Proof:
+        who = history.processes[held.process[order[place]]]
+        said = f"Item {item!r} was delivered to process {who!r}, which still held it."
+        return said, held.row[order[place : place + 2]]
 
-def _twice(history: History, held: Holds, pair: Ints) -> Violation:
-    value, who = history.values[held.value[pair[0]]], history.processes[held.process[pair[0]]]
-    said = f"Item {value!r} was delivered to process {who!r}, which still held it."
-    return Violation.of("double-ownership", value, [int(row) for row in held.row[pair]], said)
+    return proved(history, "double-ownership", again, held.value[order[again]], prove)

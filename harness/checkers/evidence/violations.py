@@ -13,6 +13,8 @@ from harness.history.columns import OK, PUT, History, Ints, Value
 SHOWN = 10
 Found = tuple[list["Violation"], list[Finding]]
 """Violations with their proof, and the others of the same kinds: how many, of which items."""
+Proof = tuple[str, Iterable[int]]
+"""A sentence about a violation, and the rows of the history that prove it; -1 for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +27,14 @@ class Violation:
     values: tuple[Value, ...] = ()
 
     @classmethod
-    def of(cls, reason: str, value: Value | None, rows: Iterable[int], sentence: str) -> Self:
-        """Return one about this item, or about none if `value` is None."""
-        values = () if value is None else (value,)
-        return cls(reason=reason, sentence=sentence, rows=tuple(rows), values=values)
+    def of(cls, reason: str, sentence: str, rows: Iterable[int], *values: Value | None) -> Self:
+        """Return one about these items; rows that are -1 and values that are None are left out."""
+        return cls(
+            reason=reason,
+            sentence=sentence,
+            rows=tuple(int(row) for row in rows if row >= 0),
+            values=tuple(value for value in values if value is not None),
+        )
 
 
 def conclude(
@@ -58,15 +64,21 @@ def conclude(
     )
 
 
-def described(
+def proved(
     history: History,
     reason: str,
     places: Ints,
     numbers: Ints,
-    describe: Callable[[int], Violation],
+    prove: Callable[[Value, int], Proof],
 ) -> Found:
-    """Describe the first places; of the others tell the kind, and the items by number."""
-    return [describe(int(at)) for at in places[:SHOWN]], beyond_shown(reason, history, numbers)
+    """Prove the violations at the first places; of the others tell the kind, and the items.
+
+    `numbers` are those of the items, one a place; `prove` gets an item and its place.
+    """
+    items = [history.values[number] for number in numbers[:SHOWN]]
+    first = zip(items, places[:SHOWN].tolist(), strict=True)
+    shown = [Violation.of(reason, *prove(item, place), item) for item, place in first]
+    return shown, beyond_shown(reason, history, numbers)
 
 
 def joined(found: Iterable[Found]) -> Found:

@@ -11,16 +11,17 @@ from harness.checkers.evidence.episodes import put_rows, unseen_holds
 from harness.checkers.evidence.violations import (
     SHOWN,
     Found,
+    Proof,
     Violation,
     conclude,
-    described,
     joined,
     nothing_shown,
+    proved,
 )
 from harness.checkers.evidence.windows import chain, covered_until
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Finding
-from harness.history.columns import NEVER_NS, OK, PUT, RESERVE, TAKE, History, Ints
+from harness.history.columns import NEVER_NS, OK, PUT, RESERVE, TAKE, History, Ints, Value
 
 NAME = "fifo"
 
@@ -128,44 +129,29 @@ def _alone(history: History, put_row: Ints, taken: Ints) -> Found:
     rows = taken[put_row[value] < 0]
     order = np.argsort(value, kind="stable")
     again = np.flatnonzero(value[order][1:] == value[order][:-1])
-    never = described(
-        history, "never-put", rows, history.value[rows], lambda row: _never_put(history, row)
+
+    def never(item: Value, row: int) -> Proof:
+        return f"Item {item!r} was taken, and it was never put.", [row]
+
+    def twice(item: Value, at: int) -> Proof:
+        return f"Item {item!r} was taken twice.", taken[order[at : at + 2]]
+
+    return joined(
+        [
+            proved(history, "never-put", rows, history.value[rows], never),
+            proved(history, "taken-twice", again, value[order[again]], twice),
+        ]
     )
-    twice = described(
-        history,
-        "taken-twice",
-        again,
-        value[order[again]],
-        lambda at: _taken_twice(history, int(taken[order[at]]), int(taken[order[at + 1]])),
-    )
-    return joined([never, twice])
-
-
-def _never_put(history: History, row: int) -> Violation:
-    item = history.values[history.value[row]]
-    sentence = f"Item {item!r} was taken, and it was never put."
-    return Violation(reason="never-put", sentence=sentence, rows=(row,), values=(item,))
-
-
-def _taken_twice(history: History, first: int, second: int) -> Violation:
-    item = history.values[history.value[first]]
-    sentence = f"Item {item!r} was taken twice."
-    return Violation(reason="taken-twice", sentence=sentence, rows=(first, second), values=(item,))
 
 
 def _early(history: History, stays: _Stays) -> Found:
     places = np.flatnonzero(stays.take_by < stays.put)
 
-    def one(place: int) -> Violation:
-        item = history.values[stays.value[place]]
-        return Violation(
-            reason="taken-early",
-            sentence=f"Item {item!r} had been taken before its put began.",
-            rows=(int(stays.put_row[place]), int(stays.take_row[place])),
-            values=(item,),
-        )
+    def prove(item: Value, at: int) -> Proof:
+        said = f"Item {item!r} had been taken before its put began."
+        return said, [stays.put_row[at], stays.take_row[at]]
 
-    return described(history, "taken-early", places, stays.value[places], one)
+    return proved(history, "taken-early", places, stays.value[places], prove)
 
 
 def _overtaken(history: History, stays: _Stays) -> Iterator[Violation]:
@@ -188,15 +174,10 @@ def _overtaken(history: History, stays: _Stays) -> Iterator[Violation]:
 
 def _overtaking(history: History, stays: _Stays, place: int, hasty: int) -> Violation:
     item, early = history.values[stays.value[place]], history.values[stays.value[hasty]]
-    rows = [stays.put_row[place], stays.put_row[hasty], stays.take_row[hasty]]
-    rows += [stays.take_row[place]] if stays.take_row[place] >= 0 else []
-    return Violation(
-        reason="fifo-order",
-        sentence=f"Item {early!r} was taken before {item!r}, though {item!r}'s put had returned "
-        f"before {early!r}'s began, and {item!r} was still in the queue.",
-        rows=tuple(int(row) for row in rows),
-        values=(item, early),
-    )
+    rows = [*stays.put_row[[place, hasty]], *stays.take_row[[hasty, place]]]
+    said = f"Item {early!r} was taken before {item!r}, though {item!r}'s put had returned before "
+    said += f"{early!r}'s began, and {item!r} was still in the queue."
+    return Violation.of("fifo-order", said, rows, item, early)
 
 
 def _false_empty(history: History, stays: _Stays, empty: Ints) -> Found:
@@ -212,11 +193,7 @@ def _not_empty(history: History, stays: _Stays, row: int) -> Violation:
         stays.put_by, stays.take, int(history.invoke_ns[row]), int(history.complete_ns[row])
     )
     items = [history.values[stays.value[link]] for link in links]
-    rows = [int(r) for k in links for r in (stays.put_row[k], stays.take_row[k]) if r >= 0]
-    named = ", then ".join(repr(item) for item in items)
-    return Violation(
-        reason="false-empty",
-        sentence=f"A call found the queue empty, though all the while {named} was in it.",
-        rows=(row, *rows),
-        values=tuple(items),
-    )
+    rows = [each[link] for link in links for each in (stays.put_row, stays.take_row)]
+    listed = ", then ".join(map(repr, items))
+    said = f"A call found the queue empty, though all the while {listed} was in it."
+    return Violation.of("false-empty", said, [row, *rows], *items)

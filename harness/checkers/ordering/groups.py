@@ -151,13 +151,10 @@ def _last_to_stay(puts: Sequence[_Put]) -> Iterator[_Put]:
 def _overlap(history: History, held: Holds, group: str | int, first: int, second: int) -> Violation:
     values = [history.values[held.value[place]] for place in (first, second)]
     who = [history.processes[held.process[place]] for place in (first, second)]
-    return Violation(
-        reason="group-overlap",
-        sentence=f"Process {who[1]!r} got item {values[1]!r} of group {group!r}, while process "
-        f"{who[0]!r} held item {values[0]!r} of it.",
-        rows=(*_put_row(history, held, first), int(held.row[first]), int(held.row[second])),
-        values=tuple(values),
-    )
+    said = f"Process {who[1]!r} got item {values[1]!r} of group {group!r}, while process "
+    said += f"{who[0]!r} held item {values[0]!r} of it."
+    rows = [put_rows(history)[held.value[first]], held.row[first], held.row[second]]
+    return Violation.of("group-overlap", said, rows, *values)
 
 
 def _out_of_order(
@@ -166,16 +163,7 @@ def _out_of_order(
     late, early = history.values[held.value[place]], history.values[earlier]
     acts = np.flatnonzero((history.value == earlier) & (history.outcome != FAIL))
     done = acts[history.invoke_ns[acts] > held.held_ns[place]]
-    rows = [int(put_rows(history)[earlier]), *_put_row(history, held, place), int(held.row[place])]
-    return Violation(
-        reason="group-order",
-        sentence=f"Item {late!r} of group {group!r} was delivered, while item {early!r} of it, "
-        "which was put before, was not done.",
-        rows=(*rows, *(int(row) for row in done[:1])),
-        values=(late, early),
-    )
-
-
-def _put_row(history: History, held: Holds, place: int) -> tuple[int, ...]:
-    row = int(put_rows(history)[held.value[place]])
-    return () if row < 0 else (row,)
+    said = f"Item {late!r} of group {group!r} was delivered, while item {early!r} of it, "
+    said += "which was put before, was not done."
+    rows = [*put_rows(history)[[earlier, held.value[place]]], held.row[place], *done[:1]]
+    return Violation.of("group-order", said, rows, late, early)

@@ -96,12 +96,8 @@ def _delayed_from_ns(history: History) -> int:
 def _violation(history: History, put: int, delivered: int, later_put: int) -> Violation:
     value, early = history.values[history.value[put]], history.values[history.value[later_put]]
     mine = history.got(OK) & (history.value == history.value[later_put])
-    other = int(np.flatnonzero(mine & (history.process == history.process[delivered]))[0])
+    other = np.flatnonzero(mine & (history.process == history.process[delivered]))[0]
     producer = history.processes[history.process[put]]
-    return Violation(
-        reason="producer-order",
-        sentence=f"Process {producer!r} put {value!r} before {early!r}, and one consumer received "
-        f"{early!r} first.",
-        rows=(int(put), later_put, other, int(delivered)),
-        values=(value, early),
-    )
+    said = f"Process {producer!r} put {value!r} before {early!r}, and one consumer received "
+    rows = [put, later_put, other, delivered]
+    return Violation.of("producer-order", f"{said}{early!r} first.", rows, value, early)

@@ -144,7 +144,7 @@ def _break(history: History, expected: Ints, delivered: Ints, place: int) -> Vio
     put = np.flatnonzero((history.f == PUT) & (history.value == history.value[delivered[place]]))
     if not len(put) or place >= len(expected):
         sentence = f"Item {came.value!r} was delivered, and this run never put it."
-        return _violation("unexpected", sentence, [*put, delivered[place]], came.value)
+        return Violation.of("unexpected", sentence, [*put, delivered[place]], came.value)
     due = history.operation(int(expected[place]))
     later = delivered[place:][history.value[delivered[place:]] == history.value[expected[place]]]
     reason = "out-of-order" if len(later) else "missing"
@@ -152,7 +152,7 @@ def _break(history: History, expected: Ints, delivered: Ints, place: int) -> Vio
     due_was = f"{due.value!r} was next; {due.value!r} {fate}"
     sentence = f"Item {came.value!r} was delivered where {due_was}."
     rows = [expected[place], *put, delivered[place], *later]
-    return _violation(reason, sentence, rows, due.value, came.value)
+    return Violation.of(reason, sentence, rows, due.value, came.value)
 
 
 def _tail(history: History, books: Account, waiting: Ints) -> tuple[list[Violation], list[str]]:
@@ -162,13 +162,4 @@ def _tail(history: History, books: Account, waiting: Ints) -> tuple[list[Violati
         return [], ["unknown-outcome"]
     value = history.operation(int(waiting[0])).value
     sentence = f"Item {value!r} was next and never came, nor did the {len(waiting) - 1} after it."
-    return [_violation("missing", sentence, [waiting[0]], value)], []
-
-
-def _violation(reason: str, sentence: str, rows: list[int], *values: int | str | None) -> Violation:
-    return Violation(
-        reason=reason,
-        sentence=sentence,
-        rows=tuple(int(row) for row in rows),
-        values=tuple(value for value in values if value is not None),
-    )
+    return [Violation.of("missing", sentence, [waiting[0]], value)], []

@@ -114,11 +114,9 @@ def _exceeded(
     value, width = history.values[stays.value[stay]], int(history.window[stays.row[stay]])
     more = ", …" if len(passed) > _NAMED else ""
     rows = [stays.put_row[stay], stays.row[stay], *stays.put_row[passed[:_NAMED]]]
-    return Violation(
-        reason="window-exceeded",
-        sentence=f"Item {value!r} was delivered while {len(passed)} smaller items were available "
+    said = (
+        f"Item {value!r} was delivered while {len(passed)} smaller items were available "
         f"({', '.join(map(repr, names))}{more}), and its window was {width}"
-        f"{'' if sure else f'; calls of unknown outcome can have had {hides} of them'}.",
-        rows=tuple(int(row) for row in rows),
-        values=(value, *names),
+        f"{'' if sure else f'; calls of unknown outcome can have had {hides} of them'}."
     )
+    return Violation.of("window-exceeded", said, rows, value, *names)

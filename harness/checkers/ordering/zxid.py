@@ -13,12 +13,13 @@ from harness.checkers.evidence.sweeps import Swept, left_behind
 from harness.checkers.evidence.violations import (
     SHOWN,
     Found,
+    Proof,
     Violation,
     conclude,
-    described,
     joined,
     named,
     nothing_shown,
+    proved,
 )
 from harness.checkers.evidence.zxid_axis import (
     axis,
@@ -31,7 +32,7 @@ from harness.checkers.ordering import priority_fifo
 from harness.checkers.ownership import Ownership
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Finding
-from harness.history.columns import INFO, OK, RELEASE, History, Ints, Mask, by_process
+from harness.history.columns import INFO, OK, RELEASE, History, Ints, Mask, Value, by_process
 
 NAME = "zxid"
 
@@ -123,13 +124,14 @@ def _at_once(history: History) -> Found:
     same = (history.value[one] == history.value[other]) & (history.zxid[one] == history.zxid[other])
     twice = np.flatnonzero(same)
     twice = twice[~_given_back(history, history.value[one[twice]], history.zxid[one[twice]])]
-    return described(
-        history,
-        "double-ownership",
-        twice,
-        history.value[one[twice]],
-        lambda at: _given_twice(history, int(one[at]), int(other[at])),
-    )
+
+    def prove(item: Value, at: int) -> Proof:
+        first, second = history.operation(one[at]), history.operation(other[at])
+        said = f"Item {item!r} was delivered to process {first.process!r} and to process "
+        said += f"{second.process!r} at the same zxid {first.zxid:#x}, which did not take it back."
+        return said, [one[at], other[at]]
+
+    return proved(history, "double-ownership", twice, history.value[one[twice]], prove)
 
 
 def _given_back(history: History, value: Ints, zxid: Ints) -> Mask:
@@ -140,18 +142,6 @@ def _given_back(history: History, value: Ints, zxid: Ints) -> Mask:
     size, known, rank = len(history.values) + 1, zxids >= 0, axis(history).rank
     back = np.isin(rank(zxid) * size + value, rank(zxids[known]) * size + values[known])
     return back | np.isin(zxid, ends(history).zxid)
-
-
-def _given_twice(history: History, one: int, other: int) -> Violation:
-    value = history.values[history.value[one]]
-    first, second = history.operation(one), history.operation(other)
-    return Violation(
-        reason="double-ownership",
-        sentence=f"Item {value!r} was delivered to process {first.process!r} and to process "
-        f"{second.process!r} at the same zxid {first.zxid:#x}, which did not take it back.",
-        rows=(one, other),
-        values=(value,),
-    )
 
 
 def _real_time(history: History, claim: Claim) -> Found:
@@ -196,13 +186,9 @@ def _disagreement(history: History, place: int, over: int) -> Violation:
     first, second = (_named(history, int(commits.row[which])) for which in (over, place))
     one, other = (int(zxids[commits.rank[which] - 1]) for which in (over, place))
     saw = "saw only the state of" if commits.reads[place] else "has"
-    return Violation(
-        reason="real-time",
-        sentence=f"Though {first} was over when {second} began, the second {saw} zxid {other:#x}, "
-        f"not above {one:#x}.",
-        rows=tuple(rows),
-        values=tuple(history.values[history.value[row]] for row in rows if history.value[row] >= 0),
-    )
+    said = f"Though {first} was over when {second} began, the second {saw} zxid {other:#x}, "
+    items = (history.operation(row).value for row in rows)
+    return Violation.of("real-time", f"{said}not above {one:#x}.", rows, *items)
 
 
 def _named(history: History, row: int) -> str:
