@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.checkers import checkers
-from harness.checkers.evidence.holds import DONE_OK, RELEASE_OK, holds
+from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.violations import Proof, conclude, nothing_shown, proved
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
@@ -78,7 +78,7 @@ def _of_claims(history: History) -> tuple[Ints, Ints]:
     reserved = np.flatnonzero(history.is_(RESERVE, OK) & (history.value >= 0))
     held = holds(history)
     ends = held.endings
-    place = np.flatnonzero((ends.hold >= 0) & ((ends.kind == DONE_OK) | (ends.kind == RELEASE_OK)))
+    place = np.flatnonzero((ends.hold >= 0) & ends.final)
     row = np.concatenate([reserved, ends.row[place]])
     by = np.concatenate([reserved, held.row[ends.hold[place]]])
     known = history.zxid[row] >= 0

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkers.evidence.episodes import capacity
+from harness.checkers.evidence.hidden import capacity
 from harness.checkers.evidence.holds import Holds, holds
 from harness.checkers.evidence.notes import last_drain, put_aside
 from harness.history.columns import DONE, FAIL, INFO, OK, PUT, TAKE, History, Ints, Mask, derived

@@ -1,21 +1,17 @@
 """Stays of items in the queue: each from becoming available to the next delivery."""
 
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
 
 import numpy as np
 
 from harness.checkers.evidence.holds import Holds, holds
-from harness.checkers.evidence.notes import ends
 from harness.common.harness_errors import HistoryError
 from harness.history.columns import (
     FAIL,
-    INFO,
     NEVER_NS,
     OK,
     PUT,
     RELEASE,
-    TAKE,
     History,
     Ints,
     Mask,
@@ -122,40 +118,6 @@ def _stays(history: History) -> tuple[Episodes, Episodes]:
     sure = _determined(held, order, len(put_row))
     first = _first_stays(history, held, order, put_row, sure)
     return first, _later_stays(history, held, order[sure[held.value[order]]], put_row)
-
-
-class Unseen(NamedTuple):
-    """Reserves and takes of unknown outcome, which may hold items without a record of it.
-
-    Each may hold up to `capacity` items from `begin` `until` its session's recovery; `alive` is
-    the earliest at which it can give one back, `process` who made it.
-    """
-
-    begin: Ints
-    until: Ints
-    alive: Ints
-    capacity: Ints
-    process: Ints
-
-
-@derived
-def unseen_holds(history: History) -> Unseen:
-    """Return the calls that may hold items without a record of it. O(n)."""
-    rows = np.flatnonzero(history.got(INFO))
-    ended, process = ends(history), history.process[rows]
-    takes = history.f[rows] == TAKE
-    until = np.where(takes, NEVER_NS, ended.recovered_ns[process])
-    alive = np.where(takes, NEVER_NS, ended.alive_ns[process])
-    return Unseen(history.invoke_ns[rows], until, alive, capacity(history, rows), process)
-
-
-def capacity(history: History, rows: Ints) -> Ints:
-    """Return how many items each of these calls may hold: as many as it asked for.
-
-    A call that does not say counts as the largest batch of the history.
-    """
-    largest = int(history.part[history.got(OK)].max(initial=0)) + 1
-    return np.where(history.n[rows] > 0, history.n[rows], largest).astype(np.int64)
 
 
 def _determined(held: Holds, order: Ints, size: int) -> Mask:

@@ -1,10 +1,9 @@
 """Holds: which process held which item, from when to when, as far as a history shows."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checkers.evidence.notes import Returns, ends, losses, returns
 from harness.history.columns import (
@@ -26,8 +25,7 @@ DONE_OK, DONE_INFO, RELEASE_OK, RELEASE_INFO, RETURNED, LOST = range(6)
 KINDS = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endings:
+class Endings(NamedTuple):
     """Acknowledgements, releases, returns and losses of items: what ended holds, or tried to.
 
     `hold` is the place of the hold it belongs to, -1 where its process had reserved no such item;
@@ -192,32 +190,22 @@ def _endings(history: History, starts: _Starts) -> Endings:
     value, process = history.value[row], history.process[row]
     # A process makes one call at a time, so its rows are in order even where clocks are not.
     own = last_before((starts.value, starts.process, starts.row), (value, process, row))
-    called = (
-        value,
-        own,
-        kind,
-        row,
-        history.invoke_ns[row],
-        history.complete_ns[row],
-        history.to[row] == 0,
-        history.zxid[row],
+    called = Endings(
+        value=value,
+        hold=own,
+        kind=kind,
+        row=row,
+        begin_ns=history.invoke_ns[row],
+        end_ns=history.complete_ns[row],
+        back=history.to[row] == 0,
+        zxid=history.zxid[row],
     )
     let_go = _let_go(history, len(starts.row), own, kind, row)
     noted = [
         _noted(history, notes, which, starts, let_go)
         for notes, which in ((returns(history), RETURNED), (losses(history), LOST))
     ]
-    merged = [np.concatenate(columns) for columns in zip(called, *noted, strict=True)]
-    return Endings(
-        value=merged[0],
-        hold=merged[1],
-        kind=merged[2],
-        row=merged[3],
-        begin_ns=merged[4],
-        end_ns=merged[5],
-        back=merged[6],
-        zxid=merged[7],
-    )
+    return Endings(*(np.concatenate(columns) for columns in zip(called, *noted, strict=True)))
 
 
 def _let_go(history: History, size: int, hold: Ints, kind: Ints, row: Ints) -> Mask:
@@ -234,20 +222,18 @@ def _let_go(history: History, size: int, hold: Ints, kind: Ints, row: Ints) -> M
     return mask
 
 
-def _noted(
-    history: History, notes: Returns, kind: int, starts: _Starts, let_go: Mask
-) -> tuple[NDArray[Any], ...]:
+def _noted(history: History, notes: Returns, kind: int, starts: _Starts, let_go: Mask) -> Endings:
     size = len(notes.value)
     hold = _held_before(history, notes, starts)
-    return (
-        notes.value,
-        np.where((hold >= 0) & np.append(let_go, [False])[hold], -1, hold),
-        np.full(size, kind, np.int64),
-        np.full(size, -1, np.int64),
-        notes.time_ns,
-        notes.time_ns,
-        np.array([to == "items" for to in notes.to], np.bool_),
-        notes.zxid,
+    return Endings(
+        value=notes.value,
+        hold=np.where((hold >= 0) & np.append(let_go, [False])[hold], -1, hold),
+        kind=np.full(size, kind, np.int64),
+        row=np.full(size, -1, np.int64),
+        begin_ns=notes.time_ns,
+        end_ns=notes.time_ns,
+        back=np.array([to == "items" for to in notes.to], np.bool_),
+        zxid=notes.zxid,
     )
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.checkers.evidence.episodes import put_rows, unseen_holds
+from harness.checkers.evidence.episodes import put_rows
+from harness.checkers.evidence.hidden import hidden_holds
 from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.violations import Violation
 from harness.history.columns import OK, History, Ints, Mask
@@ -60,7 +61,7 @@ def _unseen_between(history: History, view: History, before: int, row: int) -> i
     """Return how many holds of an item may have come between two deliveries (-1: none before)."""
     first = before if before >= 0 else int(put_rows(view)[view.value[row]])
     since_ns = int(view.invoke_ns[first]) if first >= 0 else 0
-    calls, ending = unseen_holds(view), holds(history).endings
+    calls, ending = hidden_holds(view), holds(history).endings
     may = (calls.begin <= view.complete_ns[row]) & (calls.until >= since_ns)
     told = ending.of_unseen & (ending.value == view.value[row])
     since = int(view.zxid[before]) if before >= 0 else -1

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.checkers.evidence.episodes import Episodes
+from harness.checkers.evidence.hidden import Hidden
 from harness.checkers.evidence.kernels import INSERT, QUERY, crowd_sweep, run, whole_sweep
-from harness.checkers.evidence.sweeps import Hidden, Swept
+from harness.checkers.evidence.sweeps import Swept
 from harness.history.columns import NEVER_NS, Ints, Mask
 
 MOST_HIDDEN = 100

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.checkers.evidence.episodes import Episodes
-from harness.checkers.evidence.sweeps import Hidden, Swept
+from harness.checkers.evidence.hidden import Hidden
+from harness.checkers.evidence.sweeps import Swept
 from harness.checkers.evidence.violations import Violation, named
 from harness.checkers.evidence.windows import chain
 from harness.claim import Level

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.checkers.evidence.episodes import AT_ONCE, Episodes
+from harness.checkers.evidence.hidden import PROBES, Hidden
 from harness.checkers.evidence.kernels import (
     HIDE,
     INSERT,
@@ -20,69 +21,6 @@ from harness.checkers.evidence.kernels import (
 from harness.history.columns import NEVER_NS, Ints, Mask
 
 CERTAIN = 2**40
-PROBES = 1_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hidden:
-    """Calls of unknown outcome that may hold items, from `begin` to `until`, `capacity` each.
-
-    `alive` is the earliest time at which it can have given its item back; `process` made it.
-    """
-
-    begin: Ints
-    until: Ints
-    alive: Ints
-    capacity: Ints
-    process: Ints
-
-    def __len__(self) -> int:
-        return len(self.begin)
-
-    def where(self, mask: Mask) -> "Hidden":
-        """Return some of the calls."""
-        return Hidden(
-            begin=self.begin[mask],
-            until=self.until[mask],
-            alive=self.alive[mask],
-            capacity=self.capacity[mask],
-            process=self.process[mask],
-        )
-
-    def at_most(self, last_ns: Ints) -> Ints:
-        """Return how many items, at most, calls can have had at any time up to each of these.
-
-        A call takes its items once. They may be put aside when its session ends, so what it had may
-        be out of reach for good.
-        """
-        order = np.argsort(self.begin, kind="stable")
-        sums = np.append([0], np.cumsum(self.capacity[order]))
-        most: Ints = sums[np.searchsorted(self.begin[order], last_ns, side="right")]
-        return most
-
-    def none_during(self, first_ns: Ints, last_ns: Ints) -> Mask:
-        """Return the spans [first, last] during which no call can hold anything."""
-        begun = np.searchsorted(np.sort(self.begin), last_ns, side="right")
-        over = np.searchsorted(np.sort(self.until), first_ns, side="left")
-        mask: Mask = begun == over
-        return mask
-
-    def certain(self, stays: Episodes) -> Mask:
-        """Return the stays in which no call can have held the item and given it back.
-
-        O(calls * n) up to PROBES; beyond that, every stay that ended after the first session's
-        end is doubtful.
-        """
-        doubtful = stays.surely_taken_ns >= self.alive.min(initial=NEVER_NS + 1)
-        if len(self) * len(stays) > PROBES:
-            early: Mask = ~doubtful
-            return early
-        found = np.zeros(len(stays), np.bool_)
-        for begin_ns, until_ns, alive_ns in zip(self.begin, self.until, self.alive, strict=True):
-            within = (stays.surely_taken_ns >= begin_ns) & (stays.free_ns <= until_ns)
-            found |= within & (alive_ns <= stays.surely_taken_ns)
-        kept: Mask = ~found
-        return kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from harness.checkers import checkers
-from harness.checkers.evidence.episodes import put_rows, unseen_holds
+from harness.checkers.evidence.episodes import put_rows
+from harness.checkers.evidence.hidden import hidden_holds
 from harness.checkers.evidence.violations import (
     SHOWN,
     Found,
@@ -81,7 +82,7 @@ class Fifo:
                 _false_empty(history, stays, empty),
             ]
         )
-        unknown_takes = len(unseen_holds(history).begin)
+        unknown_takes = len(hidden_holds(history).begin)
         details = {"items": len(stays.value), "empty": len(empty), "unknown_takes": unknown_takes}
         return conclude(
             NAME,
@@ -116,7 +117,7 @@ def _stays(history: History, put_row: Ints, taken: Ints) -> _Stays:
 
 def _pair(history: History, waiting: Ints, put_by: Ints, take: Ints) -> None:
     """Give the items that were not taken to the takes of unknown outcome, both in order."""
-    unseen = unseen_holds(history)
+    unseen = hidden_holds(history)
     held = np.minimum(unseen.capacity, len(waiting))
     calls = np.sort(np.repeat(unseen.begin, held))[: len(waiting)]
     waiting = waiting[np.argsort(put_by[waiting], kind="stable")]

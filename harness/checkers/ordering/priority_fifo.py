@@ -6,13 +6,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from harness.checkers import checkers
-from harness.checkers.evidence.episodes import Episodes, episodes, unseen_holds
+from harness.checkers.evidence.episodes import Episodes, episodes
+from harness.checkers.evidence.hidden import PROBES, hidden_holds
 from harness.checkers.evidence.looks import never_empty, outnumbered, whole
 from harness.checkers.evidence.order_witness import SweepInput, explain
 from harness.checkers.evidence.sweeps import (
-    PROBES,
     DueOrder,
-    Hidden,
     Swept,
     cover,
     hideable,
@@ -83,7 +82,7 @@ def case_of(history: History) -> SweepInput:
         empty_rows=rows,
         empties=(history.invoke_ns[rows], history.complete_ns[rows]),
         looked_ns=stays.taken_ns,
-        hidden=Hidden(**unseen_holds(history)._asdict()),
+        hidden=hidden_holds(history),
         by_delivery=bool((stays.number > 0).any()),
     )
 

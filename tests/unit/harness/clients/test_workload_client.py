@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from harness.checkers.evidence.episodes import unseen_holds
+from harness.checkers.evidence.hidden import hidden_holds
 from harness.checkers.evidence.notes import ends
 from harness.clients.client import Client
 from harness.clients.subject import Applied, Reserved, Taken
@@ -90,7 +90,7 @@ def test_a_session_in_doubt_was_alive_at_its_last_success(history: History) -> N
 
 def test_what_it_may_hold_may_come_back_though_it_had_no_name(history: History) -> None:
     """An item that a nameless consumer claimed unseen can be given to others."""
-    unseen = unseen_holds(history)
+    unseen = hidden_holds(history)
     assert len(unseen.begin) == 1
     assert unseen.alive[0] < NEVER_NS
     assert (unseen.until[0], unseen.capacity[0]) == (NEVER_NS, 1)
