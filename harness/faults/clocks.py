@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from harness.common.settings.setting_types import Jump, StrobePeriod
-from harness.faults import Aim, Fault, all_or_none, each, faults
-from harness.target import Evidence, System
+from harness.faults import Aim, Fault, each, faults
+from harness.faults.all_or_none import on_each
+from harness.target import Evidence, Node, System
 
 TOLERANCE_S = 1.5  # both clocks are asked one after the other, on a machine that may be busy
 
@@ -19,7 +20,7 @@ class WrongClock(Fault, Protocol):
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Set the clocks right, and verify it."""
-        return {"clocks": [system.quorum.nodes[id].set_clock(0) for id in nodes]}
+        return {"clocks": [node.set_clock(0) for node in system.members(nodes)]}
 
 
 @faults.register("clock")
@@ -38,11 +39,7 @@ class ClockJump(WrongClock):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Jump, and wait until the server itself tells the new time."""
-        clocks = all_or_none.on_each(
-            nodes,
-            lambda id: system.quorum.nodes[id].set_clock(self.offset_s),
-            lambda done: self.heal(system, done),
-        )
+        clocks = on_each(system, nodes, lambda node: node.set_clock(self.offset_s), self.heal)
         return {"wanted_s": self.offset_s, "clocks": clocks}
 
     def bit(self, evidence: Evidence) -> bool:
@@ -68,12 +65,11 @@ class ClockStrobe(WrongClock):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Begin, and wait until the servers themselves have told both times."""
-        clocks = all_or_none.on_each(
-            nodes,
-            lambda id: system.quorum.nodes[id].strobe_clock(self.offset_s, self.period_s),
-            lambda done: self.heal(system, done),
-        )
-        return {"clocks": clocks}
+
+        def strobe(node: Node) -> Evidence:
+            return node.strobe_clock(self.offset_s, self.period_s)
+
+        return {"clocks": on_each(system, nodes, strobe, self.heal)}
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server told the right time and the other one."""

@@ -13,7 +13,8 @@ from pydantic import Field
 
 from harness.common.polling import wait_until
 from harness.common.settings.setting_types import Count, Milliseconds
-from harness.faults import BITES_WITHIN_S, Aim, Disabling, Fault, all_or_none, each, faults
+from harness.faults import BITES_WITHIN_S, Aim, Disabling, Fault, each, faults
+from harness.faults.all_or_none import on_each
 from harness.faults.servers import SIGKILL_STATUS, start_down
 from harness.target import Evidence, System
 from harness.target.disturbances import DiskCall, DiskRule, FileKind, PowerLossModel
@@ -71,13 +72,12 @@ class TornWrite(Disabling):
 
         Unless enough servers make a write that long (`enough`), all go on unharmed.
         """
-        members = [system.quorum.nodes[id] for id in nodes]
         rule = DiskRule(
             effect="tear", call="write", file=self.file, keep_bytes=self.keep_bytes, times=1
         )
         seen = disturbed(system, nodes, rule, enough(system, nodes))
         if not enough_were_hit(seen):
-            mended_disks = [node.mend_disk() for node in members]
+            mended_disks = [node.mend_disk() for node in system.members(nodes)]
             return seen | {"disks": mended_disks, "killed": [], "lost": []}
         return seen | system.quorum.lose_power(nodes, self.model)
 
@@ -156,10 +156,11 @@ class IoError(DiskFault, Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Inject it as other disk faults, and add what the servers log about it."""
-        before = {id: len(system.quorum.nodes[id].log()) for id in nodes}
+        members = system.members(nodes)
+        before = {node.id: len(node.log()) for node in members}
         evidence = DiskFault.inject(self, system, nodes)
-        said = {id: _complaint(system.quorum.nodes[id].log()[before[id] :]) for id in nodes}
-        return evidence | {"said": {str(id): line for id, line in said.items()}}
+        said = {str(node.id): _complaint(node.log()[before[node.id] :]) for node in members}
+        return evidence | {"said": said}
 
 
 @faults.register("slow-disk")
@@ -224,14 +225,10 @@ def disturbed(system: System, nodes: Sequence[int], rule: DiskRule, hits: int) -
 
     Once `hits` of them are hit, the others have REST_WITHIN_S.
     """
-    all_or_none.on_each(
-        nodes,
-        lambda id: system.quorum.nodes[id].break_disk(rule),
-        lambda done: mended(system, done),
-    )
+    on_each(system, nodes, lambda node: node.break_disk(rule), mended)
 
     def look() -> Evidence:
-        return {"disks": [system.quorum.nodes[id].disk_calls() for id in nodes], "enough": hits}
+        return {"disks": [node.disk_calls() for node in system.members(nodes)], "enough": hits}
 
     seen = wait_until(look, enough_were_hit, within_s=BITES_WITHIN_S, every_s=POLL_S)
     if not enough_were_hit(seen):
@@ -241,7 +238,7 @@ def disturbed(system: System, nodes: Sequence[int], rule: DiskRule, hits: int) -
 
 def mended(system: System, nodes: Sequence[int]) -> Evidence:
     """Take the rule off these nodes' disks, and start the servers that are down."""
-    disks = [system.quorum.nodes[id].mend_disk() for id in nodes]
+    disks = [node.mend_disk() for node in system.members(nodes)]
     return {"disks": disks, "started": start_down(system, nodes)}
 
 

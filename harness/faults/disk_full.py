@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.faults import Aim, Disabling, all_or_none, each, faults
+from harness.faults import Aim, Disabling, each, faults
+from harness.faults.all_or_none import on_each
 from harness.faults.servers import start_down
 from harness.target import Evidence, System
 
@@ -20,12 +21,7 @@ class DiskFull(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Fill, and see a write fail."""
-        filled = all_or_none.on_each(
-            nodes,
-            lambda id: system.quorum.nodes[id].fill_disk(),
-            lambda done: self.heal(system, done),
-        )
-        return {"disks": filled}
+        return {"disks": on_each(system, nodes, lambda node: node.fill_disk(), self.heal)}
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that a write failed on each."""
@@ -33,5 +29,5 @@ class DiskFull(Disabling):
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Free the disks, and start those that ended."""
-        freed = [system.quorum.nodes[id].free_disk() for id in nodes]
+        freed = [node.free_disk() for node in system.members(nodes)]
         return {"disks": freed, "started": start_down(system, nodes)}

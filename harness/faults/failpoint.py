@@ -11,7 +11,8 @@ from pydantic import Field
 
 from harness.common.settings.failpoint_list import FailpointName
 from harness.common.settings.setting_types import Count, Milliseconds, refuse
-from harness.faults import Aim, Disabling, all_or_none, each, faults
+from harness.faults import Aim, Disabling, each, faults
+from harness.faults.all_or_none import on_each
 from harness.faults.servers import start_down
 from harness.target import DOWN, Evidence, System
 from harness.target.disturbances import FailpointEffect, FailpointRule
@@ -61,16 +62,14 @@ class Failpoint(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Put the rule in force, and see whether a thread came at once."""
-        all_or_none.on_each(
-            nodes,
-            lambda id: system.quorum.nodes[id].set_failpoint(self._rule_name, self._rule),
-            lambda done: self.heal(system, done),
+        on_each(
+            system, nodes, lambda node: node.set_failpoint(self._rule_name, self._rule), self.heal
         )
         return self.look(system, nodes)
 
     def look(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Return which threads reached the point, and which servers are down."""
-        members = [system.quorum.nodes[id] for id in nodes]
+        members = system.members(nodes)
         seen = [node.failpoint_hits(self._rule_name) for node in members]
         down = [node.id for node in members if self.do == "halt" and node.process in DOWN]
         return {"point": self.point, "points": seen, "down": down}
@@ -83,8 +82,7 @@ class Failpoint(Disabling):
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Take the rule off, and start a server that the fault ended."""
-        members = [system.quorum.nodes[id] for id in nodes]
-        seen = [node.clear_failpoint(self._rule_name) for node in members]
+        seen = [node.clear_failpoint(self._rule_name) for node in system.members(nodes)]
         started = start_down(system, nodes) if self.do in _ENDS_SERVERS else []
         return {"points": seen, "started": started}
 

@@ -28,7 +28,7 @@ class HostDown(Kill):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Kill them at the same time, as when a machine loses power; then wipe."""
-        members = [system.quorum.nodes[id] for id in nodes]
+        members = system.members(nodes)
         try:
             with ThreadPoolExecutor(max_workers=len(members)) as pool:
                 killed = list(pool.map(lambda node: node.kill(), members))

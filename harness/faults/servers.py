@@ -1,11 +1,12 @@
 """Servers killed, frozen, restarted and started."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from harness.faults import Aim, Disabling, Fault, all_or_none, each, faults
-from harness.target import DOWN, Evidence, Node, System
+from harness.faults import Aim, Disabling, Fault, each, faults
+from harness.faults.all_or_none import on_each
+from harness.target import DOWN, Evidence, System
 
 SIGKILL_STATUS = 137  # no other death has this exit status
 UNANSWERED = frozenset({"paused", "silent", "down"})  # a probe over a slow link may break off
@@ -30,8 +31,8 @@ class Kill(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Kill, and wipe once the server is gone."""
-        killed = end_each(system, nodes, lambda node: node.kill())
-        wiped = [system.quorum.nodes[id].wipe() for id in nodes] if self.wipe else []
+        killed = on_each(system, nodes, lambda node: node.kill(), start_down)
+        wiped = [node.wipe() for node in system.members(nodes)] if self.wipe else []
         return {"killed": killed, "wiped": wiped}
 
     def bit(self, evidence: Evidence) -> bool:
@@ -75,12 +76,8 @@ class Pause(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Pause, and look whether the server still answers."""
-        paused = all_or_none.on_each(
-            nodes,
-            lambda id: system.quorum.nodes[id].pause(),
-            lambda done: self.heal(system, done),
-        )
-        modes = [system.quorum.nodes[id].status().mode for id in nodes]
+        paused = on_each(system, nodes, lambda node: node.pause(), self.heal)
+        modes = [node.status().mode for node in system.members(nodes)]
         return {"paused": paused, "modes": modes}
 
     def bit(self, evidence: Evidence) -> bool:
@@ -90,7 +87,7 @@ class Pause(Disabling):
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Resume the servers that are paused."""
-        members = [system.quorum.nodes[id] for id in nodes]
+        members = system.members(nodes)
         return {"resumed": [node.resume() for node in members if node.process == "paused"]}
 
 
@@ -107,8 +104,8 @@ class Restart(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Stop all, then start all."""
-        stopped = end_each(system, nodes, lambda node: node.stop())
-        return {"stopped": stopped, "started": [system.quorum.nodes[id].start() for id in nodes]}
+        stopped = on_each(system, nodes, lambda node: node.stop(), start_down)
+        return {"stopped": stopped, "started": [node.start() for node in system.members(nodes)]}
 
     def bit(self, evidence: Evidence) -> bool:
         """Require that each server is another process than before."""
@@ -116,28 +113,12 @@ class Restart(Disabling):
         return each(seen["started_at"] != before[seen["node"]] for seen in evidence["started"])
 
 
-def end_each(
-    system: System, nodes: Sequence[int], end: Callable[[Node], Evidence]
-) -> list[Evidence]:
-    """End one server after the other; return what was seen of each.
-
-    Raises:
-        UnsupportedError: one has ended by itself. Those before it were started again.
-    """
-    return all_or_none.on_each(
-        nodes,
-        lambda id: end(system.quorum.nodes[id]),
-        lambda done: start_down(system, done),
-    )
-
-
 def start_down(system: System, nodes: Sequence[int]) -> list[Evidence]:
     """Start those of the nodes that are down; return what was seen of each.
 
     Ask the engine which are down: a fault may have slowed the network that a probe would need.
     """
-    members = [system.quorum.nodes[id] for id in nodes]
-    return [node.start() for node in members if node.process in DOWN]
+    return [node.start() for node in system.members(nodes) if node.process in DOWN]
 
 
 def wiped_something(wiped: Sequence[Evidence]) -> bool:

@@ -7,7 +7,8 @@ from typing import ClassVar
 from harness.common.harness_errors import TargetError, UnsupportedError
 from harness.common.settings.quorum_config import Role
 from harness.faults import Aim, Disabling, Fault, each, faults
-from harness.faults.servers import end_each, start_down, wiped_something
+from harness.faults.all_or_none import on_each
+from harness.faults.servers import start_down, wiped_something
 from harness.target import Evidence, System
 
 
@@ -77,8 +78,8 @@ class Replace(Disabling):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Kill, wipe, and remove from the ensemble; if none can be removed, start them again."""
-        killed = end_each(system, nodes, lambda node: node.kill())
-        wiped = [system.quorum.nodes[id].wipe() for id in nodes]
+        killed = on_each(system, nodes, lambda node: node.kill(), start_down)
+        wiped = [node.wipe() for node in system.members(nodes)]
         try:
             removed = [system.quorum.remove_member(id) for id in nodes]
         except UnsupportedError:

@@ -247,3 +247,7 @@ class System:
     clients: Clients
     gateway: Gateway | None = None
     chosen: Sequence[int] = ()
+
+    def members(self, nodes: Sequence[int]) -> list[Node]:
+        """Return these servers."""
+        return [self.quorum.nodes[id] for id in nodes]

@@ -7,7 +7,8 @@ from typing import ClassVar
 from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.common.settings.setting_types import Count, Percent
-from harness.faults import BITES_WITHIN_S, Aim, Fault, all_or_none, each, faults
+from harness.faults import BITES_WITHIN_S, Aim, Fault, each, faults
+from harness.faults.all_or_none import on_each
 from harness.faults.packets.drop_rules import Dropping
 from harness.target import Evidence, System
 from harness.target.disturbances import Drops, Shape
@@ -61,12 +62,9 @@ class Bandwidth(Fault):
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Shape the nodes, and wait up to BITES_WITHIN_S until each has held a packet back."""
-        members = [system.quorum.nodes[id] for id in nodes]
-        shaped = all_or_none.on_each(
-            nodes,
-            lambda id: system.quorum.nodes[id].shape(Shape(rate_kbit=self.rate_kbit)),
-            lambda done: self.heal(system, done),
-        )
+        members = system.members(nodes)
+        shape = Shape(rate_kbit=self.rate_kbit)
+        shaped = on_each(system, nodes, lambda node: node.shape(shape), self.heal)
         return wait_until(
             lambda: {"shaped": shaped, "seen": [node.shaped() for node in members]},
             self.bit,
@@ -84,7 +82,7 @@ class Bandwidth(Fault):
         Raises:
             TargetError: a node still has a limit.
         """
-        members = [system.quorum.nodes[id] for id in nodes]
+        members = system.members(nodes)
         seen = [node.shaped() for node in members]
         for node in members:
             node.shape(None)
