@@ -13,13 +13,13 @@ from cluster import lending
 from cluster.lending import Kept
 from harness import run as runs
 from harness.campaign.outcome_file import OutcomeFile
-from harness.campaign.tasks import Done, Executor, Task
+from harness.campaign.tasks import Done, Executor, InTurn, Task
 from harness.commands.running import ordered_run
 from harness.commands.running.campaign_of_runs import began, delivered_by, kept
 from harness.commands.running.launch import Lend, Ran, launch, prepare, publish
 from harness.commands.running.ordered_run import Order
-from harness.commands.searching.trials import Trials
-from harness.commands.searching.trials_on_workers import TrialsOnWorkers
+from harness.commands.searching import trials
+from harness.commands.searching.trials import CarryOut, Trials
 from harness.common.harness_errors import HarnessError, HistoryError, RunError
 from harness.common.run_folder import RunFolder
 from harness.common.settings.quorum_config import QuorumConfig
@@ -79,22 +79,22 @@ class Bench:
         publish(ran, Silent())
         self.terminal.say(f"      report: {_shown(ran.folder)}/report.html")
 
-    def search_of(self, results: Results) -> dict[str, Any]:
-        """Return what a search for the smallest scenario with the same failure goes by."""
-        return {
-            "name": str(results["scenario"]),
-            "cause": Cause.of(results).gravest,
-            "tries": TRIES,
-            "until_s": min(self.until_s, time.monotonic() + 60 * self.shrink_minutes),
-            "terminal": self.terminal,
-        }
-
-
-def found_by(trials: Trials | TrialsOnWorkers, data: Data) -> tuple[Data, Results] | None:
-    """Return the smallest scenario found in its time that fails of the same."""
-    because = min(trials.cause.reasons)
-    trials.search(shrink.spelled_out(data, seed=data["seed"], because=because))
-    return None if trials.results is None else (trials.kept[-1], trials.results)
+    def smallest(
+        self, data: Data, results: Results, executor: Executor, carry_out: CarryOut
+    ) -> tuple[Data, Results] | None:
+        """Return the smallest scenario found in its time that fails of the same."""
+        found = Trials(
+            name=str(results["scenario"]),
+            cause=Cause.of(results).gravest,
+            tries=TRIES,
+            until_s=min(self.until_s, time.monotonic() + 60 * self.shrink_minutes),
+            terminal=self.terminal,
+            executor=executor,
+            carry_out=carry_out,
+        )
+        because = min(found.cause.reasons)
+        found.search(shrink.spelled_out(data, seed=data["seed"], because=because))
+        return None if found.results is None else (found.kept[-1], found.results)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,8 +127,8 @@ class BenchHere(Bench):
         return ran.results
 
     def reduce(self, data: Data, results: Results) -> tuple[Data, Results] | None:
-        """Return the smallest scenario found in its time that fails of the same."""
-        return found_by(Trials(quorum=self.quorum, **self.search_of(results)), data)
+        """Return the smallest scenario that fails of the same, and what it came to."""
+        return self.smallest(data, results, InTurn(), trials.on(self.quorum))
 
     def _launched(self, loaded: Scenario, name: str, into: RunFolder) -> Ran:
         """Run a scenario; of a run that breaks off, judge what was recorded.
@@ -177,8 +177,8 @@ class BenchOnWorkers(Bench):
         return found
 
     def reduce(self, data: Data, results: Results) -> tuple[Data, Results] | None:
-        """Return the smallest scenario found in its time that fails of the same."""
-        return found_by(TrialsOnWorkers(executor=self.executor, **self.search_of(results)), data)
+        """Return the smallest scenario that fails of the same, and what it came to."""
+        return self.smallest(data, results, self.executor, ordered_run.carry_out)
 
     def _send(self, number: int, data: Data) -> Task:
         scenario = self.load(number, data).for_elsewhere()

@@ -11,11 +11,12 @@ import typer
 
 from cluster.lending import Kept
 from harness.campaign.outcome_file import opened
+from harness.campaign.tasks import InTurn
 from harness.commands.options import DEFAULT_RUNS, RunsOption
+from harness.commands.running import ordered_run
 from harness.commands.running.campaign_of_runs import served
 from harness.commands.running.crew import CampaignOption, Crew, SchedulerOption, WorkersOption
-from harness.commands.searching.trials import Trials, key_of
-from harness.commands.searching.trials_on_workers import TrialsOnWorkers
+from harness.commands.searching.trials import Trials, key_of, on
 from harness.common import run_folder
 from harness.common.harness_errors import ScenarioError
 from harness.common.rate import Rate
@@ -91,13 +92,11 @@ def shrink_(
 
 
 @contextmanager
-def _trials(
-    crew: Crew, keep_in: Path, whole: Data, known: Mapping[str, Any]
-) -> Iterator[Trials | TrialsOnWorkers]:
+def _trials(crew: Crew, keep_in: Path, whole: Data, known: Mapping[str, Any]) -> Iterator[Trials]:
     """Have where candidates are tried: one quorum, or workers."""
     if not crew.wanted:
         with closing(Kept(say=lambda _: None)) as quorum:
-            yield Trials(quorum=quorum, **known)
+            yield Trials(executor=InTurn(), carry_out=on(quorum), **known)
         return
     work = [key_of(whole), str(known["cause"]), str(known["tries"])]
     terminal: Terminal = known["terminal"]
@@ -105,19 +104,17 @@ def _trials(
         opened(keep_in, crew.name, command="shrink", work=work) as file,
         served(crew, file, terminal) as executor,
     ):
-        yield TrialsOnWorkers(executor=executor, file=file, **known)
+        yield Trials(executor=executor, carry_out=ordered_run.carry_out, file=file, **known)
 
 
-def _search(trials: Trials | TrialsOnWorkers, whole: Data) -> None:
+def _search(trials: Trials, whole: Data) -> None:
     began_s = time.monotonic()
     trials.search(whole)
     took_min = (time.monotonic() - began_s) / 60
     trials.terminal.say(f"searched for {took_min:.1f} minutes, {trials.runs} runs")
 
 
-def _measured(
-    trials: Trials | TrialsOnWorkers, wanted: float, times: int
-) -> tuple[Data | None, Rate | None]:
+def _measured(trials: Trials, wanted: float, times: int) -> tuple[Data | None, Rate | None]:
     """Return the smallest of those kept that fails at the wanted rate, as far as one is found.
 
     Those before it are asked ever farther back, so that a rare failure costs few of them; if none

@@ -10,7 +10,7 @@ import yaml
 
 from harness.commands.running.launch import Ran
 from harness.commands.searching import shrink_command, trials
-from harness.common.harness_errors import HarnessError, HistoryError, RunError
+from harness.common.harness_errors import HarnessError, HistoryError, RunError, ScenarioError
 from harness.common.run_folder import RunFolder
 from harness.common.verdict import CheckResult, Verdict
 from harness.report import page
@@ -152,6 +152,15 @@ def test_if_the_scenario_itself_breaks_that_is_the_error(
 
     world(monkeypatch, breaks)
     with pytest.raises(RunError, match="no Docker engine answers"):
+        shrink_command.shrink_(run)
+
+
+def test_a_run_whose_subject_is_gone_says_so(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be run again, which is not the same as not failing any more."""
+    file = run / "scenario.yaml"
+    file.write_text("subject: gone:Queue\n" + file.read_text())
+    world(monkeypatch, votes)
+    with pytest.raises(ScenarioError, match="gone"):
         shrink_command.shrink_(run)
 
 
