@@ -33,7 +33,8 @@ from rows import limit_row, write_row
 from harness.checkers import checkers
 from harness.claim import Claim, Level
 from harness.common.verdict import Verdict
-from harness.history.columns import Event, History
+from harness.history.columns import History
+from harness.history.record import Event
 from harness.judge import judge
 
 SIZES = [10**4, 10**5, 10**6, 10**7]

@@ -7,8 +7,9 @@ from harness.checkers import checkers
 from harness.checkers.evidence.notes import end_trees, last_drain, object_of, of_nemesis
 from harness.claim import Claim, Course
 from harness.common.verdict import CheckResult, Verdict, Witness
-from harness.history.columns import ENDED, PHASE, RECOVERED, History
+from harness.history.columns import History
 from harness.history.note_shapes import NEMESIS
+from harness.history.record import ENDED, PHASE, RECOVERED
 
 NAME = "completed"
 Doubt = tuple[str, str]

@@ -10,7 +10,8 @@ from harness.checkers.evidence.holds import holds
 from harness.checkers.evidence.violations import Proof, conclude, nothing_shown, proved
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
-from harness.history.columns import OK, RESERVE, History, Ints, Value, derived
+from harness.history.columns import OK, RESERVE, History, Ints, derived
+from harness.history.record import Value
 
 NAME = "fencing"
 

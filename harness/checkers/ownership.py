@@ -19,7 +19,8 @@ from harness.checkers.evidence.violations import (
 )
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
-from harness.history.columns import INFO, NEVER_NS, OK, PUT, History, Mask, Value
+from harness.history.columns import INFO, NEVER_NS, OK, PUT, History, Mask
+from harness.history.record import Value
 
 NAME = "ownership"
 

@@ -8,7 +8,8 @@ from harness.checkers import checkers
 from harness.checkers.evidence.violations import in_order
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Finding, Verdict, Witness
-from harness.history.columns import History, Value
+from harness.history.columns import History
+from harness.history.record import Value
 
 SHOWN = 5
 _WHEN = {"healed": "After the last heal", "drained": "After the drain", "end": "At the end"}

@@ -22,7 +22,8 @@ from harness.checkers.evidence.violations import (
 )
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Finding, Witness
-from harness.history.columns import DONE, PUT, RESERVE, TAKE, History, Mask, Value
+from harness.history.columns import DONE, PUT, RESERVE, TAKE, History, Mask
+from harness.history.record import Value
 
 NAME = "total-queue"
 _ROWS = 12

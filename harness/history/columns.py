@@ -15,48 +15,8 @@ from numpy.typing import NDArray
 
 from harness.common.harness_errors import HistoryError, ScenarioError
 from harness.history import event_lines
-from harness.history.pairing import Columns, Pairing, grouped, small
-from harness.history.record import (
-    ENDED,
-    OPERATIONS,
-    PHASE,
-    RECOVERED,
-    TRUNCATED,
-    WALL_CLOCK,
-    Event,
-    HistoryWriter,
-    Value,
-    merge,
-)
-
-__all__ = [
-    "DONE",
-    "ENDED",
-    "FAIL",
-    "INFO",
-    "NEVER_NS",
-    "OK",
-    "OUTCOMES",
-    "PHASE",
-    "PUT",
-    "RECOVERED",
-    "RELEASE",
-    "RESERVE",
-    "TAKE",
-    "WALL_CLOCK",
-    "Event",
-    "History",
-    "HistoryWriter",
-    "Ints",
-    "Mask",
-    "Operation",
-    "Value",
-    "by_process",
-    "derived",
-    "merge",
-    "small",
-    "went_back",
-]
+from harness.history.pairing import Columns, Pairing, grouped
+from harness.history.record import OPERATIONS, TRUNCATED, Event, Value
 
 PUT, RESERVE, TAKE, DONE, RELEASE = range(5)
 OK, FAIL, INFO = range(3)

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.history.columns import INFO, OUTCOMES, History, Value
-from harness.history.record import OPERATIONS
+from harness.history.columns import INFO, OUTCOMES, History
+from harness.history.record import OPERATIONS, Value
 from harness.report.charts import sample, spans
 
 MOST_ROWS = 40_000

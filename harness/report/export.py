@@ -12,7 +12,8 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from harness.checkers.evidence.holds import holds
-from harness.history.columns import FAIL, INFO, OK, PUT, RESERVE, TAKE, History, Value
+from harness.history.columns import FAIL, INFO, OK, PUT, RESERVE, TAKE, History
+from harness.history.record import Value
 
 Form = Literal["jepsen", "porcupine"]
 NEVER_RETURNED_NS: Final = 2**63 - 1  # the largest time of Porcupine's Operation

@@ -13,7 +13,8 @@ import numpy as np
 from harness.common import files, run_clock
 from harness.common.harness_errors import ScenarioError
 from harness.common.run_folder import RunFolder
-from harness.history.columns import WALL_CLOCK, History
+from harness.history.columns import History
+from harness.history.record import WALL_CLOCK
 from harness.report.charts import spans
 
 AROUND_S = 1.0

@@ -14,7 +14,8 @@ from harness import words
 from harness.common import files
 from harness.common.harness_errors import ScenarioError
 from harness.common.run_folder import RunFolder
-from harness.history.columns import History, Value
+from harness.history.columns import History
+from harness.history.record import Value
 from harness.report import call_errors, client_lives, judged, log_lines, server_trees
 from harness.report.charts import figure, rates, sample, spans
 from harness.report.story import story

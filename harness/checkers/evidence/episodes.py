@@ -6,18 +6,8 @@ import numpy as np
 
 from harness.checkers.evidence.holds import Holds, holds
 from harness.common.harness_errors import HistoryError
-from harness.history.columns import (
-    FAIL,
-    NEVER_NS,
-    OK,
-    PUT,
-    RELEASE,
-    History,
-    Ints,
-    Mask,
-    Value,
-    derived,
-)
+from harness.history.columns import FAIL, NEVER_NS, OK, PUT, RELEASE, History, Ints, Mask, derived
+from harness.history.record import Value
 
 AT_ONCE = 100
 

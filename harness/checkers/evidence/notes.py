@@ -6,19 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.history.columns import (
-    DONE,
-    NEVER_NS,
-    OK,
-    TAKE,
-    Event,
-    History,
-    Ints,
-    Mask,
-    derived,
-)
+from harness.history.columns import DONE, NEVER_NS, OK, TAKE, History, Ints, Mask, derived
 from harness.history.note_shapes import NEMESIS
-from harness.history.record import same_worker
+from harness.history.record import Event, same_worker
 
 Tree = Mapping[str, Any]
 PLACES = ("items", "claims", "partial", "dead", "delayed", "purged")

@@ -11,7 +11,8 @@ from harness.checkers.evidence.violations import Violation, named
 from harness.checkers.evidence.windows import chain
 from harness.claim import Level
 from harness.common.verdict import Finding
-from harness.history.columns import History, Ints, Mask, Value
+from harness.history.columns import History, Ints, Mask
+from harness.history.record import Value
 
 _EXAMINED = 30
 _LINKS = 40

@@ -14,7 +14,8 @@ from harness.checkers.evidence.violations import (
     proved,
 )
 from harness.common.verdict import Finding
-from harness.history.columns import NEVER_NS, TAKE, History, Ints, Mask, Value
+from harness.history.columns import NEVER_NS, TAKE, History, Ints, Mask
+from harness.history.record import Value
 
 
 def overlapping(history: History, held: Holds) -> Found:

@@ -8,7 +8,8 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from harness.common.verdict import CheckResult, Finding, Verdict, Witness
-from harness.history.columns import OK, PUT, History, Ints, Value
+from harness.history.columns import OK, PUT, History, Ints
+from harness.history.record import Value
 
 SHOWN = 10
 Found = tuple[list["Violation"], list[Finding]]

@@ -20,13 +20,13 @@ from harness.history.columns import (
     INFO,
     NEVER_NS,
     OK,
-    Event,
     History,
     Ints,
     Mask,
     by_process,
     derived,
 )
+from harness.history.record import Event
 
 _BETWEEN = 3
 _KINDS = ("session-end", "returned", "hold-lost")

@@ -22,7 +22,8 @@ from harness.checkers.evidence.violations import (
 from harness.checkers.evidence.windows import chain, covered_until
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Finding
-from harness.history.columns import NEVER_NS, OK, PUT, RESERVE, TAKE, History, Ints, Value
+from harness.history.columns import NEVER_NS, OK, PUT, RESERVE, TAKE, History, Ints
+from harness.history.record import Value
 
 NAME = "fifo"
 

@@ -17,7 +17,8 @@ from harness.checkers.evidence.violations import (
 )
 from harness.claim import Claim
 from harness.common.verdict import CheckResult
-from harness.history.columns import INFO, NEVER_NS, OK, History, Ints, small
+from harness.history.columns import INFO, NEVER_NS, OK, History, Ints
+from harness.history.pairing import small
 
 NAME = "producer-order"
 

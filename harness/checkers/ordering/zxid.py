@@ -32,7 +32,8 @@ from harness.checkers.ordering import priority_fifo
 from harness.checkers.ownership import Ownership
 from harness.claim import Claim
 from harness.common.verdict import CheckResult, Finding
-from harness.history.columns import INFO, OK, RELEASE, History, Ints, Mask, Value, by_process
+from harness.history.columns import INFO, OK, RELEASE, History, Ints, Mask, by_process
+from harness.history.record import Value
 
 NAME = "zxid"
 

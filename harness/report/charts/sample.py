@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from harness import words
-from harness.history.columns import OK, History, Ints, Mask, Value
+from harness.history.columns import OK, History, Ints, Mask
+from harness.history.record import Value
 
 Rows = Ints
 SLOWEST_BINS = 500

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.history.columns import INFO, NEVER_NS, OK, PUT, History, Operation, Value
+from harness.history.columns import INFO, NEVER_NS, OK, PUT, History, Operation
+from harness.history.record import Value
 from harness.report.charts import spans
 from harness.report.story import absence
 from harness.report.story.absence import Absence, Fault

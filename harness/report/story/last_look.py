@@ -8,7 +8,8 @@ import numpy as np
 
 from harness import words
 from harness.checkers.replicas import Look, looks
-from harness.history.columns import OK, History, Value
+from harness.history.columns import OK, History
+from harness.history.record import Value
 from harness.report.charts import spans
 from harness.report.story import sentences
 from harness.report.story.item_put import ItemPut

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from harness import words
-from harness.history.columns import OK, History, Value
+from harness.history.columns import OK, History
+from harness.history.record import Value
 from harness.report.charts import spans
 from harness.report.story import absence, item_put, last_look, sentences
 from harness.report.story.absence import Absence, Fault

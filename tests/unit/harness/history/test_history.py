@@ -10,17 +10,8 @@ import numpy as np
 import pytest
 
 from harness.common.harness_errors import HistoryError
-from harness.history.columns import (
-    INFO,
-    NEVER_NS,
-    OK,
-    TAKE,
-    Event,
-    History,
-    HistoryWriter,
-    derived,
-    merge,
-)
+from harness.history.columns import INFO, NEVER_NS, OK, TAKE, History, derived
+from harness.history.record import Event, HistoryWriter, merge
 from worlds.histories.by_hand import events, history, note, op
 
 
