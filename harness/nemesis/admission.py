@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from harness.faults import Fault
 from harness.nemesis.injection import Injection
 from harness.scenario import budget
 from harness.target import DOWN, Clients, Quorum
@@ -51,9 +50,9 @@ class Room:
         self._had: set[str] = set()
         self._first: Injection | None = None  # of a mix; it waits, and room is kept for it
 
-    def take(self, fault: Fault, nodes: Sequence[int]) -> None:
-        """Count the nodes that this fault disables from now on."""
-        self._hurt |= self._hurts(fault, nodes)
+    def take(self, injection: Injection) -> None:
+        """Count the nodes that this injection disables from now on."""
+        self._hurt |= self._hurts(injection)
 
     def note_installed(self, name: str) -> None:
         """Note that an entry has taken effect, so that its further draws of a mix do not wait."""
@@ -85,21 +84,16 @@ class Room:
         first = self._first
         if first is None or first is injection or first.state != "pending":
             return None
-        if injection.entry.weight is None or not self._hurts(
-            injection.entry.fault, injection.nodes
-        ):
+        if injection.entry.weight is None or not self._hurts(injection):
             return None
         return Obstacle(why=f"room is kept for {first.planned.name!r}", within_s=within_s)
 
     def _excluded(
         self, injection: Injection, beside: Sequence[Injection], within_s: float
     ) -> Obstacle | None:
-        fault: Fault = injection.entry.fault
         for other in beside:
-            held = budget.Held(
-                name=other.planned.name, slot=other.entry.fault.slot, nodes=other.nodes
-            )
-            if budget.excluder(fault, injection.nodes, [held]) is not None:
+            held = budget.Held(name=other.planned.name, slot=other.fault.slot, nodes=other.nodes)
+            if budget.excluder(injection.fault, injection.nodes, [held]) is not None:
                 return Obstacle(
                     why=f"excluded by {held.name!r}, in force on nodes {sorted(held.nodes)}",
                     within_s=0.0 if other.heal_at_s is None else within_s,
@@ -109,14 +103,8 @@ class Room:
     def _over_budget(
         self, injection: Injection, in_force: Sequence[Injection], within_s: float
     ) -> Obstacle | None:
-        fault: Fault = injection.entry.fault
-        stay = {
-            id
-            for i in in_force
-            if i.heal_at_s is None
-            for id in self._hurts(i.entry.fault, i.nodes)
-        }
-        wanted = self._hurts(fault, injection.nodes)
+        stay = {id for i in in_force if i.heal_at_s is None for id in self._hurts(i)}
+        wanted = self._hurts(injection)
         self._forget_recovered(in_force)
         if len(self._hurt | wanted) <= self._most:
             return None
@@ -126,8 +114,7 @@ class Room:
         )
 
     def _would_miss(self, injection: Injection, within_s: float) -> Obstacle | None:
-        fault: Fault = injection.entry.fault
-        why = fault.misses(self._clients, injection.nodes)
+        why = injection.fault.misses(self._clients, injection.nodes)
         return None if why is None else Obstacle(why=why, within_s=within_s)
 
     def _ended(self, injection: Injection, within_s: float) -> Obstacle | None:
@@ -135,16 +122,17 @@ class Room:
 
         The engine is asked, since a fault may hide a server that runs.
         """
-        if not injection.entry.fault.of_running:
+        if not injection.fault.of_running:
             return None
         ended = [id for id in injection.nodes if self._quorum.nodes[id].process in DOWN]
         return Obstacle(why=f"nodes {ended} do not run", within_s=within_s) if ended else None
 
-    def _hurts(self, fault: Fault, nodes: Sequence[int]) -> set[int]:
-        return set(fault.hurts(nodes, sorted(self._voters))) & self._voters
+    def _hurts(self, injection: Injection) -> set[int]:
+        hurt = injection.fault.hurts(injection.nodes, sorted(self._voters))
+        return set(hurt) & self._voters
 
     def _forget_recovered(self, in_force: Sequence[Injection]) -> None:
         """Stop counting nodes that serve, and so are in sync, unless a fault disables them."""
-        held = {id for i in in_force for id in self._hurts(i.entry.fault, i.nodes)}
+        held = {id for i in in_force for id in self._hurts(i)}
         serving = {s.node for s in self._quorum.statuses() if s.serving}
         self._hurt -= serving - held

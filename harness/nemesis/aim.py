@@ -51,13 +51,13 @@ class Aim:
 
     def take(self, injection: Injection, statuses: Sequence[NodeStatus]) -> Obstacle | None:
         """Set the nodes that an injection means now; return an obstacle if no node fits."""
-        target = injection.entry.fault.target
+        target = injection.fault.target
         if self._pinned is not None and (id := injection.planned.id) in self._pinned.nodes:
             injection.nodes = list(self._pinned.nodes[id])
             return None
         rng = self.stream_of(injection)
         injection.nodes = roles.resolve(target, statuses, self._bound, rng, self._observers)
-        if injection.nodes and injection.entry.fault.of_host:
+        if injection.nodes and injection.fault.of_host:
             injection.nodes = self._scenario.cluster.beside(injection.nodes[0])
         if injection.nodes or target == []:
             return None

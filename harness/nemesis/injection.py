@@ -6,7 +6,7 @@ from typing import Literal
 
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
-from harness.faults import description
+from harness.faults import Fault, description
 from harness.scenario.plan import Planned
 from harness.scenario.schema import FaultEntry
 from harness.target import Evidence
@@ -43,6 +43,12 @@ class Injection:
     came_with: Evidence = field(default_factory=dict)
     awaited: Evidence | None = None
     what: str = ""
+
+    @property
+    def fault(self) -> Fault:
+        """The fault with its settings; an entry that only heals has none, and asks for none."""
+        found: Fault = self.entry.fault
+        return found
 
     def describe(self, modes: Mapping[str, str]) -> None:
         """Set `what`, with the entry's name before it if the scenario gives it one."""

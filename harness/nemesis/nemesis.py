@@ -13,7 +13,6 @@ from harness.common.polling import wait_until
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
 from harness.common.server_states import NodeStatus
-from harness.faults import Fault
 from harness.history.record import HistoryWriter
 from harness.nemesis import undo
 from harness.nemesis.admission import Room, still_waits
@@ -85,7 +84,7 @@ class Nemesis:
         obstacle = self._aim.take(injection, statuses)
         obstacle = obstacle or self._room.obstacle(injection, self._in_force)
         if obstacle is None:
-            self._inject(injection, entry.fault, {str(s.node): s.mode for s in statuses})
+            self._inject(injection, {str(s.node): s.mode for s in statuses})
         elif still_waits(injection, obstacle, self._clock.now_s()):
             rng.setstate(drawn)  # the next try draws as if it were the first
         else:
@@ -97,7 +96,7 @@ class Nemesis:
         Raises:
             TargetError: it could not be undone.
         """
-        fault: Fault = injection.entry.fault
+        fault = injection.fault
         try:
             self._look_at(injection, last=True)
             evidence = fault.heal(self._system_of(injection), injection.nodes)
@@ -167,11 +166,12 @@ class Nemesis:
             self._clock,
         )
 
-    def _inject(self, injection: Injection, fault: Fault, before: Mapping[str, str]) -> None:
+    def _inject(self, injection: Injection, before: Mapping[str, str]) -> None:
+        fault = injection.fault
         injection.describe(before)
         self._in_force.append(injection)
         injection.clients = list(fault.choose(self._system.clients, injection.nodes))
-        self._room.take(fault, injection.nodes)
+        self._room.take(injection)
         self._quorum.ledger.begin(
             undo.entry(
                 fault,
@@ -203,11 +203,11 @@ class Nemesis:
             self._log.awaited(injection)
         else:
             self._note(injection, evidence, began_ns)
-        self._end_others(injection, fault)
-        self._settle(injection, fault)
+        self._end_others(injection)
+        self._settle(injection)
 
     def _note(self, injection: Injection, evidence: Evidence, began_ns: int) -> None:
-        fault: Fault = injection.entry.fault
+        fault = injection.fault
         bit = fault.bit(evidence)
         if bit:
             self._room.note_installed(injection.planned.name)
@@ -217,7 +217,7 @@ class Nemesis:
         """Record a patient fault once it has taken effect; with `last`, whatever was seen."""
         if injection.awaited is None:
             return
-        fault: Fault = injection.entry.fault
+        fault = injection.fault
         evidence = injection.awaited | fault.look(self._system_of(injection), injection.nodes)
         if last or fault.bit(evidence):
             injection.awaited = None
@@ -228,20 +228,20 @@ class Nemesis:
     def _system_of(self, injection: Injection) -> System:
         return replace(self._system, chosen=injection.clients)
 
-    def _end_others(self, injection: Injection, fault: Fault) -> None:
+    def _end_others(self, injection: Injection) -> None:
         """Record the end of faults that this one ended, by `replaces` or as `start` ends `kill`."""
-        by = injection.planned.name
+        by, ends = injection.planned.name, injection.fault.ends
         for other in self._in_force.copy():
             if other is injection:
                 continue
-            undone = other.planned.kind in fault.ends and set(other.nodes) <= set(injection.nodes)
+            undone = other.planned.kind in ends and set(other.nodes) <= set(injection.nodes)
             if undone or other.planned.name == injection.entry.replaces:
                 self._over(other, {"ended_by": by})
 
-    def _settle(self, injection: Injection, fault: Fault) -> None:
+    def _settle(self, injection: Injection) -> None:
         """Set when an injection that took place is to be healed, if ever."""
         hold_s = injection.entry.hold_s
-        if not fault.lasting:
+        if not injection.fault.lasting:
             self._forget(injection)
         else:
             # Without a duration it is over for the schedule, and stays in force until it is healed.
