@@ -79,11 +79,7 @@ def faults_of(history: History, judgement: Judgement, scenario: Scenario) -> lis
 
     The settings are the scenario's, whose entries of `faults` have a name of their own each.
     """
-    entries = {
-        (entry.label, entry.kind): entry.fault
-        for phase in scenario.phases
-        for entry in phase.faults
-    }
+    entries = {(entry.label, entry.kind): entry.fault for entry in scenario.fault_entries}
     rows: dict[int, dict[str, Any]] = {}
     for event in history.notes:
         if event.process != "nemesis" or not isinstance(event.value, dict):

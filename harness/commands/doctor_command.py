@@ -180,8 +180,8 @@ def means_of(fault: str) -> set[str]:
 
 def needs(scenario: Scenario) -> set[str]:
     """Return what a scenario needs to run: means of faults, releases, memory."""
-    entries = (entry for phase in scenario.phases for entry in phase.faults)
-    found = {name for e in entries if e.fault is not None for name in means_of(e.kind)}
+    kinds = {entry.kind for entry in scenario.fault_entries if entry.fault is not None}
+    found = {name for kind in kinds for name in means_of(kind)}
     found |= {_OF_KEY[key] for key in _OF_KEY if getattr(scenario.cluster, key)}
     named = [scenario.cluster.zookeeper] if scenario.cluster.exact else []
     found |= {f"ZooKeeper {wanted}" for wanted in (*named, *scenario.upgrades)}

@@ -192,10 +192,14 @@ class Scenario(Claimed, QueueSettings):
         return (entry for phase in self.phases for entry in phase.workload)
 
     @property
+    def fault_entries(self) -> Iterable[FaultEntry]:
+        """Return the fault entries of all phases, in order."""
+        return (entry for phase in self.phases for entry in phase.faults)
+
+    @property
     def faults_used(self) -> Sequence[Any]:
         """Return the faults of all phases with their settings, in order."""
-        entries = (entry for phase in self.phases for entry in phase.faults)
-        return [entry.fault for entry in entries if entry.fault is not None]
+        return [entry.fault for entry in self.fault_entries if entry.fault is not None]
 
     @property
     def drain_command(self) -> WorkloadEntry | None:

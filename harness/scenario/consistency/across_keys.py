@@ -52,7 +52,7 @@ def _of_names_and_times(scenario: Scenario) -> Iterator[Complaint]:
     yield from _of_groups(scenario)
     yield from _of_segments(scenario)
     yield from fault_entries.without_effect(scenario)
-    names = Counter(entry.label for phase in scenario.phases for entry in phase.faults)
+    names = Counter(entry.label for entry in scenario.fault_entries)
     for number, phase in enumerate(scenario.phases):
         for place, complaint in _of_phase(scenario, phase, names):
             yield ("phases", number, *place), complaint
@@ -157,7 +157,7 @@ def _of_transport(scenario: Scenario) -> Iterator[Complaint]:
 
 def _of_availability(scenario: Scenario) -> Iterator[Complaint]:
     """Require that the bound names a fault of this scenario."""
-    entries = [entry for phase in scenario.phases for entry in phase.faults if entry.fault]
+    entries = (entry for entry in scenario.fault_entries if entry.fault)
     known = {name for entry in entries for name in (entry.label, entry.kind)}
     bound = scenario.availability
     if bound is not None and bound.during not in known:

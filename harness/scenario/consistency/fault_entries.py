@@ -32,7 +32,7 @@ def trigger_of(entry: FaultEntry) -> str:
 def without_effect(scenario: Scenario) -> Iterator[Complaint]:
     """Yield each key that would change nothing where it stands, with what to write instead."""
     by_label = defaultdict[str, list[FaultEntry]](list)
-    for entry in (entry for phase in scenario.phases for entry in phase.faults):
+    for entry in scenario.fault_entries:
         by_label[entry.label].append(entry)
     for number, phase in enumerate(scenario.phases):
         if phase.mix_s is not None and all(entry.weight is None for entry in phase.faults):

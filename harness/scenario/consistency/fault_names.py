@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from itertools import count
 
-from harness.scenario.schema import Complaint, FaultEntry, Phase, Scenario
+from harness.scenario.schema import Complaint, FaultEntry, Scenario
 
 
 def unique(scenario: Scenario) -> Scenario:
@@ -12,7 +12,7 @@ def unique(scenario: Scenario) -> Scenario:
 
     An entry draws its random numbers by its name, and results report it by that name.
     """
-    taken = {entry.name for entry in _entries(scenario)}
+    taken = {entry.name for entry in scenario.fault_entries}
     tries: dict[str, Iterator[str]] = {}  # goes on where it was: a name is tried once
     phases = [
         phase.model_copy(update={"faults": [_named(entry, taken, tries) for entry in phase.faults]})
@@ -23,8 +23,8 @@ def unique(scenario: Scenario) -> Scenario:
 
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
     """Yield names that two entries have, and references that more than one entry answers to."""
-    named = Counter(entry.name for entry in _entries(scenario) if entry.name is not None)
-    everywhere = _labels(_entries(scenario))
+    named = Counter(entry.name for entry in scenario.fault_entries if entry.name is not None)
+    everywhere = _labels(scenario.fault_entries)
     for number, phase in enumerate(scenario.phases):
         above, here = Counter[str](), Counter(entry.label for entry in phase.faults)
         for place, entry in enumerate(phase.faults):
@@ -66,8 +66,3 @@ def _names(kind: str) -> Iterator[str]:
 
 def _labels(entries: Iterable[FaultEntry]) -> Counter[str]:
     return Counter(entry.label for entry in entries if entry.fault is not None)
-
-
-def _entries(scenario: Scenario) -> Iterator[FaultEntry]:
-    phases: Iterable[Phase] = scenario.phases
-    return (entry for phase in phases for entry in phase.faults)
