@@ -100,9 +100,7 @@ class Ending:
 
     def note(self, f: str, value: Mapping[str, Any]) -> None:
         """Append a note of the harness."""
-        self._history.append(
-            Event(time_ns=self._clock.now_ns(), process="harness", type="info", f=f, value=value)
-        )
+        self._history.append(Event.note(self._clock.now_ns(), f, value))
 
     def _go_on_without_some(self, error: TargetError) -> None:
         """Note the servers that do not come back: the run can be judged if a majority serves.

@@ -128,9 +128,7 @@ class Client:
 
     def note(self, f: str, value: Mapping[str, Any]) -> None:
         """Record an event that is no call, such as returned items; from any thread."""
-        self._append(
-            Event(time_ns=self._clock.now_ns(), process="harness", type="info", f=f, value=value)
-        )
+        self._append(Event.note(self._clock.now_ns(), f, value))
 
     @property
     def config(self) -> SubjectConfig:

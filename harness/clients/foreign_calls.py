@@ -269,4 +269,4 @@ def session_end(
     The process number says whose end it is, even if the client never had a name.
     """
     end = {**names, "why": why, "alive_until_ns": alive_until_ns, "zxid": None}
-    return Event(time_ns=now_ns, process=process, type="info", f=SESSION_END, value=end)
+    return Event.note(now_ns, SESSION_END, end, process)

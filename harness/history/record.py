@@ -81,6 +81,11 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     attempts: int | UnsetType = UNSET
     error: str | UnsetType = UNSET
 
+    @classmethod
+    def note(cls, time_ns: int, f: str, value: Given, process: Value = "harness") -> Self:
+        """Return an event that is no call."""
+        return cls(time_ns=time_ns, process=process, type="info", f=f, value=value)
+
 
 PROCESS_STRIDE: Final = 1000  # process p, p + 1000, ... are the same client one after the other
 _WORKERS: Final = 1000 * PROCESS_STRIDE * PROCESS_STRIDE  # more sessions than a client can have

@@ -39,12 +39,4 @@ class Monitor(GuardedThread):
         self._progress.statuses = seen
         if modes != self._modes:
             self._modes = modes
-            self._history.append(
-                Event(
-                    time_ns=self._clock.now_ns(),
-                    process="harness",
-                    type="info",
-                    f="status",
-                    value=modes,
-                )
-            )
+            self._history.append(Event.note(self._clock.now_ns(), "status", modes))

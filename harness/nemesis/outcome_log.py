@@ -69,12 +69,5 @@ class OutcomeLog:
             "outcome": outcome,
             "evidence": evidence,
         }
-        self._history.append(
-            Event(
-                time_ns=self._clock.now_ns() if time_ns is None else time_ns,
-                process="nemesis",
-                type="info",
-                f=injection.planned.kind,
-                value=value,
-            )
-        )
+        at_ns = self._clock.now_ns() if time_ns is None else time_ns
+        self._history.append(Event.note(at_ns, injection.planned.kind, value, process="nemesis"))

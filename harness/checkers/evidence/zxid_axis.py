@@ -292,4 +292,4 @@ def _placed(note: Event, places: Axis) -> Event:
         at = alive = int(places.rank(np.array([zxid]))[0]) * places.step
     if "alive_until_ns" in value:
         value["alive_until_ns"] = alive
-    return Event(time_ns=at, process=note.process, type="info", f=note.f, value=value)
+    return Event.note(at, note.f, value, note.process)
