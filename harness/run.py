@@ -213,11 +213,14 @@ class _Run:
                     for number in range(len(self.scenario.phases)):
                         self._phase(number, nemesis, monitor)
                         ending.note(PHASE, {"number": number, "event": "end"})
-                    ending.heal(nemesis)
+                    serves = ending.heal(nemesis)
                     ending.look(self._trees(), when="healed")
-                    ending.drain(
-                        self._workers, monitor.raise_failure, by=self.scenario.drain_command
-                    )
+                    if serves:
+                        ending.drain(
+                            self._workers, monitor.raise_failure, by=self.scenario.drain_command
+                        )
+                    else:
+                        ending.skip_drain()
                 # Before the drain and after it, since a drain may hide a difference.
                 ending.look(self._trees(), when="drained")
                 ending.look(self._logs(), when="drained")

@@ -41,21 +41,23 @@ class Ending:
         self._quorum, self._history = quorum, history
         self._clock, self._progress, self._say = clock, progress, say
 
-    def heal(self, nemesis: Nemesis) -> None:
+    def heal(self, nemesis: Nemesis) -> bool:
         """Undo every fault, wait until all servers serve, and note how soon they did.
 
+        Returns whether a majority serves, so that the queue can be drained.
+
         Raises:
-            TargetError: something could not be undone, or no majority serves.
+            TargetError: something could not be undone, or the engine is gone.
         """
         self._progress.begin("heal", limit_s=self._clock.now_s() + READY_WITHIN_S)
         nemesis.heal_all()
         try:
             took_s = self._quorum.wait_ready(within_s=READY_WITHIN_S)
         except TargetError as error:
-            self._go_on_without_some(error)
-            return
+            return self._goes_on_without_some(error)
         self.note(RECOVERED, {"took_s": round(took_s, 3), "lost": []})
         self._say(f"healed; all servers serve after {took_s:.1f} s; draining")
+        return True
 
     def drain(
         self,
@@ -89,6 +91,12 @@ class Ending:
             self._say(f"the drain was given up: {why}")
         workers.reap()
 
+    def skip_drain(self) -> None:
+        """Note that the queue was not drained, as no majority serves."""
+        self.note(
+            drains.NAME, drains.ended(complete=False, why="no majority of the servers serves")
+        )
+
     def look(self, seen: Notes, *, when: str) -> None:
         """Note what was seen of the servers, and when."""
         for f, value in seen:
@@ -102,15 +110,18 @@ class Ending:
         """Append a note of the harness."""
         self._history.append(Event.note(self._clock.now_ns(), f, value))
 
-    def _go_on_without_some(self, error: TargetError) -> None:
-        """Note the servers that do not come back: the run can be judged if a majority serves.
+    def _goes_on_without_some(self, error: TargetError) -> bool:
+        """Note the servers that do not come back; tell whether a majority serves.
 
         Raises:
-            TargetError: no majority serves.
+            TargetError: the engine is gone, or all servers serve and none leads.
         """
         statuses = self._quorum.statuses()
         lost = [seen.node for seen in statuses if not seen.serving]
-        if not lost or not any(seen.mode == "leader" for seen in statuses):
+        if not lost:
             raise error
+        led = any(seen.mode == "leader" for seen in statuses)
         self.note(RECOVERED, {"took_s": None, "lost": lost, "why": str(error)})
-        self._say(f"healed; {error}; draining what the others serve")
+        then = "draining what the others serve" if led else "nothing can be drained"
+        self._say(f"healed; {error}; {then}")
+        return led

@@ -9,6 +9,7 @@ from typing import Any
 import docker
 from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
+from docker.types import LogConfig
 
 from cluster.cluster_errors import ClusterError, ContainerGoneError
 from cluster.config import ENVIRONMENT
@@ -17,11 +18,16 @@ from cluster.engine.containers import UID, download, remove
 from cluster.pods.sandbox import Sandbox
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
+from harness.common.server_states import LOG_CUT
 from harness.target import DOWN, Evidence
 
 STATE_TIMEOUT_S = 30
 ASK_AGAIN_S = 1.0  # how soon the engine is asked again about a server that does not answer
 POLL_S = 0.01
+LOG_FILE_MB = 64  # a server that fails in a loop wrote 1.6 GB in ten minutes
+LOG_FILES = 2
+_BESIDE_A_LINE = 65  # bytes that the engine writes with each: its stream, its time
+_LOGGING = {"max-size": f"{LOG_FILE_MB}m", "max-file": str(LOG_FILES)}
 
 
 class ServerContainer:
@@ -61,6 +67,7 @@ class ServerContainer:
             user=f"{UID}:{UID}",
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
+            log_config=LogConfig(type=LogConfig.types.JSON, config=_LOGGING),
         )
 
     def replace(self, image: str) -> None:
@@ -79,10 +86,16 @@ class ServerContainer:
         self._earlier_log = b""
 
     def log(self) -> bytes:
-        """Return all that this server, and those that it replaced, have written."""
+        """Return what this server, and those that it replaced, have written.
+
+        Of a server that wrote more than the engine keeps it may be the end only; then `LOG_CUT`
+        comes first.
+        """
         server = self.container
         try:
-            return self._earlier_log + bytes(server.logs(stdout=True, stderr=True))
+            written = bytes(server.logs(stdout=True, stderr=True))
+            cut = LOG_CUT if _may_be_cut(written) else b""
+            return self._earlier_log + cut + written
         except (DockerException, OSError) as error:
             raise self._failed(server, error) from error
 
@@ -189,3 +202,8 @@ class ServerContainer:
                 f"another program has removed it"
             )
         return ClusterError(f"node {self._sandbox.id}: {error}")
+
+
+def _may_be_cut(log: bytes) -> bool:
+    """Tell whether the engine may have thrown away the oldest file: one is full, as it counts."""
+    return len(log) + _BESIDE_A_LINE * log.count(b"\n") >= LOG_FILE_MB << 20

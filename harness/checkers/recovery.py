@@ -12,9 +12,8 @@ from harness.history.columns import History
 class Recovery:
     """After the last heal all servers serve, each as it was started. O(notes).
 
-    INVALID for `server-lost`: one does not come back though nothing hurts it any more, while the
-    others serve. Its log, kept with the run, says why. If no majority came back there is no
-    verdict at all.
+    INVALID for `server-lost`: one does not come back, or all do not, though nothing hurts them any
+    more and the engine runs them. Their logs, kept with the run, say why.
 
     Details: how long it took until all served, null if they never did.
     """
@@ -34,11 +33,14 @@ class Recovery:
             verdict=Verdict.INVALID if lost else Verdict.VALID,
             reasons=("server-lost",) if lost else (),
             details={"took_s": seen["took_s"]},
-            witnesses=tuple(
-                Witness(sentence=f"Node {node} did not serve again: {seen['why']}.")
-                for node in lost
-            ),
+            witnesses=(Witness(sentence=_sentence(lost, seen["why"])),) if lost else (),
         )
+
+
+def _sentence(lost: list[int], why: str) -> str:
+    """Say which did not come back, and why, once for all."""
+    nodes = "Node" if len(lost) == 1 else "Nodes"
+    return f"{nodes} {', '.join(map(str, lost))} did not serve again: {why}."
 
 
 def _seen(history: History) -> dict[str, Any]:

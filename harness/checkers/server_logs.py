@@ -27,6 +27,8 @@ class ServerLogs:
     when it comes back from a pause, and holds the same as all others afterwards. Whether servers
     differ is for `replicas` to say.
 
+    UNKNOWN if nothing was found and the beginning of a log may be gone (`log-cut`).
+
     Details: how often each pattern was found, over all servers; the known defects, how often each
     was seen and on which nodes; by node the digest mismatches that it counted since its start,
     null for a server that did not answer.
@@ -46,10 +48,12 @@ class ServerLogs:
             patterns.update(log["patterns"])
         seen = list(_seen(logs))
         found = [each for each in seen if _counts(each, claim)]
+        doubts = {"log-cut" for log in logs if log.get("cut")}
+        reasons = {reason for each in found for reason in each.reasons}
         return CheckResult(
             name="server-logs",
-            verdict=Verdict.INVALID if found else Verdict.VALID,
-            reasons=tuple(sorted({reason for each in found for reason in each.reasons})),
+            verdict=Verdict.INVALID if found else Verdict.UNKNOWN if doubts else Verdict.VALID,
+            reasons=tuple(sorted(reasons | doubts)),
             details={
                 "patterns": dict(sorted(patterns.items())),
                 "known_defects": _summed(seen),

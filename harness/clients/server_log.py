@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from harness.common.server_states import LOG_CUT
 from harness.history.columns import History
 
 NOTE = "server-log"
@@ -32,7 +33,8 @@ def told(node: int, log: bytes) -> dict[str, Any]:
     """Return the value of a "server-log" note: counts and samples by pattern, and stack traces.
 
     A trace has its pattern, the methods it went through, the innermost first, the release that
-    the server was when it wrote it, and how often it stands there. O(size of the log).
+    the server was when it wrote it, and how often it stands there. `cut` says that the beginning
+    of the log may be gone. O(size of the log).
     """
     lines = log.splitlines()
     counts: Counter[str] = Counter()
@@ -43,7 +45,8 @@ def told(node: int, log: bytes) -> dict[str, Any]:
                 counts[name] += 1
                 if counts[name] == 1 and len(samples) < _SAMPLES:
                     samples.append(line.decode(errors="replace")[:300])
-    return {"node": node, "patterns": dict(counts), "samples": samples, "traces": _counted(lines)}
+    found = {"node": node, "patterns": dict(counts), "samples": samples, "traces": _counted(lines)}
+    return found | ({"cut": True} if LOG_CUT in log else {})
 
 
 def reread(history: History, logs: Path) -> None:

@@ -7,6 +7,7 @@ from harness.common.polling import wait_until
 
 ANSWERS_WITHIN_S = 10.0
 LOOK_AGAIN_S = 0.1
+LOG_CUT = b"[the server wrote more than is kept: the beginning of this log may be gone]\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,6 +96,7 @@ class _ServerLog(msgspec.Struct):
     samples: list[str]
     digest_mismatches: Number | None = None
     traces: list[_Trace] = []
+    cut: bool = False
 
 
 class _SessionsEnded(msgspec.Struct):

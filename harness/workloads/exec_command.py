@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ Word = Annotated[str, Field(max_length=10_000)]
 Words = Annotated[list[Word], Field(min_length=1, max_length=200)]
 PLACEHOLDERS: Final = (
     "hosts", "gateway", "path", "number", "clients", "first", "count",
-    "session_timeout_ms", "deadline_ms",
+    "session_timeout_ms", "deadline_ms", "python",
 )  # fmt: skip
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 _encoder = msgspec.json.Encoder()
@@ -110,7 +111,8 @@ def unknown_placeholders(words: Iterable[str]) -> list[str]:
 
 def complaint_of_command(words: Sequence[str], folder: Path) -> str | None:
     """Return what is wrong with a command's first word; None if it can be run in the folder."""
-    program = str(folder / words[0]) if "/" in words[0] else words[0]
+    program = words[0].replace("{python}", sys.executable)
+    program = str(folder / program) if "/" in program else program
     if shutil.which(program) is not None:
         return None
     return f"expected a command that can be run in {folder}, got {words[0]!r}"
@@ -131,6 +133,7 @@ def _play(
         "path": config.path,
         "session_timeout_ms": round(config.session_timeout_s * 1000),
         "deadline_ms": round(config.deadline_s * 1000),
+        "python": sys.executable,
         **own,
     }
     words = [_PLACEHOLDER.sub(lambda m: str(known.get(m[1], m[0])), word) for word in command]

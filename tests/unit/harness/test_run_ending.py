@@ -1,8 +1,8 @@
 """How a run ends when servers do not: within limits, and with what was seen in its record."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -14,6 +14,7 @@ from harness.common.run_clock import Clock
 from harness.common.server_states import NodeStatus
 from harness.history.record import HistoryWriter
 from harness.nemesis.monitor import Monitor
+from harness.nemesis.nemesis import Nemesis
 from harness.run_ending import Ending
 from harness.workers.pool import Workers
 from harness.workloads.drain import Drain
@@ -87,6 +88,52 @@ def test_a_drain_that_dies_of_itself_is_a_failure_of_the_harness(stage: Stage) -
     stage.workers._subject["kind"] = "no-such-queue"
     with pytest.raises(WorkerError, match=r"expected one of .*got 'no-such-queue'"):
         stage.ending.drain(stage.workers, lambda: None)
+
+
+class LateQuorum(FakeQuorum):
+    """A quorum that is never ready."""
+
+    def wait_ready(self, *, within_s: float = 60, nodes: Collection[int] | None = None) -> float:
+        raise TargetError("expected nodes [1, 2, 3, 4, 5] serving and one leader")
+
+
+class NoFaults:
+    """A nemesis that has nothing to heal."""
+
+    def heal_all(self) -> None:
+        """Heal nothing."""
+
+
+@pytest.mark.parametrize(
+    ("down", "told"),
+    [([4], "draining what the others serve"), ([1, 2, 3, 4, 5], "nothing can be drained")],
+)
+def test_servers_that_do_not_come_back_are_lost_also_all_of_them(
+    tmp_path: Path, down: list[int], told: str
+) -> None:
+    """The run is judged all the same; the queue is drained if a majority serves."""
+    quorum = LateQuorum()
+    for id in down:
+        quorum.nodes[id].kill()
+    stage = Stage(tmp_path, quorum)
+    with stage.history:
+        serves = stage.ending.heal(cast(Nemesis, NoFaults()))
+        stage.ending.skip_drain()
+    assert serves is (len(down) < 3)
+    (note,) = stage.notes("recovered")
+    assert note["lost"] == down
+    assert "expected nodes [1, 2, 3, 4, 5] serving" in note["why"]
+    assert told in stage.said[0]
+    assert stage.notes("drain") == [
+        {"phase": "end", "complete": False, "why": "no majority of the servers serves"}
+    ]
+
+
+def test_servers_that_all_serve_without_a_leader_are_not_lost(tmp_path: Path) -> None:
+    """Then nobody knows what is wrong, and the run ends with the error."""
+    stage = Stage(tmp_path, LateQuorum())
+    with stage.history, pytest.raises(TargetError, match="expected nodes"):
+        stage.ending.heal(cast(Nemesis, NoFaults()))
 
 
 def test_a_failed_look_of_the_monitor_can_be_raised_meanwhile(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from cluster.cluster_errors import ClusterError
 from cluster.pods import server_container
 from cluster.pods.sandbox import Sandbox
 from cluster.pods.server_container import ServerContainer
+from harness.common.server_states import LOG_CUT
 
 EXITED = {"Status": "exited", "StartedAt": "at 1", "ExitCode": 137}
 
@@ -40,6 +41,18 @@ def test_a_server_that_ends_at_once_was_started() -> None:
     ended = EXITED | {"StartedAt": "at 2", "ExitCode": 1}
     seen = server(ended).bring("running", lambda: None, "start")
     assert (seen["state"], seen["started_at"]) == ("exited", "at 2")
+
+
+def test_a_log_whose_beginning_may_be_gone_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine keeps the newest files of a server that writes without end."""
+    monkeypatch.setattr(server_container, "LOG_FILE_MB", 1)
+    line = b"java.io.IOException: Unsupported Txn\n"
+    few, many = (line * (share * (1 << 20) // (len(line) + 65) // 100) for share in (90, 110))
+    written = iter([few, many])
+    made = server(EXITED)
+    made.container.logs = lambda **_: next(written)  # type: ignore[method-assign]
+    assert made.log() == few
+    assert made.log() == LOG_CUT + many
 
 
 def test_a_server_that_was_never_started_is_no_start() -> None:

@@ -22,6 +22,11 @@ def log(node: int = 1, mismatches: int | None = 0, **patterns: int) -> list[dict
     return note("server-log", 9, node=node, digest_mismatches=mismatches, **value)
 
 
+def cut(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a log whose beginning may be gone."""
+    return [event | {"value": {**event["value"], "cut": True}} for event in log]
+
+
 def judged(*logs: list[dict[str, Any]]) -> CheckResult:
     """Judge a history of these logs."""
     return ServerLogs().check(history(*logs), Claim())
@@ -37,12 +42,16 @@ def judged(*logs: list[dict[str, Any]]) -> CheckResult:
         pytest.param([log(severe=3, corrupt_log=1)], Verdict.VALID, (), id="what-faults-cause"),
         pytest.param([log(1, 1, digest_mismatch=2)], Verdict.VALID, (), id="one-mismatch"),
         pytest.param([log(1), log(2, None)], Verdict.VALID, (), id="silent"),
+        pytest.param([log(1), cut(log(2))], Verdict.UNKNOWN, ("log-cut",), id="cut"),
+        pytest.param(
+            [cut(log(null_pointer=1))], Verdict.INVALID, ("log-cut", "null-pointer"), id="cut-npe"
+        ),
     ],
 )
 def test_verdict_follows_the_logs(
     logs: list[list[dict[str, Any]]], verdict: Verdict, reasons: tuple[str, ...]
 ) -> None:
-    """A null pointer is a defect; what faults cause and mismatches are counted and no more."""
+    """A null pointer is a defect, what faults cause is counted; half a log proves nothing."""
     result = judged(*logs)
     assert (result.verdict, result.reasons) == (verdict, reasons)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from harness import run
 from harness.clients import server_log
+from harness.common.server_states import LOG_CUT
 from harness.report import page
 from harness.scenario import loading
 from worlds.histories.by_hand import history, note
@@ -50,6 +51,12 @@ def test_the_release_is_the_one_that_wrote_it() -> None:
     later = RELEASE.replace(b"3.9.6", b"3.9.7")
     traces = server_log.told(1, RELEASE + REVALIDATE + later + REVALIDATE)["traces"]
     assert [trace["release"] for trace in traces] == ["3.9.6", "3.9.7"]
+
+
+def test_a_log_without_its_beginning_is_told() -> None:
+    """So nobody concludes from what is not there, also where a later server wrote it."""
+    assert server_log.told(1, RELEASE + LOG_CUT + REVALIDATE)["cut"]
+    assert "cut" not in server_log.told(1, RELEASE + REVALIDATE)
 
 
 def test_any_bytes_are_read() -> None:

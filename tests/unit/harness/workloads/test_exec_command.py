@@ -1,5 +1,6 @@
 """Commands as workloads: what they tell is recorded; what is wrong with one is one error."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,17 @@ def test_a_script_of_bash_is_a_client(pool: Workers, tmp_path: Path) -> None:
     assert pool._progress.counts() == {
         "invoked": 7, "acknowledged": 3, "delivered": 3, "empty": 1,
     }  # fmt: skip
+
+
+def test_python_is_the_one_that_runs_the_harness(pool: Workers, tmp_path: Path) -> None:
+    """So a scenario's program finds what is installed here, whatever the shell's `python3` is."""
+    script = "import kazoo, sys; open('seen', 'w').write(sys.executable)"
+    finish(pool, start(pool, "", command=["{python}", "-c", script]))
+    assert (tmp_path / "seen").read_text() == sys.executable
+    entry = '{command: ["{python}", "-c", "pass"]}'
+    file = tmp_path / "m.yaml"
+    file.write_text(f"description: d\nworkload:\n  - exec: {entry}\n")
+    loading.require_runnable(loading.load(file))
 
 
 def test_placeholders_are_replaced_and_nothing_is_expanded(pool: Workers, tmp_path: Path) -> None:
@@ -265,7 +277,7 @@ def test_a_drain_by_command_is_complete_with_status_0(
         ("{command: [./no.sh]}", "3: workload[0].exec.command: expected a command that can be run"),
         ("{command: [sh, '{host}']}", ("3: workload[0].exec.command: expected one of {hosts}, "
          "{gateway}, {path}, {number}, {clients}, {first}, {count}, {session_timeout_ms}, "
-         "{deadline_ms}, got {host}")),
+         "{deadline_ms}, {python}, got {host}")),
         ("{command: [sh], drain: ['{x}']}", "3: workload[0].exec.drain: expected one of {hosts}"),
         ("{command: [sh, '{gateway}']}", ("3: workload[0].exec.command: expected `transport: rest` "
          "beside {gateway}, got none")),
