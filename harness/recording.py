@@ -166,6 +166,7 @@ class Recording:
             return all_called(started)
 
         wait_until(called, within_s=CALLS_WITHIN_S, every_s=TICK_S)
+        self._workers.all_call()
 
     def wait(self, within_s: float = ENDS_WITHIN_S) -> None:
         """Wait until all client processes have ended.

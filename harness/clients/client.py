@@ -20,6 +20,7 @@ from harness.history.record import PROCESS_STRIDE, Event, HistoryWriter, Value
 
 T = TypeVar("T", bound=Applied)
 RECONNECT_S = 0.5
+ALL_CALL_WITHIN_S = 60.0  # the harness tells it after 30 s, whether or not they do
 
 Report = Callable[[Mapping[str, Any]], None]
 EndReason = Literal["closed", "in-doubt", "expired"]
@@ -32,6 +33,7 @@ class Client:
         connect: makes a new subject, whose notes go to the given function.
         process: number of the first process.
         report: receives counts and the session, for the harness.
+        all_call: waits, for some seconds, until each client of the phase has begun its first call.
         puts_over: tells whether no more puts will come from other workloads.
         faults_over: tells whether every fault of the phase was injected and is over.
         config: how to reach the queue, for a workload whose calls are a command's.
@@ -48,16 +50,26 @@ class Client:
         report: Report,
         puts_over: Callable[[], bool],
         faults_over: Callable[[], bool] = lambda: False,
+        all_call: Callable[[float], object] = lambda _: True,
         config: SubjectConfig | None = None,
         where: str = "",
     ) -> None:
         self._connect, self._history, self._clock = connect, history, clock
         self._report, self.puts_over, self.faults_over = report, puts_over, faults_over
-        self._config, self.where = config, where
+        self._config, self.where, self._all_call = config, where, all_call
         self.process = process
         self._lock = threading.Lock()
         self._subject: Subject | None = None
         self._alive_ns = 0  # when the last call began whose effect shows that the session lived
+
+    def await_all_calls(self) -> float:
+        """Wait until each client of the phase calls; return the time, from which rates count.
+
+        The times of faults count from there, too. Otherwise the puts may be over before a fault
+        comes, on a busy machine whose clients start one after the other.
+        """
+        self._all_call(ALL_CALL_WITHIN_S)
+        return self.now_s()
 
     def put(
         self,

@@ -18,7 +18,7 @@ from harness.common.run_clock import Clock
 from harness.history.record import HistoryWriter, first_process
 from harness.scenario.schema import WorkloadEntry
 from harness.workers.forwarder import Forwarder, Forwarding
-from harness.workers.worker_process import FAULTS_OVER, OVER, PUTS_OVER, Job
+from harness.workers.worker_process import ALL_CALL, FAULTS_OVER, OVER, PUTS_OVER, Job
 
 JOIN_TIMEOUT_S = 60  # after SIGKILL; only a machine that stands still needs more than a moment
 STDERR_TAIL = 2000
@@ -36,7 +36,8 @@ class Worker:
         forwarder: what it connects through, if clients can be cut off.
         ended: whether its end was noticed and its pipes are closed.
         over: whether it said that it did all of its job.
-        told: the lines that it was told: that no more puts come, that the faults are over.
+        told: the lines that it was told: that all call, that no more puts come, that the faults are
+            over.
     """
 
     job: Job
@@ -108,6 +109,10 @@ class Workers:
             self._start(kind, settings, number, dies=dies, where=where)
             for number in range(int(settings.get("clients", 1)))
         ]
+
+    def all_call(self) -> None:
+        """Tell all workers that each of their phase has begun its first call."""
+        self._tell(ALL_CALL)
 
     def puts_over(self) -> None:
         """Tell all workers that no more puts will come."""

@@ -1,8 +1,9 @@
 """The process of one workload client: `python -m harness.workers.worker_process`.
 
-The harness writes one line of JSON (a Job) to standard input, later the lines `puts-over` and
-`faults-over`, and closes it to end the worker at once. The worker writes its history to its own
-file, and lines of JSON with counts to standard output, the last of which says that it did its job.
+The harness writes one line of JSON (a Job) to standard input, later the lines `all-call`,
+`puts-over` and `faults-over`, and closes it to end the worker at once. The worker writes its
+history to its own file, and lines of JSON with counts to standard output, the last of which says
+that it did its job.
 """
 
 import os
@@ -26,7 +27,7 @@ from harness.history import record
 from harness.workers.watchdog import Watchdog
 from harness.workloads import workloads
 
-PUTS_OVER, FAULTS_OVER = b"puts-over\n", b"faults-over\n"
+ALL_CALL, PUTS_OVER, FAULTS_OVER = b"all-call\n", b"puts-over\n", b"faults-over\n"
 OVER = b"over\n"
 """The last line of a worker that did all of its job."""
 
@@ -61,11 +62,11 @@ def main() -> None:
     stdout = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     job = msgspec.json.decode(stdin.readline(), type=Job)
-    over = {PUTS_OVER: threading.Event(), FAULTS_OVER: threading.Event()}
-    threading.Thread(target=_obey, args=(stdin, over), daemon=True).start()
+    told = {line: threading.Event() for line in (ALL_CALL, PUTS_OVER, FAULTS_OVER)}
+    threading.Thread(target=_obey, args=(stdin, told), daemon=True).start()
     status = 0
     try:
-        work(job, stdout, over)
+        work(job, stdout, told)
     except Exception as error:  # noqa: BLE001 -- the harness reads the last line of the log
         traceback.print_exc()
         if isinstance(error, HarnessError):
@@ -78,7 +79,7 @@ def main() -> None:
     os._exit(status)
 
 
-def work(job: Job, out: BinaryIO, over: Mapping[bytes, threading.Event]) -> None:
+def work(job: Job, out: BinaryIO, told: Mapping[bytes, threading.Event]) -> None:
     """Run the workload with a recording client."""
     adapter = pydantic.TypeAdapter(workloads[job.kind])
     workload = adapter.validate_json(msgspec.json.encode(job.settings))
@@ -95,8 +96,9 @@ def work(job: Job, out: BinaryIO, over: Mapping[bytes, threading.Event]) -> None
             clock=run_clock.Clock(job.origin_ns),
             process=job.process,
             report=report,
-            puts_over=over[PUTS_OVER].is_set,
-            faults_over=over[FAULTS_OVER].is_set,
+            all_call=told[ALL_CALL].wait,
+            puts_over=told[PUTS_OVER].is_set,
+            faults_over=told[FAULTS_OVER].is_set,
             config=config,
             where=job.where,
         )
@@ -107,11 +109,11 @@ def work(job: Job, out: BinaryIO, over: Mapping[bytes, threading.Event]) -> None
     out.write(OVER)
 
 
-def _obey(stdin: BinaryIO, over: Mapping[bytes, threading.Event]) -> None:
-    """Obey the harness: note the end of puts and faults, and die when the pipe closes."""
+def _obey(stdin: BinaryIO, told: Mapping[bytes, threading.Event]) -> None:
+    """Obey the harness: note what it tells, and die when the pipe closes."""
     for line in stdin:
-        if line in over:
-            over[line].set()
+        if line in told:
+            told[line].set()
     process_group.end_others()
     os._exit(1)
 

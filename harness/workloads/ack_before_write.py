@@ -35,5 +35,7 @@ class AckBeforeWrite(Workload):
         """Acknowledge all; write the oldest, and lose the buffer's tail as a crash would."""
         began_s = client.now_s()
         for step in range(self.count):
+            if step == 1 and self.rate_hz is not None:
+                began_s = client.await_all_calls()
             client.pace(self.rate_hz, step, began_s)
             client.put(self.first + step, buffered=step >= self.count - self.unwritten)

@@ -47,6 +47,8 @@ class PutAll(Workload):
         ):
             if self.while_faults and client.faults_over():
                 return
+            if step == 1 and rate_hz is not None:
+                began_s = client.await_all_calls()
             client.pace(rate_hz, step, began_s)
             group = None if self.groups is None else f"g{value % self.groups}"
             client.put(value, self.priority, group=group, size_bytes=self.size_bytes)

@@ -31,6 +31,11 @@ class FakeWorkers:
         self._all.append(SimpleNamespace(running=True, called=True, left=3))
         return self._all[-1:]
 
+    def all_call(self) -> None:
+        """Note it once, and who was called by then."""
+        told = f"all call: {len(self._all)}"
+        self.log += [] if any(line.startswith("all call") for line in self.log) else [told]
+
     def puts_over(self) -> None:
         """Note it once."""
         self.log += [] if "puts over" in self.log else ["puts over"]
@@ -87,7 +92,7 @@ def test_a_workload_starts_when_its_predecessor_ended(tmp_path: Path) -> None:
     workers = FakeWorkers()
     phase = phase_of(tmp_path, "workload: [{check-all: {after: put-all}}, {put-all: {}}]\n")
     play(phase, workers)
-    assert workers.log == ["put-all", "check-all", "puts over"]
+    assert workers.log == ["put-all", "all call: 1", "check-all", "puts over"]
 
 
 @pytest.mark.parametrize(("looks", "told"), [(1, ["faults over"]), (9, [])])
@@ -98,7 +103,7 @@ def test_who_puts_while_there_are_faults_hears_of_their_end(
     workers = FakeWorkers()
     put = "workload: [{put-all: {while_faults: true}}]\nfaults: [{kill: {}, down_s: 1}]\n"
     play(phase_of(tmp_path, put), workers, FakeFaults(looks))
-    assert workers.log == ["put-all", *told]
+    assert workers.log == ["put-all", "all call: 1", *told]
 
 
 def test_without_workloads_it_ends_with_its_faults(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ def put(workload: PutAll, number: int = 0, *, over_after: int = 0) -> list[tuple
     """
     client = mock.create_autospec(Client, instance=True)
     client.now_s.return_value = 0.0
+    client.await_all_calls.return_value = 100.0
     client.faults_over = lambda: client.put.call_count >= over_after
     workload.run(client, number)
     return [(call.args[0], call.kwargs["group"]) for call in client.put.call_args_list]
@@ -42,3 +43,18 @@ def test_it_ends_with_the_faults_or_its_count(
         value for value, _ in put(PutAll(count=count, while_faults=while_faults), over_after=3)
     ]
     assert values == list(range(1, most + 1))
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "paced"), [(4, [(0, 0.0), (1, 100.0), (2, 100.0)]), (None, [])]
+)
+def test_its_rate_counts_from_when_all_clients_call(
+    rate_hz: float | None, paced: list[tuple[int, float]]
+) -> None:
+    """The first put is its call; with a rate the others wait until faults can come."""
+    client = mock.create_autospec(Client, instance=True)
+    client.now_s.return_value, client.await_all_calls.return_value = 0.0, 100.0
+    PutAll(count=3, rate_hz=rate_hz).run(client, 0)
+    calls = client.pace.call_args_list
+    assert [call.args[1:] for call in calls if call.args[0] is not None] == paced
+    assert client.await_all_calls.called is bool(paced)
