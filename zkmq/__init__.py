@@ -77,44 +77,23 @@ __all__ = [
     "__version__",
 ]
 
-# Where each name is. A name is imported when it is first asked for, so that a program that only
-# might use the queue, such as `zkmq --help`, does not wait for kazoo.
-_MODULES = {
-    "zkmq.doubt": ("Settled",),
-    "zkmq.errors": (
-        "AccessDeniedError",
-        "AckUnknownError",
-        "BadArgumentError",
-        "BadPriorityError",
-        "ClientsTooOldError",
-        "ClosedError",
-        "ConsumerLostError",
-        "IncompatibleTreeError",
-        "ItemHeldError",
-        "NoQuorumError",
-        "NotAppliedError",
-        "NotHeldError",
-        "OutcomeUnknownError",
-        "OutdatedClientError",
-        "PartlyPutError",
-        "QueueFullError",
-        "ServerRefusedError",
-        "ValueTooLargeError",
-        "WorkerStuckError",
-        "ZkmqError",
-    ),
-    "zkmq.janitor.claim_returner": ("Returned",),
-    "zkmq.putting.batches": ("Put",),
-    "zkmq.queue": ("Queue",),
-    "zkmq.taking.finish": ("Done",),
-    "zkmq.taking.reserve": ("Reservation",),
-    "zkmq.tree.compatibility.charter": ("Charter",),
-    "zkmq.tree.item": ("Hold", "Item"),
-    "zkmq.working.job": ("Job", "Outcome"),
-    "zkmq.working.working": ("Worked",),
-    "zkmq.zookeeper.security": ("Security",),
+# Where each name is; the others are errors. A name is imported when it is first asked for, so that
+# a program that only might use the queue, such as `zkmq --help`, does not wait for kazoo.
+_HOME = dict.fromkeys(__all__, "zkmq.errors") | {
+    "Charter": "zkmq.tree.compatibility.charter",
+    "Done": "zkmq.taking.finish",
+    "Hold": "zkmq.tree.item",
+    "Item": "zkmq.tree.item",
+    "Job": "zkmq.working.job",
+    "Outcome": "zkmq.working.job",
+    "Put": "zkmq.putting.batches",
+    "Queue": "zkmq.queue",
+    "Reservation": "zkmq.taking.reserve",
+    "Returned": "zkmq.janitor.claim_returner",
+    "Security": "zkmq.zookeeper.security",
+    "Settled": "zkmq.doubt",
+    "Worked": "zkmq.working.working",
 }
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
