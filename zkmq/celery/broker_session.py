@@ -130,7 +130,7 @@ class BrokerSession:
         fail: Callable[[BaseException], None],
     ) -> Intake:
         """Begin to take from a queue or mailbox, on a thread."""
-        intake: QueueIntake | MailboxIntake
+        intake: Intake
         deadline_s = self.options.deadline_s
         if self.is_mailbox(name):
             self.own_mailbox(name)

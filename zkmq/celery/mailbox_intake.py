@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 from zkmq.celery.broker_tree import BrokerTree, Letter
 from zkmq.celery.credits import Credits
-from zkmq.celery.deliveries import PAUSE_S, TURN_S, Delivery, End
-from zkmq.celery.intake_loop import IntakeLoop
+from zkmq.celery.deliveries import PAUSE_S, TURN_S, Delivery, End, Intake
 from zkmq.errors import NoQuorumError
 from zkmq.tree.bounded_set import BoundedSet
 from zkmq.zookeeper.armed_watches import ArmedWatches
@@ -18,7 +17,7 @@ LOOK_AGAIN_S = 3.0
 log = logging.getLogger("zkmq.celery")
 
 
-class MailboxIntake(IntakeLoop):
+class MailboxIntake(Intake):
     """Takes from a mailbox. A message is removed when it is taken."""
 
     def __init__(
@@ -32,12 +31,9 @@ class MailboxIntake(IntakeLoop):
         deliver: Callable[[Delivery], None],
         fail: Callable[[BaseException], None],
     ) -> None:
-        super().__init__(store, fail)
-        self.name = name
+        super().__init__(name, store, credit, deliver=deliver, fail=fail)
         self._tree = tree
-        self._credits = credit
         self._deadline_s = deadline_s
-        self._deliver = deliver
         self._watches, self._path = ArmedWatches(self._signal), tree.mailbox(name)
         self._seen = BoundedSet()
 
@@ -49,11 +45,6 @@ class MailboxIntake(IntakeLoop):
                 self._credits.get()
                 return self._opened(letter)
         return None
-
-    def consume(self, *, on: bool) -> None:
-        """Begin to take messages, or stop."""
-        self._is_taking = on
-        self._signal.set()
 
     def end(self, delivery: Delivery, how: End) -> None:
         """Requeue a message; any other end has happened when it was taken."""

@@ -67,22 +67,13 @@ class Publisher:
             if publication.doubt is None or not self._settled(publication.doubt, deadline_s):
                 publication.doubt = None
                 try:
-                    self._put(publication.queues[0], entry_of(publication.queues[0]))
+                    name = publication.queues[0]
+                    self._open_queue(name).put_many([entry_of(name)])
                 except OutcomeUnknownError as error:
                     publication.doubt = error
                     continue
             publication.doubt = None
             publication.queues.pop(0)
-
-    def _put(self, name: str, entry: Entry) -> None:
-        self._open_queue(name).put(
-            entry.data,
-            priority=entry.priority,
-            delay_s=entry.delay_s,
-            expires_s=entry.expires_s,
-            headers=entry.headers,
-            content_type=entry.content_type,
-        )
 
     def _settled(self, doubt: OutcomeUnknownError, deadline_s: float) -> bool:
         """Find out whether a put took effect."""

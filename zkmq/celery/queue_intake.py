@@ -8,8 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from zkmq.celery.credits import Credits
-from zkmq.celery.deliveries import PAUSE_S, STOP_WITHIN_S, TURN_S, Delivery, End
-from zkmq.celery.intake_loop import IntakeLoop
+from zkmq.celery.deliveries import PAUSE_S, STOP_WITHIN_S, TURN_S, Delivery, End, Intake
 from zkmq.queue import Queue
 from zkmq.taking.consumer import GiveUp
 from zkmq.taking.reserve import MAX_BATCH
@@ -34,11 +33,8 @@ class TakingQueue(Queue):
         self._consumer.wake()
 
 
-class QueueIntake(IntakeLoop):
-    """Takes from a queue of zkmq. A message is held until it is ended, or the session is.
-
-    `deliver` gets each message, on this loop's thread; `fail` gets an error that nothing can mend.
-    """
+class QueueIntake(Intake):
+    """Takes from a queue of zkmq. A message is held until it is ended, or the session is."""
 
     def __init__(
         self,
@@ -50,11 +46,8 @@ class QueueIntake(IntakeLoop):
         deliver: Callable[[Delivery], None],
         fail: Callable[[BaseException], None],
     ) -> None:
-        super().__init__(store, fail)
-        self.name = name
+        super().__init__(name, store, credit, deliver=deliver, fail=fail)
         self._queue = queue
-        self._credits = credit
-        self._deliver = deliver
         self._ending = queue.ending(lambda: self._is_late, self._pause)
         # Filled by other threads, emptied by the loop.
         self._ended: deque[tuple[Job, End]] = deque()
@@ -70,11 +63,6 @@ class QueueIntake(IntakeLoop):
             return None
         self._credits.get()
         return self._opened(Job(found.items[0]))
-
-    def consume(self, *, on: bool) -> None:
-        """Begin to take messages, or stop; what is here already is delivered or goes back."""
-        self._is_taking = on
-        self.wake()
 
     def end(self, delivery: Delivery, how: End) -> None:
         """Let the loop end a message with its next write."""
@@ -104,9 +92,6 @@ class QueueIntake(IntakeLoop):
     def _wind_up(self) -> None:
         self._ending.done(self._end_others())
         self._ending.give_back(list(self._open.values()))
-
-    def _left(self) -> None:
-        self._credits.leave(self)
 
     @property
     def _is_late(self) -> bool:
