@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from zkmq.aio import AsyncQueue, put_outcomes, settling
+from zkmq.aio import AsyncQueue, put_outcomes
 from zkmq.aio.call import Call, EndCall, PutCall, ReserveCall
 from zkmq.aio.taking_lane import Spare, TakingLane
+from zkmq.aio.task_calls import TaskCalls
 from zkmq.aio.task_items import TaskItems
 from zkmq.doubt import Settled
 from zkmq.errors import NoQuorumError, OutcomeUnknownError, ZkmqError
@@ -42,7 +43,7 @@ def _forgets_unseen(self: TakingLane, call: Call[Any]) -> bool:
     return call.drop()
 
 
-async def _says_not_put(call: Any, _: Any) -> tuple[Settled, ...]:
+async def _says_not_put(_: TaskCalls, call: Any) -> tuple[Settled, ...]:
     count = len(call.items if isinstance(call, EndCall) else call.entries)
     return (Settled("put", took_effect=False, zxid=None, items=count),)
 
@@ -111,13 +112,13 @@ TASK_MUTANTS = [
         name="says that a cancelled done is not done",
         seed=71,
         found="told not done, and that is false",
-        applied=_patched(settling, "settled", _says_not_put),
+        applied=_patched(TaskCalls, "settled", _says_not_put),
     ),
     TaskMutant(
         name="says that a cancelled put is not put",
         seed=0,
         found="told not put, and that is false",
-        applied=_patched(settling, "settled", _says_not_put),
+        applied=_patched(TaskCalls, "settled", _says_not_put),
     ),
     TaskMutant(
         name="takes a put in doubt for one that was not sent",
