@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from zkmq.aio.bridged_queue import BridgedQueue
 from zkmq.aio.group_doubt import GroupDoubt, own
 from zkmq.aio.threads import LoopThreads
-from zkmq.errors import ClosedError, OutcomeUnknownError, ZkmqError
+from zkmq.errors import ClosedError, ZkmqError
 from zkmq.operating.operator_queue import OperatorQueue
 from zkmq.tree.compatibility.charter import Charter
 
@@ -83,10 +83,7 @@ class AsyncOperatorQueue:
         try:
             return await asyncio.shield(answer)
         except ZkmqError as error:
-            doubt = None
-            if isinstance(error, OutcomeUnknownError):
-                doubt = GroupDoubt(error, self._threads)
-            raise own(error, doubt) from error
+            raise own(error, GroupDoubt.of(error, self._threads)) from error
 
     def _require_open(self) -> None:
         self._threads.require_here()

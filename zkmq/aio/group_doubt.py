@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Self
 
 from zkmq.aio.async_errors import Ask, awaitable, clone
 from zkmq.aio.threads import LoopThreads
@@ -21,6 +22,11 @@ class GroupDoubt:
         self._error = error
         self._threads = threads
         self._asking: asyncio.Future[tuple[Settled, ...]] | None = None
+
+    @classmethod
+    def of(cls, error: ZkmqError, threads: LoopThreads) -> Self | None:
+        """The doubt that an error leaves; None if the error leaves none."""
+        return cls(error, threads) if isinstance(error, OutcomeUnknownError) else None
 
     def asker(self, parts: Sequence[Part] | None) -> Ask:
         """Return what one task calls to learn the outcomes of its parts, or of all."""

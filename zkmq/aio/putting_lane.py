@@ -8,13 +8,7 @@ from zkmq.aio.call import Call, PutCall
 from zkmq.aio.group_doubt import GroupDoubt
 from zkmq.aio.lane import Lane
 from zkmq.aio.threads import LoopThreads
-from zkmq.errors import (
-    BadArgumentError,
-    OutcomeUnknownError,
-    QueueFullError,
-    ServerRefusedError,
-    ZkmqError,
-)
+from zkmq.errors import BadArgumentError, QueueFullError, ServerRefusedError, ZkmqError
 from zkmq.putting.batches import MAX_BATCH_ITEMS, Put
 from zkmq.putting.entry import Entry
 from zkmq.putting.pipeline import DEPTH
@@ -55,9 +49,7 @@ class PuttingLane(Lane[PutCall]):
             puts = self._put_many([entry for call in group for entry in call.entries])
             outcomes: list[list[Put] | ZkmqError] = [puts[s.start : s.stop] for s in spans]
         except ZkmqError as error:
-            doubt = None
-            if isinstance(error, OutcomeUnknownError):
-                doubt = GroupDoubt(error, self._threads)
+            doubt = GroupDoubt.of(error, self._threads)
             outcomes = [put_outcomes.outcome(span, error, doubt) for span in spans]
         again, answers = [], list[tuple[Call[Any], Any]]()
         for call, outcome in zip(group, outcomes, strict=True):

@@ -216,9 +216,7 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
 
     def _tell_error(self, calls: Sequence[Call[Any]], error: ZkmqError) -> None:
         """Give each its own error, and end its waiting."""
-        doubt = None
-        if isinstance(error, OutcomeUnknownError):
-            doubt = GroupDoubt(error, self._threads)
+        doubt = GroupDoubt.of(error, self._threads)
         # The last write: calls that an acknowledgement before it ended are not among these.
         self._answer([(call, own(error, doubt, ((-1, call.count),))) for call in calls])
 
