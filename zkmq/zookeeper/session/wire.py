@@ -9,7 +9,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from kazoo.protocol.serialization import Exists, GetChildren2
+from kazoo.protocol.serialization import Exists, GetChildren2, Sync
+from kazoo.protocol.serialization import GetData as KazooGetData
 
 from zkmq.zookeeper.session.consistent_reads import Refusal, Seen, Value, View
 from zkmq.zookeeper.store import (
@@ -28,7 +29,7 @@ from zkmq.zookeeper.store import (
     Znode,
 )
 
-CREATE, DELETE, GET_DATA, SET_DATA, GET_CHILDREN, SYNC, CHECK = 1, 2, 4, 5, 8, 9, 13
+CREATE, DELETE, GET_DATA, SET_DATA, GET_CHILDREN, CHECK = 1, 2, 4, 5, 8, 13
 MULTI, MULTI_READ, ERROR = 14, 22, -1
 EPHEMERAL, SEQUENCE = 1, 2
 ROLLED_BACK, RUNTIME_INCONSISTENCY = 0, -2
@@ -214,37 +215,22 @@ class ChildrenRequest(GetChildren2):  # type: ignore[misc]
         return Seen(names, REPLY_HEADER.unpack_from(data, 0)[1], last_change)
 
 
-class DataRequest:
+class DataRequest(KazooGetData):  # type: ignore[misc]
     """A request for the data and stat of one node, which keeps the zxid of the reply."""
 
-    type = GET_DATA
-    __slots__ = ("path",)
+    __slots__ = ()
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def serialize(self) -> bytes:
-        """The request's body."""
-        return _bytes(self.path.encode()) + b"\0"
-
-    def deserialize(self, data: bytes, offset: int) -> Seen:
+    @classmethod
+    def deserialize(cls, data: bytes, offset: int) -> Seen:
         """Decode the node, and the zxid of the reply."""
         node, _ = decode_node(data, offset)
         return Seen(node, REPLY_HEADER.unpack_from(data, 0)[1])
 
 
-class SyncRequest:
+class SyncRequest(Sync):  # type: ignore[misc]
     """A request that is answered when the server has caught up with the leader."""
 
-    type = SYNC
-    __slots__ = ("_path",)
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def serialize(self) -> bytes:
-        """The request's body."""
-        return _bytes(self._path.encode())
+    __slots__ = ()
 
     def deserialize(self, data: bytes, offset: int) -> int:
         """Decode the zxid of the reply."""
@@ -290,5 +276,5 @@ def _node(data: bytes, stat: tuple[int, ...]) -> Znode:
 def single_read(read: Read, chroot: str) -> DataRequest | ChildrenRequest:
     """Make a separate request of one read."""
     if isinstance(read, GetData):
-        return DataRequest(chroot + read.path)
+        return DataRequest(chroot + read.path, None)
     return ChildrenRequest(chroot + read.path, None)
