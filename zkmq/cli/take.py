@@ -7,7 +7,6 @@ item, or the session is left to a second process, in a file.
 import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -45,15 +44,6 @@ DelayOption = Annotated[float, typer.Option(help="How long an item stays away wh
 Failed = Literal["release", "bury"]
 OnCrash = Literal["requeue", "partial"]
 PAST: dict[Failed, str] = {"release": "released", "bury": "buried"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """What to do with each item."""
-
-    command: Sequence[str]
-    failed: Failed
-    delay_s: float
 
 
 def register(app: typer.Typer) -> None:
@@ -112,8 +102,7 @@ def reserve(  # noqa: PLR0917 - typer makes options of them
     policy = {"max_deliveries": max_deliveries, "on_crash": on_crash}
     if hold is not None:
         return hold_file.reserve_to(hold, hold_s, wait_s, settings, policy)
-    work = _Work(command=command or [], failed=failed, delay_s=delay_s)
-    worker = _Worker(work)
+    worker = _Worker(command or [], failed, delay_s)
     with settings.queue(calls="many", janitor=janitor, lost=worker.lost, **policy) as queue:
         return worker.run(queue, wait_s, every=every)
 
@@ -136,10 +125,10 @@ def release(context: typer.Context, hold: HoldFile, delay_s: DelayOption = 0.0) 
 
 
 class _Worker:
-    """Runs the command on one item after the other."""
+    """Runs a command on one item after the other; `failed` is what becomes of one if it fails."""
 
-    def __init__(self, work: _Work) -> None:
-        self._work = work
+    def __init__(self, command: Sequence[str], failed: Failed, delay_s: float) -> None:
+        self._command, self._failed, self._delay_s = command, failed, delay_s
         self._process: subprocess.Popen[bytes] | None = None
 
     def lost(self, consumer: str, items: Sequence[Item]) -> None:
@@ -171,23 +160,23 @@ class _Worker:
         if status == 0:
             queue.done(item)
             return True
-        reason = f"{self._work.command[0]}: status {status}"
-        complain(f"{item.id}: {reason}; {PAST[self._work.failed]}")
-        if self._work.failed == "bury":
+        reason = f"{self._command[0]}: status {status}"
+        complain(f"{item.id}: {reason}; {PAST[self._failed]}")
+        if self._failed == "bury":
             queue.bury(item, reason=reason)
         else:
-            queue.release(item, delay_s=self._work.delay_s)
+            queue.release(item, delay_s=self._delay_s)
         return False
 
     def _status(self, item: Item) -> int:
         """Run the command; a negative status is the signal that ended it."""
         try:
             process = subprocess.Popen(
-                self._work.command, stdin=subprocess.PIPE, env=os.environ | environment(item)
+                self._command, stdin=subprocess.PIPE, env=os.environ | environment(item)
             )
         except OSError as error:
             raise BadArgumentError(
-                f"reserve: COMMAND: expected a program, got {self._work.command[0]!r} ({error})"
+                f"reserve: COMMAND: expected a program, got {self._command[0]!r} ({error})"
             ) from error
         self._process = process
         try:
