@@ -20,7 +20,7 @@ from zkmq.errors import (
 )
 from zkmq.tree.bounded_set import BoundedSet
 from zkmq.zookeeper.refusal import refusal
-from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES, read_each
+from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES, cut, read_each
 from zkmq.zookeeper.retries import commit_answered, commit_idempotent, may_retry
 from zkmq.zookeeper.store import (
     Code,
@@ -168,8 +168,7 @@ class BrokerTree:
         listed = self._store.list(box, deadline_s, watch) or []
         ids = [child for child in listed if child.startswith(MESSAGE)]
         found: list[tuple[int, Letter]] = []
-        for start in range(0, len(ids), MOST_IN_A_CALL):
-            part = ids[start : start + MOST_IN_A_CALL]
+        for part in cut(ids, MOST_IN_A_CALL):
             reads = [GetData(f"{box}/{child}") for child in part]
             nodes = self._store.read_many(reads, deadline_s, denied=self._deny).results
             found += [
@@ -191,8 +190,7 @@ class BrokerTree:
         several readers, and exactly once to a single one.
         """
         box, taken = self.mailbox(name), list[Letter]()
-        for start in range(0, len(letters), MOST_IN_A_CALL):
-            part = list(letters[start : start + MOST_IN_A_CALL])
+        for part in map(list, cut(letters, MOST_IN_A_CALL)):
             doubtful = False
             while part:
                 ops: list[Op] = [Delete(f"{box}/{MESSAGE}{letter.id}") for letter in part]
@@ -255,8 +253,7 @@ class BrokerTree:
         """Delete the mailboxes whose owners are gone."""
         root = f"{self.path}/mailboxes"
         boxes = [f"{root}/{name}" for name in self._store.list(root, deadline_s) or []]
-        for start in range(0, len(boxes), MOST_IN_A_CALL):
-            part = boxes[start : start + MOST_IN_A_CALL]
+        for part in cut(boxes, MOST_IN_A_CALL):
             reads = [GetChildren(box) for box in part]
             listed = self._store.read_many(reads, deadline_s, denied=self._deny).results
             for box, children in zip(part, listed, strict=True):

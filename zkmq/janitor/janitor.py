@@ -21,6 +21,7 @@ from zkmq.tree.paths import ACTIVE, QueueTree
 from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.armed_watches import ArmedWatches
 from zkmq.zookeeper.refusal import require_access
+from zkmq.zookeeper.request_sizes import cut
 from zkmq.zookeeper.store import (
     CheckVersion,
     Committed,
@@ -226,8 +227,7 @@ class Janitor:
         """The consumers whose session lives, and those whose session has ended for good."""
         alive: list[str] = []
         dead: list[str] = []
-        for start in range(0, len(consumers), LISTS_AT_ONCE):
-            part = consumers[start : start + LISTS_AT_ONCE]
+        for part in cut(consumers, LISTS_AT_ONCE):
             reads: list[Read] = [GetChildren(self._tree.consumer(each)) for each in part]
             results = self._store.read_many(reads, deadline_s, denied=self._skips.deny).results
             for consumer, children in zip(part, results, strict=True):

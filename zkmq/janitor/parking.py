@@ -6,12 +6,13 @@ segment, since no item's name is used twice. Clients of older releases would sta
 segment again, so the janitor parks priorities only if the tree's charter lists it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from zkmq.tree import item_names
 from zkmq.tree.compatibility.charter import PARKED
 from zkmq.tree.guards import Guard, read_guards
 from zkmq.tree.paths import QueueTree
+from zkmq.zookeeper.request_sizes import cut
 from zkmq.zookeeper.store import Create, Delete, GetData, Store, Znode, unread
 
 # A priority that was empty at every look for this long is parked.
@@ -43,10 +44,8 @@ class Parking:
         priorities = item_names.priorities(self._store.list(self._tree.items, deadline_s) or [])
         empty: dict[int, tuple[Guard, float]] = {}
         now_s = self._store.now()
-        for start in range(0, len(priorities), PRIORITIES_AT_ONCE):
-            for priority, guard in self._guards(
-                priorities[start : start + PRIORITIES_AT_ONCE], deadline_s
-            ).items():
+        for part in cut(priorities, PRIORITIES_AT_ONCE):
+            for priority, guard in self._guards(part, deadline_s).items():
                 known, since_s = self._empty.get(priority, (None, now_s))
                 empty[priority] = (guard, since_s if known == guard else now_s)
         self._empty = empty
@@ -57,7 +56,7 @@ class Parking:
                     return True
         return False
 
-    def _guards(self, priorities: list[int], deadline_s: float) -> dict[int, Guard]:
+    def _guards(self, priorities: Sequence[int], deadline_s: float) -> dict[int, Guard]:
         """The guards of the priorities that have only an empty tail."""
         # The sweeper, which reads the same nodes, marks those that may not be read.
         found = read_guards(self._store, self._tree, priorities, deadline_s, denied=unread)

@@ -131,8 +131,8 @@ class JobEnding:
 
     def done(self, jobs: Sequence[Job]) -> None:
         """Acknowledge jobs."""
-        for start in range(0, len(jobs), MAX_BATCH):
-            self._end(jobs[start : start + MAX_BATCH], self._consumer.done, Outcome.DONE)
+        for part in cut(jobs, MAX_BATCH):
+            self._end(part, self._consumer.done, Outcome.DONE)
 
     def retry(self, job: Job, error: BaseException, *, again: bool = False) -> None:
         """Bring a failed job back later, or put it aside after its last delivery.
@@ -174,8 +174,7 @@ class JobEnding:
 
     def touch(self, jobs: Sequence[Job]) -> None:
         """Start the time to run of the jobs again; if that fails now, the caller tries again."""
-        for start in range(0, len(jobs), MAX_BATCH):
-            part = _held(jobs[start : start + MAX_BATCH])
+        for part in map(_held, cut(jobs, MAX_BATCH)):
             try:
                 if part:
                     self._consumer.touch(_items(part))
