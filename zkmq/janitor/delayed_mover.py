@@ -53,9 +53,6 @@ class DelayedMover:
         """Move what is due, in the order of the times; in parts of about 4 MB if there is more.
 
         Begins nothing after `until_s`; returns whether there is more to do then.
-
-        Raises:
-            NoQuorumError: no answer before the deadline; what is done is done.
         """
         self._denials.clear()
         parent = self._tree.place("delayed")

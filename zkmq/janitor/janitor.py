@@ -50,7 +50,7 @@ STUCK_S = 30.0
 BUDGET_S = 4.0
 
 # A duty gets the servers' time in ms, the time until which it may begin something, and its
-# deadline. It returns whether there is more to do.
+# deadline. It returns whether there is more to do. If an answer is late, what is done is done.
 Duty = Callable[[float, float, float], bool]
 
 

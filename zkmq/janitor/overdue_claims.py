@@ -46,9 +46,6 @@ class OverdueClaims:
 
         Returns how many of the consumers, from the first on, it looked at before `until_s`; at
         least one.
-
-        Raises:
-            NoQuorumError: no answer before the deadline; what is done is done.
         """
         looked = 0
         while looked < len(consumers):

@@ -34,11 +34,7 @@ class Parking:
         self._empty: dict[int, tuple[Guard, float]] = {}
 
     def park_idle(self, _: float, until_s: float, deadline_s: float) -> bool:
-        """Park the priorities that were idle long enough; return whether there is more to do.
-
-        Raises:
-            NoQuorumError: no answer before the deadline; what is done is done.
-        """
+        """Park the priorities that were idle long enough; return whether there is more to do."""
         if not self._lists(PARKED):
             return False
         priorities = item_names.priorities(self._store.list(self._tree.items, deadline_s) or [])

@@ -67,9 +67,6 @@ class Reaper:
         """Move what a dead consumer held, and then remove it; False if there is more to do.
 
         Begins nothing after `until_s`.
-
-        Raises:
-            NoQuorumError: no answer before the deadline; what is done is done.
         """
         unsure: Sequence[Returned] = ()
         refusals = _Refusals()

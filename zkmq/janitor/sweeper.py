@@ -41,8 +41,7 @@ LAST_IN_EPOCH = 2**30
 class Sweeper:
     """Deletes what is no longer needed, for one janitor. Not thread-safe; two at once do no harm.
 
-    Each method begins nothing after `until_s`, and returns whether there is more to do then. Each
-    raises NoQuorumError if no answer came before the deadline; what is done is done.
+    Each method begins nothing after `until_s`, and returns whether there is more to do then.
     """
 
     def __init__(self, store: Store, tree: QueueTree, skips: SkippedNodes) -> None:

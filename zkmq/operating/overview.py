@@ -65,11 +65,7 @@ class Rates:
 
 
 def look(store: CharteredStore, tree: QueueTree, deadline_s: float) -> Overview:
-    """Look at the queue. Reads each segment and each client, 500 in one request.
-
-    Raises:
-        NoQuorumError: no answer before the deadline.
-    """
+    """Look at the queue. Reads each segment and each client, 500 in one request."""
     counted = stats(store, tree, deadline_s)
     registered = [
         each for each in clients(store, tree, deadline_s) if item_names.is_consumer(each.id)

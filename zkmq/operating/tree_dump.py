@@ -38,11 +38,7 @@ class TreeDump:
         self._deadline = deadline
 
     def walk(self, path: str) -> Iterator[DumpedNode]:
-        """Yield a node and what is below it, each parent before its children, in their order.
-
-        Raises:
-            NoQuorumError: no answer before a deadline.
-        """
+        """Yield a node and what is below it, each parent before its children, in their order."""
         return self._walk([path], 0)
 
     def _walk(self, paths: Sequence[str], level: int) -> Iterator[DumpedNode]:

@@ -47,11 +47,7 @@ class TailSegments:
         self._stuck: dict[int, int] = {}
 
     def guard(self, priority: int, deadline_s: float) -> Guard:
-        """The guard to check now. Makes the priority if it was never used.
-
-        Raises:
-            NoQuorumError: no answer before the deadline.
-        """
+        """The guard to check now. Makes the priority if it was never used."""
         tail = self._tails.get(priority)
         if tail is None:
             tail = self._tails[priority] = TailSegment(self._read(priority, deadline_s))

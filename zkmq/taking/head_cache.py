@@ -102,9 +102,6 @@ class HeadCache:
 
         After an empty batch, `zxid` is the state in which the queue was empty. It is None if there
         were items, but none was usable.
-
-        Raises:
-            NoQuorumError: no answer before the deadline.
         """
         fresh = self.passed = False
         skipped = self._denied = set[str]()  # reads add what may not be read

@@ -94,9 +94,6 @@ def read_guards(
 
     Leaves out priorities that do not exist, and those that may not be read, with whose paths it
     calls `denied`. A damaged guard is None.
-
-    Raises:
-        NoQuorumError: no answer before the deadline.
     """
     paths = [tree.priority(priority) for priority in priorities]
     reads = [read for path in paths for read in (GetData(path), GetChildren(path))]

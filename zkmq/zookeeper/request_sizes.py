@@ -78,7 +78,6 @@ def read_each(
     `denied` is called with each that may not be read, which is None then.
 
     Raises:
-        NoQuorumError: no answer before the deadline.
         AccessDeniedError: one may not be read, and there is no `denied`.
     """
     for part in cut(paths, MAX_READS):
@@ -92,11 +91,7 @@ def read_nodes(
 ) -> Iterator[tuple[str, Znode]]:
     """Read nodes, and yield those that exist, in order. One request reads what one write can carry.
 
-    `denied` is called with each that may not be read.
-
-    Raises:
-        NoQuorumError: no answer before the deadline.
-        AccessDeniedError: one may not be read, and there is no `denied`.
+    `denied` is as for `read_each`.
     """
     start, at_once = 0, FIRST_READS
     while start < len(paths):
@@ -116,11 +111,7 @@ def read_load(
 ) -> tuple[list[tuple[str, Znode]], bool]:
     """Read as many of the first nodes as one write can move; also return whether that is all.
 
-    `denied` is called with each that may not be read.
-
-    Raises:
-        NoQuorumError: no answer before the deadline.
-        AccessDeniedError: one may not be read, and there is no `denied`.
+    `denied` is as for `read_each`.
     """
     load: list[tuple[str, Znode]] = []
     size = 0

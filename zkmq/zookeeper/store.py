@@ -2,6 +2,9 @@
 
 The protocol uses nothing else, starts no thread and reads no other clock. So the same code runs on
 `zkmq.zookeeper.session.kazoo_store` and in a simulation with virtual time. Paths are absolute.
+
+A function of zkmq that has a `deadline_s` raises NoQuorumError if there was no answer by
+then, unless it says something else.
 """
 
 from collections.abc import Callable, Sequence

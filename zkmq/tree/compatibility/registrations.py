@@ -45,11 +45,7 @@ def mark(version: int) -> str:
 
 
 def clients(store: Store, tree: QueueTree, deadline_s: float) -> list[Registered]:
-    """The consumers whose session lives, and the producers whose ticket exists.
-
-    Raises:
-        NoQuorumError: no answer before the deadline.
-    """
+    """The consumers whose session lives, and the producers whose ticket exists."""
     consumers = sorted(store.list(tree.consumers, deadline_s) or [])
     said = _read(store, {each: tree.consumer(each) for each in consumers}, deadline_s)
     alive = _read(store, {each: tree.active(each) for each in consumers}, deadline_s)

@@ -38,7 +38,7 @@ log = logging.getLogger("zkmq")
 
 
 class KazooStore:
-    """One ZooKeeper client. Thread-safe; usable only in the process that made it.
+    """One ZooKeeper client: a `Store`. Thread-safe; usable only in the process that made it.
 
     `patience_s` is how long one request may wait for its answer, by default the timeout that the
     servers grant. `multi_read=False` sends one read at a time, which servers before 3.6 need.
@@ -115,7 +115,6 @@ class KazooStore:
 
     @property
     def session_id(self) -> int | None:
-        """The session, also while it is disconnected; None after it ended."""
         return self._session.id
 
     @property
@@ -129,13 +128,11 @@ class KazooStore:
         return self._session.timeout_s
 
     def submit(self, ops: Sequence[Op]) -> PendingMulti:
-        """Send a multi without waiting for its answer."""
         return PendingMulti(
             self._session.send(wire.Multi(ops, self._acl, self._chroot)), self._longest_s()
         )
 
     def weigh(self, ops: Sequence[Op]) -> int:
-        """The length of a multi's request in bytes."""
         return wire.multi_bytes(ops, self._acl, self._chroot)
 
     def commit(self, ops: Sequence[Op], deadline_s: float) -> Reply:
@@ -146,12 +143,6 @@ class KazooStore:
                 return reply
 
     def wait_connected(self, deadline_s: float) -> bool:
-        """Wait until requests can be sent; False if that takes until the deadline.
-
-        Raises:
-            ClosedError: the store was closed, or belongs to another process.
-            AccessDeniedError: the servers refused the credentials.
-        """
         return self._session.wait_connected(deadline_s)
 
     def list(
@@ -162,13 +153,11 @@ class KazooStore:
         *,
         denied: Denied | None = None,
     ) -> list[str] | None:
-        """The children of a node, in no order; None if there is no such node."""
         request = wire.ChildrenRequest(self._chroot + path, watcher(watch))
         names = permitted(path, self._ask(request, deadline_s).value, denied)
         return names if isinstance(names, list) else None
 
     def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
-        """The stat of a node, with empty data; None if there is no such node."""
         request = wire.StatRequest(self._chroot + path, watcher(watch))
         node = self._ask(request, deadline_s)
         if isinstance(node, Seen):
@@ -178,7 +167,6 @@ class KazooStore:
     def read_many(
         self, reads: Sequence[Read], deadline_s: float, *, denied: Denied | None = None
     ) -> ReadResult:
-        """Read several nodes at one state, in one request if the server can."""
         if not reads:
             return ReadResult([], None)
         if self._multi_read:
@@ -193,34 +181,21 @@ class KazooStore:
         return one_state(lambda: self._read_each(reads, deadline_s)).result(reads, denied)
 
     def sync(self, path: str, deadline_s: float) -> None:
-        """Make the connected server catch up with the leader."""
         self._ask(wire.SyncRequest(self._chroot + path), deadline_s)
 
     def signal(self) -> ThreadSignal:
-        """Make a signal for one waiting thread."""
         return ThreadSignal()
 
     def now(self) -> float:
-        """CLOCK_MONOTONIC in seconds."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Sleep in the calling thread."""
         time.sleep(seconds)
 
     def on_session_lost(self, callback: Callable[[int], None]) -> Callable[[], None]:
-        """Call `callback` on another thread when a session has ended, or may have.
-
-        Such a session is never used again, and is closed if a server still has it. Returns a
-        function that ends the callbacks.
-        """
         return self._session.on_lost(callback)
 
     def close(self, deadline_s: float | None = None) -> None:
-        """End the session; wait for the server until the deadline, and one second at most.
-
-        In a forked child this ends nothing, because the session is the parent's.
-        """
         self._session.close(deadline_s)
 
     def _require_root(self, deadline_s: float) -> None:
@@ -236,11 +211,7 @@ class KazooStore:
         return self.timeout_s if self._patience_s is None else self._patience_s
 
     def _ask(self, request: Any, deadline_s: float) -> Any:
-        """Send a read, and resend it until it is answered.
-
-        Raises:
-            NoQuorumError: no answer before the deadline.
-        """
+        """Send a read, and resend it until it is answered."""
         return self._answer(self._session.send(request), request, deadline_s)
 
     def _answer(self, result: Answer | None, request: Any, deadline_s: float) -> Any:
