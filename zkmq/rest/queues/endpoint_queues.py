@@ -4,21 +4,16 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from kazoo.protocol.states import ZnodeStat
-
-from zkmq import Put, Queue, Security, ZkmqError
-from zkmq.putting.batches import MAX_BATCH_ITEMS
-from zkmq.putting.entry import Entry
+from zkmq import Queue, Security, ZkmqError
 from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.statuses import RETRY
-from zkmq.rest.queues.group_commit import GroupCommit
 from zkmq.rest.queues.http_consumer import RemoteConsumer, gone
-from zkmq.rest.queues.idempotency import IdempotentAnswers
+from zkmq.rest.queues.open_queue import OpenQueue
 from zkmq.rest.upstream.async_session import AsyncSession
 from zkmq.rest.upstream.blocking_calls import BlockingCalls
 from zkmq.rest.upstream.gateway_config import EndpointConfig, Limits
@@ -26,8 +21,6 @@ from zkmq.zookeeper.session.kazoo_store import KazooStore
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-# What answers to puts count for that are kept: one for each id, and ten for the answer.
-_MOST_KEPT, _ANSWER = 100_000, 10
 
 
 class EndpointQueues:
@@ -67,7 +60,7 @@ class EndpointQueues:
             if name in self._queues:
                 self._queues[name] = self._queues.pop(name)
 
-    async def queue(self, name: str) -> "OpenQueue":
+    async def queue(self, name: str) -> OpenQueue:
         """Return a queue. Open it at first use, and make its tree if there is none.
 
         Raises:
@@ -84,7 +77,7 @@ class EndpointQueues:
             opening.add_done_callback(lambda task: self._opened(name, task))
         return await asyncio.shield(opening)
 
-    async def existing(self, name: str) -> "OpenQueue":
+    async def existing(self, name: str) -> OpenQueue:
         """Return a queue that exists already.
 
         Raises:
@@ -177,7 +170,7 @@ class EndpointQueues:
         closing = (self.run(queue.close) for queue in queues)
         await asyncio.gather(*closing, *self._ending, return_exceptions=True)
 
-    async def _open(self, name: str) -> "OpenQueue":
+    async def _open(self, name: str) -> OpenQueue:
         limits = self._limits
         janitor = not self._config.read_only
         timeout_s = limits.queue_session_s
@@ -194,7 +187,7 @@ class EndpointQueues:
                 return True
         return False
 
-    def _opened(self, name: str, task: "asyncio.Task[OpenQueue]") -> None:
+    def _opened(self, name: str, task: asyncio.Task[OpenQueue]) -> None:
         if not _succeeded(task):  # the next request tries again
             del self._queues[name]
 
@@ -252,60 +245,6 @@ class EndpointQueues:
             await self.run(consumer.queue.close)
         except ZkmqError as error:  # the end of its session does the same a little later
             _log.warning("%s: %s", consumer.id, error)
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Entries that are in the queue: their ids, and the zxid if it is known.
-
-    `duplicates` are the indexes of entries that were put before with the same dedup id.
-    """
-
-    ids: list[str | None]
-    zxid: int | None
-    duplicates: list[int]
-
-
-class OpenQueue:
-    """One open queue, for producers and operators."""
-
-    def __init__(self, name: str, queue: Queue, run: Any, shared: AsyncSession) -> None:
-        self.queue = queue
-        self.run = run
-        self._name = name
-        self._shared = shared
-        self._group = GroupCommit(self._put_many)
-        self._answers = IdempotentAnswers[Accepted](
-            _MOST_KEPT, lambda accepted: _ANSWER + len(accepted.ids)
-        )
-
-    async def put(self, entries: Sequence[Entry], key: str | None) -> Accepted:
-        """Put entries that fit in one write.
-
-        With a key, they are put once, and every call with that key gets the same answer. If
-        another gateway gave the first answer, the ids are not known.
-        """
-        return await self._answers.do(key, hash(tuple(entries)), lambda: self._put(entries))
-
-    async def _put(self, entries: Sequence[Entry]) -> Accepted:
-        puts = await self._group.put(entries)
-        zxid = next((put.zxid for put in puts if put.zxid is not None), None)
-        if zxid is None and puts[0].duplicate:
-            zxid = await self._first_zxid(entries[0])
-        duplicates = [index for index, put in enumerate(puts) if put.duplicate]
-        return Accepted([put.name for put in puts], zxid, duplicates)
-
-    async def _put_many(self, entries: Sequence[Entry]) -> list[Put]:
-        puts: list[Put] = await self.run(self.queue.put_many, entries, batch=MAX_BATCH_ITEMS)
-        return puts
-
-    async def _first_zxid(self, entry: Entry) -> int | None:
-        """Find the zxid of the first put with an id, whose node was made in the same write."""
-        parent = f"/{self._name}/dedup"
-        hours, _ = await self._shared.children(parent)
-        paths = [f"{parent}/{hour}/{entry.dedup_hash}" for hour in hours]
-        stats: list[ZnodeStat | None] = [await self._shared.exists(path) for path in paths]
-        return next((stat.czxid for stat in stats if stat is not None), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
