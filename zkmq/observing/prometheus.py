@@ -38,7 +38,7 @@ BUCKETS_S = {"call_seconds": CALL_BUCKETS_S, "hold_seconds": HOLD_BUCKETS_S}
 PLACES = ("held", "delayed", "partial", "dead")
 
 
-class PrometheusMetrics:
+class PrometheusMetrics(Collector):
     """An observer for any number of queues, and the depths of the queues that it watches.
 
     The names begin with `zkmq_`; counters end in `_total`.
@@ -61,8 +61,9 @@ class PrometheusMetrics:
             )
             for name, text in HISTOGRAMS.items()
         }
-        self._depths = _Depths()
-        registry.register(self._depths)
+        self._lock = threading.Lock()
+        self._queues: list[OperatorQueue] = []
+        registry.register(self)
 
     def count(self, name: str, by: int, labels: dict[str, str]) -> None:
         """Add to a counter."""
@@ -78,25 +79,11 @@ class PrometheusMetrics:
         A scrape then makes a few requests, and takes as long as the queue's deadline if no server
         answers. Watch a queue from one client, not from each. `unwatch` it before you close it.
         """
-        self._depths.add(queue)
-
-    def unwatch(self, queue: "OperatorQueue") -> None:
-        """Tell nothing more of this queue's items."""
-        self._depths.remove(queue)
-
-
-class _Depths(Collector):
-    """Looks at the watched queues when they are scraped."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._queues: list[OperatorQueue] = []
-
-    def add(self, queue: "OperatorQueue") -> None:
         with self._lock:
             self._queues.append(queue)
 
-    def remove(self, queue: "OperatorQueue") -> None:
+    def unwatch(self, queue: "OperatorQueue") -> None:
+        """Tell nothing more of this queue's items."""
         with self._lock:
             self._queues = [each for each in self._queues if each is not queue]
 

@@ -2,11 +2,14 @@
 
 import re
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from kazoo.hosts import collect_hosts
 
+T = TypeVar("T")
 ASK_WITHIN_S = 1.0
 MOST_BYTES = 65_536
 MOST_AT_ONCE = 8
@@ -52,31 +55,18 @@ def _ask(server: tuple[str, int]) -> ServerStatus:
 
 def read_status(address: str, said: str) -> ServerStatus:
     """Read an answer to `srvr`. What cannot be read is None."""
-    latency = _found(r"^Latency min/avg/max: [^/\n]*/([0-9.]{1,20})/", said)
+
+    def found(pattern: str, kind: Callable[[str], T]) -> T | None:
+        match = re.search(pattern, said, re.MULTILINE)
+        return kind(match[1]) if match else None
+
     return ServerStatus(
         address,
-        mode=_found(r"^Mode: (\w+)", said),
-        version=_found(r"^Zookeeper version: ([^\s,-]+)", said),
-        zxid=_found(r"^Zxid: (0x[0-9a-f]+)", said),
-        latency_ms=_number(latency),
-        connections=_count(r"^Connections: ([0-9]{1,18})\s*$", said),
-        outstanding=_count(r"^Outstanding: ([0-9]{1,18})\s*$", said),
-        nodes=_count(r"^Node count: ([0-9]{1,18})\s*$", said),
+        mode=found(r"^Mode: (\w+)", str),
+        version=found(r"^Zookeeper version: ([^\s,-]+)", str),
+        zxid=found(r"^Zxid: (0x[0-9a-f]+)", str),
+        latency_ms=found(r"^Latency min/avg/max: [^/\n]*/([0-9]{1,18}(?:\.[0-9]{1,18})?)/", float),
+        connections=found(r"^Connections: ([0-9]{1,18})\s*$", int),
+        outstanding=found(r"^Outstanding: ([0-9]{1,18})\s*$", int),
+        nodes=found(r"^Node count: ([0-9]{1,18})\s*$", int),
     )
-
-
-def _found(pattern: str, said: str) -> str | None:
-    match = re.search(pattern, said, re.MULTILINE)
-    return match[1] if match else None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
-
-
-def _count(pattern: str, said: str) -> int | None:
-    text = _found(pattern, said)
-    return None if text is None else int(text)

@@ -146,19 +146,9 @@ def queue_name(argument: str, path: str) -> str:
 
 
 def _peeked(told: Mapping[str, Any]) -> Peeked:
-    return Peeked(
-        told["name"],
-        base64.b64decode(told["data64"]),
-        told["priority"],
-        told["deliveries"],
-        told["reason"],
-        told.get("headers") or {},  # an older gateway does not tell this, and what follows
-        told.get("content_type"),
-        told.get("due_ms"),
-        told.get("place"),
-        told.get("consumer"),
-        told.get("group"),
-    )
+    # An older gateway does not tell all of them.
+    known = {name: told[name] for name in Peeked.__slots__ if name in told}
+    return Peeked(**known | {"data": base64.b64decode(told["data64"])})
 
 
 def _charter(told: Mapping[str, Any]) -> Charter:
