@@ -26,7 +26,8 @@ def outcome(mine: range, error: ZkmqError, doubt: GroupDoubt | None) -> list[Put
         return list(own_puts)
     cause: ZkmqError = error
     if isinstance(error, OutcomeUnknownError):
-        parts = _parts(mine, len(put), _sizes(error))
+        sizes = error.doubt.sizes if error.doubt is not None else (error.doubtful,)
+        parts = _parts(mine, len(put), sizes)
         if parts:
             return awaitable(
                 error,
@@ -45,11 +46,6 @@ def _put_of(error: ZkmqError) -> tuple[Put, ...]:
     """The items of the group that are certainly put."""
     applied: tuple[Put, ...] = getattr(error, "applied", ())
     return applied
-
-
-def _sizes(error: OutcomeUnknownError) -> Sequence[int]:
-    """How many items each write in doubt has."""
-    return error.doubt.sizes if error.doubt is not None else (error.doubtful,)
 
 
 def _parts(mine: range, start: int, sizes: Sequence[int]) -> list[Part]:

@@ -114,7 +114,7 @@ class QueueIntake(Intake):
                 until_s = self._polite_until_s if polite else self._store.now() + TURN_S
                 self._signal.wait(until_s)
             return
-        items = self._ending.take(n, finished, timeout_s=0.0, give_up=self._at_once)
+        items = self._ending.take(n, finished, timeout_s=0.0, give_up=lambda: True)
         self._settled(finished)
         if not items and not self._has_news:
             self._credits.use(self, 0, keep=1)
@@ -128,9 +128,6 @@ class QueueIntake(Intake):
         self._credits.use(self, len(items))
         for item in items:
             self._deliver(self._opened(Job(item)))
-
-    def _at_once(self) -> bool:
-        return True
 
     def _gives_up(self) -> bool:
         return self._has_news or self._credits.wanted(self)

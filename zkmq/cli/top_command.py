@@ -56,12 +56,7 @@ class Screen:
             "stats": asdict(self.now.stats) if self.now else None,
             "rates": asdict(self.rates) if self.rates else None,
             "consumers": [
-                {
-                    "id": each.registered.id,
-                    "version": each.registered.version,
-                    "about": each.registered.about,
-                    "held": each.held,
-                }
+                asdict(each.registered) | {"held": each.held}
                 for each in (self.now.consumers if self.now else [])
             ],
             "servers": [asdict(each) for each in self.servers],

@@ -115,6 +115,8 @@ def stats(store: CharteredStore, tree: QueueTree, deadline_s: float) -> QueueSta
     minutes = item_names.buckets(store.list(tree.place("delayed"), deadline_s) or [])
     buckets = [f"{tree.place('delayed')}/{minute}" for minute in minutes]
     waiting, first = _waiting(store, tree, deadline_s)
+    registrations = [tree.consumer(name) for name in consumers]
+    registered = read_each(store, registrations, deadline_s, denied=unread)
     return QueueStats(
         waiting=waiting,
         held=sum(held),
@@ -124,7 +126,7 @@ def stats(store: CharteredStore, tree: QueueTree, deadline_s: float) -> QueueSta
         consumers=len(consumers),
         producers=producers,
         skipped=skipped,
-        order=in_force(_data(store, [tree.consumer(name) for name in consumers], deadline_s)),
+        order=in_force([node.data for node in registered if node]),
         paused=store.charter.paused,  # read together with the counts
         oldest_s=_oldest_s(store, tree, first, deadline_s),
     )
@@ -196,11 +198,6 @@ def _children(store: Store, paths: Sequence[str], deadline_s: float) -> list[int
     """The number of children of each node; 0 if it does not exist, or may not be read."""
     nodes = read_each(store, paths, deadline_s, denied=unread)
     return [node.children if node else 0 for node in nodes]
-
-
-def _data(store: Store, paths: Sequence[str], deadline_s: float) -> list[bytes]:
-    """The data of each node that exists and may be read."""
-    return [node.data for node in read_each(store, paths, deadline_s, denied=unread) if node]
 
 
 def peeked(name: str, data: bytes, place: str) -> Peeked:

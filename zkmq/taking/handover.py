@@ -7,7 +7,7 @@ session fence works as always: once the session has ended on the servers, nothin
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Self
 
 from zkmq.errors import BadArgumentError, ConsumerLostError
@@ -35,14 +35,7 @@ class Handover:
 
     def encode(self) -> str:
         """Encode the handover as one line of JSON."""
-        return json.dumps(
-            {
-                "session": self.session,
-                "password": self.password.hex(),
-                "path": self.path,
-                "consumer": self.consumer,
-            }
-        )
+        return json.dumps(asdict(self) | {"password": self.password.hex()})
 
     @classmethod
     def decode(cls, text: str, where: str) -> Self:

@@ -5,14 +5,10 @@ from collections.abc import Callable
 from zkmq.zookeeper.store import Signal, Watcher
 
 
-def _always() -> bool:
-    return True
-
-
 class ArmedWatches:
     """Sets a signal when one of several nodes changes. Watches may fire from any thread."""
 
-    def __init__(self, signal: Signal, *, wanted: Callable[[], bool] = _always) -> None:
+    def __init__(self, signal: Signal, *, wanted: Callable[[], bool] = lambda: True) -> None:
         self._signal = signal
         self._wanted = wanted
         self._armed: set[str] = set()

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -154,7 +153,7 @@ class _Attempt:
                 self.trouble, self.unsure = f"{response.status_code} without JSON", True
                 return None
             return Reply(response.status_code, response.headers, value, sent_s, self._count)
-        if response.status_code == HTTPStatus.NOT_FOUND and _says(response, NO_SUCH_ITEM):
+        if response.status_code == 404 and _json(response).get("error") == NO_SUCH_ITEM:
             return Reply(response.status_code, response.headers, None, sent_s, self._count)
         self._judge(response)
         return None
@@ -205,10 +204,6 @@ def answering(doubt: Doubt) -> Iterator[None]:
         raise
     except NotAppliedError:  # nor was the first copy: the gateway remembers what it did
         doubt.settle(took_effect=False)
-
-
-def _says(response: httpx.Response, code: str) -> bool:
-    return _json(response).get("error") == code
 
 
 def _json(response: httpx.Response) -> Mapping[str, Any]:

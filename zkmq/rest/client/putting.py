@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from zkmq.doubt import Doubt, Write
@@ -67,13 +68,11 @@ class Putting:
         except OutcomeUnknownError as error:
             never = isinstance(error, AckUnknownError)
             items = len(entries)
-            doubt = Doubt.for_ever("put", items) if never else self._doubt(request, items)
+            ask = partial(self._ask_again, request)
+            doubt = Doubt.for_ever("put", items) if never else Doubt([Write("put", items)], ask)
             error.doubt = self._last.doubt = doubt
             raise
         return _puts(entries, reply)
-
-    def _doubt(self, request: _Request, items: int) -> Doubt:
-        return Doubt([Write("put", items)], lambda doubt: self._ask_again(request, doubt))
 
     def _ask_again(self, request: _Request, doubt: Doubt) -> None:
         """Send a put without an answer once more: then it has taken effect, once, or never will.

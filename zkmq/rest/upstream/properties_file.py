@@ -70,7 +70,7 @@ def _endpoints(
         if len(parts) == 2:  # the original skips any other
             own = _users(properties.get(f"{key}.http.auth", ""), f"{key}.http.auth")
             endpoint = EndpointConfig(
-                context=_context(parts[0]),
+                context="/" + parts[0].strip("/"),
                 hosts=parts[1],
                 users={**own, **everyone},
                 digests=tuple(_items(properties.get(f"{key}.zk.digest", ""))),
@@ -79,10 +79,6 @@ def _endpoints(
             endpoints.append(endpoint)
         number += 1
     return tuple(endpoints)
-
-
-def _context(text: str) -> str:
-    return "/" + text.strip("/")
 
 
 def _items(text: str) -> list[str]:

@@ -72,7 +72,8 @@ def one_state(read: Callable[[], Sequence[Seen]]) -> View:
         if len(zxids) == 1 and None not in zxids:
             return View([each.value for each in seen], zxids.pop())
         if before and all(map(_unchanged, before, seen)):
-            return View([each.value for each in seen], _last(before))
+            last = max(each.zxid for each in before if each.zxid is not None)
+            return View([each.value for each in seen], last)
         before = seen
     return View([each.value for each in before], None)
 
@@ -80,7 +81,3 @@ def one_state(read: Callable[[], Sequence[Seen]]) -> View:
 def _unchanged(before: Seen, after: Seen) -> bool:
     """Whether an answer is the same. A node that was missing twice may have existed in between."""
     return before.value is not None and before[::2] == after[::2]
-
-
-def _last(seen: Sequence[Seen]) -> int:
-    return max(each.zxid for each in seen if each.zxid is not None)
