@@ -29,13 +29,7 @@ log = logging.getLogger("zkmq.aio")
 class TaskItems:
     """Knows each item that a task holds, tells it of its loss, and ends it.
 
-    Args:
-        queue: the synchronous queue.
-        threads: of the event loop.
-        calls: of its tasks.
-        lane: takes and ends items.
-        require_open: raises if the queue was closed.
-        interrupts: cancel the block of `async with item:` when the item is lost.
+    With `interrupts`, the block of `async with item:` is cancelled when the item is lost.
     """
 
     def __init__(

@@ -62,14 +62,10 @@ class Handover:
 class Holder:
     """A consumer that was taken over, and the items it holds. Not thread-safe.
 
-    Args:
-        store: the session of the handover, taken up by this process.
-        handover: the consumer to take over.
-        deadline_s: on the store's clock.
+    `store` is the session of the handover, taken up by this process.
 
     Raises:
         ConsumerLostError: the session has ended; its items go to other consumers.
-        NoQuorumError: no answer before the deadline.
     """
 
     def __init__(self, store: Store, handover: Handover, deadline_s: float) -> None:

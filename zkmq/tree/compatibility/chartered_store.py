@@ -65,11 +65,7 @@ class _NeverSent:
 class CharteredStore:
     """A store that binds every write and every look to the tree's charter. Thread-safe.
 
-    Args:
-        store: the session that reaches the servers.
-        root: the path of the queue's root.
-        edition: what this client can read and write.
-        node: the root as it was read.
+    `node` is the queue's root as it was read.
 
     Raises:
         OutdatedClientError: this client may not read the tree.
