@@ -28,6 +28,8 @@ from zkmq.taking.finish import DONE, Done
 from zkmq.taking.reserve import MAX_BATCH, Reservation
 from zkmq.tree.item import Hold, Item
 
+# What no call of a group can do anything about.
+UNREACHED = (NoQuorumError, ClosedError)
 # What may be about one item that cannot go back.
 STUCK = (IncompatibleTreeError, BadArgumentError)
 
@@ -133,15 +135,13 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
         try:
             result = group[0].act(*(item for call in group for item in call.items))
             self.tell([(call, result) for call in group])
-        except (NoQuorumError, ClosedError) as error:
-            self._tell_error(group, error)
-        except NotAppliedError as error:
-            if len(group) == 1:
-                self._tell_error(group, error)
-            for call in group if len(group) > 1 else ():
-                self._end([call])
         except ZkmqError as error:
-            self._tell_error(group, error)
+            is_refusal = isinstance(error, NotAppliedError) and not isinstance(error, UNREACHED)
+            if len(group) == 1 or not is_refusal:
+                self._tell_error(group, error)
+                return
+            for call in group:  # it may be about one of them
+                self._end([call])
 
     def _take(self, calls: Sequence[ReserveCall], dones: Sequence[EndCall]) -> None:
         """Take items for these calls, and acknowledge in the same write."""
@@ -162,7 +162,7 @@ class TakingLane(Lane[ReserveCall | EndCall | Spare]):
         except AckUnknownError as error:
             # What the reserves claimed is in the queue again, and they wait on.
             self._tell_error(self._without_ended(dones), error)
-        except (NoQuorumError, ClosedError) as error:
+        except UNREACHED as error:
             self._tell_error([*dones, *calls], error)
         except NotAppliedError as error:
             if dones:

@@ -7,8 +7,6 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable
-from pathlib import Path
-from types import FrameType
 
 import uvicorn
 
@@ -32,7 +30,7 @@ def serve(config: GatewayConfig, *, say: Callable[[str], None] = lambda _: None)
     for endpoint in config.endpoints:
         say(f"{_url(config, listener)}{endpoint.context} -> {endpoint.hosts}")
     # uvicorn raises a caught signal again at the end, but a clean stop is no failure.
-    previous = {number: signal.signal(number, _ignore) for number in _STOPS}
+    previous = {number: signal.signal(number, lambda *_: None) for number in _STOPS}
     try:
         server.run(sockets=[listener])
     finally:
@@ -174,15 +172,7 @@ def _load_files(context: ssl.SSLContext, tls: Tls) -> None:
 
 
 def _stamps(tls: Tls) -> list[int]:
-    return [_stamp(tls.certificate), _stamp(tls.key)]
-
-
-def _stamp(path: Path) -> int:
-    return path.stat().st_mtime_ns if path.exists() else 0
-
-
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    pass
+    return [path.stat().st_mtime_ns if path.exists() else 0 for path in (tls.certificate, tls.key)]
 
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
