@@ -25,6 +25,7 @@ ENDS_WITHIN_S = 300.0  # a container with one command: a few seconds of Java, on
 EXIT_WITHIN_S = 30.0  # after a command's output has ended; usually its exit is known at once
 POLL_S = 0.01
 FREEZE_WITHIN_S = 30.0
+REMOVED_WITHIN_S = 20.0
 STARTS = 5
 PAUSE_S = 0.5
 
@@ -189,11 +190,28 @@ def _status_at_end(container: Container, command: Sequence[str]) -> int:
 
 
 def remove(container: Container) -> None:
-    """Remove a container and its anonymous volumes, whatever its state; a gone one is fine."""
-    try:
-        container.remove(force=True, v=True)
-    except NotFound:
-        pass  # another `clean` was quicker
-    except DockerException as error:
-        if "already in progress" not in str(error):
-            raise ClusterError(f"container {container.name}: {error}") from error
+    """Remove a container and its anonymous volumes, whatever its state; a gone one is fine.
+
+    A busy engine may not see its processes end, or not get its disk unmounted. It is asked again.
+
+    Raises:
+        ClusterError: the engine refused, or could not do it within REMOVED_WITHIN_S.
+    """
+
+    def refusal() -> DockerException | None:
+        try:
+            container.remove(force=True, v=True)
+        except NotFound:
+            return None  # another `clean` was quicker
+        except DockerException as error:
+            return None if "already in progress" in str(error) else error
+        return None
+
+    error = wait_until(
+        refusal,
+        lambda error: not (isinstance(error, APIError) and error.is_server_error()),
+        within_s=REMOVED_WITHIN_S,
+        every_s=PAUSE_S,
+    )
+    if error is not None:
+        raise ClusterError(f"container {container.name}: {error}") from error

@@ -25,7 +25,8 @@ from cluster.engine.docker_endpoint import Endpoint
 from cluster.engine.far_connections import FarAdapter
 
 REQUEST_TIMEOUT_S = 120.0
-ANSWER_WITHIN_S = 5.0  # to the first question; an engine that is slower than this is of no use
+LISTENS_WITHIN_S = 5.0  # the kernel of its machine takes the connection
+ANSWER_WITHIN_S = 15.0  # to the first question, for which it starts programs; a busy one is quicker
 _FAR = ("http://", "https://")
 POOL_SIZE = 32  # nodes are worked on at the same time, one connection each
 
@@ -208,12 +209,12 @@ def _require_listener(where: Endpoint) -> None:
     """
     if (path := where.socket_path) is not None:
         with closing(socket.socket(socket.AF_UNIX)) as asked:
-            asked.settimeout(ANSWER_WITHIN_S)
+            asked.settimeout(LISTENS_WITHIN_S)
             asked.connect(path)
     else:
         parts = urlsplit(where.url)
         address = (parts.hostname or "", parts.port or 0)
-        socket.create_connection(address, timeout=ANSWER_WITHIN_S).close()
+        socket.create_connection(address, timeout=LISTENS_WITHIN_S).close()
 
 
 def _reason(error: Exception) -> str:

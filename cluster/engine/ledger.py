@@ -59,7 +59,10 @@ class LedgerFile:
             os.fsync(file.fileno())
 
     def _lines(self) -> list[str]:
-        return self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+        try:
+            return self.path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:  # nothing was begun, or another process has just removed it
+            return []
 
 
 def held(entry: Mapping[str, Any]) -> bool:

@@ -10,12 +10,17 @@ from contextlib import suppress
 from typing import Any
 
 import docker
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.types import Mount
 
-from cluster.cluster_errors import ClusterError, CommandKilledError, PortError
+from cluster.cluster_errors import (
+    ClusterError,
+    CommandKilledError,
+    ContainerGoneError,
+    PortError,
+)
 from cluster.config import CLIENT_PORT, SHIM_STATE
 from cluster.engine import labels
 from cluster.engine.containers import UID, Executed, execute
@@ -149,8 +154,7 @@ class Sandbox:
     def ip(self) -> str:
         """Return the node's address on the quorum's network, where its peers reach it."""
         if self._ip is None:
-            self.container.reload()
-            networks = self.container.attrs["NetworkSettings"]["Networks"]
+            networks = self._reloaded().attrs["NetworkSettings"]["Networks"]
             self._ip = str(next(iter(networks.values()))["IPAddress"])
         return self._ip
 
@@ -158,11 +162,11 @@ class Sandbox:
     def address(self) -> tuple[str, int]:
         """Return host and port for clients: as published, or else on the quorum's own network."""
         if self._address is None:
-            self.container.reload()
-            published = self.container.ports.get(f"{CLIENT_PORT}/tcp")
+            container = self._reloaded()
+            published = container.ports.get(f"{CLIENT_PORT}/tcp")
             if published:
                 self._address = str(published[0]["HostIp"]), int(published[0]["HostPort"])
-            elif self.container.status == "running":
+            elif container.status == "running":
                 self._address = self.ip, CLIENT_PORT
             else:
                 raise ClusterError(f"node {self.id}: its sandbox is not running")
@@ -214,8 +218,28 @@ class Sandbox:
                 return answer
         raise ClusterError(f"node {self.id}: {what}: expected an answer, got nothing {ASKS} times")
 
+    def _reloaded(self) -> Container:
+        """Ask the engine for the container's state; return the container.
+
+        Raises:
+            ContainerGoneError: it is gone.
+        """
+        try:
+            self.container.reload()
+        except NotFound as error:
+            raise gone(self.id, self.container) from error
+        return self.container
+
     def _new_lease(self) -> Lease:
         return Lease(lambda command: self.repeat(["sh", "-c", command]))
+
+
+def gone(id: int, container: Container) -> ContainerGoneError:
+    """Return the error to raise when a container of a node is gone, and we did not remove it."""
+    return ContainerGoneError(
+        f"node {id}: expected its container {container.name}, got none: another program has "
+        f"removed it"
+    )
 
 
 def _volume_options(size_mb: int | None) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 from docker.types import LogConfig
 
-from cluster.cluster_errors import ClusterError, ContainerGoneError
+from cluster.cluster_errors import ClusterError
 from cluster.config import ENVIRONMENT
 from cluster.engine import labels
 from cluster.engine.containers import UID, download, remove
-from cluster.pods.sandbox import Sandbox
+from cluster.pods.sandbox import Sandbox, gone
 from harness.common.harness_errors import UnsupportedError
 from harness.common.polling import wait_until
 from harness.common.server_states import LOG_CUT
@@ -197,10 +197,7 @@ class ServerContainer:
         if isinstance(error, ClusterError):
             return error
         if isinstance(error, NotFound):
-            return ContainerGoneError(
-                f"node {self._sandbox.id}: expected its container {container.name}, got none: "
-                f"another program has removed it"
-            )
+            return gone(self._sandbox.id, container)
         return ClusterError(f"node {self._sandbox.id}: {error}")
 
 

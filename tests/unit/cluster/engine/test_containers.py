@@ -1,17 +1,21 @@
 """Commands in a container: how they end is told, or it is an error."""
 
+from contextlib import nullcontext
+from itertools import count
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
 
 import pytest
 from docker import DockerClient
-from docker.errors import APIError, ContainerError
+from docker.errors import APIError, ContainerError, NotFound
 from docker.models.containers import Container
+from requests import Response
 from requests.exceptions import ReadTimeout
 
 from cluster.cluster_errors import ClusterError, EngineGoneError
 from cluster.engine import containers
+from harness.common import polling
 from harness.common.harness_errors import UnsupportedError
 
 
@@ -118,6 +122,52 @@ def test_a_freeze_that_cannot_be_is_an_error_at_once(
     with pytest.raises(expected, match=told):
         containers.freeze(server)
     assert server.pause.call_count == 1
+
+
+def refused(status: int, told: str) -> APIError:
+    """Return what docker's client raises for an answer of the engine."""
+    answer = Response()
+    answer.status_code = status
+    return APIError("refused", response=answer, explanation=told)
+
+
+def test_a_container_that_cannot_be_removed_at_once_is_removed_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A busy engine does not see its processes end in time, or does not get its disk unmounted."""
+    monkeypatch.setattr(containers, "PAUSE_S", 0.0)
+    busy = [
+        refused(500, "tried to kill container, but did not receive an exit event"),
+        refused(500, "failed to remove root filesystem: device or resource busy"),
+    ]
+    container = mock.Mock(spec=Container, remove=mock.Mock(side_effect=[*busy, None]))
+    containers.remove(container)
+    assert container.remove.call_count == 3
+
+
+@pytest.mark.parametrize(
+    ("refusal", "asked", "told"),
+    [
+        (NotFound("No such container: c"), 1, None),
+        (refused(409, "removal of container c is already in progress"), 1, None),
+        (refused(403, "not allowed"), 1, "container box: .*not allowed"),
+        (refused(500, "device or resource busy"), 2, "container box: .*device or resource busy"),
+        (EngineGoneError("Docker engine: gone"), 1, "container box: Docker engine: gone"),
+    ],
+    ids=["gone", "by another", "refused", "never", "no engine"],
+)
+def test_what_trying_again_cannot_mend_is_told_or_fine(
+    refusal: Exception, asked: int, told: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another `clean` removes is no error; what stays is one, after some time."""
+    tries = count()
+    clock = SimpleNamespace(monotonic=lambda: 15.0 * next(tries), sleep=lambda _: None)
+    monkeypatch.setattr(polling, "time", clock)
+    container = mock.Mock(spec=Container, remove=mock.Mock(side_effect=refusal))
+    container.name = "box"
+    with nullcontext() if told is None else pytest.raises(ClusterError, match=told):
+        containers.remove(container)
+    assert container.remove.call_count == asked
 
 
 @pytest.mark.parametrize("status", [0, 3])

@@ -86,3 +86,18 @@ def test_removed_with_its_quorum(book: LedgerFile) -> None:
     book.remove()
     assert not book.path.exists()
     assert book.open() == []
+
+
+def test_one_that_is_removed_under_a_look_has_nothing_open(
+    book: LedgerFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its quorum goes while `clean`, or `status`, of another process looks at all ledgers."""
+    book.begin({"id": 1})
+    read = Path.read_text
+
+    def remove_and_read(path: Path, *arguments: str, **settings: str) -> str:
+        path.unlink(missing_ok=True)
+        return read(path, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "read_text", remove_and_read)
+    assert book.open() == []

@@ -73,6 +73,15 @@ def test_a_container_removed_from_outside_is_told(part: str, refused: int) -> No
         node.status()
 
 
+@pytest.mark.parametrize("asked", ["address", "ip"])
+def test_a_sandbox_removed_before_its_address_is_known_is_told(asked: str) -> None:
+    """`harness status` shows every quorum, also one that another process removes just now."""
+    box = Sandbox(id=3, run="r", tags={})
+    box._container = cast(Container, FakeContainer("sandbox-3", GONE))
+    with pytest.raises(ContainerGoneError, match="node 3: expected its container sandbox-3"):
+        getattr(box, asked)
+
+
 def test_an_engine_that_is_gone_is_told(refused: int) -> None:
     """A look at a server that does not answer asks the engine, which does not either."""
     gone = EngineGoneError("Docker engine: expected an answer, got none")
