@@ -65,7 +65,8 @@ def ahead_s(client: KazooClient) -> float:
 
 
 def members(client: KazooClient) -> list[int]:
-    """Return who votes, by the configuration that the servers have agreed on."""
+    """Return who votes, by the configuration that the servers have agreed on by now."""
+    client.retry(client.sync, "/zookeeper/config")  # its server may lag behind the others
     return voters(client.retry(client.get, "/zookeeper/config")[0].decode())
 
 

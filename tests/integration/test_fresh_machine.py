@@ -52,7 +52,9 @@ def test_pip_install_and_a_scenario_are_all_it_takes(tmp_path: Path, suite: str)
         print(told)
         owners = [
             labels.Owner.parse(each.labels[labels.OWNER]).host
-            for each in client.containers.list(all=True, filters={"label": labels.OWNER})
+            for each in client.containers.list(
+                all=True, filters={"label": labels.OWNER}, ignore_removed=True
+            )
         ]
     assert status == 0, told
     assert "leader-kill: valid" in told

@@ -12,6 +12,8 @@ from cluster.pods import faketime
 from harness.common.harness_errors import RunError
 from harness.common.polling import wait_until
 from harness.common.settings.quorum_config import QuorumConfig
+from harness.faults.servers import Kill
+from harness.nemesis import undo
 from harness.target.disturbances import Drops, Shape
 from worlds.outside import PATIENT_S
 
@@ -41,7 +43,8 @@ def test_the_next_run_finds_nothing_of_the_last(kept: Kept) -> None:
         quorum.nodes[2].set_clock(3600)
         quorum.nodes[2].pause()
         quorum.nodes[3].kill()
-        quorum.ledger.begin({"id": 1, "fault": "kill"})
+        # Whole, since any other process that shows this quorum tells its faults in force.
+        quorum.ledger.begin(undo.entry(Kill(), id=1, name="kill", kind="kill", nodes=[3]))
         hosts, run = quorum.hosts, quorum.run
     with kept.lend(THREE) as quorum:
         quorum.wait_ready(within_s=WITHIN_S)

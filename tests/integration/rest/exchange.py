@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from harness.workers.gateway import hold_port
 from zkmq.rest.server.serving import GatewayServer, listen
 from zkmq.rest.upstream.gateway_config import GatewayConfig, Limits
 
@@ -158,22 +159,17 @@ def process(
     hosts: str, port: int | None = None, *, request_timeout_s: float = 1.0
 ) -> Iterator[tuple[subprocess.Popen[bytes], Rest]]:
     """A gateway in a process of its own."""
-    port = port or free_port()
-    command = [sys.executable, "-c", PROGRAM, hosts, str(port), str(request_timeout_s)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running_:
-        rest = Rest("127.0.0.1", port)
-        try:
-            until(lambda: answers(rest), "the gateway to start")
-            yield running_, rest
-        finally:
-            running_.kill()
-            rest.close()
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
+    with closing(hold_port(port or 0)) as held:
+        port = held.getsockname()[1]
+        command = [sys.executable, "-c", PROGRAM, hosts, str(port), str(request_timeout_s)]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running_:
+            rest = Rest("127.0.0.1", port)
+            try:
+                until(lambda: answers(rest), "the gateway to start")
+                yield running_, rest
+            finally:
+                running_.kill()
+                rest.close()
 
 
 def answers(rest: Rest) -> bool:

@@ -5,6 +5,8 @@ import threading
 from contextlib import suppress
 from typing import Self
 
+from harness.workers.gateway import hold_port
+
 
 class Relay:
     """Passes bytes to a server until told to cut (refuse) or freeze (swallow) connections."""
@@ -17,8 +19,10 @@ class Relay:
         # How much was read while nothing was passed on.
         self.gathered_bytes = 0
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
-        self._listener = self._listen(0)
-        self.hosts = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        # Nobody else gets the port while it is cut.
+        self._held = hold_port()
+        self.hosts = f"127.0.0.1:{self._held.getsockname()[1]}"
+        self._listener = self._listen()
 
     def __enter__(self) -> Self:
         return self
@@ -26,6 +30,7 @@ class Relay:
     def __exit__(self, *_: object) -> None:
         self._thawed.set()
         self.cut()
+        self._held.close()
 
     def cut(self) -> None:
         """Break every connection and refuse new ones."""
@@ -40,7 +45,7 @@ class Relay:
 
     def mend(self) -> None:
         """Take connections again, at the same address."""
-        self._listener = self._listen(int(self.hosts.rpartition(":")[2]))
+        self._listener = self._listen()
 
     def freeze(self) -> None:
         """Keep connections open but pass nothing on."""
@@ -50,8 +55,8 @@ class Relay:
         """Pass on what has gathered."""
         self._thawed.set()
 
-    def _listen(self, port: int) -> socket.socket:
-        listener = socket.create_server(("127.0.0.1", port))
+    def _listen(self) -> socket.socket:
+        listener = socket.create_server(self._held.getsockname())
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
         return listener
 

@@ -91,7 +91,8 @@ def test_a_result_that_nobody_wants_is_not_kept(suite: Suite) -> None:
 
 def test_time_limits_end_a_task(suite: Suite) -> None:
     """A soft one raises in the task, a hard one ends its process; the worker goes on."""
-    assert suite.get(suite.call("patient", soft_time_limit=0.5)) == "soft"
+    # On a busy machine a task may need a while to come to where it can be told.
+    assert suite.get(suite.call("patient", soft_time_limit=3.0)) == "soft"
     with pytest.raises(TimeLimitExceeded):
         suite.get(suite.call("patient", time_limit=0.5))
     assert suite.get(suite.call("add", 1, 1)) == 2

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.docker
 
 EACH = 300
 # A machine that stands still ends no session.
-PATIENT = {"session_timeout_s": 60.0, "connect_timeout_s": 60.0}
+PATIENT_S = 60.0
+PATIENT = {"session_timeout_s": PATIENT_S, "connect_timeout_s": PATIENT_S}
 OpenAs = Callable[..., Queue]
 
 
@@ -36,12 +37,13 @@ def opened_as(server: str, request: pytest.FixtureRequest) -> Iterator[OpenAs]:
         yield open_queue
 
 
-def produce(queue: Queue, name: str) -> list[bytes]:
-    """Put one by one, and leave."""
+def produce(queue: Queue, name: str, may_leave: threading.Event) -> list[bytes]:
+    """Put one by one, and leave when that is allowed."""
     values = [f"{name}-{number}".encode() for number in range(EACH)]
     with queue:
         for value in values:
             queue.put(value)
+        assert may_leave.wait(PATIENT_S)
     return values
 
 
@@ -58,24 +60,25 @@ def consume(queue: Queue, until: threading.Event) -> list[bytes]:
 
 def test_a_rolling_upgrade_under_load_loses_nothing(opened_as: OpenAs) -> None:
     """Old clients leave one by one, new ones come, the queue is upgraded; all the while it runs."""
-    old_leave, new_leave = threading.Event(), threading.Event()
+    seen, old_leave, new_leave = (threading.Event() for _ in range(3))
     with ThreadPoolExecutor() as pool, ExitStack() as at_last:
-        for leave in (old_leave, new_leave):
+        for leave in (seen, old_leave, new_leave):
             at_last.callback(leave.set)  # a test that fails waits for nobody
         old_takes = pool.submit(consume, opened_as(OLD), old_leave)
-        puts = [pool.submit(produce, opened_as(OLD), f"old-{i}") for i in range(2)]
+        puts = [pool.submit(produce, opened_as(OLD), f"old-{i}", seen) for i in range(2)]
         new = opened_as(NEW)
         while new.stats().producers < 2:
             time.sleep(0.01)
         with pytest.raises(ClientsTooOldError, match=f"version {NEW.version} or later"):
             new.upgrade()
+        seen.set()
         new_takes = pool.submit(consume, opened_as(NEW), new_leave)
-        puts.append(pool.submit(produce, opened_as(NEW), "new-0"))
+        puts.append(pool.submit(produce, opened_as(NEW), "new-0", seen))
         values = [value for put in puts[:2] for value in put.result()]
         old_leave.set()
         taken = old_takes.result()
         assert new.upgrade().features == (*OLD.features, *NEW.features)
-        puts.append(pool.submit(produce, opened_as(NEW), "new-1"))
+        puts.append(pool.submit(produce, opened_as(NEW), "new-1", seen))
         values += [value for put in puts[2:] for value in put.result()]
         while new.stats().waiting.get(100) or new.stats().held:
             time.sleep(0.05)

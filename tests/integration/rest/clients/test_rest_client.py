@@ -17,6 +17,8 @@ from zkmq.rest.client import Queue
 pytestmark = pytest.mark.docker
 
 Connect = Callable[..., Queue]
+# By these, more than 20 answers are lost, even if consumers ask no more often than they must.
+SEEDS = [1, 14]
 
 
 class Flaky(httpx.BaseTransport):
@@ -206,7 +208,7 @@ class TestInterface:
 class TestLostAnswers:
     """Requests are sent again; the outcome is as if they had been sent once."""
 
-    @pytest.mark.parametrize("seed", [1, 2])
+    @pytest.mark.parametrize("seed", SEEDS)
     def test_nothing_twice_nothing_lost(self, connect: Connect, seed: int) -> None:
         """With a fifth of all requests or answers lost: each put once, and done once."""
         flaky = [Flaky(random.Random(seed * 10 + number), 0.2) for number in range(6)]

@@ -5,14 +5,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
-from integration.rest.exchange import HANGS_S, free_port, process, running, until
+from integration.rest.exchange import HANGS_S, process, running, until
 from integration.rest.outage import Relay
 from kazoo.client import KazooClient
 
 import zkmq
+from harness.workers.gateway import hold_port
 from worlds.wire.starvation import unless_starved
 from zkmq.rest.client import Queue
 from zkmq.rest.upstream.gateway_config import EndpointConfig, GatewayConfig, Limits
@@ -182,22 +184,23 @@ class Traffic:
 
 def test_gateway_killed(hosts: str, top: str) -> None:
     """A gateway killed -9, twice, while clients put and take: nothing lost, nothing done twice."""
-    port = free_port()
-    traffic = Traffic(f"http://127.0.0.1:{port}", 150)
-    with process(f"{hosts}{top}", port) as (gateway, _):
-        traffic.putting.start()
-        traffic.taking.start()
-        time.sleep(1)
-        gateway.kill()
-    with process(f"{hosts}{top}", port) as (gateway, _):
-        time.sleep(1)
-        gateway.kill()
-    with process(f"{hosts}{top}", port):
-        traffic.putting.join(120)
-        # What the dead gateways' consumers held comes back when their sessions have expired.
-        with zkmq.Queue.connect(f"{hosts}{top}", "/queue") as direct:
-            until(lambda: _is_drained(direct), "the queue to drain", 120)
-        traffic.end()
+    with closing(hold_port()) as held:
+        port = held.getsockname()[1]
+        traffic = Traffic(f"http://127.0.0.1:{port}", 150)
+        with process(f"{hosts}{top}", port) as (gateway, _):
+            traffic.putting.start()
+            traffic.taking.start()
+            time.sleep(1)
+            gateway.kill()
+        with process(f"{hosts}{top}", port) as (gateway, _):
+            time.sleep(1)
+            gateway.kill()
+        with process(f"{hosts}{top}", port):
+            traffic.putting.join(120)
+            # What the dead gateways' consumers held comes back when their sessions have expired.
+            with zkmq.Queue.connect(f"{hosts}{top}", "/queue") as direct:
+                until(lambda: _is_drained(direct), "the queue to drain", 120)
+            traffic.end()
     assert len(traffic.acknowledged) == 150
     assert set(traffic.delivered) == set(traffic.acknowledged)
     assert max(traffic.done.values()) == 1

@@ -60,7 +60,7 @@ class TestLongPoll:
         query = f"&since={stat.mzxid}" if since == "since" else ""
         thread, answers = in_background(rest, f"{url}?watch=data&wait=60{query}")
         until(lambda: waiting(rest) == 1, "the waiter")
-        time.sleep(0.1)
+        until(lambda: top in watched(zk), "its watch")
         zk.set(top, b"news")
         thread.join(60)
         assert base64.b64decode(answers[0].json()["data64"]) == b"news"
@@ -137,13 +137,18 @@ class TestLongPoll:
         """9: forty waiters share one ZooKeeper watch, and all are answered."""
         waiters = [in_background(rest, f"{url}?watch=data&wait=60") for _ in range(40)]
         until(lambda: waiting(rest) == 40, "the waiters")
-        time.sleep(0.3)
+        until(lambda: top in watched(zk), "their watch")
         before = watches_in_zookeeper(zk)
         zk.set(top, b"x")
         for thread, answers in waiters:
             thread.join(60)
             assert answers[0].json()["version"] == 1
         assert before - watches_in_zookeeper(zk) <= 1
+
+
+def watched(zk: KazooClient) -> set[str]:
+    """The znodes of which the server holds watches."""
+    return {line for line in str(zk.command(b"wchp")).splitlines() if line.startswith("/")}
 
 
 def watches_in_zookeeper(zk: KazooClient) -> int:
