@@ -27,10 +27,12 @@ from harness.commands import harness_command
 from harness.commands.running import campaign_of_runs, ordered_run, run_command
 from harness.commands.running.crew import Crew
 from harness.commands.running.ordered_run import Delivered, Order
+from harness.common.polling import wait_until
 from harness.scenario.schema import Scenario
 from worlds.histories.judged_runs import judged, lives
 
 SLEEPS_S = 600.0
+TOLD_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class FakeRun:
             order.name
         ) == 1
         if what == "dies" or (what == "dies once" and first):
-            time.sleep(0.3)  # so that what the worker said has left it
+            wait_until(lambda: self._is_told(order.name), within_s=TOLD_WITHIN_S, every_s=0.05)
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "sleeps once" and first:
             time.sleep(SLEEPS_S)
@@ -57,6 +59,14 @@ class FakeRun:
             run = judged(Path(place), lives(lost=lost), came_to_its_end=True)
             results = msgspec.json.decode(run.results.read_bytes()) | {"scenario": order.name}
             return Delivered(results=results, took_s=1.0, packed=ordered_run.pack(run.path))
+
+    def _is_told(self, name: str) -> bool:
+        """Tell whether the campaign has heard that the last attempt at this scenario began."""
+        attempts = self.begun.read_text().splitlines()
+        begun = [line.split()[0] for line in attempts].count(name)
+        files = self.begun.parent.glob("runs/campaigns/*/campaign.jsonl")
+        lines = [line for file in files for line in file.read_text().splitlines()]
+        return sum('"began"' in line and name in line for line in lines) >= begun
 
 
 @dataclass(slots=True)

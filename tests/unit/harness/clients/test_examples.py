@@ -167,18 +167,18 @@ def test_the_edits_of_an_image_are_made_in_order(opened: Callable[[str], Any]) -
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_the_usual_mistake_is_found(name: str, server: WireZooKeeper, tmp_path: Path) -> None:
     """The same calls are valid if they are the example's, and invalid if its broken variant's."""
-    right = judge(recorded(server, SUBJECTS[name], tmp_path / "right"), CLAIM)
-    broken = judge(recorded(server, BROKEN[name], tmp_path / "broken"), CLAIM)
+    right = judge(recorded(server, SUBJECTS[name], tmp_path / "right", beside_s=0.5), CLAIM)
+    broken = judge(recorded(server, BROKEN[name], tmp_path / "broken", beside_s=WAIT_S), CLAIM)
     assert right.verdict is Verdict.VALID, right
     assert broken.verdict is Verdict.INVALID
     reasons = {reason for each in broken.results for reason in each.reasons}
     assert reasons & {"lost", "group-order"} == {"group-order" if name == "images" else "lost"}
 
 
-def recorded(server: WireZooKeeper, kind: str, folder: Path) -> History:
+def recorded(server: WireZooKeeper, kind: str, folder: Path, *, beside_s: float) -> History:
     """Put two items, of one group if there are groups; give the first back, and do all.
 
-    With groups a second client does what it gets meanwhile.
+    With groups a second client does what it gets within `beside_s`, while the first is held.
     """
     with HistoryWriter(folder / "parts/0.jsonl") as writer, ExitStack() as ends:
 
@@ -201,7 +201,7 @@ def recorded(server: WireZooKeeper, kind: str, folder: Path) -> History:
         first = one.reserve(1, WAIT_S)
         if group:
             other = opened(2)
-            if beside := other.reserve(1, 0.5):
+            if beside := other.reserve(1, beside_s):
                 other.done(beside)
             other.close()
         one.release(first)

@@ -1,5 +1,7 @@
 """Waiting by looking: what is returned, and what is raised after the deadline."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from harness.common.polling import wait_until
@@ -32,8 +34,8 @@ def test_the_error_is_made_of_the_last_look() -> None:
 def test_a_slow_look_is_not_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes true while a look lasts longer than the deadline is seen by the last one."""
     now_s = [0.0]
-    monkeypatch.setattr("harness.common.polling.time.monotonic", lambda: now_s[0])
-    monkeypatch.setattr("harness.common.polling.time.sleep", lambda _: None)
+    clock = SimpleNamespace(monotonic=lambda: now_s[0], sleep=lambda _: None)
+    monkeypatch.setattr("harness.common.polling.time", clock)  # no other thread's
     looks = iter([False, True])
 
     def slow() -> bool:

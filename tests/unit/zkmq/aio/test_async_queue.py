@@ -207,7 +207,9 @@ def test_an_end_that_fails_after_its_block_was_cancelled_gives_the_item_back(
         with mock.patch.object(queue._queue, "done", fail):
             task = asyncio.ensure_future(work())
             await asyncio.to_thread(asked.acquire)
-            await asyncio.sleep(0.4 if earlier else 0.0)  # until the block waits for its end
+            await asyncio.sleep(0.4 if earlier else 0.0)  # the earlier call's time is over
+            for _ in range(100):  # until the block waits for its end
+                await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait([task])
             assert task.cancelled()
@@ -412,20 +414,31 @@ def test_a_loop_that_ends_without_close(
 
 def test_a_cancelled_connect_leaves_no_session(server: WireZooKeeper) -> None:
     """The session that opens all the same is closed."""
-    with server.leader_now() as leader:
-        before = set(leader.sessions)
+    before, connect = _sessions(server), KazooStore.connect
+    asked, cancelled, opened = threading.Event(), threading.Event(), list[KazooStore]()
 
-    async def connect() -> None:
+    def late(*arguments: Any, **options: Any) -> KazooStore:
+        asked.set()
+        cancelled.wait(WITHIN_S)
+        opened.append(connect(*arguments, **options))
+        return opened[-1]
+
+    async def leave() -> None:
         call = asyncio.ensure_future(Queue.connect(server.address, "/late", janitor=False))
-        await asyncio.sleep(0.001)
+        assert await asyncio.to_thread(asked.wait, WITHIN_S)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
+        cancelled.set()
         deadline_s = asyncio.get_running_loop().time() + WITHIN_S
-        while any(t.name == "zkmq-aio-connect" for t in threading.enumerate()):
+        while not opened or _sessions(server) != before:
             assert asyncio.get_running_loop().time() < deadline_s
             await asyncio.sleep(0.05)
 
-    asyncio.run(connect())
+    with mock.patch.object(KazooStore, "connect", late):
+        asyncio.run(leave())
+
+
+def _sessions(server: WireZooKeeper) -> set[int]:
     with server.leader_now() as leader:
-        assert leader.sessions == before
+        return set(leader.sessions)

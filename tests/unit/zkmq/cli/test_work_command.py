@@ -115,12 +115,20 @@ def test_a_value_that_no_command_can_get_fails_alone(queue: Queue, tmp_path: Pat
 def test_sigterm_lets_commands_end(queue: Queue, tmp_path: Path) -> None:
     """The command that runs is waited for, and what was not begun goes back."""
     queue.put_many([b"a", b"b", b"c"])
-    begun = tmp_path / "begun"
-    program = script(tmp_path, f"open({str(begun)!r}, 'w'); time.sleep(0.5)")
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    program = script(
+        tmp_path,
+        f"open({str(begun)!r}, 'w')\n"
+        f"until_s = time.monotonic() + {SOON_S}\n"
+        f"while not os.path.exists({str(go)!r}) and time.monotonic() < until_s: time.sleep(0.01)",
+    )
 
     def stop() -> None:
         _await(begun.exists)
+        _await(lambda: queue.stats().held == 2)
         os.kill(os.getpid(), signal.SIGTERM)
+        _await(lambda: queue.stats().held == 1)
+        go.touch()
 
     thread = threading.Thread(target=stop)
     thread.start()

@@ -68,7 +68,9 @@ def test_work_stops_at_sigterm(queue: Queue) -> None:
 
     def handle(job: Job) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.2)
+        until_s = time.monotonic() + SOON_S
+        while queue.stats().held > 1 and time.monotonic() < until_s:
+            time.sleep(0.01)
         finished.append(job.data)
 
     before = signal.getsignal(signal.SIGTERM)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -57,7 +58,9 @@ class World:
         monkeypatch.setattr(benches, "launch", self.launch)
         monkeypatch.setattr(benches, "publish", lambda *_: None)
         monkeypatch.setattr(trials, "launch", self.judge)
-        monkeypatch.setattr(fuzz_command.time, "monotonic", lambda: self.now_s)
+        clock = SimpleNamespace(monotonic=lambda: self.now_s)
+        for module in (fuzz_command, benches, trials):
+            monkeypatch.setattr(module, "time", clock)  # no other thread's
 
     def launch(self, *words: Any, **more: Any) -> Ran:
         """Run one of the campaign's scenarios."""

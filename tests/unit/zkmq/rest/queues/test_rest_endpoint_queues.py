@@ -31,7 +31,9 @@ def run(
 
     async def main() -> Any:
         config, chosen = EndpointConfig(hosts=server.address), Limits(**limits)
-        shared = AsyncSession(server.address, session_timeout_s=30, timeout_s=5, connect_wait_s=5)
+        shared = AsyncSession(
+            server.address, session_timeout_s=30, timeout_s=WITHIN_S, connect_wait_s=WITHIN_S
+        )
         queues = EndpointQueues(config, chosen, shared)
         try:
             return await asyncio.wait_for(body(queues), WITHIN_S)

@@ -20,7 +20,9 @@ def test_an_unknown_error_number_ends_nothing() -> None:
     """What only a newer server knows is 502 for its client, and the session goes on."""
 
     async def run(server: WireZooKeeper) -> tuple[int, int]:
-        session = AsyncSession(server.address, session_timeout_s=30, timeout_s=60, connect_wait_s=5)
+        session = AsyncSession(
+            server.address, session_timeout_s=30, timeout_s=60, connect_wait_s=60
+        )
         await session.ready()
         server.refuses = lambda *_: (-999, True)
         with pytest.raises(HttpError) as caught:
@@ -37,7 +39,9 @@ def test_the_results_of_a_transaction() -> None:
     """A path for a create, a stat for a set, True for a check and a delete, in order."""
 
     async def run(server: WireZooKeeper) -> list[Any]:
-        session = AsyncSession(server.address, session_timeout_s=30, timeout_s=60, connect_wait_s=5)
+        session = AsyncSession(
+            server.address, session_timeout_s=30, timeout_s=60, connect_wait_s=60
+        )
         results = await session.commit(
             [
                 Create("/a", b"1", session.acl, 0),
@@ -65,7 +69,9 @@ def test_a_transaction_tells_why_an_operation_was_refused(number: int, status: i
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def run(server: WireZooKeeper) -> tuple[HttpError, int]:
-        session = AsyncSession(server.address, session_timeout_s=30, timeout_s=60, connect_wait_s=5)
+        session = AsyncSession(
+            server.address, session_timeout_s=30, timeout_s=60, connect_wait_s=60
+        )
         server.refuses = lambda *_: (number, False)
         config = GatewayConfig(endpoints=(EndpointConfig(hosts="h"),))
         scope = {"method": "POST", "raw_path": b"/multi/v1/", "query_string": b"", "headers": []}

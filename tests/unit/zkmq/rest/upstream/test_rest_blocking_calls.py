@@ -8,6 +8,8 @@ import pytest
 from zkmq.rest.upstream import blocking_calls as module
 from zkmq.rest.upstream.blocking_calls import BlockingCalls
 
+WITHIN_S = 60.0
+
 
 def test_as_many_as_calls() -> None:
     """Twenty calls that wait for each other all run at once."""
@@ -15,7 +17,7 @@ def test_as_many_as_calls() -> None:
     async def run() -> list[int]:
         threads = BlockingCalls()
         together = threading.Barrier(20)
-        return await asyncio.gather(*(threads.run(together.wait, 5) for _ in range(20)))
+        return await asyncio.gather(*(threads.run(together.wait, WITHIN_S) for _ in range(20)))
 
     assert sorted(asyncio.run(run())) == list(range(20))
 
@@ -37,7 +39,7 @@ def test_idle_threads_end(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> tuple[threading.Thread, int]:
         threads = BlockingCalls()
         first = await threads.run(threading.current_thread)
-        await asyncio.to_thread(first.join, 5)
+        await asyncio.to_thread(first.join, WITHIN_S)
         return first, await threads.run(lambda: 7)
 
     first, answer = asyncio.run(run())
@@ -73,6 +75,6 @@ def test_goes_on_without_its_caller() -> None:
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        return await threads.run(ended.wait, 5)
+        return await threads.run(ended.wait, WITHIN_S)
 
     assert asyncio.run(run())
