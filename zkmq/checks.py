@@ -3,14 +3,58 @@
 Each function returns the value, or raises a BadArgumentError that says what was expected.
 """
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from zkmq.errors import BadArgumentError
 
 # 3,170 years. Readers take a longer time in a header for damage.
 MOST_ITEM_S = 1e11
+
+
+def is_async(function: object) -> bool:
+    """Whether a call of `function` gives a coroutine; an object may have an async `__call__`."""
+    return any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None))))  # noqa: B004
+
+
+def handler(value: Any) -> None:
+    """Check that a worker's handler is a function which does its work when it is called."""
+    if not callable(value):
+        raise BadArgumentError(f"work: handler: expected a function, got {value!r}")
+    if is_async(value):
+        raise BadArgumentError(
+            f"work: handler: expected a function that does its work when it is called, got the "
+            f"async {value!r}; use zkmq.aio.Queue, or call asyncio.run in the handler"
+        )
+    if inspect.isgeneratorfunction(value) or inspect.isasyncgenfunction(value):
+        raise BadArgumentError(
+            f"work: handler: expected a function that does its work when it is called, got the "
+            f"generator {value!r}; leave out `yield`"
+        )
+
+
+def items(name: str, values: Any, kind: type[object]) -> None:
+    """Check that `values` are items as a reserve returns them, and each is there once."""
+    if isinstance(values, kind) or not isinstance(values, Collection):
+        raise BadArgumentError(f"{name}: expected a list of items, got {values!r}")
+    for value in values:
+        if not isinstance(value, kind):
+            hint = "; give each item by itself, as in done(*items)"
+            raise BadArgumentError(
+                f"{name}: expected what a reserve returned ({kind.__name__}), got {value!r}"
+                f"{hint if isinstance(value, list | tuple) else ''}"
+            )
+    if len(set(map(id, values))) < len(values):
+        raise BadArgumentError(f"{name}: expected each once")
+
+
+def some_items(values: Sequence[object], kind: type[object]) -> None:
+    """Check the items of a call as `done`: as `items`, and at least one."""
+    if not values:
+        raise BadArgumentError("items: expected at least one, got none")
+    items("items", values, kind)
 
 
 def choice(name: str, value: str, choices: Sequence[str]) -> str:
@@ -59,9 +103,8 @@ def text(name: str, value: Any, most: int, *, least: int = 0) -> str:
     """Check that a string has `least` to `most` characters, and that UTF-8 can encode it."""
     if not isinstance(value, str) or not least <= len(value) <= most:
         length = f"{least} to {most}" if least else f"at most {most}"
-        raise BadArgumentError(
-            f"{name}: expected a string of {length} characters, got {str(value)[:40]!r}"
-        )
+        got = repr(value[:40]) if isinstance(value, str) else repr(value)[:40]
+        raise BadArgumentError(f"{name}: expected a string of {length} characters, got {got}")
     try:
         value.encode()
     except UnicodeEncodeError as error:

@@ -279,6 +279,7 @@ class Queue(OperatorQueue):
             NoQuorumError: nothing took effect.
         """
         checks.seconds("reserve: timeout_s", timeout_s, endless=True)
+        checks.items("reserve: done", done, Item)
         self._require_open()
         return self._consumer.reserve(n, timeout_s=timeout_s, done=done, sync=sync)
 
@@ -346,7 +347,8 @@ class Queue(OperatorQueue):
         sessions; `job.lost` tells a handler that its item is not its own any more.
 
         Args:
-            handler: gets a `Job`, or with `batch` a list of them. It must be idempotent.
+            handler: gets a `Job`, or with `batch` a list of them. It must be idempotent. An async
+                function is refused: `zkmq.aio.Queue.work` takes those.
             executor: where handlers run, by default on `concurrency` daemon threads. With a
                 ProcessPoolExecutor of that size, they run in processes, and get copies of jobs.
             stop_on: signals that stop the worker, if it runs on the main thread. A second signal
@@ -354,12 +356,13 @@ class Queue(OperatorQueue):
             settings: those of `WorkSettings`, such as `concurrency=8`.
 
         Raises:
-            BadArgumentError: a setting is not accepted.
+            BadArgumentError: a setting is not accepted, or the handler is an async function.
             ClosedError, AccessDeniedError, IncompatibleTreeError: the queue cannot be used any
                 more.
             WorkerStuckError: every handler runs for longer than `time_limit_s`.
         """
         self._require_open()
+        checks.handler(handler)
         chosen = WorkSettings(**settings)
         return working.work(
             self._consumer,

@@ -1,7 +1,6 @@
 """`work` and `consume` for asyncio: the worker's loop on a thread, its handlers in tasks."""
 
 import asyncio
-import inspect
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Future
@@ -9,6 +8,7 @@ from functools import partial
 from signal import Signals
 from typing import Any
 
+from zkmq import checks
 from zkmq.aio.async_item import AsyncItem
 from zkmq.aio.bridged_queue import BridgedQueue
 from zkmq.aio.threads import LoopThreads
@@ -155,9 +155,7 @@ async def work(
     stop_on: Sequence[Signals],
 ) -> Worked:
     """Run `handler` on every item until the worker stops."""
-    if not inspect.iscoroutinefunction(handler) and not inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004 - an object may have an async __call__
-    ):
+    if not checks.is_async(handler):
         raise BadArgumentError(
             f"work: handler: expected an async function, got {handler!r}; a function that blocks "
             "would stop the event loop: await asyncio.to_thread(function, item) in an async "

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from weakref import WeakValueDictionary
 
+from zkmq import checks
 from zkmq.aio.async_errors import AsyncOutcomeUnknownError
 from zkmq.aio.async_item import AsyncItem
 from zkmq.aio.bridged_queue import BridgedQueue
@@ -12,7 +13,7 @@ from zkmq.aio.call import EndCall
 from zkmq.aio.taking_lane import Spare, TakingLane
 from zkmq.aio.task_calls import TaskCalls
 from zkmq.aio.threads import LoopThreads
-from zkmq.errors import BadArgumentError, ZkmqError
+from zkmq.errors import ZkmqError
 from zkmq.taking.finish import DONE, Done
 from zkmq.tree.item import Hold, Item
 from zkmq.tree.redelivery_policy import counted_deliveries
@@ -180,11 +181,5 @@ def held_by(items: Sequence[AsyncItem]) -> list[Item]:
     Raises:
         BadArgumentError: one is not of an asyncio queue, or is there twice; or there is none.
     """
-    for item in items:
-        if not isinstance(item, AsyncItem):
-            raise BadArgumentError(f"items: expected those of an asyncio queue, got {item!r}")
-    if not items:
-        raise BadArgumentError("items: expected at least one, got none")
-    if len(set(map(id, items))) < len(items):
-        raise BadArgumentError("items: expected each once")
+    checks.some_items(items, AsyncItem)
     return [item.item for item in items]

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from zkmq import events
+from zkmq import checks, events
 from zkmq.doubt import Doubt
 from zkmq.errors import (
     AccessDeniedError,
-    BadArgumentError,
     ClosedError,
     IncompatibleTreeError,
     NotAppliedError,
@@ -287,10 +286,7 @@ class Consumer:
             self._waiting.run_if_free(self._store.now(), lambda: self._line.leave(done=False))
 
     def _end(self, end: Callable[..., Done], items: Sequence[Item], **options: Any) -> Done:
-        if not items:
-            raise BadArgumentError("items: expected at least one, got none")
-        if len(set(map(id, items))) < len(items):
-            raise BadArgumentError("items: expected each once")
+        checks.some_items(items, Item)
         return self._in_turn(lambda deadline_s: end(items, deadline_s=deadline_s, **options))
 
     def _require_open(self) -> None:

@@ -1,5 +1,6 @@
 """`Queue.work` and `Queue.consume`: a worker's loop on a thread, and who does the work."""
 
+import inspect
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -166,9 +167,19 @@ def _run_quietly(worker: Worker) -> None:
 def _call_one(handler: Callable[[Job], object], jobs: list[Job]) -> None:
     for job in jobs:
         if not job.lost.is_set():
-            handler(job)
+            _require_worked(handler(job))
 
 
 def _call_many(handler: Callable[[list[Job]], object], jobs: list[Job]) -> None:
     if held := [job for job in jobs if not job.lost.is_set()]:
-        handler(held)
+        _require_worked(handler(held))
+
+
+def _require_worked(result: object) -> None:
+    """Let a handler fail that has made a coroutine, such as a lambda, and done no work."""
+    if inspect.iscoroutine(result):
+        result.close()
+        raise BadArgumentError(
+            "work: handler: expected a function that does its work when it is called, got one "
+            "that returns a coroutine; use zkmq.aio.Queue, or call asyncio.run in the handler"
+        )

@@ -1,7 +1,8 @@
 """Whatever a caller hands over is taken, or refused with what was expected; nothing is sent."""
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from worlds.memory.store import World
 from zkmq import Queue
 from zkmq.checks import MOST_ITEM_S
 from zkmq.errors import BadArgumentError, ClosedError
+from zkmq.working.job import Job
 
 CALLS: dict[str, Callable[[Queue, Any], object]] = {
     "put: data": lambda queue, value: queue.put(value),
@@ -56,6 +58,84 @@ def test_a_bad_value_is_refused(queue: Queue, world: World, call: str, value: ob
     with pytest.raises(BadArgumentError, match=f"{call}: expected"):
         CALLS[call](queue, value)
     assert world.requests == before
+
+
+ENDS: dict[str, Callable[..., object]] = {
+    "done": Queue.done,
+    "release": Queue.release,
+    "touch": Queue.touch,
+    "bury": functools.partial(Queue.bury, reason="bad"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_is_no_item_is_refused(queue: Queue, world: World, end: str) -> None:
+    """A list of items says how to give them; the items stay held, and nothing was sent."""
+    queue.put(b"x")
+    reservation = queue.reserve()
+    before = world.requests
+    with pytest.raises(BadArgumentError, match=r"items: expected .* \(Item\).*done\(\*items\)"):
+        ENDS[end](queue, reservation.items)
+    for value in (reservation, reservation.items[0].id, b"x", None):
+        with pytest.raises(BadArgumentError, match="items: expected what a reserve returned"):
+            ENDS[end](queue, value)
+    assert (world.requests, queue.held) == (before, reservation.items)
+
+
+def test_what_is_no_list_of_items_is_not_acknowledged(queue: Queue, world: World) -> None:
+    """`reserve(done=item)` and the like are refused before anything is sent."""
+    queue.put(b"x")
+    reservation = queue.reserve()
+    (item,) = reservation.items
+    before = world.requests
+    for value in (item, reservation, item.id, [item, item], [[item]], None):
+        with pytest.raises(BadArgumentError, match="reserve: done: expected"):
+            queue.reserve(done=value)
+    assert (world.requests, queue.held) == (before, (item,))
+
+
+async def _async_handler(job: Job) -> None: ...
+
+
+def _generator(job: Job) -> Iterator[None]:
+    yield
+
+
+async def _async_generator(job: Job) -> AsyncIterator[None]:
+    yield
+
+
+class _AsyncObject:
+    async def __call__(self, job: Job) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "what"),
+    [
+        (None, "function, got None"),
+        (_async_handler, "async .*zkmq.aio.Queue"),
+        (functools.partial(_async_handler), "async .*zkmq.aio.Queue"),
+        (_AsyncObject(), "async .*zkmq.aio.Queue"),
+        (_generator, "generator .*yield"),
+        (_async_generator, "generator .*yield"),
+    ],
+    ids=["none", "async", "partial", "async-call", "generator", "async-generator"],
+)
+def test_a_handler_that_would_do_nothing_is_refused(
+    queue: Queue, world: World, handler: Any, what: str
+) -> None:
+    """Its items would be acknowledged, and no work done; none is taken."""
+    queue.put(b"x")
+    before = world.requests
+    with pytest.raises(BadArgumentError, match=f"work: handler: expected a .*{what}"):
+        queue.work(handler, idle_s=0)
+    assert world.requests == before
+
+
+def test_an_error_shows_the_value_that_it_got(queue: Queue) -> None:
+    """A number where a text is expected is shown as a number."""
+    with pytest.raises(BadArgumentError, match=r"dedup_id: .*, got 7$"):
+        queue.put(b"x", dedup_id=7)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
 
+from zkmq import checks
 from zkmq.doubt import Settled
 from zkmq.errors import (
-    BadArgumentError,
     NotAppliedError,
     OutcomeUnknownError,
     PartlyPutError,
@@ -145,8 +145,7 @@ class Queue(OperatorCalls):
         self, items: Iterable[bytes | Entry], *, priority: int = 100, batch: int = MAX_BATCH_ITEMS
     ) -> list[Put]:
         """Append items in order, as `zkmq.Queue.put_many`; one request for each write."""
-        if not 1 <= batch <= MAX_BATCH_ITEMS:
-            raise BadArgumentError(f"put_many: batch: expected 1 to 500, got {batch!r}")
+        checks.number("put_many: batch", batch, 1, MAX_BATCH_ITEMS)
         entries = entries_of(items, priority)
         puts: list[Put] = []
         try:
@@ -178,8 +177,9 @@ class Queue(OperatorCalls):
         self, n: int = 1, *, timeout_s: float = 0.0, done: Sequence[Item] = (), sync: bool = False
     ) -> Reservation:
         """Take up to `n` items, as `zkmq.Queue.reserve`."""
-        if not 1 <= n <= MAX_BATCH_ITEMS:
-            raise BadArgumentError(f"reserve: n: expected 1 to {MAX_BATCH_ITEMS}, got {n!r}")
+        checks.number("reserve: n", n, 1, MAX_BATCH_ITEMS)
+        checks.seconds("reserve: timeout_s", timeout_s, endless=True)
+        checks.items("reserve: done", done, Item)
         until_s = self._exchange.now() + timeout_s
         acked: Done | None = None
         try:
@@ -239,6 +239,5 @@ class Queue(OperatorCalls):
 
     def _end(self, verb: str, items: Sequence[Item], **options: Any) -> Done:
         self._require_open()
-        if not items or len(set(map(id, items))) < len(items):
-            raise BadArgumentError("items: expected at least one, each once")
+        checks.some_items(items, Item)
         return self._consuming.end(verb, items, self._deadline(), **options)

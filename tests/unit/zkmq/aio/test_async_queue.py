@@ -307,6 +307,14 @@ def test_misuse_is_a_typed_error(run: Any) -> None:
             with pytest.raises(BadArgumentError):
                 await call
         await queue.put(b"one")
+        reservation = await queue.reserve(sync=True)
+        for kind in (queue.done, queue.release, queue.touch):
+            with pytest.raises(BadArgumentError, match=r"done\(\*items\)"):
+                await kind(reservation.items)  # type: ignore[arg-type]
+        for value in (reservation, reservation.items[0]):
+            with pytest.raises(BadArgumentError, match="expected a list of items"):
+                await queue.reserve(done=value)  # type: ignore[arg-type]
+        await queue.release(*reservation.items)
         with pytest.raises(BadArgumentError, match="async with item"):
             async for _ in queue.consume(idle_s=0):
                 pass

@@ -96,6 +96,20 @@ def _demand_number(job: Job) -> int:
         return int(job.data)
 
 
+@pytest.mark.parametrize("batch", [None, 2])
+def test_a_coroutine_is_no_work(queue: Queue, batch: int | None) -> None:
+    """A handler that returns one has failed; its items come back, and are dead in the end."""
+
+    async def handle(jobs: object) -> None: ...
+
+    queue.put(b"a")
+    worked = queue.work(lambda jobs: handle(jobs), batch=batch, retry_s=0.0, idle_s=3.0)  # noqa: PLW0108
+    assert worked == Worked(retried=1, dead=1)
+    (dead,) = queue.peek(place="dead")
+    assert dead.reason is not None
+    assert "returns a coroutine; use zkmq.aio.Queue" in dead.reason
+
+
 def test_a_queue_that_is_closed_ends_the_work(queue: Queue) -> None:
     """With the error that its calls give, and with the handler told."""
     queue.put(b"a")

@@ -14,7 +14,7 @@ import zkmq
 from worlds.memory.faults import Strike
 from worlds.memory.network import Fault
 from worlds.memory.store import World
-from zkmq import Hold, OutcomeUnknownError
+from zkmq import BadArgumentError, Hold, OutcomeUnknownError
 from zkmq.rest.client import Queue
 from zkmq.rest.client.putting import KEPT_S
 from zkmq.rest.queues.http_consumer import RemoteConsumer
@@ -297,3 +297,22 @@ def test_a_reserve_that_acknowledges_goes_on_waiting() -> None:
     assert found.done is not None
     asked = [json.loads(request.content)["done"] for request in gateway.seen["reserve"]]
     assert asked == [[], ["item-0"], []]
+
+
+def test_what_is_no_item_is_refused_before_it_is_sent() -> None:
+    """As over ZooKeeper's own protocol."""
+    gateway = Gateway(reserve=[claimed("item-100-0000000000-0000000000")])
+    queue = gateway.queue()
+    items = queue.reserve().items
+    for call in (
+        lambda: queue.done(items),  # type: ignore[arg-type]
+        lambda: queue.bury(items[0].id, reason="bad"),  # type: ignore[arg-type]
+        lambda: queue.reserve(done=items[0]),  # type: ignore[arg-type]
+        lambda: queue.reserve(timeout_s="1"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(BadArgumentError, match="expected"):
+            call()
+    assert {kind: len(seen) for kind, seen in gateway.seen.items()} == {
+        "consumers": 1,
+        "reserve": 1,
+    }
