@@ -30,6 +30,9 @@ from zkmq.tree.item import Item
 # The longest a gateway is asked to wait in one request.
 _WAIT_S = 20.0
 
+# How long `close` waits for the gateway.
+CLOSED_WITHIN_S = 5.0
+
 
 class Queue(OperatorCalls):
     """A queue behind a gateway: the guarantees of `zkmq.Queue`, over HTTP.
@@ -217,13 +220,16 @@ class Queue(OperatorCalls):
         return self._end("bury", items, reason=reason)
 
     def close(self) -> None:
-        """Return what is held, and end the consumer."""
+        """Return what is held, and end the consumer.
+
+        Ends within `deadline_s`, and within five seconds, also without a gateway. In that case the
+        gateway, or ZooKeeper, does the same after `session_s`.
+        """
         if self._closed:
             return
         self._closed = True
-        # Not reached: the gateway does the same by itself, a little later.
         with contextlib.suppress(ZkmqError):
-            self._consuming.close(self._deadline())
+            self._consuming.close(self._exchange.now() + min(self.deadline_s, CLOSED_WITHIN_S))
         self._client.close()
 
     def __enter__(self) -> Self:

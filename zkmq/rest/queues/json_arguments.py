@@ -19,7 +19,9 @@ class JsonArguments:
         if not isinstance(value, Mapping):
             raise HttpError(400, f"{where} bad arguments: expected an object")
         if unknown := sorted(set(value) - set(known)):
-            raise HttpError(400, f"{where} bad arguments: unexpected {', '.join(unknown)}")
+            takes = f"one of {', '.join(known)}" if known else "none"
+            got = ", ".join(unknown)
+            raise HttpError(400, f"{where} bad arguments: expected {takes}, got {got}")
         self._value = value
         self._where = where
 

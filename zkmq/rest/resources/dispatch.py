@@ -54,4 +54,5 @@ class Resource:
         if self.takes and call.method in self.bodies:
             content_type = call.joined("content-type")
             if not self.takes(content_type):
-                raise HttpError(415, f"unsupported content type {content_type}")
+                takes = " or ".join(each for each in ANSWERS if self.takes(each))
+                raise HttpError(415, f"content type: expected {takes}, got {content_type}")

@@ -76,7 +76,8 @@ async def _entries(call: RestCall, name: str, key: str | None) -> list[Entry]:
         return [_entry(JsonArguments(options, name, *_OPTIONS), data, key, 0)]
     listed = await call.json_body(2 * most, name)
     if not isinstance(listed, list) or not listed:
-        raise HttpError(400, f"{name} bad arguments: expected a list of items")
+        example = '[{"data64": "Zmlyc3Q=", "priority": 10}]'
+        raise HttpError(400, f"{name} bad arguments: expected a list of items, such as {example}")
     fields = [
         JsonArguments(value, f"{name}[{index}]", "data64", "headers", *_OPTIONS)
         for index, value in enumerate(listed)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from worlds.memory.network import Fault
 from worlds.memory.store import World
 from zkmq import BadArgumentError, Hold, OutcomeUnknownError
 from zkmq.rest.client import Queue
+from zkmq.rest.client.exchange import Exchange
 from zkmq.rest.client.putting import KEPT_S
 from zkmq.rest.queues.http_consumer import RemoteConsumer
 from zkmq.rest.resources import queue_resources
@@ -316,3 +318,17 @@ def test_what_is_no_item_is_refused_before_it_is_sent() -> None:
         "consumers": 1,
         "reserve": 1,
     }
+
+
+@pytest.mark.parametrize(("deadline_s", "within_s"), [(30.0, 5.0), (2.0, 2.0)])
+def test_close_waits_five_seconds_for_the_gateway(deadline_s: float, within_s: float) -> None:
+    """As without a server; the gateway gives back what is held by itself."""
+    queue = Gateway(reserve=[claimed("item-100-0000000000-0000000000")]).queue()
+    queue.reserve()
+    queue.deadline_s = deadline_s
+    with (
+        mock.patch.object(Exchange, "ask", side_effect=zkmq.NoQuorumError("down")) as ask,
+        mock.patch.object(queue._exchange, "now", return_value=100.0),
+    ):
+        queue.close()
+    assert [call.args[::2] for call in ask.call_args_list] == [("DELETE", 100.0 + within_s)]
