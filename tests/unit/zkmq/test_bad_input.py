@@ -164,6 +164,20 @@ def test_a_bad_setting_is_refused(opened: Open, world: World, settings: dict[str
     assert set(world.dump()) == {"/"}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("hosts", value) for value in ("", "a:b", ["a:1"], None, b"a:1")),
+        *(("session_timeout_s", value) for value in (*NO_SECONDS, 0, math.inf)),
+    ],
+)
+def test_a_bad_connection_is_refused(name: str, value: Any) -> None:
+    """Before a thread is started or a socket is opened."""
+    arguments = {"hosts": "127.0.0.1:1", name: value}
+    with pytest.raises(BadArgumentError, match=f"connect: {name}: expected"):
+        Queue.connect(arguments.pop("hosts"), connection=arguments)
+
+
 def test_a_slash_at_the_end_changes_nothing(opened: Open, world: World) -> None:
     """`/queue/` is `/queue`."""
     opened(path="/queue/").put(b"x")

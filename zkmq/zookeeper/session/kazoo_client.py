@@ -12,6 +12,7 @@ from kazoo.hosts import collect_hosts
 from kazoo.protocol.serialization import CloseInstance
 from kazoo.retry import KazooRetry
 
+from zkmq import checks
 from zkmq.errors import BadArgumentError
 from zkmq.zookeeper.security import Security
 from zkmq.zookeeper.session import tls
@@ -130,6 +131,7 @@ def make_client(
         BadArgumentError: `hosts` cannot be parsed, or `security` needs what is not here.
     """
     hosts = _hosts(hosts)
+    checks.seconds("connect: session_timeout_s", session_timeout_s, zero=False)
     security.require_packages()
     client = StoreClient(
         hosts=hosts,
@@ -146,10 +148,10 @@ def make_client(
 
 def _hosts(hosts: str) -> str:
     """Remove spaces around commas, and check the syntax."""
-    tidy = ",".join(part.strip() for part in hosts.split(","))
     try:
+        tidy = ",".join(part.strip() for part in hosts.split(","))
         collect_hosts(tidy)
-    except ValueError as error:
+    except (ValueError, AttributeError, TypeError) as error:  # also what is no text, as a list
         raise BadArgumentError(
             f"connect: hosts: expected host:port,host:port/chroot, got {hosts!r} ({error})"
         ) from error
