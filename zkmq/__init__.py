@@ -30,13 +30,18 @@ if TYPE_CHECKING:
         ZkmqError,
     )
     from zkmq.janitor.claim_returner import Returned
+    from zkmq.operating.changes import Changed
+    from zkmq.operating.inspection import Peeked, QueueStats
+    from zkmq.operating.overview import Overview
     from zkmq.putting.batches import Put
+    from zkmq.putting.entry import Entry
     from zkmq.queue import Queue
     from zkmq.taking.finish import Done
     from zkmq.taking.reserve import Reservation
     from zkmq.tree.compatibility.charter import Charter
     from zkmq.tree.item import Hold, Item
     from zkmq.working.job import Job, Outcome
+    from zkmq.working.work_settings import WorkSettings
     from zkmq.working.working import Worked
     from zkmq.zookeeper.security import Security
 
@@ -45,11 +50,13 @@ __all__ = [
     "AckUnknownError",
     "BadArgumentError",
     "BadPriorityError",
+    "Changed",
     "Charter",
     "ClientsTooOldError",
     "ClosedError",
     "ConsumerLostError",
     "Done",
+    "Entry",
     "Hold",
     "IncompatibleTreeError",
     "Item",
@@ -61,16 +68,20 @@ __all__ = [
     "Outcome",
     "OutcomeUnknownError",
     "OutdatedClientError",
+    "Overview",
     "PartlyPutError",
+    "Peeked",
     "Put",
     "Queue",
     "QueueFullError",
+    "QueueStats",
     "Reservation",
     "Returned",
     "Security",
     "ServerRefusedError",
     "Settled",
     "ValueTooLargeError",
+    "WorkSettings",
     "Worked",
     "WorkerStuckError",
     "ZkmqError",
@@ -80,18 +91,24 @@ __all__ = [
 # Where each name is; the others are errors. A name is imported when it is first asked for, so that
 # a program that only might use the queue, such as `zkmq --help`, does not wait for kazoo.
 _HOME = dict.fromkeys(__all__, "zkmq.errors") | {
+    "Changed": "zkmq.operating.changes",
     "Charter": "zkmq.tree.compatibility.charter",
     "Done": "zkmq.taking.finish",
+    "Entry": "zkmq.putting.entry",
     "Hold": "zkmq.tree.item",
     "Item": "zkmq.tree.item",
     "Job": "zkmq.working.job",
     "Outcome": "zkmq.working.job",
+    "Overview": "zkmq.operating.overview",
+    "Peeked": "zkmq.operating.inspection",
     "Put": "zkmq.putting.batches",
     "Queue": "zkmq.queue",
+    "QueueStats": "zkmq.operating.inspection",
     "Reservation": "zkmq.taking.reserve",
     "Returned": "zkmq.janitor.claim_returner",
     "Security": "zkmq.zookeeper.security",
     "Settled": "zkmq.doubt",
+    "WorkSettings": "zkmq.working.work_settings",
     "Worked": "zkmq.working.working",
 }
 

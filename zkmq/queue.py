@@ -195,7 +195,7 @@ class Queue(OperatorQueue):
     ) -> Put:
         """Append an item. Priority 0 is the most urgent, 999 the least. One quorum write.
 
-        `Entry` describes the options.
+        `zkmq.Entry` describes the options.
 
         Raises:
             OutcomeUnknownError: no answer before the deadline; call its `resolve()` to find out.
@@ -224,6 +224,9 @@ class Queue(OperatorQueue):
         self, items: Iterable[bytes | Entry], *, priority: int = 100, batch: int = MAX_BATCH_ITEMS
     ) -> list[Put]:
         """Append items in order; return one Put for each.
+
+        An item is its payload, or an `Entry` with options of its own; `priority` is that of
+        payloads.
 
         Up to `batch` items, and 256 KiB, go in one write, which takes effect as a whole. Several
         writes are in flight at once. Everything is checked before anything is sent. The call
@@ -353,7 +356,7 @@ class Queue(OperatorQueue):
                 ProcessPoolExecutor of that size, they run in processes, and get copies of jobs.
             stop_on: signals that stop the worker, if it runs on the main thread. A second signal
                 does what it would have done without the worker.
-            settings: those of `WorkSettings`, such as `concurrency=8`.
+            settings: those of `zkmq.WorkSettings`, such as `concurrency=8`.
 
         Raises:
             BadArgumentError: a setting is not accepted, or the handler is an async function.
@@ -376,7 +379,8 @@ class Queue(OperatorQueue):
     def consume(self, *, stop_on: Sequence[Signals] = (SIGTERM,), **settings: Any) -> Iterator[Job]:
         """Give one job after the other: `for job in queue.consume(): with job: ...`.
 
-        As `work`, with the body of the loop as the handler. `with job:` acknowledges the item if
+        As `work`, with the body of the loop as the handler; `settings` are those of
+        `zkmq.WorkSettings` but `concurrency` and `batch`. `with job:` acknowledges the item if
         its block succeeds. If the block raises an Exception, it is logged, the item comes back
         later, and the loop goes on. To leave the loop stops the worker.
 

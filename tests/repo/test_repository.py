@@ -147,6 +147,29 @@ def test_documents_name_make_targets_that_exist() -> None:
         assert name in names[target], f"make {target} NAME={name}"
 
 
+def prose(page: Path) -> str:
+    """A page without its blocks of code."""
+    return re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def heading_ids(page: Path) -> set[str]:
+    """What `#...` of a link to a page may be, as GitHub names its headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    plain = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", each).lower() for each in headings]
+    return {re.sub(r"[^\w\- ]", "", each).strip().replace(" ", "-") for each in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_a_file_and_a_heading(page: Path) -> None:
+    """A link within the repository has a target, down to the heading that it names."""
+    links = re.findall(r"\]\((?!https?:|mailto:)([^)\s#]*)#?([^)\s]*)\)", prose(page))
+    for path, heading in links:
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), path
+        if heading and target.suffix == ".md":
+            assert heading in heading_ids(target), f"{path}#{heading}"
+
+
 def test_every_decision_has_a_number_of_its_own() -> None:
     """The records in docs/adr/ are numbered one after the other, each as its title says."""
     records = sorted((ROOT / "docs/adr").glob("*.md"))

@@ -77,9 +77,15 @@ class OperatorQueue:
         connection: dict[str, Any] | None = None,
         **settings: Any,
     ) -> Self:
-        """Open a session and the queue on it; `hosts` as in `host:port,host:port/chroot`.
+        """Open a session and the queue on it.
 
-        `connection` are arguments for `KazooStore.connect`, `settings` those for the class.
+        Args:
+            hosts: the servers, as in `host:port,host:port/chroot`.
+            path: the queue's root.
+            connection: how to connect: `session_timeout_s` (10 by default), the silence after
+                which the servers end the session, within their limits; `connect_timeout_s` (15),
+                how long to wait for it; `security`, a `zkmq.Security`.
+            settings: those of the class, such as `max_deliveries=5`.
 
         Raises:
             NoQuorumError: no session in time.

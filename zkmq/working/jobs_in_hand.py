@@ -15,6 +15,12 @@ MOST_IN_DOUBT = 1000
 
 log = logging.getLogger("zkmq.working")
 
+# What the log says of a job that ended otherwise than its handler.
+_WARNINGS = {
+    Outcome.LOST: "lost: the session or its time to run ended first, so another consumer gets it",
+    Outcome.UNKNOWN: "unknown: no answer says whether it is acknowledged; if not, it comes back",
+}
+
 
 class JobsInHand:
     """The jobs that a worker has begun or is about to begin. For its loop, except `lose`."""
@@ -69,8 +75,8 @@ class JobsInHand:
                 self._held = [*self.still_held, job.item]  # without those that ended meanwhile
             if job.outcome is Outcome.UNKNOWN:
                 self.in_doubt.append(job)
-            if job.outcome in {Outcome.LOST, Outcome.UNKNOWN}:
-                log.warning("%s: delivery %d: %s", job.id, job.delivery, job.outcome.value)
+            if (why := _WARNINGS.get(job.outcome)) is not None:
+                log.warning("%s: delivery %d: %s", job.id, job.delivery, why)
 
     def count_rest(self) -> None:
         """Count what is left as given back: what is held goes back when the queue is closed."""

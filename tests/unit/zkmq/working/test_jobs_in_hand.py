@@ -1,5 +1,9 @@
 """The jobs of one worker, from their beginning to their end."""
 
+import re
+
+import pytest
+
 from zkmq.tree.item import Hold, Item
 from zkmq.working.job import Job, Outcome
 from zkmq.working.jobs_in_hand import MOST_IN_DOUBT, JobsInHand
@@ -29,3 +33,23 @@ def test_a_job_that_has_ended_is_not_touched() -> None:
     assert jobs.to_touch(2.5) == [job]
     job.outcome = Outcome.DONE
     assert (jobs.to_touch(2.5), jobs.touch_s) == ([], float("inf"))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "says"),
+    [
+        (Outcome.LOST, "item: delivery 2: lost: .* another consumer gets it"),
+        (Outcome.UNKNOWN, "item: delivery 2: unknown: .* comes back"),
+    ],
+)
+def test_the_log_says_what_becomes_of_an_item(
+    caplog: pytest.LogCaptureFixture, outcome: Outcome, says: str
+) -> None:
+    """One word would not tell an operator whether the work is done again."""
+    jobs = JobsInHand()
+    job = Job(Item(b"", "item", "consumer", 2, None, None, {}))
+    jobs.add([job])
+    job.outcome = outcome
+    jobs.count([job])
+    (line,) = caplog.messages
+    assert re.fullmatch(says, line)
