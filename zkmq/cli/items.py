@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zkmq.cli.invocation import JsonOption, Status, described
+from zkmq.cli.invocation import JsonOption, Status, complain, described
 from zkmq.cli.operate import Aside
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The item's id or name.")]
@@ -27,6 +27,7 @@ def inspect(context: typer.Context, id: IdArgument, *, as_json: JsonOption = Fal
     with context.obj.queue(make=False) as queue:
         found = queue.inspect(id)
     if found is None:
+        complain(f"inspect: {id}: no such item; it is done, purged, deleted, or was never put")
         return Status.EMPTY
     about = {key: value for key, value in asdict(found).items() if key != "data"}
     about |= described(found.data)

@@ -125,8 +125,8 @@ def purge(
 
     Prints how many priorities had any.
     """
-    which = ", ".join(map(str, priorities)) if priorities else "all"
-    if not yes and not _confirmed(f"Forget all waiting items of priority {which}?"):
+    of = f"priority {', '.join(map(str, priorities))}" if priorities else "every priority"
+    if not yes and not _confirmed(f"{context.obj.path}: forget all waiting items of {of}?"):
         raise BadArgumentError("purge: expected --yes, or yes as an answer; nothing was purged")
     with context.obj.queue(make=False) as queue:
         print(queue.purge(*priorities or ()).count)

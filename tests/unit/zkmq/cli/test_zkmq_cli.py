@@ -385,6 +385,9 @@ def test_peek_shows_any_bytes(zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFi
     assert drained(queue) == [b"[text]", b"\xff"]
 
 
+NOWHERE = "no such item; it is done, purged, deleted, or was never put"
+
+
 def test_single_items_are_shown_deleted_and_moved(
     zkmq: Zkmq, queue: Queue, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -404,6 +407,7 @@ def test_single_items_are_shown_deleted_and_moved(
     assert f"{queue.consumer_id} holds" in capsys.readouterr().err
     queue.done(held)
     assert zkmq("inspect", third) == 1
+    assert capsys.readouterr() == ("", f"zkmq: inspect: {third}: {NOWHERE}\n")
     assert zkmq("inspect", "item-1") == 254
     assert zkmq("redrive", "--to", "/nothing") == 4
     assert "expected a queue, found no node" in capsys.readouterr().err
@@ -510,12 +514,20 @@ def test_purge_forgets_what_was_named(zkmq: Zkmq, queue: Queue) -> None:
     assert drained(queue) == [b"b"]
 
 
-def test_purge_asks_first(zkmq: Zkmq, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody there to say yes is a no."""
+def test_purge_asks_first(
+    zkmq: Zkmq,
+    queue: Queue,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It says of which queue it forgets what; nobody there to say yes is a no."""
     queue.put(b"a")
     with Path("/dev/null").open() as nobody:
         monkeypatch.setattr("sys.stdin", nobody)
         assert zkmq("purge") == 254
+        assert "/queue: forget all waiting items of every priority?" in capsys.readouterr().err
+        assert zkmq("purge", 1, 2) == 254
+        assert "/queue: forget all waiting items of priority 1, 2?" in capsys.readouterr().err
     assert drained(queue) == [b"a"]
 
 
