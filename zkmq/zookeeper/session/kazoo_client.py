@@ -4,6 +4,7 @@ import atexit
 import logging
 import select
 import socket
+import time
 from typing import Any
 
 from kazoo.client import KazooClient
@@ -26,16 +27,46 @@ log = logging.getLogger("zkmq")
 log.addHandler(logging.NullHandler())
 logging.getLogger("kazoo").addHandler(logging.NullHandler())
 
+# How kazoo's texts about attempts to connect begin.
+ATTEMPTS = ("Connecting to ", "Connection dropped: ", "Connection time-out: ", "Cannot resolve ")
+SAME_TEXT_S = 60.0
+MOST_TEXTS = 1000
+KAZOO_LOG = logging.getLogger("zkmq.kazoo")
+
+
+class KazooLogFilter(logging.Filter):
+    """Leaves out sessions' passwords, which kazoo writes below DEBUG, and most of its attempts.
+
+    kazoo tells of each attempt to connect, one a second for as long as no server answers. The same
+    text is shown once in `SAME_TEXT_S`, or always if the logger's level is DEBUG.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to show a record."""
+        if record.levelno < logging.DEBUG:
+            return False
+        if not str(record.msg).startswith(ATTEMPTS) or KAZOO_LOG.isEnabledFor(logging.DEBUG):
+            return True
+        text, now_s = record.getMessage(), time.monotonic()
+        if now_s - self._shown_s.get(text, -SAME_TEXT_S) < SAME_TEXT_S:
+            return False
+        if len(self._shown_s) >= MOST_TEXTS:
+            self._shown_s.clear()
+        self._shown_s[text] = now_s
+        return True
+
 
 def kazoo_logger() -> logging.Logger:
-    """The logger of kazoo's clients, without what kazoo writes below DEBUG: sessions' passwords."""
-    logger = logging.getLogger("zkmq.kazoo")
-    logger.addFilter(_is_no_secret)
-    return logger
+    """The logger of kazoo's clients."""
+    KAZOO_LOG.addFilter(_kazoo_filter)
+    return KAZOO_LOG
 
 
-def _is_no_secret(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.DEBUG
+_kazoo_filter = KazooLogFilter()
 
 
 class StoreHandler(SequentialThreadingHandler):  # type: ignore[misc]

@@ -30,7 +30,7 @@ from zkmq import (
 )
 from zkmq.tree import raw_copy
 from zkmq.zookeeper.session import wire
-from zkmq.zookeeper.session.kazoo_client import make_client
+from zkmq.zookeeper.session.kazoo_client import KAZOO_LOG, KazooLogFilter, make_client
 from zkmq.zookeeper.session.kazoo_store import KazooStore
 from zkmq.zookeeper.store import Committed, Create, GetChildren, GetData, Lost
 
@@ -372,6 +372,33 @@ def test_an_old_server_still_reads_at_one_state(
     assert view.zxid == server.leader.zxid
     assert caplog.text.count("older than 3.6") == 1
     store.close()
+
+
+def test_attempts_to_connect_are_logged_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An outage of an hour is no flood; other texts are all there, and at DEBUG all attempts."""
+    now_s = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now_s)
+    quiet = KazooLogFilter()
+
+    def shows(level: int, text: str, *arguments: object) -> bool:
+        return quiet.filter(logging.LogRecord("zkmq.kazoo", level, "", 0, text, arguments, None))
+
+    dropped = (logging.WARNING, "Connection dropped: %s", "refused")
+    shown = 0
+    for _ in range(600):
+        shown += shows(*dropped)
+        now_s += 1.0
+    assert shown == 10
+    assert shows(logging.WARNING, "Connection dropped: %s", "no route to host")
+    assert shows(logging.WARNING, "Session has expired")
+    assert shows(logging.WARNING, "Session has expired")
+    assert not shows(5, "Sending request")
+    assert shows(*dropped)
+    assert not shows(*dropped)
+    with caplog.at_level(logging.DEBUG, KAZOO_LOG.name):
+        assert shows(*dropped)
 
 
 def test_no_secret_is_in_any_log(server: WireZooKeeper, caplog: pytest.LogCaptureFixture) -> None:
