@@ -37,13 +37,13 @@ class OutcomeUnknownError(ZkmqError):
     """No answer before the deadline: the operation may have taken effect, or may yet.
 
     Attributes:
-        applied: for `put_many`, the results of the first items, which are certainly put.
+        applied: for `put_many`, the `Put`s of the first items, which are certainly put.
         doubtful: for `put_many`, how many items after those are in doubt. Later ones are certainly
             not put.
         doubt: the call that raised this; None if its outcome can never be known.
     """
 
-    applied: tuple[object, ...] = ()
+    applied: tuple[Any, ...] = ()
     doubtful: int = 1
     doubt: Doubt | None = None
 
@@ -82,7 +82,13 @@ class AckUnknownError(OutcomeUnknownError):
 
 
 class PartlyPutError(ZkmqError):
-    """Some items of a `put_many` are put, `applied`, and the others certainly not."""
+    """Some items of a `put_many` are put, and the others certainly not.
+
+    Attributes:
+        applied: the `Put`s of the items that are put, which are the first ones.
+    """
+
+    applied: tuple[Any, ...]
 
     def __init__(self, applied: tuple[object, ...], count: int, cause: Exception) -> None:
         super().__init__(f"put_many: {len(applied)} of {count} are put; then: {cause}")
