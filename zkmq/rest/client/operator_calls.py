@@ -27,7 +27,7 @@ class OperatorCalls:
         self._exchange = exchange
         self._name = queue_name("path", path)
         self._base = f"queues/v1/{quote(self._name, safe='')}"
-        self._deadline_s = deadline_s
+        self._deadline_s = checks.seconds("deadline_s", deadline_s, zero=False)
         self._closed = False
 
     @property

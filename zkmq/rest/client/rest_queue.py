@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from zkmq import checks
 from zkmq.doubt import Settled
 from zkmq.errors import (
+    NoQuorumError,
     NotAppliedError,
     OutcomeUnknownError,
     PartlyPutError,
@@ -89,9 +90,15 @@ class Queue(OperatorCalls):
         queue = cls(url, path, **settings)
         try:
             queue._exchange.ask("OPTIONS", f"{queue._base}/items", queue._deadline())
-        except BaseException:
+        except BaseException as error:
             queue.close()
-            raise
+            if not isinstance(error, NoQuorumError | OutcomeUnknownError):
+                raise
+            at = queue._client.base_url.netloc.decode()  # without a password
+            raise NoQuorumError(
+                f"connect: {at}: expected a gateway's answer within {queue.deadline_s:.1f} s, got "
+                f"none; is the gateway up, and the address right? ({error.args[0]})"
+            ) from error
         return queue
 
     @property

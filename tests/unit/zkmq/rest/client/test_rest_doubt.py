@@ -332,3 +332,23 @@ def test_close_waits_five_seconds_for_the_gateway(deadline_s: float, within_s: f
     ):
         queue.close()
     assert [call.args[::2] for call in ask.call_args_list] == [("DELETE", 100.0 + within_s)]
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.RemoteProtocolError("?")])
+def test_a_connect_without_a_gateway_took_no_effect(error: httpx.RequestError) -> None:
+    """It says which address, also if something there answers that is no gateway."""
+
+    def nobody(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    with pytest.raises(zkmq.NoQuorumError, match=r"connect: g:1: expected a gateway's answer"):
+        Queue.connect(
+            "http://g:1", deadline_s=0.01, http={"transport": httpx.MockTransport(nobody)}
+        )
+
+
+@pytest.mark.parametrize("deadline_s", [0, "1", None])
+def test_a_deadline_that_is_no_time_is_refused(deadline_s: Any) -> None:
+    """As by `zkmq.Queue`."""
+    with pytest.raises(BadArgumentError, match="deadline_s: expected"):
+        Queue("http://g:1", deadline_s=deadline_s)
