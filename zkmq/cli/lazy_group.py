@@ -60,7 +60,14 @@ class LazyGroup(TyperGroup):
             import_module(module).register(app)
         except ModuleNotFoundError as error:
             sys.exit(extras.told(f"{self.name} {name}", error, self.extra))
-        return typer.main.get_group(app).commands[name]
+        command = typer.main.get_group(app).commands[name]
+        command.help = flowing(command.help or "")
+        return command
+
+
+def flowing(text: str) -> str:
+    """Text whose paragraphs are a line each, so that a terminal of any width breaks them."""
+    return "\n\n".join(" ".join(each.split()) for each in text.split("\n\n"))
 
 
 def _nothing() -> None:
