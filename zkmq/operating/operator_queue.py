@@ -158,6 +158,8 @@ class OperatorQueue:
         target = QueueTree(checks.path(to))
         if target == self._tree:
             raise BadArgumentError(f"redrive: to: expected another queue, got {to!r}; use kick")
+        if isinstance(ids, str):
+            raise BadArgumentError(f"redrive: ids: expected a list of ids, got {ids!r}")
         wanted = None if ids is None else {by_id.checked_id("redrive", each) for each in ids}
         self._require_open()
         bound = open_tree(

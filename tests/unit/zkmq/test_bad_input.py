@@ -28,6 +28,7 @@ CALLS: dict[str, Callable[[Queue, Any], object]] = {
     "peek: n": lambda queue, value: queue.peek(value),
     "kick: n": lambda queue, value: queue.kick(value),
     "purge: priority": lambda queue, value: queue.purge(value),
+    "redrive: ids": lambda queue, value: queue.redrive("/other", ids=value),
     "place": lambda queue, value: queue.peek(place=value),
 }
 NO_SECONDS = (-1, math.nan, "1", None, True)
@@ -49,6 +50,7 @@ NO_SECONDS = (-1, math.nan, "1", None, True)
         *(("peek: n", value) for value in (0, -1, None)),
         *(("kick: n", value) for value in (0, -1, 1.5)),
         *(("purge: priority", value) for value in (-1, 1000, "1")),
+        ("redrive: ids", "item-100-0000000000-0000000000"),
         ("place", "held"),
     ],
 )

@@ -61,6 +61,8 @@ class OperatorCalls:
 
         As `zkmq.Queue.redrive`.
         """
+        if isinstance(ids, str):
+            raise BadArgumentError(f"redrive: ids: expected a list of ids, got {ids!r}")
         chosen = {} if ids is None else {"ids": list(ids)}
         told = self._operate(
             "redrive", {"to": queue_name("redrive: to", to), "n": n, "place": place, **chosen}

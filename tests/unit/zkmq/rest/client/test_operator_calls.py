@@ -122,3 +122,11 @@ def test_a_new_deadline_holds_for_the_next_call() -> None:
         with pytest.raises(zkmq.BadArgumentError, match="deadline_s"):
             client.deadline_s = 0
         assert client.path == "/jobs"
+
+
+def test_one_id_is_no_list_of_ids() -> None:
+    """A string would be a list of its characters; nothing is sent."""
+    client, seen = queue()
+    with client, pytest.raises(zkmq.BadArgumentError, match="redrive: ids: expected a list of ids"):
+        client.redrive("/other", ids=ID)
+    assert seen == []
