@@ -36,6 +36,13 @@ def tell(event: str, queue: str, message: str, **fields: object) -> None:
     )
 
 
+def shown(names: Sequence[str]) -> str:
+    """Names of items in a message: the first one, and how many more there are."""
+    if not names:
+        return "nothing"
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
 def items_of(names: Sequence[str]) -> dict[str, object]:
     """The fields that name items: how many, and the first of them."""
     return {"count": len(names), "items": list(names[:MOST_NAMES])}

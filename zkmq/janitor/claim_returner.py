@@ -135,7 +135,7 @@ class ClaimReturner:
         events.tell(
             event,
             self._tree.root,
-            f"the janitor moved {len(returned.names)} items of {returned.consumer} to "
+            f"the janitor moved {events.shown(returned.names)} of {returned.consumer} to "
             f"{returned.to}: {TAKEN_BACK}",
             consumer=returned.consumer,
             to=returned.to,

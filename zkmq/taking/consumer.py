@@ -187,7 +187,7 @@ class Consumer:
     def _session_ended(self, session: int) -> None:
         """Tell of a session that has ended, or may have, and mark what it held as lost."""
         consumer, held = self.membership.session_ended(session)
-        said = f"; {consumer} held {len(held)} items" if consumer else ""
+        said = f"; {consumer} held {events.shown(held)}" if consumer else ""
         events.tell(
             events.SESSION_LOST,
             self._tree.root,

@@ -183,7 +183,7 @@ class Finisher:
         events.tell(
             events.ITEM_DEAD,
             self._tree.root,
-            f"{len(dead)} items are dead letters now: {reason}",
+            f"put aside as dead: {events.shown([item.name for item in dead])}: {reason}",
             consumer=dead[0].consumer,
             reason=reason,
             zxid=ended.zxid,

@@ -145,8 +145,12 @@ def test_events_are_logged_with_their_facts(
     assert lost_fields["consumer"] == returned_fields["consumer"] == consumer
     assert lost_fields["items"] == returned_fields["items"] == [item.name]
     assert returned_fields["to"] == "items"
+    assert caplog.messages[0].endswith(f" has ended; {consumer} held {item.name}")
+    assert caplog.messages[1].startswith(f"/queue: the janitor moved {item.name} of {consumer} to")
     caplog.clear()
-    queue.bury(*queue.reserve(2, sync=True).items, reason="bad")
+    buried = queue.reserve(2, sync=True).items
+    queue.bury(*buried, reason="bad")
+    assert caplog.messages == [f"/queue: put aside as dead: {buried[0].name} and 1 more: bad"]
     ((dead, fields),) = events(caplog)
     assert (dead, fields["count"], fields["reason"], fields["queue"]) == (
         "item-dead", 2, "bad", "/queue",
