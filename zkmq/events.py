@@ -28,11 +28,7 @@ def tell(event: str, queue: str, message: str, **fields: object) -> None:
     """Log an event of the queue at this path."""
     about = {"queue": queue, **fields}
     log.log(
-        LEVELS[event],
-        "%s: %s",
-        queue,
-        message,
-        extra={"zkmq_event": event, "zkmq_fields": about},
+        LEVELS[event], "%s: %s", queue, message, extra={"zkmq_event": event, "zkmq_fields": about}
     )
 
 

@@ -34,14 +34,7 @@ class AsyncItem(ItemView):
             session or the item's time to run ended. Another consumer has it, or gets it soon.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_blocks",
-        "_end",
-        "_interrupts",
-        "lost",
-        "unfinished",
-    )
+    __slots__ = ("__weakref__", "_blocks", "_end", "_interrupts", "lost", "unfinished")
 
     def __init__(self, item: Item, end: EndBlock, *, interrupts: bool) -> None:
         self.item = item

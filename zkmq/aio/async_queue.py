@@ -87,12 +87,7 @@ class AsyncQueue(AsyncOperatorQueue):
         self._lanes: tuple[Lane[Any], ...] = (self._putting, self._taking)
         self._calls = TaskCalls(threads.loop, lambda: queue.deadline_s)
         self._items = TaskItems(
-            queue,
-            threads,
-            self._calls,
-            self._taking,
-            self._require_open,
-            interrupts=interrupt_lost,
+            queue, threads, self._calls, self._taking, self._require_open, interrupts=interrupt_lost
         )
         threads.on_loop_closed = self._close_without_loop
         for lane in self._lanes:

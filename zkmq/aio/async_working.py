@@ -43,11 +43,7 @@ class AsyncJobs:
     """
 
     def __init__(
-        self,
-        threads: LoopThreads,
-        *,
-        interrupts: bool,
-        left: Callable[[Sequence[Item]], object],
+        self, threads: LoopThreads, *, interrupts: bool, left: Callable[[Sequence[Item]], object]
     ) -> None:
         self.threads = threads
         self.interrupts = interrupts

@@ -63,10 +63,7 @@ class LoopThreads:
             raise
 
     def call(
-        self,
-        name: str,
-        function: Callable[[], T],
-        abandoned: Callable[[T], None] | None = None,
+        self, name: str, function: Callable[[], T], abandoned: Callable[[T], None] | None = None
     ) -> "asyncio.Future[T]":
         """Call a function on a thread of its own. It goes on if the future is cancelled.
 

@@ -12,12 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from zkmq.errors import (
-    AccessDeniedError,
-    NoQuorumError,
-    OutcomeUnknownError,
-    ServerRefusedError,
-)
+from zkmq.errors import AccessDeniedError, NoQuorumError, OutcomeUnknownError, ServerRefusedError
 from zkmq.tree.bounded_set import BoundedSet
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.request_sizes import MAX_CALL_BYTES, cut, read_each

@@ -61,9 +61,7 @@ class Transport(virtual.Transport):  # type: ignore[misc]
         IncompatibleTreeError, ServerRefusedError,
     )  # fmt: skip
     implements = base.Transport.implements.extend(
-        asynchronous=True,
-        exchange_type=frozenset(["direct", "topic", "fanout"]),
-        heartbeats=True,
+        asynchronous=True, exchange_type=frozenset(["direct", "topic", "fanout"]), heartbeats=True
     )
 
     def __init__(self, client: Any, **kwargs: Any) -> None:

@@ -8,13 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from zkmq.cli.invocation import Settings, Status, forget_output
-from zkmq.errors import (
-    BadArgumentError,
-    ConsumerLostError,
-    NoQuorumError,
-    NotHeldError,
-    ZkmqError,
-)
+from zkmq.errors import BadArgumentError, ConsumerLostError, NoQuorumError, NotHeldError, ZkmqError
 from zkmq.queue import Queue
 from zkmq.taking.handover import Handover, Holder
 from zkmq.tree.item import Item

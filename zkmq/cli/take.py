@@ -14,19 +14,8 @@ import typer
 
 from zkmq.cli import hold_file
 from zkmq.cli.hold_file import next_item
-from zkmq.cli.invocation import (
-    Settings,
-    Status,
-    complain,
-    environment,
-    sentence,
-    status_of,
-)
-from zkmq.errors import (
-    AckUnknownError,
-    BadArgumentError,
-    NotHeldError,
-)
+from zkmq.cli.invocation import Settings, Status, complain, environment, sentence, status_of
+from zkmq.errors import AckUnknownError, BadArgumentError, NotHeldError
 from zkmq.queue import Queue
 from zkmq.tree.item import Item
 

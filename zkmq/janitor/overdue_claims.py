@@ -8,16 +8,7 @@ from zkmq.tree import envelope, item_names
 from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.redelivery_policy import RedeliveryPolicy
 from zkmq.zookeeper.request_sizes import read_nodes
-from zkmq.zookeeper.store import (
-    Code,
-    Committed,
-    GetChildren,
-    GetData,
-    Read,
-    Rejected,
-    Store,
-    Znode,
-)
+from zkmq.zookeeper.store import Code, Committed, GetChildren, GetData, Read, Rejected, Store, Znode
 
 LISTS_AT_ONCE = 100
 # Why a claim is refused that its consumer touched or ended since the read.
@@ -36,11 +27,7 @@ class OverdueClaims:
         self._due_ms: dict[str, dict[str, float | None]] = {}
 
     def take_back(
-        self,
-        consumers: Sequence[str],
-        now_ms: float,
-        deadline_s: float,
-        until_s: float = math.inf,
+        self, consumers: Sequence[str], now_ms: float, deadline_s: float, until_s: float = math.inf
     ) -> int:
         """Take back items that live consumers hold longer than their time to run.
 

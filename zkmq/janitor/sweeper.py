@@ -16,16 +16,7 @@ from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.refusal import why_refused
 from zkmq.zookeeper.request_sizes import cut, read_nodes
-from zkmq.zookeeper.store import (
-    Code,
-    Committed,
-    Create,
-    Delete,
-    Pending,
-    Rejected,
-    Store,
-    unread,
-)
+from zkmq.zookeeper.store import Code, Committed, Create, Delete, Pending, Rejected, Store, unread
 
 DELETES_PER_MULTI = 500
 TOLD = frozenset({Code.NOT_EMPTY, Code.NO_AUTH})

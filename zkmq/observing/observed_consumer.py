@@ -25,13 +25,7 @@ class ObservedConsumer(Consumer):
         self.lost_listeners.append(self._count_lost)
 
     def reserve(
-        self,
-        n: int,
-        *,
-        timeout_s: float,
-        done: Sequence[Item],
-        sync: bool,
-        give_up: GiveUp = never,
+        self, n: int, *, timeout_s: float, done: Sequence[Item], sync: bool, give_up: GiveUp = never
     ) -> Reservation:
         """Reserve, and count the items. The time includes the wait for the first one."""
         with self._observing.call("reserve"):

@@ -191,8 +191,7 @@ class OperatorQueue:
         self._require_open()
         deadline_s = self._deadline()
         return self._writes.call(
-            deadline_s,
-            lambda: by_id.delete(self._bound, self._tree, id, self._writes, deadline_s),
+            deadline_s, lambda: by_id.delete(self._bound, self._tree, id, self._writes, deadline_s)
         )
 
     def peek(

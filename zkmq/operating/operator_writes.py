@@ -5,12 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from zkmq.doubt import Doubt, Write
-from zkmq.errors import (
-    AckUnknownError,
-    NoQuorumError,
-    NotAppliedError,
-    OutcomeUnknownError,
-)
+from zkmq.errors import AckUnknownError, NoQuorumError, NotAppliedError, OutcomeUnknownError
 from zkmq.putting.producer_ticket import ProducerTicket
 from zkmq.tree.paths import QueueTree
 from zkmq.tree.ticket import Refused, TicketGoneError, TookEffect
@@ -29,11 +24,7 @@ class OperatorWrites:
     """
 
     def __init__(
-        self,
-        store: Store,
-        tree: QueueTree,
-        about: Mapping[str, Any],
-        deadline: Callable[[], float],
+        self, store: Store, tree: QueueTree, about: Mapping[str, Any], deadline: Callable[[], float]
     ) -> None:
         self._deadline = deadline
         self._now = store.now

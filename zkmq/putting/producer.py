@@ -5,12 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zkmq.doubt import Ask, Doubt
-from zkmq.errors import (
-    NoQuorumError,
-    OutcomeUnknownError,
-    PartlyPutError,
-    ZkmqError,
-)
+from zkmq.errors import NoQuorumError, OutcomeUnknownError, PartlyPutError, ZkmqError
 from zkmq.putting.batches import PutBatch, puts_of, writes_of
 from zkmq.putting.entry import Entry
 from zkmq.putting.pipeline import Pipeline

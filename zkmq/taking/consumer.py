@@ -101,13 +101,7 @@ class Consumer:
         self.forget = store.on_session_lost(self._session_ended)
 
     def reserve(
-        self,
-        n: int,
-        *,
-        timeout_s: float,
-        done: Sequence[Item],
-        sync: bool,
-        give_up: GiveUp = never,
+        self, n: int, *, timeout_s: float, done: Sequence[Item], sync: bool, give_up: GiveUp = never
     ) -> Reservation:
         """Take up to `n` items; wait `timeout_s` for the first. Acknowledge `done` at once.
 

@@ -218,11 +218,7 @@ class Reserver:
         return self._claim(moves[:count], done, extra, deadline_s)
 
     def _claim(
-        self,
-        moves: Sequence[Move],
-        done: Sequence[Item],
-        extra: Sequence[Op],
-        deadline_s: float,
+        self, moves: Sequence[Move], done: Sequence[Item], extra: Sequence[Op], deadline_s: float
     ) -> Reservation | None:
         items = [move.item for move in moves]
         ops: list[Op] = [self._membership.unclaim(item) for item in done]

@@ -83,12 +83,7 @@ class Guard:
 
 
 def read_guards(
-    store: Store,
-    tree: QueueTree,
-    priorities: Sequence[int],
-    deadline_s: float,
-    *,
-    denied: Denied,
+    store: Store, tree: QueueTree, priorities: Sequence[int], deadline_s: float, *, denied: Denied
 ) -> dict[int, tuple[Guard | None, list[str]]]:
     """Read the guard and the children of priorities, in one request.
 

@@ -46,13 +46,7 @@ class WorkerConsumer(Protocol):
     lost_listeners: list[OnLost]
 
     def reserve(
-        self,
-        n: int,
-        *,
-        timeout_s: float,
-        done: Sequence[Item],
-        sync: bool,
-        give_up: GiveUp,
+        self, n: int, *, timeout_s: float, done: Sequence[Item], sync: bool, give_up: GiveUp
     ) -> Reservation:
         """Take up to `n` items, wait for the first until `give_up`, and acknowledge `done`."""
 

@@ -69,11 +69,7 @@ class Worker:
         # Wakes the loop; wakes who waits for its end.
         self._signal, self._changed = clock.signal(), clock.signal()
         self._ending = JobEnding(
-            consumer,
-            settings,
-            given_up=lambda: self.is_late,
-            pause=self._pause,
-            rng=rng,
+            consumer, settings, given_up=lambda: self.is_late, pause=self._pause, rng=rng
         )
         rate_hz = settings.rate_hz
         self._rate = RateLimit(rate_hz, settings.batch or 1) if rate_hz is not None else None

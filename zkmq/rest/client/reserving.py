@@ -8,12 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zkmq.doubt import Doubt, Write
-from zkmq.errors import (
-    AckUnknownError,
-    ConsumerLostError,
-    NoQuorumError,
-    OutcomeUnknownError,
-)
+from zkmq.errors import AckUnknownError, ConsumerLostError, NoQuorumError, OutcomeUnknownError
 from zkmq.rest.client.exchange import Reply, answering
 from zkmq.rest.client.registration import RemoteRegistration
 from zkmq.taking.finish import DONE, Done

@@ -192,11 +192,7 @@ class EndpointQueues:
             del self._queues[name]
 
     def _connect(
-        self,
-        name: str,
-        session_s: float,
-        lost: Callable[[int], None] | None,
-        **settings: Any,
+        self, name: str, session_s: float, lost: Callable[[int], None] | None, **settings: Any
     ) -> Queue:
         store = KazooStore.connect(
             self._config.hosts,

@@ -12,14 +12,7 @@ from zkmq.rest.http.http_errors import HttpError
 from zkmq.rest.http.request_target import check_path, decode_path
 from zkmq.rest.queues.endpoint_queues import EndpointQueues
 from zkmq.rest.queues.error_translation import NO_SUCH_ITEM
-from zkmq.rest.resources.queue_calls import (
-    Routes,
-    arguments,
-    as_json,
-    data64,
-    on_queue,
-    route,
-)
+from zkmq.rest.resources.queue_calls import Routes, arguments, as_json, data64, on_queue, route
 from zkmq.rest.resources.rest_call import RestCall
 from zkmq.tree.compatibility.charter import Charter
 

@@ -18,14 +18,7 @@ from zkmq.rest.queues.http_consumer import RemoteConsumer
 from zkmq.rest.queues.json_arguments import JsonArguments
 from zkmq.rest.resources import operator_resources
 from zkmq.rest.resources.dispatch import Handler, Resource
-from zkmq.rest.resources.queue_calls import (
-    Routes,
-    arguments,
-    as_json,
-    data64,
-    on_queue,
-    route,
-)
+from zkmq.rest.resources.queue_calls import Routes, arguments, as_json, data64, on_queue, route
 from zkmq.rest.resources.rest_call import RestCall, reply
 from zkmq.taking.order import ORDERS
 from zkmq.taking.reserve import Reservation

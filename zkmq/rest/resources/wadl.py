@@ -26,10 +26,7 @@ def document(base: str) -> str:
 
 
 def _resource(
-    path: str,
-    templates: tuple[str, ...],
-    methods: dict[str, tuple[str, ...]],
-    *common: str,
+    path: str, templates: tuple[str, ...], methods: dict[str, tuple[str, ...]], *common: str
 ) -> str:
     parameters = "".join(_parameter(name, "template") for name in templates)
     parameters += "".join(_parameter(name, "query") for name in common)

@@ -106,9 +106,7 @@ _ZNODES = Resource(
     streams=(EVENTS,),
 )
 _SESSION = Resource(
-    name="session",
-    methods={"PUT": _beat_session, "DELETE": _close_session},
-    takes=takes_octets,
+    name="session", methods={"PUT": _beat_session, "DELETE": _close_session}, takes=takes_octets
 )
 _ROUTES: tuple[tuple[re.Pattern[str], Resource], ...] = (
     (re.compile("/znodes/v1(/.*)"), _ZNODES),

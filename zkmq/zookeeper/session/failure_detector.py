@@ -31,11 +31,7 @@ class FailureDetector:
     """
 
     def __init__(
-        self,
-        heard_s: Callable[[], float],
-        *,
-        drop: Callable[[], None],
-        lost: Callable[[int], None],
+        self, heard_s: Callable[[], float], *, drop: Callable[[], None], lost: Callable[[int], None]
     ) -> None:
         self._heard_s = heard_s
         self._drop = drop
