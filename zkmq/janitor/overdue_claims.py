@@ -59,10 +59,10 @@ class OverdueClaims:
         paths = [f"{parent}/{name}" for name in listed if item_names.parse(name)]
         known = self._due_ms.get(consumer, {})
         due = self._due_ms[consumer] = {path: known[path] for path in paths if path in known}
-        look = [
-            path for path in paths if _may_be_over(due, path, now_ms) and path not in self._skips
-        ]
-        for path, node in read_nodes(self._store, look, deadline_s, denied=self._skips.deny):
+        look = [path for path in paths if _may_be_over(due, path, now_ms)]
+        for path, node in self._read(
+            [path for path in look if path not in self._skips], deadline_s
+        ):
             header, _ = envelope.unwrap(node.data)
             ttr_s = header.get("ttr_s")
             over_ms = None if ttr_s is None else node.mtime_ms + ttr_s * 1000
@@ -93,6 +93,9 @@ class OverdueClaims:
                 case Rejected(index, code, number) if index or code not in ENDED:
                     self._skips.refused(path, ops[index].path, code, number)
             return
+
+    def _read(self, paths: Sequence[str], deadline_s: float) -> Iterable[tuple[str, Znode]]:
+        return read_nodes(self._store, paths, deadline_s, denied=self._skips.deny)
 
 
 def _may_be_over(due: dict[str, float | None], path: str, now_ms: float) -> bool:
