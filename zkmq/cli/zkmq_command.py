@@ -104,7 +104,9 @@ def run(arguments: Sequence[str]) -> int:
         return ended.exit_code
     except USAGE_ERROR as error:
         where = error.ctx.command_path if error.ctx else "zkmq"
-        complain(f"{error.format_message()} See `{where} --help`.")
+        # The parser hands on a word of the library that it asks.
+        message = error.format_message().replace(": Value error, ", ": ")
+        complain(f"{message} See `{where} --help`.")
         return Status.USAGE
     except ZkmqError as error:
         complain(sentence(error))

@@ -293,6 +293,7 @@ def test_one_deadline_for_the_whole_command(
         pytest.param(["--hosts", "", "stats"], "ZKMQ_HOSTS", id="hosts"),
         pytest.param(["--user", "me", "stats"], "expected a user and", id="user"),
         pytest.param(["stats", "--frob"], "No such option: --frob See `zkmq stats", id="option"),
+        pytest.param(["peek", "--place", "held"], "'--place': 'held' is not one of", id="place"),
         pytest.param(["frob"], "See `zkmq --help`", id="command"),
         pytest.param(
             ["--hosts", "", "gateway"], "expected either --hosts or --config", id="gateway"
