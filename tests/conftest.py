@@ -74,6 +74,14 @@ def _together(nodeid: str) -> str:
     return nodeid
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Have the images made before the first test, whose time limit is for itself alone."""
+    needed = any(item.get_closest_marker("docker") is not None for item in session.items)
+    if needed and not session.config.option.collectonly:
+        _no_engine()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a `docker` test with the reason where there is no engine."""
     if item.get_closest_marker("docker") is not None and (why := _no_engine()) is not None:
