@@ -26,14 +26,15 @@ def test_no_engine_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPa
 
 def test_no_engine_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every socket that was made to ask an engine that is not there is closed again."""
-    made = []
+    made, here = [], threading.current_thread()
 
     class Watched(socket.socket):
-        """A socket that is remembered."""
+        """A socket that is remembered, if no other thread of this process makes it."""
 
-        def __init__(self, *args: int) -> None:
-            super().__init__(*args)
-            made.append(self)
+        def __init__(self, *args: int, **named: int) -> None:
+            super().__init__(*args, **named)
+            if threading.current_thread() is here:
+                made.append(self)
 
     monkeypatch.setattr(socket, "socket", Watched)
     with pytest.raises(EngineError):
