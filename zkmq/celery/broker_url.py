@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import unquote
 
@@ -79,6 +80,10 @@ def _server(text: str) -> str:
     return f"{host}:{port}"
 
 
+# How much alike two keys are, from 0 to 1, of which one is mistyped. kombu's own are less alike.
+ALMOST = 0.8
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerOptions:
     """The keys of `broker_transport_options` that this transport reads. kombu adds others.
@@ -115,8 +120,11 @@ class BrokerOptions:
         """Read them from all of kombu's transport options.
 
         Raises:
-            BrokerUrlError: a value is not accepted.
+            BrokerUrlError: a value is not accepted, or a key is almost one of these.
         """
+        for key in set(options) - set(cls.__slots__):
+            for meant in get_close_matches(str(key), cls.__slots__, 1, ALMOST):
+                raise BrokerUrlError(f"broker_transport_options: expected {meant}, got {key}")
         return cls(**{name: options[name] for name in cls.__slots__ if name in options})
 
     def credentials(self, url: BrokerUrl) -> Security:

@@ -78,6 +78,36 @@ def test_a_bad_option_is_refused_by_its_name(options: dict[str, Any], said: str)
         BrokerOptions.read(options | {"max_retries": 3})
 
 
+@pytest.mark.parametrize(
+    ("mistyped", "meant"),
+    [
+        ("max_delivery", "max_deliveries"),
+        ("session_timeout", "session_timeout_s"),
+        ("deadline", "deadline_s"),
+        ("eta_in_queues", "eta_in_queue"),
+        ("orders", "order"),
+    ],
+)
+def test_a_mistyped_key_is_refused(mistyped: str, meant: str) -> None:
+    """Without it, a poisoned task would be tried for ever, and no word said why."""
+    with pytest.raises(BrokerUrlError, match=f"expected {meant}, got {mistyped}$"):
+        BrokerOptions.read({mistyped: 3})
+
+
+def test_the_keys_of_other_transports_are_left_alone() -> None:
+    """Celery and kombu hand over keys of their own, and so do settings for several brokers."""
+    others = (
+        "body_encoding deadletter_queue polling_interval visibility_timeout fanout_prefix sep "
+        "fanout_patterns priority_steps queue_order_strategy max_retries interval_start errback "
+        "interval_step interval_max confirm_publish region queue_name_prefix socket_timeout "
+        "socket_connect_timeout socket_keepalive retry_on_timeout health_check_interval "
+        "login_method read_timeout write_timeout client_properties retry_policy "
+        "connect_retries_timeout ack_emulation global_keyprefix max_connections master_name "
+        "wait_time_seconds is_secure predefined_queues data_folder_in store_processed"
+    )
+    assert BrokerOptions.read(dict.fromkeys(others.split(), 3)) == BrokerOptions()
+
+
 def test_settings_that_security_does_not_have_are_refused() -> None:
     """A misspelt setting of the credentials is an error, not an open door."""
     with pytest.raises(BrokerUrlError, match=r"expected settings of zkmq\.Security, got cert"):
