@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from zkmq.zookeeper import server_status
 from zkmq.zookeeper.server_status import ServerStatus, ask_servers, read_status
 
 SAID = """Zookeeper version: 3.9.3-c26634f34490bb0ea7a09cc51e05ede3b4e320ee, built on 2024-10-17
@@ -19,6 +20,12 @@ Zxid: 0x100000005
 Mode: leader
 Node count: 19
 """
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no machine that stands still decide whether a server answers."""
+    monkeypatch.setattr(server_status, "ASK_WITHIN_S", 60.0)
 
 
 @contextmanager
