@@ -63,7 +63,7 @@ def test_the_release_is_the_one_asked_for(quorum: DockerQuorum) -> None:
 def test_servers_map_the_classes_kept_in_their_image(quorum: DockerQuorum) -> None:
     """A server of Debian's image loads no class from a jar that the image has parsed before."""
     for pod in quorum.nodes.values():
-        _, lines = execute(pod.server, ["grep", "-c", "/debian/classes.jsa", "/proc/1/maps"])
+        lines = execute(pod.server, ["grep", "-c", "/debian/classes.jsa", "/proc/1/maps"]).output
         of_debian = pod.server.labels[server_image.ORIGIN].startswith("Debian")
         assert (int(lines) > 0) is of_debian
 
