@@ -19,6 +19,7 @@ from harness.workloads.drain import Drain
 from harness.workloads.exec_command import ExecDrain
 
 READY_WITHIN_S = 90.0
+LED_WITHIN_S = 180.0  # in addition, if nobody leads: all may just have had too little processor
 LAST_CALL_S = 10.0  # how long the last call of a drain may take once its limit is over
 TICK_S = 0.02
 DRAIN = Drain()
@@ -52,7 +53,7 @@ class Ending:
         self._progress.begin("heal", limit_s=self._clock.now_s() + READY_WITHIN_S)
         nemesis.heal_all()
         try:
-            took_s = self._quorum.wait_ready(within_s=READY_WITHIN_S)
+            took_s = self._ready_after_s()
         except TargetError as error:
             return self._goes_on_without_some(error)
         self.note(RECOVERED, {"took_s": round(took_s, 3), "lost": []})
@@ -109,6 +110,20 @@ class Ending:
     def note(self, f: str, value: Mapping[str, Any]) -> None:
         """Append a note of the harness."""
         self._history.append(Event.note(self._clock.now_ns(), f, value))
+
+    def _ready_after_s(self) -> float:
+        """Wait until all servers serve; return the seconds it took.
+
+        Raises:
+            TargetError: some do not, while another leads; or all had longer, and none does.
+        """
+        try:
+            return self._quorum.wait_ready(within_s=READY_WITHIN_S)
+        except TargetError:
+            if any(seen.mode == "leader" for seen in self._quorum.statuses()):
+                raise
+        self._say(f"no server leads {READY_WITHIN_S:g} s after the heal; {LED_WITHIN_S:g} s more")
+        return READY_WITHIN_S + self._quorum.wait_ready(within_s=LED_WITHIN_S)
 
     def _goes_on_without_some(self, error: TargetError) -> bool:
         """Note the servers that do not come back; tell whether a majority serves.

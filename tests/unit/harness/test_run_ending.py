@@ -91,9 +91,15 @@ def test_a_drain_that_dies_of_itself_is_a_failure_of_the_harness(stage: Stage) -
 
 
 class LateQuorum(FakeQuorum):
-    """A quorum that is never ready."""
+    """A quorum that is ready at the second look, if ever."""
+
+    ever = False
+    waits = 0
 
     def wait_ready(self, *, within_s: float = 60, nodes: Collection[int] | None = None) -> float:
+        self.waits += 1
+        if self.ever and self.waits > 1:
+            return 10.0
         raise TargetError("expected nodes [1, 2, 3, 4, 5] serving and one leader")
 
 
@@ -123,10 +129,23 @@ def test_servers_that_do_not_come_back_are_lost_also_all_of_them(
     (note,) = stage.notes("recovered")
     assert note["lost"] == down
     assert "expected nodes [1, 2, 3, 4, 5] serving" in note["why"]
-    assert told in stage.said[0]
+    assert told in stage.said[-1]
+    assert quorum.waits == (1 if serves else 2)
     assert stage.notes("drain") == [
         {"phase": "end", "complete": False, "why": "no majority of the servers serves"}
     ]
+
+
+def test_all_servers_may_be_late_without_being_lost(tmp_path: Path) -> None:
+    """Where nobody leads, the machine may have stood still: they have longer."""
+    quorum = LateQuorum()
+    quorum.ever = True
+    for node in quorum.nodes.values():
+        node.kill()
+    stage = Stage(tmp_path, quorum)
+    with stage.history:
+        assert stage.ending.heal(cast(Nemesis, NoFaults()))
+    assert stage.notes("recovered") == [{"took_s": 100.0, "lost": []}]
 
 
 def test_servers_that_all_serve_without_a_leader_are_not_lost(tmp_path: Path) -> None:
