@@ -6,8 +6,9 @@
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from cluster.engine.far_connections import FarAdapter
 REQUEST_TIMEOUT_S = 120.0
 LISTENS_WITHIN_S = 5.0  # the kernel of its machine takes the connection
 ANSWER_WITHIN_S = 15.0  # to the first question, for which it starts programs; a busy one is quicker
+TOLD_AFTER_S = 5.0  # that it has not answered yet
 _FAR = ("http://", "https://")
 POOL_SIZE = 32  # nodes are worked on at the same time, one connection each
 
@@ -115,12 +117,16 @@ def connect(name: str = "", *, timeout_s: float = REQUEST_TIMEOUT_S) -> docker.D
     Without a name it is the one that the environment means; see `docker_endpoint.find`.
 
     Raises:
-        EngineError: it does not answer within ANSWER_WITHIN_S; says why.
+        EngineError: it does not answer within ANSWER_WITHIN_S; says why. After TOLD_AFTER_S a line
+            on standard error says that it has not answered yet.
     """
     where = endpoint.find(name)
     try:
         _require_listener(where)
-        with closing(_client(name, where, MINIMUM_DOCKER_API_VERSION, ANSWER_WITHIN_S)) as asking:
+        with (
+            _told_if_late(where),
+            closing(_client(name, where, MINIMUM_DOCKER_API_VERSION, ANSWER_WITHIN_S)) as asking,
+        ):
             version = str(asking.api.version(api_version=False)["ApiVersion"])
         return _client(name, where, version, timeout_s)
     except (DockerException, OSError, LookupError, TypeError) as error:
@@ -215,6 +221,19 @@ def _require_listener(where: Endpoint) -> None:
         parts = urlsplit(where.url)
         address = (parts.hostname or "", parts.port or 0)
         socket.create_connection(address, timeout=LISTENS_WITHIN_S).close()
+
+
+@contextmanager
+def _told_if_late(where: Endpoint) -> Iterator[None]:
+    """Say that the engine took the connection and is silent, if the block takes so long."""
+    text = f"Docker engine at {where}: no answer yet; it has {ANSWER_WITHIN_S:g} s\n"
+    late = threading.Timer(TOLD_AFTER_S, sys.stderr.write, [text])
+    late.daemon = True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
 
 
 def _reason(error: Exception) -> str:

@@ -82,6 +82,17 @@ DEFECTS: Final = (
         what="A client reconnects while the server changes its role; its connection is closed, "
         "and it reconnects once more.",
     ),
+    # ServerCnxnFactory.zkServer becomes null when a server ends its role.
+    ServerDefect(
+        name="reconnect-while-ending",
+        at=(f"{SERVER}ServerCnxnFactory.registerConnection",),
+        through=f"{SERVER}ZooKeeperServer.finishSessionInit",
+        releases=frozenset({"3.9.6"}),
+        issue=None,
+        finding=None,
+        what="A leader that ends at that moment cannot register a reconnected client with JMX; it "
+        "logs that, and closes the connection as it does all.",
+    ),
     # LeaderZooKeeperServer.getLeader is QuorumPeer's field, which becomes null when a leader ends.
     # The thread of PrepRequestProcessor is told to end and not waited for.
     ServerDefect(

@@ -74,9 +74,11 @@ def listening(answer: bytes | None) -> Iterator[int]:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def answered(body: bytes) -> bytes:
@@ -88,14 +90,17 @@ def answered(body: bytes) -> bytes:
 
 
 def test_an_engine_that_takes_connections_and_is_silent_is_left(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The message says that it listens and does not answer, and for how long it was waited for."""
+    """A line says early that it is silent; the error says how long it was waited for."""
     monkeypatch.setattr(engine, "ANSWER_WITHIN_S", 0.3)
+    monkeypatch.setattr(engine, "TOLD_AFTER_S", 0.01)
     with listening(None) as port:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://{LOOPBACK}:{port}")
         with pytest.raises(EngineError, match=r"gave no answer within 0\.3 s: .* got none"):
             engine.connect()
+        told = f"at tcp://{LOOPBACK}:{port} (DOCKER_HOST): no answer yet; it has 0.3 s\n"
+        assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("answer", [answered(b"[]"), answered(b"{}"), answered(b"hi"), b"nonsense"])

@@ -26,8 +26,10 @@ def standing(run: str, program: str = SLEEPER) -> Iterator["subprocess.Popen[byt
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +80,10 @@ def owned(owner: str) -> Iterator["subprocess.Popen[bytes]"]:
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_one_that_will_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

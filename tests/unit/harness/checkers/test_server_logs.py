@@ -111,6 +111,18 @@ def test_a_follower_that_is_not_connected_yet_is_the_same_defect() -> None:
     assert judged(traced(*way[:3])).reasons == ("null-pointer",), "not on the way to a session"
 
 
+def test_a_client_that_reconnects_to_a_leader_that_ends_is_known() -> None:
+    """As 3.9.6 logged it in a run; the same method on another way is new."""
+    server = "org.apache.zookeeper.server."
+    way = [f"{server}ServerCnxnFactory.registerConnection"]
+    way += [
+        f"{server}ZooKeeperServer.{each}" for each in ("finishSessionInit", "revalidateSession")
+    ]
+    (known,) = judged(traced(*way)).details["known_defects"]
+    assert known["name"] == "reconnect-while-ending"
+    assert judged(traced(way[0], way[2])).reasons == ("null-pointer",)
+
+
 def test_a_request_that_outlives_its_leader_is_known() -> None:
     """The leader is gone when its queue's thread comes to the request; elsewhere that is new."""
     propose = f"{QUORUM}ProposalRequestProcessor.processRequest"

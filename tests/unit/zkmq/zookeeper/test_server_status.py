@@ -39,7 +39,7 @@ def serving(said: bytes) -> Iterator[str]:
                 assert connection.recv(4) == b"srvr"
                 connection.sendall(said)
 
-        thread = threading.Thread(target=answer)
+        thread = threading.Thread(target=answer, daemon=True)  # nobody may ever ask
         thread.start()
         yield "{}:{}".format(*server.getsockname())
         thread.join()
