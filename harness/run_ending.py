@@ -8,6 +8,7 @@ from harness.common.harness_errors import TargetError
 from harness.common.polling import wait_until
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
+from harness.common.server_states import NodeStatus
 from harness.history.record import ENDED, RECOVERED, Event, HistoryWriter
 from harness.nemesis.nemesis import Nemesis
 from harness.scenario.schema import WorkloadEntry
@@ -120,9 +121,10 @@ class Ending:
         try:
             return self._quorum.wait_ready(within_s=READY_WITHIN_S)
         except TargetError:
-            if any(seen.mode == "leader" for seen in self._quorum.statuses()):
+            if _is_led(self._quorum.statuses()):
                 raise
-        self._say(f"no server leads {READY_WITHIN_S:g} s after the heal; {LED_WITHIN_S:g} s more")
+        self._progress.begin("heal", limit_s=self._clock.now_s() + LED_WITHIN_S)
+        self._say(f"healed; no server leads: they have {LED_WITHIN_S:g} s more")
         return READY_WITHIN_S + self._quorum.wait_ready(within_s=LED_WITHIN_S)
 
     def _goes_on_without_some(self, error: TargetError) -> bool:
@@ -135,8 +137,12 @@ class Ending:
         lost = [seen.node for seen in statuses if not seen.serving]
         if not lost:
             raise error
-        led = any(seen.mode == "leader" for seen in statuses)
+        led = _is_led(statuses)
         self.note(RECOVERED, {"took_s": None, "lost": lost, "why": str(error)})
         then = "draining what the others serve" if led else "nothing can be drained"
         self._say(f"healed; {error}; {then}")
         return led
+
+
+def _is_led(statuses: Iterable[NodeStatus]) -> bool:
+    return any(seen.mode == "leader" for seen in statuses)

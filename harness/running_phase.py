@@ -42,7 +42,6 @@ class RunningPhase:
         deadline_s = time.monotonic() + self._phase.limit_s
         self._start_due()
         self._await_first_calls()
-        self._workers.all_call()
         awaited = any(getattr(e.workload, "while_faults", False) for e in self._phase.workload)
 
         def over() -> bool:
