@@ -43,6 +43,7 @@ class Link:
         self._over = False  # no answer can come any more
         self._deaf = False  # requests vanish
         self._mute = False  # replies vanish
+        self._closing = False  # nothing goes to the server any more
         self.hushed = False  # something was swallowed while the proxy was silent
         self._frozen = False  # the server may hang up without the client's noticing
         self._timer: threading.Timer | None = None
@@ -105,8 +106,10 @@ class Link:
         return True
 
     def _forward(self, body: bytes, exchange: "Exchange") -> None:
-        if exchange.request.opcode not in UPKEEP:
-            with self._answered:
+        with self._answered:
+            if self._closing:
+                return
+            if exchange.request.opcode not in UPKEEP:
                 self._pending.append(exchange)
         with suppress(OSError):  # the other thread sees the end as well, and ends the link
             self._server.sendall(frame(body))
@@ -186,6 +189,16 @@ class Link:
                 waiting = ", ".join(str(each) for each in self._pending)
                 self._proxy.errors.append(f"no answer from the server, {why}: {waiting}")
 
+    def _end_silence(self) -> None:
+        """Break the connection once the server has answered what went to it, and no more goes.
+
+        Else nobody would know what became of a request that came just before.
+        """
+        with self._answered:
+            self._closing = True
+            self._answered.wait_for(lambda: self._over or not self._pending, ANSWERED_WITHIN_S)
+        self.cut()
+
     def _strike(self, fault: Fault, body: bytes, exchange: "Exchange") -> bool:
         """Do it; True if the frame goes on to where it was going."""
         proxy = self._proxy
@@ -195,7 +208,7 @@ class Link:
         if fault in SILENT:
             self._deaf = fault is Fault.LOSE_REQUEST
             self._mute = fault is Fault.LOSE_REPLY
-            self._timer = threading.Timer(proxy.silence_s, self.cut)
+            self._timer = threading.Timer(proxy.silence_s, self._end_silence)
             self._timer.start()
             return False
         if fault in HOLDS:

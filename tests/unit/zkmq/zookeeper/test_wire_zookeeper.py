@@ -9,8 +9,16 @@ import pytest
 from harness.common.polling import wait_until
 from worlds.proxy import link
 from worlds.proxy.faults import Fault
-from worlds.proxy.protocol import REQUEST_HEADER, Opcode, frame, write_handshake
+from worlds.proxy.protocol import (
+    HANDSHAKE_REPLY,
+    REPLY_HEADER,
+    REQUEST_HEADER,
+    Opcode,
+    frame,
+    write_handshake,
+)
 from worlds.proxy.proxy import Proxy
+from worlds.proxy.session import receive
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import Queue
 from zkmq.errors import ZkmqError
@@ -125,3 +133,32 @@ def test_a_proxy_waits_for_no_answer_on_a_broken_connection(
         client.sendall(frame(write_handshake(0, bytes(16), 1000)) + frame(sync))
         proxy._await(lambda: len(proxy.journal) == number)
         proxy.cut()
+
+
+@pytest.mark.timeout(60)
+def test_a_silence_ends_when_the_server_has_answered() -> None:
+    """What became of a request that came just before its end is known, and no error is seen."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        Proxy(f"127.0.0.1:{listening.getsockname()[1]}", silence_s=3600.0) as proxy,
+        socket.create_connection(("127.0.0.1", int(proxy.address.rpartition(":")[2]))) as client,
+    ):
+        proxy.arm({2: Fault.LOSE_REPLY})
+        server, _ = listening.accept()
+        with server:
+            client.sendall(frame(write_handshake(0, bytes(16), 1000)))
+            receive(server)
+            server.sendall(frame(HANDSHAKE_REPLY.pack(0, 1000, 7) + frame(bytes(16))))
+            (way,) = proxy._links
+            ending = threading.Thread(target=way._end_silence)
+            for xid in (1, 2):
+                client.sendall(frame(REQUEST_HEADER.pack(xid, Opcode.SYNC) + frame(b"/")))
+                receive(server)
+                if xid == 2:
+                    ending.start()
+                    ending.join(0.2)
+                    assert ending.is_alive()
+                server.sendall(frame(REPLY_HEADER.pack(xid, 1, 0) + frame(b"/")))
+            ending.join()
+        assert [each.applied for each in proxy.journal] == [True, True, True]
+        assert proxy.errors == []
