@@ -31,7 +31,7 @@ ANSWERED_WITHIN_S = 60.0
 
 
 class Link:
-    """Starts at once and ends when either side hangs up, or a fault cuts it."""
+    """Ends when either side hangs up, or a fault cuts it."""
 
     def __init__(self, proxy: "Proxy", client: socket.socket) -> None:
         self._proxy = proxy
@@ -51,6 +51,9 @@ class Link:
             threading.Thread(target=run, name=f"proxy-{run.__name__}", daemon=True)
             for run in (self._requests, self._replies)
         ]
+
+    def start(self) -> None:
+        """Let pass what comes."""
         for thread in self._threads:
             thread.start()
 

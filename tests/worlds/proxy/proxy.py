@@ -244,7 +244,10 @@ class Proxy:
             if self.silent:
                 self._unheard.append(client)
                 continue
-            self._links.append(Link(self, client))
+            # Known before anything passes: else a `cut` would miss one that is already in use.
+            link = Link(self, client)
+            self._links.append(link)
+            link.start()
 
 
 def _took_session(exchange: Exchange) -> bool:
