@@ -9,6 +9,7 @@ import typer
 from zkmq import checks
 from zkmq.cli.invocation import JsonOption, Status, complain, described
 from zkmq.operating.tree_dump import DumpedNode, TreeDump
+from zkmq.zookeeper.store import Znode
 
 INDENT = "  "
 
@@ -66,11 +67,11 @@ def dump(  # noqa: PLR0917 - typer makes options of them
 def _line(each: DumpedNode, size: int) -> str:
     name = each.path if not each.level else each.path.rpartition("/")[2]
     parts = [f"{INDENT * each.level}{name}"]
-    if each.node.data:
+    if each.node is not None and each.node.data:
         parts.append(_shown(each.node.data, size))
     if each.denied:
         parts.append("(its ACL does not let us read it)")
-    if each.node.owner:
+    if each.node is not None and each.node.owner:
         parts.append(f"(ephemeral, session {each.node.owner:#x})")
     if each.unshown:
         parts.append(f"(and {each.unshown} more below)")
@@ -84,8 +85,8 @@ def _shown(data: bytes, size: int) -> str:
 
 
 def _record(each: DumpedNode, size: int) -> dict[str, object]:
-    node = each.node._asdict()
-    data = node.pop("data")
+    node = dict.fromkeys(Znode._fields) if each.node is None else each.node._asdict()
+    data = node.pop("data") or b""
     return {
         "path": each.path,
         **described(data[:size]),

@@ -217,10 +217,11 @@ class DelayedMover:
         return True
 
     def _learn(self, op: Op, code: Code) -> bool:
-        # The mover and the return places both check guards, so both have to read it again.
-        knows = (self._tails, self._return_places, self._group_locks)
-        learned = [each.learn(op, code) for each in knows]
-        return any(learned)
+        if code is Code.NO_AUTH:
+            return False  # it may be about one item, which `_split` finds
+        # The return places learn of the guards for the tails, too.
+        knows = (self._return_places, self._tails, self._group_locks)
+        return any(each.learn(op, code) for each in knows)
 
 
 def _priority(each: Due) -> int:

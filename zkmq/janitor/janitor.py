@@ -24,6 +24,7 @@ from zkmq.zookeeper.refusal import require_access
 from zkmq.zookeeper.request_sizes import cut
 from zkmq.zookeeper.store import (
     CheckVersion,
+    Code,
     Committed,
     Create,
     Delete,
@@ -32,10 +33,12 @@ from zkmq.zookeeper.store import (
     Lost,
     Op,
     Read,
+    Rejected,
     SetData,
     Signal,
     Store,
     Znode,
+    is_there,
 )
 
 SWEEP_PERIOD_S = 60.0
@@ -196,7 +199,7 @@ class Janitor:
     def _take_overdue(self, now_ms: float, until_s: float, deadline_s: float) -> bool:
         """Take back what live consumers hold too long. The next step starts where this ends."""
         self._overdue.forget_others(self._alive)
-        if self._store.exists(self._tree.place("ttr"), deadline_s) is None:
+        if not is_there(self._store, self._tree.place("ttr"), deadline_s):
             return False
         line = [each for each in self._alive if each >= self._turn]
         line += [each for each in self._alive if each < self._turn]
@@ -271,7 +274,13 @@ class Janitor:
 
     def _take_lock(self, session: int, deadline_s: float) -> bool:
         lock = self._tree.lock
-        node = self._store.exists(lock, deadline_s, self._watches.arm(lock))
+        denied: list[str] = []
+        watch = self._watches.arm(lock)
+        node = self._store.exists(lock, deadline_s, watch, denied=denied.append)
+        if denied:
+            self._watches.disarm(lock)
+            self._depose(None, deadline_s)
+            return False
         if node is not None:
             # The lock can be this session's if an earlier reply was lost.
             if node.owner != session:
@@ -283,20 +292,23 @@ class Janitor:
         require_access(lock, reply)
         return isinstance(reply, Committed)
 
-    def _depose(self, lock: Znode, deadline_s: float) -> None:
+    def _depose(self, lock: Znode | None, deadline_s: float) -> None:
         """Delete the lock of a janitor that has sent no heartbeat for long.
 
-        Its session lives, but it does no work: its process hangs, or its thread has ended.
+        Its session lives, but it does no work: its process hangs, or its thread has ended. Or no
+        janitor made the lock. None is a lock that may not be read.
         """
         (clock,) = self._store.read_many([GetData(self._tree.clock)], deadline_s).results
         if not isinstance(clock, Znode):
             return
-        sign = (lock.czxid, clock.version)
+        sign = (lock.czxid if lock is not None else 0, clock.version)
         if sign != self._sign:
             self._sign, self._sign_s = sign, self._store.now()
         # Each janitor waits a little longer or less, so that they do not all act at once.
         patience_s = STUCK_S * (1 + zlib.crc32(self._name) % 16 / 16)
         if self._store.now() - self._sign_s > patience_s:
             ops: list[Op] = [CheckVersion(self._tree.clock, clock.version), Delete(self._tree.lock)]
-            self._store.commit(ops, deadline_s)
+            match self._store.commit(ops, deadline_s):
+                case Rejected(1, Code.NOT_EMPTY as code, number):
+                    self._skips.refused(self._tree.lock, self._tree.lock, code, number)
             self._sign = None

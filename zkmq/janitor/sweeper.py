@@ -16,7 +16,17 @@ from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.refusal import why_refused
 from zkmq.zookeeper.request_sizes import cut, read_nodes
-from zkmq.zookeeper.store import Code, Committed, Create, Delete, Pending, Rejected, Store, unread
+from zkmq.zookeeper.store import (
+    Code,
+    Committed,
+    Create,
+    Delete,
+    Pending,
+    Rejected,
+    Store,
+    is_there,
+    unread,
+)
 
 DELETES_PER_MULTI = 500
 TOLD = frozenset({Code.NOT_EMPTY, Code.NO_AUTH})
@@ -157,7 +167,7 @@ class Sweeper:
 
     def _is_gone(self, path: str, deadline_s: float) -> bool:
         ours = path.startswith(f"{self._tree.root}/")
-        return ours and self._store.exists(path, deadline_s) is None
+        return ours and not is_there(self._store, path, deadline_s)
 
     def _buckets(self, parent: str, deadline_s: float) -> list[str]:
         listed = self._store.list(parent, deadline_s) or []

@@ -16,7 +16,18 @@ from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.ticket import TookEffect
 from zkmq.zookeeper.refusal import refusal
 from zkmq.zookeeper.request_sizes import MAX_READS, cut
-from zkmq.zookeeper.store import Code, Delete, Denied, GetChildren, GetData, Op, Read, Store, Znode
+from zkmq.zookeeper.store import (
+    Code,
+    Delete,
+    Denied,
+    GetChildren,
+    GetData,
+    Op,
+    Read,
+    Store,
+    Znode,
+    is_there,
+)
 
 MAX_ITEM_ID = 1000
 
@@ -165,6 +176,6 @@ def _read(store: Store, tree: QueueTree, path: str, deadline_s: float) -> Locate
         return Located(path, node, "held", rest[0])
     header, _ = envelope.unwrap(node.data)
     owner = header.get("owner", "")
-    if item_names.is_consumer(owner) and store.exists(tree.active(owner), deadline_s):
+    if item_names.is_consumer(owner) and is_there(store, tree.active(owner), deadline_s):
         return Located(path, node, "held", owner)  # a plain REST client's claim
     return Located(path, node, place)

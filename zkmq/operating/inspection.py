@@ -177,7 +177,7 @@ def _oldest_s(store: Store, tree: QueueTree, first: Sequence[str], deadline_s: f
     if not since_ms:
         return None
     # The elected janitor writes `clock` every two seconds.
-    lock, clock = read_each(store, [tree.lock, tree.clock], deadline_s)
+    lock, clock = read_each(store, [tree.lock, tree.clock], deadline_s, denied=unread)
     now_ms = clock.mtime_ms if lock and clock else wall_ms()
     return max(0, int(now_ms - min(since_ms)) // 1000)
 

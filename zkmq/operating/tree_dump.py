@@ -13,11 +13,12 @@ class DumpedNode:
     """One node; `level` is 0 for the first. `unshown` of its children are left out.
 
     If its ACL refused the read, it is `denied`, and has neither data nor children that are shown.
+    Servers from 3.8.4 and 3.9.2 on tell nothing else of it either: then `node` is None.
     """
 
     path: str
     level: int
-    node: Znode
+    node: Znode | None
     unshown: int
     denied: bool = False
 
@@ -44,16 +45,17 @@ class TreeDump:
     def _walk(self, paths: Sequence[str], level: int) -> Iterator[DumpedNode]:
         for path, node, denied in self._read(paths):
             names: list[str] = []
-            if node.children and level < self._depth and self._most_children and not denied:
+            below = node.children if node is not None else 0
+            if below and level < self._depth and self._most_children and not denied:
                 reads = [GetChildren(path)]
                 (listed,) = self._store.read_many(reads, self._deadline(), denied=unread).results
                 names = sorted(listed) if isinstance(listed, list) else []
             shown = names[: self._most_children]
-            unshown = len(names) - len(shown) if names else node.children
+            unshown = len(names) - len(shown) if names else below
             yield DumpedNode(path, level, node, unshown, denied)
             yield from self._walk([f"{path.rstrip('/')}/{name}" for name in shown], level + 1)
 
-    def _read(self, paths: Sequence[str]) -> Iterator[tuple[str, Znode, bool]]:
+    def _read(self, paths: Sequence[str]) -> Iterator[tuple[str, Znode | None, bool]]:
         """Read the nodes that exist, in order, as (path, node, whether it may not be read)."""
         place = {path: index for index, path in enumerate(paths)}
         denied: deque[str] = deque()
@@ -64,7 +66,8 @@ class TreeDump:
         for path in denied:
             yield from self._stat(path)
 
-    def _stat(self, path: str) -> Iterator[tuple[str, Znode, bool]]:
-        node = self._store.exists(path, self._deadline())
-        if node is not None:
+    def _stat(self, path: str) -> Iterator[tuple[str, Znode | None, bool]]:
+        denied: list[str] = []
+        node = self._store.exists(path, self._deadline(), denied=denied.append)
+        if node is not None or denied:
             yield path, node, True

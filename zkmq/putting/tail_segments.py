@@ -130,10 +130,12 @@ class TailSegments:
                 self._forget_path(path)
             case SetData(path, _, _), Code.BAD_VERSION | Code.NO_NODE:
                 self._forget_path(path)  # another client was faster
-            case Create(path, _, False, True), Code.NO_NODE | Code.NODE_EXISTS:
-                # The guard was valid. So a foreign client deleted the segment, or made a node
-                # with the next number in it.
+            case Create(path, _, False, True), Code.NO_NODE | Code.NODE_EXISTS | Code.NO_AUTH:
+                # The guard was valid. So a foreign client deleted the segment, made a node with
+                # the next number in it, or changed its ACL.
                 return self._learn_stuck(path.rpartition("/")[0])
+            case CheckVersion(path, _), Code.NO_AUTH:
+                return self._learn_stuck(path)  # a tail of which nothing can be taken
             case Create(path, b"", False, False), Code.NODE_EXISTS:
                 # The guard was valid. So a foreign client made the node of the next segment.
                 return self._learn_stuck(path)

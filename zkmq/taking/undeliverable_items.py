@@ -8,7 +8,17 @@ from zkmq.tree import envelope, item_names
 from zkmq.tree.paths import QueueTree, last_part
 from zkmq.tree.skipped_nodes import SkippedNodes
 from zkmq.zookeeper.request_sizes import too_large
-from zkmq.zookeeper.store import Code, Committed, Create, Delete, Op, Rejected, Store, Znode
+from zkmq.zookeeper.store import (
+    Code,
+    Committed,
+    Create,
+    Delete,
+    Op,
+    Rejected,
+    Store,
+    Znode,
+    is_there,
+)
 
 
 class UndeliverableItems:
@@ -55,7 +65,7 @@ class UndeliverableItems:
         owner = header.get("owner", "")
         if not item_names.is_consumer(owner):
             return False
-        return self._store.exists(self._tree.active(owner), deadline_s) is not None
+        return is_there(self._store, self._tree.active(owner), deadline_s, self._skips.deny)
 
     def _expiry(self, node: Znode, deadline_s: float) -> str | None:
         """Say that an item has expired; None if it has not."""

@@ -173,8 +173,16 @@ class WaitingLine:
         return line
 
     def _there(self, path: str, deadline_s: float) -> bool:
-        """Whether a place still exists. Arms a watch that wakes when it is gone."""
-        return self._store.exists(path, deadline_s, self._ahead.arm(path)) is not None
+        """Whether a place still exists. Arms a watch that wakes when it is gone.
+
+        It is a watch on children, since one on a place that is gone already would stay for ever.
+        """
+        denied: list[str] = []
+        watch = self._ahead.arm(path)
+        children = self._store.list(path, deadline_s, watch, denied=denied.append)
+        if children is None:
+            self._ahead.disarm(path)
+        return children is not None or bool(denied)
 
     def _watch(self, path: str, known: frozenset[str], deadline_s: float) -> bool:
         """Arm one watch; True if there is already a new child, or a group was unlocked."""

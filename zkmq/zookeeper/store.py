@@ -172,6 +172,16 @@ def unread(path: str) -> None:
     """Do without a node that may not be read: for callers to which it says nothing."""
 
 
+def is_there(store: "Store", path: str, deadline_s: float, denied: Denied = unread) -> bool:
+    """Whether a node exists. One that may not be read does, and `denied` is called with it."""
+    refused: list[str] = []
+    if store.exists(path, deadline_s, denied=refused.append) is not None:
+        return True
+    for each in refused:
+        denied(each)
+    return bool(refused)
+
+
 class Store(Protocol):
     """One client of ZooKeeper, which has one session at a time.
 
@@ -212,8 +222,19 @@ class Store(Protocol):
         Without `denied`, that raises AccessDeniedError.
         """
 
-    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
-        """A node's stat, with empty data; `watch` is called once, also when a node appears."""
+    def exists(
+        self,
+        path: str,
+        deadline_s: float,
+        watch: Watcher | None = None,
+        *,
+        denied: Denied | None = None,
+    ) -> Znode | None:
+        """A node's stat, with empty data; `watch` is called once, also when a node appears.
+
+        From 3.8.4 and 3.9.2 on, servers refuse it for a node whose ACL refuses the read, as a
+        `list`: such a node does exist. `is_there` asks for no more than that.
+        """
 
     def read_many(
         self, reads: Sequence[Read], deadline_s: float, *, denied: Denied | None = None

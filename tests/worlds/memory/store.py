@@ -174,19 +174,28 @@ class MemoryStore(MemoryClient):
         names = permitted(path, self._ask(serve, deadline_s), denied)
         return names if isinstance(names, list) else None
 
-    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
+    def exists(
+        self,
+        path: str,
+        deadline_s: float,
+        watch: Watcher | None = None,
+        *,
+        denied: Denied | None = None,
+    ) -> Znode | None:
         path.encode()  # as the real connection does, which breaks if that fails
         if "\0" in path:
             raise refusal(path, "read", Code.OTHER, BAD_ARGUMENTS)
 
-        def serve(connection: Connection) -> Znode | None:
+        def serve(connection: Connection) -> Znode | Refusal | None:
             node = connection.follower.tree.nodes.get(path)
+            if node is not None and not self._world.leader.allows_stat(path):
+                return Refusal.DENIED
             if watch is not None:
                 connection.follower.watch_node(path, self._watch(connection, watch))
             return None if node is None else node.view()._replace(data=b"")
 
-        answer: Znode | None = self._ask(serve, deadline_s)
-        return answer
+        node = permitted(path, self._ask(serve, deadline_s), denied)
+        return node if isinstance(node, Znode) else None
 
     def read_many(
         self, reads: Sequence[Read], deadline_s: float, *, denied: Denied | None = None

@@ -150,6 +150,8 @@ class Leader:
         self.observers: list[Observer] = []
         # What every client may do with a node. Without an entry, all; it goes with its node.
         self.allowed: dict[str, int] = {}
+        # Whether the stat of a node needs READ, as from 3.8.4 and 3.9.2 on (ZOOKEEPER-2590).
+        self.guards_stats = True
         self.quotas: dict[str, Quota] = {}
         self._clock_ms = clock_ms
         self._last_session = 0
@@ -166,6 +168,10 @@ class Leader:
     def allows(self, path: str, what: int) -> bool:
         """Whether clients may do this with a node."""
         return bool(self.allowed.get(path, what) & what)
+
+    def allows_stat(self, path: str) -> bool:
+        """Whether clients may ask whether a node exists."""
+        return self.allows(path, READ) or not self.guards_stats
 
     def trim(self) -> None:
         """Forget the log so far, which every follower has, and the sessions that have ended."""

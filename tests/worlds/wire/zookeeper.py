@@ -280,7 +280,9 @@ class WireZooKeeper:
         node = self.leader.tree.nodes.get(request.path)
         children = request.opcode is Opcode.GET_CHILDREN2
         exists = request.opcode is Opcode.EXISTS
-        if node is not None and not exists and not self.leader.allows(request.path, READ):
+        leader, path = self.leader, request.path
+        allowed = leader.allows_stat(path) if exists else leader.allows(path, READ)
+        if node is not None and not allowed:
             self._answer(connection, request, error=Code.NO_AUTH.value)
             return
         if request.watch and (node is not None or exists):

@@ -119,13 +119,24 @@ async def _stats(
     most = call.config.limits.children_stats
     if len(names) > most:
         raise HttpError(400, f"{path} bad arguments: stat=true takes limit={most} at most")
-    stats = await asyncio.gather(*(connection.exists(child_path(path, name)) for name in names))
-    # Leave out a child that was deleted between the two reads.
+    stats = await asyncio.gather(
+        *(_stat_if_told(connection, child_path(path, name)) for name in names)
+    )
+    # Leave out a child that was deleted between the two reads, or that may not be read.
     return [
         {"name": name} | stat_fields(stat)
         for name, stat in zip(names, stats, strict=True)
         if stat is not None
     ]
+
+
+async def _stat_if_told(connection: AsyncSession, path: str) -> Stat | None:
+    try:
+        return await connection.exists(path)
+    except HttpError as error:
+        if error.status != 403:
+            raise
+        return None
 
 
 async def _stat(connection: AsyncSession, path: str) -> Stat:

@@ -157,11 +157,18 @@ class KazooStore:
         names = permitted(path, self._ask(request, deadline_s).value, denied)
         return names if isinstance(names, list) else None
 
-    def exists(self, path: str, deadline_s: float, watch: Watcher | None = None) -> Znode | None:
+    def exists(
+        self,
+        path: str,
+        deadline_s: float,
+        watch: Watcher | None = None,
+        *,
+        denied: Denied | None = None,
+    ) -> Znode | None:
         request = wire.StatRequest(self._chroot + path, watcher(watch))
         node = self._ask(request, deadline_s)
         if isinstance(node, Seen):
-            permitted(path, node.value, None)
+            permitted(path, node.value, denied)
         return node if isinstance(node, Znode) else None
 
     def read_many(

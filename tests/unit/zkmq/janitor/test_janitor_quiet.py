@@ -9,6 +9,8 @@ from worlds.memory.store import MemoryStore, World
 from zkmq import Queue
 from zkmq.janitor.janitor import STUCK_S
 from zkmq.janitor.reaper import MAX_REFUSALS
+from zkmq.putting.tail_segments import TailSegments
+from zkmq.tree.guards import Guard
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Code, Committed, Create, Delete, Op, Rejected, Reply
 
@@ -139,3 +141,27 @@ def test_a_consumer_that_may_not_be_reaped_is_given_up_for_a_time(
     assert not janitor.busy
     assert MAX_REFUSALS < store.refused <= 2 * MAX_REFUSALS
     assert drained(queue) == [b"2"]
+
+
+def test_a_segment_of_returns_that_is_there_costs_no_look_at_the_guard(
+    queue: Queue, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mover goes on with the guard that it knows."""
+    queue.put_many([b"1", b"2"])
+    first, second = queue.reserve(2).items
+    queue.purge()
+    queue.release(first)
+    queue.release(second, delay_s=1)
+    reads: list[int] = []
+    read = TailSegments._read
+
+    def counted(tails: TailSegments, priority: int, deadline_s: float) -> Guard:
+        reads.append(priority)
+        return read(tails, priority, deadline_s)
+
+    janitor = janitor_of(world)
+    world.scheduler.sleep(5)
+    monkeypatch.setattr(TailSegments, "_read", counted)
+    swept(janitor, world)
+    assert reads == [100]
+    assert drained(queue) == [b"1", b"2"]

@@ -10,7 +10,9 @@ from worlds.memory.queues import Open, janitor_of, places_of, swept
 from worlds.memory.store import World
 from zkmq import Hold, Item, Queue
 from zkmq.errors import ClosedError, NotHeldError
-from zkmq.zookeeper.store import Delete
+from zkmq.taking.waiting import WaitingLine
+from zkmq.tree.paths import QueueTree
+from zkmq.zookeeper.store import Create, Delete
 
 
 def later(world: World, delay_s: float, act: Callable[[], object]) -> None:
@@ -238,3 +240,20 @@ def test_a_done_that_finds_its_item_taken_back_tells_it_lost(opened: Open, world
     with pytest.raises(NotHeldError):
         queue.done(items[0])
     assert [each for _, each in told] == [items[:1]]
+
+
+def test_a_place_in_the_line_that_is_gone_leaves_no_watch(world: World) -> None:
+    """Its name never comes again, so a watch on its creation would stay for ever."""
+    store = world.client()
+    Queue(store, janitor=False)
+    line = WaitingLine(store, QueueTree("/queue"))
+    path = "/queue/waiting/0000000000/w-gone-0000000000"
+    assert not line._there(path, store.now() + 9)
+    assert store._connection is not None
+    assert not store._connection.watches
+    store.commit([Create(path.rpartition("/")[0]), Create(path)], store.now() + 9)
+    assert line._there(path, store.now() + 9)
+    assert len(store._connection.watches) == 1
+    store.commit([Delete(path)], store.now() + 9)
+    assert line._signal.wait(store.now() + 9)
+    assert not store._connection.watches

@@ -18,7 +18,7 @@ from zkmq.errors import (
 from zkmq.operating.tree_dump import TreeDump
 from zkmq.putting.delayed import MINUTE_MS
 from zkmq.tree.paths import QueueTree
-from zkmq.zookeeper.store import Create, Op, SetData
+from zkmq.zookeeper.store import Create, Delete, Op, SetData
 
 TREE = QueueTree("/queue")
 SEGMENT = "/queue/items/100/0000000000"
@@ -66,6 +66,8 @@ def told(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]
         "/queue/waiting/0000000000",
         "/queue/waiting/0000000007",
         "/queue/waiting/9999999999",
+        "/queue/waiting/0000000000/w-x-0000000000",
+        "/queue/ttr",
         "/queue/dead/item-100-0000000000-0000000900",
         "/queue/partial/item-100-0000000000-0000000900",
         "/queue/skipped/note",
@@ -390,6 +392,83 @@ def test_a_waiting_consumer_is_woken_though_a_priority_may_not_be_read(
     assert [item.data for item in other.reserve(1, timeout_s=5).items] == [b"1"]
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_places_in_the_waiting_line_that_may_not_be_read_stop_no_consumer(
+    opened: Open, world: World, count: int
+) -> None:
+    """It stands behind them for ever, and still gets what comes."""
+    queue, other = opened("one"), opened("other")
+    epoch = "/queue/waiting/0000000000"
+    places = [f"{epoch}/w-x-{number:010d}" for number in range(count)]
+    made(world, Create(epoch), *map(Create, places))
+    world.leader.allowed.update(dict.fromkeys(places, NOTHING))
+    assert not queue.reserve(1, timeout_s=10).items
+
+    def put_later() -> None:
+        world.scheduler.sleep(5)
+        other.put(b"1")
+
+    world.scheduler.spawn("later", put_later)
+    assert [item.data for item in queue.reserve(1, timeout_s=60).items] == [b"1"]
+
+
+def test_an_item_whose_owner_may_not_be_read_holds_up_no_other(
+    queue: Queue, world: World, told: pytest.LogCaptureFixture
+) -> None:
+    """It counts as held, is told once, and comes once the owner has gone."""
+    queue.put_many([b"1", b"2"])
+    owner = "consumer-5"
+    made(world, Create(TREE.consumer(owner)), Create(TREE.active(owner)))
+    made(world, Create(f"{FIRST}.001", b'ZKMQ1 {"owner":"%s"}\nraw' % owner.encode()))
+    world.leader.allowed[TREE.active(owner)] = NOTHING
+    assert drained(queue) == [b"1", b"2"]
+    assert not queue.reserve(1, timeout_s=5).items
+    assert told.text.count(TREE.active(owner)) == 1
+    found = queue.inspect(FIRST.rpartition("/")[2])
+    assert found is not None
+    assert (found.place, found.consumer) == ("held", owner)
+    store = world.client("operator")
+    store.commit([Delete(TREE.active(owner))], store.now() + 9)
+    assert drained(queue) == [b"raw"]
+
+
+@pytest.mark.parametrize("allowed", [NOTHING, READ, READ | DELETE, ALL & ~READ])
+def test_a_tail_of_any_acl_stops_no_put(
+    queue: Queue, opened: Open, world: World, allowed: int
+) -> None:
+    """Producers go on in the next segment, at once or when that tail is full, and so do returns."""
+    queue.put(b"0")
+    held = opened("consumer")
+    (item,) = held.reserve().items
+    world.leader.allowed[SEGMENT] = allowed
+    for number in range(1, 6):
+        queue.put(b"%d" % number)
+    opened("other").put_many([b"6", b"7"])
+    held.release(item, to="back")
+    found = drained(queue)
+    assert {b"5", b"6", b"7", b"0"} <= set(found)
+    world.leader.allowed.clear()
+    world.scheduler.sleep(AGAIN_S)
+    assert sorted(found + drained(queue)) == [b"%d" % number for number in range(8)]
+
+
+def test_a_lock_that_may_not_be_read_keeps_no_janitor_from_its_work(
+    queue: Queue, world: World
+) -> None:
+    """If it stands for a minute without a heartbeat, it is deleted."""
+    made(world, Create(TREE.lock))
+    world.leader.allowed[TREE.lock] = NOTHING
+    queue.put(b"0")
+    queue.put(b"1", delay_s=1)
+    assert queue.stats().oldest_s is not None
+    janitor = janitor_of(world)
+    for _ in range(40):
+        world.scheduler.sleep(2)
+        janitor.step(world.scheduler.now_s + 9)
+    assert janitor.elected
+    assert drained(queue) == [b"0", b"1"]
+
+
 def test_an_item_that_cannot_be_buried_for_an_acl_is_told(queue: Queue, world: World) -> None:
     """It is not tried again at each look."""
     queue.put(b"1")
@@ -470,14 +549,17 @@ def test_the_backlog_is_counted_without_what_may_not_be_read(opened: Open, world
         queue.put_many([b"3", b"4", b"5"])
 
 
-def test_a_dump_shows_what_may_not_be_read(queue: Queue, world: World) -> None:
-    """In its place, with the number of its children."""
+@pytest.mark.parametrize("is_old", [True, False])
+def test_a_dump_shows_what_may_not_be_read(queue: Queue, world: World, *, is_old: bool) -> None:
+    """In its place, with the number of its children, if servers still tell that."""
     queue.put_many([b"1", b"2"])
     world.leader.allowed[SEGMENT] = NOTHING
+    world.leader.guards_stats = not is_old
     store = world.client("operator")
     dump = TreeDump(store, depth=5, most_children=9, deadline=lambda: store.now() + 9)
     nodes = {each.path: each for each in dump.walk("/queue/items")}
-    assert (nodes[SEGMENT].denied, nodes[SEGMENT].unshown) == (True, 2)
+    assert (nodes[SEGMENT].denied, nodes[SEGMENT].unshown) == (True, 2 if is_old else 0)
+    assert (nodes[SEGMENT].node is not None) is is_old
     assert not nodes["/queue/items/100"].denied
     assert FIRST not in nodes
 

@@ -310,3 +310,25 @@ def test_a_tag_of_nobody_is_void(queue: Queue, world: World) -> None:
     data = envelope.wrap(b"raw", {"owner": "../../x"})
     make(world, f"{FIRST}/item-100-0000000000-0000000000", data=data)
     assert drained(queue) == [b"raw"]
+
+
+def test_a_lock_of_the_janitor_with_a_child_is_told(queue: Queue, world: World) -> None:
+    """No janitor can work beside it, so people have to know; one works once the child is gone."""
+    lock = "/queue/gc-lock"
+    make(world, lock, f"{lock}/child")
+    queue.put(b"1", delay_s=1)
+    janitor = janitor_of(world)
+
+    def stepped() -> None:
+        for _ in range(40):
+            world.scheduler.sleep(2)
+            janitor.step(world.scheduler.now_s + 9)
+
+    stepped()
+    assert not janitor.elected
+    assert queue.stats().skipped == 1
+    store = world.client("operator")
+    store.commit([Delete(f"{lock}/child")], store.now() + 9)
+    stepped()
+    assert janitor.elected
+    assert drained(queue) == [b"1"]

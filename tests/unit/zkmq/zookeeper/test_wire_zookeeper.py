@@ -21,7 +21,7 @@ from worlds.proxy.proxy import Proxy
 from worlds.proxy.session import receive
 from worlds.wire.zookeeper import WireZooKeeper
 from zkmq import Queue
-from zkmq.errors import ZkmqError
+from zkmq.errors import AccessDeniedError, ZkmqError
 from zkmq.zookeeper.session.kazoo_store import KazooStore
 from zkmq.zookeeper.store import (
     Committed,
@@ -32,6 +32,7 @@ from zkmq.zookeeper.store import (
     Rejected,
     SetData,
     Znode,
+    is_there,
 )
 
 SOON_S = 60.0
@@ -61,6 +62,26 @@ def test_a_queue_works_on_it(server: WireZooKeeper) -> None:
         within_s=SOON_S,
         every_s=0.02,
     )
+
+
+@pytest.mark.parametrize("guards_stats", [True, False])
+def test_a_node_that_may_not_be_read_is_there(
+    server: WireZooKeeper, store: KazooStore, *, guards_stats: bool
+) -> None:
+    """Whether or not the servers still tell its stat; a node that is missing is not."""
+    until_s = store.now() + SOON_S
+    store.commit([Create("/a")], until_s)
+    server.leader.guards_stats = guards_stats
+    server.leader.allowed["/a"] = 0
+    denied: list[str] = []
+    assert is_there(store, "/a", until_s, denied.append)
+    assert denied == ["/a"] * guards_stats
+    assert not is_there(store, "/b", until_s)
+    if guards_stats:
+        with pytest.raises(AccessDeniedError, match="/a"):
+            store.exists("/a", until_s)
+    else:
+        assert store.exists("/a", until_s) is not None
 
 
 def test_a_multi_is_all_or_none(store: KazooStore) -> None:
