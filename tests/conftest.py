@@ -5,7 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
 
@@ -40,6 +40,23 @@ TOGETHER = (
 # A busy machine is no defect.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer `--delays`, which makes races show themselves."""
+    parser.addoption(
+        "--delays", type=int, metavar="SEED", help="delay threads, sockets and processes at random"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the delays of `--delays`, which end with the process."""
+    if (seed := config.getoption("--delays", None)) is not None:
+        from worlds import delays  # noqa: PLC0415 - tests of this file copy it alone
+
+        until_the_end = ExitStack()
+        until_the_end.enter_context(delays.at_random(seed))
+        config.add_cleanup(until_the_end.close)
 
 
 @pytest.hookimpl(tryfirst=True)
