@@ -18,7 +18,7 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
 from cluster.cluster_errors import ClusterError
-from cluster.engine import engine, labels, ledger, networks, processes, run_engines, swarm
+from cluster.engine import engine, labels, ledger, networks, processes, run_engines, swarm, turns
 from cluster.engine.containers import remove
 from cluster.engine.each import each
 from cluster.engine.fleet import Fleet
@@ -70,22 +70,25 @@ def remove_run(
     """Remove a run's containers, network, volumes, ledger, and the processes beside it.
 
     Its engines leave the swarm that they joined for it. What is gone already is fine. An engine
-    that is gone, or refuses, does not keep the others from being cleaned.
+    that is gone, or refuses, does not keep the others from being cleaned. If another process is at
+    it, that one ends first; `within_s` begins then.
 
     Raises:
-        ClusterError: something could not be removed within `within_s`.
+        ClusterError: something could not be removed within `within_s`, or the other did not end.
     """
-    processes.end(processes.beside(run))  # first: it closes its sessions while there is a quorum
-    left, refusals = list(clients), list[ClusterError]()
-    # Each step on all engines before the next: a network goes once it has no container anywhere.
-    remove_things = partial(_remove_things, within_s=within_s)
-    for step in (_remove_containers, remove_things, swarm.leave, partial(swarm.leave, last=True)):
-        ended = each(left, partial(_refusal, step, run))
-        refusals += [refusal for refusal in ended if refusal is not None]
-        left = [client for client, refusal in zip(left, ended, strict=True) if refusal is None]
-    if refusals:
-        raise refusals[0]
-    LedgerFile(run).remove()
+    with turns.turn(run):
+        processes.end(processes.beside(run))  # first: it closes its sessions with the quorum there
+        left, refusals = list(clients), list[ClusterError]()
+        # Each step on all engines before the next: a network goes when no engine has a container.
+        remove_things = partial(_remove_things, within_s=within_s)
+        leave_last = partial(swarm.leave, last=True)
+        for step in (_remove_containers, remove_things, swarm.leave, leave_last):
+            ended = each(left, partial(_refusal, step, run))
+            refusals += [refusal for refusal in ended if refusal is not None]
+            left = [client for client, refusal in zip(left, ended, strict=True) if refusal is None]
+        if refusals:
+            raise refusals[0]
+        LedgerFile(run).remove()
 
 
 def clean(

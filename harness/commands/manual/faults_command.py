@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cluster import starting
 from cluster.cluster_errors import ContainerGoneError, EngineError
-from cluster.engine import fleet, ledger, leftovers
+from cluster.engine import fleet, ledger, leftovers, turns
 from cluster.engine.fleet import Fleet
 from cluster.quorum import DockerQuorum
 from harness.commands.options import QuorumOption
@@ -145,20 +145,26 @@ def heal_left(found: Fleet, say: Callable[[str], None]) -> None:
     """
     refusals = list[TargetError]()
     for held in leftovers.runs(found.clients):
-        left = ledger.LedgerFile(held.run).left()
-        if not left:
+        if not ledger.LedgerFile(held.run).left():
             continue
         try:
-            hurt = starting.attach(found.of(held.run), held.run)
-            healed = undo.heal(hurt, hurt.ledger, left)
+            # A quorum that another process removes is gone, with its faults, when the turn comes.
+            with turns.turn(held.run):
+                healed = _heal_left(found, held.run)
         except ContainerGoneError:
-            continue  # it has just ended, and its faults with it
+            continue
         except TargetError as error:
             refusals.append(error)
             continue
-        say(f"quorum {held.run}: healed what was left: {', '.join(healed)}")
+        if healed:
+            say(f"quorum {held.run}: healed what was left: {', '.join(healed)}")
     if refusals:
         raise refusals[0]
+
+
+def _heal_left(found: Fleet, run: str) -> list[str]:
+    hurt = starting.attach(found.of(run), run)
+    return undo.heal(hurt, hurt.ledger, ledger.LedgerFile(run).left())
 
 
 def _settings(target: str | None, groups: str | None, words: Sequence[str]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What `clean` finds: others may be cleaning at the same time."""
 
+import contextlib
 import subprocess
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,7 +10,7 @@ from docker import DockerClient
 from docker.errors import APIError, NotFound
 
 from cluster.cluster_errors import ClusterError
-from cluster.engine import leftovers, processes
+from cluster.engine import leftovers, processes, turns
 from cluster.engine.fleet import Fleet
 from cluster.engine.hosts import Host
 from cluster.engine.ledger import LedgerFile
@@ -134,6 +135,29 @@ def test_a_network_that_the_engine_does_not_let_go_costs_little_time(
     with pytest.raises(ClusterError):
         leftovers.remove_run([engine], "stuck")
     assert waits == [leftovers.STUCK_TIMEOUT_S, leftovers.REMOVE_TIMEOUT_S]
+
+
+def test_what_another_clean_removes_is_waited_for(
+    engine: DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its network may take the other a while; it is no error that it was still there just now."""
+    network = Counting()
+    networks = [network]
+    monkeypatch.setattr(engine, "networks", SimpleNamespace(list=lambda **_: list(networks)))
+    monkeypatch.setattr(engine.containers, "list", Empty().list)
+    with contextlib.ExitStack() as other:
+        other.enter_context(turns.turn("stuck"))
+
+        def patience(look: Any, *_: Any, **__: Any) -> Any:
+            if not (seen := look()):
+                networks.clear()
+                other.close()
+                seen = look()
+            return seen
+
+        monkeypatch.setattr(turns, "wait_until", patience)
+        leftovers.clean(fleet_of(engine))
+    assert network.tries == 0
 
 
 def test_what_bears_half_of_our_labels_is_no_run(

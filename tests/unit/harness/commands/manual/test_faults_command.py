@@ -1,12 +1,15 @@
 """What a run does first, and `harness clean` at its end: heal what killed injectors left."""
 
+import contextlib
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from cluster import starting
 from cluster.cluster_errors import ClusterError, ContainerGoneError
-from cluster.engine import fleet, ledger, leftovers
+from cluster.engine import fleet, ledger, leftovers, turns
 from cluster.engine.fleet import Fleet
 from cluster.engine.hosts import Host
 from harness.commands.manual import faults_command
@@ -17,8 +20,9 @@ TROUBLE = ClusterError("node 1: its sandbox is not running")
 
 
 @pytest.fixture
-def healed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def healed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Three quorums with faults left: one has ended, one cannot be healed, one can; the healed."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     held = [SimpleNamespace(run=run) for run in ("ended", "broken", "hurt")]
     done: list[str] = []
 
@@ -46,6 +50,35 @@ def test_a_quorum_that_cannot_be_healed_does_not_keep_the_others_hurt(healed: li
     """All that can be are healed; then the error says what could not."""
     with pytest.raises(TargetError, match="its sandbox is not running"):
         faults_command.heal_left(fleet.find(), lambda _: None)
+    assert healed == ["hurt"]
+
+
+def test_a_quorum_that_another_process_removes_is_healed_by_its_end(
+    healed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is healed in the middle of its removal, and that its faults went with it is fine."""
+    gone = set[str]()
+    attach = starting.attach
+
+    def attached(hosts: Any, run: str) -> Any:
+        if run in gone:
+            raise ContainerGoneError(f"quorum {run}: expected containers of it, got none")
+        return attach(hosts, run)
+
+    monkeypatch.setattr(starting, "attach", attached)
+    with contextlib.ExitStack() as other:
+        other.enter_context(turns.turn("broken"))
+
+        def patience(look: Any, **_: Any) -> Any:
+            if not (seen := look()):
+                gone.add("broken")
+                other.close()
+                seen = look()
+            return seen
+
+        monkeypatch.setattr(turns, "wait_until", patience)
+        faults_command.heal_left(fleet.find(), lambda _: None)
+    assert gone == {"broken"}
     assert healed == ["hurt"]
 
 
