@@ -3,6 +3,7 @@
 If the harness is killed, sandbox.sh takes off every rule after TERM_S at the latest.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from cluster.cluster_errors import ClusterError
 
 TERM_S = 30  # a machine that stands still for less takes no rule off
 RENEW_S = 4.0
+AGAIN_S = 1.0  # after a renewal that failed
 
 
 class Lease:
@@ -29,7 +31,9 @@ class Lease:
         self._run, self._term_s, self._renewed = run, term_s, renewed
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        self._failure: Exception | None = None
+        self._renewed_s = math.inf  # when, on the monotonic clock; it is not renewed yet
+        self._failed = ""  # what was said of the renewals that failed since then
+        self._failure: ClusterError | None = None
 
     def take(self) -> str:
         """Begin to renew the lease; return the shell command that sets it to a full term.
@@ -37,7 +41,7 @@ class Lease:
         The caller runs that command in the sandbox, in one script with what the lease is for.
 
         Raises:
-            ClusterError: renewing failed before, so rules may have ended by themselves.
+            ClusterError: it was not renewed in time before, so rules may have ended by themselves.
         """
         self.check()
         if self._renewed and self._thread is None:
@@ -50,9 +54,10 @@ class Lease:
         return Lease(self._run, term_s=term_s, renewed=False)
 
     def check(self) -> None:
-        """Raise ClusterError if a renewal failed: what it covered may have ended by itself."""
-        if self._failure is not None:
-            raise ClusterError(f"lease: {self._failure}") from self._failure
+        """Raise ClusterError if it was not renewed in time: what it covered may have ended."""
+        late = self._late()  # its thread may wait for the engine
+        if (failure := self._failure or late) is not None:
+            raise ClusterError(f"lease: {failure}") from failure
 
     def end(self) -> None:
         """Stop the thread that renews it; what it covers ends within a term."""
@@ -69,14 +74,26 @@ class Lease:
         )
 
     def _keep(self) -> None:
-        renewed_s = time.monotonic()
-        while not self._over.wait(RENEW_S):
+        """Renew it, again and again; a renewal that fails is tried again until the term is over."""
+        self._renewed_s, failed = time.monotonic(), 0
+        while not self._over.wait(AGAIN_S if failed else RENEW_S):
             try:
                 self._run(self._command())
-                late_s = time.monotonic() - renewed_s
-                if late_s > self._term_s:
-                    raise ClusterError(f"renewed after {late_s:.0f} s, too late")  # noqa: TRY301 -- the same end
-                renewed_s = time.monotonic()
+                renewed = True
             except Exception as error:  # noqa: BLE001 -- a thread
-                self._failure = error  # `check` raises it in the caller that relies on the lease
+                renewed, failed = False, failed + 1
+                self._failed = f"; {failed} tries failed, the last one: {error}"
+            if (late := self._late()) is not None:
+                self._failure = late  # also if it is renewed now: rules may have ended before
                 return
+            if renewed:
+                self._renewed_s, self._failed, failed = time.monotonic(), "", 0
+
+    def _late(self) -> ClusterError | None:
+        """Return the error if the term is over since it was renewed last."""
+        late_s = time.monotonic() - self._renewed_s
+        if late_s <= self._term_s or self._over.is_set():
+            return None
+        return ClusterError(
+            f"expected a renewal within {self._term_s} s, got none for {late_s:.0f} s{self._failed}"
+        )

@@ -95,25 +95,82 @@ def test_renewed_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     lease.check()
 
 
-@pytest.mark.parametrize(
-    "failure", [ClusterError("node 1: gone"), ConnectionResetError("node 1: gone")]
-)
-def test_a_renewal_that_fails_is_noticed(
+FAILURES = [ClusterError("node 1: gone"), ConnectionResetError("node 1: gone")]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_renewal_that_fails_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    """After a renewal that failed, however it failed, rules may be gone: every use is refused."""
+    """One that a busy engine refused costs nothing, as long as the term is not over."""
     monkeypatch.setattr(leases, "RENEW_S", 0.001)
+    monkeypatch.setattr(leases, "AGAIN_S", 0.001)
+    answers = iter([failure, failure, None])
+    renewed = threading.Event()
+
+    def refuse_twice(_: str) -> None:
+        if (answer := next(answers, None)) is not None:
+            raise answer
+        renewed.set()
+
+    lease = Lease(refuse_twice, term_s=600)
+    lease.take()
+    assert renewed.wait(60)
+    lease.end()
+    lease.check()
+
+
+class Times:
+    """A clock that gives these times, and goes on with the last one."""
+
+    def __init__(self, *times_s: float) -> None:
+        self._left_s = list(times_s)
+
+    def monotonic(self) -> float:
+        """Return the next of them."""
+        return self._left_s.pop(0) if len(self._left_s) > 1 else self._left_s[0]
+
+
+def test_a_renewal_that_hangs_is_noticed_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules end with the term, whenever the engine answers the renewal."""
+    monkeypatch.setattr(leases, "RENEW_S", 0.001)
+    asked, answered = threading.Event(), threading.Event()
+
+    def hang(_: str) -> None:
+        asked.set()
+        answered.wait(60)
+
+    lease = Lease(hang, term_s=30)
+    lease.take()
+    assert asked.wait(60)
+    lease.check()
+    lease._renewed_s -= 31.0
+    with pytest.raises(ClusterError, match="got none for 31 s"):
+        lease.check()
+    answered.set()
+    lease.end()
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_lease_that_is_not_renewed_in_time_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    """However its renewal failed, rules may be gone: every use is refused, and tells the tries."""
+    monkeypatch.setattr(leases, "RENEW_S", 0.001)
+    monkeypatch.setattr(leases, "AGAIN_S", 0.001)
+    monkeypatch.setattr(leases, "time", Times(0.0, 20.0, 30.0, 30.5))
 
     def refuse(_: str) -> None:
         raise failure
 
-    lease = Lease(refuse)
-    lease.take()
-    assert lease._thread is not None
-    lease._thread.join(60)
-    with pytest.raises(ClusterError, match="lease: node 1: gone"):
+    lease = Lease(refuse, term_s=30)
+    lease._keep()
+    told = (
+        r"lease: .* within 30 s, got none for 3[01] s; 3 tries failed, the last one: node 1: gone"
+    )
+    with pytest.raises(ClusterError, match=told):
         lease.check()
-    with pytest.raises(ClusterError, match="lease: node 1: gone"):
+    with pytest.raises(ClusterError, match=told):
         lease.take()
 
 
@@ -156,9 +213,8 @@ def test_what_may_have_ended_by_itself_is_no_heal(
 def test_a_renewal_that_comes_late_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that stood still for longer than the term let the rules end."""
     monkeypatch.setattr(leases, "RENEW_S", 0.001)
-    lease = Lease(lambda _: None, term_s=0)
-    lease.take()
-    assert lease._thread is not None
-    lease._thread.join(60)
-    with pytest.raises(ClusterError, match="too late"):
+    monkeypatch.setattr(leases, "time", Times(0.0, 31.0))
+    lease = Lease(lambda _: None, term_s=30)
+    lease._keep()
+    with pytest.raises(ClusterError, match="got none for 31 s"):
         lease.check()
