@@ -150,7 +150,8 @@ def check(
     if unmerged and folder.parts.is_dir():
         record.merge(folder.parts, folder.history)
     history = History.load(folder.history)
-    server_log.reread(history, folder.logs)
+    releases = {} if scenario.upgrades else versions.releases(folder.versions)
+    server_log.complete(history, folder.logs, releases)
     judgement = results.judge_run(history, scenario, plan.read(folder.plan))
     judged = results.build(name, scenario, history, judgement, interrupted=interrupted)
     folder.write_json(folder.results, judged)

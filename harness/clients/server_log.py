@@ -26,6 +26,7 @@ PATTERNS: Mapping[str, re.Pattern[bytes]] = {
 }
 TRACED = "null-pointer"
 _RELEASE = re.compile(rb"zookeeper\.version=(\d+\.\d+\.\d+)")
+_CUT = LOG_CUT.rstrip()
 _FRAME = re.compile(rb"^\s+at (?:[\w.@-]+/)*([\w.$<>]+)\(")
 
 
@@ -33,8 +34,8 @@ def told(node: int, log: bytes) -> dict[str, Any]:
     """Return the value of a "server-log" note: counts and samples by pattern, and stack traces.
 
     A trace has its pattern, the methods it went through, the innermost first, the release that
-    the server was when it wrote it, and how often it stands there. `cut` says that the beginning
-    of the log may be gone. O(size of the log).
+    the server was when it wrote it (None if the log does not tell), and how often it stands there.
+    `cut` says that the beginning of the log may be gone. O(size of the log).
     """
     lines = log.splitlines()
     counts: Counter[str] = Counter()
@@ -49,15 +50,27 @@ def told(node: int, log: bytes) -> dict[str, Any]:
     return found | ({"cut": True} if LOG_CUT in log else {})
 
 
-def reread(history: History, logs: Path) -> None:
-    """Add to the notes of an older run the traces that its kept logs have."""
+def complete(history: History, logs: Path, releases: Mapping[int, str]) -> None:
+    """Add to the notes what other files of the run tell.
+
+    To those of an older run the traces that its kept logs have. To traces without a release, whose
+    log has lost its beginning, that of the node in `releases`: the only one that it ran.
+    """
     for note in history.notes_named(NOTE):
         value = note.value
-        if not isinstance(value, dict) or "traces" in value or type(value.get("node")) is not int:
+        if not isinstance(value, dict) or type(node := value.get("node")) is not int:
             continue
-        with suppress(OSError):  # without its log the note's counts stay what they are: unexplained
-            log = (logs / f"node-{value['node']}.log").read_bytes()
-            note.value = value | {"traces": told(value["node"], log)["traces"]}
+        if "traces" not in value:
+            with suppress(OSError):  # without its log the note's counts stay unexplained
+                log = (logs / f"node-{node}.log").read_bytes()
+                value = value | {"traces": told(node, log)["traces"]}
+        if "traces" in value and node in releases:
+            value = value | {"traces": [_released(t, releases[node]) for t in value["traces"]]}
+        note.value = value
+
+
+def _released(trace: Mapping[str, Any], release: str) -> Mapping[str, Any]:
+    return {**trace, "release": release} if trace["release"] is None else trace
 
 
 def _counted(lines: list[bytes]) -> list[dict[str, Any]]:
@@ -71,12 +84,15 @@ def _counted(lines: list[bytes]) -> list[dict[str, Any]]:
 def _traces(lines: list[bytes]) -> Iterator[tuple[str | None, tuple[str, ...]]]:
     """Yield release and frames of each exception; no frames where the log has none.
 
-    A message that names the exception stands right above it, and is none of its own.
+    A message that names the exception stands right above it, and is none of its own. The release
+    of what follows a cut is not known until a server begins.
     """
     pattern, release = PATTERNS[TRACED], None
     for number, line in enumerate(lines):
         if (told := _RELEASE.search(line)) is not None:
             release = told[1].decode()
+        elif line == _CUT:
+            release = None
         following = lines[number + 1] if number + 1 < len(lines) else b""
         if pattern.search(line) and not pattern.search(following):
             yield release, tuple(_frames(lines, number + 1))

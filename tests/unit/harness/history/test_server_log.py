@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from harness import run
 from harness.clients import server_log
 from harness.common.server_states import LOG_CUT
@@ -21,6 +23,7 @@ java.lang.NullPointerException: Cannot invoke "Learner.validateSession()" becaus
 \tat java.base/java.lang.Thread.run(Thread.java:840)
 2026-11-29 14:33:15 [myid:2] - INFO fine
 """
+UPGRADE = '{rolling-upgrade: {to: "3.9.6"}, first_s: 2}'
 FRAMES = [
     "org.apache.zookeeper.server.quorum.LearnerZooKeeperServer.revalidateSession",
     "org.apache.zookeeper.server.ZooKeeperServer.reopenSession",
@@ -59,6 +62,42 @@ def test_a_log_without_its_beginning_is_told() -> None:
     assert "cut" not in server_log.told(1, RELEASE + REVALIDATE)
 
 
+def test_what_follows_a_cut_has_no_release() -> None:
+    """The server before it may have been another one, of another release, and so may the next."""
+    log = RELEASE + REVALIDATE + LOG_CUT + REVALIDATE + RELEASE + REVALIDATE
+    first, cut = server_log.told(1, log)["traces"]
+    assert (first["release"], first["count"]) == ("3.9.6", 2)
+    assert (cut["release"], cut["count"]) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("about", "upgraded", "reasons"),
+    [
+        ({"zookeeper": {"1": "3.9.6-abc, built on x"}}, False, ["log-cut"]),
+        ({"zookeeper": {"1": "3.9.1-abc, built on x"}}, False, ["log-cut", "null-pointer"]),
+        ({"zookeeper": {"1": "3.9.6-abc, built on x"}}, True, ["log-cut", "null-pointer"]),
+        ({"zookeeper": {"1": "", "2": "3.9.6"}}, False, ["log-cut", "null-pointer"]),
+        ({"zookeeper": ["3.9.6"]}, False, ["log-cut", "null-pointer"]),
+        (None, False, ["log-cut", "null-pointer"]),
+    ],
+    ids=["known", "another-release", "upgraded", "silent", "damaged", "no-versions"],
+)
+def test_a_log_that_was_cut_has_its_release_from_versions_json(
+    tmp_path: Path, about: dict[str, Any] | None, *, upgraded: bool, reasons: list[str]
+) -> None:
+    """A known defect is not taken for a new one; in another release, or any of two, it is new."""
+    told = server_log.told(1, LOG_CUT + REVALIDATE)
+    text = SCENARIO.replace("[total-queue, availability]", "[server-logs]")
+    if upgraded:
+        text = text.replace("seed: 7", f"seed: 7\nfaults: [{UPGRADE}]")
+    if about is not None:
+        (tmp_path / "versions.json").write_text(json.dumps(about))
+    folder = judged(tmp_path, lives(lost=()), note("server-log", 10**9, **told), scenario_text=text)
+    (found,) = [c for c in _checks(folder.results) if c["name"] == "server-logs"]
+    assert found["reasons"] == reasons
+    assert found["verdict"] == ("invalid" if "null-pointer" in reasons else "unknown")
+
+
 def test_any_bytes_are_read() -> None:
     """A log that ends in the middle of a trace, or is no text, is read as far as it goes."""
     cut = (RELEASE + REVALIDATE)[:-200]
@@ -76,7 +115,7 @@ def test_an_older_run_is_read_again_from_its_kept_logs(tmp_path: Path) -> None:
         note("server-log", 9, node=2, **old),
         note("server-log", 9, node=3, traces=[], **old),
     )
-    server_log.reread(run, tmp_path)
+    server_log.complete(run, tmp_path, {})
     first, second, third = (event.value for event in run.notes)
     assert first["traces"][0]["frames"] == FRAMES
     assert "traces" not in second
