@@ -32,11 +32,10 @@ from harness.scenario import loading
 from harness.scenario.schema import WorkloadEntry
 from harness.target import Clients, Quorum
 from harness.workers.forwarder import Forwarding
-from harness.workers.pool import Worker, Workers, all_called, all_ended
+from harness.workers.pool import Worker, Workers, all_ended
 from harness.workers.running_clients import RunningClients
 
 TICK_S = 0.02
-CALLS_WITHIN_S = 30.0
 ENDS_WITHIN_S = 300.0
 # Processes of their own count from 0; these are of the test's code, and of clients beside it.
 OWN_PROCESS, LAST_CLIENT = 500, 999
@@ -160,12 +159,7 @@ class Recording:
         (entry,) = scenario.phases[0].workload
         started = self._workers.start(entry)
         self._started.append((entry, started))
-
-        def called() -> bool:
-            self._workers.reap()
-            return all_called(started)
-
-        wait_until(called, within_s=CALLS_WITHIN_S, every_s=TICK_S)
+        self._workers.await_first_calls(started)
         self._workers.all_call()
 
     def wait(self, within_s: float = ENDS_WITHIN_S) -> None:

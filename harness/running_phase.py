@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 
 from harness.common.harness_errors import RunError
 from harness.common.polling import wait_until
@@ -13,8 +14,6 @@ from harness.workers import pool
 from harness.workers.pool import Worker, Workers
 
 TICK_S = 0.02
-# A client's process starts in half a second; beside other work it has taken seven.
-CALLS_WITHIN_S = 30.0
 
 
 class RunningPhase:
@@ -41,7 +40,8 @@ class RunningPhase:
         """
         deadline_s = time.monotonic() + self._phase.limit_s
         self._start_due()
-        self._await_first_calls()
+        # A fault that is over before any call shows nothing.
+        self._workers.await_first_calls(chain.from_iterable(self._started.values()))
         awaited = any(getattr(e.workload, "while_faults", False) for e in self._phase.workload)
 
         def over() -> bool:
@@ -65,16 +65,6 @@ class RunningPhase:
                     f"still running: {', '.join(self._still()) or 'its faults'}"
                 ),
             )
-
-    def _await_first_calls(self) -> None:
-        """Wait until each client calls: a fault that is over before any call shows nothing."""
-        workers = [worker for group in self._started.values() for worker in group]
-
-        def called() -> bool:
-            self._workers.reap()
-            return pool.all_called(workers)
-
-        wait_until(called, within_s=CALLS_WITHIN_S, every_s=TICK_S)
 
     def _start_due(self) -> None:
         """Start the workloads whose predecessors ended; tell workers when the puts are over."""

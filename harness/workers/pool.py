@@ -13,6 +13,7 @@ import msgspec
 from harness.clients.foreign_calls import session_end
 from harness.common import process_group
 from harness.common.harness_errors import WorkerError
+from harness.common.polling import wait_until
 from harness.common.progress import Progress
 from harness.common.run_clock import Clock
 from harness.history.record import HistoryWriter, first_process
@@ -20,6 +21,9 @@ from harness.scenario.schema import WorkloadEntry
 from harness.workers.forwarder import Forwarder, Forwarding
 from harness.workers.worker_process import ALL_CALL, FAULTS_OVER, OVER, PUTS_OVER, Job
 
+# A client's process starts in half a second; beside other work it has taken seven.
+CALLS_WITHIN_S = 30.0
+TICK_S = 0.02
 JOIN_TIMEOUT_S = 60  # after SIGKILL; only a machine that stands still needs more than a moment
 STDERR_TAIL = 2000
 _LAST = ("process", "session", "consumer", "alive_ns")
@@ -109,6 +113,20 @@ class Workers:
             self._start(kind, settings, number, dies=dies, where=where)
             for number in range(int(settings.get("clients", 1)))
         ]
+
+    def await_first_calls(self, workers: Iterable[Worker]) -> None:
+        """Wait until each of these has begun its first call, or has ended; CALLS_WITHIN_S at most.
+
+        Raises:
+            WorkerError: as `reap` does.
+        """
+        awaited = list(workers)
+
+        def called() -> bool:
+            self.reap()
+            return all(worker.called or not worker.running for worker in awaited)
+
+        wait_until(called, within_s=CALLS_WITHIN_S, every_s=TICK_S)
 
     def all_call(self) -> None:
         """Tell all workers that each of their phase has begun its first call."""
@@ -236,11 +254,6 @@ class Workers:
         self._history.append(
             session_end(last["process"], now_ns, names, "killed", alive_until_ns=alive_ns)
         )
-
-
-def all_called(workers: Iterable[Worker]) -> bool:
-    """Tell whether each of them has begun its first call, or has ended."""
-    return all(worker.called or not worker.running for worker in workers)
 
 
 def all_ended(workers: Sequence[Worker]) -> bool:

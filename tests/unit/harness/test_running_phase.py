@@ -1,6 +1,6 @@
 """One phase of a run: the order of its workloads, its end, and its limit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,8 +28,13 @@ class FakeWorkers:
     def start(self, entry: WorkloadEntry) -> list[SimpleNamespace]:
         """Start one client."""
         self.log.append(entry.kind)
-        self._all.append(SimpleNamespace(running=True, called=True, left=3))
+        self._all.append(SimpleNamespace(running=True, left=3))
         return self._all[-1:]
+
+    def await_first_calls(self, workers: Iterable[SimpleNamespace]) -> None:
+        """Look once: all that were started call by then."""
+        assert list(workers) == self._all
+        self.reap()
 
     def all_call(self) -> None:
         """Note it once, and who was called by then."""

@@ -1,7 +1,9 @@
 """Workload clients as processes: what a death leaves in the history."""
 
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from harness.common.progress import Progress
 from harness.common.run_clock import Clock
 from harness.history.columns import NEVER_NS, History
 from harness.history.record import PROCESS_STRIDE, Event, HistoryWriter, merge
+from harness.workers import pool
 from harness.workers.pool import Worker, Workers
 from harness.workers.worker_process import Job
 
@@ -70,6 +73,44 @@ def test_no_client_of_a_long_run_is_taken_for_another(
     ]
     assert chains[0].isdisjoint(chains[1])
     assert (first.job.name, last.job.name) == ("00-put-all", "1000-put-all")
+
+
+def test_the_first_calls_of_all_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of clients that run; one that has ended keeps nobody waiting."""
+    seen = list[bool]()
+
+    def looks(look: Callable[[], bool], **_: float) -> None:
+        for worker in (None, first, second):
+            if worker is not None:
+                worker.last[0] = {"alive_ns": 1}
+            seen.append(look())
+
+    monkeypatch.setattr(pool, "wait_until", looks)
+    with HistoryWriter(tmp_path / "harness.jsonl") as of_harness:
+        workers = Workers(
+            folder=tmp_path, clock=Clock(), progress=Progress(), history=of_harness,
+            subject={}, environment={}, forwarding=None,
+        )  # fmt: skip
+        first, second, gone = (_waiting(tmp_path / name) for name in "abc")
+        workers._all += [first, second, gone]
+        gone.send(signal.SIGKILL)
+        gone.process.wait(60)
+        workers.await_first_calls([first, second, gone])
+        workers.stop()
+    assert seen == [False, False, True]
+
+
+def _waiting(errors: Path) -> Worker:
+    """Return a client that waits for its job, and may die."""
+    process = subprocess.Popen(
+        ["sh", "-c", "read job"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    return Worker(job=_job(), process=process, errors=errors, dies=True)
 
 
 def _job() -> Job:
