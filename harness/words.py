@@ -1,5 +1,7 @@
 """Describe a judged run in plain words: the verdict, why, and what each reason means."""
 
+import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +10,7 @@ from harness.common import ranges
 from harness.faults import description
 
 NONE = "-"
+HEADLINE_CHARS = 200
 NS_PER_S = 1_000_000_000
 # What a reader wants to know first of a run that failed of several things.
 GRAVEST = ("lost", "replicas-differ", "phantom", "unexpected", "duplicated")
@@ -190,8 +193,20 @@ def _found(results: Mapping[str, Any], servers: int) -> str:
         return f"{check['name']} found: {', '.join(map(meaning, check['reasons']))}."
     first = check["witnesses"][0]
     sentence = (_lost(first, servers) if "lost" in check["reasons"] else None) or first["sentence"]
+    sentence = _of_one_line(sentence)
     others = len(check["witnesses"]) + check["more_witnesses"] - 1
     return f"{sentence} {counted(others, 'more finding')} of this check." if others else sentence
+
+
+def _of_one_line(sentence: str) -> str:
+    """Return a witness's sentence for a headline: a long one without what comes after a colon.
+
+    It stands below in full. It may quote the logs of all servers.
+    """
+    if len(sentence) <= HEADLINE_CHARS:
+        return " ".join(sentence.split())
+    main = re.split(r"[:;]\s", sentence, maxsplit=1)[0]
+    return f"{textwrap.shorten(main, HEADLINE_CHARS, placeholder=' …').rstrip('.')}."
 
 
 def first_witness(results: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -111,7 +111,9 @@ class _Sending:
         while not collector.send() and time.monotonic() < deadline_s:
             time.sleep(POLL_S)
         missing = f"; {collector.missing} were not taken" if collector.missing else ""
-        _say(f"--otlp: {collector.sent} spans sent to {url}{missing}")
+        left_out = self._tail.too_long
+        cut = f"; lines of the history left out as too long: {left_out}" if left_out else ""
+        _say(f"--otlp: {collector.sent} spans sent to {url}{missing}{cut}")
         collector.close()
 
     def _feed(self, events: list[Event], collector: Collector, measures: Measures) -> None:

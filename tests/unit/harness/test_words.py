@@ -103,6 +103,24 @@ def test_more_findings_are_counted() -> None:
     assert told.sentence == "1 came after 2. 30 more findings of this check."
 
 
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        ("Item 3 is lost: it\nwas put.", "Item 3 is lost: it was put."),
+        (
+            f"Nodes 1, 2 did not serve again: {'; 1: exited, its log ends with x' * 9}.",
+            "Nodes 1, 2 did not serve again.",
+        ),
+        (f"Item {'and item ' * 30}.", f"Item {'and item ' * 21}and …."),
+    ],
+    ids=["short", "with-logs", "long"],
+)
+def test_a_headline_is_one_line(sentence: str, told: str) -> None:
+    """What a witness quotes stands below, with the check."""
+    found = check("recovery", "invalid", "server-lost", sentence=sentence)
+    assert words.headline(results("invalid", checks=[found]), 5).sentence == told
+
+
 def test_a_control_is_named_by_what_it_was_to_find() -> None:
     """The check that found what the scenario expects is the one that is quoted."""
     one = check("a", "invalid", "first", sentence="First.")
