@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -137,15 +138,18 @@ class Consumer:
         give_up: GiveUp,
     ) -> Reservation:
         until_s = self._store.now() + timeout_s
+        # Of the whole call, also if a look begins after a wait that was slow to end.
+        most_s = self._deadline() + timeout_s
         acked: Done | None = None
         try:
             while True:
+                left = () if acked else list(done)
                 with acknowledged(acked, len(done)):
-                    found = self._look(n, () if acked else list(done), taken, sync=sync)
+                    found = self._look(n, left, taken, sync=sync, most_s=most_s)
                 acked = acked or found.done
                 if found.items or self._store.now() >= until_s or give_up():
                     return replace(found, done=acked)
-                self._wait(until_s, give_up)
+                self._wait(until_s, give_up, most_s)
                 if give_up():
                     return replace(found, done=acked)
         except NotAppliedError:
@@ -233,10 +237,10 @@ class Consumer:
             error.doubt = doubt
             raise
 
-    def _in_turn(self, act: Callable[[float], Answer]) -> Answer:
-        """Call `act` with its deadline once no other thread calls."""
+    def _in_turn(self, act: Callable[[float], Answer], most_s: float = math.inf) -> Answer:
+        """Call `act` with its deadline, `most_s` at most, once no other thread calls."""
         self._require_open()
-        deadline_s = self._deadline()
+        deadline_s = min(self._deadline(), most_s)
 
         def call() -> Answer:
             self._require_open()
@@ -244,7 +248,9 @@ class Consumer:
 
         return self._lock.run(deadline_s, call)
 
-    def _look(self, n: int, done: Sequence[Item], taken: list[Item], *, sync: bool) -> Reservation:
+    def _look(
+        self, n: int, done: Sequence[Item], taken: list[Item], *, sync: bool, most_s: float
+    ) -> Reservation:
         """Look once and claim once. The items are added to `taken` before anything else."""
 
         def look(deadline_s: float) -> Reservation:
@@ -260,16 +266,17 @@ class Consumer:
             self.membership.arrived.remove(found.items)
             return found
 
-        return self._in_turn(look)
+        return self._in_turn(look, most_s)
 
-    def _wait(self, until_s: float, give_up: GiveUp) -> None:
+    def _wait(self, until_s: float, give_up: GiveUp, most_s: float) -> None:
         """Wait in the waiting line, one thread at a time."""
 
         def wait() -> None:
             self._require_open()
             # The thread that waited until now may have got the signal that was for this one.
             if not give_up():
-                self._line.wait(self.reserver.cache.seen(), until_s, self._deadline())
+                deadline_s = min(self._deadline(), most_s)
+                self._line.wait(self.reserver.cache.seen(), until_s, deadline_s)
 
         self._waiting.run_if_free(min(until_s, self._store.now() + LOOK_AGAIN_S), wait)
 

@@ -40,7 +40,7 @@ class Putting:
         self._deadline = deadline
         self._path = f"{base}/items"
         self._serial = 0
-        self._asking = threading.Lock()
+        self._asking = CallLock(exchange.now)
         # The last put in doubt of each thread.
         self._last = threading.local()
 
@@ -80,15 +80,19 @@ class Putting:
         Raises:
             OutcomeUnknownError: still no answer.
         """
-        with self._asking:
+        deadline_s = self._deadline()
+
+        def ask() -> None:
             if doubt.answer is not None:
                 return
             if self._exchange.now() - request.sent_s > KEPT_S:
                 doubt.settle(took_effect=None)
                 return
             with answering(doubt):
-                zxid = self._send(request, self._deadline(), unsure=True).value["zxid"]
+                zxid = self._send(request, deadline_s, unsure=True).value["zxid"]
                 doubt.settle(took_effect=True, zxid=zxid)
+
+        in_turn(self._asking, deadline_s, ask)
 
     def _send(self, request: _Request, deadline_s: float, *, unsure: bool) -> Reply:
         return self._exchange.ask(

@@ -1,7 +1,6 @@
 """The queue over HTTP as an application sees it."""
 
 import contextlib
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
@@ -27,6 +26,7 @@ from zkmq.taking.held_items import OnLost, ignore_lost
 from zkmq.taking.order import Order
 from zkmq.taking.reserve import Reservation
 from zkmq.tree.item import Item
+from zkmq.zookeeper.call_lock import CallLock
 
 # The longest a gateway is asked to wait in one request.
 _WAIT_S = 20.0
@@ -73,7 +73,7 @@ class Queue(OperatorCalls):
         exchange = Exchange(self._client)
         super().__init__(exchange, path, deadline_s)
         base = self._base
-        self._producing = threading.Lock()
+        self._producing = CallLock(exchange.now)
         self._putting = Putting(exchange, base, self._deadline)
         settings = {"session_s": session_s, "order": order, "on_crash": on_crash, "label": label}
         if max_deliveries is not None:
@@ -191,18 +191,21 @@ class Queue(OperatorCalls):
         checks.seconds("reserve: timeout_s", timeout_s, endless=True)
         checks.items("reserve: done", done, Item)
         until_s = self._exchange.now() + timeout_s
+        # Of the whole call, however many consumers end during it.
+        most_s = self._deadline() + timeout_s
         acked: Done | None = None
         try:
             while True:
                 self._require_open()
                 wait_s = min(max(0.0, until_s - self._exchange.now()), _WAIT_S)
                 left = () if acked else list(done)
-                found = self._consuming.reserve(
-                    n, wait_s, left, sync=sync, deadline_s=self._deadline()
-                )
+                deadline_s = min(self._deadline(), most_s)
+                found = self._consuming.reserve(n, wait_s, left, sync=sync, deadline_s=deadline_s)
                 acked = acked or (found.done if found else None)
                 if found and (found.items or self._exchange.now() >= until_s):
                     return replace(found, done=acked)
+                if found is None and self._exchange.now() >= most_s:
+                    raise NoQuorumError("reserve: each consumer ended until the deadline")
         except NotAppliedError:
             if acked is None:
                 raise
@@ -246,9 +249,13 @@ class Queue(OperatorCalls):
         self.close()
 
     def _put(self, entries: Sequence[Entry]) -> list[Put]:
-        with self._producing:
+        deadline_s = self._deadline()
+
+        def put() -> list[Put]:
             self._require_open()
-            return self._putting.put(entries, self._deadline())
+            return self._putting.put(entries, deadline_s)
+
+        return self._producing.run(deadline_s, put)
 
     def _end(self, verb: str, items: Sequence[Item], **options: Any) -> Done:
         self._require_open()

@@ -19,7 +19,11 @@ from zkmq.rest.http.representations import Stat
 from zkmq.rest.http.statuses import http_error, not_connected
 from zkmq.rest.upstream.blocking_calls import BlockingCalls
 from zkmq.rest.upstream.kazoo_io import LoopHandler
-from zkmq.rest.upstream.remove_watches_request import NO_WATCHER, RemoveWatchesRequest
+from zkmq.rest.upstream.remove_watches_request import (
+    NO_WATCHER,
+    UNIMPLEMENTED,
+    RemoveWatchesRequest,
+)
 from zkmq.rest.upstream.transaction_request import TransactionRequest
 from zkmq.zookeeper.session.kazoo_client import kazoo_logger, keep_passwords
 
@@ -128,7 +132,7 @@ class AsyncSession:
         """Let the server forget this session's watches on a znode.
 
         A watch that is armed after the call began stays. Returns False if the server cannot remove
-        watches (ZooKeeper 3.4), or did not answer.
+        watches (ZooKeeper 3.4). If it did not answer, the watches may still be there.
         """
         if not self._client.connected:
             return True  # the watches ended with the connection
@@ -136,8 +140,12 @@ class AsyncSession:
         try:
             await self._change(path, self._send, request)
         except HttpError as error:
+            code = getattr(error.__cause__, "code", None)
+            if code == UNIMPLEMENTED:
+                return False
             # With the connection, which 503 says is lost, the watches are lost as well.
-            return error.status == 503 or getattr(error.__cause__, "code", None) == NO_WATCHER
+            if error.status != 503 and code != NO_WATCHER:
+                raise
         return True
 
     @property

@@ -8,6 +8,8 @@ from zkmq.zookeeper.session.wire import INT
 ANY_KIND = 3
 # The server had no such watch: it has fired.
 NO_WATCHER = -121
+# The server is older than this request.
+UNIMPLEMENTED = -6
 
 
 class RemoveWatchesRequest:

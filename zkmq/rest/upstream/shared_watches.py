@@ -1,6 +1,7 @@
 """Watches for HTTP clients. One ZooKeeper watch serves any number of waiters (rest.md 9)."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from zkmq.rest.upstream.async_session import AsyncSession, Watcher
 View = Literal["data", "children"]
 Key = tuple[View, str]
 _RETRY_S = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,12 @@ class SharedWatches:
         """
         self.admit(path, view)
         key = (view, path)
-        if key not in self._set and len(self._set) >= self._most:
-            self._give_up_oldest()
+        # Twice, so that there are no more than `most` again some time after a removal that was not
+        # answered.
+        for _ in range(2):
+            is_full = key not in self._set and len(self._set) >= self._most
+            if is_full and self._oldest() is not None:
+                self._give_up_oldest()
         self._set.add(key)
         self._unused.pop(key, None)
         znode = self._watched.get(key)
@@ -129,9 +136,12 @@ class SharedWatches:
         task.add_done_callback(self._removing.discard)
 
     async def _remove(self, path: str, keys: Sequence[Key]) -> None:
-        if await self._connection.unwatch(path):
-            return
-        self._can_remove = False
+        try:
+            if await self._connection.unwatch(path):
+                return
+            self._can_remove = False
+        except HttpError as error:
+            _log.warning("watches: not removed, tried again later: %s", error)
         self._set.update(keys)
         self._unused.update((key, None) for key in keys if key not in self._watched)
 

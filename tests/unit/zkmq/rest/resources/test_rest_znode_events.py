@@ -89,6 +89,7 @@ class FakeConnection:
         self.error: HttpError | None = None
         self.reads = 0
         self.can_remove = True
+        self.removal: HttpError | None = None
         self.removed: list[str] = []
         self.watcher: Callable[[WatchedEvent], None] | None = None
 
@@ -112,6 +113,8 @@ class FakeConnection:
         """Remove the watches on a znode."""
         await asyncio.sleep(0)
         self.removed.append(path)
+        if self.removal:
+            raise self.removal
         return self.can_remove
 
     def change(self, stat: ZnodeStat | None, path: str | None = "/a") -> None:
@@ -240,6 +243,30 @@ def test_the_watch_that_was_unused_for_the_longest_time_makes_room() -> None:
             for number in range(5):
                 await look(f"/{number}")
         assert connection.removed == ["/b", "/a", "/0", "/1", "/2"]
+        await watches.close()
+
+    asyncio.run(run())
+
+
+def test_a_removal_that_is_not_answered_ends_no_other() -> None:
+    """9: new watches go on to make room, and so the server has no more than allowed again."""
+
+    async def run() -> None:
+        connection = FakeConnection()
+        watches = SharedWatches(connection, most=3)  # type: ignore[arg-type]
+
+        async def look(path: str) -> None:
+            async with watches.watch(path, "data"):
+                await settled()
+
+        connection.removal = HttpError(504, "no answer")
+        for path in ("/a", "/b", "/c", "/d", "/e"):
+            await look(path)
+        assert connection.removed == ["/a", "/b", "/c"]
+        connection.removal = None
+        for path in ("/f", "/g", "/h"):
+            await look(path)
+        assert len(watches._set) <= 3
         await watches.close()
 
     asyncio.run(run())

@@ -86,3 +86,40 @@ def test_a_transaction_tells_why_an_operation_was_refused(number: int, status: i
     assert (error.status, connects) == (status, 1)
     assert error.extra == {"index": 0}
     assert error.message.startswith("multi[0] /a ")
+
+
+@pytest.mark.parametrize(("is_old", "expected"), [(False, True), (True, False)])
+def test_whether_a_server_removes_watches(*, is_old: bool, expected: bool) -> None:
+    """A watch that has fired counts as removed; a server of 3.4 says that it removes none."""
+
+    async def run(server: WireZooKeeper) -> bool:
+        session = AsyncSession(
+            server.address, session_timeout_s=30, timeout_s=60, connect_wait_s=60
+        )
+        await session.ready()
+        removed = await session.unwatch("/never-watched")
+        await session.close()
+        return removed
+
+    with WireZooKeeper() as server:
+        server.old = is_old
+        assert asyncio.run(run(server)) is expected
+
+
+def test_no_answer_to_a_removal_says_nothing_of_the_server() -> None:
+    """It is an error, since the server may remove watches all the same."""
+
+    async def run(server: WireZooKeeper) -> int:
+        session = AsyncSession(
+            server.address, session_timeout_s=30, timeout_s=0.01, connect_wait_s=60
+        )
+        await session.ready()
+        session._send = lambda _: session._client.handler.async_result()  # type: ignore[method-assign]
+        with pytest.raises(HttpError) as caught:
+            await session.unwatch("/a")
+        session._timeout_s = 60.0
+        await session.close()
+        return caught.value.status
+
+    with WireZooKeeper() as server:
+        assert asyncio.run(run(server)) == 504
