@@ -22,6 +22,9 @@ from zkmq.rest.queues.error_translation import NO_SUCH_ITEM, from_http
 
 # How long one attempt may take, besides what the gateway was asked to wait.
 ATTEMPT_S = 10.0
+# The parts of a request for which httpx has a timeout of its own, and the shortest one.
+_PARTS = ("pool", "connect", "write", "read")
+_LEAST_S = 0.1
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 # Certainly not sent: the connection was never made.
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -110,6 +113,25 @@ class Exchange:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
+class _TimeLeft(Mapping[str, float]):
+    """The timeouts of one request: each part of it, such as the connect, may take what is left."""
+
+    def __init__(self, now: Callable[[], float], until_s: float) -> None:
+        self._now = now
+        self._until_s = until_s
+
+    def __getitem__(self, part: str) -> float:
+        if part not in _PARTS:
+            raise KeyError(part)
+        return max(_LEAST_S, self._until_s - self._now())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PARTS)
+
+    def __len__(self) -> int:
+        return len(_PARTS)
+
+
 class _Attempt:
     """One request, sent as often as it takes."""
 
@@ -129,11 +151,15 @@ class _Attempt:
     ) -> Reply | None:
         """Send once; None if it makes sense to send again."""
         sent_s = self._exchange.now()
-        timeout_s = max(0.1, min(self.until_s - sent_s, self._limit_s))
+        left = _TimeLeft(self._exchange.now, min(self.until_s, sent_s + self._limit_s))
         self._count += 1
         try:
             response = client.request(
-                self._method, self._path, content=content, headers=headers, timeout=timeout_s
+                self._method,
+                self._path,
+                content=content,
+                headers=headers,
+                extensions={"timeout": left},
             )
         except _UNSENT as error:
             self.trouble = f"not reachable ({error})"
@@ -204,6 +230,15 @@ def answering(doubt: Doubt) -> Iterator[None]:
         raise
     except NotAppliedError:  # nor was the first copy: the gateway remembers what it did
         doubt.settle(took_effect=False)
+
+
+def asked_by_another(doubt: Doubt) -> OutcomeUnknownError:
+    """The error of a call in doubt for which another thread asked until the deadline."""
+    error = OutcomeUnknownError(
+        f"{doubt.label}: still in doubt: another thread asks for an outcome, and has no answer yet"
+    )
+    error.doubt = doubt
+    return error
 
 
 def _json(response: httpx.Response) -> Mapping[str, Any]:

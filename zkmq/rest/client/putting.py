@@ -13,7 +13,8 @@ from zkmq.doubt import Doubt, Write
 from zkmq.errors import AckUnknownError, OutcomeUnknownError
 from zkmq.putting.batches import Put
 from zkmq.putting.entry import Entry
-from zkmq.rest.client.exchange import Exchange, Reply, answering
+from zkmq.rest.client.exchange import Exchange, Reply, answering, asked_by_another
+from zkmq.zookeeper.call_lock import CallLock
 
 # After that a key may be forgotten, and a put that is asked for again would be put again.
 KEPT_S = 3600.0
@@ -92,7 +93,9 @@ class Putting:
                 zxid = self._send(request, deadline_s, unsure=True).value["zxid"]
                 doubt.settle(took_effect=True, zxid=zxid)
 
-        in_turn(self._asking, deadline_s, ask)
+        self._asking.run_if_free(deadline_s, ask)
+        if doubt.answer is None:
+            raise asked_by_another(doubt)
 
     def _send(self, request: _Request, deadline_s: float, *, unsure: bool) -> Reply:
         return self._exchange.ask(

@@ -2,18 +2,18 @@
 
 import base64
 import secrets
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from zkmq.doubt import Doubt, Write
 from zkmq.errors import AckUnknownError, ConsumerLostError, NoQuorumError, OutcomeUnknownError
-from zkmq.rest.client.exchange import Reply, answering
+from zkmq.rest.client.exchange import Reply, answering, asked_by_another
 from zkmq.rest.client.registration import RemoteRegistration
 from zkmq.taking.finish import DONE, Done
 from zkmq.taking.reserve import Reservation
 from zkmq.tree.item import Hold, Item
+from zkmq.zookeeper.call_lock import CallLock
 
 
 @dataclass(eq=False, slots=True)
@@ -30,13 +30,13 @@ class Request:
 class Reserving:
     """The reserves of one client, and those of them that are in doubt. Thread-safe.
 
-    `deadline` gives the one of a question that is asked now.
+    `now` is the clock of deadlines, and `deadline` gives the one of a question that is asked now.
     """
 
-    def __init__(self, deadline: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], deadline: Callable[[], float]) -> None:
         self._deadline = deadline
         # Held while a reserve is asked for again: each has one answer.
-        self._asking = threading.Lock()
+        self._asking = CallLock(now)
         self._in_doubt: list[Request] = []
         # Items of such a reserve, for the next one.
         self._arrived: list[Item] = []
@@ -96,12 +96,17 @@ class Reserving:
             OutcomeUnknownError: still no answer.
         """
         doubt = request.doubt
-        with self._asking:
-            if request not in self._in_doubt or doubt is None:
+        if doubt is None:
+            return
+
+        def ask() -> None:
+            if request not in self._in_doubt:
                 return
             try:
                 with answering(doubt):
-                    reply = self._send(request, deadline_s, unsure=True)
+                    # Without more time for the wait that the gateway was asked for.
+                    until_s = deadline_s - request.arguments["wait_s"]
+                    reply = self._send(request, until_s, unsure=True)
                     found = self._reserved(request, reply)
                     self._arrived += found.items
                     took_effect = bool(found.items or found.done)
@@ -112,10 +117,22 @@ class Reserving:
                     if doubt.answer.took_effect is None:
                         request.registration.end()
 
-    def arrived(self) -> tuple[Item, ...]:
-        """Items that came with a reserve in doubt, and are still held; handed out once."""
-        with self._asking:
+        self._asking.run_if_free(deadline_s, ask)
+        if request in self._in_doubt:
+            raise asked_by_another(doubt)
+
+    def arrived(self, deadline_s: float) -> tuple[Item, ...]:
+        """Items that came with a reserve in doubt, and are still held; handed out once.
+
+        Raises:
+            NoQuorumError: another thread asked for such a reserve until the deadline.
+        """
+
+        def take() -> list[Item]:
             arrived, self._arrived = self._arrived, []
+            return arrived
+
+        arrived = self._asking.run(deadline_s, take)
         return tuple(item for item in arrived if item.hold is Hold.HELD)
 
     def _send(self, request: Request, deadline_s: float, *, unsure: bool) -> Reply:

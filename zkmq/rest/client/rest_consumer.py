@@ -1,20 +1,20 @@
 """Consuming over HTTP: one consumer at the gateway after the other."""
 
 import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from zkmq.doubt import Doubt, Write
 from zkmq.errors import AckUnknownError, ConsumerLostError, OutcomeUnknownError
-from zkmq.rest.client.exchange import Exchange, answering
+from zkmq.rest.client.exchange import Exchange, answering, asked_by_another
 from zkmq.rest.client.registration import RemoteRegistration, require_held
 from zkmq.rest.client.reserving import Request, Reserving
 from zkmq.taking.finish import DONE, Done, ended_before
 from zkmq.taking.held_items import OnLost
 from zkmq.taking.reserve import Reservation
 from zkmq.tree.item import Hold, Item
+from zkmq.zookeeper.call_lock import CallLock
 
 _ENDS = {"done": Hold.DONE, "release": Hold.RETURNED, "bury": Hold.RETURNED}
 
@@ -39,11 +39,11 @@ class Consuming:
         self._settings = settings
         self._on_lost = on_lost
         self._deadline = deadline
-        self._registering = threading.Lock()
+        self._registering = CallLock(exchange.now)
         self._registration: RemoteRegistration | None = None
         # Held while an end in doubt is asked for again: each has one answer.
-        self._asking = threading.Lock()
-        self._reserving = Reserving(deadline)
+        self._asking = CallLock(exchange.now)
+        self._reserving = Reserving(exchange.now, deadline)
 
     @property
     def live(self) -> RemoteRegistration | None:
@@ -65,7 +65,7 @@ class Consuming:
         self._reserving.settle(done, deadline_s)
         acked, left = ended_before(done, DONE)
         registration = self._ready(left, deadline_s)
-        arrived = self._reserving.arrived()
+        arrived = self._reserving.arrived(deadline_s)
         if arrived:
             acked = self.end(DONE, left, deadline_s) if left else acked
             return Reservation(arrived, arrived[0].fence, done=acked)
@@ -131,12 +131,19 @@ class Consuming:
         """A handle that asks for the same again: the gateway does it once."""
 
         def ask(doubt: Doubt) -> None:
-            with self._asking, answering(doubt):
-                if doubt.answer is None:
-                    ended = self._end(
-                        registration, verb, items, arguments, self._deadline(), unsure=True
-                    )
-                    doubt.settle(took_effect=True, zxid=ended.zxid)
+            deadline_s = self._deadline()
+
+            def ask_in_turn() -> None:
+                with answering(doubt):
+                    if doubt.answer is None:
+                        ended = self._end(
+                            registration, verb, items, arguments, deadline_s, unsure=True
+                        )
+                        doubt.settle(took_effect=True, zxid=ended.zxid)
+
+            self._asking.run_if_free(deadline_s, ask_in_turn)
+            if doubt.answer is None:
+                raise asked_by_another(doubt)
 
         return Doubt([Write(verb, len(items))], ask)
 
@@ -157,13 +164,16 @@ class Consuming:
             NotHeldError: it does not.
             NoQuorumError: none could be made before the deadline.
         """
-        with self._registering:
+
+        def ready() -> RemoteRegistration:
             registration = self.live
             for item in needed:
                 require_held(item, registration, DONE)
             if registration is None:
                 registration = self._registration = self._register(deadline_s)
-        return registration
+            return registration
+
+        return self._registering.run(deadline_s, ready)
 
     def _register(self, deadline_s: float) -> RemoteRegistration:
         # Sent again after a lost answer it makes another one, and the first ends in silence.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from worlds.memory.network import Fault, Request
 from worlds.memory.queues import Open, janitor_of, places_of, swept
 from worlds.memory.store import World
 from zkmq import Hold, Item, Queue
-from zkmq.errors import ClosedError, NotHeldError
+from zkmq.errors import ClosedError, NoQuorumError, NotHeldError
 from zkmq.taking.waiting import WaitingLine
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.store import Create, Delete
@@ -257,3 +258,24 @@ def test_a_place_in_the_line_that_is_gone_leaves_no_watch(world: World) -> None:
     store.commit([Delete(path)], store.now() + 9)
     assert line._signal.wait(store.now() + 9)
     assert not store._connection.watches
+
+
+def test_a_look_after_a_slow_wait_has_what_is_left_of_the_deadline(
+    opened: Open, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reserve takes its time-out and one deadline, and not one deadline for each part of it."""
+    queue = opened("one", deadline_s=8.0)
+    queue.put(b"x")
+    queue.done(*queue.reserve().items)
+    store, wait = world.clients[-1], queue._consumer._wait
+
+    def slow_wait(*arguments: Any) -> None:
+        store.cut(7.0)
+        wait(*arguments)
+        store.cut(100.0)
+
+    monkeypatch.setattr(queue._consumer, "_wait", slow_wait)
+    began_s = world.scheduler.now_s
+    with pytest.raises(NoQuorumError):
+        queue.reserve(timeout_s=3.0)
+    assert 7 < world.scheduler.now_s - began_s < 3 + 8 + 0.5
