@@ -1,7 +1,9 @@
 """Read regular files of bounded size; write files whole or not at all."""
 
 import os
+import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,15 +44,22 @@ def open_regular(path: Path, kind: str, *, hint: str = "") -> BinaryIO:
 
 
 def write(path: Path, data: bytes) -> None:
+    """Write a file atomically; see `write_parts`."""
+    write_parts(path, [data])
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
     """Write a file atomically: its bytes are on disk before it gets its name.
+
+    Two processes may do so at once; then it has what the last one to end has written.
 
     Raises:
         OSError: it could not be written; what stood there before is there still.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         with partial.open("wb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -4,7 +4,6 @@ It needs no numpy, so that worker processes start quickly.
 `harness.history.columns` is the reading side.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -189,7 +188,8 @@ def merge(parts: Path, merged: Path) -> None:
     mark = [good.pop()[4]] if good and good[-1][3].f == ENDED else []
     lines = [line for *_, line in good] + list(_closings([entry[3] for entry in good], good))
     lines += _cut_short(cut, good[-1][0] if good else 0)
-    _write_whole(merged, [*_indexed([*lines, *mark]), *malformed])
+    whole = [*_indexed([*lines, *mark]), *malformed]
+    files.write_parts(merged, (line + b"\n" for line in whole))
 
 
 def _complete_lines(path: Path) -> tuple[list[bytes], bytes]:
@@ -239,12 +239,3 @@ def _indexed(lines: Iterable[bytes]) -> Iterator[bytes]:
     """Put `index` first in each line, without decoding the rest."""
     for index, line in enumerate(lines):
         yield b'{"index":%d,%b' % (index, line.lstrip()[1:])
-
-
-def _write_whole(path: Path, lines: Iterable[bytes]) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.writelines(line + b"\n" for line in lines)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

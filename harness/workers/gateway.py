@@ -22,14 +22,37 @@ KILLED_WITHIN_S = 60.0
 _POLL_S = 0.02
 
 
-def hold_port(port: int = 0) -> socket.socket:
+class HeldPort(socket.socket):
+    """A port of loopback, for a gateway of ours; no other process gets it until `close`."""
+
+    _claim: socket.socket | None = None
+
+    def claim(self, port: int) -> None:
+        """Keep `hold_port` of other processes from a port, which they could bind as a gateway can.
+
+        Raises:
+            OSError: another one has it.
+        """
+        self._claim = socket.socket(socket.AF_UNIX)
+        self._claim.bind(f"\0zkmq-harness-port-{port}")  # an abstract name: it ends with us
+
+    def close(self) -> None:
+        """Give it back."""
+        super().close()
+        if self._claim is not None:
+            self._claim.close()
+
+
+def hold_port(port: int = 0) -> HeldPort:
     """Return a socket that holds a port of loopback, any free one for 0, and does not listen.
 
     Raises:
         OSError: it is taken.
     """
-    holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    holder = HeldPort(socket.AF_INET, socket.SOCK_STREAM)
     try:
+        if port:
+            holder.claim(port)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind((LOOPBACK, port))
     except OSError:

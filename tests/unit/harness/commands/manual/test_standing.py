@@ -33,3 +33,21 @@ def test_the_usual_port_taken_is_replaced_and_said(
         port = held.getsockname()[1]
         assert port != taken
         assert lines == [f"port {taken} is taken; the gateway gets {port}"]
+
+
+def test_two_at_once_get_different_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes second knows before its quorum is started, and not when its gateway fails."""
+    lines: list[str] = []
+    with socket.create_server((LOOPBACK, 0)) as found:
+        usual = found.getsockname()[1]
+    monkeypatch.setattr(standing, "PORT", usual)
+    with standing.hold(None, lines.append) as first:
+        assert (first.getsockname()[1], lines) == (usual, [])
+        with pytest.raises(ScenarioError, match=f"got {usual}: Address already in use"):
+            standing.hold(usual, print)
+        with standing.hold(None, lines.append) as second:
+            other = second.getsockname()[1]
+        assert other != usual
+        assert lines == [f"port {usual} is taken; the gateway gets {other}"]
+    with standing.hold(usual, print) as again:
+        assert again.getsockname()[1] == usual
