@@ -20,12 +20,17 @@ class _Call:
 
 
 def end_process(sentence: str) -> None:
-    """Write where the main thread stands, and then the sentence, to standard error; end at once."""
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
-    traceback.print_stack(frame)
-    sys.stderr.write(f"{sentence}\n")
-    sys.stderr.flush()
-    os._exit(1)
+    """Write where the main thread stands, and then the sentence, to standard error; end at once.
+
+    It ends if nothing can be written, too: on a full disk.
+    """
+    try:
+        frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
+        traceback.print_stack(frame)
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
+    finally:
+        os._exit(1)
 
 
 class Watchdog:

@@ -111,11 +111,13 @@ def work(job: Job, out: BinaryIO, told: Mapping[bytes, threading.Event]) -> None
 
 def _obey(stdin: BinaryIO, told: Mapping[bytes, threading.Event]) -> None:
     """Obey the harness: note what it tells, and die when the pipe closes."""
-    for line in stdin:
-        if line in told:
-            told[line].set()
-    process_group.end_others()
-    os._exit(1)
+    try:
+        for line in stdin:
+            if line in told:
+                told[line].set()
+        process_group.end_others()
+    finally:
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Client processes of somebody's own subject: they find it; if it fails there is one error."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,3 +137,31 @@ def test_the_watchdog_counts_its_own_ticks() -> None:
     watchdog.close()
     assert late[0] == f"slow: expected its end within {TICK_S:g} s, got none"
     assert all("slow" in sentence for sentence in late)
+
+
+END_ALL_THE_SAME = """
+import io, os, sys, threading
+from harness.workers import watchdog, worker_process
+class Full:
+    def write(self, text): raise OSError(28, "No space left on device")
+    flush = write
+def refuse(): raise OSError("no /proc")
+worker_process.process_group.end_others = refuse
+sys.stderr = Full()
+threading.Thread(target={ends}, daemon=True).start()
+threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        pytest.param("lambda: watchdog.end_process('late')", id="a-call-that-is-late"),
+        pytest.param("lambda: worker_process._obey(io.BytesIO(), {})", id="a-harness-that-is-gone"),
+    ],
+)
+def test_a_client_that_must_end_does_so_all_the_same(ends: str) -> None:
+    """Whatever cannot be written or seen then: its thread may not end without the process."""
+    code = END_ALL_THE_SAME.format(ends=ends)
+    ended = subprocess.run([sys.executable, "-c", code], timeout=WITHIN_S, check=False)
+    assert ended.returncode == 1
