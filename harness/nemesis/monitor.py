@@ -10,6 +10,9 @@ from harness.nemesis.guarded_thread import GuardedThread
 from harness.target import Quorum
 
 PERIOD_S = 0.25
+EPOCH_BIT = (
+    32  # a zxid's upper half: ZooKeeper Internals, "Guarantees, Properties, and Definitions"
+)
 
 
 class Monitor(GuardedThread):
@@ -22,7 +25,7 @@ class Monitor(GuardedThread):
         self._quorum, self._history, self._clock = quorum, history, clock
         self._progress = progress
         self._modes: dict[str, str] = {}
-        self._last_leader: int | None = None
+        self._epoch: int | None = None
 
     def _work(self) -> None:
         while not self._stop.is_set():
@@ -31,12 +34,18 @@ class Monitor(GuardedThread):
 
     def _note(self, seen: Sequence[NodeStatus]) -> None:
         modes = {str(s.node): s.mode for s in seen}
-        leaders = [s.node for s in seen if s.mode == "leader"]
-        if len(leaders) == 1 and leaders[0] != self._last_leader:
-            if self._last_leader is not None:
-                self._progress.elections += 1
-            self._last_leader = leaders[0]
+        self._count_elections(seen)
         self._progress.statuses = seen
         if modes != self._modes:
             self._modes = modes
             self._history.append(Event.note(self._clock.now_ns(), "status", modes))
+
+    def _count_elections(self, seen: Sequence[NodeStatus]) -> None:
+        """Count a leader's new epochs: the same server may win again, and two may say they lead."""
+        epochs = [s.zxid >> EPOCH_BIT for s in seen if s.mode == "leader" and s.zxid is not None]
+        newest = max(epochs, default=None)
+        if newest is None or (self._epoch is not None and newest <= self._epoch):
+            return
+        if self._epoch is not None:
+            self._progress.elections += 1
+        self._epoch = newest
