@@ -56,7 +56,7 @@ class Screen:
             "stats": asdict(self.now.stats) if self.now else None,
             "rates": asdict(self.rates) if self.rates else None,
             "consumers": [
-                asdict(each.registered) | {"held": each.held}
+                asdict(each.registered) | {"held": each.held, "held_s": each.held_s}
                 for each in (self.now.consumers if self.now else [])
             ],
             "servers": [asdict(each) for each in self.servers],
@@ -99,13 +99,14 @@ class Screen:
 
     @staticmethod
     def _consumers(now: Overview) -> Table:
-        table = Table(f"{len(now.consumers)} consumers", "holds", "version", "", box=None)
-        busiest = sorted(now.consumers, key=lambda each: (-each.held, each.registered.id))
-        for each in busiest[:MOST_CONSUMERS]:
+        title = f"{len(now.consumers)} consumers"
+        table = Table(title, "holds", "for", "version", "", box=None)
+        for each in now.consumers[:MOST_CONSUMERS]:
             said = each.registered
-            table.add_row(said.id, str(each.held), str(said.version), said.about)
-        if len(busiest) > MOST_CONSUMERS:
-            table.add_row(f"and {len(busiest) - MOST_CONSUMERS} more", "", "", "")
+            held_for = _seconds(each.held_s)
+            table.add_row(said.id, str(each.held), held_for, str(said.version), said.about)
+        if len(now.consumers) > MOST_CONSUMERS:
+            table.add_row(f"and {len(now.consumers) - MOST_CONSUMERS} more", "", "", "", "")
         return table
 
     def _servers(self) -> Table:

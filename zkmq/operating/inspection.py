@@ -138,6 +138,18 @@ def names_aside(store: Store, parent: str, deadline_s: float) -> list[str]:
     return sorted(filter(item_names.parse, listed)) if isinstance(listed, list) else []
 
 
+def servers_ms(store: Store, tree: QueueTree, deadline_s: float) -> float:
+    """The servers' clock, exact to two seconds; this machine's while no client runs a janitor."""
+    # The elected janitor writes `clock` every two seconds.
+    lock, clock = read_each(store, [tree.lock, tree.clock], deadline_s, denied=unread)
+    return clock.mtime_ms if lock and clock else wall_ms()
+
+
+def seconds_since(since_ms: float, now_ms: float) -> int:
+    """How long ago that was, in whole seconds."""
+    return max(0, int(now_ms - since_ms) // 1000)
+
+
 def wall_ms() -> float:
     """This machine's clock, in milliseconds since 1970."""
     return datetime.now(UTC).timestamp() * 1000
@@ -176,10 +188,7 @@ def _oldest_s(store: Store, tree: QueueTree, first: Sequence[str], deadline_s: f
     ]
     if not since_ms:
         return None
-    # The elected janitor writes `clock` every two seconds.
-    lock, clock = read_each(store, [tree.lock, tree.clock], deadline_s, denied=unread)
-    now_ms = clock.mtime_ms if lock and clock else wall_ms()
-    return max(0, int(now_ms - min(since_ms)) // 1000)
+    return seconds_since(min(since_ms), servers_ms(store, tree, deadline_s))
 
 
 def _first_items(store: Store, first: Sequence[str], deadline_s: float) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """One look at all of a queue for `zkmq top`, and the rates between two looks."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from zkmq.operating.inspection import QueueStats, stats
+from zkmq.operating.inspection import QueueStats, seconds_since, servers_ms, stats
 from zkmq.tree import item_names
 from zkmq.tree.compatibility.charter import SEGMENT_ITEMS
 from zkmq.tree.compatibility.chartered_store import CharteredStore
@@ -11,22 +11,32 @@ from zkmq.tree.compatibility.registrations import Registered, clients
 from zkmq.tree.guards import Guard, read_guards
 from zkmq.tree.paths import QueueTree
 from zkmq.zookeeper.request_sizes import read_each
-from zkmq.zookeeper.store import Store, unread
+from zkmq.zookeeper.store import GetChildren, Store, unread
+
+# Of how many consumers, and of how many items of each, a look tells how long they are held.
+MOST_TIMED = 20
+ITEMS_TIMED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerView:
-    """One consumer whose session lives, and how many items it holds."""
+    """One consumer whose session lives, and how many items it holds.
+
+    `held_s` is how long it has held the oldest of its first five items, in seconds and exact to
+    two; None if it holds none, or if many others hold more.
+    """
 
     registered: Registered
     held: int
+    held_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
     """What a queue looks like now, at `at_s` on the store's clock.
 
-    `lines` has the tail and the segments of each priority.
+    `consumers` begin with those that hold most. `lines` has the tail and the segments of each
+    priority.
     """
 
     at_s: float
@@ -72,13 +82,14 @@ def look(store: CharteredStore, tree: QueueTree, deadline_s: float) -> Overview:
     ]
     paths = [tree.claims(each.id) for each in registered]
     claims = read_each(store, paths, deadline_s, denied=unread)
+    consumers = [
+        ConsumerView(each, node.children if node else 0)
+        for each, node in zip(registered, claims, strict=True)
+    ]
     return Overview(
         at_s=store.now(),
         stats=counted,
-        consumers=[
-            ConsumerView(each, node.children if node else 0)
-            for each, node in zip(registered, claims, strict=True)
-        ],
+        consumers=_timed(store, tree, consumers, deadline_s),
         lines=dict(_lines(store, tree, deadline_s)),
     )
 
@@ -101,6 +112,30 @@ def rates(before: Overview, now: Overview, segment_items: int = SEGMENT_ITEMS) -
     taken = max(0, came - waiting)
     ended = max(0, taken - (now.stats.held - before.stats.held))
     return Rates(came / passed_s, taken / passed_s, ended / passed_s)
+
+
+def _timed(
+    store: Store, tree: QueueTree, consumers: Sequence[ConsumerView], deadline_s: float
+) -> list[ConsumerView]:
+    """Add how long the consumers that hold most have held their items, the busiest first.
+
+    One small request for each item, since a claim is as large as what it holds.
+    """
+    busiest = sorted(consumers, key=lambda each: (-each.held, each.registered.id))
+    timed = [each for each in busiest[:MOST_TIMED] if each.held]
+    if not timed:
+        return busiest
+    now_ms = servers_ms(store, tree, deadline_s)
+    lists = [GetChildren(tree.claims(each.registered.id)) for each in timed]
+    listings = store.read_many(lists, deadline_s, denied=unread).results
+    for index, (each, listed) in enumerate(zip(timed, listings, strict=True)):
+        names = sorted(filter(item_names.parse, listed)) if isinstance(listed, list) else []
+        paths = [tree.claim(each.registered.id, name) for name in names[:ITEMS_TIMED]]
+        nodes = [store.exists(path, deadline_s, denied=unread) for path in paths]
+        since_ms = [node.ctime_ms for node in nodes if node is not None]
+        if since_ms:
+            busiest[index] = replace(each, held_s=seconds_since(min(since_ms), now_ms))
+    return busiest
 
 
 def _lines(store: Store, tree: QueueTree, deadline_s: float) -> Iterator[tuple[int, PriorityLine]]:

@@ -23,6 +23,7 @@ from worlds.sim.editions import NEW, OLD, release
 from zkmq import Queue
 from zkmq.cli import invocation, top_command, zkmq_command
 from zkmq.errors import NoQuorumError
+from zkmq.operating import inspection
 from zkmq.taking.reserve import Reservation
 from zkmq.tree.compatibility.charter import Edition
 from zkmq.zookeeper.security import Security
@@ -457,7 +458,11 @@ def test_dump_shows_the_tree_with_its_data(
 
 
 def test_top_shows_items_consumers_and_servers(
-    zkmq: Zkmq, queue: Queue, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    zkmq: Zkmq,
+    world: World,
+    queue: Queue,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As JSON, and as a page for each look into a pipe; rates from the second look on."""
     status = ServerStatus("zk:2181", mode="leader", latency_ms=0.5, connections=3)
@@ -466,6 +471,8 @@ def test_top_shows_items_consumers_and_servers(
     monkeypatch.setattr(top_command, "time", waits)  # no other thread's
     queue.put_many([b"a", b"b"])
     (held,) = queue.reserve(sync=True).items
+    later_ms = world.clock_ms() + 65_500.0
+    monkeypatch.setattr(inspection, "wall_ms", lambda: later_ms)
     queue.pause("moving")
     assert zkmq("top", "--json", "--count", 2) == 0
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
@@ -474,11 +481,12 @@ def test_top_shows_items_consumers_and_servers(
     assert (second["stats"]["held"], second["stats"]["paused"]) == (1, "moving")
     assert second["consumers"][0] == first["consumers"][0]
     assert (first["consumers"][0]["id"], first["consumers"][0]["held"]) == (held.consumer, 1)
+    assert first["consumers"][0]["held_s"] == 65
     assert first["servers"][0]["mode"] == "leader"
     assert zkmq("top", "--count", 2) == 0
     page = capsys.readouterr().out
     assert page.count("/queue  ") == 2
-    for shown in ("ready", "priority 7", held.consumer, "leader", "0.5 ms", "/s", "moving"):
+    for shown in ("ready", "priority 7", held.consumer, "1:05", "leader", "0.5 ms", "/s", "moving"):
         assert shown in page, shown
 
 

@@ -1,6 +1,6 @@
 """A look at all of a queue, and the rates between two looks."""
 
-from worlds.memory.queues import Open
+from worlds.memory.queues import Open, janitor_of, swept
 from worlds.memory.store import World
 from zkmq import Queue
 from zkmq.operating.overview import Rates, rates
@@ -80,3 +80,41 @@ def test_consumers_are_shown_with_what_they_hold(world: World, queue: Queue, ope
     assert (one.registered.id, one.held) == (worker.consumer_id, 2)
     assert "label billing" in one.registered.about
     assert found.stats.consumers == 2  # the dead one, too, until a janitor removes it
+
+
+def test_how_long_a_consumer_has_held_its_oldest_item_is_shown(
+    world: World, queue: Queue, opened: Open
+) -> None:
+    """By the servers' clock, since it was claimed, whatever was touched; those with most first."""
+    janitor = janitor_of(world)
+    queue.put_many([b"%d" % number for number in range(9)])
+    few, many, idle = opened("few"), opened("many"), opened("idle")
+    (first,) = few.reserve(sync=True).items
+    slept(world, world.scheduler.now_s + 30)
+    many.reserve(7, sync=True)
+    assert len(idle.reserve(sync=True).items) == 1
+    idle.done(*idle.held)
+    few.touch(first)
+    slept(world, world.scheduler.now_s + 10)
+    swept(janitor, world)
+    found = [(each.registered.id, each.held, each.held_s) for each in queue.overview().consumers]
+    assert found == [
+        (many.consumer_id, 7, 10),
+        (few.consumer_id, 1, 40),
+        (idle.consumer_id, 0, None),
+    ]
+
+
+def test_what_a_consumer_holds_that_may_not_be_read_is_left_out(
+    world: World, queue: Queue, opened: Open
+) -> None:
+    """And with what one consumer holds, another is shown."""
+    queue.put_many([b"1", b"2", b"3"])
+    one, other = opened("one"), opened("other")
+    items = one.reserve(2, sync=True).items
+    other.reserve(sync=True)
+    for item in items:
+        world.leader.allowed[f"/queue/consumers/{one.consumer_id}/item/{item.name}"] = 0
+    first, second = queue.overview().consumers
+    assert (first.held, first.held_s) == (2, None)
+    assert second.held_s is not None
