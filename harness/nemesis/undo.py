@@ -8,7 +8,7 @@ from typing import Any
 
 import pydantic
 
-from harness.common.harness_errors import ScenarioError, expected_one_of
+from harness.common.harness_errors import ScenarioError, TargetError, expected_one_of
 from harness.faults import Fault, description, faults
 from harness.target import Clients, Ledger, Quorum, System
 from harness.workers.running_clients import NO_CLIENTS
@@ -51,8 +51,11 @@ def told(entry: Mapping[str, Any], everyone: Iterable[int], up_s: float) -> str:
     `everyone` are the quorum's nodes, and `up_s` is how long the machine has been up.
     """
     kind, nodes = str(entry["fault"]), entry["nodes"]
-    fault = fault_of(kind, entry["settings"])
-    what = fault.describe(kind, nodes, dict.fromkeys(map(str, everyone), ""))
+    modes = dict.fromkeys(map(str, everyone), "")
+    try:
+        what = fault_of(kind, entry["settings"]).describe(kind, nodes, modes)
+    except ScenarioError:  # of another checkout
+        what = f"{kind} {description.nodes(nodes, modes)}"
     due_s = entry.get("due_s") or entry.get("until_s")
     if due_s is None:
         until = "until it is healed"
@@ -72,11 +75,18 @@ def heal(
     """Undo these entries of a ledger, newest first; return their names.
 
     Raises:
-        TargetError: one could not be undone; it stays in the ledger.
+        TargetError: one could not be undone, or is of another checkout, which has faults that are
+            not here; it stays in the ledger.
     """
     healed = []
     for each in reversed(list(entries)):
-        fault = fault_of(each["fault"], each["settings"])
+        try:
+            fault = fault_of(each["fault"], each["settings"])
+        except ScenarioError as error:
+            raise TargetError(
+                f"{each['name']}: expected a fault that this checkout knows, got one that another "
+                f"has injected ({error}); `harness heal` from there ends it, or `harness down`"
+            ) from error
         system = System(quorum=quorum, clients=clients, chosen=each.get("clients", ()))
         fault.heal(system, each["nodes"])
         ledger.end(each["id"])
