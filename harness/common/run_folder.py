@@ -82,10 +82,12 @@ class RunFolder:
     @contextmanager
     def in_progress(self, scenario: str, seed: int) -> Iterator[None]:
         """Mark the run as in progress; the kernel drops the lock however this process ends."""
-        with self.running.open("wb", buffering=0) as mark:
+        new = self.path / ".running"
+        with new.open("wb", buffering=0) as mark:
             fcntl.flock(mark, fcntl.LOCK_EX)
             about = {"scenario": scenario, "seed": seed, "pid": os.getpid()}
             mark.write(msgspec.json.encode(about) + b"\n")
+            new.replace(self.running)  # only now: who finds it without a lock takes us for dead
             yield
 
     def begun(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 from harness.commands.running.launch import prepare
 from harness.common import run_clock, run_folder
+from harness.common.harness_errors import ScenarioError
 from harness.scenario import loading
 
 TEXT = "description: é\nworkload: [{put-all: {count: 1}}]\n"
@@ -77,3 +78,25 @@ def test_a_damaged_mark_says_nothing(tmp_path: Path, mark: bytes) -> None:
     run = run_folder.create(tmp_path, "x", 7, TEXT)
     run.running.write_bytes(mark)
     assert run.begun() == {}
+
+
+def test_no_run_is_seen_in_progress_without_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`harness check` and `serve` take a mark without a lock for that of a run that was killed."""
+    folder = run_folder.create(tmp_path, "x", 7, TEXT)
+    lock, seen = run_folder.fcntl.flock, list[bool]()
+
+    def look_before(file: int, how: int) -> None:
+        seen.append(folder.running.exists())
+        lock(file, how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_folder.fcntl, "flock", look_before)
+        with folder.in_progress("seed/x", 7):
+            patched.undo()
+            with pytest.raises(ScenarioError, match="got one in progress"):
+                folder.require_ended()
+            assert folder.begun()["scenario"] == "seed/x"
+    assert seen == [False]
+    folder.require_ended()
