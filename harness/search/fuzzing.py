@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from harness.campaign import code_identity
 from harness.campaign.line_file import LineFile
 from harness.campaign.tasks import Began, Done, Executor, InTurn, Task
 from harness.common.harness_errors import HistoryError, RunError, ScenarioError, UnmetError
@@ -40,6 +41,7 @@ class Note(msgspec.Struct, kw_only=True, omit_defaults=True):
         failure: what an invalid run failed of.
         cause: the number of the finding that it is a case of; None for a failure that did not
             show again.
+        code: a digest of the code that ran it; empty in a line of an earlier release.
         minimal, file: of the first case of a finding: what its smallest scenario fails of, and
             where that is.
     """
@@ -51,6 +53,7 @@ class Note(msgspec.Struct, kw_only=True, omit_defaults=True):
     cause: int | msgspec.UnsetType | None = msgspec.UNSET
     minimal: Failure | None = None
     file: str | None = None
+    code: str = ""
 
 
 _DECODER = msgspec.json.Decoder(Note)
@@ -166,6 +169,12 @@ class Fuzzing:
             self.say(
                 f"{len(decided)} were judged before: {self.tally()}; going on with number {left}"
             )
+        ours = code_identity.digest()
+        if others := sum(note.code != ours for note in decided.values()):
+            self.say(
+                f"{others} of them by other code: files of zkmq, harness or cluster have changed "
+                f"since; without {self.lines.path} all are drawn and judged anew"
+            )
 
     def run_while(self, goes_on: Callable[[], bool]) -> None:
         """Draw, run and judge until it is enough.
@@ -187,7 +196,8 @@ class Fuzzing:
                 if isinstance(event, Began):
                     self.place.began(event)
                     continue
-                note = self._one(event, drawn.pop(int(event.key)))
+                came = self._one(event, drawn.pop(int(event.key)))
+                note = msgspec.structs.replace(came, code=code_identity.digest())
                 self.lines.append(_ENCODER.encode(note))
                 self._count(note)
                 broken = broken + 1 if note.verdict == "broken" else 0

@@ -1,11 +1,13 @@
 """Fuzzing against oracles instead of quorums: a planted bug is found, shrunk, and told once."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.campaign import code_identity
 from harness.campaign.line_file import StoreError
 from harness.common.harness_errors import RunError, ScenarioError, UnmetError
 from harness.search import fuzz, fuzzing, shrink
@@ -241,3 +243,24 @@ def test_a_folder_that_does_not_take_the_lines(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="expected to keep an outcome here"):
         open_lines(tmp_path / "file" / "7")
+
+
+def test_what_other_code_judged_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts all the same; that it may come out otherwise today is for the reader to know."""
+
+    def go_on(code: str, times: int) -> list[str]:
+        monkeypatch.setattr(code_identity, "digest", lambda: code)
+        with closing(open_lines(tmp_path)) as lines:
+            planted = Planted(tmp_path / code, bug=lambda _: False)
+            planted.close()
+            planted.fuzzing.lines = lines
+            planted.fuzzing.resume()
+            planted.run(times)
+        return planted.said[:-times]
+
+    assert go_on("old", 3) == []
+    assert len(go_on("old", 1)) == 1
+    (before, told) = go_on("new", 2)
+    assert before == "4 were judged before: 4 valid; going on with number 4"
+    assert told.startswith("4 of them by other code")
+    assert go_on("new", 1)[1].startswith("4 of them by other code")
