@@ -19,6 +19,8 @@ from zkmq.zookeeper.store import Store
 
 # How long a queue without messages leaves its credits to others before it wants them again.
 POLITE_S = 0.25
+# How long a message is kept that the servers refused to move, before it is tried again.
+AGAIN_S = 1.0
 
 
 class TakingQueue(Queue):
@@ -51,6 +53,9 @@ class QueueIntake(Intake):
         self._ending = queue.ending(lambda: self._is_late, self._pause)
         # Filled by other threads, emptied by the loop.
         self._ended: deque[tuple[Job, End]] = deque()
+        # Those that the servers refused to move, by a quota or a throttle, and when to try again.
+        self._refused: list[tuple[Job, End]] = []
+        self._again_s = float("inf")
         self._open: dict[int, Job] = {}
         self._is_busy = False
         self._stop_by_s = float("inf")
@@ -90,6 +95,7 @@ class QueueIntake(Intake):
         self._queue.wake()
 
     def _wind_up(self) -> None:
+        self._again_s = self._store.now()
         self._ending.done(self._end_others())
         self._ending.give_back(list(self._open.values()))
 
@@ -112,13 +118,14 @@ class QueueIntake(Intake):
             if not self._ended and not self._is_stopping:
                 polite = self._polite_until_s > self._store.now()
                 until_s = self._polite_until_s if polite else self._store.now() + TURN_S
-                self._signal.wait(until_s)
+                self._signal.wait(min(until_s, self._again_s))
             return
         items = self._ending.take(n, finished, timeout_s=0.0, give_up=lambda: True)
         self._settled(finished)
         if not items and not self._has_news:
             self._credits.use(self, 0, keep=1)
-            items = self._ending.take(1, (), timeout_s=TURN_S, give_up=self._gives_up)
+            wait_s = max(0.0, min(TURN_S, self._again_s - self._store.now()))
+            items = self._ending.take(1, (), timeout_s=wait_s, give_up=self._gives_up)
             if not items and self._credits.wanted(self):
                 self._polite_until_s = self._store.now() + POLITE_S
         if not self._is_taking:  # what came is not for this session's consumers
@@ -139,6 +146,9 @@ class QueueIntake(Intake):
     def _end_others(self) -> list[Job]:
         """End what is requeued or rejected; return what is acknowledged."""
         finished: list[Job] = []
+        if self._store.now() >= self._again_s:
+            self._ended.extend(self._refused)
+            self._refused, self._again_s = [], float("inf")
         while self._ended:
             self._is_busy = True
             job, how = self._ended.popleft()
@@ -149,6 +159,10 @@ class QueueIntake(Intake):
                 self._ending.release(job)
             else:
                 self._ending.bury(job, "rejected by its consumer")
+            if job.outcome is None:
+                self._refused.append((job, how))
+                self._again_s = self._store.now() + AGAIN_S
+                continue
             self._open.pop(id(job), None)
         return finished
 

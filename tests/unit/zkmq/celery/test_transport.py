@@ -12,7 +12,7 @@ from kombu.pidbox import Mailbox
 from unit.zkmq.celery.conftest import Connect
 
 from worlds.memory.store import MemoryStore, World
-from worlds.memory.zookeeper import CREATE, READ, WRITE
+from worlds.memory.zookeeper import CREATE, READ, WRITE, Quota
 from zkmq.celery import SessionLostError
 from zkmq.janitor.janitor import Janitor
 from zkmq.tree.paths import QueueTree
@@ -578,3 +578,24 @@ def test_an_item_of_another_program_does_not_stop_the_consumer(connect: Connect)
             publish(one, 2)
             received.cancel()
         assert one.default_channel.basic_get("tasks").decode() in {1, 2}
+
+
+@pytest.mark.parametrize("is_waiting", [True, False])
+def test_what_cannot_go_back_at_a_full_quota_goes_when_there_is_room(
+    connect: Connect, broker: World, *, is_waiting: bool
+) -> None:
+    """A message that was requeued comes again, and one that was rejected is a dead letter."""
+    with connect() as producer, connect() as consumer:
+        publish(producer, 1, 2)
+        with receiving(consumer, prefetch_count=3 if is_waiting else 2) as received:
+            assert received.drain() == [1, 2]
+            first, second = received.messages
+            broker.leader.quotas["/celery"] = Quota(count=1)
+            first.requeue()
+            second.reject()
+            received.channel.flush()
+            broker.scheduler.sleep(5.0)
+            assert counts(producer) == (0, 2, 0)
+            broker.leader.quotas.clear()
+            assert received.drain(5.0) == [1]
+            assert counts(producer) == (0, 1, 1)
