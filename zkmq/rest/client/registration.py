@@ -1,14 +1,17 @@
 """A client's consumer at the gateway: what it holds, and how it is kept alive."""
 
 import json
+import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zkmq.errors import AckUnknownError, ConsumerLostError, NotHeldError, ZkmqError
 from zkmq.rest.client.exchange import Exchange, Reply
 from zkmq.taking.held_items import HeldItems, OnLost
 from zkmq.tree.item import Hold, Item
+
+log = logging.getLogger("zkmq")
 
 _BEATS = 3  # in the time that the gateway waits
 
@@ -24,10 +27,11 @@ class RemoteRegistration(HeldItems):
     def __init__(
         self, exchange: Exchange, path: str, session: int, session_s: float, on_lost: OnLost
     ) -> None:
-        super().__init__(lambda items: on_lost(self.consumer or "", items))
+        super().__init__(self._tell_lost)
         self.path = path
         self.session = session
         self.consumer: str | None = None
+        self._on_lost = on_lost
         self._exchange = exchange
         self._session_s = session_s
         self._contact_s = exchange.now()
@@ -81,6 +85,12 @@ class RemoteRegistration(HeldItems):
         self._exchange.ask("DELETE", self.path, deadline_s)
         self.remove(list(self.held.values()), Hold.RETURNED)
         self.ended = True
+
+    def _tell_lost(self, items: Sequence[Item]) -> None:
+        try:
+            self._on_lost(self.consumer or "", items)
+        except Exception:
+            log.exception("lost: failed for items of %s", self.consumer)
 
     def _beat(self) -> None:
         while not self._stopped.wait(self._session_s / _BEATS):

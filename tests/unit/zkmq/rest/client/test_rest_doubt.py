@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -15,7 +15,7 @@ import zkmq
 from worlds.memory.faults import Strike
 from worlds.memory.network import Fault
 from worlds.memory.store import World
-from zkmq import BadArgumentError, Hold, OutcomeUnknownError
+from zkmq import BadArgumentError, Hold, Item, OutcomeUnknownError
 from zkmq.rest.client import Queue
 from zkmq.rest.client.exchange import Exchange
 from zkmq.rest.client.putting import KEPT_S
@@ -352,3 +352,24 @@ def test_a_deadline_that_is_no_time_is_refused(deadline_s: Any) -> None:
     """As by `zkmq.Queue`."""
     with pytest.raises(BadArgumentError, match="deadline_s: expected"):
         Queue("http://g:1", deadline_s=deadline_s)
+
+
+def test_a_callback_that_fails_is_logged_and_ends_no_call(caplog: pytest.LogCaptureFixture) -> None:
+    """The call says what it found out, and the next consumer takes what comes."""
+    gateway = Gateway(
+        reserve=[claimed("item-1"), claimed("item-2")], done=[refuse(409, "consumer-lost")]
+    )
+    told: list[str] = []
+
+    def lost(_: str, items: Sequence[Item]) -> None:
+        told.extend(item.name for item in items)
+        raise ValueError("of the application")
+
+    http = {"transport": httpx.MockTransport(gateway)}
+    queue = Queue("http://gateway", deadline_s=30.0, lost=lost, http=http)
+    (item,) = queue.reserve().items
+    with pytest.raises(zkmq.ConsumerLostError):
+        queue.done(item)
+    assert told == ["item-1"]
+    assert "of the application" in caplog.text
+    assert [each.name for each in queue.reserve().items] == ["item-2"]
