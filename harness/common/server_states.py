@@ -8,6 +8,7 @@ from harness.common.polling import wait_until
 ANSWERS_WITHIN_S = 10.0
 LOOK_AGAIN_S = 0.1
 LOG_CUT = b"[the server wrote more than is kept: the beginning of this log may be gone]\n"
+MARK_BYTES = 4096  # of a log, whose lines have their times: no two parts of it are the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +76,17 @@ class SessionEnds:
     node: int
     ended: dict[int, int] = field(default_factory=dict)
     error: str | None = None
+
+
+def end_of(log: bytes) -> bytes:
+    """Return a mark of where a server's log ends now, for `written_since`."""
+    return log[-MARK_BYTES:]
+
+
+def written_since(log: bytes, mark: bytes) -> bytes:
+    """Return what a server has written since its log ended with a mark.
+
+    All of it if the mark is gone: only the end of a log is kept, and its beginning moves.
+    """
+    at = log.find(mark)
+    return log if at < 0 else log[at + len(mark) :]

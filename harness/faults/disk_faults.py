@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 from pydantic import Field
 
 from harness.common.polling import wait_until
+from harness.common.server_states import end_of, written_since
 from harness.common.settings.setting_types import Count, Milliseconds
 from harness.faults import BITES_WITHIN_S, Aim, Disabling, Fault, each, faults
 from harness.faults.all_or_none import on_each
@@ -157,9 +158,10 @@ class IoError(DiskFault, Disabling):
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
         """Inject it as other disk faults, and add what the servers log about it."""
         members = system.members(nodes)
-        before = {node.id: len(node.log()) for node in members}
+        before = {node.id: end_of(node.log()) for node in members}
         evidence = DiskFault.inject(self, system, nodes)
-        said = {str(node.id): _complaint(node.log()[before[node.id] :]) for node in members}
+        new = {node.id: written_since(node.log(), before[node.id]) for node in members}
+        said = {str(id): _complaint(log) for id, log in new.items()}
         return evidence | {"said": said}
 
 

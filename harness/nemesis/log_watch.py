@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from harness.common.run_clock import Clock
+from harness.common.server_states import end_of, written_since
 from harness.scenario.schedule import LogLine
 from harness.target import Quorum
 
@@ -21,7 +22,7 @@ class LogWatch:
         self, quorum: Quorum, node_of: Callable[[str | int], int | None], clock: Clock
     ) -> None:
         self._quorum, self._node_of, self._clock = quorum, node_of, clock
-        self._old = {id: len(node.log()) for id, node in quorum.nodes.items()}
+        self._old = {id: end_of(node.log()) for id, node in quorum.nodes.items()}
         self._looked_s: dict[LogLine, float] = {}
 
     def seen(self, line: LogLine) -> bool:
@@ -36,5 +37,5 @@ class LogWatch:
         node = self._node_of(line.node)
         if node is None:
             return False
-        new = self._quorum.nodes[node].log()[self._old[node] :]
+        new = written_since(self._quorum.nodes[node].log(), self._old[node])
         return re.search(line.pattern.encode(), new) is not None
