@@ -110,20 +110,23 @@ def _ready(
     began_s = time.monotonic()
     with view.waiting(f"starting {servers} of {what}"):
         quorum = lent.enter_context(lend(config))
-        lent.callback(_keep_logs, quorum, folder)
+        lent.callback(_keep_logs, quorum, folder, view.say)
         quorum.wait_ready(within_s=READY_WITHIN_S)
     view.say(f"quorum ready in {time.monotonic() - began_s:.1f} s")
     return quorum
 
 
-def _keep_logs(quorum: Quorum, folder: RunFolder) -> None:
+def _keep_logs(quorum: Quorum, folder: RunFolder, say: Callable[[str], None]) -> None:
     """Keep each server's log, or why there is none; never raise, which would hide a failure."""
     for id, node in quorum.nodes.items():
         try:
             log = node.log()
         except TargetError as error:
             log = f"the log could not be read: {error}\n".encode()
-        (folder.logs / f"node-{id}.log").write_bytes(log)
+        try:
+            (folder.logs / f"node-{id}.log").write_bytes(log)
+        except OSError as error:
+            say(f"the log of node {id} could not be kept: {error}")
 
 
 def _require(scenario: Scenario, quorum: Quorum) -> None:
