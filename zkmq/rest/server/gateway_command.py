@@ -1,5 +1,6 @@
 """`zkmq gateway`: the command that starts the gateway."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -163,8 +164,10 @@ def _settings(
 
 
 def _stop_at_end_of_input() -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        pass  # what is said does not matter
+    # An input that cannot be read, such as that of a terminal that is gone, has ended, too.
+    with contextlib.suppress(OSError, ValueError):
+        while sys.stdin is not None and os.read(sys.stdin.fileno(), 4096):
+            pass  # what is said does not matter
     os.kill(os.getpid(), signal.SIGTERM)
 
 

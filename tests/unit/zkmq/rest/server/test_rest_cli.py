@@ -1,9 +1,12 @@
 """The gateway command: what its options come to."""
 
 import gc
+import signal
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 from typer.testing import CliRunner
@@ -154,3 +157,30 @@ def test_collections_are_spared_not_forgone() -> None:
     finally:
         gc.unfreeze()
         gc.set_threshold(*thresholds)
+
+
+CLOSED = SimpleNamespace(fileno=mock.Mock(side_effect=ValueError("closed file")))
+OPEN = SimpleNamespace(fileno=lambda: 0)
+
+
+@pytest.mark.parametrize(
+    ("stdin", "reads"),
+    [
+        (None, []),
+        (CLOSED, []),
+        (OPEN, [OSError("no terminal")]),
+        (OPEN, [b"said", OSError("no terminal")]),
+        (OPEN, [b"said", b""]),
+    ],
+)
+def test_an_input_that_cannot_be_read_has_ended(
+    monkeypatch: pytest.MonkeyPatch, stdin: object, reads: list[bytes | OSError]
+) -> None:
+    """The gateway stops, since its parent may be gone."""
+    kill = mock.Mock()
+    system = SimpleNamespace(read=mock.Mock(side_effect=reads), kill=kill, getpid=lambda: 7)
+    monkeypatch.setattr(gateway_command, "os", system)  # no other thread's
+    monkeypatch.setattr(gateway_command, "sys", SimpleNamespace(stdin=stdin))
+    gateway_command._stop_at_end_of_input()
+    kill.assert_called_once_with(7, signal.SIGTERM)
+    assert system.read.call_count == len(reads)
