@@ -94,6 +94,7 @@ class Lease:
         late_s = time.monotonic() - self._renewed_s
         if late_s <= self._term_s or self._over.is_set():
             return None
+        why = self._failed or ": this machine or its engine stood still; run less beside it"
         return ClusterError(
-            f"expected a renewal within {self._term_s} s, got none for {late_s:.0f} s{self._failed}"
+            f"expected a renewal within {self._term_s} s, got none for {late_s:.0f} s{why}"
         )

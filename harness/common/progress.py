@@ -13,7 +13,7 @@ class Progress:
     """Counts of operations by kind, the servers' last known states, and faults in force.
 
     Attributes:
-        elections: how often the leader was seen to change.
+        elections: how many the monitor has seen.
         phase: what the run is doing, in words.
         limit_s: the run's time at which the phase is given up; None without a limit.
         phase_due_s, run_due_s: when the phase and the run should end if nothing stalls, on the
