@@ -2,7 +2,8 @@
  *
  * usage: link-rtt ROUNDS WITHIN_MS ADDRESS...
  *
- * Prints a line for each address: the milliseconds of each round, or `-` for one without an answer in time.
+ * Prints a line for each address: the milliseconds of each round, or `-` for one without an answer in time. All rounds
+ * are asked at the same time, so that addresses which never answer cost WITHIN_MS once.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,8 +18,7 @@
 #include <unistd.h>
 
 #define PORT 9
-#define MOST_PEERS 64
-#define MOST_ROUNDS 16
+#define MOST_ASKED 1024
 
 static double now_ms(void)
 {
@@ -30,8 +30,9 @@ static double now_ms(void)
 /* Ask all at the same time; write down how long each took, -1 for one that did not answer. */
 static void ask_all(char **addresses, int count, double within_ms, double *took_ms)
 {
-    struct pollfd asked[MOST_PEERS];
-    double began_ms[MOST_PEERS], end_ms = now_ms() + within_ms;
+    static struct pollfd asked[MOST_ASKED];
+    static double began_ms[MOST_ASKED];
+    double end_ms = now_ms() + within_ms;
     int open = 0;
     for (int i = 0; i < count; i++) {
         struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(PORT)};
@@ -70,18 +71,20 @@ static void ask_all(char **addresses, int count, double within_ms, double *took_
 
 int main(int count, char **words)
 {
-    static double took_ms[MOST_ROUNDS][MOST_PEERS];
+    static char *asked[MOST_ASKED];
+    static double took_ms[MOST_ASKED];
     int rounds = count > 3 ? atoi(words[1]) : 0, peers = count - 3;
-    if (rounds < 1 || rounds > MOST_ROUNDS || peers > MOST_PEERS) {
+    if (rounds < 1 || peers > MOST_ASKED / rounds) {
         fprintf(stderr, "usage: link-rtt ROUNDS WITHIN_MS ADDRESS...\n");
         return 2;
     }
-    for (int round = 0; round < rounds; round++)
-        ask_all(words + 3, peers, atof(words[2]), took_ms[round]);
+    for (int i = 0; i < peers * rounds; i++)
+        asked[i] = words[3 + i % peers];
+    ask_all(asked, peers * rounds, atof(words[2]), took_ms);
     for (int i = 0; i < peers; i++) {
         printf("%s", words[3 + i]);
-        for (int round = 0; round < rounds; round++)
-            took_ms[round][i] < 0 ? printf(" -") : printf(" %.3f", took_ms[round][i]);
+        for (int at = i; at < peers * rounds; at += peers)
+            took_ms[at] < 0 ? printf(" -") : printf(" %.3f", took_ms[at]);
         printf("\n");
     }
     return 0;

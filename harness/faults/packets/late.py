@@ -28,6 +28,7 @@ def _between_two(pair: list[str | int]) -> list[str | int]:
 
 
 POLL_S = 0.1
+SLOW_SHARE = 0.5  # of what a round trip must grow by: it was slow before if it took as long
 SEEN_SHARE = 0.5  # of the least delay, by which each way must be longer than without
 Member = str | int
 Pair = Annotated[list[Member], Field(min_length=2, max_length=2), AfterValidator(_between_two)]
@@ -53,7 +54,10 @@ class Late(Fault, Protocol):
         return None
 
     def inject(self, system: System, nodes: Sequence[int]) -> Evidence:
-        """Delay the links, and wait up to BITES_WITHIN_S until their round trips are longer."""
+        """Delay the links, and wait up to BITES_WITHIN_S until their round trips are longer.
+
+        If no link answers before, none can show it later: then it is looked at once.
+        """
         quorum, links = system.quorum, self.links(nodes, system.quorum.nodes)
         within_ms = 2 * max(
             each.delay_ms + each.jitter_ms for to in links.values() for each in to.values()
@@ -71,7 +75,7 @@ class Late(Fault, Protocol):
                 "packets": {str(id): seen for id, seen in quorum.delayed(links).items()},
             },
             self.bit,
-            within_s=BITES_WITHIN_S,
+            within_s=BITES_WITHIN_S if _any_answer(before) else 0.0,
             every_s=POLL_S,
         )
 
@@ -261,7 +265,11 @@ def _each_once(groups: Sequence[Sequence[Member]]) -> Target:
 def _is_late(
     links: Mapping[str, Mapping[str, Mapping[str, Any]]], id: str, peer: str, evidence: Evidence
 ) -> bool | None:
-    """Tell whether round trips of a link became longer; None if there were none before."""
+    """Tell whether round trips of a link became longer; None if nothing can be told.
+
+    That is so if there were none before, or if they were slow then and are not slower now: another
+    fault held packets up, and may have ended since.
+    """
     before = _known(evidence["rtt_before_ms"], id, peer)
     if not before:
         return None
@@ -270,7 +278,9 @@ def _is_late(
     # A round trip that is late on one way only must not pass for one that is late on both.
     wanted_ms = sum(least_ms) - (1 - SEEN_SHARE) * min(least_ms)
     now = _known(evidence["rtt_ms"], id, peer)
-    return bool(now) and median(now) - min(before) >= wanted_ms
+    if now and median(now) - min(before) >= wanted_ms:
+        return True
+    return None if min(before) >= SLOW_SHARE * wanted_ms else False
 
 
 def _counted(
@@ -287,6 +297,10 @@ def _counted(
         return True
     counts = [each.get(kind, {}).get(to, 0) for each, (_, to) in zip(told, pairs, strict=True)]
     return any(counts) or not counts
+
+
+def _any_answer(times: RoundTrips) -> bool:
+    return any(took is not None for to in times.values() for each in to.values() for took in each)
 
 
 def _known(times: RoundTrips, id: str, peer: str) -> list[float]:

@@ -68,3 +68,61 @@ def test_a_record_of_an_earlier_release_is_judged_as_it_was() -> None:
         del counts["waited"], counts["overtook"]
     assert fault.bit(evidence)
     assert not fault.bit(evidence | {"packets": {}})
+
+
+SLOW_BEFORE = [994.0, 249.0, 430.0]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "bit"),
+    [
+        ([0.1], [100.1], True),
+        ([0.1], [0.2], False),
+        (SLOW_BEFORE, [105.0], True),  # by the other link
+        ([None], [None], True),
+        ([0.1], [None], False),
+        ([60.0], [160.0], True),
+    ],
+    ids=["late", "not late", "slow before", "cut before", "cut since", "far away"],
+)
+def test_a_link_that_could_not_show_it_is_left_out(
+    before: list[float | None], now: list[float | None], *, bit: bool
+) -> None:
+    """Another fault may have held its packets up before, and may have ended since."""
+    fault = LinkLatency(pairs=[[1, 2], [1, 3]])
+    wanted = {"delay_ms": 100, "jitter_ms": 0, "duplicate_percent": 0}
+    evidence: dict[str, Any] = {
+        "links": {"1": {"2": wanted, "3": wanted}},
+        "rtt_before_ms": {"1": {"2": before, "3": [0.1]}},
+        "rtt_ms": {"1": {"2": now, "3": [100.1]}},
+    }
+    assert fault.bit(evidence) is bit
+
+
+@pytest.mark.parametrize("before", [SLOW_BEFORE, [None]])
+def test_links_of_which_none_could_show_it_did_not_bite(before: list[float | None]) -> None:
+    """Nothing that was measured is no evidence."""
+    wanted = {"delay_ms": 100, "jitter_ms": 0, "duplicate_percent": 0}
+    evidence: dict[str, Any] = {
+        "links": {"1": {"2": wanted}},
+        "rtt_before_ms": {"1": {"2": before}},
+        "rtt_ms": {"1": {"2": [105.0]}},
+    }
+    assert not LinkLatency(pairs=[[1, 2]]).bit(evidence)
+
+
+def test_links_that_do_not_answer_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other faults would have to wait, and none of these could show it."""
+    waits: list[float] = []
+
+    def looked(look: Any, _: Any, *, within_s: float, every_s: float) -> Any:
+        waits.append(within_s)
+        return look()
+
+    monkeypatch.setattr(late, "wait_until", looked)
+    monkeypatch.setattr(late, "BITES_WITHIN_S", 30.0)
+    injected(Latency())
+    quorum = FakeQuorum()
+    quorum.mute = set(quorum.nodes)
+    Latency().inject(System(quorum=quorum, clients=FakeClients()), [1])
+    assert waits == [30.0, 0.0]
