@@ -64,13 +64,16 @@ def complete(history: History, logs: Path, releases: Mapping[int, str]) -> None:
             with suppress(OSError):  # without its log the note's counts stay unexplained
                 log = (logs / f"node-{node}.log").read_bytes()
                 value = value | {"traces": told(node, log)["traces"]}
-        if "traces" in value and node in releases:
-            value = value | {"traces": [_released(t, releases[node]) for t in value["traces"]]}
+        traces = value.get("traces")
+        if isinstance(traces, list) and node in releases:
+            value = value | {"traces": [_released(each, releases[node]) for each in traces]}
         note.value = value
 
 
-def _released(trace: Mapping[str, Any], release: str) -> Mapping[str, Any]:
-    return {**trace, "release": release} if trace["release"] is None else trace
+def _released(trace: Any, release: str) -> Any:
+    """Return a trace with a release; a malformed one as it is, of which the checker tells."""
+    unknown = isinstance(trace, dict) and trace.get("release", release) is None
+    return trace | {"release": release} if unknown else trace
 
 
 def _counted(lines: list[bytes]) -> list[dict[str, Any]]:

@@ -122,6 +122,15 @@ def test_an_older_run_is_read_again_from_its_kept_logs(tmp_path: Path) -> None:
     assert third["traces"] == []
 
 
+@pytest.mark.parametrize("traces", [5, None, [7], [{}], "x", [{"release": 3}]])
+def test_malformed_traces_stay_what_they_are(traces: Any, tmp_path: Path) -> None:
+    """Somebody edited the history: that is for the checker to say."""
+    run = history(note("server-log", 9, node=1, traces=traces))
+    server_log.complete(run, tmp_path, {1: "3.9.6"})
+    (event,) = run.notes
+    assert event.value["traces"] == traces
+
+
 def test_a_run_recorded_before_is_judged_by_what_its_logs_say(tmp_path: Path) -> None:
     """Its note has a count and no trace: the log that was kept shows a known defect."""
     told = note("server-log", 1_000_000_000, node=1, patterns={"null-pointer": 1}, samples=["x"])
