@@ -10,9 +10,8 @@ from harness.nemesis.guarded_thread import GuardedThread
 from harness.target import Quorum
 
 PERIOD_S = 0.25
-EPOCH_BIT = (
-    32  # a zxid's upper half: ZooKeeper Internals, "Guarantees, Properties, and Definitions"
-)
+# The upper half of a zxid: ZooKeeper Internals, "Guarantees, Properties, and Definitions".
+EPOCH_BIT = 32
 
 
 class Monitor(GuardedThread):

@@ -1,10 +1,9 @@
 """Late links: packets between nodes that arrive late, out of order, or twice."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from statistics import median
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 from pydantic import AfterValidator, Field
 
@@ -13,8 +12,8 @@ from harness.common.polling import wait_until
 from harness.common.settings.setting_types import Milliseconds, Share
 from harness.faults import BITES_WITHIN_S, Aim, Fault, description, faults
 from harness.faults.description import Modes
-from harness.faults.packets import grudges
-from harness.target import Evidence, RoundTrips, System, Target
+from harness.faults.packets import grudges, late_evidence
+from harness.target import Evidence, System, Target
 from harness.target.disturbances import Lateness
 
 Links = dict[int, dict[int, Lateness]]
@@ -28,8 +27,6 @@ def _between_two(pair: list[str | int]) -> list[str | int]:
 
 
 POLL_S = 0.1
-SLOW_SHARE = 0.5  # of what a round trip must grow by: it was slow before if it took as long
-SEEN_SHARE = 0.5  # of the least delay, by which each way must be longer than without
 Member = str | int
 Pair = Annotated[list[Member], Field(min_length=2, max_length=2), AfterValidator(_between_two)]
 Regions = Annotated[
@@ -75,7 +72,7 @@ class Late(Fault, Protocol):
                 "packets": {str(id): seen for id, seen in quorum.delayed(links).items()},
             },
             self.bit,
-            within_s=BITES_WITHIN_S if _any_answer(before) else 0.0,
+            within_s=BITES_WITHIN_S if late_evidence.any_answer(before) else 0.0,
             every_s=POLL_S,
         )
 
@@ -87,14 +84,18 @@ class Late(Fault, Protocol):
         """
         links = evidence["links"]
         pairs = [(id, peer) for id, to in links.items() for peer in to]
-        seen = [_is_late(links, id, peer, evidence) for id, peer in pairs]
+        seen = [late_evidence.is_late(links, id, peer, evidence) for id, peer in pairs]
         packets = evidence.get("packets", {})
         wanted = [
-            _counted(packets, kind, [pair for pair in pairs if links[pair[0]][pair[1]].get(share)])
+            late_evidence.counted(
+                packets, kind, [pair for pair in pairs if links[pair[0]][pair[1]].get(share)]
+            )
             for share, kind in (("duplicate_percent", "twice"), ("reorder_percent", "overtook"))
         ]
         if self.of_clients() is not None:
-            wanted.append(_counted(packets, "waited", [(id, "clients") for id in links]))
+            wanted.append(
+                late_evidence.counted(packets, "waited", [(id, "clients") for id in links])
+            )
         return any(seen) and False not in seen and all(wanted)
 
     def heal(self, system: System, nodes: Sequence[int]) -> Evidence:
@@ -260,48 +261,3 @@ def _members(groups: Sequence[Sequence[Member]]) -> list[Member]:
 
 def _each_once(groups: Sequence[Sequence[Member]]) -> Target:
     return [m if isinstance(m, str) else {"node": m} for m in _members(groups)]
-
-
-def _is_late(
-    links: Mapping[str, Mapping[str, Mapping[str, Any]]], id: str, peer: str, evidence: Evidence
-) -> bool | None:
-    """Tell whether round trips of a link became longer; None if nothing can be told.
-
-    That is so if there were none before, or if they were slow then and are not slower now: another
-    fault held packets up, and may have ended since.
-    """
-    before = _known(evidence["rtt_before_ms"], id, peer)
-    if not before:
-        return None
-    ways = [links[id][peer], links.get(peer, {}).get(id)]
-    least_ms = [max(0, way["delay_ms"] - way["jitter_ms"]) for way in ways if way]
-    # A round trip that is late on one way only must not pass for one that is late on both.
-    wanted_ms = sum(least_ms) - (1 - SEEN_SHARE) * min(least_ms)
-    now = _known(evidence["rtt_ms"], id, peer)
-    if now and median(now) - min(before) >= wanted_ms:
-        return True
-    return None if min(before) >= SLOW_SHARE * wanted_ms else False
-
-
-def _counted(
-    packets: Mapping[str, Mapping[str, Mapping[str, int]]],
-    kind: str,
-    pairs: Sequence[tuple[str, str]],
-) -> bool:
-    """Tell whether any of these links had a packet of this kind; so it is if there are none.
-
-    A record of an earlier release counts only those that were late, and sent twice.
-    """
-    told = [packets.get(id, {}) for id, _ in pairs]
-    if any("twice" in each and kind not in each for each in told):
-        return True
-    counts = [each.get(kind, {}).get(to, 0) for each, (_, to) in zip(told, pairs, strict=True)]
-    return any(counts) or not counts
-
-
-def _any_answer(times: RoundTrips) -> bool:
-    return any(took is not None for to in times.values() for each in to.values() for took in each)
-
-
-def _known(times: RoundTrips, id: str, peer: str) -> list[float]:
-    return [time for time in times.get(id, {}).get(peer, ()) if time is not None]
